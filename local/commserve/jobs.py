@@ -1,0 +1,177 @@
+"""Jobs whose state follows from the clock: each has a plan, and its status is worked out whenever somebody asks.
+
+Here is what a job is and how it goes; `job_book` keeps all of them, and `job_endpoints` shows them to clients.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.commserve.catalogue import Subclient
+from local.commserve.clock import Clock
+
+SNAP_BACKUP = "Snap Backup"
+LEVEL_NAMES = {
+    "FULL": "Full",
+    "INCREMENTAL": "Incremental",
+    "DIFFERENTIAL": "Differential",
+    "SYNTHETIC_FULL": "Synthetic Full",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is going to become of a job. Times are seconds of the simulator's clock."""
+
+    ending: str = "Completed"
+    reason: str = ""
+    seconds: float | None = None  # how long it runs; None: the server's `job_seconds`
+    waiting: float | None = None  # how long it waits first; None: a tenth of its running time
+    pending_after: float = 0.0  # once running, when it goes Pending …
+    pending_seconds: float = 0.0  # … for how long …
+    pending_reason: str = "The media agent is not reachable."  # … and why
+    missing_seconds: float = 0.0  # how long after its creation nobody can find it
+    vanish_after: float | None = None  # when it can never be found again
+    status: str | None = None  # a status text shown instead of Running
+
+
+@dataclass(slots=True)
+class Job:
+    """One job. `start_time` and `end_time` are on the simulator's clock, without its offset."""
+
+    id: str
+    subclient: Subclient
+    level: str
+    start_time: float
+    plan: Plan
+    clock: Clock
+    job_seconds: float
+    type: str = SNAP_BACKUP
+    op_type: int = 59
+    by: str = "CreateTask"
+    behind: "Job | None" = None
+    _free_at: float | None = None  # when the job in front of it had ended
+    _ended: tuple[float, str, str] | None = field(default=None)  # an end from outside: time, status, reason
+
+    @property
+    def client(self) -> str:
+        """The client's name."""
+        return self.subclient.client
+
+    @property
+    def instance(self) -> str:
+        """The instance's name."""
+        return self.subclient.instance
+
+    @property
+    def subclient_name(self) -> str:
+        """The subclient's name."""
+        return self.subclient.name
+
+    @property
+    def status(self) -> str:
+        """The status as Commvault spells it."""
+        return self._state(self.clock.now())[0]
+
+    @property
+    def reason(self) -> str:
+        """Why it is pending, or why it ended as it did."""
+        return self._state(self.clock.now())[1]
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended."""
+        return self.end_time is not None
+
+    @property
+    def end_time(self) -> float | None:
+        """When it ended, if it has."""
+        now = self.clock.now()
+        end = self._ended[0] if self._ended else self._planned_end(now)
+        return end if end is not None and end <= now else None
+
+    @property
+    def progress(self) -> float:
+        """How much of it is done, from 0 to 1."""
+        begins = self._begins(self.clock.now())
+        return 0.0 if begins is None else max(0.0, self.clock.now() - begins) / max(self._after_begin(), 1e-9)
+
+    @property
+    def visible(self) -> bool:
+        """Whether clients can find it at present."""
+        age = self.clock.now() - self.start_time
+        gone = self.plan.vanish_after is not None and age >= self.plan.vanish_after
+        return age >= self.plan.missing_seconds and not gone
+
+    def end(self, status: str = "Completed", reason: str = "") -> None:
+        """End it now, whatever its plan; a job that has ended stays as it is."""
+        if not self.finished:
+            self._ended = (self.clock.now(), status, reason)
+
+    def kill(self, reason: str = "The job was killed by a user.") -> bool:
+        """Kill it; False if it has ended already."""
+        if self.finished:
+            return False
+        self.end("Killed", reason)
+        return True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the control API says of it."""
+        return {
+            "id": self.id,
+            "client": self.client,
+            "instance": self.instance,
+            "subclient": self.subclient_name,
+            "level": self.level,
+            "status": self.status,
+            "reason": self.reason,
+            "startTime": self.start_time,
+            "endTime": self.end_time,
+            "finished": self.finished,
+            "visible": self.visible,
+            "type": self.type,
+            "by": self.by,
+        }
+
+    def _running_seconds(self) -> float:
+        return self.job_seconds if self.plan.seconds is None else self.plan.seconds
+
+    def _begins(self, now: float) -> float | None:
+        """Return when it runs; None as long as another job is in front of it."""
+        chain: list[Job] = []
+        job = self
+        while job.behind is not None:
+            chain.append(job)
+            job = job.behind
+        for one in reversed(chain):
+            free_at = one.behind.end_time if one.behind else None
+            if free_at is None or free_at > now:
+                return None
+            one.behind, one._free_at = None, free_at  # noqa: SLF001 (its own class)
+        waiting = self._running_seconds() / 10 if self.plan.waiting is None else self.plan.waiting
+        return max(self.start_time, self._free_at or 0.0) + waiting
+
+    def _planned_end(self, now: float) -> float | None:
+        begins = self._begins(now)
+        if begins is None:
+            return None
+        return begins if self.plan.ending == "Failed to Start" else begins + self._after_begin()
+
+    def _after_begin(self) -> float:
+        # The waiting time is part of the running time where it is not given, so that a job takes `job_seconds` in all.
+        spent = self._running_seconds() / 10 if self.plan.waiting is None else 0.0
+        return self._running_seconds() - spent + self.plan.pending_seconds
+
+    def _state(self, now: float) -> tuple[str, str]:
+        if self._ended and self._ended[0] <= now:
+            return self._ended[1], self._ended[2]
+        begins = self._begins(now)
+        if begins is None:
+            return "Queued", "Another job is running for the same subclient."
+        if now < begins:
+            return "Waiting", ""
+        if self.plan.ending == "Failed to Start" or now >= begins + self._after_begin():
+            return self.plan.ending, self.plan.reason
+        into = now - begins
+        if self.plan.pending_after <= into < self.plan.pending_after + self.plan.pending_seconds:
+            return "Pending", self.plan.pending_reason
+        return self.plan.status or "Running", ""

@@ -1,0 +1,47 @@
+"""A request as it came in, kept for whoever wants to check what a client sent."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+PREFIXES = ("/commandcenter/api", "/webconsole/api")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One request. `path` is without the API prefix; `connection` counts TCP connections."""
+
+    id: int
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    authorized: bool
+    body: bytes
+    json: Any
+    at: float  # Unix time on the machine's clock
+    clock: float  # Unix time on the simulator's clock
+    client: tuple[str, int]
+    connection: int
+    fault: str | None = None
+
+    def header(self, name: str) -> str:
+        """Return a header's value whatever its case, or an empty string."""
+        return next((value for key, value in self.headers.items() if key.lower() == name.lower()), "")
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether it asks for JSON; without asking, Commvault answers in XML."""
+        return "json" in self.header("Accept").lower()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for the control API; the body as text."""
+        return asdict(self) | {"body": self.body.decode(errors="replace")}
+
+
+def without_prefix(path: str) -> str:
+    """Return a URL's path without the API prefix, as the endpoints know it."""
+    lowered = path.lower()
+    for prefix in PREFIXES:
+        if lowered == prefix or lowered.startswith(prefix + "/"):
+            return path[len(prefix) :] or "/"
+    return path

@@ -1,0 +1,7 @@
+"""What only Commvault's own SDK calls."""
+
+from collections.abc import Callable
+
+from local.commserve.answers import Answer
+
+ROUTES: list[tuple[str, str, Callable[..., Answer]]] = []

@@ -1,0 +1,83 @@
+"""What the simulated CommServe knows and remembers; the endpoints work on it, `CommServe` shows it to tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from local.commserve.catalogue import Catalogue, Clients
+from local.commserve.clock import Clock
+from local.commserve.job_book import JobBook
+
+if TYPE_CHECKING:
+    from local.commserve.recorded import Recorded
+
+
+@dataclass(slots=True)
+class RateLimit:
+    """How many calls of one kind are answered in one period of the simulator's clock."""
+
+    limit: int
+    period: float
+    began: float | None = None
+    used: int = 0
+
+    def admits(self, now: float) -> bool:
+        """Count a call; False if it is one too many. The period begins with its first call."""
+        if self.began is None or now >= self.began + self.period:
+            self.began, self.used = now, 0
+        if self.used >= self.limit:
+            return False
+        self.used += 1
+        return True
+
+
+@dataclass(slots=True)
+class Tokens:
+    """The access token that is valid now, its refresh token, and since when it has been idle."""
+
+    access: str
+    refresh: str = "refresh-0"
+    idle_seconds: float | None = None  # after so long without a call a token is dead
+    last_used: float | None = None
+    retired: set[str] = field(default_factory=set)
+
+    def accepts(self, token: str, now: float) -> bool:
+        """Tell whether a token is the valid one, and note that it was used."""
+        if token != self.access:
+            return False
+        if self.idle_seconds is not None and self.last_used is not None and now - self.last_used > self.idle_seconds:
+            return False
+        self.last_used = now
+        return True
+
+    def replace(self, access: str) -> None:
+        """Make `access` the valid token."""
+        self.access, self.last_used = access, None
+
+
+class State:
+    """Everything but the wire: clock, catalogue, jobs, tokens, limits and the requests seen."""
+
+    def __init__(self, token: str, clients: Clients, job_seconds: float, clock: Callable[[], float] | None) -> None:
+        self.lock = RLock()
+        self.clock = Clock(clock) if clock else Clock()
+        self.catalogue = Catalogue(clients)
+        self.jobs = JobBook(self.clock, job_seconds)
+        self.tokens = Tokens(token)
+        self.limits: dict[str, RateLimit] = {}
+        self.requests: list[Recorded] = []
+        self.statuses: dict[int, int] = {}
+        self.refusals: list[str] = []
+        self.keep_tokens = False
+        self.request_ids = count(1)
+
+    def clear(self) -> None:
+        """Forget requests, jobs and limits; catalogue, token and clock stay."""
+        with self.lock:
+            self.requests.clear()
+            self.statuses.clear()
+            self.refusals.clear()
+            self.limits.clear()
+            self.jobs.clear()

@@ -1,0 +1,113 @@
+"""Faults of time and of the connection: late, partial, endless or no answers."""
+
+from local.commserve.answers import JSON, Answer
+from local.commserve.faults import Exchange, behaviour
+
+CHUNK = 64 * 1024
+
+
+@behaviour
+def slow(exchange: Exchange, *, seconds: float = 5.0, after: bool = False) -> None:
+    """The proper answer, late. The job is made before the wait (`after=True`) or at its end, even if the client left."""
+    proper = exchange.act() if after else None
+    if exchange.pause(seconds, alone=True):
+        exchange.send(proper or exchange.act())
+    else:
+        exchange.close()
+
+
+@behaviour
+def stall_before(exchange: Exchange) -> None:
+    """Nothing is done and nothing answered, until released (then both) or the client leaves (then neither)."""
+    if exchange.pause(float("inf")):
+        exchange.send(exchange.act())
+    else:
+        exchange.close()
+
+
+@behaviour
+def stall_after(exchange: Exchange) -> None:
+    """What was asked for is done, and nothing answered until released."""
+    proper = exchange.act()
+    if exchange.pause(float("inf")):
+        exchange.send(proper)
+    else:
+        exchange.close()
+
+
+@behaviour
+def reset_before(exchange: Exchange) -> None:
+    """TCP RST, nothing done."""
+    exchange.reset()
+
+
+@behaviour
+def reset_after(exchange: Exchange) -> None:
+    """What was asked for is done, then TCP RST."""
+    exchange.act()
+    exchange.reset()
+
+
+@behaviour
+def close(exchange: Exchange, *, after: bool = False) -> None:
+    """An orderly close without an answer."""
+    if after:
+        exchange.act()
+    exchange.close()
+
+
+@behaviour
+def garbage(exchange: Exchange, *, text: str = "\x00\x01 this is not HTTP \r\n\r\n", after: bool = False) -> None:
+    """Bytes that are not HTTP, then the end."""
+    if after:
+        exchange.act()
+    exchange.raw(text.encode())
+    exchange.close()
+
+
+@behaviour
+def truncated(exchange: Exchange, *, missing: int = 10) -> None:
+    """The proper answer without its last bytes, whose length the head promised."""
+    head, body = exchange.render(exchange.act())
+    exchange.raw(head + body[: max(0, len(body) - missing)])
+    exchange.close()
+
+
+@behaviour
+def huge(exchange: Exchange, *, size: int = 64 * 1024 * 1024, after: bool = False) -> None:
+    """A well-formed JSON object of `size` bytes."""
+    if after:
+        exchange.act()
+    start, end = b'{"padding":"', b'"}'
+    head, _ = exchange.render(Answer(body=b"", content_type=JSON))
+    exchange.raw(head.replace(b"Content-Length: 0", b"Content-Length: %d" % max(size, len(start + end))) + start)
+    left = size - len(start) - len(end)
+    while left > 0:
+        exchange.raw(b"x" * min(CHUNK, left))
+        left -= CHUNK
+    exchange.raw(end)
+
+
+@behaviour
+def trickle(exchange: Exchange, *, interval: float = 1.0) -> None:
+    """The proper answer; each byte of its body comes `interval` seconds after the one before."""
+    head, body = exchange.render(exchange.act())
+    exchange.raw(head)
+    _drip(exchange, body, interval)
+
+
+@behaviour
+def trickle_headers(exchange: Exchange, *, interval: float = 1.0) -> None:
+    """The proper answer, a byte at a time from its first header on."""
+    head, body = exchange.render(exchange.act())
+    _drip(exchange, head + body, interval)
+
+
+def _drip(exchange: Exchange, data: bytes, interval: float) -> None:
+    for at in range(len(data)):
+        exchange.raw(data[at : at + 1])
+        if not exchange.pause(interval):
+            break
+    else:
+        return
+    exchange.close()
