@@ -1,0 +1,225 @@
+"""The product deployed to the emulator: the real template through the real `sam build` and `sam deploy`.
+
+Tests and the demo act on it as its users do, through AWS's APIs. What the emulator cannot do is made up for here and
+nowhere else, so that the template stays free of it.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from local.emulator import Emulator
+from local.subscriber import Subscriber
+from local.tools import ROOT, command
+
+BUILT = Path(".aws-sam") / "build"
+ENOUGH = {
+    "CommvaultApiUrl": "https://127.0.0.1:9/commandcenter/api",
+    "ClientName": "aws-prod",
+    "InstanceName": "orders-db",
+    "SubclientName": "default",
+}
+
+
+class DeployError(RuntimeError):
+    """`sam` failed; the message ends with what it said."""
+
+
+class InvokeError(RuntimeError):
+    """The function raised, or was killed; the message holds what Lambda says about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deployed stack and what its users do with it."""
+
+    aws: Emulator
+    name: str
+    parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+    def set_token(self, value: str) -> None:
+        """Store the Authtoken, or any other text, in the secret."""
+        secrets = self.aws.client("secretsmanager")
+        secrets.put_secret_value(SecretId=self.outputs["TokenSecretArn"], SecretString=value)
+
+    def put_target(self, name: str, document: Mapping[str, Any] | str) -> None:
+        """Add or replace a target: an object, or a text that need not even be JSON."""
+        value = document if isinstance(document, str) else json.dumps(document)
+        path = self.outputs["TargetsPath"] + name
+        self.aws.client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
+
+    def put_event(self, event: Mapping[str, Any], bus: str = "default") -> None:
+        """Put an event, as in `events/`, on the bus; the bus gives it an id of its own."""
+        entry = {
+            "Source": event["source"],
+            "DetailType": event["detail-type"],
+            "Detail": json.dumps(event["detail"]),
+            "Resources": event.get("resources", []),
+            "EventBusName": bus,
+        }
+        if "time" in event:
+            entry["Time"] = datetime.fromisoformat(event["time"])
+        answer = self.aws.client("events").put_events(Entries=[entry])
+        if answer["FailedEntryCount"]:
+            raise DeployError(f"The bus refused the event: {answer['Entries']}")
+
+    def invoke(self, event: Any, function: str = "SubmitFunctionName") -> Any:
+        """Invoke a function, named by its output, wait, and return what it returned."""
+        answer = self.aws.client("lambda").invoke(FunctionName=self.outputs[function], Payload=json.dumps(event))
+        payload = json.loads(answer["Payload"].read() or "null")
+        if "FunctionError" in answer:
+            raise InvokeError(f"{answer['FunctionError']}: {payload}")
+        return payload
+
+    def invoke_asynchronously(self, event: Any, function: str = "SubmitFunctionName") -> None:
+        """Hand an event to a function's asynchronous queue, as EventBridge does."""
+        client = self.aws.client("lambda")
+        client.invoke(FunctionName=self.outputs[function], Payload=json.dumps(event), InvocationType="Event")
+
+    def send(self, body: Any, queue: str = "SubmissionsQueueUrl") -> None:
+        """Send a message to a queue, named by its output."""
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.aws.client("sqs").send_message(QueueUrl=self.outputs[queue], MessageBody=text)
+
+    def subscribe(self, filter_policy: Mapping[str, Any] | None = None) -> Subscriber:
+        """Subscribe a new queue to the notifications."""
+        return Subscriber.subscribe(self.aws, self.outputs["NotificationsTopicArn"], filter_policy)
+
+    def messages(self, queue: str) -> list[Mapping[str, Any]]:
+        """Look at every message on a queue, waiting ones too, without receiving any.
+
+        Each has at least `Body`, `ReceiveCount`, `IsVisible` and `VisibleAt`.
+        """
+        query = urllib.parse.urlencode({"QueueUrl": self.outputs[queue]})
+        with urllib.request.urlopen(f"{self.aws.endpoint_url}/_ministack/sqs/messages?{query}", timeout=10) as answer:
+            accounts = json.load(answer)["messages"]
+        return [
+            message
+            for regions in accounts.values()
+            for queues in regions.values()
+            for waiting in queues.values()
+            for message in waiting
+        ]
+
+    def dead_letters(self, queue: str = "DeadLetterQueueUrl") -> list[Any]:
+        """Return the bodies of the dead letters, parsed where they are JSON."""
+        return [_parsed(message["Body"]) for message in self.messages(queue)]
+
+    def logs(self, function: str = "SubmitFunctionName") -> list[str]:
+        """Return every line that a function logged, oldest first."""
+        configuration = self.aws.client("lambda").get_function_configuration(FunctionName=self.outputs[function])
+        client = self.aws.client("logs")
+        pages = client.get_paginator("filter_log_events").paginate(
+            logGroupName=configuration["LoggingConfig"]["LogGroup"]
+        )
+        try:
+            events = [event for page in pages for event in page["events"]]
+        except client.exceptions.ResourceNotFoundException:
+            return []
+        return [event["message"] for event in sorted(events, key=lambda event: event["timestamp"])]
+
+    def ledger(self) -> list[Mapping[str, Any]]:
+        """Return the ledger's items, in DynamoDB's own notation."""
+        pages = self.aws.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs["LedgerTableName"])
+        return [item for page in pages for item in page["Items"]]
+
+
+def build(root: Path = ROOT) -> Path:
+    """Run `sam build` in `root`, unless nothing changed since the last time; return the folder that it made."""
+    stamp, built = root / ".aws-sam" / "built-from", root / BUILT
+    digest = _digest(root)
+    with _alone(root):
+        if not (stamp.exists() and stamp.read_text() == digest and (built / "template.yaml").exists()):
+            stamp.unlink(missing_ok=True)
+            _sam("build", root=root, environment={"AWS_DEFAULT_REGION": "us-east-1"})
+            stamp.write_text(digest)
+    return built
+
+
+def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Stack:
+    """Build if need be, deploy to the emulator (again: updates) and return the stack.
+
+    `parameters` add to, and override, those that the template requires (`ENOUGH`).
+    """
+    template = build(root) / "template.yaml"
+    bucket = "rds-snap-backup-packages"
+    aws.client("s3").create_bucket(Bucket=bucket)
+    chosen = ENOUGH | dict(parameters or {})
+    given = ["--template-file", str(template), "--stack-name", name, "--s3-bucket", bucket, "--config-env", "none"]
+    answers = ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]
+    overrides = [f'{key}="{value}"' for key, value in chosen.items() if value != ""]
+    with _alone(root):
+        _sam(
+            "deploy",
+            *given,
+            *answers,
+            "--capabilities",
+            "CAPABILITY_IAM",
+            "--parameter-overrides",
+            *overrides,
+            root=root,
+            environment=aws.environment | {"SAM_CLI_POLL_DELAY": "0.1"},
+        )
+    stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    _mend_event_sources(aws)
+    return Stack(aws, name, chosen, outputs)
+
+
+def _mend_event_sources(aws: Emulator) -> None:
+    """Make each maximum concurrency a number: the emulator keeps a parameter's text, which then stops all its polling."""
+    client = aws.client("lambda")
+    for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
+        scaling = {"MaximumConcurrency": int(mapping["ScalingConfig"]["MaximumConcurrency"])}
+        client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
+
+
+def _sam(*arguments: str, root: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        command("sam", *arguments),
+        cwd=root,
+        env=os.environ | {"SAM_CLI_TELEMETRY": "0"} | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DeployError(f"`sam {arguments[0]}` failed:\n{done.stdout[-4000:]}")
+
+
+def _digest(root: Path) -> str:
+    sources = [path for path in (root / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    digest = hashlib.sha256()
+    for path in sorted([*sources, root / "template.yaml", root / "samconfig.toml"]):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keep others that build in the same folder waiting: `sam build` empties it first."""
+    folder = root / ".aws-sam"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,70 @@
+"""A subscriber of the notifications: an SQS queue on the topic that keeps all it was sent. For tests and the demo."""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from local.emulator import Emulator
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as an SQS subscriber sees it."""
+
+    body: Mapping[str, Any]
+    attributes: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """A queue of its own on the topic; `received` grows with each look."""
+
+    aws: Emulator
+    queue_url: str
+    received: list[Message] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def subscribe(cls, aws: Emulator, topic: str, filter_policy: Mapping[str, Any] | None = None) -> Self:
+        """Make a queue and subscribe it to `topic`."""
+        sqs = aws.client("sqs")
+        url = sqs.create_queue(QueueName=f"subscriber-{uuid.uuid4().hex[:12]}")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        attributes = {"FilterPolicy": json.dumps(filter_policy)} if filter_policy else {}
+        aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
+        return cls(aws, url)
+
+    def look(self, seconds: int = 0) -> list[Message]:
+        """Receive what has come, waiting up to `seconds` for the first, and return only the new ones."""
+        sqs = self.aws.client("sqs")
+        new: list[Message] = []
+        while True:
+            wait = 0 if new else seconds
+            answer = sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait)
+            if not answer.get("Messages"):
+                break
+            for message in answer["Messages"]:
+                envelope = json.loads(message["Body"])
+                attributes = {name: part["Value"] for name, part in envelope.get("MessageAttributes", {}).items()}
+                new.append(Message(json.loads(envelope["Message"]), attributes))
+                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        with self._lock:
+            self.received += new
+        return new
+
+    def wait_for(
+        self, count: int, *, within: float, where: Callable[[Message], bool] = lambda _: True
+    ) -> list[Message]:
+        """Wait until `count` messages that `where` accepts were received in all, or fail, and return them."""
+        deadline = time.monotonic() + within
+        while True:
+            found = [message for message in self.received if where(message)]
+            if len(found) >= count:
+                return found
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(found)} of {count} messages within {within} s; received: {self.received}")
+            self.look(seconds=1)
