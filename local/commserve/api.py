@@ -9,6 +9,7 @@ from local.commserve.answers import Answer, access_denied, error
 from local.commserve.create_task import create_task
 from local.commserve.recorded import Recorded
 from local.commserve.state import State
+from local.commserve.tokens import renew_access_token
 
 type Endpoint = Callable[..., Answer]
 
@@ -21,11 +22,12 @@ ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("GET", r"/Client", discovery.list_clients),
     ("GET", r"/Instance", discovery.list_instances),
     ("GET", r"/Subclient", discovery.list_subclients),
+    ("POST", r"/V4/AccessToken/Renew", renew_access_token),
     *sdk.ROUTES,
 ]
 ROUTES = [(method, re.compile(pattern, re.IGNORECASE), endpoint) for method, pattern, endpoint in ENDPOINTS]
 # Calls that need no token.
-OPEN = re.compile(r"/|/Login|/V4/AccessToken/Renew", re.IGNORECASE)
+OPEN = re.compile(r"/|/V4/AccessToken/Renew", re.IGNORECASE)
 
 
 def answer(state: State, request: Recorded) -> Answer:

@@ -24,17 +24,7 @@ def list_instances(state: State, request: Recorded) -> Answer:
         return bare_string("clientId is missing")
     name = state.catalogue.client_name(client)
     entries = [
-        {
-            "instance": {
-                "clientId": client,
-                "clientName": owner,
-                "appName": "Cloud Apps",
-                "applicationId": CLOUD_APPS,
-                "instanceName": instance,
-                "instanceId": identifier,
-            },
-            "cloudAppsInstance": {"instanceType": AMAZON_RDS},
-        }
+        instance_properties(owner, client, instance, identifier)
         for (owner, instance), identifier in list(state.catalogue.instances.items())
         if owner == name
     ]
@@ -46,8 +36,17 @@ def list_subclients(state: State, request: Recorded) -> Answer:
     client, application = number(request, "clientId"), number(request, "applicationId")
     if client is None:
         return bare_string("clientId is missing")
-    found = state.catalogue.subclients(client) if application in (None, CLOUD_APPS) else []
-    entries = [{"subClientEntity": subclient_entity(one)} for one in found]
+    instance, backupset = number(request, "instanceId"), number(request, "backupsetId")
+    entries = [
+        {
+            "subClientEntity": subclient_entity(one),
+            "commonProperties": {"isDefaultSubclient": one.name == "default"},
+        }
+        for one in state.catalogue.subclients(client)
+        if application in (None, CLOUD_APPS)
+        and instance in (None, one.instance_id)
+        and backupset in (None, one.backupset_id)
+    ]
     return listing("subClientProperties", entries, "App_GetSubClientPropertiesResponse")
 
 
@@ -59,6 +58,22 @@ def listing(name: str, entries: list[dict[str, Any]], root: str) -> Answer:
 def client_entity(name: str, identifier: int) -> dict[str, Any]:
     """Return how Commvault names a client."""
     return {"clientId": identifier, "clientName": name, "displayName": name, "hostName": name, "clientGUID": name}
+
+
+def instance_properties(client: str, client_id: int, instance: str, identifier: int) -> dict[str, Any]:
+    """Return an instance as Commvault shows it."""
+    return {
+        "instance": {
+            "clientId": client_id,
+            "clientName": client,
+            "appName": "Cloud Apps",
+            "applicationId": CLOUD_APPS,
+            "instanceName": instance,
+            "instanceId": identifier,
+        },
+        "cloudAppsInstance": {"instanceType": AMAZON_RDS},
+        "instanceActivityControl": {},
+    }
 
 
 def subclient_entity(one: Subclient) -> dict[str, Any]:

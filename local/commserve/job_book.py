@@ -7,7 +7,7 @@ from typing import Literal
 
 from local.commserve.catalogue import Subclient
 from local.commserve.clock import Clock
-from local.commserve.jobs import Job, Plan
+from local.commserve.jobs import LEVEL_NAMES, SNAP_BACKUP, Job, Plan
 
 type Busy = Literal["run", "queue", "refuse"]
 
@@ -49,8 +49,18 @@ class JobBook:
         latest = self._latest.get(subclient.id)
         return latest if latest is not None and not latest.finished else None
 
-    def add(self, subclient: Subclient, level: str, *, start: float | None = None, by: str = "CreateTask") -> Job:
+    def add(
+        self,
+        subclient: Subclient,
+        level: str,
+        *,
+        start: float | None = None,
+        by: str = "CreateTask",
+        kind: str = SNAP_BACKUP,
+    ) -> Job:
         """Make a job; `start` is a time of the simulator's clock, by default now."""
+        if level not in LEVEL_NAMES:
+            raise ValueError(f"no backup level is called {level!r}")
         with self._lock:
             job = Job(
                 id=str(next(self._ids)),
@@ -60,6 +70,7 @@ class JobBook:
                 plan=self._next_plan(),
                 clock=self.clock,
                 job_seconds=self.job_seconds,
+                kind=kind,
                 by=by,
                 behind=self.running(subclient) if self.busy == "queue" else None,
             )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from local.commserve.answers import Answer, bare_string
-from local.commserve.catalogue import Subclient
+from local.commserve.discovery import subclient_entity
 from local.commserve.jobs import LEVEL_NAMES, Job
 from local.commserve.recorded import Recorded
 from local.commserve.state import State
@@ -30,14 +30,14 @@ def summary(job: Job) -> dict[str, Any]:
         "jobEndTime": 0 if end is None else int(clock.shown(end)),
         "lastUpdateTime": int(clock.shown(latest)),
         "jobElapsedTime": int(latest - job.start_time),
-        "jobType": job.type,
-        "localizedOperationName": job.type,
+        "jobType": job.kind,
+        "localizedOperationName": job.kind,
         "backupLevelName": LEVEL_NAMES[job.level],
         "opType": job.op_type,
         "appTypeName": "Cloud Apps",
         "destClientName": job.client,
         "isVisible": True,
-        "subclient": _entity(job.subclient),
+        "subclient": subclient_entity(job.subclient),
     }
 
 
@@ -88,7 +88,7 @@ def search_jobs(state: State, request: Recorded) -> Answer:
         if (not clients or job.subclient.client_id in clients)
         and _in_category(job, category)
         and _within(job, wanted.get("completedJobLookupTime"))
-        and (not kinds or job.op_type in kinds or job.type in kinds or _kind(job) in kinds)
+        and (not kinds or job.op_type in kinds or job.kind in kinds or _kind(job) in kinds)
         and _is_of(job, entity)
     ]
     if paging.get("sortField") == "jobId" and paging.get("sortDirection") == 0:
@@ -116,23 +116,8 @@ def _page(jobs: list[Job], offset: int, limit: int) -> Answer:
     return Answer(value=value | {"jobs": shown} if shown else value, root=ROOT)
 
 
-def _entity(subclient: Subclient) -> dict[str, Any]:
-    return {
-        "clientName": subclient.client,
-        "clientId": subclient.client_id,
-        "instanceName": subclient.instance,
-        "instanceId": subclient.instance_id,
-        "backupsetName": "defaultBackupSet",
-        "backupsetId": subclient.backupset_id,
-        "subclientName": subclient.name,
-        "subclientId": subclient.id,
-        "appName": "Cloud Apps",
-        "applicationId": 134,
-    }
-
-
 def _kind(job: Job) -> str:
-    return job.type.replace(" ", "").upper()
+    return job.kind.replace(" ", "").upper()
 
 
 def _in_category(job: Job, category: str) -> bool:
@@ -152,5 +137,5 @@ def _within(job: Job, lookup: float | None) -> bool:
 
 
 def _is_of(job: Job, entity: dict[str, Any]) -> bool:
-    known = _entity(job.subclient)
+    known = subclient_entity(job.subclient)
     return all(known.get(key, value) == value for key, value in entity.items())

@@ -45,12 +45,16 @@ class Job:
     plan: Plan
     clock: Clock
     job_seconds: float
-    type: str = SNAP_BACKUP
-    op_type: int = 59
+    kind: str = SNAP_BACKUP
     by: str = "CreateTask"
     behind: "Job | None" = None
     _free_at: float | None = None  # when the job in front of it had ended
     _ended: tuple[float, str, str] | None = field(default=None)  # an end from outside: time, status, reason
+
+    @property
+    def op_type(self) -> int:
+        """Commvault's number for the kind of job."""
+        return 59 if self.kind == SNAP_BACKUP else 4
 
     @property
     def client(self) -> str:
@@ -128,7 +132,7 @@ class Job:
             "endTime": self.end_time,
             "finished": self.finished,
             "visible": self.visible,
-            "type": self.type,
+            "kind": self.kind,
             "by": self.by,
         }
 

@@ -28,11 +28,6 @@ class Recorded:
         """Return a header's value whatever its case, or an empty string."""
         return next((value for key, value in self.headers.items() if key.lower() == name.lower()), "")
 
-    @property
-    def wants_json(self) -> bool:
-        """Whether it asks for JSON; without asking, Commvault answers in XML."""
-        return "json" in self.header("Accept").lower()
-
     def as_dict(self) -> dict[str, Any]:
         """Return it for the control API; the body as text."""
         return asdict(self) | {"body": self.body.decode(errors="replace")}

@@ -1,7 +1,7 @@
 """What the simulated CommServe knows and remembers; the endpoints work on it, `CommServe` shows it to tests."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from local.commserve.catalogue import Catalogue, Clients
 from local.commserve.clock import Clock
 from local.commserve.job_book import JobBook
+from local.commserve.tokens import Tokens
 
 if TYPE_CHECKING:
     from local.commserve.recorded import Recorded
@@ -31,30 +32,6 @@ class RateLimit:
             return False
         self.used += 1
         return True
-
-
-@dataclass(slots=True)
-class Tokens:
-    """The access token that is valid now, its refresh token, and since when it has been idle."""
-
-    access: str
-    refresh: str = "refresh-0"
-    idle_seconds: float | None = None  # after so long without a call a token is dead
-    last_used: float | None = None
-    retired: set[str] = field(default_factory=set)
-
-    def accepts(self, token: str, now: float) -> bool:
-        """Tell whether a token is the valid one, and note that it was used."""
-        if token != self.access:
-            return False
-        if self.idle_seconds is not None and self.last_used is not None and now - self.last_used > self.idle_seconds:
-            return False
-        self.last_used = now
-        return True
-
-    def replace(self, access: str) -> None:
-        """Make `access` the valid token."""
-        self.access, self.last_used = access, None
 
 
 class State:

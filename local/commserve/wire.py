@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from local.commserve import api
-from local.commserve.answers import Answer
+from local.commserve.answers import Answer, bare_string
 from local.commserve.control import CONTROL, answer_control
 from local.commserve.faults import FaultBook
 from local.commserve.recorded import Recorded, without_prefix
@@ -93,8 +93,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def serve(self) -> None:
         """Answer one request."""
-        length = self.headers.get("Content-Length", "0")
-        body = self.rfile.read(int(length)) if length.isdigit() else b""
+        length = int(self.headers.get("Content-Length", "0"))
+        body = self.rfile.read(length)
+        if len(body) < length or "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+            return
         parts = urlsplit(self.path)
         path = unquote(without_prefix(parts.path))
         if path.startswith(CONTROL):
@@ -112,7 +115,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def act(self) -> Answer:
         """Do what was asked for and return the proper answer."""
-        return api.answer(self.server.state, self.recorded)
+        try:
+            return api.answer(self.server.state, self.recorded)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
+            self.server.state.refusals.append(f"{self.command} {self.path}: {type(problem).__name__}: {problem}")
+            return bare_string()
 
     def render(self, answer: Answer) -> tuple[bytes, bytes]:
         """Return head and body."""

@@ -1,0 +1,175 @@
+"""What tests may see and steer of the simulator: the part of `CommServe` that has nothing to do with the network."""
+
+from typing import Any
+
+from local.commserve import answer_faults, wire_faults
+from local.commserve.catalogue import Catalogue
+from local.commserve.clock import Clock
+from local.commserve.faults import Fault, FaultBook
+from local.commserve.job_book import Busy
+from local.commserve.jobs import SNAP_BACKUP, Job, Plan
+from local.commserve.recorded import Recorded
+from local.commserve.state import RateLimit, State
+from local.commserve.tokens import Tokens
+
+# Importing them is what registers the faults.
+FAULT_MODULES = (answer_faults, wire_faults)
+
+
+class Controls:
+    """Requests, jobs, faults, limits, tokens and the clock."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.faults = FaultBook()
+
+    @property
+    def token(self) -> str:
+        """The token that is accepted; a new one makes the old one void."""
+        return self.state.tokens.access
+
+    @token.setter
+    def token(self, value: str) -> None:
+        self.state.tokens.replace(value)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The token pair: when tokens die, how often they were renewed."""
+        return self.state.tokens
+
+    @property
+    def clock(self) -> Clock:
+        """The simulator's clock (`freeze`, `thaw`, `now`)."""
+        return self.state.clock
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds by which the clock shown to clients is ahead."""
+        return self.clock.offset
+
+    @clock_offset.setter
+    def clock_offset(self, value: float) -> None:
+        self.clock.offset = value
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the clock stands still; `advance` moves it all the same."""
+        return self.clock.frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        if value:
+            self.clock.freeze()
+        else:
+            self.clock.thaw()
+
+    @property
+    def speed(self) -> float:
+        """Simulated seconds per real second."""
+        return self.clock.speed
+
+    @speed.setter
+    def speed(self, value: float) -> None:
+        self.clock.speed = value
+
+    def advance(self, seconds: float) -> None:
+        """Move the simulator's clock forward."""
+        self.clock.advance(seconds)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The clients, instances and subclients; `extend` and `add` make more."""
+        return self.state.catalogue
+
+    @property
+    def requests(self) -> list[Recorded]:
+        """Every request since the last `clear`, in the order of arrival."""
+        return list(self.state.requests)
+
+    @property
+    def create_tasks(self) -> list[Recorded]:
+        """The requests to CreateTask, whatever became of them."""
+        return [one for one in self.requests if one.method == "POST" and one.path.lower() == "/createtask"]
+
+    @property
+    def statuses(self) -> dict[int, int]:
+        """The HTTP status that each request (by its `id`) was answered with."""
+        return dict(self.state.statuses)
+
+    @property
+    def refusals(self) -> list[str]:
+        """Why CreateTask bodies were not taken for the RDS Snap Backup form."""
+        return list(self.state.refusals)
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """Every job since the last `clear`, by id; hidden and vanished ones too."""
+        return dict(self.state.jobs.jobs)
+
+    @property
+    def job_seconds(self) -> float:
+        """How long jobs take that are made from now on."""
+        return self.state.jobs.job_seconds
+
+    @job_seconds.setter
+    def job_seconds(self, value: float) -> None:
+        self.state.jobs.job_seconds = value
+
+    @property
+    def busy(self) -> Busy:
+        """What becomes of a second job of a subclient: `run` too, `queue` behind the first, or `refuse` (409)."""
+        return self.state.jobs.busy
+
+    @busy.setter
+    def busy(self, value: Busy) -> None:
+        self.state.jobs.busy = value
+
+    def plan_jobs(self, times: int | None = 1, **plan: Any) -> None:
+        """Say what becomes of the next `times` jobs (None: of all); `plan` holds the fields of `Plan`."""
+        self.state.jobs.plan(Plan(**plan), times)
+
+    def change_job(self, identifier: str, **plan: Any) -> Job:
+        """Change what becomes of a job."""
+        return self.state.jobs.change(identifier, **plan)
+
+    def end_job(self, identifier: str, status: str = "Completed", reason: str = "") -> Job:
+        """End a job now."""
+        job = self.jobs[identifier]
+        job.end(status, reason)
+        return job
+
+    def add_job(
+        self,
+        client: str,
+        instance: str,
+        subclient: str = "default",
+        level: str = "FULL",
+        start: float | None = None,
+        kind: str = SNAP_BACKUP,
+    ) -> Job:
+        """Add a job that somebody started in Commvault's own console; `kind` may be "Backup" as well."""
+        where = self.catalogue.add(client, instance, subclient)
+        return self.state.jobs.add(where, level, start=start, by="console", kind=kind)
+
+    def fault(self, name: str, times: int | None = 1, path: str = "/CreateTask", **parameters: Any) -> Fault:
+        """Let a fault happen to the next `times` requests of a path (None: until `mend`); `path` may be a pattern."""
+        return self.faults.arm(name, times, path, parameters)
+
+    def mend(self) -> None:
+        """Disarm every fault and let go what is held."""
+        self.faults.mend()
+
+    def release(self) -> None:
+        """Let go the requests that are held by a stall."""
+        self.faults.release()
+
+    def rate_limit(self, writes: int | None = None, reads: int | None = None, period: float = 3600) -> None:
+        """Answer 429 past so many calls a period of the simulator's clock; None: no limit."""
+        limits = {"writes": writes, "reads": reads}
+        with self.state.lock:
+            self.state.limits = {kind: RateLimit(top, period) for kind, top in limits.items() if top is not None}
+
+    def clear(self) -> None:
+        """Forget requests, jobs, plans, limits and faults; ids go on counting."""
+        self.mend()
+        self.state.clear()
