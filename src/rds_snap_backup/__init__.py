@@ -1,0 +1,1 @@
+"""Amazon RDS events and schedules in, exactly one Commvault RDS snap backup out."""

@@ -1,0 +1,243 @@
+"""Commvault's wire: one HTTPS connection, CreateTask, and reading.
+
+What this module promises: a request is sent at most once; no redirect is followed with the token; what was surely
+never sent is told from what may have arrived; and every exchange ends before its deadline.
+It is not the place that knows tokens (`credentials.py`), what an answer to CreateTask means (`outcomes.py`), or what a
+job looks like (`jobs.py`).
+"""
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
+
+from rds_snap_backup import outcomes
+from rds_snap_backup.outcomes import Answer, Outcome, Rejected, Unauthorized, Unavailable, Unknown
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.targets import Association, Target
+
+CONNECT_SECONDS = 5.0
+REQUEST_SECONDS = 30.0
+# A server or a middlebox may have dropped an idle connection without a word that reached a frozen sandbox.
+IDLE_SECONDS = 5.0
+LONGEST_BODY = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The request surely did not leave."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The request may have arrived, and no answer came."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A JSON object that was read, and by how many seconds Commvault's clock is, at the least, ahead of ours."""
+
+    document: dict[str, Any]
+    clock_ahead: float
+
+
+@dataclass(frozen=True, slots=True)
+class CannotAsk:
+    """Commvault could not be asked."""
+
+    problem: Problem
+
+
+class Commvault:
+    """A client of one API base, with one connection: a sandbox handles one event at a time.
+
+    `ca_certificates` returns the PEM bundle of a private CA, or None for the public ones; it is called before the
+    first connection and may raise LookupError.
+    """
+
+    def __init__(self, base_url: str, ca_certificates: Callable[[], str | None]) -> None:
+        self._base_url = base_url
+        self._address = parse_url(base_url)
+        self._ca_certificates = ca_certificates
+        self._context: ssl.SSLContext | None = None
+        self._connection: HTTPSConnection | None = None
+        self._last_used = 0.0
+
+    def create_task(self, target: Target, associations: tuple[Association, ...], token: str, seconds: float) -> Outcome:
+        """Send CreateTask, once, for these associations of a target; return its outcome within `seconds`."""
+        if not self._base_url.startswith("https://"):
+            hint = "Deploy the stack with a CommvaultApiUrl that begins with https://, then redrive the dead letter."
+            return Rejected(Problem("API_URL_INVALID", f"{self._base_url!r} is no https:// address.", hint))
+        match self._exchange("POST", "/CreateTask", token, seconds, body=task_request(target, associations)):
+            case NotSent(problem):
+                return Unavailable(problem)
+            case NoAnswer(problem):
+                return Unknown(problem)
+            case Answer() as answer:
+                return outcomes.classify(answer, target.task_type)
+
+    def get(
+        self, path: str, token: str, seconds: float, headers: Mapping[str, str] | None = None
+    ) -> Read | Unauthorized | CannotAsk:
+        """Read a JSON object. An empty list may be answered with 404 (seen on live servers): it is an empty object."""
+        if not self._base_url.startswith("https://"):
+            return CannotAsk(Problem("API_URL_INVALID", f"{self._base_url!r} is no https:// address.", outcomes.LATER))
+        match self._exchange("GET", path, token, seconds, headers=headers):
+            case NotSent(problem) | NoAnswer(problem):
+                return CannotAsk(problem)
+            case Answer() as answer:
+                return _read(answer)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        seconds: float,
+        *,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer | NotSent | NoAnswer:
+        deadline = time.monotonic() + min(seconds, REQUEST_SECONDS)
+        try:
+            connection = self._connected(deadline)
+        except (HTTPError, OSError, ValueError, LookupError) as error:
+            self._drop()
+            self._context = None  # The CA may be what is wrong, and be mended by the next try.
+            return NotSent(self._unreachable(error))
+        # A read timeout starts anew with every byte; the watchdog ends the exchange however slowly the bytes come.
+        watchdog = threading.Timer(deadline - time.monotonic(), _shut_down, [connection.sock])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            connection.request(
+                method,
+                (self._address.path or "") + path,
+                body=None if body is None else json.dumps(body, separators=(",", ":")).encode(),
+                headers={
+                    "Authtoken": token,
+                    "Content-Type": "application/json",
+                    "Accept": "application/json",
+                    **(headers or {}),
+                },
+                preload_content=False,
+            )
+            response = connection.getresponse()
+            content = response.read(LONGEST_BODY + 1)
+        except (HTTPError, OSError, ValueError) as error:
+            self._drop()
+            message = f"The request to {self._base_url} got no answer ({type(error).__name__})."
+            return NoAnswer(Problem("NO_ANSWER", message, outcomes.LOOK_FIRST))
+        finally:
+            watchdog.cancel()
+        self._last_used = time.time()
+        if is_whole := len(content) <= LONGEST_BODY:
+            response.release_conn()
+        else:
+            self._drop()
+        return Answer(response.status, response.headers, content if is_whole else None)
+
+    def _connected(self, deadline: float) -> HTTPSConnection:
+        """Return a live connection; raise what the connecting raised, or TimeoutError when no time is left."""
+        connection = self._connection
+        # The wall clock, since it goes on while a sandbox is frozen.
+        is_fresh = abs(time.time() - self._last_used) <= IDLE_SECONDS
+        if connection is None or not is_fresh or not connection.is_connected:
+            self._drop()
+            if self._context is None:
+                self._context = ssl.create_default_context(cadata=self._ca_certificates())
+            host = (self._address.host or "").strip("[]")
+            connection = HTTPSConnection(host, self._address.port, timeout=CONNECT_SECONDS, ssl_context=self._context)
+            self._connection = connection
+            connection.connect()
+        seconds = deadline - time.monotonic()
+        if seconds < 1:
+            raise TimeoutError("no time is left for the request")
+        connection.timeout = seconds
+        connection.sock.settimeout(seconds)
+        return connection
+
+    def _drop(self) -> None:
+        if self._connection:
+            self._connection.close()
+        self._connection = None
+
+    def _unreachable(self, error: Exception) -> Problem:
+        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+            hint = (
+                "Give the CA that signed the server's certificate in CaCertificateParameter, or mend the certificate."
+            )
+            return Problem("TLS_UNTRUSTED", f"The certificate of {self._base_url} is not trusted: {error}", hint)
+        hint = (
+            "Check CommvaultApiUrl, the server, and the way to it (subnets, security groups, DNS). It is tried again."
+        )
+        return Problem("UNREACHABLE", f"{self._base_url} can not be reached: {error}", hint)
+
+
+def task_request(target: Target, associations: tuple[Association, ...]) -> dict[str, Any]:
+    """Return CreateTask's body in the RDS Snap Backup form of Commvault's API pages."""
+    return {
+        "taskInfo": {
+            "associations": [
+                {
+                    "clientName": one.client_name,
+                    "instanceName": one.instance_name,
+                    "displayName": one.display_name,
+                    "_type_": "SUBCLIENT_ENTITY",
+                    "appName": "Cloud Apps",
+                    "subclientName": one.subclient_name,
+                }
+                for one in associations
+            ],
+            "task": {"taskType": target.task_type},
+            "subTasks": [
+                {
+                    "subTask": {"subTaskType": "BACKUP", "operationType": "BACKUP"},
+                    "options": {
+                        "backupOpts": {"backupLevel": target.backup_level},
+                        "commonOpts": {"notifyUserOnJobCompletion": target.notify_user_on_job_completion},
+                    },
+                }
+            ],
+        }
+    }
+
+
+def _read(answer: Answer) -> Read | Unauthorized | CannotAsk:
+    document = outcomes.document_of(answer)
+    error = next(outcomes.errors(document), None)
+    problem = error or Problem(f"HTTP_{answer.status}", f"Commvault answered HTTP {answer.status}.", outcomes.LATER)
+    date = answer.headers.get("Date")
+    clock_ahead = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
+    match answer.status:
+        case _ if outcomes.is_maintenance(answer):
+            return CannotAsk(Problem("MAINTENANCE", "Commvault shows its maintenance page.", outcomes.LATER))
+        case 401:
+            return Unauthorized(Problem(problem.code, problem.message, outcomes.NEW_TOKEN))
+        case _ if error and error.code in outcomes.LOGIN_REFUSED:
+            return Unauthorized(Problem(problem.code, problem.message, outcomes.NEW_TOKEN))
+        case 404 if isinstance(document, dict) or not answer.body:
+            return Read({}, clock_ahead)
+        case status if 200 <= status < 300 and isinstance(document, dict) and not error:
+            return Read(document, clock_ahead)
+    return CannotAsk(problem)
+
+
+def _shut_down(connected: socket.socket) -> None:
+    # Not the TLS socket's own method, which the reading thread would trip over. An error: the exchange is just over.
+    with suppress(OSError):
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)

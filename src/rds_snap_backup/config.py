@@ -1,0 +1,67 @@
+"""The function's settings, read once from its environment. Not for anything that changes between events."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+
+class ConfigError(Exception):
+    """An environment variable is missing or not usable; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the stack's parameters say, in the units of their names. An optional text that is not set is empty."""
+
+    commvault_api_url: str
+    token_secret_arn: str
+    targets_path: str
+    ledger_table: str
+    notifications_topic_arn: str
+    submissions_queue_url: str
+    jobs_queue_url: str
+    dead_letter_queue_url: str
+    cool_down_minutes: int
+    retry_hours: int
+    first_retry_seconds: int
+    reconcile_seconds: int
+    follow_hours: int
+    first_poll_seconds: int
+    ca_certificate_parameter: str
+    service: str
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read the environment; raise `ConfigError` for the first variable that is missing or not a number."""
+
+        def text(name: str) -> str:
+            value = environ.get(name, "")
+            if not value:
+                raise ConfigError(f"The environment variable {name} is not set: deploy the stack's template again.")
+            return value
+
+        def number(name: str) -> int:
+            value = text(name)
+            if not value.isdecimal():
+                raise ConfigError(f"The environment variable {name} must be a whole number and is {value!r}.")
+            return int(value)
+
+        return cls(
+            commvault_api_url=text("COMMVAULT_API_URL").rstrip("/"),
+            token_secret_arn=text("TOKEN_SECRET_ARN"),
+            targets_path=text("TARGETS_PATH"),
+            ledger_table=text("LEDGER_TABLE"),
+            notifications_topic_arn=text("NOTIFICATIONS_TOPIC_ARN"),
+            submissions_queue_url=text("SUBMISSIONS_QUEUE_URL"),
+            jobs_queue_url=environ.get("JOBS_QUEUE_URL", ""),
+            dead_letter_queue_url=text("DEAD_LETTER_QUEUE_URL"),
+            cool_down_minutes=number("COOL_DOWN_MINUTES"),
+            retry_hours=number("RETRY_HOURS"),
+            first_retry_seconds=number("FIRST_RETRY_SECONDS"),
+            reconcile_seconds=number("RECONCILE_SECONDS"),
+            follow_hours=number("FOLLOW_HOURS"),
+            first_poll_seconds=number("FIRST_POLL_SECONDS"),
+            ca_certificate_parameter=environ.get("CA_CERTIFICATE_PARAMETER", ""),
+            service=text("POWERTOOLS_SERVICE_NAME"),
+        )

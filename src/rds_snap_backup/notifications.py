@@ -1,0 +1,108 @@
+"""SNS messages: one JSON object for programs, plain text for people."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.targets import Target
+from rds_snap_backup.triggers import Trigger
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+VERSION = "1"
+LONGEST_SUBJECT = 100
+
+
+def build(
+    status: str,
+    target: Target,
+    trigger: Trigger,
+    *,
+    now: float,
+    job_ids: Sequence[str] = (),
+    task_id: int | None = None,
+    problem: Problem | None = None,
+    reconciled: bool = False,
+) -> dict[str, Any]:
+    """Return the notification of a submission's end. `submittedAt` is null where nothing was submitted."""
+    is_submitted = status in {"submitted", "joined", "scheduled"}
+    notification: dict[str, Any] = {
+        "version": VERSION,
+        "status": status,
+        "target": target.name,
+        "jobIds": list(job_ids),
+        "taskId": task_id,
+        "backupLevel": target.backup_level,
+        "associations": [association.to_json() for association in target.associations],
+        "trigger": trigger.to_json(),
+        "submittedAt": iso(now) if is_submitted else None,
+        "reconciled": reconciled,
+    }
+    return notification if problem is None else {**notification, "error": problem.to_json()}
+
+
+def iso(timestamp: float) -> str:
+    """Return Unix seconds as `2026-01-31T02:00:04Z`."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Notifications:
+    """The topic."""
+
+    def __init__(self, topic_arn: str, client: "SNSClient") -> None:
+        self._topic_arn = topic_arn
+        self._client = client
+
+    def publish(self, notification: dict[str, Any]) -> None:
+        """Publish a notification; its attributes `status`, `target` and `trigger` serve filter policies."""
+        attributes = {
+            "status": notification["status"],
+            "target": notification["target"],
+            "trigger": notification["trigger"]["kind"],
+        }
+        self._client.publish(
+            TopicArn=self._topic_arn,
+            Subject=_subject(notification),
+            MessageStructure="json",
+            Message=json.dumps({"default": json.dumps(notification), "email": _text(notification)}),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+        )
+
+
+def _subject(notification: dict[str, Any]) -> str:
+    status = notification["status"].replace("_", " ")
+    jobs = ", ".join(notification["jobIds"])
+    return f"RDS backup {status}: {notification['target']}{f' (job {jobs})' if jobs else ''}"[:LONGEST_SUBJECT]
+
+
+def _text(notification: dict[str, Any]) -> str:
+    trigger, error = notification["trigger"], notification.get("error")
+    lines = [
+        ("Target", notification["target"]),
+        ("Status", notification["status"].replace("_", " ")),
+        ("Jobs", ", ".join(notification["jobIds"])),
+        ("Task", notification["taskId"]),
+        ("Level", notification["backupLevel"]),
+        ("Submitted", notification["submittedAt"]),
+        ("Started", notification.get("startedAt")),
+        ("Ended", notification.get("endedAt")),
+        ("Reason", notification.get("reason")),
+        ("Trigger", trigger["kind"]),
+        ("Event", " ".join(filter(None, (trigger.get("rdsEventId"), trigger.get("message"))))),
+        ("Database", trigger.get("sourceArn")),
+        ("Trigger time", trigger.get("time")),
+        ("Trigger id", trigger["id"]),
+    ]
+    if error:
+        lines += [("Error", f"{error['code']}: {error['message']}"), ("What to do", error["hint"])]
+    subclients = [
+        f"  {one['clientName']} / {one['instanceName']} / {one['subclientName']}"
+        for one in notification["associations"]
+    ]
+    known = [f"{name}: {value}" for name, value in lines if value not in {None, ""}]
+    return "\n".join([*known, "Subclients:", *subclients])

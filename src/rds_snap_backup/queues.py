@@ -1,0 +1,79 @@
+"""The queues: a submission that waits, a trigger fanned out, and what goes to the dead-letter queue.
+
+A message that is on the Submissions queue already is never sent to it again: it is postponed by its visibility.
+"""
+
+import json
+from collections.abc import Iterable
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from rds_snap_backup.triggers import Trigger
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+LARGEST_BATCH = 10
+LONGEST_DELAY = 900
+LONGEST_VISIBILITY = 43200
+BATCH_TRIES = 3
+
+
+class FanOutError(Exception):
+    """Some targets' messages could not be sent; those that were will be submitted once, however often it is repeated."""
+
+
+class Queues:
+    """The Submissions queue and its dead-letter queue."""
+
+    def __init__(self, submissions_url: str, dead_letters_url: str, client: "SQSClient") -> None:
+        self._submissions_url = submissions_url
+        self._dead_letters_url = dead_letters_url
+        self._client = client
+
+    def enqueue(self, trigger: Trigger, target: str, delay: int, attempt: int | None) -> None:
+        """Put a submission that arrived otherwise on the queue, to be taken up after `delay` seconds."""
+        body = _body(trigger, target, pauses=1, **({} if attempt is None else {"attempt": attempt}))
+        self._client.send_message(
+            QueueUrl=self._submissions_url, MessageBody=body, DelaySeconds=min(delay, LONGEST_DELAY)
+        )
+
+    def fan_out(self, trigger: Trigger, targets: Iterable[str]) -> None:
+        """Put one message per target on the queue; raise `FanOutError` naming the targets that have none."""
+        for names in batched(targets, LARGEST_BATCH, strict=False):
+            left = dict(enumerate(names))
+            for _ in range(BATCH_TRIES):
+                entries: list[SendMessageBatchRequestEntryTypeDef] = [
+                    {"Id": str(number), "MessageBody": _body(trigger, name)} for number, name in left.items()
+                ]
+                answer = self._client.send_message_batch(QueueUrl=self._submissions_url, Entries=entries)
+                left = {int(one["Id"]): left[int(one["Id"])] for one in answer.get("Failed", [])}
+                if not left:
+                    break
+            else:
+                raise FanOutError(f"No message could be sent for the targets {', '.join(left.values())}.")
+
+    def dead_letter(self, trigger: Trigger, target: str, attempt: int, error: dict[str, str]) -> None:
+        """Keep a submission that has failed; sent back to the Submissions queue, it is opened again."""
+        self._client.send_message(
+            QueueUrl=self._dead_letters_url, MessageBody=_body(trigger, target, attempt=attempt, error=error)
+        )
+
+    def refuse(self, event: object, delivery_id: str, error: dict[str, str]) -> None:
+        """Keep an event that was not understood; sent back, it is read anew under the same identity."""
+        body = json.dumps({"event": event, "deliveryId": delivery_id, "refused": error})
+        self._client.send_message(QueueUrl=self._dead_letters_url, MessageBody=body)
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        """Let a message come back after so many seconds."""
+        self._client.change_message_visibility(
+            QueueUrl=self._submissions_url,
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=min(seconds, LONGEST_VISIBILITY),
+        )
+
+
+def _body(trigger: Trigger, target: str, **beside: Any) -> str:
+    """The identity is in the trigger, so that it never changes on the way."""
+    return json.dumps({"target": target, "trigger": trigger.to_json(), **beside})

@@ -1,0 +1,98 @@
+"""Asking Commvault what became of a request: which of its jobs are ours. A rare path.
+
+A job is adopted when it can have been started by the last attempt and no other submission has claimed it; two
+submissions that look at the same moment are told apart by those claims.
+"""
+
+from rds_snap_backup import jobs
+from rds_snap_backup.jobs import Jobs
+from rds_snap_backup.outcomes import LOOK_FIRST, Unauthorized
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.runs import Later, Run, Told
+from rds_snap_backup.steps import Claimed, Lease
+from rds_snap_backup.targets import Association, Target
+
+# A look-back somewhat longer than it must be costs nothing but a few rows.
+LOOK_BACK_MARGIN_SECONDS = 120
+
+NO_JOB_YET = Problem(
+    "OUTCOME_UNKNOWN", "A request may have been accepted, and Commvault shows no job of it so far.", LOOK_FIRST
+)
+
+
+def missing(lease: Lease, target: Target) -> tuple[Association, ...]:
+    """Return the associations that no job is credited for."""
+    return tuple(one for one in target.associations if one.key not in lease.found)
+
+
+def reconcile(run: Run, lease: Lease, target: Target) -> Told | Later | Lease:
+    """Adopt the jobs of an attempt that may have been accepted.
+
+    Returns the lease when it is to be believed that the rest was not accepted, and may be sent again.
+    """
+    if target.task_type == "SCHEDULE":
+        return abandon_schedule(run, lease, target)
+    match _ask(run, since=lease.attempted_at):
+        case Jobs() as listed:
+            pass
+        case problem:
+            return run.leave_unknown(lease, target, problem)
+    others: set[str] = set()
+    while True:
+        excluded = {*others, *lease.found.values()}
+        found = jobs.started_since(missing(lease, target), listed, lease.attempted_at, target.backup_level, excluded)
+        found_ids = {association.key: job_id for association, job_id in found.items()}
+        try:
+            if len(found) == len(missing(lease, target)):
+                job_ids = list(found_ids.values())
+                return run.close(lease, target, "submitted", job_ids=job_ids, claims=job_ids, reconciled=True)
+            if found:
+                lease = run.parts.ledger.adopt(lease, found_ids)
+        except Claimed as claimed:
+            others |= claimed.job_ids
+        else:
+            break
+    believed_at = lease.attempt_ended_at + run.parts.config.reconcile_seconds
+    if run.parts.clock() < believed_at:
+        return run.leave_unknown(lease, target, NO_JOB_YET, not_after=believed_at)
+    return lease
+
+
+def join_running(run: Run, lease: Lease, target: Target, problem: Problem) -> Told | Later:
+    """Join the running jobs that stood in the way of a request."""
+    rest = missing(lease, target)
+    match _ask(run, since=run.parts.clock()):
+        case Jobs() as listed:
+            running = jobs.running(rest, listed)
+        case _:
+            running = {}
+    if len(running) == len(rest):
+        return run.close(lease, target, "joined", job_ids=list(running.values()))
+    if len(rest) == 1:
+        return run.defer(lease, target, problem)
+    # Of several subclients some may have been started: only the list of jobs will tell.
+    return run.leave_unknown(lease, target, problem, attempt_ended=True)
+
+
+def abandon_schedule(run: Run, lease: Lease, target: Target) -> Told:
+    """Give up a SCHEDULE request that may have been accepted: there is no job to find, so it is never sent again."""
+    problem = Problem(
+        "OUTCOME_UNKNOWN",
+        "The request to schedule a backup may have been accepted, and there is no job to tell by.",
+        "Look in Commvault whether the schedule exists. If it does not, start the target by hand.",
+    )
+    return run.close(lease, target, "abandoned", problem=problem)
+
+
+def _ask(run: Run, since: float) -> Jobs | Problem:
+    look_back = run.parts.clock() - since + LOOK_BACK_MARGIN_SECONDS
+    parts = run.parts
+    match parts.credentials.authorized(
+        lambda token: jobs.list_jobs(parts.commvault, token, look_back, run.seconds_to_ask)
+    ):
+        case Jobs() as listed:
+            return listed
+        case Unauthorized(problem):
+            return problem
+        case cannot_ask:
+            return cannot_ask.problem

@@ -1,0 +1,166 @@
+"""DynamoDB as the ledger uses it: conditional updates, alone or as one transaction. It knows no item of the ledger's.
+
+In conditions, names are written `#name` and values `:name`: every name goes through a placeholder, since DynamoDB
+reserves hundreds of ordinary words.
+"""
+
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+type Value = str | int | float | bool
+type Item = dict[str, Any]
+
+LARGEST_TRANSACTION = 100
+# Transactions that touch one item at the same moment are cancelled, not queued; a few tries draw them apart.
+CONFLICT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update of one item, made where `condition` holds: it makes the item if there is none."""
+
+    key: str
+    values: Mapping[str, Value]
+    remove: tuple[str, ...] = ()
+    condition: str = ""
+    where: Mapping[str, Value] = field(default_factory=dict)
+
+    def expression(self) -> dict[str, Any]:
+        """Return the request's part that `UpdateItem` and `TransactWriteItems` have in common."""
+        assignments = ", ".join(f"#{name} = :set_{name}" for name in self.values)
+        removals = ", ".join(f"#{name}" for name in self.remove)
+        text = f"SET {assignments}" + (f" REMOVE {removals}" if removals else "")
+        return {
+            "UpdateExpression": text,
+            **_condition(self.key, self.condition, self.where, text, {f"set_{n}": v for n, v in self.values.items()}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A condition on an item that the transaction leaves as it is."""
+
+    key: str
+    condition: str
+    where: Mapping[str, Value]
+
+
+class Conflict(Exception):
+    """A condition did not hold and nothing was written.
+
+    `found` has an entry for each operation: None where its condition held, else the item there is (`{}`: none).
+    """
+
+    def __init__(self, found: tuple[Item | None, ...]) -> None:
+        super().__init__("a condition did not hold")
+        self.found = found
+
+
+class Table:
+    """The ledger's table: key attribute `pk`."""
+
+    def __init__(self, name: str, client: "DynamoDBClient") -> None:
+        self._name = name
+        self._client = client
+
+    def get(self, key: str) -> Item | None:
+        """Read an item as it now is."""
+        answer = self._client.get_item(TableName=self._name, Key={"pk": {"S": key}}, ConsistentRead=True)
+        return _decode(answer["Item"]) if "Item" in answer else None
+
+    def write(self, *operations: Update | Check) -> None:
+        """Make all of it or nothing; raise `Conflict` when a condition does not hold."""
+        match operations:
+            case (Update() as update,):
+                self._update(update)
+            case _:
+                self._transact(operations)
+
+    def _update(self, update: Update) -> None:
+        try:
+            self._client.update_item(
+                TableName=self._name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **update.expression()
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            response: Any = error.response
+            raise Conflict((_decode(response.get("Item", {})),)) from None
+
+    def _transact(self, operations: tuple[Update | Check, ...]) -> None:
+        request: Any = [_transact_item(self._name, operation) for operation in operations]
+        for pause in (*CONFLICT_PAUSES, None):
+            try:
+                self._client.transact_write_items(TransactItems=request)
+            except ClientError as error:
+                response: Any = error.response
+                reasons = response.get("CancellationReasons", [])
+                codes = {reason.get("Code") for reason in reasons}
+                if "ConditionalCheckFailed" in codes:
+                    raise Conflict(
+                        tuple(
+                            _decode(reason.get("Item", {})) if reason.get("Code") == "ConditionalCheckFailed" else None
+                            for reason in reasons
+                        )
+                    ) from None
+                if "TransactionConflict" not in codes or pause is None:
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - a jitter, not a secret
+            else:
+                return
+
+
+def _transact_item(table: str, operation: Update | Check) -> dict[str, Any]:
+    common = {"TableName": table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    match operation:
+        case Update():
+            return {"Update": {**common, **operation.expression()}}
+        case Check(key, condition, where):
+            return {"ConditionCheck": {**common, **_condition(key, condition, where, "", {})}}
+
+
+def _condition(
+    key: str, condition: str, where: Mapping[str, Value], text: str, values: Mapping[str, Value]
+) -> dict[str, Any]:
+    names = set(re.findall(r"#(\w+)", f"{condition} {text}"))
+    parts: dict[str, Any] = {
+        "Key": {"pk": {"S": key}},
+        "ExpressionAttributeNames": {f"#{name}": name for name in sorted(names)},
+    }
+    if condition:
+        parts["ConditionExpression"] = condition
+    if everything := {**values, **where}:
+        parts["ExpressionAttributeValues"] = {f":{name}": _encode(value) for name, value in everything.items()}
+    return parts
+
+
+def _encode(value: Value) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | float():
+            return {"N": str(round(value, 3))}
+
+
+def _decode(item: Mapping[str, Mapping[str, Any]]) -> Item:
+    def plain(attribute: Mapping[str, Any]) -> Value:
+        match attribute:
+            case {"BOOL": bool(value)}:
+                return value
+            case {"N": str(number)}:
+                return float(number)
+            case _:
+                return str(attribute["S"])
+
+    return {name: plain(attribute) for name, attribute in item.items()}

@@ -1,0 +1,82 @@
+"""Makes the parts from the configuration: the one place that knows boto3. One session serves all clients."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config as SdkConfig
+
+from rds_snap_backup.commvault import Commvault
+from rds_snap_backup.config import Config
+from rds_snap_backup.credentials import Credentials, ca_certificates
+from rds_snap_backup.ledger import Ledger
+from rds_snap_backup.notifications import Notifications
+from rds_snap_backup.queues import Queues
+from rds_snap_backup.table import Table
+from rds_snap_backup.targets import Targets
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+
+# AWS calls are short, and a run must end before its function's timeout: three tries of at most 3 s each.
+SDK = SdkConfig(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The SDK's clients."""
+
+    dynamodb: "DynamoDBClient"
+    secretsmanager: "SecretsManagerClient"
+    sns: "SNSClient"
+    sqs: "SQSClient"
+    ssm: "SSMClient"
+
+    @classmethod
+    def make(cls) -> "Clients":
+        """Make all of them from one session."""
+        session = boto3.Session()
+        return cls(
+            dynamodb=session.client("dynamodb", config=SDK),
+            secretsmanager=session.client("secretsmanager", config=SDK),
+            sns=session.client("sns", config=SDK),
+            sqs=session.client("sqs", config=SDK),
+            ssm=session.client("ssm", config=SDK),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a run works with. `clock` gives Unix seconds."""
+
+    config: Config
+    targets: Targets
+    credentials: Credentials
+    commvault: Commvault
+    ledger: Ledger
+    notifications: Notifications
+    queues: Queues
+    clock: Callable[[], float]
+
+
+def assemble(config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Parts:
+    """Put the parts together."""
+    return Parts(
+        config=config,
+        targets=Targets(config.targets_path, clients.ssm),
+        credentials=Credentials(config.token_secret_arn, clients.secretsmanager),
+        commvault=Commvault(
+            config.commvault_api_url, partial(ca_certificates, config.ca_certificate_parameter, clients.ssm)
+        ),
+        ledger=Ledger(Table(config.ledger_table, clients.dynamodb), config.retry_hours * 3600, clock),
+        notifications=Notifications(config.notifications_topic_arn, clients.sns),
+        queues=Queues(config.submissions_queue_url, config.dead_letter_queue_url, clients.sqs),
+        clock=clock,
+    )
