@@ -192,11 +192,12 @@ class Ledger:
         cut_offs: dict[str, Value] = {"expiredLeases": expired}
         match item["status"]:
             case "rejected" | "abandoned" if is_told and redriven_attempt == lease.attempt:
-                # The number moves at once, so that another copy of the same dead letter does nothing.
-                lease = replace(lease, created_at=now, attempt=lease.attempt + 1)
-                opened = {"published": False, "expiredLeases": 0, "createdAt": now, "attempt": lease.attempt}
+                # Open again: the time for trying begins anew, and another copy of the dead letter does nothing.
+                lease = replace(lease, created_at=now)
+                opened = {"published": False, "expiredLeases": 0, "createdAt": now}
                 if lease.is_uncertain:
-                    return self._take(Reconcile(lease), was, {**opened, "status": "unknown"})
+                    lease = replace(lease, attempt=lease.attempt + 1)
+                    return self._take(Reconcile(lease), was, {**opened, "status": "unknown", "attempt": lease.attempt})
                 return self._retry(lease, was, opened)
             case status if status in CLOSED and is_told:
                 return Done(json.loads(item["notification"]))

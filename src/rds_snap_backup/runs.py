@@ -89,16 +89,16 @@ class Run:
 
     def tell(self, lease: Lease, notification: dict[str, Any]) -> Told:
         """Publish a recorded end, keep a dead letter of one that went wrong, and mark it as told."""
-        submission, status = lease.submission, notification["status"]
+        submission, status, error = lease.submission, notification["status"], notification.get("error")
         self.parts.notifications.publish(notification)
         if status in {"rejected", "abandoned"}:
-            self.parts.queues.dead_letter(
-                submission.trigger, submission.target, lease.attempt, notification.get("error", {})
-            )
+            self.parts.queues.dead_letter(submission.trigger, submission.target, lease.attempt, error or {})
         count(METRICS[status], self.parts.config.service)
         if notification["reconciled"]:
             count("SubmissionReconciled", self.parts.config.service)
         self.parts.ledger.mark_published(lease)
+        log = logger.error if error else logger.info
+        log(f"Told: {status}", job_ids=notification["jobIds"], attempt=lease.attempt, error=error)
         return Told(notification)
 
     def defer(
@@ -141,5 +141,4 @@ class Run:
         hours = self.parts.config.retry_hours
         message = f"The backup was not submitted within {hours} h. The last reason: {problem.message}"
         hint = f"{problem.hint} Then redrive the dead letter to try again."
-        logger.error("A submission was abandoned", target=target.name, error=problem.to_json())
         return self.close(lease, target, "abandoned", problem=Problem(problem.code, message, hint))

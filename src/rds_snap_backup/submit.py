@@ -92,6 +92,7 @@ def handle(parts: Parts, event: Any, delivery: Delivery) -> dict[str, Any]:
 def submit_one(parts: Parts, request: Request, name: str, delivery: Delivery) -> dict[str, Any]:
     """Submit a trigger for one target, and see to it that what can not be done now is done later."""
     run = Run(parts, delivery.seconds_left, delivery.tries)
+    logger.append_keys(target=name, trigger=request.trigger.id)
     try:
         end = submit(run, request, name)
     except Refused as refused:
@@ -101,14 +102,14 @@ def submit_one(parts: Parts, request: Request, name: str, delivery: Delivery) ->
     except AWS_FAILURES as failure:
         if delivery.is_queued:
             raise
-        logger.exception("An AWS call failed; the submission goes to the queue", target=name)
+        logger.exception("An AWS call failed; the submission goes to the queue")
         end = run.later(Problem("AWS_FAILURE", str(failure), "It is tried again by itself."))
     match end:
         case Told(notification):
             return {"submissions": [notification]}
         case Later(seconds, problem):
             error = problem.to_json()
-            logger.warning("Deferred", target=name, trigger=request.trigger.id, seconds=seconds, error=error)
+            logger.warning("Deferred", seconds=seconds, error=error)
             delivery.come_back(request, name, seconds)
             return {"submissions": [{"status": "deferred", "target": name, "error": error}]}
         case Ignored(reason):
@@ -160,7 +161,7 @@ def send(run: Run, target: Target, lease: Lease) -> Told | Later:
     outcome = parts.credentials.authorized(
         lambda token: parts.commvault.create_task(target, rest, token, run.seconds_to_ask)
     )
-    logger.info("Commvault answered", target=target.name, outcome=type(outcome).__name__, attempt=lease.attempt)
+    logger.info("Commvault answered", outcome=type(outcome).__name__, attempt=lease.attempt)
     match outcome:
         case Submitted(job_ids, task_id, problem):
             try:

@@ -1,0 +1,160 @@
+"""The stack's resources made by hand, and the function's code run in this process as Lambda would run it."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from local.commserve import CommServe
+from local.emulator import Emulator
+from local.subscriber import Subscriber
+from rds_snap_backup.config import Config
+from rds_snap_backup.deliveries import direct, handle_records
+from rds_snap_backup.wiring import Clients, Parts, assemble
+from tests.support import ENVIRONMENT, Context
+
+ASSOCIATION = {
+    "clientName": "aws-prod",
+    "instanceName": "orders-db",
+    "displayName": "aws-prod",
+    "subclientName": "default",
+}
+
+
+class World:
+    """AWS resources, a target `default` whose databases are all, a token, and the deliveries of events."""
+
+    def __init__(self, aws: Emulator, commserve: CommServe, **settings: str) -> None:
+        self.aws, self.commserve = aws, commserve
+        self.name = f"world-{uuid.uuid4().hex[:8]}"
+        topic = aws.client("sns").create_topic(Name=self.name)["TopicArn"]
+        aws.client("dynamodb").create_table(
+            TableName=self.name,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.submissions = self._queue("submissions")
+        self.dead_letter_queue = self._queue("dead-letters")
+        self.secret = aws.client("secretsmanager").create_secret(Name=self.name, SecretString=commserve.token)["ARN"]
+        aws.client("ssm").put_parameter(Name=f"/{self.name}/ca", Value=commserve.ca_pem, Type="String")
+        self.config = Config.from_env(
+            {
+                **ENVIRONMENT,
+                "COMMVAULT_API_URL": commserve.url,
+                "TOKEN_SECRET_ARN": self.secret,
+                "TARGETS_PATH": f"/{self.name}/targets/",
+                "LEDGER_TABLE": self.name,
+                "NOTIFICATIONS_TOPIC_ARN": topic,
+                "SUBMISSIONS_QUEUE_URL": self.submissions,
+                "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue,
+                "CA_CERTIFICATE_PARAMETER": f"/{self.name}/ca",
+                **settings,
+            }
+        )
+        self.subscriber = Subscriber.subscribe(aws, topic)
+        self.target("default", databases=["*"])
+        self.parts = self.sandbox()
+
+    def sandbox(self, clock: Callable[[], float] = time.time, **clients: Any) -> Parts:
+        """Return the parts of another sandbox of the function: nothing is cached in it yet."""
+        ours = Clients(**{name: self.aws.client(name) for name in ("dynamodb", "secretsmanager", "sns", "sqs", "ssm")})
+        return assemble(self.config, replace(ours, **clients), clock)
+
+    def target(self, name: str, **document: Any) -> None:
+        """Add or replace a target; without `associations` it has the one of orders-db."""
+        self.target_text(name, json.dumps({"associations": [ASSOCIATION], **document}))
+
+    def target_text(self, name: str, text: str) -> None:
+        """Add or replace a target's document, whatever its text."""
+        path = f"/{self.name}/targets/{name}"
+        self.aws.client("ssm").put_parameter(Name=path, Value=text, Type="String", Overwrite=True)
+
+    def deliver(self, event: Any, parts: Parts | None = None, context: Context | None = None) -> Any:
+        """Invoke the function with an event; return its answer."""
+        from rds_snap_backup.submit import handle
+
+        parts = parts or self.parts
+        return handle(parts, event, direct(parts, context or Context()))
+
+    def deliver_message(self, body: Any, message_id: str | None = None, receives: int = 1) -> Any:
+        """Hand a message that is on no real queue to the function, as the event source would."""
+        message = {"messageId": message_id or str(uuid.uuid4()), "body": body, "receiptHandle": "none"}
+        return self._handle({**message, "attributes": {"ApproximateReceiveCount": str(receives)}}, self.parts)
+
+    def poll(self, parts: Parts | None = None, wait: int = 0) -> int:
+        """Be the event source once: receive messages that are due, hand them over, delete what is done."""
+        sqs = self.aws.client("sqs")
+        answer = sqs.receive_message(
+            QueueUrl=self.submissions, MaxNumberOfMessages=10, WaitTimeSeconds=wait, AttributeNames=["All"]
+        )
+        for received in answer.get("Messages", []):
+            message = {
+                "messageId": received["MessageId"],
+                "receiptHandle": received["ReceiptHandle"],
+                "body": received["Body"],
+                "attributes": received["Attributes"],
+            }
+            if not self._handle(message, parts or self.parts)["batchItemFailures"]:
+                sqs.delete_message(QueueUrl=self.submissions, ReceiptHandle=received["ReceiptHandle"])
+        return len(answer.get("Messages", []))
+
+    def drain(self, within: float = 30) -> None:
+        """Poll until the Submissions queue is empty, waiting messages included."""
+        deadline = time.monotonic() + within
+        while self.waiting():
+            assert time.monotonic() < deadline, f"still on the queue: {self.waiting()}"
+            self.poll(wait=1)
+
+    def waiting(self) -> int:
+        """How many messages the Submissions queue holds."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        names.append("ApproximateNumberOfMessagesDelayed")
+        attributes = self.aws.client("sqs").get_queue_attributes(QueueUrl=self.submissions, AttributeNames=names)
+        return sum(int(attributes["Attributes"].get(name, 0)) for name in names)
+
+    def notifications(self) -> list[Mapping[str, Any]]:
+        """Every message that a subscriber of the topic has received so far."""
+        self.subscriber.look()
+        return [message.body for message in self.subscriber.received]
+
+    def dead_letters(self) -> list[Any]:
+        """Receive what is in the dead-letter queue, and delete it."""
+        sqs, bodies = self.aws.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=self.dead_letter_queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                bodies.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=self.dead_letter_queue, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+    def redrive(self, dead_letter: Any) -> None:
+        """Send a dead letter back to the Submissions queue."""
+        self.aws.client("sqs").send_message(QueueUrl=self.submissions, MessageBody=json.dumps(dead_letter))
+
+    def items(self, prefix: str = "submission#") -> list[dict[str, Any]]:
+        """Return the ledger's items of a kind, as plain values."""
+        rows = self.aws.client("dynamodb").scan(TableName=self.name)["Items"]
+        plain = [{name: next(iter(value.values())) for name, value in row.items()} for row in rows]
+        return [row for row in plain if row["pk"].startswith(prefix)]
+
+    @contextmanager
+    def set_token(self, value: str) -> Iterator[None]:
+        """Store another text in the secret for a while."""
+        secrets = self.aws.client("secretsmanager")
+        secrets.put_secret_value(SecretId=self.secret, SecretString=value)
+        yield
+        secrets.put_secret_value(SecretId=self.secret, SecretString=self.commserve.token)
+
+    def _handle(self, message: dict[str, Any], parts: Parts) -> Any:
+        from rds_snap_backup.submit import handle
+
+        event = {"Records": [{**message, "eventSource": "aws:sqs"}]}
+        context: Any = Context()
+        return handle_records(parts, event, context, handle)
+
+    def _queue(self, name: str) -> str:
+        url = self.aws.client("sqs").create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]
+        return str(url)
