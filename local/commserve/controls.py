@@ -144,6 +144,7 @@ class Controls:
         instance: str,
         subclient: str = "default",
         level: str = "FULL",
+        *,
         start: float | None = None,
         kind: str = SNAP_BACKUP,
     ) -> Job:

@@ -105,9 +105,7 @@ def trickle_headers(exchange: Exchange, *, interval: float = 1.0) -> None:
 
 def _drip(exchange: Exchange, data: bytes, interval: float) -> None:
     for at in range(len(data)):
-        exchange.raw(data[at : at + 1])
         if not exchange.pause(interval):
-            break
-    else:
-        return
-    exchange.close()
+            exchange.close()
+            return
+        exchange.raw(data[at : at + 1])
