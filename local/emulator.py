@@ -61,6 +61,7 @@ class Emulator:
             "STATE_DIR": f"{self._folder.name}/state",
             "S3_DATA_DIR": f"{self._folder.name}/s3",
             "TMPDIR": self._folder.name,
+            "AUTH": "true",  # the roles' policies are evaluated: what a function may not do fails here too
             "LAMBDA_EXECUTOR": "local",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
         }

@@ -34,6 +34,7 @@ class Subscriber:
         sqs = aws.client("sqs")
         url = sqs.create_queue(QueueName=f"subscriber-{uuid.uuid4().hex[:12]}")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(_admits(topic, arn))})
         attributes = {"FilterPolicy": json.dumps(filter_policy)} if filter_policy else {}
         aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
         return cls(aws, url)
@@ -68,3 +69,15 @@ class Subscriber:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{len(found)} of {count} messages within {within} s; received: {self.received}")
             self.look(seconds=1)
+
+
+def _admits(topic: str, queue: str) -> dict[str, Any]:
+    """Return the queue policy that lets the topic deliver, as every SQS subscriber needs it."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
