@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from typing import Any
 
 from urllib3.connection import HTTPSConnection
@@ -138,7 +139,7 @@ class Commvault:
             )
             response = connection.getresponse()
             content = response.read(LONGEST_BODY + 1)
-        except (HTTPError, OSError, ValueError) as error:
+        except (HTTPError, HTTPException, OSError, ValueError) as error:
             self._drop()
             message = f"The request to {self._base_url} got no answer ({type(error).__name__})."
             return NoAnswer(Problem("NO_ANSWER", message, outcomes.LOOK_FIRST))
@@ -159,7 +160,7 @@ class Commvault:
         if connection is None or not is_fresh or not connection.is_connected:
             self._drop()
             if self._context is None:
-                self._context = ssl.create_default_context(cadata=self._ca_certificates())
+                self._context = _trusting(self._ca_certificates())
             host = (self._address.host or "").strip("[]")
             connection = HTTPSConnection(host, self._address.port, timeout=CONNECT_SECONDS, ssl_context=self._context)
             self._connection = connection
@@ -182,6 +183,13 @@ class Commvault:
                 "Give the CA that signed the server's certificate in CaCertificateParameter, or mend the certificate."
             )
             return Problem("TLS_UNTRUSTED", f"The certificate of {self._base_url} is not trusted: {error}", hint)
+        if isinstance(error, LookupError):
+            return Problem(
+                "CA_UNUSABLE", str(error), "Store a PEM bundle in the parameter that CaCertificateParameter names."
+            )
+        if isinstance(error, ssl.SSLError):
+            hint = "Check the port in CommvaultApiUrl, and that the server speaks TLS 1.2 or later there."
+            return Problem("TLS_FAILED", f"{self._base_url} speaks no TLS: {error}", hint)
         hint = (
             "Check CommvaultApiUrl, the server, and the way to it (subnets, security groups, DNS). It is tried again."
         )
@@ -217,6 +225,13 @@ def task_request(target: Target, associations: tuple[Association, ...]) -> dict[
     }
 
 
+def _trusting(ca_certificates: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=ca_certificates)
+    except ssl.SSLError as error:
+        raise LookupError(f"CaCertificateParameter holds no PEM bundle: {error}") from None
+
+
 def _read(answer: Answer) -> Read | Unauthorized | CannotAsk:
     document = outcomes.document_of(answer)
     error = next(outcomes.errors(document), None)
@@ -230,6 +245,9 @@ def _read(answer: Answer) -> Read | Unauthorized | CannotAsk:
             return Unauthorized(Problem(problem.code, problem.message, outcomes.NEW_TOKEN))
         case _ if error and error.code in outcomes.LOGIN_REFUSED:
             return Unauthorized(Problem(problem.code, problem.message, outcomes.NEW_TOKEN))
+        case status if answer.body is None:
+            message = f"Commvault's answer (HTTP {status}) is longer than {LONGEST_BODY >> 20} MiB."
+            return CannotAsk(Problem("ANSWER_TOO_LONG", message, outcomes.LATER))
         case 404 if isinstance(document, dict) or not answer.body:
             return Read({}, clock_ahead)
         case status if 200 <= status < 300 and isinstance(document, dict) and not error:

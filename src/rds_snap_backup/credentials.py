@@ -41,6 +41,11 @@ class Credentials:
                 return call(fresh)
         return result
 
+    def unusable(self) -> Problem | None:
+        """Tell what is wrong with the secret as it is now, past its cache; None where it holds a token."""
+        token = self._token(past_cache=True)
+        return token.problem if isinstance(token, Unauthorized) else None
+
     def _token(self, *, past_cache: bool = False) -> str | Unauthorized:
         try:
             secret = self._secrets.get(self._secret_arn, max_age=CACHE_SECONDS, force_fetch=past_cache)

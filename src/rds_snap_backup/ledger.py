@@ -10,7 +10,7 @@ It decides what a run may do next. It makes no request and sends no message. Tim
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import batched
@@ -121,6 +121,13 @@ class Ledger:
         """Record that the attempt may have been accepted, and let the submission go; raises `LostLease`."""
         ended = {"attemptEndedAt": self._clock()} if attempt_ended else {}
         self._let_go(lease, problem, {"status": "unknown", "uncertain": True, **ended})
+
+    def last_submitted(self, targets: Iterable[str]) -> dict[str, float]:
+        """Return when a backup of each target was last submitted, for those that have one."""
+        items = self._table.get_many(f"cooldown#{target}" for target in targets)
+        return {
+            key.removeprefix("cooldown#"): item["submittedAt"] for key, item in items.items() if "submittedAt" in item
+        }
 
     def mark_published(self, lease: Lease) -> None:
         """Record that everybody was told. Where another run took over meanwhile, it will be told twice."""

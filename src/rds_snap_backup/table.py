@@ -7,8 +7,9 @@ reserves hundreds of ordinary words.
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -20,6 +21,7 @@ type Value = str | int | float | bool
 type Item = dict[str, Any]
 
 LARGEST_TRANSACTION = 100
+LARGEST_READ = 100
 # Transactions that touch one item at the same moment are cancelled, not queued; a few tries draw them apart.
 CONFLICT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
@@ -76,6 +78,19 @@ class Table:
         """Read an item as it now is."""
         answer = self._client.get_item(TableName=self._name, Key={"pk": {"S": key}}, ConsistentRead=True)
         return _decode(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Item]:
+        """Read the items that there are of these keys, as they lately were."""
+        found: dict[str, Item] = {}
+        for batch in batched(keys, LARGEST_READ, strict=False):
+            left: Any = {self._name: {"Keys": [{"pk": {"S": key}} for key in batch]}}
+            while left:
+                answer = self._client.batch_get_item(RequestItems=left)
+                for row in answer["Responses"].get(self._name, []):
+                    item = _decode(row)
+                    found[item["pk"]] = item
+                left = answer.get("UnprocessedKeys")
+        return found
 
     def write(self, *operations: Update | Check) -> None:
         """Make all of it or nothing; raise `Conflict` when a condition does not hold."""

@@ -88,9 +88,13 @@ class Targets:
             ) from None
         return parse_target(name, self._path + name, str(text))
 
-    def documents(self) -> dict[str, str]:
+    def parameter(self, name: str) -> str:
+        """Return the name of the SSM parameter that holds a target."""
+        return self._path + name
+
+    def documents(self, *, past_cache: bool = False) -> dict[str, str]:
         """Return every target's document by its name."""
-        found = self._parameters.get_multiple(self._path, max_age=CACHE_SECONDS) or {}
+        found = self._parameters.get_multiple(self._path, max_age=CACHE_SECONDS, force_fetch=past_cache) or {}
         return {name: str(found[name]) for name in sorted(found)}
 
     def select(self, request: Request) -> tuple[str, ...]:
