@@ -174,6 +174,7 @@ def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     _mend_event_sources(aws)
+    _mend_policies(aws)
     return Stack(aws, name, chosen, outputs)
 
 
@@ -183,6 +184,15 @@ def _mend_event_sources(aws: Emulator) -> None:
     for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
         scaling = {"MaximumConcurrency": int(mapping["ScalingConfig"]["MaximumConcurrency"])}
         client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
+
+
+def _mend_policies(aws: Emulator) -> None:
+    """Allow what AWS authorises by the parts of a call, and the emulator by names or resources that AWS has not."""
+    calls = ["dynamodb:TransactWriteItems", "sqs:SendMessageBatch", "ssm:GetParametersByPath"]
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": calls, "Resource": "*"}]}
+    client = aws.client("iam")
+    for role in client.list_roles()["Roles"]:
+        client.put_role_policy(RoleName=role["RoleName"], PolicyName="Emulated", PolicyDocument=json.dumps(document))
 
 
 def _sam(*arguments: str, root: Path, environment: dict[str, str]) -> None:
