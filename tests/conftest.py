@@ -1,7 +1,6 @@
 """What every layer needs: the environment of a function, with fake credentials, before its modules are imported."""
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,8 +10,7 @@ os.environ.update(ENVIRONMENT)
 
 
 @pytest.fixture(autouse=True)
-def fake_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fake_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may reach an AWS account, whatever the shell says."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    yield

@@ -1,8 +1,8 @@
 """Names and small shapes that several layers of tests share."""
 
-from dataclasses import dataclass, field
 import time
 import uuid
+from dataclasses import dataclass, field
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"

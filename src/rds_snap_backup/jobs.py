@@ -1,12 +1,12 @@
-"""Commvault's jobs: reading its list, and telling which of them a request of ours started.
+"""Commvault's jobs: reading them, what their statuses mean, and which of them a request of ours started.
 
-Pure but for `list_jobs`. What is then done with a found job is the ledger's and `submit.py`'s business.
+Pure but for the three functions that read. What is then done with a job is `submit.py`'s and `follow.py`'s business.
 """
 
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from rds_snap_backup.commvault import CannotAsk, Commvault, Read
@@ -18,6 +18,22 @@ PAGE = 100
 CLOCK_SKEW_SECONDS = 5
 BACKUP_OPERATIONS = {4, 59}
 BACKUP_TYPES = {"backup", "snap backup", "snapbackup"}
+# Statuses of a job that goes on, as Commvault documents them.
+GOING_ON = {
+    "running",
+    "waiting",
+    "pending",
+    "queued",
+    "suspend pending",
+    "suspended",
+    "kill pending",
+    "interrupt pending",
+    "interrupted",
+    "running (cannot be verified)",
+    "abnormal terminated cleanup",
+}
+
+type End = Literal["completed", "completed_with_errors", "failed", "killed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +54,28 @@ class Job:
     @property
     def has_ended(self) -> bool:
         """Tell whether the status is an end; one that nobody knows means still running."""
+        return self.end is not None
+
+    @property
+    def end(self) -> End | None:
+        """Return how the job ended, or None while it goes on.
+
+        Warnings count as errors, since somebody must look at them. Committed means that a job was ended by hand and
+        what it had done is kept: completed.
+        """
         status = self.status.lower()
-        ends = ("completed", "committed", "killed", "failed")
-        return any(word in status for word in ends)
+        if "killed" in status:
+            return "killed"
+        if "failed" in status:
+            return "failed"
+        if "completed" in status:
+            return "completed_with_errors" if "error" in status or "warning" in status else "completed"
+        return "completed" if "committed" in status else None
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether the status is one that Commvault documents."""
+        return self.has_ended or self.status.strip().lower() in GOING_ON
 
     def is_of(self, association: Association) -> bool:
         """Tell whether this is a backup of an association, by its exact names."""
@@ -59,28 +94,65 @@ class Jobs:
     clock_ahead: float
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the job list. `end` is how many rows it and those before it had, `total` how many there are in all."""
+
+    rows: tuple[Job, ...]
+    end: int
+    total: int
+    clock_ahead: float
+
+    @property
+    def is_last(self) -> bool:
+        """Tell whether no page follows."""
+        return self.end >= self.total
+
+
 def list_jobs(commvault: Commvault, token: str, look_back: float, seconds: float) -> Jobs | Unauthorized | CannotAsk:
-    """Read every page of the backup jobs that are active or ended in the last `look_back` seconds.
+    """Read every page of the backup jobs that are active or ended in the last `look_back` seconds."""
+    deadline = time.monotonic() + seconds
+    rows: list[Job] = []
+    seen = 0
+    while True:
+        match list_page(commvault, token, look_back, seen, deadline - time.monotonic()):
+            case Page() as page:
+                rows += page.rows
+                seen = page.end
+                if page.is_last:
+                    return Jobs(tuple(rows), page.clock_ahead)
+            case problem:
+                return problem
+
+
+def list_page(
+    commvault: Commvault, token: str, look_back: float, offset: int, seconds: float
+) -> Page | Unauthorized | CannotAsk:
+    """Read one page of the backup jobs that are active or ended in the last `look_back` seconds.
 
     `GET /Job` pages by the headers `limit` and `offset`, and leaves snap backups out unless they are asked for.
     """
     query = urlencode(
         {"completedJobLookupTime": max(1, int(look_back)), "jobCategory": "All", "jobFilter": "Backup,SNAPBACKUP"}
     )
-    deadline = time.monotonic() + seconds
-    rows: list[Job] = []
-    seen = 0
-    while True:
-        headers = {"limit": str(PAGE), "offset": str(seen)}
-        match commvault.get(f"/Job?{query}", token, deadline - time.monotonic(), headers):
-            case Read(document, clock_ahead):
-                page = document.get("jobs") or []
-                rows += [job for job in map(read_job, page) if job]
-                seen += len(page)
-                if not page or seen >= int(document.get("totalRecordsWithoutPaging") or 0):
-                    return Jobs(tuple(rows), clock_ahead)
-            case problem:
-                return problem
+    match commvault.get(f"/Job?{query}", token, seconds, {"limit": str(PAGE), "offset": str(offset)}):
+        case Read(document, clock_ahead):
+            page = document.get("jobs") or []
+            end = offset + len(page)
+            total = int(document.get("totalRecordsWithoutPaging") or 0) if page else end
+            return Page(tuple(job for job in map(read_job, page) if job), end, total, clock_ahead)
+        case problem:
+            return problem
+
+
+def get_job(commvault: Commvault, token: str, job_id: str, seconds: float) -> Job | None | Unauthorized | CannotAsk:
+    """Read one job; None where Commvault shows none of this id."""
+    match commvault.get(f"/Job/{job_id}", token, seconds):
+        case Read(document, _):
+            rows = map(read_job, document.get("jobs") or [])
+            return next((job for job in rows if job and job.id == job_id), None)
+        case problem:
+            return problem
 
 
 def read_job(row: Any) -> Job | None:

@@ -1,7 +1,7 @@
 """SNS messages: one JSON object for programs, plain text for people."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,32 @@ def build(
         "trigger": trigger.to_json(),
         "submittedAt": iso(now) if is_submitted else None,
         "reconciled": reconciled,
+    }
+    return notification if problem is None else {**notification, "error": problem.to_json()}
+
+
+def build_end(
+    submission: Mapping[str, Any],
+    job_id: str,
+    status: str,
+    *,
+    started: float,
+    ended: float,
+    reason: str,
+    problem: Problem | None,
+) -> dict[str, Any]:
+    """Return the notification of a job's end, of what the submission's one told. Times that are not known are 0."""
+    notification: dict[str, Any] = {
+        "version": VERSION,
+        "status": status,
+        "target": submission["target"],
+        "jobIds": [job_id],
+        **{name: submission.get(name) for name in ("taskId", "backupLevel", "associations", "trigger", "submittedAt")},
+        "reconciled": bool(submission.get("reconciled")),
+        "startedAt": iso(started) if started else None,
+        "endedAt": iso(ended) if ended else None,
+        "durationSeconds": round(ended - started) if started and ended else None,
+        "reason": reason or None,
     }
     return notification if problem is None else {**notification, "error": problem.to_json()}
 
@@ -91,6 +117,7 @@ def _text(notification: dict[str, Any]) -> str:
         ("Submitted", notification["submittedAt"]),
         ("Started", notification.get("startedAt")),
         ("Ended", notification.get("endedAt")),
+        ("Duration (s)", notification.get("durationSeconds")),
         ("Reason", notification.get("reason")),
         ("Trigger", trigger["kind"]),
         ("Event", " ".join(filter(None, (trigger.get("rdsEventId"), trigger.get("message"))))),

@@ -1,5 +1,6 @@
 """Metrics and logs, by Powertools. A metric is written at once, so that a run which is killed has told so far."""
 
+import logging
 from typing import Literal
 
 from aws_lambda_powertools import Logger, single_metric
@@ -22,6 +23,10 @@ type MetricName = Literal[
 ]
 
 logger = Logger()
+
+# At DEBUG the SDK logs whole answers, a secret's value among them; no log level may bring that out.
+for name in ("boto3", "botocore", "urllib3"):
+    logging.getLogger(name).setLevel(logging.INFO)
 
 
 def count(name: MetricName, service: str) -> None:

@@ -73,12 +73,13 @@ class World:
         path = f"/{self.name}/targets/{name}"
         self.aws.client("ssm").put_parameter(Name=path, Value=text, Type="String", Overwrite=True)
 
-    def deliver(self, event: Any, parts: Parts | None = None, context: Context | None = None) -> Any:
+    def deliver(self, event: Any, parts: Parts | None = None, context: Any = None) -> Any:
         """Invoke the function with an event; return its answer."""
         from rds_snap_backup.submit import handle
 
         parts = parts or self.parts
-        return handle(parts, event, direct(parts, context or Context()))
+        ours: Any = context or Context()
+        return handle(parts, event, direct(parts, ours))
 
     def deliver_message(self, body: Any, message_id: str | None = None, receives: int = 1) -> Any:
         """Hand a message that is on no real queue to the function, as the event source would."""
