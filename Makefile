@@ -3,16 +3,21 @@ SHELL := /bin/bash -eu -o pipefail
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen --quiet
-
+TOOL := $(RUN) python -m local.tools
 
 .DEFAULT_GOAL := help
 .PHONY: help
 help:
-	@echo "make demo    deploy to an emulator on this machine and watch backups happen"
-	@echo "make test    every check and every test"
-	@echo "make bench   measure against the alternatives; writes tests/benchmarks/RESULTS.md"
-	@echo "make build   build the function as it is deployed"
-	@echo "make deploy  build and deploy to your AWS account (sam deploy --guided)"
+	@echo "make demo               deploy to an emulator on this machine and watch backups happen"
+	@echo "make test               every check and every test"
+	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
+	@echo "make build              build the functions as they are deployed"
+	@echo "make deploy             build, and deploy to your AWS account (sam deploy --guided)"
+	@echo "make check STACK=...    preflight of a deployed stack"
+	@echo "make redrive STACK=...  send a deployed stack's dead letters back to be tried again"
+	@echo "make soak               the property test, for an hour"
+
+# ---- The environment: uv, and through it Python 3.13 and the locked packages
 
 $(UV):
 	python3 -m venv .tools
@@ -22,7 +27,12 @@ $(UV):
 	$(UV) sync --frozen --quiet --compile-bytecode
 	touch $@
 
-.PHONY: test lint unit
+# ---- See it work, check it, measure it
+
+.PHONY: demo test lint unit soak bench usual-way importtime
+demo: .venv/.synced
+	$(RUN) python -m local.demo
+
 test: lint
 	$(RUN) pytest
 
@@ -30,6 +40,22 @@ lint: .venv/.synced
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
-	$(RUN) lint-imports
-	$(RUN) python -m local.tools sam validate --lint
-	$(RUN) python -m local.tools cfn-lint template.yaml
+	PYTHONPATH=src $(RUN) lint-imports
+	$(TOOL) sam validate --lint
+	$(TOOL) cfn-lint template.yaml
+
+unit: .venv/.synced
+	$(RUN) pytest tests/unit
+
+# ---- Your AWS account
+
+.PHONY: build deploy check redrive
+build: .venv/.synced
+	$(TOOL) sam build
+
+deploy: build
+	$(TOOL) sam deploy --guided
+
+check redrive: .venv/.synced
+	@test -n "$(STACK)" || { echo "Name the stack: make $@ STACK=rds-snap-backup" >&2; exit 2; }
+	@$(RUN) python -m local.$@ $(STACK)
