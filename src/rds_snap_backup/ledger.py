@@ -84,7 +84,7 @@ class Ledger:
             "notification": json.dumps(notification),
             "lease": now + LEASE_SECONDS,
             "uncertain": status == "abandoned" and lease.is_uncertain,
-            "expiresAt": now + KEEP_SECONDS,
+            "expiresAt": int(now) + KEEP_SECONDS,
         }
         end = Update(key, values, condition="#owner = :me", where={"me": lease.owner})
         # A target of very many associations: the claims that do not fit go first, and are ours when it is tried again.
@@ -114,7 +114,7 @@ class Ledger:
         throttle = []
         if throttle_seconds:
             until = self._clock() + throttle_seconds
-            throttle = [Update(THROTTLE, {"until": until, "expiresAt": until + KEEP_SECONDS})]
+            throttle = [Update(THROTTLE, {"until": until, "expiresAt": int(until) + KEEP_SECONDS})]
         self._let_go(lease, problem, {"status": "deferred", "uncertain": False}, *throttle)
 
     def unknown(self, lease: Lease, problem: Problem, *, attempt_ended: bool) -> None:
@@ -152,7 +152,7 @@ class Ledger:
             claim: dict[str, Value] = {
                 "claimer": submission.key,
                 "claimerDeadline": deadline,
-                "expiresAt": now + KEEP_SECONDS,
+                "expiresAt": int(now) + KEEP_SECONDS,
             }
             free = (
                 "(attribute_not_exists(#claimer) OR #claimer = :key OR #claimerDeadline <= :now)"
@@ -254,7 +254,7 @@ class Ledger:
             "trigger": json.dumps(lease.submission.trigger.to_json()),
             "createdAt": lease.created_at,
             "uncertain": False,
-            "expiresAt": now + KEEP_SECONDS,
+            "expiresAt": int(now) + KEEP_SECONDS,
         }
 
     def _let_go(self, lease: Lease, problem: Problem, values: Mapping[str, Value], *beside: Update) -> None:
@@ -267,7 +267,7 @@ class Ledger:
         values: dict[str, Value] = {
             "submission": key,
             "target": lease.submission.target,
-            "expiresAt": self._clock() + KEEP_SECONDS,
+            "expiresAt": int(self._clock()) + KEEP_SECONDS,
         }
         free = "attribute_not_exists(#submission) OR #submission = :key"
         return Update(f"job#{job_id}", values, (), free, {"key": key})
@@ -277,7 +277,7 @@ class Ledger:
     ) -> tuple[tuple[Update, ...], tuple[Update, ...]]:
         """Return what a submission's end does to the cool-down if it is still the claimer, and if it is not."""
         submission = lease.submission
-        values: dict[str, Value] = {"expiresAt": now + KEEP_SECONDS}
+        values: dict[str, Value] = {"expiresAt": int(now) + KEEP_SECONDS}
         if status in {"submitted", "joined"} and job_ids:
             until = now + submission.cool_down_seconds
             values |= {"until": until, "jobIds": json.dumps(job_ids), "submittedAt": now}
