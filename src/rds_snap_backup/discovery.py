@@ -1,0 +1,179 @@
+"""What Commvault has: its clients, and the Cloud Apps instances and subclients of one. For the preflight alone.
+
+Nothing is asked twice, and nothing any more once an answer says that asking is useless or the time is over. What a
+name that is missing means to a target is `preflight.py`'s business.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import quote
+
+from rds_snap_backup.commvault import CannotAsk, Commvault, Read
+from rds_snap_backup.credentials import Credentials
+from rds_snap_backup.outcomes import Unauthorized
+from rds_snap_backup.problems import Problem
+
+CLOUD_APPS = 134
+# A connection may take 10 s to be made or to fail, whatever is left.
+CALL_SECONDS = 15.0
+RESERVE_SECONDS = 4.0
+OUT_OF_TIME = Problem(
+    "OUT_OF_TIME",
+    "The function's time ran out.",
+    "Check again. If it lasts, find out why AWS or Commvault answers so slowly.",
+)
+
+# An empty list may be answered so as well, but each CommCell has clients.
+NO_CLIENTS = Problem("NO_CLIENTS", "The address answers, but with no list of clients.", "Check CommvaultApiUrl.")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client, in Commvault's sense: an AWS account, as a rule."""
+
+    id: str
+    name: str
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A client's instances, and its subclients as (instance, subclient)."""
+
+    instances: frozenset[str]
+    subclients: frozenset[tuple[str, str]]
+
+    def subclients_of(self, instance: str) -> list[str]:
+        """Return the names of an instance's subclients."""
+        return sorted(name for owner, name in self.subclients if owner == instance)
+
+
+class Discovery:
+    """One look at Commvault, within the time of one run of the function."""
+
+    def __init__(self, commvault: Commvault, credentials: Credentials, seconds_left: Callable[[], float]) -> None:
+        self._commvault = commvault
+        self._credentials = credentials
+        self._seconds_left = seconds_left
+        self._stopped: Problem | None = None
+        self._listed: dict[str, Client] | None = None
+        self._named: dict[str, Client | Problem | None] = {}
+        self._contents: dict[str, Content | Problem] = {}
+
+    def begin(self, unusable_secret: Problem | None) -> Read | Unauthorized | CannotAsk:
+        """Read the list of clients: the first call, and the last where it fails.
+
+        With a secret that holds no token the call is made without one: it shows whether the way to Commvault is free.
+        """
+        if unusable_secret:
+            self._stopped = unusable_secret
+            return self._list_clients("")
+        reading = self._credentials.authorized(self._list_clients)
+        match reading:
+            case Read(document):
+                self._listed = _clients(document)
+            case CannotAsk(problem) if problem.code == "ANSWER_TOO_LONG":
+                pass  # Each client is asked for by its name instead.
+            case Unauthorized(problem) | CannotAsk(problem):
+                self._stopped = problem
+        return reading
+
+    def client(self, name: str) -> Client | Problem | None:
+        """Return the client of exactly this name, None where there is none."""
+        if self._stopped:
+            return self._stopped
+        if self._listed is not None:
+            return self._listed.get(name)
+        if name not in self._named:
+            document = self._read(f"/Client/byName(clientName='{quote(name, safe='')}')")
+            self._named[name] = document if isinstance(document, Problem) else _clients(document).get(name)
+        return self._named[name]
+
+    def content(self, client: Client) -> Content | Problem:
+        """Return what a client has, by two calls the first time."""
+        if client.id not in self._contents:
+            self._contents[client.id] = self._ask_content(client)
+        return self._contents[client.id]
+
+    def nearest_client(self, name: str) -> str | None:
+        """Return the client that was meant, perhaps: display names are looked at too, since those are what people see."""
+        clients = (self._listed or {}).values()
+        shown = {client.display_name: client.name for client in clients}
+        return self._nearest(name, shown | {client.name: client.name for client in clients})
+
+    def nearest(self, name: str, names: Iterable[str]) -> str | None:
+        """Return the one of `names` that was meant, perhaps."""
+        return self._nearest(name, {one: one for one in names})
+
+    def _nearest(self, name: str, meanings: Mapping[str, str]) -> str | None:
+        """Return what the most similar text means, whatever its case; None also where there is no time to look."""
+        if self._seconds_left() < RESERVE_SECONDS:
+            return None
+        folded = {text.casefold(): meaning for text, meaning in meanings.items()}
+        return next((folded[found] for found in get_close_matches(name.casefold(), folded, n=1)), None)
+
+    def _ask_content(self, client: Client) -> Content | Problem:
+        instances = self._read(f"/Instance?clientId={client.id}")
+        if isinstance(instances, Problem):
+            return instances
+        subclients = self._read(f"/Subclient?clientId={client.id}&applicationId={CLOUD_APPS}&propertyLevel=20")
+        if isinstance(subclients, Problem):
+            return subclients
+        pairs = {
+            (instance, name)
+            for row in subclients.get("subClientProperties") or ()
+            for instance, name in _texts(row, "subClientEntity", "instanceName", "subclientName")
+        }
+        names = {
+            name
+            for row in instances.get("instanceProperties") or ()
+            for (name,) in _texts(row, "instance", "instanceName")
+        }
+        return Content(frozenset(names | {instance for instance, _ in pairs}), frozenset(pairs))
+
+    def _read(self, path: str) -> dict[str, Any] | Problem:
+        if self._stopped:
+            return self._stopped
+        match self._credentials.authorized(lambda token: self._get(path, token)):
+            case Read(document):
+                return document
+            case CannotAsk(problem) if is_of_the_call(problem):
+                return problem
+            case Unauthorized(problem) | CannotAsk(problem):
+                self._stopped = problem
+                return problem
+
+    def _list_clients(self, token: str) -> Read | Unauthorized | CannotAsk:
+        reading = self._get("/Client", token)
+        if isinstance(reading, Read) and not isinstance(reading.document.get("clientProperties"), list):
+            return CannotAsk(NO_CLIENTS)
+        return reading
+
+    def _get(self, path: str, token: str) -> Read | Unauthorized | CannotAsk:
+        if self._seconds_left() < CALL_SECONDS:
+            return CannotAsk(OUT_OF_TIME)
+        return self._commvault.get(path, token, self._seconds_left() - RESERVE_SECONDS)
+
+
+def is_of_the_call(problem: Problem) -> bool:
+    """Tell whether Commvault refused this call, and may well answer another one."""
+    code = problem.code
+    return code.isdecimal() or code in {"ANSWER_TOO_LONG", "HTTP_400", "HTTP_403", "HTTP_500"}
+
+
+def _clients(document: Mapping[str, Any]) -> dict[str, Client]:
+    found: dict[str, Client] = {}
+    for row in document.get("clientProperties") or ():
+        match row:
+            case {"client": {"clientEntity": {"clientId": int() | str() as identity, "clientName": str(name), **rest}}}:
+                found[name] = Client(str(identity), name, str(rest.get("displayName") or name))
+    return found
+
+
+def _texts(row: Any, entity: str, *fields: str) -> Iterable[tuple[str, ...]]:
+    """Yield the texts in an entity's fields, unless one is missing."""
+    found = row.get(entity) if isinstance(row, dict) else None
+    if isinstance(found, dict) and all(isinstance(found.get(field), str) for field in fields):
+        yield tuple(found[field] for field in fields)

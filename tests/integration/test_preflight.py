@@ -1,0 +1,378 @@
+"""The preflight against the CommServe simulator and emulated AWS: each thing that can be wrong, and what it says then."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from local.commserve import CommServe
+from local.emulator import Emulator
+from rds_snap_backup import discovery, report
+from rds_snap_backup.ledger import Ledger
+from rds_snap_backup.preflight import check
+from rds_snap_backup.table import Table
+from rds_snap_backup.wiring import Parts
+from tests.integration.world import ASSOCIATION, World
+
+ALL = ("configuration", "secret", "reach", "token", "targets")
+
+
+def preflight(
+    world: World, parts: Parts | None = None, seconds_left: Callable[[], float] = lambda: 50
+) -> Mapping[str, Any]:
+    """Check, from a sandbox where nothing is cached unless one is given; nothing may be submitted or written by it."""
+    before = traces(world)
+    answer = check(parts or world.sandbox(), seconds_left)
+    assert traces(world) == before
+    assert set(answer) == {"ok", "checks"}
+    assert all(list(row) == ["name", "target", "ok", "detail", "hint"] for row in answer["checks"])
+    assert all(row["detail"] and bool(row["hint"]) is not row["ok"] for row in answer["checks"])
+    assert answer["ok"] is all(row["ok"] for row in answer["checks"])
+    assert world.commserve.token not in json.dumps(answer)
+    return answer
+
+
+def traces(world: World) -> tuple[object, ...]:
+    """What a submission would leave somewhere."""
+    writes = [request for request in world.commserve.requests if request.method != "GET"]
+    return writes, world.items(""), world.waiting(), world.notifications(), world.dead_letters()
+
+
+def rows(answer: Mapping[str, Any], name: str, target: str | None = None) -> list[dict[str, Any]]:
+    return [row for row in answer["checks"] if row["name"] == name and (target is None or row["target"] == target)]
+
+
+def failed(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {row["name"]: f"{row['detail']} | {row['hint']}" for row in answer["checks"] if not row["ok"]}
+
+
+def calls(commserve: CommServe) -> list[str]:
+    return [request.path for request in commserve.requests]
+
+
+def association(**names: str) -> dict[str, str]:
+    return {**ASSOCIATION, **names}
+
+
+def test_all_is_well(world: World, commserve: CommServe) -> None:
+    answer = preflight(world)
+    assert answer["ok"] is True
+    assert [(row["name"], row["target"]) for row in answer["checks"]] == [
+        *((name, None) for name in ALL),
+        ("document", "default"),
+        ("association", "default"),
+        ("last_backup", "default"),
+    ]
+    assert all(row["hint"] is None for row in answer["checks"])
+    assert rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / orders-db / default."
+    assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]
+
+
+def test_an_address_that_is_not_https(aws: Emulator, commserve: CommServe) -> None:
+    answer = preflight(World(aws, commserve, COMMVAULT_API_URL=commserve.url.replace("https:", "http:")))
+    assert set(failed(answer)) == {"configuration", "reach", "token", "association"}
+    assert "begins with https://" in failed(answer)["configuration"]
+    assert calls(commserve) == []
+
+
+def test_a_wrong_path(aws: Emulator, commserve: CommServe) -> None:
+    answer = preflight(World(aws, commserve, COMMVAULT_API_URL=f"{commserve.root_url}/commandcentre/api"))
+    assert set(failed(answer)) == {"reach", "token", "association"}
+    assert "https://HOST/commandcenter/api" in failed(answer)["reach"]
+    assert len(commserve.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "parameters", "expected"),
+    [
+        ("not_found", {}, ("not as the API does (HTTP 404)", "https://HOST/commandcenter/api")),
+        ("status", {"status": 200, "body": "<html>Welcome</html>"}, ("(HTTP 200)", "https://HOST/commandcenter/api")),
+        ("redirect", {}, ("(HTTP 302)", "never followed with the token")),
+        ("maintenance", {}, ("maintenance page", "web server")),
+        ("status", {"status": 502, "body": "<html>Bad gateway</html>"}, ("(HTTP 502)", "web server")),
+        ("close", {}, ("no answer", "security groups")),
+        ("garbage", {}, ("no answer", "security groups")),
+    ],
+)
+def test_an_answer_that_is_not_the_apis(
+    world: World, commserve: CommServe, fault: str, parameters: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    commserve.fault(fault, None, "*", **parameters)
+    answer = preflight(world)
+    assert set(failed(answer)) == {"reach", "token", "association"}
+    found, what_to_do = failed(answer)["reach"].split(" | ")
+    assert expected[0] in found
+    assert expected[1] in what_to_do
+    assert len(commserve.requests) == 1
+
+
+def test_a_plain_text_port(aws: Emulator, commserve: CommServe) -> None:
+    with CommServe(tls=False) as plain:
+        answer = preflight(World(aws, commserve, COMMVAULT_API_URL=plain.url.replace("http:", "https:")))
+        assert plain.requests == []
+    assert set(failed(answer)) == {"reach", "token", "association"}
+    assert "speaks no TLS" in failed(answer)["reach"]
+    assert "Check the port" in failed(answer)["reach"]
+
+
+def test_a_host_that_is_not_there(aws: Emulator, commserve: CommServe) -> None:
+    answer = preflight(World(aws, commserve, COMMVAULT_API_URL="https://127.0.0.1:9/commandcenter/api"))
+    assert "Connection refused" in failed(answer)["reach"]
+    assert "security groups" in failed(answer)["reach"]
+
+
+def test_an_untrusted_ca(aws: Emulator, commserve: CommServe) -> None:
+    answer = preflight(World(aws, commserve, CA_CERTIFICATE_PARAMETER=""))
+    assert set(failed(answer)) == {"reach", "token", "association"}
+    assert "not trusted" in failed(answer)["reach"]
+    assert "deploy with CaCertificateParameter" in failed(answer)["reach"]
+
+
+@pytest.mark.parametrize("stored", ["not a certificate", None])
+def test_a_ca_parameter_that_is_not_usable(aws: Emulator, commserve: CommServe, stored: str | None) -> None:
+    world = World(aws, commserve)
+    ssm, parameter = aws.client("ssm"), world.config.ca_certificate_parameter
+    ssm.delete_parameter(Name=parameter)
+    if stored:
+        ssm.put_parameter(Name=parameter, Value=stored, Type="String")
+    answer = preflight(world)
+    assert set(failed(answer)) == {"reach", "token", "association"}
+    assert "CaCertificateParameter" in failed(answer)["reach"]
+    assert "PEM bundle" in failed(answer)["reach"]
+
+
+def test_an_expired_token(world: World, commserve: CommServe) -> None:
+    commserve.token = "fake-token-of-tomorrow"
+    answer = preflight(world)
+    assert set(failed(answer)) == {"token", "association"}
+    assert "refused: Access denied (5)" in failed(answer)["token"]
+    assert "SetTokenCommand" in failed(answer)["token"]
+    assert calls(commserve) == ["/Client"]
+
+
+@pytest.mark.parametrize(("value", "what"), [("   ", "is empty"), ('{"token": 7}', 'without a text "token"')])
+def test_a_secret_without_a_token(world: World, commserve: CommServe, value: str, what: str) -> None:
+    commserve.state.keep_tokens = True
+    with world.set_token(value):
+        answer = preflight(world)
+    # The way to Commvault is looked at all the same: both can be mended at once.
+    assert set(failed(answer)) == {"secret", "token", "association"}
+    assert what in failed(answer)["secret"]
+    assert "SetTokenCommand" in failed(answer)["secret"]
+    assert "not checked" in failed(answer)["token"].lower()
+    assert [request.header("Authtoken") for request in commserve.requests] == [""]
+
+
+def test_a_secret_without_a_value(aws: Emulator, commserve: CommServe) -> None:
+    secret = aws.client("secretsmanager").create_secret(Name=f"empty-{time.monotonic_ns()}")["ARN"]
+    answer = preflight(World(aws, commserve, TOKEN_SECRET_ARN=secret))
+    assert set(failed(answer)) == {"secret", "token", "association"}
+    assert "SetTokenCommand" in failed(answer)["secret"]
+
+
+def test_the_secret_is_read_as_it_is_now(world: World) -> None:
+    parts = world.sandbox()
+    assert preflight(world, parts)["ok"] is True
+    with world.set_token(" "):
+        assert "secret" in failed(preflight(world, parts))
+    assert preflight(world, parts)["ok"] is True
+
+
+def test_a_token_without_rights(world: World, commserve: CommServe) -> None:
+    commserve.fault("forbidden", 1, "/Client")
+    answer = preflight(world)
+    assert set(failed(answer)) == {"token", "association"}
+    assert "HTTP_403" in failed(answer)["token"]
+    assert "right to see" in failed(answer)["token"]
+
+
+def test_a_token_that_sees_no_client(world: World, commserve: CommServe) -> None:
+    commserve.fault("status", 1, "/Client", status=200, body='{"clientProperties": []}')
+    answer = preflight(world)
+    assert "sees 0 clients" in failed(answer)["token"]
+    assert "no client 'aws-prod'" in failed(answer)["association"]
+
+
+def test_a_rate_limit(world: World, commserve: CommServe) -> None:
+    commserve.rate_limit(reads=1)
+    answer = preflight(world)
+    assert set(failed(answer)) == {"association"}
+    assert "rate limit has ended" in failed(answer)["association"]
+    assert calls(commserve) == ["/Client", "/Instance"]
+
+
+@pytest.mark.parametrize(
+    ("names", "detail", "hint"),
+    [
+        ({"clientName": "aws-prd"}, "no client 'aws-prd'", "Did you mean 'aws-prod'? Correct clientName"),
+        ({"clientName": "AWS-Prod"}, "no client 'AWS-Prod'", "Did you mean 'aws-prod'?"),
+        ({"clientName": "zzzzzzzz"}, "no client 'zzzzzzzz'", "Correct clientName"),
+        ({"instanceName": "order-db"}, "no instance 'order-db'", "Did you mean 'orders-db'? Correct instanceName"),
+        ({"subclientName": "defualt"}, "no subclient 'defualt'", "Did you mean 'default'? Correct subclientName"),
+        # There is one of this name, of another instance.
+        ({"subclientName": "archive"}, "no subclient 'archive' of instance 'orders-db'", "Correct subclientName"),
+    ],
+)
+def test_a_misspelt_name(world: World, names: dict[str, str], detail: str, hint: str) -> None:
+    world.target("orders", associations=[association(instanceName="billing-db"), association(**names)])
+    answer = preflight(world)
+    good, bad = rows(answer, "association", "orders")
+    assert good["ok"] is True
+    assert detail in bad["detail"]
+    assert bad["hint"].startswith(hint)
+    assert f"/{world.name}/targets/orders" in bad["hint"]
+    assert set(failed(answer)) == {"association"}
+
+
+def test_a_display_name_in_place_of_the_name(world: World, commserve: CommServe) -> None:
+    entity = {"clientId": 5, "clientName": "c5_4711", "displayName": "aws-prod"}
+    document = {"clientProperties": [{"client": {"clientEntity": entity}}, {"odd": 1}]}
+    commserve.fault("status", 1, "/Client", status=200, body=json.dumps(document))
+    assert "Did you mean 'c5_4711'?" in failed(preflight(world))["association"]
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("{", "the document must be JSON"),
+        ('{"backupLevel": "FULL"}', "associations must be a list"),
+        (json.dumps({"associations": [ASSOCIATION], "backupLevel": "HALF"}), "backupLevel must be one of FULL,"),
+        (json.dumps({"associations": [ASSOCIATION], "database": []}), "database must be left out"),
+    ],
+)
+def test_a_broken_target_document(world: World, text: str, field: str) -> None:
+    world.target_text("broken", text)
+    answer = preflight(world)
+    assert set(failed(answer)) == {"document"}
+    row = rows(answer, "document", "broken")[0]
+    assert f"/{world.name}/targets/broken is not valid: {field}" in row["detail"]
+    assert rows(answer, "association", "default")[0]["ok"] is True
+
+
+def test_a_mended_document_is_seen_at_once(world: World) -> None:
+    parts = world.sandbox()
+    world.target_text("broken", "{")
+    assert preflight(world, parts)["ok"] is False
+    world.target("broken")
+    assert preflight(world, parts)["ok"] is True
+
+
+def test_a_name_that_no_trigger_can_select(world: World) -> None:
+    world.target("n" * 65)
+    assert "no trigger can select it" in failed(preflight(world))["document"]
+
+
+def test_no_target_at_all(world: World, aws: Emulator) -> None:
+    aws.client("ssm").delete_parameter(Name=f"/{world.name}/targets/default")
+    assert "There is none" in failed(preflight(world))["targets"]
+
+
+def test_one_client_that_can_not_be_read_keeps_no_other_from_being_checked(world: World, commserve: CommServe) -> None:
+    commserve.fault("forbidden", 1, "/Instance")
+    world.target("sandbox", associations=[association(clientName="aws-test", instanceName="sandbox-db")])
+    answer = preflight(world)
+    assert "right to see" in rows(answer, "association", "default")[0]["hint"]
+    assert rows(answer, "association", "sandbox")[0]["ok"] is True
+
+
+def test_more_clients_than_are_read(world: World, commserve: CommServe) -> None:
+    """A list that is too long is not read: the clients that are used are asked for by name."""
+    commserve.fault("huge", 1, "/Client", size=5 * 1024 * 1024)
+    document = {"clientProperties": [{"client": {"clientEntity": {"clientId": 5, "clientName": "aws-prod"}}}]}
+    commserve.fault("status", 1, "/Client/byName*aws-prod*", status=200, body=json.dumps(document))
+    world.target("other", associations=[association(clientName="aws prd")])
+    answer = preflight(world)
+    assert "longer than 4 MiB" in rows(answer, "token")[0]["detail"]
+    assert rows(answer, "association", "default")[0]["ok"] is True
+    assert "no client 'aws prd'" in rows(answer, "association", "other")[0]["detail"]
+    by_name = ["/Client/byName(clientName='aws-prod')", "/Client/byName(clientName='aws prd')"]
+    assert sorted(calls(commserve)) == sorted(["/Client", *by_name, "/Instance", "/Subclient"])
+
+
+def test_hundreds_of_targets_cost_few_calls(world: World, commserve: CommServe) -> None:
+    names = [f"db-{number:03}" for number in range(300)]
+    commserve.catalogue.extend({"aws-many": dict.fromkeys(names, ("default", "archive"))})
+    for name in names:
+        both = [
+            association(clientName="aws-many", instanceName=name, subclientName=one) for one in ("default", "archive")
+        ]
+        world.target(name, associations=both)
+    started = time.monotonic()
+    answer = preflight(world)
+    assert answer["ok"] is True
+    assert len(rows(answer, "association")) == 601
+    assert len(rows(answer, "last_backup")) == 301
+    assert calls(commserve) == ["/Client", *["/Instance", "/Subclient"] * 2]
+    assert time.monotonic() - started < 30
+
+
+def test_an_answer_stays_within_what_lambda_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "LONGEST_ANSWER", 4000)
+    for number in range(20):
+        world.target(f"fine-{number:02}")
+    world.target("wrong", associations=[association(clientName="aws-prd")])
+    answer = preflight(world)
+    assert len(json.dumps(answer)) < 4500
+    assert rows(answer, "association", "wrong")[0]["ok"] is False
+    assert "rows are left out, 0 of which went wrong" in rows(answer, "report")[0]["detail"]
+    monkeypatch.setattr(report, "LONGEST_ANSWER", 100)
+    assert "1 of which went wrong" in rows(preflight(world), "report")[0]["detail"]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 12, 19.9])
+def test_no_time_at_all(world: World, commserve: CommServe, seconds: float) -> None:
+    answer = preflight(world, seconds_left=lambda: seconds)
+    assert {"secret", "token", "targets"} <= set(failed(answer))
+    assert all(
+        "not checked. The function's time ran out. | Check again." in text.replace("N", "n")
+        for text in failed(answer).values()
+    )
+    assert len(commserve.requests) == (1 if seconds > discovery.CALL_SECONDS else 0)
+
+
+def test_time_that_runs_out_on_the_way(world: World, commserve: CommServe) -> None:
+    """What there was no time for says so, and nothing more is asked."""
+    world.target("sandbox", associations=[association(clientName="aws-test", instanceName="sandbox-db")])
+    answer = preflight(world, seconds_left=lambda: 50 if len(commserve.requests) < 3 else 14)
+    assert rows(answer, "association", "default")[0]["ok"] is True
+    assert set(failed(answer)) == {"association"}
+    assert "aws-test / sandbox-db / default: not checked. The function's time ran out." in failed(answer)["association"]
+    assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]
+
+
+def test_it_ends_before_the_function_does(world: World, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commvault stops answering, and every further question would take until the end of time."""
+    monkeypatch.setattr(discovery, "CALL_SECONDS", 4.0)
+    monkeypatch.setattr(discovery, "RESERVE_SECONDS", 2.0)
+    commserve.fault("stall_before", None, "/[is]*")
+    for number in range(5):
+        world.target(f"other-{number}")
+    end = time.monotonic() + 5
+    answer = preflight(world, seconds_left=lambda: end - time.monotonic() if commserve.requests else 50)
+    assert end - time.monotonic() > 0
+    assert "no answer" in failed(answer)["association"]
+    assert calls(commserve) == ["/Client", "/Instance"]
+
+
+def test_when_the_last_backup_was_submitted(world: World) -> None:
+    world.target("other")
+    submitted = world.deliver({"target": "default"})["submissions"][0]
+    answer = preflight(world)
+    assert answer["ok"] is True
+    assert rows(answer, "last_backup", "default")[0]["detail"] == f"Last submitted at {submitted['submittedAt']}."
+    assert rows(answer, "last_backup", "other")[0]["detail"].startswith("Never submitted")
+
+
+def test_a_ledger_that_can_not_be_read(aws: Emulator, world: World) -> None:
+    parts = world.sandbox()
+    ledger = Ledger(Table("no-such-table", aws.client("dynamodb")), 3600, time.time)
+    answer = preflight(world, replace(parts, ledger=ledger))
+    assert set(failed(answer)) == {"last_backup"}
+    assert "The ledger can not be read" in failed(answer)["last_backup"]
+
+
+def test_it_is_what_the_function_answers(world: World) -> None:
+    assert world.deliver({"check": True})["ok"] is True
