@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import urllib.parse
 import urllib.request
@@ -196,7 +197,7 @@ def _mend_policies(aws: Emulator) -> None:
 
 
 def _sam(*arguments: str, root: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(
+    process = subprocess.Popen(
         command("sam", *arguments),
         cwd=root,
         env=os.environ | {"SAM_CLI_TELEMETRY": "0"} | environment,
@@ -204,10 +205,17 @@ def _sam(*arguments: str, root: Path, environment: dict[str, str]) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
+        start_new_session=True,
     )
-    if done.returncode:
-        raise DeployError(f"`sam {arguments[0]}` failed:\n{done.stdout[-4000:]}")
+    try:
+        said, _ = process.communicate()
+    except BaseException:
+        # It has started processes of its own, which nothing else would end.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    if process.returncode:
+        raise DeployError(f"`sam {arguments[0]}` failed:\n{said[-4000:]}")
 
 
 def _digest(root: Path) -> str:

@@ -1,0 +1,98 @@
+"""What happens in the demo, in order. Each act lets a trigger fire for real and waits for what comes of it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from local.demo.machine import Machine
+from local.demo.observed import Observed, Row
+from local.demo.summary import Summary
+from local.demo.view import View
+from local.rds import RESTORED, rds_event
+
+PATIENCE = 30.0  # seconds for one trigger's outcome; each takes a few
+
+SCHEDULE = Row("Schedule, by itself", "default", "orders-db")
+RESTORE = Row(f"RDS: restored ({RESTORED})", "billing", "billing-db")
+DUPLICATE = Row("The same event again", "billing", "billing-db", calls=0, status=None)
+MANUAL = Row("Manual invoke", "users", "users-db")
+REJECTED = Row("Unknown to Commvault", "typo", "no-such-db", status="rejected")
+RESET = Row("Reset after the job was made", "reports", "reports-db", reconciled=True)
+ROWS = (SCHEDULE, RESTORE, DUPLICATE, MANUAL, REJECTED, RESET)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The acts' way to wait while everything that happens is shown."""
+
+    view: View
+    observed: Observed
+    summary: Summary
+
+    def wait(self, until: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        """Show what happens until something is so, or the patience is over; the summary tells which."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for who, what in self.observed.look():
+                self.view.say(who, what)
+            self.view.show(self.summary.table())
+            if until() or time.monotonic() > deadline:
+                return
+            time.sleep(0.2)
+
+    def begin(self, row: Row, what: str) -> None:
+        """A trigger fires now."""
+        self.view.say("trigger", what)
+        row.begins = time.time()
+
+
+def perform(machine: Machine, view: View) -> Summary:
+    """Let everything happen, and return what was observed."""
+    observed = Observed(machine)
+    stage = Stage(view, observed, Summary(observed, ROWS))
+    machine.add_target("billing", "billing-db", databases=["billing-*"])
+    machine.add_target("users", "users-db")
+    machine.add_target("typo", "no-such-db")
+    machine.add_target("reports", "reports-db")
+    stage.begin(SCHEDULE, f"the stack's schedule is due at {machine.due:%H:%M:%S} UTC; the others begin meanwhile")
+    _restore(stage, machine)
+    _manual(stage, machine)
+    _reject(stage, machine)
+    stage.wait(lambda: stage.summary.is_submitted(SCHEDULE))
+    _reset(stage, machine)
+    view.say(
+        "stack", "every trigger has had its answer; now the jobs run, and the Follow function waits for their ends"
+    )
+    stage.wait(lambda: stage.summary.is_complete)
+    return stage.summary
+
+
+def _restore(stage: Stage, machine: Machine) -> None:
+    event = rds_event("billing-restored")
+    stage.begin(RESTORE, "RDS says on the event bus that billing-restored was restored from a snapshot")
+    machine.stack.put_event(event)
+    stage.wait(lambda: stage.summary.is_submitted(RESTORE))
+    runs = machine.finished_runs()
+    stage.begin(DUPLICATE, "the bus delivers the same event a second time")
+    RESTORE.ends = DUPLICATE.begins
+    machine.stack.put_event(event)
+    stage.wait(lambda: machine.finished_runs() > runs)
+
+
+def _manual(stage: Stage, machine: Machine) -> None:
+    stage.begin(MANUAL, 'somebody invokes the function with {"target": "users"}')
+    machine.stack.invoke({"target": "users"})
+    stage.wait(lambda: stage.summary.is_submitted(MANUAL))
+
+
+def _reject(stage: Stage, machine: Machine) -> None:
+    stage.begin(REJECTED, "a manual invoke for a target whose instance Commvault does not know")
+    machine.stack.invoke({"target": "typo"})
+    stage.wait(lambda: stage.summary.is_submitted(REJECTED))
+
+
+def _reset(stage: Stage, machine: Machine) -> None:
+    machine.commserve.fault("reset_after")
+    stage.begin(RESET, "a manual invoke whose connection Commvault resets just after it has made the job")
+    machine.stack.invoke({"target": "reports"})
+    stage.wait(lambda: stage.summary.is_submitted(RESET))

@@ -1,0 +1,108 @@
+"""What was observed: the requests and jobs at the simulator, and the messages at the subscriber, trigger by trigger."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from local.commserve import Job, Recorded
+from local.demo.machine import Machine
+from local.subscriber import Message
+
+SUBMISSION = {"submitted", "joined", "scheduled", "rejected", "abandoned"}
+
+
+@dataclass(slots=True)
+class Row:
+    """A trigger, and what must come of it: so many CreateTask calls, a message of this status, the job's end.
+
+    Each has a target of its own, or, as the duplicate, its own span of time: so what is seen can be told apart.
+    """
+
+    title: str
+    target: str
+    instance: str
+    calls: int = 1
+    status: str | None = "submitted"
+    reconciled: bool = False
+    begins: float = float("inf")
+    ends: float = float("inf")
+
+    def covers(self, at: float) -> bool:
+        """Tell whether something seen at this time can be of this trigger."""
+        return self.begins <= at < self.ends
+
+
+@dataclass(slots=True)
+class Observed:
+    """Everything seen so far; `look` takes in what is new and tells it in words."""
+
+    machine: Machine
+    messages: list[tuple[float, Message]] = field(default_factory=list)
+    _requests: int = 0
+    _jobs: int = 0
+    _dead_letters: int = 0
+
+    def look(self) -> Iterator[tuple[str, str]]:
+        """Take in what is new, and yield who did what."""
+        commserve = self.machine.commserve
+        requests = commserve.requests[self._requests :]
+        for request in requests:
+            yield "Commvault", f"{request.method} {request.path}{_what(request)}{_fault(request)}"
+        self._requests += len(requests)
+        jobs = list(commserve.jobs.values())[self._jobs :]
+        for job in jobs:
+            yield "Commvault", f"job {job.id} begins: {job.client} / {job.instance} / {job.subclient_name}, {job.level}"
+        self._jobs += len(jobs)
+        for message in self.machine.subscriber.look():
+            self.messages.append((time.time(), message))
+            yield "SNS", _told(message)
+        letters = self.machine.stack.dead_letters()[self._dead_letters :]
+        for letter in letters:
+            error = letter.get("error") or letter.get("refused")
+            yield "dead letter", f"{letter.get('target', 'an event')}: {error['code']}: {error['message'].strip()}"
+        self._dead_letters += len(letters)
+
+    def calls(self, row: Row) -> list[Recorded]:
+        """Return the CreateTask requests that a trigger caused."""
+        tasks = self.machine.commserve.create_tasks
+        return [one for one in tasks if row.covers(one.at) and row.instance in _instances(one)]
+
+    def jobs(self, row: Row) -> list[Job]:
+        """Return the jobs that were made for a trigger."""
+        jobs = self.machine.commserve.jobs.values()
+        return [job for job in jobs if job.instance == row.instance and row.covers(job.start_time)]
+
+    def submission(self, row: Row) -> Message | None:
+        """Return the first message about a trigger's submission."""
+        found = self._messages(row, lambda status: status in SUBMISSION)
+        return next(found, None)
+
+    def end(self, row: Row) -> Message | None:
+        """Return the first message about the end of a trigger's job."""
+        found = self._messages(row, lambda status: status not in SUBMISSION)
+        return next(found, None)
+
+    def _messages(self, row: Row, accepts: Callable[[str], bool]) -> Iterator[Message]:
+        for at, message in self.messages:
+            if row.target == message.body["target"] and row.covers(at) and accepts(message.body["status"]):
+                yield message
+
+
+def _instances(request: Recorded) -> list[str]:
+    return [one["instanceName"] for one in request.json["taskInfo"]["associations"]]
+
+
+def _what(request: Recorded) -> str:
+    return f" for {', '.join(_instances(request))}" if request.path == "/CreateTask" else ""
+
+
+def _fault(request: Recorded) -> str:
+    return f" (here the simulator does its worst: {request.fault})" if request.fault else ""
+
+
+def _told(message: Message) -> str:
+    body = message.body
+    jobs = f", job {', '.join(body['jobIds'])}" if body["jobIds"] else ""
+    adopted = ", found again and adopted" if body.get("reconciled") else ""
+    error = f": {body['error']['hint']}" if "error" in body else ""
+    return f"{body['status']}: target {body['target']}{jobs}{adopted}{error}"

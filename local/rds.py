@@ -1,0 +1,43 @@
+"""RDS events as RDS puts them on the bus, for tests and the demo. The samples in `events/` are whole ones of each kind."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from local.emulator import ACCOUNT, REGION
+
+# What an event of each source says of itself: its detail-type, and the kind of resource in its ARN.
+SOURCES = {
+    "DB_INSTANCE": ("RDS DB Instance Event", "db"),
+    "CLUSTER": ("RDS DB Cluster Event", "cluster"),
+    "SNAPSHOT": ("RDS DB Snapshot Event", "snapshot"),
+    "CLUSTER_SNAPSHOT": ("RDS DB Cluster Snapshot Event", "cluster-snapshot"),
+}
+RESTORED = "RDS-EVENT-0043"
+
+
+def rds_event(
+    name: str,
+    event_id: str = RESTORED,
+    *,
+    source_type: str = "DB_INSTANCE",
+    date: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    message: str = "Restored from snapshot nightly-17.",
+) -> dict[str, Any]:
+    """Return the event that something happened to `name`; without a `date` it happened now."""
+    detail_type, kind = SOURCES[source_type]
+    happened = date or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    arn = f"arn:aws:rds:{REGION}:{ACCOUNT}:{kind}:{name}"
+    detail: dict[str, Any] = {
+        "EventCategories": ["creation"],
+        "SourceType": source_type,
+        "SourceArn": arn,
+        "Date": happened,
+        "Message": message,
+        "SourceIdentifier": name,
+        "EventID": event_id,
+    }
+    if tags is not None:
+        detail["Tags"] = dict(tags)
+    return {"source": "aws.rds", "detail-type": detail_type, "resources": [arn], "detail": detail}
