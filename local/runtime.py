@@ -1,0 +1,195 @@
+"""A built function under the real Lambda Runtime Interface Emulator, with AWS's own runtime client.
+
+It runs one package in one sandbox, as Lambda does: init, freeze-free reuse, and the death of the process at the function's
+timeout. It brings no events and no AWS services; those are the caller's.
+"""
+
+import contextlib
+import functools
+import http.client
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from local.emulator import CREDENTIALS, REGION, free_port
+from local.tools import ROOT, command
+
+# The emulator's own figures: the "Init Duration" of its REPORT line is not the init's.
+INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
+DURATION = re.compile(r"INVOKE RTDONE\(.* duration: ([0-9.]+)ms\)")
+INVOKE = "2015-03-31/functions/function/invocations"
+
+
+class RuntimeStartError(RuntimeError):
+    """The runtime emulator did not start; the message ends with what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What an invocation came to. `error` is Lambda's, or says that the sandbox was killed."""
+
+    payload: Any
+    error: str | None
+    duration_ms: float | None
+    init_ms: float | None  # of this invocation: none when the sandbox was warm
+
+
+class Runtime:
+    """`with Runtime(package, "module.handler", env) as function:` gives a sandbox; the first invocation is the cold one."""
+
+    def __init__(self, package: Path, handler: str, environment: dict[str, str], *, timeout: int = 50) -> None:
+        self.package = package
+        self.handler = handler
+        self.timeout = timeout
+        self._environment = environment
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="rds-snap-backup-runtime-", ignore_cleanup_errors=True)
+        self._log = Path(self._folder.name) / "output.log"
+
+    def __enter__(self) -> Self:
+        own = {
+            "AWS_REGION": REGION,
+            "AWS_LAMBDA_FUNCTION_NAME": "function",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(self.timeout),
+            "LAMBDA_TASK_ROOT": str(self.package),
+            "PYTHONPATH": f"{self.package}:{runtime_client()}",
+            "PYTHONDONTWRITEBYTECODE": "1",  # the package is read-only on Lambda
+            "PATH": os.environ["PATH"],
+            "HOME": self._folder.name,
+            "TZ": "UTC",
+        }
+        # The interpreter below the virtual environment, without site packages: what the package lacks is not there.
+        python = [str(Path(sys.base_prefix) / "bin" / "python3.13"), "-S", "-m", "awslambdaric", self.handler]
+        addresses = [
+            f"--runtime-interface-emulator-address=127.0.0.1:{self._port}",
+            f"--runtime-api-address=127.0.0.1:{free_port()}",
+        ]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(runtime_emulator()), *addresses, *python],
+                cwd=self.package,
+                env=own | CREDENTIALS | self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def _wait_until_ready(self) -> None:
+        for _ in range(200):
+            if self._process is None or self._process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/", timeout=1):
+                    return
+            except urllib.error.HTTPError:
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeStartError(f"The Lambda runtime emulator did not start:\n{self.output}")
+
+    def invoke(self, event: Any) -> Response:
+        """Invoke the function and wait for its end, which may be its timeout or its violent death."""
+        seen = len(self.output)
+        request = urllib.request.Request(f"http://127.0.0.1:{self._port}/{INVOKE}", json.dumps(event).encode())
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout + 30) as answer:
+                text = answer.read().decode()
+        except urllib.error.HTTPError as died:
+            return Response(None, died.read().decode() or str(died), None, None)
+        except (OSError, http.client.HTTPException) as gone:
+            return Response(None, f"Killed: {gone}", None, None)
+        said = self._said_after(seen)
+        duration, init = _number(DURATION, said), _number(INIT, said)
+        try:
+            payload = json.loads(text)
+        except ValueError:
+            return Response(None, text, duration, init)
+        raised = isinstance(payload, dict) and "errorMessage" in payload
+        error = f"{payload.get('errorType')}: {payload['errorMessage']}" if raised else None
+        return Response(payload, error, duration, init)
+
+    def _said_after(self, seen: int) -> str:
+        """Return the invocation's output, whose last line may be written a little after the answer."""
+        for _ in range(100):
+            if "\nREPORT " in (said := self.output[seen:]):
+                return said
+            time.sleep(0.01)
+        return self.output[seen:]
+
+    @property
+    def output(self) -> str:
+        """All that the function, its runtime and the emulator wrote."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def kill(self) -> None:
+        """Kill the sandbox at once, as a lost host would; an invocation under way returns an error."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        # The runtime is a process group of its own, and would outlive the emulator.
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        runtimes = [int(pid) for children in tasks for pid in children.read_text().split()]
+        for pid in [self._process.pid, *runtimes]:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End the sandbox and remove its output."""
+        self.kill()
+        self._process = None
+        self._folder.cleanup()
+
+
+def _number(pattern: re.Pattern[str], text: str) -> float | None:
+    found = pattern.search(text)
+    return float(found[1]) if found else None
+
+
+@functools.cache
+def runtime_emulator() -> Path:
+    """Return the emulator's binary, which lies inside the pinned SAM CLI."""
+    machine = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
+    *run, _sam = command("sam")
+    where = "import pathlib, samcli; print(pathlib.Path(samcli.__file__).parent)"
+    folder = subprocess.run([*run, "python", "-c", where], capture_output=True, text=True, check=True).stdout.strip()
+    return Path(folder) / "local" / "rapid" / f"aws-lambda-rie-{machine}"
+
+
+@functools.cache
+def runtime_client() -> Path:
+    """Return a folder that holds the runtime client of the development environment's version, and only that."""
+    version = importlib.metadata.version("awslambdaric")
+    folder = ROOT / ".tools" / f"awslambdaric-{version}"
+    if not folder.exists():
+        uv = command("sam")[0]
+        with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
+            install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", f"{fresh}/client"]
+            subprocess.run([*install, f"awslambdaric=={version}"], check=True)
+            (Path(fresh) / "client").rename(folder)
+    return folder
