@@ -59,7 +59,9 @@ def ask(stack: str) -> Mapping[str, Any]:
 
 def show(stack: str, answer: Mapping[str, Any], console: Console) -> None:
     """Print a row for each thing that was checked."""
-    table = Table("", "Check", "Target", "Found", "What to do")
+    table = Table()
+    for heading in ("", "Check", "Target", "Found", "What to do"):
+        table.add_column(heading, overflow="fold")
     for row in answer["checks"]:
         mark = Text("ok", "green") if row["ok"] else Text("!!", "bold red")
         # As texts: square brackets in a name are no markup.

@@ -19,6 +19,8 @@ CLOUD_APPS = 134
 # A connection may take 10 s to be made or to fail, whatever is left.
 CALL_SECONDS = 15.0
 RESERVE_SECONDS = 4.0
+# Comparing a name with thousands of others takes a while; who has more names wrong than this knows by then.
+MOST_GUESSES = 100
 OUT_OF_TIME = Problem(
     "OUT_OF_TIME",
     "The function's time ran out.",
@@ -61,6 +63,8 @@ class Discovery:
         self._listed: dict[str, Client] | None = None
         self._named: dict[str, Client | Problem | None] = {}
         self._contents: dict[str, Content | Problem] = {}
+        self._meant: dict[str, str | None] = {}
+        self._guesses = 0
 
     def begin(self, unusable_secret: Problem | None) -> Read | Unauthorized | CannotAsk:
         """Read the list of clients: the first call, and the last where it fails.
@@ -99,17 +103,20 @@ class Discovery:
 
     def nearest_client(self, name: str) -> str | None:
         """Return the client that was meant, perhaps: display names are looked at too, since those are what people see."""
-        clients = (self._listed or {}).values()
-        shown = {client.display_name: client.name for client in clients}
-        return self._nearest(name, shown | {client.name: client.name for client in clients})
+        if name not in self._meant:
+            clients = (self._listed or {}).values()
+            shown = {client.display_name: client.name for client in clients}
+            self._meant[name] = self._nearest(name, shown | {client.name: client.name for client in clients})
+        return self._meant[name]
 
     def nearest(self, name: str, names: Iterable[str]) -> str | None:
         """Return the one of `names` that was meant, perhaps."""
         return self._nearest(name, {one: one for one in names})
 
     def _nearest(self, name: str, meanings: Mapping[str, str]) -> str | None:
-        """Return what the most similar text means, whatever its case; None also where there is no time to look."""
-        if self._seconds_left() < RESERVE_SECONDS:
+        """Return what the most similar text means, whatever its case; None also where that would take too long."""
+        self._guesses += 1
+        if self._guesses > MOST_GUESSES or self._seconds_left() < RESERVE_SECONDS:
             return None
         folded = {text.casefold(): meaning for text, meaning in meanings.items()}
         return next((folded[found] for found in get_close_matches(name.casefold(), folded, n=1)), None)
