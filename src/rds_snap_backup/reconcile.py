@@ -4,6 +4,8 @@ A job is adopted when it can have been started by the last attempt and no other 
 submissions that look at the same moment are told apart by those claims.
 """
 
+from dataclasses import replace
+
 from rds_snap_backup import jobs
 from rds_snap_backup.jobs import Jobs
 from rds_snap_backup.outcomes import LOOK_FIRST, Unauthorized
@@ -81,7 +83,7 @@ def abandon_schedule(run: Run, lease: Lease, target: Target) -> Told:
         "The request to schedule a backup may have been accepted, and there is no job to tell by.",
         "Look in Commvault whether the schedule exists. If it does not, start the target by hand.",
     )
-    return run.close(lease, target, "abandoned", problem=problem)
+    return run.close(replace(lease, is_uncertain=True), target, "abandoned", problem=problem)
 
 
 def _ask(run: Run, since: float) -> Jobs | Problem:
