@@ -4,11 +4,12 @@ The forms that an answer takes, and the places an error stands in, are those of 
 own clients read; where those are silent, an answer that can not be read is `Unknown`, never a success.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeIs
+from typing import Any
 
 from rds_snap_backup.problems import Problem
 
@@ -101,10 +102,14 @@ PERMANENT = {
 LOGIN_REFUSED = {"5", "1116", "1134"}
 NEW_TOKEN = "Put a valid access token into the secret; it is used at the next try, and no redeploy is needed."  # noqa: S105 - a hint
 LATER = "It is tried again by itself. If it lasts, look at the Commvault web server and CommServe."
+NOT_ALL = "Look in Commvault's job controller whether all subclients of the target have a job; it is not tried again."
 LOOK_FIRST = "Look in Commvault's job controller whether a job started before you start one by hand."
 # Where the answer does not say how long a rate limit lasts.
 THROTTLE_SECONDS = 900
 LONGEST_THROTTLE_SECONDS = 6 * 3600
+NO_TEXT = "Commvault gave no text."
+# Errors are looked for in objects nested no deeper than this: Commvault's own go half as deep.
+DEEPEST = 10
 
 
 def classify(answer: Answer, task_type: str) -> Outcome:
@@ -119,7 +124,7 @@ def classify(answer: Answer, task_type: str) -> Outcome:
         case _ if is_maintenance(answer):
             return Unavailable(Problem("MAINTENANCE", "Commvault shows its maintenance page.", LATER))
         case status, _ if 200 <= status < 300 and job_ids:
-            return Submitted(job_ids, task_id, error)
+            return Submitted(job_ids, task_id, error and Problem(error.code, error.message, NOT_ALL))
         case status, _ if 300 <= status < 400:
             hint = (
                 "Set CommvaultApiUrl to the address that answers itself: redirects are never followed with the token."
@@ -146,7 +151,7 @@ def classify(answer: Answer, task_type: str) -> Outcome:
             return Unknown(Problem(http.code, http.message, LOOK_FIRST))
         case status, _ if status >= 400:
             return Rejected(Problem(http.code, http.message, _hint(status)))
-        case status, _ if 200 <= status < 300 and task_id is not None:
+        case status, _ if 200 <= status < 300 and task_id is not None and job_ids is not None:
             if task_type == "SCHEDULE" and task_id > 0:
                 return Scheduled(task_id)
             if task_type != "SCHEDULE":
@@ -159,33 +164,43 @@ def classify(answer: Answer, task_type: str) -> Outcome:
 
 def is_maintenance(answer: Answer) -> bool:
     """Tell whether this is the HTML page that every URL answers while the web tier restarts, with any status."""
-    head = (answer.body or b"")[:4096].lower()
-    return b"<html" in head and b"maintenance" in head
+    head = _unmarked(answer.body)[:4096].lower()
+    return head.startswith(b"<") and b"<html" in head and b"maintenance" in head
 
 
 def throttle_seconds(headers: Mapping[str, str]) -> int:
     """Return how long to send nothing: `Retry-After`, else `X-RateLimit-Period` (both seconds), else 15 minutes."""
     for name in ("Retry-After", "X-RateLimit-Period"):
-        value = headers.get(name, "").strip()
-        if value.isdecimal() and int(value) > 0:
-            return min(int(value), LONGEST_THROTTLE_SECONDS)
+        seconds = _number(headers.get(name, "").strip())
+        if seconds and seconds > 0:
+            return min(seconds, LONGEST_THROTTLE_SECONDS)
     return THROTTLE_SECONDS
 
 
 def errors(document: Any) -> Iterator[Problem]:
     """Yield each error in an answer, wherever Commvault puts it; a code of 0 or "0" is a success."""
+    for entry in _entries(document, DEEPEST):
+        if code := _number(entry.get("errorCode")):
+            yield Problem(str(code), _said(entry) or NO_TEXT, LATER)
+
+
+def _entries(document: Any, depth: int) -> Iterator[dict[str, Any]]:
+    """Yield the objects in which an error can stand, from the outermost on."""
     match document:
+        case _ if depth == 0:
+            return
         case list():
             for one in document:
-                yield from errors(one)
+                yield from _entries(one, depth - 1)
         case dict():
-            code = document.get("errorCode")
-            if _is_number(code) and int(code) != 0:
-                texts = (document.get(name) for name in ("errorMessage", "errorString", "errLogMessage"))
-                message = next((text for text in texts if isinstance(text, str) and text), "Commvault gave no text.")
-                yield Problem(str(int(code)), message.strip(), LATER)
+            yield document
             for name in ("response", "error", "errors", "errList", "errorList"):
-                yield from errors(document.get(name))
+                yield from _entries(document.get(name), depth - 1)
+
+
+def _said(entry: dict[str, Any]) -> str:
+    texts = (entry.get(name) for name in ("errorMessage", "errorString", "errLogMessage"))
+    return next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
 
 
 def _hint(status: int) -> str:
@@ -202,39 +217,56 @@ def document_of(answer: Answer) -> Any:
     """Return an answer's JSON, or None where it has none."""
     try:
         return json.loads(answer.body) if answer.body else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _xml_error(body: bytes | None) -> Problem | None:
     """Older releases answer `<TMMsg_GenericResp errorCode="…" errorMessage="…"/>`, whatever was asked for."""
-    if not body or not body.lstrip().startswith(b"<"):
+    content = _unmarked(body)
+    if not content.startswith(b"<"):
         return None
-    text = body.decode("utf-8", "replace")
-    code = re.search(r'\berrorCode="(\d+)"', text)
-    message = re.search(r'\b(?:errorMessage|errorString|errLogMessage)="([^"]*)"', text)
-    if not code or int(code[1]) == 0:
-        return None
-    return Problem(str(int(code[1])), message[1] if message else "Commvault gave no text.", LATER)
+    text = content.decode("utf-8", "replace")
+    codes = map(_number, re.findall(r'\berrorCode="([^"]*)"', text))
+    message = re.search(r'\b(?:errorMessage|errorString|errLogMessage)="([^"]+)"', text)
+    return next((Problem(str(code), message[1] if message else NO_TEXT, LATER) for code in codes if code), None)
 
 
-def _job_ids(document: Any) -> tuple[str, ...]:
-    """Return the real job ids, in order and once each: ints or digits, other than 0."""
-    ids = document.get("jobIds") if isinstance(document, dict) else None
-    real = (str(int(one)) for one in ids if _is_number(one) and int(one) != 0) if isinstance(ids, list) else ()
-    return tuple(dict.fromkeys(real))
+def _unmarked(body: bytes | None) -> bytes:
+    """Return a text without the byte order mark and the blanks before it."""
+    return (body or b"").removeprefix(codecs.BOM_UTF8).lstrip()
+
+
+def _job_ids(document: Any) -> tuple[str, ...] | None:
+    """Return the real job ids, in order and once each, or None where there may be some in a form that nobody knows."""
+    listed = document.get("jobIds") if isinstance(document, dict) else None
+    numbers = [_number(one) for one in listed] if isinstance(listed, list) else [] if listed is None else [None]
+    real = tuple(dict.fromkeys(str(number) for number in numbers if number and number > 0))
+    return real if real or None not in numbers else None
 
 
 def _task_id(document: Any) -> int | None:
-    value = document.get("taskId") if isinstance(document, dict) else None
-    return int(value) if _is_number(value) else None
+    return _number(document.get("taskId")) if isinstance(document, dict) else None
 
 
 def _text(document: Any) -> str:
-    return document.strip()[:500] if isinstance(document, str) else ""
+    """Return what an answer without an error code says."""
+    said = (
+        document.strip()
+        if isinstance(document, str)
+        else next(filter(None, map(_said, _entries(document, DEEPEST))), "")
+    )
+    return said[:500]
 
 
-def _is_number(value: Any) -> TypeIs[int | str]:
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isdecimal())
+def _number(value: Any) -> int | None:
+    """Return an int, or a text of so many digits as numbers have, as an int; a boolean is none."""
+    match value:
+        case bool():
+            return None
+        case int():
+            return value
+        case str() if re.fullmatch(r"-?[0-9]{1,20}", value):
+            return int(value)
+        case _:
+            return None
