@@ -72,10 +72,20 @@ class Ledger:
         except Conflict:
             return self._overtaken()
 
-    def close(self, lease: Lease, status: Closed, notification: dict[str, Any], claims: Collection[str] = ()) -> None:
+    def close(
+        self,
+        lease: Lease,
+        status: Closed,
+        notification: dict[str, Any],
+        claims: Collection[str] = (),
+        *,
+        starts_cool_down: bool = True,
+    ) -> None:
         """Record the end of a submission, with the jobs that are credited to it alone.
 
-        Raises `Claimed` when one of them is credited to another, and `LostLease`; then nothing is recorded.
+        `starts_cool_down` is false where it joined jobs because of a cool-down: else a stream of events would prolong
+        that one, and put off the next backup, for ever.
+        Raises `Claimed` when a job is credited to another, and `LostLease`; then nothing is recorded.
         """
         now, key = self._clock(), lease.submission.key
         values: dict[str, Value] = {
@@ -92,7 +102,8 @@ class Ledger:
         last = claimed[: LARGEST_TRANSACTION - 2]
         for batch in batched(claimed[len(last) :], LARGEST_TRANSACTION, strict=False):
             self._write(batch)
-        in_turn, out_of_turn = self._cool_down_end(lease, status, notification["jobIds"], now)
+        job_ids = notification["jobIds"] if starts_cool_down else []
+        in_turn, out_of_turn = self._cool_down_end(lease, status, job_ids, now)
         try:
             self._write((end, *last, *in_turn))
         except Conflict:

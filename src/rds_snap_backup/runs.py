@@ -69,10 +69,11 @@ class Run:
         problem: Problem | None = None,
         claims: Collection[str] = (),
         reconciled: bool = False,
+        starts_cool_down: bool = True,
     ) -> Told:
         """Record a submission's end, then tell it; jobs that were found before are told of too.
 
-        Raises `Claimed` and `LostLease` with nothing recorded.
+        `starts_cool_down` as in `Ledger.close`. Raises `Claimed` and `LostLease` with nothing recorded.
         """
         notification = notifications.build(
             status,
@@ -84,7 +85,7 @@ class Run:
             problem=problem,
             reconciled=reconciled or bool(lease.found),
         )
-        self.parts.ledger.close(lease, status, notification, claims)
+        self.parts.ledger.close(lease, status, notification, claims, starts_cool_down=starts_cool_down)
         return self.tell(lease, notification)
 
     def tell(self, lease: Lease, notification: dict[str, Any]) -> Told:

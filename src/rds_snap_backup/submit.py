@@ -142,7 +142,7 @@ def go_on(run: Run, target: Target, step: Step) -> Told | Later:
                 return run.later(problem, not_after=until)
             return run.defer(lease, target, problem, not_before=until)
         case Join(lease, job_ids):
-            return run.close(lease, target, "joined", job_ids=job_ids)
+            return run.close(lease, target, "joined", job_ids=job_ids, starts_cool_down=False)
         case Exhausted(lease):
             return run.close(lease, target, "abandoned", problem=CUT_OFF)
         case Send(lease):
