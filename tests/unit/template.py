@@ -1,0 +1,112 @@
+"""The template as CloudFormation would see it: read with its short tags, and resolved for given parameters.
+
+Only what the template uses is known here. Resource attributes resolve to `Resource.Attribute`, references to `Resource`.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from local.tools import ROOT
+
+PSEUDO = {
+    "AWS::AccountId": "111122223333",
+    "AWS::Region": "eu-west-1",
+    "AWS::Partition": "aws",
+    "AWS::StackName": "backups",
+}
+NOTHING = object()
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `!Ref x` as `{"Ref": x}` and `!Sub x` as `{"Fn::Sub": x}`."""
+
+
+def _tag(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    match node:
+        case yaml.ScalarNode():
+            value: Any = loader.construct_scalar(node)
+        case yaml.SequenceNode():
+            value = loader.construct_sequence(node, deep=True)
+        case yaml.MappingNode():
+            value = loader.construct_mapping(node, deep=True)
+        case _:
+            raise TypeError(node)
+    if tag == "GetAtt":
+        value = value.split(".", 1)
+    return {tag if tag in {"Ref", "Condition"} else f"Fn::{tag}": value}
+
+
+_Loader.add_multi_constructor("!", _tag)
+TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # a SafeLoader
+
+
+@dataclass
+class Resolved:
+    """The template with parameters: `resources` and `outputs` hold only what their conditions let be."""
+
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take defaults for what is not given."""
+        required = {name: f"some-{name}" for name in TEMPLATE["Parameters"]}
+        defaults = {name: part["Default"] for name, part in TEMPLATE["Parameters"].items() if "Default" in part}
+        self.parameters = PSEUDO | required | defaults | self.parameters
+        self.resources = self._existing(TEMPLATE["Resources"])
+        self.outputs = self._existing(TEMPLATE["Outputs"])
+
+    def _existing(self, parts: dict[str, Any]) -> dict[str, Any]:
+        chosen = {name: part for name, part in parts.items() if self.holds(part.get("Condition"))}
+        return {name: self.resolve(part) for name, part in chosen.items()}
+
+    def holds(self, condition: str | None) -> bool:
+        """Tell whether a named condition holds; no name always does."""
+        return condition is None or bool(self.resolve(TEMPLATE["Conditions"][condition]))
+
+    def resolve(self, part: Any) -> Any:
+        """Resolve every intrinsic function in `part`."""
+        match part:
+            case {"Ref": "AWS::NoValue"}:
+                return NOTHING
+            case {"Ref": name}:
+                return self.parameters.get(name, name)
+            case {"Condition": str(name)} if len(part) == 1:
+                return self.holds(name)
+            case {"Fn::GetAtt": [name, attribute]}:
+                return f"{name}.{attribute}"
+            case {"Fn::If": [condition, then, otherwise]}:
+                return self.resolve(then if self.holds(condition) else otherwise)
+            case {"Fn::Equals": [left, right]}:
+                return str(self.resolve(left)) == str(self.resolve(right))
+            case {"Fn::Not": [value]}:
+                return not self.resolve(value)
+            case {"Fn::And": values}:
+                return all(map(self.resolve, values))
+            case {"Fn::Or": values}:
+                return any(map(self.resolve, values))
+            case {"Fn::Split": [separator, text]}:
+                return self.resolve(text).split(separator)
+            case {"Fn::Join": [separator, values]}:
+                return separator.join(self.resolve(values))
+            case {"Fn::Sub": [text, names]}:
+                return self._substitute(text, self.resolve(names))
+            case {"Fn::Sub": text}:
+                return self._substitute(text, {})
+            case dict():
+                resolved = {key: self.resolve(value) for key, value in part.items()}
+                return {key: value for key, value in resolved.items() if value is not NOTHING}
+            case list():
+                return [value for value in map(self.resolve, part) if value is not NOTHING]
+            case _:
+                return part
+
+    def _substitute(self, text: str, names: dict[str, Any]) -> str:
+        known = self.parameters | names
+        return re.sub(r"\$\{([^}]+)\}", lambda found: str(known.get(found[1], found[1])), text)
+
+    def of_type(self, kind: str) -> dict[str, Any]:
+        """Return the properties of all resources of a type, by logical id."""
+        found = {name: part for name, part in self.resources.items() if part["Type"] == kind}
+        return {name: part.get("Properties", {}) for name, part in found.items()}

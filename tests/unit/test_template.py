@@ -1,0 +1,298 @@
+"""What the template promises: parameters, permissions, queues, alarms and the dashboard."""
+
+import json
+import re
+from typing import Any, get_args
+
+import pytest
+
+from rds_snap_backup.observability import NAMESPACE, MetricName
+from tests.unit.template import TEMPLATE, Resolved
+
+PARAMETERS = TEMPLATE["Parameters"]
+EMITTED = set(get_args(MetricName.__value__))
+ALL = {
+    "KmsKeyArn": "arn:aws:kms:eu-west-1:111122223333:key/1",
+    "SubnetIds": "subnet-0a,subnet-0b",
+    "SecurityGroupIds": "sg-0a",
+    "CaCertificateParameter": "/ca",
+    "PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary",
+    "NotificationEmail": "ops@example.com",
+    "TokenSecretArn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:token-AbCdEf",
+}
+PLAIN = Resolved()
+FULL = Resolved(ALL)
+VARIABLES = {
+    "COMMVAULT_API_URL",
+    "TOKEN_SECRET_ARN",
+    "TARGETS_PATH",
+    "LEDGER_TABLE",
+    "NOTIFICATIONS_TOPIC_ARN",
+    "SUBMISSIONS_QUEUE_URL",
+    "DEAD_LETTER_QUEUE_URL",
+    "COOL_DOWN_MINUTES",
+    "RETRY_HOURS",
+    "FIRST_RETRY_SECONDS",
+    "RECONCILE_SECONDS",
+    "FOLLOW_HOURS",
+    "FIRST_POLL_SECONDS",
+    "CA_CERTIFICATE_PARAMETER",
+    "POWERTOOLS_SERVICE_NAME",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "POWERTOOLS_LOG_LEVEL",
+}
+
+
+def statements(resolved: Resolved, *kinds: str) -> list[dict[str, Any]]:
+    documents = [
+        document["PolicyDocument"]
+        for kind in kinds
+        for properties in resolved.of_type(kind).values()
+        for document in (properties.get("Policies") or [properties])
+    ]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_parameter_explains_and_limits_itself(name: str) -> None:
+    parameter = PARAMETERS[name]
+    assert parameter["Description"]
+    assert parameter["ConstraintDescription"]
+    limits = {"AllowedPattern", "AllowedValues"} if parameter["Type"] == "String" else {"AllowedValues", "MinValue"}
+    assert limits & parameter.keys()
+
+
+def test_the_console_groups_every_parameter_once() -> None:
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert [group["Label"]["default"] for group in groups] == ["Essential", "Advanced"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(PARAMETERS)
+
+
+def test_what_has_no_default_is_what_nobody_can_guess() -> None:
+    required = {name for name, parameter in PARAMETERS.items() if "Default" not in parameter}
+    assert required == {"CommvaultApiUrl", "ClientName", "InstanceName", "SubclientName"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("CommvaultApiUrl", "https://commserve.example.com/commandcenter/api", True),
+        ("CommvaultApiUrl", "https://127.0.0.1:8443/commandcenter/api/", True),
+        ("CommvaultApiUrl", "http://commserve.example.com/commandcenter/api", False),
+        ("CommvaultApiUrl", "https://user@commserve.example.com", False),
+        ("ClientName", "AWS prod (eu)", True),
+        ("ClientName", 'AWS "prod"', False),
+        ("ClientName", "AWS\\prod", False),
+        ("Databases", "", True),
+        ("Databases", "orders-*,arn:aws:rds:*:*:cluster:billing", True),
+        ("Databases", "orders, billing", False),
+        ("RdsEventIds", "RDS-EVENT-0043", True),
+        ("RdsEventIds", "RDS-EVENT-43", False),
+        ("ScheduleExpression", "rate(1 hour)", True),
+        ("ScheduleExpression", "0 2 * * *", False),
+        ("TokenSecretArn", "my-secret", False),
+        ("TokenSecretArn", ALL["TokenSecretArn"], True),
+        ("KmsKeyArn", "arn:aws:kms:eu-west-1:111122223333:alias/a", False),
+        ("SubnetIds", "subnet-0a1b2c3d,subnet-0a1b2c3e", True),
+        ("CaCertificateParameter", "ca", False),
+        ("NotificationEmail", "a@example.com,b@example.com", False),
+        ("PermissionsBoundaryArn", "arn:aws:iam::aws:policy/PowerUserAccess", True),
+    ],
+)
+def test_a_parameter_admits_what_works_and_nothing_else(name: str, value: str, *, allowed: bool) -> None:
+    assert bool(re.search(PARAMETERS[name]["AllowedPattern"], value)) is allowed
+
+
+@pytest.mark.parametrize("name", [name for name, parameter in PARAMETERS.items() if "AllowedPattern" in parameter])
+def test_a_default_is_allowed(name: str) -> None:
+    assert re.search(PARAMETERS[name]["AllowedPattern"], PARAMETERS[name].get("Default", "https://some-value"))
+
+
+@pytest.mark.parametrize("resolved", [PLAIN, FULL], ids=["plain", "full"])
+def test_no_role_may_touch_everything(resolved: Resolved) -> None:
+    granted = statements(resolved, "AWS::IAM::Role", "AWS::IAM::ManagedPolicy")
+    wild = [statement for statement in granted if "*" in statement["Resource"] and statement["Resource"] == "*"]
+    assert [statement["Sid"] for statement in wild] == (["NetworkInterfaces"] if resolved is FULL else [])
+    for statement in granted:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert not [action for action in actions if "*" in action]
+
+
+@pytest.mark.parametrize("resolved", [PLAIN, FULL], ids=["plain", "full"])
+def test_the_key_is_used_only_where_there_is_one(resolved: Resolved) -> None:
+    granted = statements(resolved, "AWS::IAM::Role", "AWS::IAM::ManagedPolicy")
+    keys = [statement for statement in granted if statement["Sid"] == "Key"]
+    assert {statement["Resource"] for statement in keys} == ({ALL["KmsKeyArn"]} if resolved is FULL else set())
+
+
+def test_every_role_bears_the_boundary_and_no_policy_of_aws() -> None:
+    roles = FULL.of_type("AWS::IAM::Role")
+    assert set(roles) == {"SubmitRole", "FollowRole", "SchedulerRole"}
+    for role in roles.values():
+        assert role["PermissionsBoundary"] == ALL["PermissionsBoundaryArn"]
+        assert set(role.get("ManagedPolicyArns", [])) <= {"SurroundingsPolicy"}
+
+
+def test_scheduler_acts_only_for_this_account() -> None:
+    (trust,) = PLAIN.of_type("AWS::IAM::Role")["SchedulerRole"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+
+
+def test_the_functions_are_told_what_the_design_says() -> None:
+    common = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+    functions = PLAIN.of_type("AWS::Serverless::Function")
+    assert common == VARIABLES
+    assert "Environment" not in functions["SubmitFunction"]
+    assert functions["FollowFunction"]["Environment"]["Variables"] == {"JOBS_QUEUE_URL": "JobsQueue"}
+
+
+def test_lambda_itself_retries_nothing() -> None:
+    submit = PLAIN.of_type("AWS::Serverless::Function")["SubmitFunction"]
+    assert submit["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+    assert submit["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"] == "SubmissionsQueue.Arn"
+    assert TEMPLATE["Globals"]["Function"]["RecursiveLoop"] == "Terminate"
+
+
+def test_queues_keep_messages_and_let_the_clock_end_the_trying() -> None:
+    queues = PLAIN.of_type("AWS::SQS::Queue")
+    assert {queue["MessageRetentionPeriod"] for queue in queues.values()} == {14 * 24 * 3600}
+    sources = {name: queue["RedrivePolicy"] for name, queue in queues.items() if "RedrivePolicy" in queue}
+    assert {name: policy["deadLetterTargetArn"] for name, policy in sources.items()} == {
+        "SubmissionsQueue": "DeadLetterQueue.Arn",
+        "JobsQueue": "JobsDeadLetterQueue.Arn",
+    }
+    timeout = TEMPLATE["Globals"]["Function"]["Timeout"]
+    for name, policy in sources.items():
+        assert policy["maxReceiveCount"] == 1000
+        assert queues[name]["VisibilityTimeout"] > timeout + 30  # the ledger's lease
+
+
+@pytest.mark.parametrize("resolved", [PLAIN, FULL], ids=["plain", "full"])
+def test_queues_are_encrypted_with_the_key_or_by_sqs(resolved: Resolved) -> None:
+    key = resolved.parameters["KmsKeyArn"]
+    for queue in resolved.of_type("AWS::SQS::Queue").values():
+        assert (queue.get("KmsMasterKeyId"), queue.get("SqsManagedSseEnabled")) == (
+            (key, None) if key else (None, True)
+        )
+
+
+def test_nothing_bears_a_name_that_a_second_stack_would_want() -> None:
+    names = {"Name", "FunctionName", "QueueName", "TopicName", "TableName", "RoleName", "AlarmName", "DashboardName"}
+    names |= {"LogGroupName", "ManagedPolicyName"}
+    named = {
+        (name, key) for name, part in PLAIN.resources.items() for key in part.get("Properties", {}) if key in names
+    }
+    assert named == {("DefaultTarget", "Name")}
+    assert PLAIN.resources["DefaultTarget"]["Properties"]["Name"] == "/rds-snap-backup/backups/targets/default"
+
+
+@pytest.mark.parametrize(
+    ("databases", "patterns"),
+    [("*", ["*"]), ("", []), ("orders-*,arn:aws:rds:*:*:db:b", ["orders-*", "arn:aws:rds:*:*:db:b"])],
+)
+def test_the_default_target_is_json(databases: str, patterns: list[str]) -> None:
+    given = {"ClientName": "aws prod", "InstanceName": "orders", "SubclientName": "default", "Databases": databases}
+    resolved = Resolved(given | {"NotifyUserOnJobCompletion": "false", "BackupLevel": "INCREMENTAL"})
+    assert json.loads(resolved.resources["DefaultTarget"]["Properties"]["Value"]) == {
+        "associations": [
+            {"clientName": "aws prod", "instanceName": "orders", "displayName": "aws prod", "subclientName": "default"}
+        ],
+        "backupLevel": "INCREMENTAL",
+        "taskType": "IMMEDIATE",
+        "notifyUserOnJobCompletion": False,
+        "databases": patterns,
+    }
+
+
+def test_the_schedule_names_itself_and_its_time() -> None:
+    schedule = PLAIN.of_type("AWS::Serverless::Function")["SubmitFunction"]["Events"]["Schedule"]["Properties"]
+    assert json.loads(schedule["Input"]) == {
+        "target": "default",
+        "schedule": "<aws.scheduler.schedule-arn>",
+        "time": "<aws.scheduler.scheduled-time>",
+    }
+    assert schedule["OmitName"] is True
+
+
+def test_what_cannot_be_delivered_is_kept() -> None:
+    events = PLAIN.of_type("AWS::Serverless::Function")["SubmitFunction"]["Events"]
+    for name in ("Schedule", "RdsEvents"):
+        assert events[name]["Properties"]["DeadLetterConfig"] == {"Arn": "DeadLetterQueue.Arn"}
+        assert events[name]["Properties"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    (admitted,) = PLAIN.of_type("AWS::SQS::QueuePolicy")["DeadLetterQueuePolicy"]["PolicyDocument"]["Statement"]
+    assert admitted["Condition"] == {"ArnEquals": {"aws:SourceArn": "SubmitFunctionRdsEvents.Arn"}}
+
+
+def test_without_following_its_parts_are_not_there() -> None:
+    followed, alone = set(PLAIN.resources), set(Resolved({"FollowHours": 0}).resources)
+    assert followed - alone == {
+        *("FollowFunction", "FollowLogs", "FollowRole", "JobsQueue", "JobsQueuePolicy", "JobsSubscription"),
+        *("JobsDeadLetterQueue", "JobsDeadLetterQueuePolicy", "JobsDeadLetterAlarm", "JobsAgeAlarm"),
+        *("FollowErrorsAlarm", "FollowRecursionAlarm", "BackupFailedAlarm", "JobLostAlarm"),
+    }
+    assert not [name for name in Resolved({"FollowHours": 0}).outputs if name.startswith(("Follow", "Jobs"))]
+
+
+def test_every_alarm_tells_the_topic_and_only_silence_of_backups_is_a_failure() -> None:
+    alarms = PLAIN.of_type("AWS::CloudWatch::Alarm")
+    assert {name for name, alarm in alarms.items() if alarm["TreatMissingData"] != "notBreaching"} == {
+        "MissedBackupAlarm"
+    }
+    assert all(alarm["AlarmActions"] == ["Notifications"] and alarm["AlarmDescription"] for alarm in alarms.values())
+    (admitted,) = PLAIN.of_type("AWS::SNS::TopicPolicy")["NotificationsPolicy"]["PolicyDocument"]["Statement"]
+    assert admitted["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+
+
+def test_the_dead_mans_switch() -> None:
+    alarm = Resolved({"MissedBackupAlarmHours": 168}).of_type("AWS::CloudWatch::Alarm")["MissedBackupAlarm"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == (NAMESPACE, "BackupSubmitted", "Sum")
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": "backups"}]
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (3600, 168)
+    assert "DatapointsToAlarm" not in alarm  # then it is all of them
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["TreatMissingData"] == "breaching"
+    assert "MissedBackupAlarm" not in Resolved({"MissedBackupAlarmHours": 0}).resources
+
+
+def test_no_alarm_looks_back_further_than_cloudwatch_can() -> None:
+    extremes = {name: PARAMETERS[name]["MaxValue"] for name in ("RetryHours", "FollowHours", "MissedBackupAlarmHours")}
+    for alarm in Resolved(extremes).of_type("AWS::CloudWatch::Alarm").values():
+        assert alarm["Period"] * int(alarm["EvaluationPeriods"]) <= 7 * 24 * 3600
+
+
+def test_alarms_watch_metrics_that_are_emitted() -> None:
+    own = [alarm for alarm in PLAIN.of_type("AWS::CloudWatch::Alarm").values() if alarm["Namespace"] == NAMESPACE]
+    assert {alarm["MetricName"] for alarm in own} <= EMITTED
+    assert all(alarm["Dimensions"] == [{"Name": "service", "Value": "backups"}] for alarm in own)
+
+
+@pytest.mark.parametrize("hours", [(24, 26), (0, 26), (24, 0), (0, 0)])
+def test_the_dashboard_shows_what_is_emitted_and_every_alarm(hours: tuple[int, int]) -> None:
+    resolved = Resolved({"FollowHours": hours[0], "MissedBackupAlarmHours": hours[1]})
+    body = json.loads(resolved.resources["Dashboard"]["Properties"]["DashboardBody"])
+    metrics = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
+    own = [metric for metric in metrics if metric[0] == NAMESPACE]
+    assert {metric[1] for metric in own} == EMITTED
+    assert all(metric[2:4] == ["service", "backups"] for metric in own)
+    (alarms,) = [widget["properties"]["alarms"] for widget in body["widgets"] if widget["type"] == "alarm"]
+    assert sorted(alarms) == sorted(f"{name}.Arn" for name in resolved.of_type("AWS::CloudWatch::Alarm"))
+
+
+def test_the_token_command_keeps_the_token_out_of_the_arguments() -> None:
+    command = PLAIN.outputs["SetTokenCommand"]["Value"]
+    assert "--secret-string file:///dev/stdin" in command
+    assert '--secret-string "$TOKEN"' not in command
+    assert not PLAIN.of_type("AWS::SecretsManager::Secret")["TokenSecret"].keys() & {
+        "SecretString",
+        "GenerateSecretString",
+    }
+
+
+def test_outputs_are_those_of_the_design() -> None:
+    assert set(PLAIN.outputs) == {
+        *("SubmitFunctionName", "FollowFunctionName", "NotificationsTopicArn", "TokenSecretArn", "TargetsPath"),
+        *("LedgerTableName", "SubmissionsQueueUrl", "JobsQueueUrl", "DeadLetterQueueUrl", "JobsDeadLetterQueueUrl"),
+        *("DashboardUrl", "SetTokenCommand"),
+    }
