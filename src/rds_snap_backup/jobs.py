@@ -145,7 +145,7 @@ def list_page(
             return problem
 
 
-def get_job(commvault: Commvault, token: str, job_id: str, seconds: float) -> Job | None | Unauthorized | CannotAsk:
+def get_job(commvault: Commvault, token: str, job_id: str, seconds: float) -> Job | Unauthorized | CannotAsk | None:
     """Read one job; None where Commvault shows none of this id."""
     match commvault.get(f"/Job/{job_id}", token, seconds):
         case Read(document, _):

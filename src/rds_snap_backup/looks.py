@@ -1,0 +1,139 @@
+"""Looking at many jobs with few reading calls, of which Commvault's SaaS allows a tenant 1,000 an hour.
+
+What was read serves every message that is due within the next minute, a *window*. A lone job is read alone, several
+from the list, whatever their clients; and a page of the list is read as soon as the jobs still looked for, and those
+read alone in this window, are more than the pages that are left. So a window costs at most two calls for every 100
+jobs that the list shows, however the messages fall into batches, and one more for each job that it does not show.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from rds_snap_backup import jobs
+from rds_snap_backup.commvault import CannotAsk, Commvault
+from rds_snap_backup.credentials import Credentials
+from rds_snap_backup.jobs import PAGE, Job, Page
+from rds_snap_backup.outcomes import THROTTLE_SECONDS, Unauthorized
+from rds_snap_backup.problems import Problem
+
+LONGEST_WINDOW_SECONDS = 60
+LOOK_BACK_MARGIN_SECONDS = 120
+LEAST_SECONDS_TO_ASK = 2
+# Jobs that the list does not show are gone or brand-new: few, and should they be many, they take turns.
+MOST_READ_ALONE = 20
+RATE_LIMITED = "HTTP_429"
+
+NOT_ASKED = Problem("NOT_ASKED", "There was no time to ask for the job.", "It is looked at again by itself.")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Commvault shows no such job, not even to whoever asks for it alone."""
+
+
+# A job as Commvault shows it, or why it could not be looked at.
+type Sight = Job | Missing | Problem
+
+
+@dataclass(slots=True)
+class Window:
+    """What was asked since `begun`: the rows of the list up to `end` of `total`, and so many jobs alone."""
+
+    begun: float
+    look_back: float
+    end: int = 0
+    total: int = 1
+    alone: int = 0
+
+    @property
+    def pages_left(self) -> int:
+        """How many pages of the list were not read. Before the first page that is 1, for all that is known."""
+        return -((self.end - self.total) // PAGE) if self.end < self.total else 0
+
+
+class Looks:
+    """What a sandbox has lately read. `window_seconds` must be shorter than any pause between looks at one job."""
+
+    def __init__(
+        self, commvault: Commvault, credentials: Credentials, window_seconds: float, clock: Callable[[], float]
+    ) -> None:
+        self._commvault = commvault
+        self._credentials = credentials
+        self._window_seconds = min(window_seconds, LONGEST_WINDOW_SECONDS)
+        self._clock = clock
+        self._window = Window(begun=0, look_back=0)
+        self._read: dict[str, tuple[float, Job]] = {}
+        self._failure: tuple[float, Problem] | None = None
+
+    def look(self, wanted: Mapping[str, float], seconds: float) -> dict[str, Sight]:
+        """Look at jobs, given with the times they were submitted, within so many seconds."""
+        now, deadline = self._clock(), time.monotonic() + seconds
+        self._read = {job_id: read for job_id, read in self._read.items() if read[0] > now - self._window_seconds}
+        unread = {job_id: submitted_at for job_id, submitted_at in wanted.items() if job_id not in self._read}
+        failures: dict[str, Sight] = {}
+        if unread and self._may_ask(now):
+            if self._window.begun <= now - self._window_seconds:
+                self._window = Window(now, now - min(unread.values()) + LOOK_BACK_MARGIN_SECONDS)
+            self._read_list(set(unread), deadline)
+            failures = self._read_alone(unread.keys() - self._read.keys(), deadline)
+        otherwise = self._failure[1] if self._failure else NOT_ASKED
+        return {
+            job_id: self._read[job_id][1] if job_id in self._read else failures.get(job_id, otherwise)
+            for job_id in wanted
+        }
+
+    def _may_ask(self, now: float) -> bool:
+        """A server that has just failed is not asked again for every message."""
+        if self._failure and now >= self._failure[0]:
+            self._failure = None
+        return self._failure is None
+
+    def _read_list(self, unread: set[str], deadline: float) -> None:
+        window = self._window
+        while unread and 0 < window.pages_left < len(unread) + window.alone and self._has_time(deadline):
+            match self._credentials.authorized(
+                lambda token: jobs.list_page(
+                    self._commvault, token, window.look_back, window.end, deadline - time.monotonic()
+                )
+            ):
+                case Page(rows, end, total):
+                    window.end, window.total = end, total
+                    self._read |= {job.id: (self._clock(), job) for job in rows}
+                    unread -= self._read.keys()
+                case Unauthorized(problem) | CannotAsk(problem):
+                    self._fail(problem)
+                    return
+
+    def _read_alone(self, unread: set[str], deadline: float) -> dict[str, Sight]:
+        """Read jobs one by one; return those that were not read, and why."""
+        failures: dict[str, Sight] = {}
+        for job_id in random.sample(sorted(unread), min(len(unread), MOST_READ_ALONE)):
+            if self._failure or not self._has_time(deadline):
+                break
+            self._window.alone += 1
+            match self._credentials.authorized(partial(self._get_job, job_id, deadline)):
+                case Job() as job:
+                    self._read[job_id] = (self._clock(), job)
+                case None:
+                    failures[job_id] = Missing()
+                case Unauthorized(problem):
+                    self._fail(problem)
+                case CannotAsk(problem) if problem.code == RATE_LIMITED:
+                    self._fail(problem)
+                case CannotAsk(problem):
+                    # It may be about this job alone: others are asked for all the same.
+                    failures[job_id] = problem
+        return failures
+
+    def _get_job(self, job_id: str, deadline: float, token: str) -> Job | Unauthorized | CannotAsk | None:
+        return jobs.get_job(self._commvault, token, job_id, deadline - time.monotonic())
+
+    def _has_time(self, deadline: float) -> bool:
+        return time.monotonic() < deadline - LEAST_SECONDS_TO_ASK
+
+    def _fail(self, problem: Problem) -> None:
+        seconds = THROTTLE_SECONDS if problem.code == RATE_LIMITED else self._window_seconds
+        self._failure = (self._clock() + seconds, problem)
