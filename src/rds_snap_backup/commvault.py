@@ -20,7 +20,7 @@ from typing import Any
 
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError
-from urllib3.util import parse_url
+from urllib3.util import Url, parse_url
 
 from rds_snap_backup import outcomes
 from rds_snap_backup.outcomes import Answer, Outcome, Rejected, Unauthorized, Unavailable, Unknown
@@ -29,6 +29,7 @@ from rds_snap_backup.targets import Association, Target
 
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
+SHORTEST_SECONDS = 1.0
 # A server or a middlebox may have dropped an idle connection without a word that reached a frozen sandbox.
 IDLE_SECONDS = 5.0
 LONGEST_BODY = 4 * 1024 * 1024
@@ -72,7 +73,6 @@ class Commvault:
 
     def __init__(self, base_url: str, ca_certificates: Callable[[], str | None]) -> None:
         self._base_url = base_url
-        self._address = parse_url(base_url)
         self._ca_certificates = ca_certificates
         self._context: ssl.SSLContext | None = None
         self._connection: HTTPSConnection | None = None
@@ -92,16 +92,26 @@ class Commvault:
                 return outcomes.classify(answer, target.task_type)
 
     def get(
-        self, path: str, token: str, seconds: float, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        token: str,
+        seconds: float,
+        headers: Mapping[str, str] | None = None,
+        *,
+        not_found_is_empty: bool = False,
     ) -> Read | Unauthorized | CannotAsk:
-        """Read a JSON object. An empty list may be answered with 404 (seen on live servers): it is an empty object."""
+        """Read a JSON object.
+
+        Live servers answer some empty lists with 404: with `not_found_is_empty` that is an object without rows. It is
+        never so for jobs, where a proxy's 404 would be believed to say that no job was started.
+        """
         if not self._base_url.startswith("https://"):
             return CannotAsk(Problem("API_URL_INVALID", f"{self._base_url!r} is no https:// address.", outcomes.LATER))
         match self._exchange("GET", path, token, seconds, headers=headers):
             case NotSent(problem) | NoAnswer(problem):
                 return CannotAsk(problem)
             case Answer() as answer:
-                return _read(answer)
+                return _read(answer, not_found_is_empty=not_found_is_empty)
 
     def _exchange(
         self,
@@ -156,21 +166,25 @@ class Commvault:
         """Return a live connection; raise what the connecting raised, or TimeoutError when no time is left."""
         connection = self._connection
         # The wall clock, since it goes on while a sandbox is frozen.
-        is_fresh = abs(time.time() - self._last_used) <= IDLE_SECONDS
-        if connection is None or not is_fresh or not connection.is_connected:
+        is_fresh = abs(time.time() - self._last_used) < IDLE_SECONDS
+        if connection is None or not is_fresh or not _is_quiet(connection):
             self._drop()
             if self._context is None:
                 self._context = _trusting(self._ca_certificates())
             host = (self._address.host or "").strip("[]")
-            connection = HTTPSConnection(host, self._address.port, timeout=CONNECT_SECONDS, ssl_context=self._context)
+            seconds = min(_seconds_to(deadline), CONNECT_SECONDS)
+            connection = HTTPSConnection(host, self._address.port, timeout=seconds, ssl_context=self._context)
             self._connection = connection
             connection.connect()
-        seconds = deadline - time.monotonic()
-        if seconds < 1:
-            raise TimeoutError("no time is left for the request")
+        seconds = _seconds_to(deadline)
         connection.timeout = seconds
         connection.sock.settimeout(seconds)
         return connection
+
+    @property
+    def _address(self) -> Url:
+        """The API base in parts; raises ValueError where it can not be parsed, such as for a port that is no number."""
+        return parse_url(self._base_url)
 
     def _drop(self) -> None:
         if self._connection:
@@ -225,19 +239,40 @@ def task_request(target: Target, associations: tuple[Association, ...]) -> dict[
     }
 
 
+def _seconds_to(deadline: float) -> float:
+    """Return the seconds that are left; raise TimeoutError where they are too few for a request."""
+    seconds = deadline - time.monotonic()
+    if seconds < SHORTEST_SECONDS:
+        raise TimeoutError("no time is left for the request")
+    return seconds
+
+
+def _is_quiet(connection: HTTPSConnection) -> bool:
+    """Tell whether a connection is open and holds nothing unread: a goodbye, or more than the last answer."""
+    connected = connection.sock
+    return connection.is_connected and not (isinstance(connected, ssl.SSLSocket) and connected.pending())
+
+
 def _trusting(ca_certificates: str | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cadata=ca_certificates)
+        # A bundle's comments may be in any language; the certificates are ASCII.
+        ascii_only = ca_certificates and ca_certificates.encode("ascii", "replace").decode()
+        context = ssl.create_default_context(cadata=ascii_only)
     except ssl.SSLError as error:
         raise LookupError(f"CaCertificateParameter holds no PEM bundle: {error}") from None
+    if ca_certificates:
+        # From Python 3.13 on a CA without the newer extensions is refused, and many a company's own CA has none.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
-def _read(answer: Answer) -> Read | Unauthorized | CannotAsk:
+def _read(answer: Answer, *, not_found_is_empty: bool) -> Read | Unauthorized | CannotAsk:
     document = outcomes.document_of(answer)
     error = next(outcomes.errors(document), None)
     problem = error or Problem(f"HTTP_{answer.status}", f"Commvault answered HTTP {answer.status}.", outcomes.LATER)
-    date = answer.headers.get("Date")
-    clock_ahead = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
+    clock_ahead = 0.0
+    with suppress(ValueError):  # No date, or none that can be read.
+        clock_ahead = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp() - time.time()
     match answer.status:
         case _ if outcomes.is_maintenance(answer):
             return CannotAsk(Problem("MAINTENANCE", "Commvault shows its maintenance page.", outcomes.LATER))
@@ -248,7 +283,7 @@ def _read(answer: Answer) -> Read | Unauthorized | CannotAsk:
         case status if answer.body is None:
             message = f"Commvault's answer (HTTP {status}) is longer than {LONGEST_BODY >> 20} MiB."
             return CannotAsk(Problem("ANSWER_TOO_LONG", message, outcomes.LATER))
-        case 404 if isinstance(document, dict) or not answer.body:
+        case 404 if not_found_is_empty and (isinstance(document, dict) or not answer.body):
             return Read({}, clock_ahead)
         case status if 200 <= status < 300 and isinstance(document, dict) and not error:
             return Read(document, clock_ahead)

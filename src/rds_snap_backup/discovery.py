@@ -161,7 +161,8 @@ class Discovery:
     def _get(self, path: str, token: str) -> Read | Unauthorized | CannotAsk:
         if self._seconds_left() < CALL_SECONDS:
             return CannotAsk(OUT_OF_TIME)
-        return self._commvault.get(path, token, self._seconds_left() - RESERVE_SECONDS)
+        seconds = self._seconds_left() - RESERVE_SECONDS
+        return self._commvault.get(path, token, seconds, not_found_is_empty=True)
 
 
 def is_of_the_call(problem: Problem) -> bool:

@@ -80,16 +80,19 @@ class Table:
         return _decode(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Item]:
-        """Read the items that there are of these keys, as they lately were."""
+        """Read the items that there are of these keys, as they lately were; a throttled table may leave some out."""
         found: dict[str, Item] = {}
         for batch in batched(keys, LARGEST_READ, strict=False):
             left: Any = {self._name: {"Keys": [{"pk": {"S": key}} for key in batch]}}
-            while left:
+            for pause in (0.0, *CONFLICT_PAUSES):
+                time.sleep(pause)
                 answer = self._client.batch_get_item(RequestItems=left)
                 for row in answer["Responses"].get(self._name, []):
                     item = _decode(row)
                     found[item["pk"]] = item
                 left = answer.get("UnprocessedKeys")
+                if not left:
+                    break
         return found
 
     def write(self, *operations: Update | Check) -> None:

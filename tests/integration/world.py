@@ -41,20 +41,19 @@ class World:
         self.dead_letter_queue = self._queue("dead-letters")
         self.secret = aws.client("secretsmanager").create_secret(Name=self.name, SecretString=commserve.token)["ARN"]
         aws.client("ssm").put_parameter(Name=f"/{self.name}/ca", Value=commserve.ca_pem, Type="String")
-        self.config = Config.from_env(
-            {
-                **ENVIRONMENT,
-                "COMMVAULT_API_URL": commserve.url,
-                "TOKEN_SECRET_ARN": self.secret,
-                "TARGETS_PATH": f"/{self.name}/targets/",
-                "LEDGER_TABLE": self.name,
-                "NOTIFICATIONS_TOPIC_ARN": topic,
-                "SUBMISSIONS_QUEUE_URL": self.submissions,
-                "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue,
-                "CA_CERTIFICATE_PARAMETER": f"/{self.name}/ca",
-                **settings,
-            }
-        )
+        self.environment = {
+            **ENVIRONMENT,
+            "COMMVAULT_API_URL": commserve.url,
+            "TOKEN_SECRET_ARN": self.secret,
+            "TARGETS_PATH": f"/{self.name}/targets/",
+            "LEDGER_TABLE": self.name,
+            "NOTIFICATIONS_TOPIC_ARN": topic,
+            "SUBMISSIONS_QUEUE_URL": self.submissions,
+            "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue,
+            "CA_CERTIFICATE_PARAMETER": f"/{self.name}/ca",
+            **settings,
+        }
+        self.config = Config.from_env(self.environment)
         self.subscriber = Subscriber.subscribe(aws, topic)
         self.target("default", databases=["*"])
         self.parts = self.sandbox()
@@ -84,10 +83,14 @@ class World:
     def deliver_message(self, body: Any, message_id: str | None = None, receives: int = 1) -> Any:
         """Hand a message that is on no real queue to the function, as the event source would."""
         message = {"messageId": message_id or str(uuid.uuid4()), "body": body, "receiptHandle": "none"}
-        return self._handle({**message, "attributes": {"ApproximateReceiveCount": str(receives)}}, self.parts)
+        record = {**message, "attributes": {"ApproximateReceiveCount": str(receives)}, "eventSource": "aws:sqs"}
+        return self._handle({"Records": [record]})
 
-    def poll(self, parts: Parts | None = None, wait: int = 0) -> int:
-        """Be the event source once: receive messages that are due, hand them over, delete what is done."""
+    def poll(self, handler: Callable[[Any], Any] | None = None, wait: int = 0) -> int:
+        """Be the event source once: receive messages that are due, hand them over, delete what is done.
+
+        `handler` takes the event source's event, and is this process's function unless another one is given.
+        """
         sqs = self.aws.client("sqs")
         answer = sqs.receive_message(
             QueueUrl=self.submissions, MaxNumberOfMessages=10, WaitTimeSeconds=wait, AttributeNames=["All"]
@@ -99,16 +102,17 @@ class World:
                 "body": received["Body"],
                 "attributes": received["Attributes"],
             }
-            if not self._handle(message, parts or self.parts)["batchItemFailures"]:
+            event = {"Records": [{**message, "eventSource": "aws:sqs"}]}
+            if not (handler or self._handle)(event)["batchItemFailures"]:
                 sqs.delete_message(QueueUrl=self.submissions, ReceiptHandle=received["ReceiptHandle"])
         return len(answer.get("Messages", []))
 
-    def drain(self, within: float = 30) -> None:
+    def drain(self, within: float = 30, handler: Callable[[Any], Any] | None = None) -> None:
         """Poll until the Submissions queue is empty, waiting messages included."""
         deadline = time.monotonic() + within
         while self.waiting():
             assert time.monotonic() < deadline, f"still on the queue: {self.waiting()}"
-            self.poll(wait=1)
+            self.poll(handler, wait=1)
 
     def waiting(self) -> int:
         """How many messages the Submissions queue holds."""
@@ -149,12 +153,11 @@ class World:
         yield
         secrets.put_secret_value(SecretId=self.secret, SecretString=self.commserve.token)
 
-    def _handle(self, message: dict[str, Any], parts: Parts) -> Any:
+    def _handle(self, event: dict[str, Any]) -> Any:
         from rds_snap_backup.submit import handle
 
-        event = {"Records": [{**message, "eventSource": "aws:sqs"}]}
         context: Any = Context()
-        return handle_records(parts, event, context, handle)
+        return handle_records(self.parts, event, context, handle)
 
     def _queue(self, name: str) -> str:
         url = self.aws.client("sqs").create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]
