@@ -6,7 +6,7 @@ Pure: no AWS call and no clock. Which targets an RDS event selects is `targets.p
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeIs
 
 from rds_snap_backup.problems import Refused
 
@@ -15,7 +15,9 @@ type Kind = Literal["schedule", "rds", "manual"]
 ALL = "*"
 TARGET_TAG = "rds-snap-backup:target"
 TARGET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# In bytes: the ledger's key holds the target's name too, and DynamoDB's keys end at 2048.
 LONGEST_IDENTITY = 1024
+SNAPSHOT_ARN = re.compile(r":(cluster-)?snapshot:", re.IGNORECASE)
 
 # A snap backup makes snapshots, and RDS reports them: these never start a backup, or it would feed itself.
 # Backup started and finished, snapshot created, deleted, restored or copied, for instances and clusters.
@@ -53,17 +55,17 @@ class Trigger:
         return {name: value for name, value in known.items() if value is not None}
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Self:
+    def from_json(cls, document: Any) -> Self:
         """Read `to_json`'s object; raise `Refused` when it is not one."""
         match document:
-            case {"kind": "schedule" | "rds" | "manual" as kind, "id": str(identity)}:
+            case {"kind": "schedule" | "rds" | "manual" as kind, "id": identity} if _is_identity(identity):
                 return cls(
                     kind=kind,
                     id=identity,
-                    time=document.get("time"),
-                    rds_event_id=document.get("rdsEventId"),
-                    source_arn=document.get("sourceArn"),
-                    message=document.get("message"),
+                    time=_text(document.get("time")),
+                    rds_event_id=_text(document.get("rdsEventId")),
+                    source_arn=_text(document.get("sourceArn")),
+                    message=_text(document.get("message")),
                 )
             case _:
                 raise Refused("TRIGGER_INVALID", "The message's trigger has no kind or no id.", _FORMS)
@@ -103,26 +105,29 @@ def parse(event: Any, delivery_id: str) -> Request | Check | Ignored:
     match event:
         case {"check": True}:
             return Check()
-        case {"target": str(name), "trigger": dict(trigger), **rest}:
+        case {"target": name, "trigger": trigger, **rest}:
             return Request(Trigger.from_json(trigger), (_name(name),), _attempt(rest.get("attempt")))
         case {"refused": dict(), "event": inner, "deliveryId": str(first_delivery)}:
             return parse(inner, first_delivery)
         case {"source": "aws.rds", "detail-type": str(kind), "detail": dict(detail)}:
             return _rds(kind, detail)
         case {"source": "aws.scheduler" | "aws.events", "detail-type": "Scheduled Event", **rest}:
-            arn = next(iter(event.get("resources") or ()), None)
+            resources = rest.get("resources")
+            arn = resources[0] if isinstance(resources, list) and resources else None
             return _schedule(_named_in(rest.get("detail")), arn, rest.get("time"), delivery_id)
         case {"schedule": arn, **rest}:
             return _schedule(rest.get("target", "default"), arn, rest.get("time"), delivery_id)
         case {"target": name, **rest}:
             identity = rest.get("requestId")
-            if identity is not None and not (isinstance(identity, str) and 0 < len(identity) <= LONGEST_IDENTITY):
+            if identity is None or _is_placeholder(identity):
+                identity = delivery_id
+            elif not _is_identity(identity):
                 raise Refused(
                     "REQUEST_ID_INVALID",
-                    f"requestId must be a text of 1 to {LONGEST_IDENTITY} characters.",
+                    f"requestId must be a text of 1 to {LONGEST_IDENTITY} bytes.",
                     "Give the same requestId to calls that mean the same backup, or leave it out.",
                 )
-            return Request(Trigger("manual", identity or delivery_id), (_name(name),))
+            return Request(Trigger("manual", identity), (_name(name),))
         case {"source": str(source)}:
             raise Refused(
                 "EVENT_UNKNOWN", f"Events of {source!r} ({event.get('detail-type')!r}) are not known.", _FORMS
@@ -139,10 +144,10 @@ def unwrap(message: dict[str, Any]) -> tuple[object, str]:
     """
     try:
         body = json.loads(message["body"])
-    except ValueError:
+    except (ValueError, RecursionError):
         return message["body"], message["messageId"]
     match body:
-        case {"requestPayload": payload, "requestContext": {"requestId": str(request_id)}}:
+        case {"requestPayload": payload, "requestContext": {"requestId": str(request_id)}} if request_id:
             return payload, request_id
         case {"requestPayload": payload}:
             return payload, message["messageId"]
@@ -151,30 +156,22 @@ def unwrap(message: dict[str, Any]) -> tuple[object, str]:
 
 
 def _rds(kind: str, detail: dict[str, Any]) -> Request | Ignored:
-    event_id, source_arn, date = detail.get("EventID"), detail.get("SourceArn"), detail.get("Date")
+    event_id, source_arn, date = (_text(detail.get(name)) for name in ("EventID", "SourceArn", "Date"))
     source_type = str(detail.get("SourceType"))
-    if "SNAPSHOT" in source_type or "Snapshot" in kind:
+    if "snapshot" in f"{source_type} {kind}".lower() or SNAPSHOT_ARN.search(source_arn or ""):
         return Ignored(f"Snapshot events never start a backup: a backup makes snapshots ({source_type}, {event_id}).")
     if event_id in SELF_TRIGGERS:
         return Ignored(f"{event_id} never starts a backup: a backup causes it.")
     if kind not in {"RDS DB Instance Event", "RDS DB Cluster Event"}:
         raise Refused("EVENT_UNKNOWN", f"RDS events of type {kind!r} are not known.", _FORMS)
-    match event_id, source_arn, date:
-        case str(), str(), str():
-            trigger = Trigger(
-                kind="rds",
-                id=f"{source_arn}|{event_id}|{date}",
-                time=date,
-                rds_event_id=event_id,
-                source_arn=source_arn,
-                message=detail.get("Message"),
-            )
-        case _:
-            raise Refused(
-                "EVENT_INCOMPLETE",
-                "The RDS event lacks EventID, SourceArn or Date, so it can not be told from others.",
-                "Start the backup by hand if it is wanted, and send events as RDS made them.",
-            )
+    identity = f"{source_arn}|{event_id}|{date}"
+    if not (event_id and source_arn and date and _is_identity(identity)):
+        raise Refused(
+            "EVENT_INCOMPLETE",
+            "The RDS event lacks EventID, SourceArn or Date, so it can not be told from others.",
+            "Start the backup by hand if it is wanted, and send events as RDS made them.",
+        )
+    trigger = Trigger("rds", identity, date, event_id, source_arn, _text(detail.get("Message")))
     tags = detail.get("Tags")
     named = str(tags.get(TARGET_TAG) or "") if isinstance(tags, dict) else ""
     return Request(trigger, tuple(dict.fromkeys(_name(name) for name in named.split())))
@@ -182,10 +179,10 @@ def _rds(kind: str, detail: dict[str, Any]) -> Request | Ignored:
 
 def _schedule(target: object, arn: object, time: object, delivery_id: str) -> Request:
     """A schedule's identity is its ARN and the time it was due; a placeholder that nobody filled in is none."""
-    identity = delivery_id
-    due = time if isinstance(time, str) and not time.startswith("<") else None
-    if due and isinstance(arn, str) and arn and not arn.startswith("<"):
-        identity = f"{arn}|{due}"
+    due = _text(time) if not _is_placeholder(time) else None
+    identity = f"{arn}|{due}" if due and _text(arn) and not _is_placeholder(arn) else delivery_id
+    if not _is_identity(identity):
+        raise Refused("EVENT_UNKNOWN", "The schedule's ARN or time is longer than any that there are.", _FORMS)
     return Request(Trigger("schedule", identity, due), (_name(target),))
 
 
@@ -207,6 +204,20 @@ def _name(name: object) -> str:
         f"{name!r} is no target name.",
         'Names have 1 to 64 letters, digits, "_", "." or "-"; "*" is all targets.',
     )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _is_identity(value: object) -> TypeIs[str]:
+    """Tell whether this is a text that fits into the ledger's key."""
+    return isinstance(value, str) and 0 < len(value.encode(errors="replace")) <= LONGEST_IDENTITY
+
+
+def _is_placeholder(value: object) -> bool:
+    """Tell whether this is one of Scheduler's placeholders, `<aws.scheduler.…>`, that nobody has filled in."""
+    return isinstance(value, str) and value.startswith("<aws.scheduler")
 
 
 def _attempt(value: object) -> int | None:
