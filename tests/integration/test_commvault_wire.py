@@ -1,0 +1,538 @@
+"""The client at the wire: real TLS, real sockets, and every ugly thing that the CommServe simulator can do to it."""
+
+import json
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from local.commserve import CommServe
+from local.commserve.faults import ALL
+from rds_snap_backup import commvault as wire
+from rds_snap_backup.commvault import CannotAsk, Commvault, Read
+from rds_snap_backup.outcomes import (
+    AlreadyRunning,
+    Failed,
+    Outcome,
+    Rejected,
+    Scheduled,
+    Submitted,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    Unknown,
+)
+from rds_snap_backup.targets import Association, Target
+
+CANARY = "QSDK 3canary0000fake1111token2222"
+ORDERS = Association("aws-prod", "orders-db", "aws-prod", "default")
+BILLING = Association("aws-prod", "billing-db", "Billing account", "default")
+TARGET = Target(name="orders", associations=(ORDERS,))
+
+# What each fault is taken for, how many jobs exist after it, and the fault's parameters.
+FAULTS: list[tuple[str, type[Any], int, dict[str, Any]]] = [
+    *((place, Failed, 0, {}) for place in ("error_top", "error_response", "error_object", "error_list")),
+    *((place, Failed, 0, {"status": 500}) for place in ("errlist", "errorlist", "errors_errlist")),
+    *((place, Rejected, 0, {"code": 4, "status": 201}) for place in ("error_top", "error_response", "error_object")),
+    *((place, Unauthorized, 0, {"code": "1134"}) for place in ("error_list", "errlist", "errors_errlist")),
+    ("status", Unknown, 0, {"status": 500}),
+    ("status", Unknown, 0, {"status": 503, "body": "<html>Service Unavailable</html>"}),
+    ("status", Unknown, 0, {"status": 408}),
+    ("status", Unknown, 1, {"status": 504, "after": True}),
+    ("status", Unknown, 0, {"status": 200, "body": "<html>Log in</html>", "content_type": "text/html"}),
+    ("status", Unknown, 0, {"status": 204}),
+    ("status", Rejected, 0, {"status": 405}),
+    ("bare_string_400", Rejected, 0, {}),
+    ("xml_error", Rejected, 0, {}),
+    ("xml_error", Failed, 0, {"code": 19, "status": 500}),
+    *(("maintenance", Unavailable, 0, {"status": status}) for status in (200, 404, 503)),
+    ("created_201_error", Rejected, 0, {}),
+    ("unauthorized", Unauthorized, 0, {}),
+    ("forbidden", Rejected, 0, {}),
+    ("not_found", Rejected, 0, {}),
+    ("conflict", AlreadyRunning, 0, {}),
+    ("already_running", AlreadyRunning, 0, {}),
+    ("already_running", AlreadyRunning, 0, {"status": 500}),
+    ("throttled", Throttled, 0, {}),
+    *(("redirect", Rejected, 0, {"status": status}) for status in (301, 302, 303, 307, 308)),
+    ("jobs_and_error", Submitted, 1, {}),
+    ("int_job_ids", Submitted, 1, {}),
+    ("task_id_zero", Submitted, 1, {}),
+    ("empty_job_ids", Rejected, 0, {}),
+    ("missing_job_ids", Rejected, 0, {}),
+    ("bad_gateway_after", Unknown, 1, {}),
+    ("slow", Submitted, 1, {"seconds": 0.3}),
+    ("slow", Unknown, 1, {"seconds": 9, "after": True}),
+    ("stall_before", Unknown, 0, {}),
+    ("stall_after", Unknown, 1, {}),
+    ("reset_before", Unknown, 0, {}),
+    ("reset_after", Unknown, 1, {}),
+    ("close", Unknown, 0, {}),
+    ("close", Unknown, 1, {"after": True}),
+    ("garbage", Unknown, 0, {}),
+    ("garbage", Unknown, 1, {"after": True}),
+    ("garbage", Unknown, 0, {"text": "HTTP/1.1 abc\r\n\r\n"}),
+    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\n" + "X: y\r\n" * 200 + "\r\n"}),
+    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nX: " + "y" * 70_000 + "\r\n\r\n"}),
+    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot a length\r\n"}),
+    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope"}),
+    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\n"}),
+    ("truncated", Unknown, 1, {}),
+    ("truncated", Unknown, 1, {"missing": 1000}),
+    ("huge", Unknown, 0, {"size": wire.LONGEST_BODY + 1}),
+    ("huge", Unknown, 1, {"size": 16 * 1024 * 1024, "after": True}),
+    ("trickle", Unknown, 1, {"interval": 0.2}),
+    ("trickle_headers", Unknown, 1, {"interval": 0.05}),
+]
+
+
+@pytest.fixture
+def server() -> Iterator[CommServe]:
+    with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: CommServe) -> Commvault:
+    return Commvault(server.url, lambda: server.ca_pem)
+
+
+def create(client: Commvault, target: Target = TARGET, seconds: float = 1.6, token: str = CANARY) -> Outcome:
+    began = time.monotonic()
+    outcome = client.create_task(target, target.associations, token, seconds)
+    assert time.monotonic() - began < seconds + 0.5, "the deadline was not kept"
+    return outcome
+
+
+def submitted(outcome: Outcome) -> tuple[str, ...]:
+    assert isinstance(outcome, Submitted), outcome
+    return outcome.job_ids
+
+
+def test_the_table_has_every_fault() -> None:
+    assert {name for name, *_ in FAULTS} == set(ALL)
+
+
+@pytest.mark.parametrize("row", FAULTS, ids=lambda row: f"{row[0]}-{str(row[3])[:60]}")
+def test_a_fault_costs_one_request_and_is_one_outcome(
+    server: CommServe,
+    client: Commvault,
+    caplog: pytest.LogCaptureFixture,
+    row: tuple[str, type[Any], int, dict[str, Any]],
+) -> None:
+    fault, kind, jobs, parameters = row
+    caplog.set_level(logging.DEBUG)
+    for name in ("urllib3", "urllib3.connection", "botocore", "rds_snap_backup"):
+        caplog.set_level(logging.DEBUG, name)
+    server.fault(fault, **parameters)
+    outcome = create(client)
+    assert type(outcome) is kind, outcome
+    assert len(server.requests) == 1
+    assert len(server.jobs) == jobs
+    assert CANARY not in f"{outcome!r} {outcome!s} {caplog.text}"
+    # What went wrong costs the next request nothing.
+    server.mend()
+    assert len(submitted(create(client))) == 1
+    assert len(server.requests) == 2
+
+
+def test_the_request_is_the_rds_snap_backup_form_field_for_field(server: CommServe, client: Commvault) -> None:
+    target = Target("all", (ORDERS, BILLING), backup_level="INCREMENTAL", notify_user_on_job_completion=False)
+    assert len(submitted(create(client, target))) == 2
+    (request,) = server.requests
+    assert (request.method, request.path, request.query) == ("POST", "/CreateTask", {})
+    assert request.json == {
+        "taskInfo": {
+            "associations": [
+                {
+                    "clientName": "aws-prod",
+                    "instanceName": "orders-db",
+                    "displayName": "aws-prod",
+                    "_type_": "SUBCLIENT_ENTITY",
+                    "appName": "Cloud Apps",
+                    "subclientName": "default",
+                },
+                {
+                    "clientName": "aws-prod",
+                    "instanceName": "billing-db",
+                    "displayName": "Billing account",
+                    "_type_": "SUBCLIENT_ENTITY",
+                    "appName": "Cloud Apps",
+                    "subclientName": "default",
+                },
+            ],
+            "task": {"taskType": "IMMEDIATE"},
+            "subTasks": [
+                {
+                    "subTask": {"subTaskType": "BACKUP", "operationType": "BACKUP"},
+                    "options": {
+                        "backupOpts": {"backupLevel": "INCREMENTAL"},
+                        "commonOpts": {"notifyUserOnJobCompletion": False},
+                    },
+                }
+            ],
+        }
+    }
+    assert request.header("Content-Type") == "application/json"
+    assert request.header("Accept") == "application/json"
+    assert not server.refusals
+
+
+@pytest.mark.parametrize("token", [CANARY, "Bearer abc.def-ghi", "raw=+/token", "a"])
+def test_the_token_is_sent_as_it_is(server: CommServe, client: Commvault, token: str) -> None:
+    server.token = token
+    submitted(create(client, token=token))
+    assert server.requests[0].header("Authtoken") == token
+
+
+def test_only_the_associations_asked_for_are_sent(server: CommServe, client: Commvault) -> None:
+    target = replace(TARGET, associations=(ORDERS, BILLING))
+    assert len(submitted(client.create_task(target, (BILLING,), CANARY, 5))) == 1
+    assert [one["instanceName"] for one in server.requests[0].json["taskInfo"]["associations"]] == ["billing-db"]
+
+
+def test_a_schedule(server: CommServe, client: Commvault) -> None:
+    assert isinstance(create(client, replace(TARGET, task_type="SCHEDULE")), Scheduled)
+    assert server.requests[0].json["taskInfo"]["task"] == {"taskType": "SCHEDULE"}
+    assert not server.jobs
+
+
+@pytest.mark.parametrize("base", ["", "/webconsole/api", "/commandcenter/api"])
+def test_paths_are_joined_to_any_base(server: CommServe, base: str) -> None:
+    submitted(create(Commvault(server.root_url + base, lambda: server.ca_pem)))
+    assert server.requests[0].path == "/CreateTask"
+
+
+def test_a_wrong_token_is_unauthorized_and_not_sent_again(server: CommServe, client: Commvault) -> None:
+    outcome = create(client, token="another-fake-token")
+    assert isinstance(outcome, Unauthorized)
+    assert outcome.problem.code == "5"
+    assert len(server.requests) == 1
+    assert "another-fake-token" not in repr(outcome)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed_with_the_token(server: CommServe, client: Commvault, status: int) -> None:
+    with CommServe(token=CANARY, authority=server.authority) as elsewhere:
+        server.fault("redirect", location=f"{elsewhere.url}/CreateTask", status=status)
+        server.fault("redirect", path="/Job", location=f"{elsewhere.url}/Job", status=status)
+        assert isinstance(create(client), Rejected)
+        assert isinstance(client.get("/Job", CANARY, 3), CannotAsk)
+        assert not elsewhere.requests
+    assert len(server.requests) == 2
+
+
+def test_the_throttle_says_how_long(server: CommServe, client: Commvault) -> None:
+    server.fault("throttled", period=1200)
+    server.fault("throttled", headers={"retry-after": "77"})
+    outcomes = [create(client), create(client)]
+    assert [outcome.seconds for outcome in outcomes if isinstance(outcome, Throttled)] == [1200, 77]
+
+
+def test_jobs_beside_an_error_name_it(server: CommServe, client: Commvault) -> None:
+    server.fault("jobs_and_error", code=587207178, message="Not all subclients are eligible.")
+    outcome = create(client)
+    assert isinstance(outcome, Submitted)
+    assert outcome.problem is not None
+    assert outcome.problem.message == "Not all subclients are eligible."
+
+
+# Connections.
+
+
+def test_a_connection_is_reused_while_it_is_fresh(
+    server: CommServe, client: Commvault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted(create(client))
+    assert isinstance(client.get("/Client", CANARY, 5), Read)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 4)
+    submitted(create(client))
+    assert len({one.connection for one in server.requests}) == 1
+
+
+@pytest.mark.parametrize("idle", [5.0, 5.1, 3600, -3600])
+def test_a_connection_that_was_idle_is_never_reused(
+    server: CommServe, client: Commvault, monkeypatch: pytest.MonkeyPatch, idle: float
+) -> None:
+    began = 1_800_000_000.0
+    monkeypatch.setattr(time, "time", lambda: began)
+    submitted(create(client))
+    monkeypatch.setattr(time, "time", lambda: began + idle)
+    submitted(create(client))
+    assert [one.connection for one in server.requests] == [1, 2]
+
+
+def test_a_keep_alive_that_the_server_closed_is_never_unknown(server: CommServe, client: Commvault) -> None:
+    submitted(create(client))
+    server.stop()
+    assert isinstance(create(client), Unavailable)
+    server.start()
+    submitted(create(client))
+    server.stop()
+    server.start()
+    submitted(create(client))
+    assert len(server.create_tasks) == len(server.jobs) == 3
+
+
+def test_a_keep_alive_that_was_reset_is_never_unknown(server: CommServe, client: Commvault) -> None:
+    submitted(create(client))
+    server.fault("reset_before", path="/Client")
+    assert isinstance(client.get("/Client", CANARY, 3), CannotAsk)
+    submitted(create(client))
+    assert len(server.create_tasks) == 2
+
+
+def test_after_an_answer_that_was_not_read_to_its_end_a_new_connection_is_made(
+    server: CommServe, client: Commvault
+) -> None:
+    server.fault("huge", size=wire.LONGEST_BODY + 1)
+    assert isinstance(create(client), Unknown)
+    submitted(create(client))
+    assert [one.connection for one in server.requests] == [1, 2]
+
+
+def test_an_answer_as_long_as_is_read_is_read(server: CommServe, client: Commvault) -> None:
+    server.fault("huge", path="/Client", size=wire.LONGEST_BODY)
+    answer = client.get("/Client", CANARY, 10)
+    assert isinstance(answer, Read)
+    assert list(answer.document) == ["padding"]
+    assert isinstance(client.get("/Client", CANARY, 5), Read)
+    assert {one.connection for one in server.requests} == {1}
+
+
+# Never connected.
+
+
+def test_a_closed_port_is_unavailable(server: CommServe, client: Commvault) -> None:
+    server.stop()
+    outcome = create(client)
+    assert isinstance(outcome, Unavailable)
+    assert outcome.problem.code == "UNREACHABLE"
+    assert server.url in outcome.problem.message
+
+
+def test_a_name_that_does_not_exist_is_unavailable() -> None:
+    outcome = create(Commvault("https://no-such-host.invalid/api", lambda: None), seconds=8)
+    assert isinstance(outcome, Unavailable)
+    assert "no-such-host.invalid" in outcome.problem.message
+
+
+def test_a_plain_text_port_is_unavailable() -> None:
+    with CommServe(token=CANARY, tls=False) as plain:
+        outcome = create(Commvault(plain.url.replace("http:", "https:"), lambda: None))
+        assert isinstance(outcome, Unavailable)
+        assert not plain.requests
+
+
+@pytest.mark.parametrize("authority", ["another", "public"])
+def test_an_untrusted_certificate_is_unavailable_and_sees_no_token(server: CommServe, authority: str) -> None:
+    pem = CommServe().ca_pem if authority == "another" else None
+    outcome = create(Commvault(server.url, lambda: pem))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.problem.code == "TLS_UNTRUSTED"
+    assert "CaCertificateParameter" in outcome.problem.hint
+    assert not server.requests
+
+
+def test_a_certificate_of_another_host_is_unavailable() -> None:
+    with CommServe(token=CANARY, names=("elsewhere.example",)) as other:
+        outcome = create(Commvault(other.url, lambda: other.ca_pem))
+        assert isinstance(outcome, Unavailable)
+        assert outcome.problem.code == "TLS_UNTRUSTED"
+        assert not other.requests
+
+
+@pytest.mark.parametrize(
+    "pem", ["garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "größer", "\x00", " "]
+)
+def test_a_bundle_that_is_no_pem_is_unavailable_until_it_is_mended(server: CommServe, pem: str) -> None:
+    bundles = iter([pem, server.ca_pem])
+    client = Commvault(server.url, lambda: next(bundles))
+    assert isinstance(create(client), Unavailable)
+    submitted(create(client))
+
+
+def test_a_bundle_may_have_comments_in_any_language(server: CommServe) -> None:
+    bundle = f"# Zertifizierungsstelle für Prüfungen, Főtanúsítvány, 認証局\n{server.ca_pem}"
+    submitted(create(Commvault(server.url, lambda: bundle)))
+
+
+def test_a_bundle_that_can_not_be_read_is_unavailable(server: CommServe) -> None:
+    def unreadable() -> str:
+        raise LookupError("CaCertificateParameter /ca can not be read")
+
+    outcome = create(Commvault(server.url, unreadable))
+    assert isinstance(outcome, Unavailable)
+    assert "/ca" in outcome.problem.message
+
+
+@pytest.mark.parametrize("url", ["http://localhost:9", "ftp://localhost", "localhost", ""])
+def test_without_https_nothing_is_sent(url: str) -> None:
+    client = Commvault(url, lambda: None)
+    outcome = create(client)
+    assert isinstance(outcome, Rejected)
+    assert outcome.problem.code == "API_URL_INVALID"
+    assert "CommvaultApiUrl" in outcome.problem.hint
+    assert isinstance(client.get("/Job", CANARY, 5), CannotAsk)
+
+
+@pytest.mark.parametrize("url", ["https://", "https:///api", "https://host:99999/api", "https://a b/", "https://[::1/"])
+def test_an_address_that_is_none_is_unavailable(url: str) -> None:
+    assert isinstance(create(Commvault(url, lambda: None)), Unavailable)
+
+
+@pytest.mark.parametrize("seconds", [0.9, 0.0, -3.0])
+def test_without_time_nothing_is_sent(server: CommServe, client: Commvault, seconds: float) -> None:
+    assert isinstance(client.create_task(TARGET, TARGET.associations, CANARY, seconds), Unavailable)
+    submitted(create(client))
+    assert isinstance(client.create_task(TARGET, TARGET.associations, CANARY, seconds), Unavailable)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("seconds", [1.5, 2.0])
+def test_a_handshake_that_stalls_is_unavailable_within_the_deadline(seconds: float) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = Commvault(f"https://127.0.0.1:{listening.getsockname()[1]}", lambda: None)
+        assert isinstance(create(client, seconds=seconds), Unavailable)
+
+
+def test_connecting_takes_no_longer_than_5_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = Commvault(f"https://127.0.0.1:{listening.getsockname()[1]}", lambda: None)
+        began = time.monotonic()
+        assert isinstance(client.create_task(TARGET, TARGET.associations, CANARY, 30), Unavailable)
+        assert 4.5 < time.monotonic() - began < 6.5
+
+
+# Reading.
+
+
+@pytest.mark.parametrize(
+    ("fault", "parameters"),
+    [
+        ("maintenance", {}),
+        ("status", {"status": 500, "body": "{}"}),
+        ("status", {"status": 200, "body": "[]"}),
+        ("status", {"status": 200, "body": "<html></html>"}),
+        ("status", {"status": 404, "body": "<html>no such page</html>"}),
+        ("error_top", {}),
+        ("throttled", {}),
+        ("redirect", {}),
+        ("stall_before", {}),
+        ("reset_before", {}),
+        ("close", {}),
+        ("garbage", {}),
+        ("truncated", {}),
+        ("huge", {"size": wire.LONGEST_BODY + 1}),
+        ("trickle", {"interval": 0.2}),
+    ],
+)
+def test_what_can_not_be_read_can_not_be_asked(
+    server: CommServe, client: Commvault, fault: str, parameters: dict[str, Any]
+) -> None:
+    server.fault(fault, path="/Job", **parameters)
+    began = time.monotonic()
+    answer = client.get("/Job", CANARY, 1.6)
+    assert time.monotonic() - began < 2.1
+    assert isinstance(answer, CannotAsk)
+    assert len(server.requests) == 1
+    assert CANARY not in repr(answer)
+
+
+def test_reading_with_a_refused_token_is_unauthorized(server: CommServe, client: Commvault) -> None:
+    assert isinstance(client.get("/Job", "another-fake-token", 3), Unauthorized)
+    server.fault("error_top", path="/Job", code=1116)
+    assert isinstance(client.get("/Job", CANARY, 3), Unauthorized)
+
+
+@pytest.mark.parametrize("body", ["", "{}", '{"errorCode": 0, "errorMessage": "none"}'])
+def test_404_is_an_empty_list_only_where_that_is_asked_for(server: CommServe, client: Commvault, body: str) -> None:
+    server.fault("status", times=2, path="/Client", status=404, body=body)
+    answer = client.get("/Client", CANARY, 3, not_found_is_empty=True)
+    assert isinstance(answer, Read)
+    assert answer.document == {}
+    assert isinstance(client.get("/Client", CANARY, 3), CannotAsk)
+
+
+def test_commvaults_clock_is_read_from_its_date_header(server: CommServe, client: Commvault) -> None:
+    server.clock_offset = 7200
+    answer = client.get("/Job", CANARY, 3)
+    assert isinstance(answer, Read)
+    assert 7198 <= answer.clock_ahead <= 7200.5
+
+
+@pytest.mark.parametrize("date", ["", "Date: yesterday\r\n", "Date: Wed, 99 Foo 2026 99:99:99 GMT\r\n"])
+def test_without_a_usable_date_the_clocks_are_taken_for_equal(server: CommServe, client: Commvault, date: str) -> None:
+    server.fault("garbage", path="/Job", text=f"HTTP/1.1 200 OK\r\n{date}Content-Length: 2\r\n\r\n{{}}")
+    assert client.get("/Job", CANARY, 3) == Read({}, 0.0)
+
+
+# Peers that are no simulator.
+
+
+@pytest.fixture
+def peer(server: CommServe) -> Iterator[Callable[[bytes], Commvault]]:
+    """Makes clients of a TLS server that answers every request with the same bytes and leaves connections open."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.authority.issue_cert("localhost").configure_cert(context)
+    listening = socket.create_server(("127.0.0.1", 0))
+    opened: list[ssl.SSLSocket] = []
+
+    def serve(answer: bytes) -> None:
+        with suppress(OSError):
+            while True:
+                connection = context.wrap_socket(listening.accept()[0], server_side=True)
+                opened.append(connection)
+                with suppress(OSError):
+                    while connection.recv(65536):
+                        connection.sendall(answer)
+
+    def client_of(answer: bytes) -> Commvault:
+        threading.Thread(target=serve, args=(answer,), daemon=True).start()
+        return Commvault(f"https://localhost:{listening.getsockname()[1]}", lambda: server.ca_pem)
+
+    yield client_of
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    for connection in opened:
+        connection.close()
+
+
+BODY = json.dumps({"taskId": 402, "jobIds": ["1354"]}).encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY),
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY),
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY),
+        b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY),
+    ],
+    ids=["chunked", "close", "continue", "http-1.0"],
+)
+def test_every_framing_of_http_is_read(peer: Callable[[bytes], Commvault], answer: bytes) -> None:
+    client = peer(answer)
+    assert submitted(create(client)) == ("1354",)
+
+
+@pytest.mark.parametrize("length", [len(BODY), 9000])
+def test_bytes_beyond_the_answer_are_never_taken_for_the_next_one(
+    peer: Callable[[bytes], Commvault], length: int
+) -> None:
+    first = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (length, BODY.ljust(length))
+    client = peer(first + first.replace(b"1354", b"6666"))
+    assert submitted(create(client)) == ("1354",)
+    assert submitted(create(client)) == ("1354",)
+
+
+def test_an_endless_answer_ends_at_the_deadline(peer: Callable[[bytes], Commvault]) -> None:
+    assert isinstance(create(peer(b"HTTP/1.1 200 OK\r\n\r\n" + BODY[:-1])), Unknown)
