@@ -1,0 +1,124 @@
+"""The deployed product as its tests see it: the stack, the CommServe it talks to, and a subscriber of its topic.
+
+Each test makes targets of its own, each with an instance of its own, so that what it caused can be told from the rest.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from local.commserve import CommServe, Job, Recorded
+from local.stack import Stack
+from local.subscriber import Subscriber
+
+CLIENT = "aws-prod"
+TAG = "rds-snap-backup:target"
+_NUMBERS = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A deployed stack and everything around it."""
+
+    stack: Stack
+    commserve: CommServe
+    subscriber: Subscriber
+    due: float = 0.0  # when the stack's schedule fires
+    started: dict[str, str] = field(default_factory=dict)  # what was begun early, since it takes long: its targets
+
+    def target(self, name: str, *, is_known: bool = True, **document: Any) -> str:
+        """Add a target with an instance of the same name, known to Commvault or not, and return that name."""
+        unique = f"{name}-{next(_NUMBERS)}"
+        if is_known:
+            self.commserve.catalogue.add(CLIENT, unique)
+        self.stack.put_target(unique, {"associations": [association(unique)], **document})
+        return unique
+
+    def calls(self, *targets: str) -> list[Recorded]:
+        """Return the CreateTask requests for targets' instances, whatever became of them."""
+        return [one for one in self.commserve.create_tasks if any(target in instances(one) for target in targets)]
+
+    def jobs(self, *targets: str) -> list[Job]:
+        """Return the jobs of targets' instances."""
+        return [job for job in self.commserve.jobs.values() if job.instance in targets]
+
+    def messages(self, *targets: str) -> list[Mapping[str, Any]]:
+        """Return the messages about targets that the subscriber has received so far."""
+        self.subscriber.look()
+        return [message.body for message in self.subscriber.received if message.body["target"] in targets]
+
+    def wait_for_messages(self, *targets: str, number: int = 1, within: float = 20) -> list[Mapping[str, Any]]:
+        """Wait until so many messages about targets were received, and return them."""
+        wait_until(lambda: len(self.messages(*targets)) >= number, within, f"{number} messages about {targets}")
+        return self.messages(*targets)
+
+    def items(self, *targets: str) -> list[Mapping[str, Any]]:
+        """Return the ledger's submissions of targets, as plain values."""
+        rows = [{name: next(iter(value.values())) for name, value in row.items()} for row in self.stack.ledger()]
+        return [row for row in rows if row["pk"].startswith("submission#") and row["target"] in targets]
+
+    def dead_letters(self, *targets: str) -> list[Mapping[str, Any]]:
+        """Return the dead letters of targets."""
+        return [letter for letter in self.stack.dead_letters() if letter.get("target") in targets]
+
+    def waiting(self, *targets: str) -> list[str]:
+        """Return the messages on the Submissions queue that name one of the targets."""
+        bodies = [str(message["Body"]) for message in self.stack.messages("SubmissionsQueueUrl")]
+        return [body for body in bodies if any(f'"{target}"' in body for target in targets)]
+
+    def wait_until_idle(self, *targets: str, within: float = 30) -> None:
+        """Wait until nothing on the Submissions queue is about the targets, and what was taken from it is done."""
+        wait_until(lambda: not self.waiting(*targets), within, f"nothing on the queue about {targets}")
+
+    def runs(self) -> int:
+        """Return how many runs of the Submit function have ended, as its log says."""
+        return sum(line.startswith("REPORT ") for line in self.stack.logs())
+
+    def start_cold(self) -> None:
+        """Change the function's configuration, after which its next run is a cold start, as on AWS."""
+        self.stack.aws.client("lambda").update_function_configuration(
+            FunctionName=self.stack.outputs["SubmitFunctionName"], Description=f"Changed {time.time()}"
+        )
+
+    def kill_runs(self) -> int:
+        """SIGKILL every sandbox of the Submit function, as Lambda does with one that takes too long; tell how many."""
+        listed = subprocess.run(["ps", "-axwwo", "pid=,command="], capture_output=True, text=True, check=True).stdout
+        ours = f"ministack-lambda-{self.stack.outputs['SubmitFunctionName']}-"
+        sandboxes = [int(line.split()[0]) for line in listed.splitlines() if ours in line and "_worker.py" in line]
+        for sandbox in sandboxes:
+            os.kill(sandbox, signal.SIGKILL)
+        return len(sandboxes)
+
+
+def association(instance: str) -> dict[str, str]:
+    """Return a target document's association, the display name left out."""
+    return {"clientName": CLIENT, "instanceName": instance, "subclientName": "default"}
+
+
+def instances(request: Recorded) -> list[str]:
+    """Return the instances that a CreateTask request names."""
+    return [one["instanceName"] for one in request.json["taskInfo"]["associations"]]
+
+
+def tagged(*targets: str) -> dict[str, str]:
+    """Return a database's tags that select targets."""
+    return {TAG: " ".join(targets)}
+
+
+def only[T](found: Sequence[T]) -> T:
+    """Return the one thing there must be."""
+    assert len(found) == 1, found
+    return found[0]
+
+
+def wait_until(condition: Callable[[], object], within: float, what: str) -> None:
+    """Wait until something is so, or fail."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        time.sleep(0.1)

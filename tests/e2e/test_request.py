@@ -1,0 +1,65 @@
+"""What Commvault receives from the deployed function: one request a backup, field for field the RDS Snap Backup form."""
+
+import pytest
+
+from tests.e2e.conftest import CANARY
+from tests.e2e.product import CLIENT, Product, only
+
+pytestmark = pytest.mark.e2e
+
+
+def test_the_request_is_the_form_field_for_field(product: Product) -> None:
+    target = product.target("form", backupLevel="INCREMENTAL", notifyUserOnJobCompletion=False)
+    product.stack.invoke({"target": target})
+    request = only(product.calls(target))
+    assert request.json == {
+        "taskInfo": {
+            "associations": [
+                {
+                    "clientName": CLIENT,
+                    "instanceName": target,
+                    "displayName": CLIENT,
+                    "_type_": "SUBCLIENT_ENTITY",
+                    "appName": "Cloud Apps",
+                    "subclientName": "default",
+                }
+            ],
+            "task": {"taskType": "IMMEDIATE"},
+            "subTasks": [
+                {
+                    "subTask": {"subTaskType": "BACKUP", "operationType": "BACKUP"},
+                    "options": {
+                        "backupOpts": {"backupLevel": "INCREMENTAL"},
+                        "commonOpts": {"notifyUserOnJobCompletion": False},
+                    },
+                }
+            ],
+        }
+    }
+    assert request.method == "POST"
+    assert request.header("Authtoken") == CANARY
+    assert request.header("Content-Type") == request.header("Accept") == "application/json"
+    assert not product.commserve.refusals
+
+
+def test_without_a_display_name_the_default_target_has_the_clients(product: Product) -> None:
+    assert "DisplayName" not in product.stack.parameters
+    product.wait_for_messages("default", within=60)
+    request = product.calls("orders-db")[0]
+    association = only(request.json["taskInfo"]["associations"])
+    assert (association["clientName"], association["displayName"]) == (CLIENT, CLIENT)
+
+
+def test_a_backup_is_one_request_cold_and_warm(fleet: Product) -> None:
+    target = next(iter(fleet.started))
+    for run in ("cold", "warm"):
+        if run == "cold":
+            fleet.start_cold()
+        before = len(fleet.commserve.requests)
+        message = only(fleet.stack.invoke({"target": target, "requestId": run})["submissions"])
+        assert message["status"] == "submitted"
+        assert len(fleet.commserve.requests) == before + 1, run
+    assert [('"cold_start":true' in line) for line in fleet.stack.logs() if "Commvault answered" in line][-2:] == [
+        True,
+        False,
+    ]
