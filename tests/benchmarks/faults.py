@@ -1,0 +1,108 @@
+"""The faults that both ways of starting a backup meet, and what is counted after them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from botocore.exceptions import EndpointConnectionError
+
+from local.commserve import CommServe
+
+type Publishing = Literal["works", "fails", "dies"]
+
+
+class Killed(BaseException):
+    """The function's process is gone: nothing in the function can catch that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong with a trigger: `name` at the server, `publishing` at the topic, each at the first try alone."""
+
+    label: str
+    name: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    publishing: Publishing = "works"
+    deliveries: int = 1
+    is_outage: bool = False
+
+    def arm(self, server: CommServe, path: str) -> None:
+        """Let it happen to the next request of `path`, or, in an outage, to all requests until it is mended."""
+        if self.is_outage:
+            server.fault(self.name, times=None, path="*", **self.parameters)
+        elif self.name:
+            server.fault(self.name, path=path, **self.parameters)
+
+
+FAULTS = (
+    Fault("none"),
+    Fault("connection reset before the job is made", "reset_before"),
+    Fault("connection reset after the job is made", "reset_after"),
+    Fault("502 after the job is made", "bad_gateway_after"),
+    Fault("no answer after the job is made", "stall_after"),
+    Fault("answer cut short", "truncated"),
+    Fault("401, once", "unauthorized"),
+    Fault("429, once", "throttled", {"headers": {"Retry-After": "1"}}),
+    Fault("maintenance page, once", "maintenance"),
+    Fault("maintenance for longer than Lambda's retries last", "maintenance", is_outage=True),
+    Fault("event delivered twice", deliveries=2),
+    Fault("SNS fails, once", publishing="fails"),
+    Fault("killed between answer and publish", publishing="dies"),
+)
+
+
+class Topic:
+    """An SNS client whose first `publish` may fail or kill; all else is the real client's."""
+
+    def __init__(self, client: Any, publishing: Publishing) -> None:
+        self._client = client
+        self._publishing = publishing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def publish(self, **message: Any) -> Any:
+        """Publish, or not."""
+        publishing, self._publishing = self._publishing, "works"
+        match publishing:
+            case "dies":
+                raise Killed
+            case "fails":
+                raise EndpointConnectionError(endpoint_url="https://sns.us-east-1.amazonaws.com/")
+            case "works":
+                return self._client.publish(**message)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of some triggers, each of a database of its own."""
+
+    triggers: int = 0
+    jobs: int = 0
+    doubled: int = 0
+    lost: int = 0
+    untold: int = 0
+
+    @classmethod
+    def count(cls, databases: Iterable[str], server: CommServe, messages: Iterable[Mapping[str, Any]]) -> "Tally":
+        """Count the jobs in the server against the triggers, and the messages against the jobs."""
+        told = {str(job_id) for message in messages for job_id in message.get("jobIds", [])}
+        per_database = dict.fromkeys(databases, 0)
+        for job in server.jobs.values():
+            per_database[job.instance] += 1
+        return cls(
+            triggers=len(per_database),
+            jobs=len(server.jobs),
+            doubled=sum(count > 1 for count in per_database.values()),
+            lost=sum(count == 0 for count in per_database.values()),
+            untold=len(server.jobs.keys() - told),
+        )
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.triggers + other.triggers,
+            self.jobs + other.jobs,
+            self.doubled + other.doubled,
+            self.lost + other.lost,
+            self.untold + other.untold,
+        )
