@@ -38,7 +38,7 @@ POINTS = {
 class Outcome:
     point: str
     way: str
-    was_killed: bool
+    death: str
     jobs: int
     credited: set[str]
     messages: int
@@ -55,21 +55,27 @@ def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
         if "before the answer" in point:
             commserve.fault("stall_after")
         with Runtime(package, HANDLER, environment, timeout=FUNCTION_SECONDS[way]) as function:
-            was_killed = kill(function, event, wire, commserve if "before the answer" in point else None, way)
+            death = kill(function, event, wire, commserve if "before the answer" in point else None, way)
         wire.release()
         commserve.release()
         with Runtime(package, HANDLER, environment) as function:
             envelope = {"requestContext": {"requestId": str(uuid.uuid4())}, "requestPayload": event}
             world.redrive(envelope)
-            world.drain(within=240, handler=lambda records: function.invoke(records).payload)
+            world.drain(within=240, handler=lambda records: answer_of(function, records))
         notifications = world.notifications()
         credited = {job for one in notifications for job in one["jobIds"]}
         states = [item["status"] for item in world.items() if item.get("published")]
-        return Outcome(point, way, was_killed, len(commserve.jobs), credited, len(notifications), states)
+        return Outcome(point, way, death, len(commserve.jobs), credited, len(notifications), states)
 
 
-def kill(function: Runtime, event: Any, wire: StallingWire, commserve: CommServe | None, way: str) -> bool:
-    """Invoke the function and have it killed; tell whether it was."""
+def answer_of(function: Runtime, records: Any) -> Any:
+    """Be the event source: a run that fails leaves its message on the queue."""
+    response = function.invoke(records)
+    return {"batchItemFailures": [response.error]} if response.error else response.payload
+
+
+def kill(function: Runtime, event: Any, wire: StallingWire, commserve: CommServe | None, way: str) -> str:
+    """Invoke the function and have it killed; tell what its caller saw of that."""
     with ThreadPoolExecutor(1) as pool:
         invocation = pool.submit(function.invoke, event)
         if way == "SIGKILL":
@@ -81,7 +87,7 @@ def kill(function: Runtime, event: Any, wire: StallingWire, commserve: CommServe
                     assert time.monotonic() < deadline
                     time.sleep(0.02)
             function.kill()
-        return invocation.result().error is not None
+        return str(invocation.result().error)
 
 
 def test_ten_ways_to_be_killed_end_with_one_job_and_its_message(aws: Emulator) -> None:
@@ -93,7 +99,7 @@ def test_ten_ways_to_be_killed_end_with_one_job_and_its_message(aws: Emulator) -
         print(outcome)
     assert len(outcomes) == 10
     for outcome in outcomes:
-        assert outcome.was_killed, outcome
+        assert ("timed out" if outcome.way == "timeout" else "Killed") in outcome.death, outcome
         assert outcome.jobs == 1, outcome
         assert len(outcome.credited) == 1, outcome
         assert outcome.messages >= 1, outcome
