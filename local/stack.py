@@ -4,36 +4,28 @@ Tests and the demo act on it as its users do, through AWS's APIs. What the emula
 nowhere else, so that the template stays free of it.
 """
 
-import fcntl
-import hashlib
 import json
-import os
-import signal
-import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from local.emulator import Emulator
+from local.sam import DeployError, build, sam
 from local.subscriber import Subscriber
-from local.tools import ROOT, command
+from local.tools import ROOT
 
-BUILT = Path(".aws-sam") / "build"
+__all__ = ["ENOUGH", "DeployError", "InvokeError", "Stack", "build", "deploy"]
+
 ENOUGH = {
     "CommvaultApiUrl": "https://127.0.0.1:9/commandcenter/api",
     "ClientName": "aws-prod",
     "InstanceName": "orders-db",
     "SubclientName": "default",
 }
-
-
-class DeployError(RuntimeError):
-    """`sam` failed; the message ends with what it said."""
 
 
 class InvokeError(RuntimeError):
@@ -136,18 +128,6 @@ class Stack:
         return [item for page in pages for item in page["Items"]]
 
 
-def build(root: Path = ROOT) -> Path:
-    """Run `sam build` in `root`, unless nothing changed since the last time; return the folder that it made."""
-    stamp, built = root / ".aws-sam" / "built-from", root / BUILT
-    digest = _digest(root)
-    with _alone(root):
-        if not (stamp.exists() and stamp.read_text() == digest and (built / "template.yaml").exists()):
-            stamp.unlink(missing_ok=True)
-            _sam("build", root=root, environment={"AWS_DEFAULT_REGION": "us-east-1"})
-            stamp.write_text(digest)
-    return built
-
-
 def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Stack:
     """Build if need be, deploy to the emulator (again: updates) and return the stack.
 
@@ -160,18 +140,17 @@ def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None
     given = ["--template-file", str(template), "--stack-name", name, "--s3-bucket", bucket, "--config-env", "none"]
     answers = ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]
     overrides = [f'{key}="{value}"' for key, value in chosen.items() if value != ""]
-    with _alone(root):
-        _sam(
-            "deploy",
-            *given,
-            *answers,
-            "--capabilities",
-            "CAPABILITY_IAM",
-            "--parameter-overrides",
-            *overrides,
-            root=root,
-            environment=aws.environment | {"SAM_CLI_POLL_DELAY": "0.1"},
-        )
+    sam(
+        "deploy",
+        *given,
+        *answers,
+        "--capabilities",
+        "CAPABILITY_IAM",
+        "--parameter-overrides",
+        *overrides,
+        root=root,
+        environment=aws.environment | {"SAM_CLI_POLL_DELAY": "0.1"},
+    )
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     _mend_event_sources(aws)
@@ -194,46 +173,6 @@ def _mend_policies(aws: Emulator) -> None:
     client = aws.client("iam")
     for role in client.list_roles()["Roles"]:
         client.put_role_policy(RoleName=role["RoleName"], PolicyName="Emulated", PolicyDocument=json.dumps(document))
-
-
-def _sam(*arguments: str, root: Path, environment: dict[str, str]) -> None:
-    process = subprocess.Popen(
-        command("sam", *arguments),
-        cwd=root,
-        env=os.environ | {"SAM_CLI_TELEMETRY": "0"} | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        said, _ = process.communicate()
-    except BaseException:
-        # It has started processes of its own, which nothing else would end.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise
-    if process.returncode:
-        raise DeployError(f"`sam {arguments[0]}` failed:\n{said[-4000:]}")
-
-
-def _digest(root: Path) -> str:
-    sources = [path for path in (root / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    digest = hashlib.sha256()
-    for path in sorted([*sources, root / "template.yaml", root / "samconfig.toml"]):
-        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Keep others that build in the same folder waiting: `sam build` empties it first."""
-    folder = root / ".aws-sam"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _parsed(text: str) -> Any:

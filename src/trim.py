@@ -30,6 +30,7 @@ UNUSED = [
     "botocore/data/*/*/examples-1.json*",
     "botocore/data/*/*/waiters-2.json*",
     "dateutil/zoneinfo",
+    "urllib3/contrib/emscripten",
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/metrics/provider/datadog",
     *(

@@ -1,0 +1,82 @@
+"""The real SAM CLI on this project: `sam build`, kept for as long as nothing changes, and any other of its commands."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local.tools import ROOT, command
+
+KEPT = 10  # builds
+
+
+class DeployError(RuntimeError):
+    """`sam` failed; the message ends with what it said."""
+
+
+def build(root: Path = ROOT) -> Path:
+    """Run `sam build` in `root`, unless the same inputs were built before; return the folder that holds the result.
+
+    It holds `template.yaml` and a package per function, and nobody changes it any more, whoever builds next.
+    """
+    kept = root / ".aws-sam" / "kept"
+    kept.mkdir(parents=True, exist_ok=True)
+    with _alone(kept / "lock"):
+        while not (built := kept / digest(root)).exists():
+            sam("build", root=root, environment={"AWS_DEFAULT_REGION": "us-east-1"})
+            if digest(root) != built.name:  # somebody edited a source meanwhile
+                continue
+            fresh = kept / "fresh"
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.copytree(root / ".aws-sam" / "build", fresh, copy_function=os.link)
+            fresh.rename(built)
+        built.touch()
+        for old in sorted(filter(Path.is_dir, kept.iterdir()), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            shutil.rmtree(old)
+    return built
+
+
+def sam(*arguments: str, root: Path, environment: dict[str, str]) -> str:
+    """Run one of SAM's commands in `root` and return what it printed; raise `DeployError` when it fails."""
+    process = subprocess.Popen(
+        command("sam", *arguments),
+        cwd=root,
+        env=os.environ | {"SAM_CLI_TELEMETRY": "0"} | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate()
+    except BaseException:
+        # It has started processes of its own, which nothing else would end.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    if process.returncode:
+        raise DeployError(f"`sam {arguments[0]}` failed:\n{said[-4000:]}")
+    return said
+
+
+def digest(root: Path) -> str:
+    """Name the inputs of a build by their contents."""
+    sources = [path for path in (root / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    inputs = hashlib.sha256()
+    for path in sorted([*sources, root / "template.yaml", root / "samconfig.toml"]):
+        inputs.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    return inputs.hexdigest()[:16]
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Keep others that build in the same folder waiting: `sam build` empties it first."""
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield

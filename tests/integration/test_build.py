@@ -1,0 +1,259 @@
+"""The package as `sam build` makes it: the same bytes each time, small, and complete for every call it makes to AWS."""
+
+import ast
+import hashlib
+import importlib.util
+import io
+import marshal
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.loaders import Loader
+
+from local.emulator import Emulator
+from local.runtime import Runtime
+from local.stack import build
+from local.tools import ROOT
+from tests.support import ENVIRONMENT
+
+_spec = importlib.util.spec_from_file_location("trim", ROOT / "src" / "trim.py")
+assert _spec is not None
+assert _spec.loader is not None
+trim = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(trim)
+
+OPERATIONS: dict[str, set[str]] = trim.OPERATIONS
+CALLS = [(service, operation) for service in sorted(OPERATIONS) for operation in sorted(OPERATIONS[service])]
+MAGIC_AND_FLAGS = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")  # a hash, and nobody checks it
+
+
+@pytest.fixture(scope="module")
+def package() -> Path:
+    return build() / "SubmitFunction"
+
+
+def made(folder: Path, path: str) -> Path:
+    """Run the build by itself, in a copy of `src`, as another machine would."""
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    package = folder / "package"
+    package.mkdir()
+    environment = os.environ | {"PATH": path, "ARTIFACTS_DIR": str(package)}
+    done = subprocess.run(
+        ["make", "-C", str(folder / "src"), "build-FollowFunction"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return package
+
+
+def contents(package: Path) -> dict[str, tuple[str, int, float]]:
+    """Everything that a zip of the package holds: names, bytes, modes and times."""
+    return {
+        str(path.relative_to(package)): (
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+            path.stat().st_mode,
+            path.stat().st_mtime if path.is_file() else 0.0,
+        )
+        for path in package.rglob("*")
+    }
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, package: Path) -> None:
+    """Whether pip or uv installs, and wherever."""
+    own = os.environ["PATH"]
+    without_pip = f"{Path(sys.executable).parent}{os.pathsep}{own}"
+    with_pip = f"{ROOT / '.tools' / 'bin'}{os.pathsep}{own}"
+    one = contents(made(tmp_path / "one", with_pip))
+    other = contents(made(tmp_path / "a-longer-path" / "other", without_pip))
+    assert one == other
+    assert {name: part[0] for name, part in one.items()} == {name: part[0] for name, part in contents(package).items()}
+
+
+def test_both_functions_are_the_same_package(package: Path) -> None:
+    assert contents(package) == contents(package.parent / "FollowFunction")
+
+
+def test_it_is_small(package: Path) -> None:
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(package.rglob("*")):
+            archive.write(path, path.relative_to(package))
+    assert len(zipped.getvalue()) < 4_000_000
+
+
+def test_it_holds_nothing_that_nobody_reads(package: Path) -> None:
+    files = [path.relative_to(package) for path in package.rglob("*") if path.is_file()]
+    assert {path.parts[0] for path in files} == {
+        *("rds_snap_backup", "aws_lambda_powertools", "boto3", "botocore", "dateutil", "jmespath", "s3transfer"),
+        *("six.py", "typing_extensions.py", "urllib3", "__pycache__"),
+    }
+    allowed = {".py", ".pyc", ".json", ".pem", ".txt"}
+    assert {path.suffix for path in files} <= allowed  # no shared object, so that any processor runs it
+    assert {path.parts[2] for path in files if path.parts[:2] == ("botocore", "data")} == {
+        *OPERATIONS,
+        *("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"),
+    }
+
+
+def test_every_module_has_its_bytecode_and_nobody_checks_it(package: Path) -> None:
+    modules = list(package.rglob("*.py"))
+    assert len(modules) > 300
+    for module in modules:
+        compiled = Path(importlib.util.cache_from_source(str(module))).read_bytes()
+        assert compiled.startswith(MAGIC_AND_FLAGS), module
+        assert marshal.loads(compiled[16:]).co_filename == f"/var/task/{module.relative_to(package)}"
+
+
+@pytest.fixture(scope="module")
+def resources(aws: Emulator) -> dict[str, Any]:
+    """What the calls below act on."""
+    table = "build-ledger"
+    aws.client("dynamodb").create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+    )
+    secret = aws.client("secretsmanager").create_secret(Name="build-token", SecretString="canary")["ARN"]
+    topic = aws.client("sns").create_topic(Name="build-notifications")["TopicArn"]
+    queue = aws.client("sqs").create_queue(QueueName="build-queue")["QueueUrl"]
+    aws.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    (message,) = aws.client("sqs").receive_message(QueueUrl=queue)["Messages"]
+    aws.client("ssm").put_parameter(Name="/build/targets/default", Value="{}", Type="String")
+    return {"table": table, "secret": secret, "topic": topic, "queue": queue, "receipt": message["ReceiptHandle"]}
+
+
+@pytest.fixture(scope="module")
+def probe(aws: Emulator, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """The built package with the probe beside it, in the Lambda runtime."""
+    folder = tmp_path_factory.mktemp("probe") / "package"
+    shutil.copytree(package, folder)
+    shutil.copy(Path(__file__).parent / "probe.py", folder)
+    with Runtime(folder, "probe.handler", aws.environment) as runtime:
+        yield runtime
+
+
+def arguments(service: str, operation: str, resources: dict[str, Any]) -> dict[str, Any]:
+    """Arguments in the shapes that the functions use."""
+    table, queue = resources["table"], resources["queue"]
+    key = {"pk": {"S": "item"}}
+    update = {
+        "TableName": table,
+        "Key": key,
+        "UpdateExpression": "SET #a = :a",
+        "ExpressionAttributeNames": {"#a": "a"},
+        "ExpressionAttributeValues": {":a": {"N": "1"}},
+    }
+    match service, operation:
+        case "dynamodb", "BatchGetItem":
+            return {"RequestItems": {table: {"Keys": [key], "ConsistentRead": True}}}
+        case "dynamodb", "PutItem":
+            return {"TableName": table, "Item": key | {"n": {"N": "1"}, "l": {"L": [{"M": {"b": {"BOOL": True}}}]}}}
+        case "dynamodb", "UpdateItem":
+            return update | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        case "dynamodb", "TransactWriteItems":
+            check = {
+                "TableName": table,
+                "Key": {"pk": {"S": "none"}},
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+            return {"TransactItems": [{"Update": update}, {"ConditionCheck": check}]}
+        case "dynamodb", _:
+            return {"TableName": table, "Key": key}
+        case "secretsmanager", _:
+            return {"SecretId": resources["secret"]}
+        case "sns", _:
+            attributes = {"status": {"DataType": "String", "StringValue": "submitted"}}
+            text = {"Message": '{"default": "{}"}', "MessageStructure": "json", "Subject": "s"}
+            return {"TopicArn": resources["topic"], "MessageAttributes": attributes} | text
+        case "sqs", "ChangeMessageVisibility":
+            return {"QueueUrl": queue, "ReceiptHandle": resources["receipt"], "VisibilityTimeout": 5}
+        case "sqs", "GetQueueAttributes":
+            return {"QueueUrl": queue, "AttributeNames": ["All"]}
+        case "sqs", "SendMessage":
+            return {"QueueUrl": queue, "MessageBody": "{}", "DelaySeconds": 1}
+        case "sqs", "SendMessageBatch":
+            return {"QueueUrl": queue, "Entries": [{"Id": "1", "MessageBody": "{}"}]}
+        case "ssm", "GetParametersByPath":
+            return {"Path": "/build/targets/", "Recursive": False, "WithDecryption": False}
+        case "ssm", "GetParameters":
+            return {"Names": ["/build/targets/default"]}
+        case "ssm", "GetParameter":
+            return {"Name": "/build/targets/default"}
+    raise AssertionError(f"Give {service} {operation} arguments here")
+
+
+@pytest.mark.parametrize(("service", "operation"), CALLS)
+def test_it_makes_every_call(service: str, operation: str, probe: Runtime, resources: dict[str, Any]) -> None:
+    event = {
+        "service": service,
+        "method": xform_name(operation),
+        "arguments": arguments(service, operation, resources),
+    }
+    response = probe.invoke(event)
+    assert response.error is None, probe.output
+    assert response.payload["sdk"] == str(probe.package / "boto3")
+    assert "ResponseMetadata" in response.payload["answer"]
+    assert response.payload["paginates"] is (operation == "GetParametersByPath")
+
+
+def test_the_code_makes_no_other_call() -> None:
+    """Calls by their names in the source, and those that Powertools' providers make in its name."""
+    session = botocore.session.get_session()
+    models = {service: session.get_service_model(service) for service in OPERATIONS}
+    methods = {xform_name(name): name for model in models.values() for name in model.operation_names}
+    called = {
+        node.attr
+        for path in (ROOT / "src" / "rds_snap_backup").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in methods and "client" in ast.unparse(node.value)
+    }
+    kept = {operation for operations in OPERATIONS.values() for operation in operations}
+    assert "transact_write_items" in called
+    assert {methods[name] for name in called} <= kept
+
+
+def test_it_finds_every_endpoint_that_the_whole_sdk_finds(package: Path) -> None:
+    whole, small = botocore.session.get_session(), botocore.session.get_session()
+    small.register_component(
+        "data_loader",
+        Loader(extra_search_paths=[str(package / "botocore" / "data")], include_default_search_paths=False),
+    )
+    partitions = whole.get_available_partitions()
+    assert small.get_available_partitions() == partitions
+    regions = [region for part in partitions for region in whole.get_available_regions("sqs", part)]
+    assert len(regions) > 30
+
+    def endpoints(session: Any) -> dict[tuple[str, str], str]:
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        clients = {
+            (service, region): session.create_client(service, region, **keys)
+            for service in OPERATIONS
+            for region in regions
+        }
+        return {key: client.meta.endpoint_url for key, client in clients.items()}
+
+    assert endpoints(small) == endpoints(whole)
+
+
+@pytest.mark.parametrize(("entry", "event"), [("submit", {}), ("follow", {"Records": []})])
+def test_an_entry_starts(entry: str, event: Any, package: Path, aws: Emulator, resources: dict[str, Any]) -> None:
+    """Init, with every import and client, and the first event: one that is refused, or that holds nothing."""
+    environment = ENVIRONMENT | aws.environment | {"DEAD_LETTER_QUEUE_URL": resources["queue"]}
+    with Runtime(package, f"rds_snap_backup.{entry}.lambda_handler", environment) as function:
+        response = function.invoke(event)
+        assert response.init_ms is not None
+        assert ("EVENT_UNKNOWN" in str(response.payload)) is (entry == "submit"), function.output
+        assert "ImportModuleError" not in function.output
