@@ -524,12 +524,13 @@ def test_every_framing_of_http_is_read(peer: Callable[[bytes], Commvault], answe
     assert submitted(create(client)) == ("1354",)
 
 
-@pytest.mark.parametrize("length", [len(BODY), 9000])
+# 8192 is the size of Python's read buffer: what lies behind it waits, decrypted, where no look at the socket finds it.
+@pytest.mark.parametrize("distance", [0, 8192])
 def test_bytes_beyond_the_answer_are_never_taken_for_the_next_one(
-    peer: Callable[[bytes], Commvault], length: int
+    peer: Callable[[bytes], Commvault], distance: int
 ) -> None:
-    first = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (length, BODY.ljust(length))
-    client = peer(first + first.replace(b"1354", b"6666"))
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+    client = peer(answer.ljust(distance) + answer.replace(b"1354", b"6666"))
     assert submitted(create(client)) == ("1354",)
     assert submitted(create(client)) == ("1354",)
 

@@ -1,0 +1,309 @@
+"""Target documents: what each field may hold, and which targets a trigger selects."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from rds_snap_backup.problems import Refused
+from rds_snap_backup.targets import Association, Target, Targets, parse_target, selects
+from rds_snap_backup.triggers import Request, Trigger
+
+PATH = "/rds-snap-backup/test/targets/"
+PARAMETER = f"{PATH}orders"
+ASSOCIATION = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
+ARN = "arn:aws:rds:eu-west-1:111122223333:db:orders-db"
+NO_TEXTS: list[Any] = [None, True, False, 0, 1, 1.5, "", [], {}, [1], {"a": 1}]
+
+
+def event(source_arn: str = ARN, event_id: str = "RDS-EVENT-0043") -> Trigger:
+    return Trigger("rds", f"{source_arn}|{event_id}|now", "now", event_id, source_arn, "Restored")
+
+
+def document(**fields: Any) -> str:
+    return json.dumps({"associations": [ASSOCIATION], **fields})
+
+
+def parse(**fields: Any) -> Target:
+    return parse_target("orders", PARAMETER, document(**fields))
+
+
+def refused(text: str) -> str:
+    with pytest.raises(Refused) as caught:
+        parse_target("orders", PARAMETER, text)
+    problem = caught.value.problem
+    assert problem.code == "TARGET_INVALID"
+    assert PARAMETER in problem.message
+    assert problem.hint
+    return problem.message
+
+
+def test_only_associations_are_required() -> None:
+    assert parse() == Target(
+        name="orders",
+        associations=(Association("aws-prod", "orders-db", "aws-prod", "default"),),
+        backup_level="FULL",
+        task_type="IMMEDIATE",
+        notify_user_on_job_completion=True,
+        databases=(),
+        rds_event_ids=None,
+        cool_down_minutes=None,
+    )
+
+
+def test_every_field_is_read() -> None:
+    target = parse(
+        associations=[{**ASSOCIATION, "displayName": "Production"}, {**ASSOCIATION, "subclientName": "archive"}],
+        backupLevel="SYNTHETIC_FULL",
+        taskType="SCHEDULE",
+        notifyUserOnJobCompletion=False,
+        databases=["orders-*", "arn:aws:rds:*:*:cluster:billing"],
+        rdsEventIds=["RDS-EVENT-0043"],
+        coolDownMinutes=0,
+    )
+    assert target == Target(
+        name="orders",
+        associations=(
+            Association("aws-prod", "orders-db", "Production", "default"),
+            Association("aws-prod", "orders-db", "aws-prod", "archive"),
+        ),
+        backup_level="SYNTHETIC_FULL",
+        task_type="SCHEDULE",
+        notify_user_on_job_completion=False,
+        databases=("orders-*", "arn:aws:rds:*:*:cluster:billing"),
+        rds_event_ids=("RDS-EVENT-0043",),
+        cool_down_minutes=0,
+    )
+    assert [one.to_json() for one in target.associations] == [
+        {**ASSOCIATION, "displayName": "Production"},
+        {**ASSOCIATION, "displayName": "aws-prod", "subclientName": "archive"},
+    ]
+
+
+@pytest.mark.parametrize("level", ["FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL"])
+def test_backup_levels(level: str) -> None:
+    assert parse(backupLevel=level).backup_level == level
+
+
+def test_an_empty_display_name_is_the_clients_name() -> None:
+    assert parse(associations=[{**ASSOCIATION, "displayName": ""}]).associations[0].display_name == "aws-prod"
+
+
+BROKEN_ASSOCIATIONS: list[Any] = [
+    *(one for one in NO_TEXTS if one != [ASSOCIATION]),
+    ASSOCIATION,
+    [ASSOCIATION, None],
+    [ASSOCIATION, dict(ASSOCIATION)],
+    [{**ASSOCIATION, "displayName": "one"}, {**ASSOCIATION, "displayName": "another"}],
+    [{**ASSOCIATION, "clientId": 5}],
+    *([{**ASSOCIATION, field: value}] for field in ASSOCIATION for value in NO_TEXTS),
+    *([{name: text for name, text in ASSOCIATION.items() if name != field}] for field in ASSOCIATION),
+    *([{**ASSOCIATION, "displayName": value}] for value in NO_TEXTS if value != ""),
+]
+
+
+@pytest.mark.parametrize("value", BROKEN_ASSOCIATIONS, ids=str)
+def test_broken_associations_are_named(value: Any) -> None:
+    message = refused(document(associations=value))
+    assert "associations must be a list of 1 or more different objects" in message
+    assert all(field in message for field in ASSOCIATION)
+
+
+def test_missing_associations_are_named() -> None:
+    assert "associations must be" in refused("{}")
+    assert "associations must be" in refused('{"backupLevel": "FULL"}')
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        *(
+            ("backupLevel", value, ("FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL"))
+            for value in [*NO_TEXTS, "full", "ALL"]
+        ),
+        *(("taskType", value, ("IMMEDIATE", "SCHEDULE")) for value in [*NO_TEXTS, "immediate"]),
+        *(
+            ("notifyUserOnJobCompletion", value, ("true or false",))
+            for value in [*NO_TEXTS, "true"]
+            if not isinstance(value, bool)
+        ),
+        *(("databases", value, ("names, globs or ARN globs",)) for value in [*NO_TEXTS, "orders", [""]] if value != []),
+        *(("rdsEventIds", value, ("RDS-EVENT-",)) for value in [*NO_TEXTS, "RDS-EVENT-0043", [None]] if value != []),
+        *(
+            ("coolDownMinutes", value, ("a whole number, 0 or more",))
+            for value in [*NO_TEXTS, "15", -1, 1.0]
+            if type(value) is not int or value < 0
+        ),
+        ("backuplevel", "FULL", ("left out", "backupLevel")),
+        ("name", "orders", ("left out", "associations", "coolDownMinutes")),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_an_error_names_the_field_and_what_is_allowed(field: str, value: Any, allowed: tuple[str, ...]) -> None:
+    message = refused(document(**{field: value}))
+    assert f"{field} must be " in message
+    assert all(text in message for text in allowed)
+
+
+@pytest.mark.parametrize("text", ["", " ", "{", "not JSON", "{'a': 1}", '{"associations": [}', "[" * 8000])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    assert "the document must be JSON" in refused(text)
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "7", '"text"', "true", f"[{document()}]"])
+def test_what_is_no_object_is_refused(text: str) -> None:
+    assert "the document must be a JSON object" in refused(text)
+
+
+# Selection.
+
+
+@pytest.mark.parametrize(
+    ("patterns", "arn", "is_selected"),
+    [
+        (["*"], ARN, True),
+        ([], ARN, False),
+        (["orders-db"], ARN, True),
+        (["orders"], ARN, False),
+        (["orders-*"], ARN, True),
+        (["*-db"], ARN, True),
+        (["order?-db"], ARN, True),
+        (["[a-o]rders-db"], ARN, True),
+        (["Orders-db"], ARN, False),
+        (["billing", "orders-db"], ARN, True),
+        ([ARN], ARN, True),
+        (["arn:aws:rds:*:*:db:orders-*"], ARN, True),
+        (["arn:aws:rds:*:111122223333:*"], ARN, True),
+        (["arn:aws:rds:us-east-1:*:db:*"], ARN, False),
+        (["arn:aws:rds:*:*:cluster:orders-*"], ARN, False),
+        (["arn:aws:rds:*:*:cluster:billing"], "arn:aws:rds:eu-west-1:1:cluster:billing", True),
+        (["orders-db"], "arn:aws:rds:eu-west-1:1:cluster:orders-db", True),
+    ],
+)
+def test_databases_select_by_name_glob_and_arn_glob(patterns: list[str], arn: str, is_selected: bool) -> None:
+    assert selects(document(databases=patterns), event(arn)) is is_selected
+
+
+def test_without_databases_no_event_selects_a_target() -> None:
+    assert not selects(document(), event())
+
+
+@pytest.mark.parametrize(("ids", "is_selected"), [(["RDS-EVENT-0043"], True), (["RDS-EVENT-0005"], False), ([], False)])
+def test_rds_event_ids_bind(ids: list[str], is_selected: bool) -> None:
+    assert selects(document(databases=["*"], rdsEventIds=ids), event()) is is_selected
+    assert parse(rdsEventIds=ids).accepts(event()) is is_selected
+    assert parse(rdsEventIds=ids).accepts(Trigger("schedule", "x"))
+    assert parse(rdsEventIds=ids).accepts(Trigger("manual", "x"))
+    assert parse().accepts(event())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "not JSON", "[]", "7", '{"databases": "orders-db"}', '{"databases": null}', '{"databases": [7]}', "[" * 8000],
+)
+def test_a_document_that_can_not_be_read_is_selected_so_that_its_error_is_seen(text: str) -> None:
+    assert selects(text, event())
+
+
+@pytest.mark.parametrize("fields", [{"backupLevel": "NONE"}, {"associations": None}, {"rdsEventIds": "x"}, {"x": 1}])
+def test_a_broken_document_is_selected_only_by_its_databases(fields: dict[str, Any]) -> None:
+    assert selects(document(databases=["orders-*"], **fields), event())
+    assert not selects(document(databases=["billing"], **fields), event())
+
+
+# Parameters.
+
+
+@pytest.fixture
+def ssm() -> Iterator[tuple[Any, Stubber]]:
+    client = boto3.client("ssm")
+    with Stubber(client) as stubber:
+        yield client, stubber
+        stubber.assert_no_pending_responses()
+
+
+def parameter(name: str, text: str) -> dict[str, Any]:
+    return {"Name": f"{PATH}{name}", "Value": text, "Type": "String"}
+
+
+def stub_listing(stubber: Stubber, documents: dict[str, str]) -> None:
+    """Answer a listing by path in two pages."""
+    rows = [parameter(name, text) for name, text in documents.items()]
+    pages: list[dict[str, Any]] = [{"Parameters": rows[:1], "NextToken": "more"}, {"Parameters": rows[1:]}]
+    for page in pages:
+        stubber.add_response("get_parameters_by_path", page)
+
+
+@pytest.mark.parametrize("path", [PATH, PATH.rstrip("/")])
+def test_a_target_is_read_once_a_minute(ssm: tuple[Any, Stubber], path: str) -> None:
+    client, stubber = ssm
+    wanted = {"Name": PARAMETER, "WithDecryption": False}
+    stubber.add_response("get_parameter", {"Parameter": parameter("orders", document())}, wanted)
+    targets = Targets(path, client)
+    assert targets.load("orders") == targets.load("orders") == parse()
+
+
+def test_an_unknown_target_names_the_parameter_to_create(ssm: tuple[Any, Stubber]) -> None:
+    client, stubber = ssm
+    stubber.add_client_error("get_parameter", "ParameterNotFound")
+    with pytest.raises(Refused) as caught:
+        Targets(PATH, client).load("orders")
+    assert caught.value.problem.code == "TARGET_UNKNOWN"
+    assert PARAMETER in caught.value.problem.message
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "InternalServerError"])
+def test_a_failure_of_aws_is_no_fault_of_the_event(ssm: tuple[Any, Stubber], code: str) -> None:
+    from rds_snap_backup.deliveries import AWS_FAILURES
+
+    client, stubber = ssm
+    stubber.add_client_error("get_parameter", code)
+    stubber.add_client_error("get_parameters_by_path", code)
+    targets = Targets(PATH, client)
+    with pytest.raises(AWS_FAILURES):
+        targets.load("orders")
+    with pytest.raises(AWS_FAILURES):
+        targets.select(Request(event(), ()))
+
+
+def test_a_document_that_does_not_parse_names_its_parameter(ssm: tuple[Any, Stubber]) -> None:
+    client, stubber = ssm
+    stubber.add_response("get_parameter", {"Parameter": parameter("orders", "{")})
+    with pytest.raises(Refused, match=f"{PARAMETER} is not valid: the document must be JSON"):
+        Targets(PATH, client).load("orders")
+
+
+@pytest.mark.parametrize(
+    ("names", "selected"),
+    [
+        ((), ("broken", "orders")),
+        (("*",), ("billing", "broken", "orders")),
+        (("orders", "*"), ("billing", "broken", "orders")),
+    ],
+)
+def test_selection_among_all_targets(
+    ssm: tuple[Any, Stubber], names: tuple[str, ...], selected: tuple[str, ...]
+) -> None:
+    client, stubber = ssm
+    documents = {
+        "orders": document(databases=["orders-*"]),
+        "billing": document(databases=["billing"]),
+        "broken": "not JSON",
+    }
+    stub_listing(stubber, documents)
+    targets = Targets(PATH, client)
+    # The second time from the cache.
+    assert targets.select(Request(event(), names)) == targets.select(Request(event(), names)) == selected
+
+
+def test_named_targets_are_selected_without_reading_any(ssm: tuple[Any, Stubber]) -> None:
+    assert Targets(PATH, ssm[0]).select(Request(event(), ("orders", "missing"))) == ("orders", "missing")
+
+
+def test_without_targets_nothing_is_selected(ssm: tuple[Any, Stubber]) -> None:
+    client, stubber = ssm
+    stubber.add_response("get_parameters_by_path", {"Parameters": []})
+    assert Targets(PATH, client).select(Request(event(), ())) == ()
