@@ -34,6 +34,8 @@ def reconcile(run: Run, lease: Lease, target: Target) -> Told | Later | Lease:
     """
     if target.task_type == "SCHEDULE":
         return abandon_schedule(run, lease, target)
+    # What the list does not show, it did not show when it was asked for: its answer may take a while.
+    asked_at = run.parts.clock()
     match _ask(run, since=lease.attempted_at):
         case Jobs() as listed:
             pass
@@ -55,7 +57,7 @@ def reconcile(run: Run, lease: Lease, target: Target) -> Told | Later | Lease:
         else:
             break
     believed_at = lease.attempt_ended_at + run.parts.config.reconcile_seconds
-    if run.parts.clock() < believed_at:
+    if asked_at < believed_at:
         return run.leave_unknown(lease, target, NO_JOB_YET, not_after=believed_at)
     return lease
 
