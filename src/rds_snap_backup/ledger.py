@@ -186,16 +186,16 @@ class Ledger:
             held = replace(lease, attempt=lease.attempt - 1)
             values = {**(beside or {}), **self._held(held, "deferred")}
             self._table.write(Update(submission.key, values, (), condition, where))
-            return self._held_up(held, throttle, next(iter(cool_down), None))
+            return self._held_up(held, throttle, next(iter(cool_down), None), now)
         return Send(lease)
 
-    def _held_up(self, lease: Lease, throttle: Item | None, cool_down: Item | None) -> Wait | Join:
-        """The cool-down or the rate limit is in the way."""
+    def _held_up(self, lease: Lease, throttle: Item | None, cool_down: Item | None, now: float) -> Wait | Join:
+        """The cool-down or the rate limit is in the way, as it was at `now`, when the conditions were tried."""
         if cool_down is None:
             problem = Problem("RATE_LIMITED", "Commvault's rate limit was reached.", "It is sent when the limit ends.")
             return Wait(float((throttle or {})["until"]), problem, lease)
         claimer = cool_down.get("claimer", lease.submission.key)
-        if claimer != lease.submission.key and cool_down["claimerDeadline"] > self._clock():
+        if claimer != lease.submission.key and cool_down["claimerDeadline"] > now:
             message = f"A submission of {lease.submission.target} is open, and this one will join its jobs."
             return Wait(0, Problem("COOL_DOWN", message, "Nothing is to be done."), lease)
         return Join(lease, tuple(json.loads(cool_down["jobIds"])))
