@@ -183,7 +183,10 @@ class Ledger:
                 if item.get("owner") == lease.owner and item.get("status") == "submitting":
                     return Send(lease)  # Our own write, which got through although its answer did not.
                 raise
-            held = replace(lease, attempt=lease.attempt - 1)
+            # What waits made no attempt; opened again, it takes the next number all the same, so that no copy of its
+            # dead letter has the current one.
+            is_opened = "createdAt" in (beside or {})
+            held = lease if is_opened else replace(lease, attempt=lease.attempt - 1)
             values = {**(beside or {}), **self._held(held, "deferred")}
             self._table.write(Update(submission.key, values, (), condition, where))
             return self._held_up(held, throttle, next(iter(cool_down), None), now)
