@@ -96,6 +96,8 @@ class Ledger:
             "uncertain": status == "abandoned" and lease.is_uncertain,
             "expiresAt": int(now) + KEEP_SECONDS,
         }
+        if values["uncertain"]:
+            values["attemptEndedAt"] = lease.attempt_ended_at  # Opened again, it is reconciled from there.
         end = Update(key, values, condition="#owner = :me", where={"me": lease.owner})
         # A target of very many associations: the claims that do not fit go first, and are ours when it is tried again.
         claimed = [self._claim(lease, job_id) for job_id in claims]

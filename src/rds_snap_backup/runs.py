@@ -115,7 +115,8 @@ class Run:
         self, lease: Lease, target: Target, problem: Problem, *, attempt_ended: bool = False, not_after: float = 0
     ) -> Told | Later:
         """Let a submission that may have been accepted go until Commvault can tell, or abandon it."""
-        lease = replace(lease, is_uncertain=True)
+        ended_at = self.parts.clock() if attempt_ended else lease.attempt_ended_at
+        lease = replace(lease, is_uncertain=True, attempt_ended_at=ended_at)
         if self._is_over(lease):
             return self._abandon(lease, target, problem)
         self.parts.ledger.unknown(lease, problem, attempt_ended=attempt_ended)
