@@ -190,7 +190,7 @@ class Ledger:
             is_opened = "createdAt" in (beside or {})
             held = lease if is_opened else replace(lease, attempt=lease.attempt - 1)
             values = {**(beside or {}), **self._held(held, "deferred")}
-            self._table.write(Update(submission.key, values, (), condition, where))
+            self._write_mine(Update(submission.key, values, (), condition, where), lease.owner)
             return self._held_up(held, throttle, next(iter(cool_down), None), now)
         return Send(lease)
 
@@ -244,11 +244,20 @@ class Ledger:
         """Make the submission this run's, if it still is as it was read."""
         mine: dict[str, Value] = {"owner": step.lease.owner, "lease": self._clock() + LEASE_SECONDS}
         try:
-            self._table.write(Update(step.lease.submission.key, {**values, **mine}, (), UNCHANGED, was))
-        except Conflict as conflict:
-            if (conflict.found[0] or {}).get("owner") != step.lease.owner:
-                return self._overtaken()
+            self._write_mine(
+                Update(step.lease.submission.key, {**values, **mine}, (), UNCHANGED, was), step.lease.owner
+            )
+        except Conflict:
+            return self._overtaken()
         return step
+
+    def _write_mine(self, update: Update, owner: str) -> None:
+        """Make a submission this owner's; where it is already, the write got through although its answer did not."""
+        try:
+            self._table.write(update)
+        except Conflict as conflict:
+            if (conflict.found[0] or {}).get("owner") != owner:
+                raise
 
     def _retry(self, lease: Lease, was: Mapping[str, Any], values: Mapping[str, Any]) -> Step:
         try:
