@@ -1,0 +1,143 @@
+"""SQS, SNS, SSM and Secrets Manager in memory, as far as the function uses them."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tests.property.kernel import AWS_FAULTS, Kernel
+
+VISIBILITY_SECONDS = 90
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """A message on a queue; `visible_at` is when it may be received next."""
+
+    body: str
+    visible_at: float
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    receives: int = 0
+
+
+class SQS:
+    """Queues by their URL."""
+
+    def __init__(self, kernel: Kernel, check: Callable[[str, str], None]) -> None:
+        self.queues: dict[str, list[Message]] = {}
+        self._kernel = kernel
+        self._check = check
+        self._receipts: dict[str, Message] = {}
+
+    def put(self, url: str, body: str, delay: float = 0) -> None:
+        """Put a message on a queue, by whoever may."""
+        self.queues.setdefault(url, []).append(Message(body, self._kernel.now + delay))
+
+    def receive(self, url: str, message: Message) -> dict[str, Any]:
+        """Return a message as the event source hands it over."""
+        assert message in self.queues[url]
+        message.receives += 1
+        message.visible_at = self._kernel.now + VISIBILITY_SECONDS
+        receipt = f"{message.id}/{message.receives}"
+        self._receipts[receipt] = message
+        return {
+            "messageId": message.id,
+            "receiptHandle": receipt,
+            "body": message.body,
+            "attributes": {"ApproximateReceiveCount": str(message.receives)},
+            "eventSource": "aws:sqs",
+        }
+
+    def delete(self, url: str, message: Message) -> None:
+        """Delete a message that was handled; that may be lost, and the message comes once more."""
+        if not self._kernel.fault("queue delete", ("lost", "done")) == "lost" and message in self.queues[url]:
+            self.queues[url].remove(message)
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0) -> None:
+        self._check("send", QueueUrl)
+        self._kernel.effect("queue send", lambda: self.put(QueueUrl, MessageBody, DelaySeconds))
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        self._check("batch", QueueUrl)
+        is_partial = False
+
+        def act() -> dict[str, Any]:
+            failed = [entry for number, entry in enumerate(Entries) if is_partial and number % 2 == 0]
+            for entry in Entries:
+                if entry not in failed:
+                    self.put(QueueUrl, entry["MessageBody"])
+            return {"Failed": [{"Id": entry["Id"], "Code": "InternalError"} for entry in failed]}
+
+        if self._kernel.fault("queue batch", ("partial", "whole")) == "partial":
+            is_partial = True
+        return self._kernel.effect("queue send", act)
+
+    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
+        def act() -> None:
+            message = self._receipts[ReceiptHandle]
+            if message not in self.queues[QueueUrl]:
+                response: Any = {"Error": {"Code": "InvalidParameterValue", "Message": "not available"}}
+                raise ClientError(response, "ChangeMessageVisibility")
+            message.visible_at = self._kernel.now + VisibilityTimeout
+
+        self._kernel.effect("queue visibility", act)
+
+
+class SNS:
+    """The topic; `messages` has what was published, `check` sees it first."""
+
+    def __init__(self, kernel: Kernel, check: Callable[[dict[str, Any]], None]) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self._kernel = kernel
+        self._check = check
+
+    def publish(self, *, Message: str, **_request: Any) -> None:  # noqa: N803 - the SDK's name
+        document = json.loads(json.loads(Message)["default"])
+        self._check(document)
+        self._kernel.effect("publish", lambda: self.messages.append(document))
+
+
+class SSM:
+    """Parameters."""
+
+    class ParameterNotFound(ClientError):
+        """The SDK makes its own class for each error."""
+
+    def __init__(self, kernel: Kernel, parameters: dict[str, str]) -> None:
+        self.parameters = parameters
+        self.exceptions = SimpleNamespace(ParameterNotFound=self.ParameterNotFound)
+        self._kernel = kernel
+
+    def get_parameter(self, *, Name: str, **_options: Any) -> dict[str, Any]:  # noqa: N803 - the SDK's name
+        def act() -> dict[str, Any]:
+            if Name not in self.parameters:
+                raise self.ParameterNotFound({"Error": {"Code": "ParameterNotFound"}}, "GetParameter")
+            return {"Parameter": {"Value": self.parameters[Name]}}
+
+        return self._kernel.effect("parameter", act)
+
+    def get_paginator(self, _name: str) -> Any:
+        def pages(*, Path: str, **_options: Any) -> Iterator[dict[str, Any]]:  # noqa: N803 - the SDK's name
+            def act() -> dict[str, Any]:
+                found = self.parameters.items()
+                return {"Parameters": [{"Name": n, "Value": v} for n, v in found if n.startswith(Path)]}
+
+            yield self._kernel.effect("parameter", act)
+
+        return SimpleNamespace(paginate=pages)
+
+
+class SecretsManager:
+    """One secret."""
+
+    def __init__(self, kernel: Kernel, value: str) -> None:
+        self.value = value
+        self._kernel = kernel
+
+    def get_secret_value(self, **_request: Any) -> dict[str, str]:
+        names = [name for name in AWS_FAULTS if name != "twice"]
+        return self._kernel.effect("secret", lambda: {"SecretString": self.value}, names)

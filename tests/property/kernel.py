@@ -1,0 +1,203 @@
+"""A model of time and of sandboxes: every call at the wire is an effect, and at every effect a run can be cut off.
+
+It knows no service. What may go wrong, and when runs hand over to each other, is a schedule that the test chooses.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import EndpointConnectionError
+
+START = 1_790_000_000.0
+TIMEOUT_SECONDS = 50.0
+CALL_SECONDS = 0.02
+SLOW_SECONDS = 17.0
+
+AWS_FAULTS = ("die before", "die after", "fail before", "fail after", "twice", "slow")
+
+
+class Killed(BaseException):
+    """The sandbox is gone, and with it everything that the run knew."""
+
+
+class Broken(AssertionError):
+    """A promise was broken while runs were under way."""
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """One of the function's sandboxes; its clock is off by `skew` seconds. `parts` is None while it is cold."""
+
+    number: int
+    skew: float
+    parts: Any = None
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One invocation. `item` is the ledger's item that it holds, `is_queued` whether a queue message started it."""
+
+    sandbox: Sandbox
+    is_queued: bool
+    work: Callable[[], None]
+    started: float = 0.0
+    item: str = ""
+    worker: "Worker | None" = None
+
+    def remaining_seconds(self, now: float) -> float:
+        return self.started + TIMEOUT_SECONDS - now
+
+
+class Worker(threading.Thread):
+    """Runs what it is given while it holds the baton."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.baton = threading.Semaphore(0)
+        self.job: Callable[[], None] = lambda: None
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            self.baton.acquire()
+            self.job()
+
+
+WORKERS: list[Worker] = []
+
+
+@dataclass(slots=True)
+class Schedule:
+    """Pairs of a number of chances to let pass and a choice for the next one; after the last there is none."""
+
+    pairs: Sequence[tuple[int, int]]
+    position: int = 0
+    passed: int = 0
+
+    def next(self) -> int | None:
+        if self.position >= len(self.pairs):
+            return None
+        gap, choice = self.pairs[self.position]
+        if self.passed < gap:
+            self.passed += 1
+            return None
+        self.position, self.passed = self.position + 1, 0
+        return choice
+
+
+@dataclass(slots=True)
+class Kernel:
+    """Time, the runs under way, and the faults. One run goes on at a time: the one that holds the baton."""
+
+    faults: dict[str, Schedule]
+    switches: Schedule
+    seen: Counter[str] = field(default_factory=Counter)
+    now: float = START
+    current: Run | None = None
+    broken: Broken | None = None
+    choice: int = 0
+    _ready: list[Run] = field(default_factory=list)
+    _main: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def time(self) -> float:
+        return self.now + (self.current.sandbox.skew if self.current else 0.0)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def fault(self, kind: str, names: Sequence[str]) -> str:
+        """Return what goes wrong at this effect, if anything does."""
+        choice = self.faults.get(kind, self.faults["aws"]).next()
+        if choice is None:
+            return ""
+        self.choice = choice
+        name = names[choice % len(names)]
+        self.seen[f"{kind}: {name}"] += 1
+        return name
+
+    def effect[T](self, kind: str, act: Callable[[], T], names: Sequence[str] = AWS_FAULTS) -> T:
+        """Make a call of an AWS service, with whatever befalls it."""
+        self.begin_effect()
+        match self.fault(kind, names):
+            case "die before":
+                raise Killed
+            case "die after":
+                act()
+                raise Killed
+            case "fail before":
+                raise EndpointConnectionError(endpoint_url=kind)
+            case "fail after":
+                act()
+                raise EndpointConnectionError(endpoint_url=kind)
+            case "twice":
+                act()  # The answer was lost, and the SDK makes the call again by itself.
+            case "slow":
+                self.now += SLOW_SECONDS
+        return act()
+
+    def begin_effect(self) -> None:
+        """Let other runs go on, and time pass; end a run whose time is over."""
+        self._switch()
+        self.now += CALL_SECONDS
+        if self.broken:
+            raise Killed
+        if self.current and self.current.remaining_seconds(self.now) <= 0:
+            self.seen["killed by the timeout"] += 1
+            raise Killed
+
+    def fail(self, message: str) -> None:
+        """A promise was broken: say so once the runs have ended."""
+        self.broken = self.broken or Broken(message)
+        raise Killed
+
+    def go(self, runs: list[Run]) -> None:
+        """Let runs go on until all have ended; one alone needs no thread."""
+        for run in runs:
+            run.started = self.now
+        if len(runs) == 1:
+            self.current = runs[0]
+            runs[0].work()
+        else:
+            WORKERS.extend(Worker() for _ in range(len(runs) - len(WORKERS)))
+            for run, worker in zip(runs, WORKERS, strict=False):
+                run.worker, worker.job = worker, lambda run=run: self._work(run)  # type: ignore[misc]
+            self._ready = list(runs)
+            self._hand_over(runs[0])
+            self._main.acquire()
+        self.current = None
+        if self.broken:
+            raise self.broken
+
+    def _work(self, run: Run) -> None:
+        try:
+            run.work()
+        except BaseException as error:  # noqa: BLE001 - an error of the test itself ends the example, not the thread
+            self.broken = self.broken or Broken(f"{type(error).__name__}: {error}")
+        self._ready.remove(run)
+        if self._ready:
+            self._hand_over(self._ready[(self.switches.next() or 0) % len(self._ready)])
+        else:
+            self._main.release()
+
+    def _switch(self) -> None:
+        if len(self._ready) < 2 or (choice := self.switches.next()) is None:
+            return
+        me = self.current
+        others = [run for run in self._ready if run is not me]
+        self.seen["hand-overs between two runs"] += 1
+        self._hand_over(others[choice % len(others)])
+        assert me is not None
+        assert me.worker is not None
+        me.worker.baton.acquire()
+        self.current = me
+
+    def _hand_over(self, run: Run) -> None:
+        assert run.worker is not None
+        self.current = run
+        run.worker.baton.release()

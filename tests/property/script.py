@@ -1,0 +1,177 @@
+"""What happens in an example: a list of steps that Hypothesis chooses, and the healing at its end."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from tests.property.commvault import CommServe, Settings
+from tests.property.kernel import Kernel, Run, Sandbox, Schedule
+from tests.property.world import DEAD_LETTERS, DOCUMENTS, SUBMISSIONS, Event, World
+
+type Start = Callable[[Sandbox], Run]
+
+RDS = {"source": "aws.rds", "detail-type": "RDS DB Instance Event"}
+ARN = "arn:aws:rds:eu-west-1:111111111111:db:orders-1"
+SCHEDULE = "arn:aws:scheduler:eu-west-1:111111111111:schedule/default/nightly"
+# Nobody starts a job by hand within so many seconds of a request of ours.
+APART_SECONDS = 20.0
+STEPS = ("run", "run", "run", "together", "together", "pass", "pass", "redrive", "mood", "console", "token")
+MOODS = ("down", "maintenance", "refuses tokens")
+PAUSES = (30.0, 400.0, 1000.0, 5000.0, 30000.0)
+
+small = st.integers(0, 11)
+steps = st.lists(st.tuples(st.sampled_from(STEPS), small, small, small), min_size=1, max_size=9)
+# Requests to Commvault are few among all effects, and have schedules of their own.
+faults = st.fixed_dictionaries(
+    {
+        name: st.lists(st.tuples(st.integers(0, longest), st.integers(0, 359)), max_size=most)
+        for name, longest, most in (("aws", 14, 12), ("create", 2, 8), ("list", 3, 6))
+    }
+)
+switches = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=30)
+settings = st.builds(
+    Settings,
+    ahead=st.sampled_from([0.0, 3000.0, -3000.0, 0.7]),
+    refuses_second=st.booleans(),
+    listed_after=st.sampled_from([0.0, 0.0, 10.0]),
+    job_seconds=st.sampled_from([120.0, 600.0, 40000.0]),
+    newest_first=st.booleans(),
+    limit=st.sampled_from([0, 0, 2]),
+)
+configs = st.fixed_dictionaries(
+    {
+        "cool_down_minutes": st.sampled_from([15, 15, 60]),
+        "retry_hours": st.sampled_from([1, 6]),
+        "first_retry_seconds": st.sampled_from([1, 30]),
+        "reconcile_seconds": st.sampled_from([60, 600]),
+    }
+)
+skews = st.sampled_from([(0.0, 0.0, 0.0), (1.5, -1.5, 0.3), (-1.4, 0.0, 1.4)])
+
+
+@dataclass(slots=True)
+class Example:
+    """One example: a world, and the script that is played in it."""
+
+    world: World
+    kernel: Kernel
+    server: CommServe
+
+    def play(self, script: list[tuple[str, int, int, int]]) -> None:
+        """Play the script, heal everything, and check; then redrive every dead letter, twice, and check again."""
+        for step, *numbers in script:
+            self._step(step, *numbers)
+        self.heal()
+        self.check()
+        letters = [message.body for message in self.world.sqs.queues.get(DEAD_LETTERS, [])]
+        for _ in range(2):
+            for letter in letters:
+                self.world.redrive(letter)
+            self.heal()
+            self.check()
+
+    def heal(self) -> None:
+        """Nothing goes wrong any more, and everything comes to its end."""
+        self.kernel.faults, self.kernel.switches = {"aws": Schedule(())}, Schedule(())
+        self.server.mood, self.server.settings.limit = "", 0
+        self.world.drain()
+        self.server.catch_up()
+
+    def check(self) -> None:
+        """Check what is promised of the end."""
+        expected = {item for event in self.world.events for item in event.items}
+        letters = [message.body for message in self.world.sqs.queues.get(DEAD_LETTERS, [])]
+        self.world.promises.check(expected, self.world.sns.messages, letters)
+
+    def _step(self, step: str, a: int, b: int, c: int) -> None:
+        kernel, server, world = self.kernel, self.server, self.world
+        match step:
+            case "run":
+                world.go(self._deliveries([(a, c)]), first=b)
+            case "together":
+                kernel.seen["runs at one time"] += 1
+                world.go(self._deliveries([(a, c), (b, c), *([(c, a)] if c % 2 else [])]), first=c)
+            case "pass":
+                world.deliver_until(kernel.now + PAUSES[a % len(PAUSES)])
+            case "mood":
+                server.mood = MOODS[a % len(MOODS)]
+                kernel.seen[server.mood] += 1
+                world.deliver_until(kernel.now + PAUSES[b % len(PAUSES)])
+                server.mood = "" if c % 2 else server.mood
+            case "console":
+                self._console(a, b)
+            case "redrive":
+                if letters := world.sqs.queues.get(DEAD_LETTERS, []):
+                    kernel.seen["redriven"] += 1
+                    world.redrive(letters[a % len(letters)].body)
+            case "token":
+                server.token = world.secret.value = f"fake-token-{kernel.seen['token changed']}"
+                kernel.seen["token changed"] += 1
+
+    def _deliveries(self, choices: list[tuple[int, int]]) -> list[Start]:
+        """Turn choices into deliveries; many are of what was just delivered, since that is where they meet."""
+        world, found, last = self.world, list[Start](), None
+        for choice, which in choices:
+            due = world.due()
+            waiting = sorted(world.sqs.queues.get(SUBMISSIONS, []), key=lambda message: message.visible_at)
+            match choice:
+                case 0 | 1 | 2 | 3:
+                    last = world.invoke(self._new(choice, which))
+                case 4 | 5 if world.events:
+                    self.kernel.seen["invoked again"] += 1
+                    last = world.invoke(world.events[-1 if choice == 4 else which % len(world.events)])
+                case 6 | 7 if due:
+                    last = world.hand_over(due[which % len(due)])
+                case 8 | 9 if last:
+                    self.kernel.seen["delivered twice at one time"] += 1
+                case _ if waiting:
+                    self.kernel.now = max(self.kernel.now, waiting[0].visible_at)
+                    last = world.hand_over(waiting[0])
+                case _:
+                    last = world.invoke(self._new(choice, which))
+            found.append(last)
+        return found
+
+    def _new(self, kind: int, which: int) -> Event:
+        """Make an event of a kind, and remember it."""
+        number, names = len(self.world.events), tuple(DOCUMENTS)
+        request_id, time = f"request-{number}", f"2026-01-31T02:{number:02}:00Z"
+        target = names[which % len(names)]
+        match kind % 4:
+            case 0:
+                body = {"schedule": SCHEDULE, "time": time, "target": target}
+                identity, targets = f"{SCHEDULE}|{time}", (target,)
+            case 1:
+                body, identity, targets = {"target": target}, request_id, (target,)
+                if which == 11:
+                    body, targets = {"target": "*"}, names
+            case _:
+                detail = {"SourceArn": ARN, "EventID": "RDS-EVENT-0043", "Date": time, "SourceType": "DB_INSTANCE"}
+                targets = ("one", "three")
+                if which < 9:
+                    targets = (names[which % 3],)
+                    detail |= {"Tags": {"rds-snap-backup:target": targets[0]}}  # type: ignore[dict-item]
+                body, identity = {**RDS, "detail": detail}, f"{ARN}|RDS-EVENT-0043|{time}"
+        items = tuple(f"submission#{name}#{identity}" for name in targets)
+        event = Event(json.loads(json.dumps(body)), request_id, items)
+        self.world.events.append(event)
+        return event
+
+    def _console(self, a: int, b: int) -> None:
+        """Somebody starts a job in Commvault's console: of ours' names well apart from requests, else of others'."""
+        kernel, server = self.kernel, self.server
+        names = ("aws-prod", ("orders", "a", "b")[b % 3], "default")
+        match a % 4:
+            case 0:
+                server.start_job(names, "INCREMENTAL", 59, kernel.now)
+            case 1:
+                server.start_job(names, "FULL", 5, kernel.now)
+            case 2:
+                server.start_job(("aws-prod-2", *names[1:]), "FULL", 59, kernel.now)
+            case _ if not server.late:
+                kernel.now += APART_SECONDS
+                server.start_job(names, "FULL", 4 if b % 2 else 59, kernel.now)
+                kernel.now += APART_SECONDS
+                kernel.seen["job of a stranger"] += 1

@@ -1,0 +1,135 @@
+"""Corners in time that chance seldom reaches, played in the property test's world: one script each."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from rds_snap_backup.observability import logger
+from tests.property.commvault import ANSWERS, READS, CommServe, Settings
+from tests.property.kernel import AWS_FAULTS, Kernel, Schedule
+from tests.property.promises import plain
+from tests.property.script import ARN, RDS, Example
+from tests.property.world import DEAD_LETTERS, Event, World
+
+CONFIG = {"cool_down_minutes": 15, "retry_hours": 1, "first_retry_seconds": 30, "reconcile_seconds": 600}
+
+
+class Stage(Example):
+    """An example that a test plays step by step."""
+
+    def invoke(self, kind: str, number: int, target: str = "one") -> str:
+        """Let something fire; return its item."""
+        time = f"2026-01-31T02:{number:02}:00Z"
+        match kind:
+            case "rds":
+                detail = {"SourceArn": ARN, "EventID": "RDS-EVENT-0043", "Date": time, "SourceType": "DB_INSTANCE"}
+                tagged = {**detail, "Tags": {"rds-snap-backup:target": target}}
+                body, identity = {**RDS, "detail": tagged}, f"{ARN}|RDS-EVENT-0043|{time}"
+            case _:
+                body, identity = {"target": target, "requestId": f"request-{number}"}, f"request-{number}"
+        item = f"submission#{target}#{identity}"
+        event = Event(body, f"invocation-{number}", (item,))
+        self.world.events.append(event)
+        self.world.go([self.world.invoke(event)])
+        return item
+
+    def next_answers(self, *names: str) -> None:
+        """Set what CreateTask answers next."""
+        self.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index(name)) for name in names])
+
+    def status(self, item: str) -> str:
+        return str(plain(self.world.dynamodb.items[item])["status"])
+
+    def dead_letters(self) -> list[str]:
+        return [message.body for message in self.world.sqs.queues.get(DEAD_LETTERS, [])]
+
+    def started(self) -> int:
+        self.server.catch_up()
+        return len(self.server.jobs)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    kernel = Kernel({"aws": Schedule(())}, Schedule(()))
+    server = CommServe(kernel, Settings(latest_acceptance=590))
+    world = World(kernel, server, CONFIG, (0.0,))
+    level = logger.log_level
+    logger.setLevel("CRITICAL")
+    with world.in_charge(most_operations=100):
+        yield Stage(world, kernel, server)
+    logger.setLevel(level)
+
+
+def test_no_such_job_is_believed_by_when_commvault_was_asked(stage: Stage) -> None:
+    """The list was read before the request was acted on, and its answer came after the wait was over."""
+    stage.next_answers("reset, accepted late")
+    stage.kernel.faults["create"].pairs = [(0, tuple(ANSWERS).index("reset, accepted late") + 3 * len(ANSWERS))]
+    item = stage.invoke("manual", 1)
+    stage.world.deliver_until(stage.kernel.now + 585)
+    stage.kernel.faults["list"] = Schedule([(0, READS.index("slow"))])
+    stage.world.go([stage.world.invoke(stage.world.events[0])])
+    stage.heal()
+    assert stage.status(item) == "submitted"
+    assert stage.started() == 1
+    stage.check()
+
+
+def test_what_was_abandoned_in_doubt_and_redriven_waits_before_it_is_sent_again(stage: Stage) -> None:
+    stage.kernel.faults["aws"] = Schedule([(3, AWS_FAULTS.index("die after"))])
+    item = stage.invoke("manual", 1)
+    stage.kernel.faults["aws"] = Schedule(())
+    stage.server.mood = "down"
+    stage.world.deliver_until(stage.kernel.now + 3550)
+    stage.server.mood = ""
+    stage.kernel.now += 100
+    stage.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index("reset, accepted late") + 2 * len(ANSWERS))])
+    stage.world.drain()
+    assert stage.status(item) == "abandoned"
+    stage.world.redrive(stage.dead_letters()[0])
+    stage.heal()
+    stage.kernel.now += 600
+    assert stage.status(item) == "submitted"
+    assert stage.started() == 1
+    stage.check()
+
+
+def test_a_claimer_whose_deadline_passes_while_the_ledger_is_asked_is_no_crash(stage: Stage) -> None:
+    stage.server.mood = "down"
+    claimer = stage.invoke("manual", 1)
+    deadline = plain(stage.world.dynamodb.items["cooldown#one"])["claimerDeadline"]
+    stage.kernel.now = deadline - 0.05
+    item = stage.invoke("rds", 2)
+    stage.heal()
+    assert {stage.status(claimer), stage.status(item)} <= {"submitted", "joined", "abandoned"}
+    stage.check()
+
+
+def test_a_dead_letter_opens_its_submission_once_even_if_it_has_to_wait(stage: Stage) -> None:
+    """A copy of a dead letter does nothing, even where the submission waited for a cool-down when it was opened."""
+    stage.server.mood = "down"
+    stage.invoke("manual", 1)
+    item = stage.invoke("rds", 2)
+    stage.world.sqs.queues.clear()
+    stage.kernel.now += 3700
+    stage.invoke("manual", 3)
+    stage.world.go([stage.world.invoke(stage.world.events[1])])
+    assert stage.status(item) == "abandoned"
+    (letter,) = [one for one in stage.dead_letters() if json.loads(one)["trigger"]["kind"] == "rds"]
+    for _ in range(2):
+        stage.world.redrive(letter)
+        stage.world.deliver_until(stage.kernel.now + 1)
+        stage.kernel.now += 3700
+        stage.invoke("manual", 4 + len(stage.world.events))
+        stage.world.go([stage.world.invoke(stage.world.events[1])])
+    stage.world.redrive(letter)
+    stage.world.deliver_until(stage.kernel.now + 1)
+    assert stage.status(item) == "abandoned"
+
+
+def test_a_write_that_the_sdk_repeats_is_our_own_where_a_submission_has_to_wait(stage: Stage) -> None:
+    stage.server.mood = "down"
+    stage.invoke("manual", 1)
+    stage.kernel.faults["ledger update"] = Schedule([(0, AWS_FAULTS.index("twice"))])
+    item = stage.invoke("rds", 2)
+    assert plain(stage.world.dynamodb.items[item])["lease"] == 0

@@ -1,0 +1,124 @@
+"""The model of DynamoDB against the emulator: the same calls, the same answers, the same items."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given
+from hypothesis import settings as run_settings
+from hypothesis import strategies as st
+
+from local.emulator import Emulator
+from rds_snap_backup.ledger import UNCHANGED
+from rds_snap_backup.table import Check, Conflict, Table, Update, Value
+from tests.property.dynamodb import DynamoDB
+from tests.property.kernel import Kernel, Schedule
+
+NAME = "ledger"
+# The shapes of the ledger's conditions, over few keys, names and values, so that they often do not hold.
+CONDITIONS = (
+    "",
+    "attribute_not_exists(#pk)",
+    "#owner = :me",
+    UNCHANGED,
+    "attribute_not_exists(#until) OR #until <= :now",
+    "attribute_not_exists(#submission) OR #submission = :key",
+    "#claimer = :key",
+    "(attribute_not_exists(#claimer) OR #claimer = :key OR #claimerDeadline <= :now)"
+    " AND (attribute_not_exists(#until) OR #until <= :now)",
+)
+NAMES = ("owner", "lease", "status", "until", "submission", "claimer", "claimerDeadline", "published")
+PLACEHOLDERS = {
+    "me": "owner",
+    "key": "submission",
+    "now": "lease",
+    "was_owner": "owner",
+    "was_lease": "lease",
+    "was_status": "status",
+}
+
+texts = st.sampled_from(["a", "b"])
+numbers = st.sampled_from([0, 1, 2.5, 1790000000.125])
+keys = st.sampled_from(["submission#1", "submission#2", "job#1", "cooldown#1"])
+
+
+@st.composite
+def operations(draw: st.DrawFn) -> list[Update | Check]:
+    """One call: an update, or a transaction of some operations on different items."""
+    made: list[Update | Check] = []
+    for key in draw(st.lists(keys, min_size=1, max_size=4, unique=True)):
+        condition = draw(st.sampled_from(CONDITIONS))
+        used = set(condition.replace("(", " ").replace(")", " ").split())
+        where = {name: draw(_value(field)) for name, field in PLACEHOLDERS.items() if f":{name}" in used}
+        if condition and len(made) and draw(st.integers(0, 3)) == 0:
+            made.append(Check(key, condition, where))
+            continue
+        values = {name: draw(_value(name)) for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))}
+        remove = draw(st.lists(st.sampled_from(sorted({*NAMES} - values.keys()) or ["other"]), max_size=2, unique=True))
+        made.append(Update(key, values, tuple(remove), condition, where))
+    return made
+
+
+def _value(field: str) -> st.SearchStrategy[Value]:
+    if field == "published":
+        return st.booleans()
+    return numbers if field in {"lease", "until", "claimerDeadline"} else texts
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Any]:
+    with Emulator() as aws:
+        yield aws.client("dynamodb")
+
+
+def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
+    tables, seen = iter(range(10**6)), set[str]()
+
+    @run_settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(operations(), min_size=1, max_size=12))
+    def compare(calls: list[list[Update | Check]]) -> None:
+        name = f"{NAME}-{next(tables)}"
+        emulator.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        model: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
+        for call in calls:
+            ours, theirs = _answer(Table(name, model), call), _answer(Table(name, emulator), call)
+            assert ours == theirs, call
+            seen.add(str(ours[0]))
+        rows = {row["pk"]["S"]: _plain(row) for row in emulator.scan(TableName=name)["Items"]}
+        assert {key: _plain(item) for key, item in model.items.items()} == rows
+
+    compare()
+    assert seen == {"done", "Conflict"}
+
+
+def test_the_model_refuses_what_dynamodb_refuses() -> None:
+    model: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
+    twice = [Update("job#1", {"owner": "a"}), Update("job#1", {"owner": "b"})]
+    with pytest.raises(ClientError, match="ValidationException"):
+        Table(NAME, model).write(*twice)
+    with pytest.raises(ClientError, match="ValidationException"):
+        model.update_item(
+            Key={"pk": {"S": "job#1"}},
+            UpdateExpression="SET #owner = :owner",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={":owner": {"S": "a"}, ":spare": {"S": "b"}},
+        )
+
+
+def _answer(table: Table, call: list[Update | Check]) -> tuple[str, Any]:
+    try:
+        table.write(*call)
+    except Conflict as conflict:
+        return "Conflict", conflict.found
+    return "done", None
+
+
+def _plain(item: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    kinds = {"N": float}
+    return {name: kinds.get(kind, lambda one: one)(value) for name, field in item.items() for kind, value in field.items()}
