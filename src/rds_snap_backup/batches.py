@@ -64,7 +64,7 @@ class Follower:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it was received, for the how manieth time."""
+    """A message as it was received; `receives` says how often it was, this time included."""
 
     receipt_handle: str
     receives: int

@@ -100,7 +100,7 @@ def test_a_vanished_job_is_lost_but_not_at_the_first_look_that_misses_it(followi
     following.commserve.plan_jobs(vanish_after=2000)
     following.submit()
 
-    following.run(2700)
+    following.run(2750)
     assert following.ends() == []
     following.run(600)
 
@@ -292,10 +292,13 @@ def test_a_renewed_token_is_used_at_once_and_a_wrong_one_waited_for(following: F
 
 
 def test_throttled_reading_is_left_for_fifteen_minutes(following: Following) -> None:
-    for _ in range(12):
-        following.submit()
     following.commserve.rate_limit(reads=0)
-    following.run(1800)
+    for _ in range(6):
+        following.submit()
+    following.run(300)
+    for _ in range(6):
+        following.submit()
+    following.run(1500)
     assert following.looks() == 2  # after 60 s, and 15 minutes later, for all twelve
     following.commserve.rate_limit()
     following.run(2 * HOUR)
