@@ -10,7 +10,8 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from rds_snap_backup.commvault import CannotAsk, Commvault, Read
-from rds_snap_backup.outcomes import Unauthorized
+from rds_snap_backup.outcomes import LATER, Unauthorized, whole_number
+from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association
 
 PAGE = 100
@@ -32,6 +33,9 @@ GOING_ON = {
     "running (cannot be verified)",
     "abnormal terminated cleanup",
 }
+
+# An answer that is no list must not be believed to say that no job was started.
+NO_JOB_LIST = CannotAsk(Problem("UNREADABLE_ANSWER", "Commvault's answer is no list of jobs.", LATER))
 
 type End = Literal["completed", "completed_with_errors", "failed", "killed"]
 
@@ -137,9 +141,13 @@ def list_page(
     )
     match commvault.get(f"/Job?{query}", token, seconds, {"limit": str(PAGE), "offset": str(offset)}):
         case Read(document, clock_ahead):
-            page = document.get("jobs") or []
+            page, total = document.get("jobs"), whole_number(document.get("totalRecordsWithoutPaging"))
+            if not isinstance(page, list):
+                if total is None:
+                    return NO_JOB_LIST
+                page = []
             end = offset + len(page)
-            total = int(document.get("totalRecordsWithoutPaging") or 0) if page else end
+            total = (total or 0) if page else end
             return Page(tuple(job for job in map(read_job, page) if job), end, total, clock_ahead)
         case problem:
             return problem
@@ -149,7 +157,8 @@ def get_job(commvault: Commvault, token: str, job_id: str, seconds: float) -> Jo
     """Read one job; None where Commvault shows none of this id."""
     match commvault.get(f"/Job/{job_id}", token, seconds):
         case Read(document, _):
-            rows = map(read_job, document.get("jobs") or [])
+            listed = document.get("jobs")
+            rows = map(read_job, listed if isinstance(listed, list) else [])
             return next((job for job in rows if job and job.id == job_id), None)
         case problem:
             return problem
@@ -158,20 +167,21 @@ def get_job(commvault: Commvault, token: str, job_id: str, seconds: float) -> Jo
 def read_job(row: Any) -> Job | None:
     """Return a row of a job list as a `Job`, or None where it has no id."""
     match row:
-        case {"jobSummary": {"jobId": int() | str() as job_id} as summary}:
-            subclient: dict[str, Any] = summary.get("subclient") or {}
+        case {"jobSummary": {"jobId": job_id} as summary} if number := whole_number(job_id):
+            named = summary.get("subclient")
+            subclient: dict[str, Any] = named if isinstance(named, dict) else {}
             return Job(
-                id=str(job_id),
+                id=str(number),
                 client_name=str(subclient.get("clientName", "")),
                 instance_name=str(subclient.get("instanceName", "")),
                 subclient_name=str(subclient.get("subclientName", "")),
                 level=_level(summary.get("backupLevelName") or summary.get("backupLevel")),
-                is_backup=summary.get("opType") in BACKUP_OPERATIONS
+                is_backup=whole_number(summary.get("opType")) in BACKUP_OPERATIONS
                 or str(summary.get("jobType", "")).lower() in BACKUP_TYPES,
                 status=str(summary.get("status") or summary.get("localizedStatus") or ""),
                 reason=str(summary.get("pendingReason") or ""),
-                started=int(summary.get("jobStartTime") or 0),
-                ended=int(summary.get("jobEndTime") or 0),
+                started=whole_number(summary.get("jobStartTime")) or 0,
+                ended=whole_number(summary.get("jobEndTime")) or 0,
             )
         case _:
             return None
@@ -212,5 +222,5 @@ def running(associations: Iterable[Association], jobs: Jobs) -> dict[Association
 
 
 def _level(value: Any) -> str:
-    """`Synthetic Full`, `SYNTHETIC_FULL` and `Full` are written in several ways."""
-    return str(value or "").strip().upper().replace(" ", "_")
+    """`Synthetic Full`, `SYNTHETIC_FULL` and `Full` are written in several ways; a number tells nothing."""
+    return value.strip().upper().replace(" ", "_") if isinstance(value, str) and whole_number(value) is None else ""

@@ -171,7 +171,7 @@ def is_maintenance(answer: Answer) -> bool:
 def throttle_seconds(headers: Mapping[str, str]) -> int:
     """Return how long to send nothing: `Retry-After`, else `X-RateLimit-Period` (both seconds), else 15 minutes."""
     for name in ("Retry-After", "X-RateLimit-Period"):
-        seconds = _number(headers.get(name, "").strip())
+        seconds = whole_number(headers.get(name, "").strip())
         if seconds and seconds > 0:
             return min(seconds, LONGEST_THROTTLE_SECONDS)
     return THROTTLE_SECONDS
@@ -180,7 +180,7 @@ def throttle_seconds(headers: Mapping[str, str]) -> int:
 def errors(document: Any) -> Iterator[Problem]:
     """Yield each error in an answer, wherever Commvault puts it; a code of 0 or "0" is a success."""
     for entry in _entries(document, DEEPEST):
-        if code := _number(entry.get("errorCode")):
+        if code := whole_number(entry.get("errorCode")):
             yield Problem(str(code), _said(entry) or NO_TEXT, LATER)
 
 
@@ -227,7 +227,7 @@ def _xml_error(body: bytes | None) -> Problem | None:
     if not content.startswith(b"<"):
         return None
     text = content.decode("utf-8", "replace")
-    codes = map(_number, re.findall(r'\berrorCode="([^"]*)"', text))
+    codes = map(whole_number, re.findall(r'\berrorCode="([^"]*)"', text))
     message = re.search(r'\b(?:errorMessage|errorString|errLogMessage)="([^"]+)"', text)
     return next((Problem(str(code), message[1] if message else NO_TEXT, LATER) for code in codes if code), None)
 
@@ -240,13 +240,13 @@ def _unmarked(body: bytes | None) -> bytes:
 def _job_ids(document: Any) -> tuple[str, ...] | None:
     """Return the real job ids, in order and once each, or None where there may be some in a form that nobody knows."""
     listed = document.get("jobIds") if isinstance(document, dict) else None
-    numbers = [_number(one) for one in listed] if isinstance(listed, list) else [] if listed is None else [None]
+    numbers = [whole_number(one) for one in listed] if isinstance(listed, list) else [] if listed is None else [None]
     real = tuple(dict.fromkeys(str(number) for number in numbers if number and number > 0))
     return real if real or None not in numbers else None
 
 
 def _task_id(document: Any) -> int | None:
-    return _number(document.get("taskId")) if isinstance(document, dict) else None
+    return whole_number(document.get("taskId")) if isinstance(document, dict) else None
 
 
 def _text(document: Any) -> str:
@@ -259,8 +259,8 @@ def _text(document: Any) -> str:
     return said[:500]
 
 
-def _number(value: Any) -> int | None:
-    """Return an int, or a text of so many digits as numbers have, as an int; a boolean is none."""
+def whole_number(value: Any) -> int | None:
+    """Return an int, or a text of as many digits as Commvault's numbers have, as an int; a boolean is none."""
     match value:
         case bool():
             return None
