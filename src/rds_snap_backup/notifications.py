@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 VERSION = "1"
-LONGEST_SUBJECT = 100
+# SNS wants less than 100 characters.
+LONGEST_SUBJECT = 99
 
 
 def build(
