@@ -1,0 +1,228 @@
+"""The token: what a secret may hold, its cache, and what happens when Commvault refuses it."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.parameters import base
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.stub import Stubber
+
+from rds_snap_backup.credentials import Credentials, ca_certificates
+from rds_snap_backup.outcomes import Scheduled, Unauthorized
+from rds_snap_backup.problems import Problem
+
+ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:token"
+CANARY = "QSDK 3canary0000fake1111token2222"
+REFUSED = Unauthorized(Problem("5", "Access denied", "hint"))
+DONE = Scheduled(402)
+
+
+class Wire:
+    """Answers each token as Commvault would, and keeps what it was given."""
+
+    def __init__(self, *accepted: str) -> None:
+        self.accepted = accepted
+        self.tokens: list[str] = []
+
+    def __call__(self, token: str) -> Scheduled | Unauthorized:
+        self.tokens.append(token)
+        return DONE if token in self.accepted else REFUSED
+
+
+type Secret = Callable[..., Credentials]
+
+
+@pytest.fixture
+def secret() -> Iterator[Secret]:
+    """Make credentials whose secret is read as these values, one a reading; all of them must be read."""
+    client = boto3.client("secretsmanager")
+    with Stubber(client) as stubber:
+
+        def holding(*values: Any) -> Credentials:
+            for value in values:
+                match value:
+                    case str():
+                        answer = {"ARN": ARN, "SecretString": value}
+                        stubber.add_response("get_secret_value", answer, {"SecretId": ARN})
+                    case bytes():
+                        stubber.add_response("get_secret_value", {"ARN": ARN, "SecretBinary": value}, {"SecretId": ARN})
+                    case Exception() as error:
+                        stubber.add_client_error("get_secret_value", str(error), "no")
+            return Credentials(ARN, client)
+
+        yield holding
+        stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("value", "token"),
+    [
+        (CANARY, CANARY),
+        (f"{CANARY}\n", CANARY),
+        (f" \t{CANARY}\r\n\n", CANARY),
+        ("Bearer abc.def", "Bearer abc.def"),
+        (json.dumps({"token": CANARY}), CANARY),
+        (json.dumps({"token": f"{CANARY}\n", "user": "x"}, indent=2) + "\n", CANARY),
+        ('"quoted"', '"quoted"'),
+        ("a", "a"),
+    ],
+)
+def test_a_token_is_sent_as_it_is_but_for_blanks_around_it(secret: Secret, value: str, token: str) -> None:
+    wire = Wire(token)
+    assert secret(value).authorized(wire) == DONE
+    assert wire.tokens == [token]
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (" \n", "SECRET_EMPTY"),
+        ('{"token": ""}', "SECRET_EMPTY"),
+        ('{"token": " \\n"}', "SECRET_EMPTY"),
+        (b"binary", "SECRET_EMPTY"),
+        ("{}", "SECRET_WITHOUT_TOKEN"),
+        (json.dumps({"Token": CANARY}), "SECRET_WITHOUT_TOKEN"),
+        ('{"token": null}', "SECRET_WITHOUT_TOKEN"),
+        ('{"token": 7}', "SECRET_WITHOUT_TOKEN"),
+        (json.dumps({"token": [CANARY]}), "SECRET_WITHOUT_TOKEN"),
+        (f'{{"token": "{CANARY}"', "SECRET_WITHOUT_TOKEN"),
+        (f"{CANARY}\r\nX-Injected: yes", "SECRET_WITHOUT_TOKEN"),
+        (json.dumps({"token": f"{CANARY}\nX: y"}), "SECRET_WITHOUT_TOKEN"),
+        (f"{CANARY}\x00", "SECRET_WITHOUT_TOKEN"),
+        (f"{CANARY}\x7f", "SECRET_WITHOUT_TOKEN"),
+        (f"{CANARY}ü", "SECRET_WITHOUT_TOKEN"),
+        (f"{CANARY}\u2028x", "SECRET_WITHOUT_TOKEN"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_a_secret_without_a_usable_token_is_unauthorized_and_says_nothing_of_its_value(
+    secret: Secret, value: Any, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("rds_snap_backup", "aws_lambda_powertools"):
+        caplog.set_level(logging.DEBUG, name)
+    wire = Wire(CANARY)
+    # It is read again past the cache: somebody may have filled it just now.
+    credentials = secret(value, value)
+    outcome = credentials.authorized(wire)
+    assert isinstance(outcome, Unauthorized)
+    assert outcome.problem.code == code
+    assert ARN in outcome.problem.message
+    assert "secret" in outcome.problem.hint
+    assert wire.tokens == []
+    ours = "".join(record.getMessage() for record in caplog.records if not record.name.startswith("botocore"))
+    assert CANARY not in f"{outcome!r} {outcome!s} {credentials!r} {ours}"
+
+
+def test_a_secret_that_is_an_empty_text_is_unauthorized() -> None:
+    # Secrets Manager itself keeps none, so the stubber lets none pass; emulators do.
+    client = boto3.client("secretsmanager")
+    body = json.dumps({"ARN": ARN, "SecretString": ""}).encode()
+    answer: Any = AWSResponse("https://fake", 200, HTTPHeaders(), BytesIO())
+    answer._content = body
+    client.meta.events.register("before-send.secrets-manager.GetSecretValue", lambda **_: answer)
+    wire = Wire()
+    outcome = Credentials(ARN, client).authorized(wire)
+    assert isinstance(outcome, Unauthorized)
+    assert outcome.problem.code == "SECRET_EMPTY"
+    assert wire.tokens == []
+
+
+@pytest.mark.parametrize(
+    "code", ["ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure", "InternalServiceError"]
+)
+def test_a_secret_that_can_not_be_read_is_unauthorized(secret: Secret, code: str) -> None:
+    wire = Wire(CANARY)
+    outcome = secret(Exception(code), Exception(code)).authorized(wire)
+    assert isinstance(outcome, Unauthorized)
+    assert outcome.problem.code == "SECRET_UNREADABLE"
+    assert ARN in outcome.problem.message
+    assert code in outcome.problem.message
+    assert wire.tokens == []
+
+
+@pytest.mark.parametrize("first", [" ", "{}", Exception("ResourceNotFoundException")])
+def test_a_secret_that_was_just_filled_is_used_at_once(secret: Secret, first: Any) -> None:
+    wire = Wire(CANARY)
+    assert secret(first, CANARY).authorized(wire) == DONE
+    assert wire.tokens == [CANARY]
+
+
+def test_a_refused_token_that_has_changed_is_tried_once_more(secret: Secret) -> None:
+    credentials, wire = secret("old", "new"), Wire("new")
+    assert credentials.authorized(wire) == DONE
+    # The new one is what is cached.
+    assert credentials.authorized(wire) == DONE
+    assert wire.tokens == ["old", "new", "new"]
+
+
+def test_a_changed_token_that_is_refused_too_is_not_tried_again(secret: Secret) -> None:
+    wire = Wire()
+    assert secret("old", "new").authorized(wire) == REFUSED
+    assert wire.tokens == ["old", "new"]
+
+
+@pytest.mark.parametrize("again", ["old", "old\n", '{"token": "old"}', " ", "{}", Exception("InternalServiceError")])
+def test_a_refused_token_that_has_not_changed_is_not_tried_again(secret: Secret, again: Any) -> None:
+    wire = Wire()
+    assert secret("old", again).authorized(wire) == REFUSED
+    assert wire.tokens == ["old"]
+
+
+def test_any_other_outcome_reads_the_secret_once(secret: Secret) -> None:
+    credentials = secret(CANARY)
+    assert [credentials.authorized(str.upper) for _ in range(3)] == [CANARY.upper()] * 3
+
+
+def test_the_token_is_cached_for_five_minutes(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials, wire = secret("first", "second"), Wire("first", "second")
+    clock = [datetime.now()]  # noqa: DTZ005 - as Powertools reads it
+    began = clock[0]
+    monkeypatch.setattr(base, "datetime", SimpleNamespace(now=lambda: clock[0]))
+    for seconds in (0, 299, 301):
+        clock[0] = began + timedelta(seconds=seconds)
+        assert credentials.authorized(wire) == DONE
+    assert wire.tokens == ["first", "first", "second"]
+
+
+def test_the_preflight_reads_past_the_cache(secret: Secret) -> None:
+    credentials = secret(CANARY, " ", CANARY)
+    assert credentials.authorized(Wire(CANARY)) == DONE
+    problem = credentials.unusable()
+    assert problem is not None
+    assert problem.code == "SECRET_EMPTY"
+    assert credentials.unusable() is None
+
+
+# The private CA.
+
+
+def test_no_ca_is_read_where_none_is_named() -> None:
+    client = boto3.client("ssm")
+    with Stubber(client):
+        assert ca_certificates("", client) is None
+
+
+def test_the_ca_is_read_and_decrypted() -> None:
+    client = boto3.client("ssm")
+    with Stubber(client) as stubber:
+        parameter = {"Name": "/ca", "Value": "a PEM bundle"}
+        stubber.add_response("get_parameter", {"Parameter": parameter}, {"Name": "/ca", "WithDecryption": True})
+        assert ca_certificates("/ca", client) == "a PEM bundle"
+
+
+@pytest.mark.parametrize("code", ["ParameterNotFound", "AccessDeniedException"])
+def test_a_ca_that_can_not_be_read_is_named(code: str) -> None:
+    client = boto3.client("ssm")
+    with Stubber(client) as stubber:
+        stubber.add_client_error("get_parameter", code)
+        with pytest.raises(LookupError, match=f"CaCertificateParameter /ca can not be read.*{code}"):
+            ca_certificates("/ca", client)
