@@ -16,7 +16,8 @@ from tests.e2e.product import CLIENT, Product, wait_until
 from tests.e2e.tap import Tap
 
 CANARY = "QSDK canary-5f1d8c70e2"
-SCHEDULE_AFTER = timedelta(seconds=20)
+# After the runs that `_interrupt` kills, and before the tests that look for it.
+SCHEDULE_AFTER = timedelta(seconds=90)
 QUICK = {"FirstRetrySeconds": "1", "ReconcileSeconds": "5", "CoolDownMinutes": "1", "FollowHours": "0"}
 
 
@@ -45,7 +46,6 @@ def product(aws: Emulator, tap: Tap) -> Iterator[Product]:
             "Databases": "orders-*",
             "ScheduleExpression": f"at({due:%Y-%m-%dT%H:%M:%S})",
             "LogLevel": "DEBUG",
-            "MaximumConcurrency": "10",
         }
         stack = _deploy(aws, "product", commserve, more)
         product = Product(stack, commserve, stack.subscribe(), due.timestamp())

@@ -48,9 +48,13 @@ class Product:
         return [job for job in self.commserve.jobs.values() if job.instance in targets]
 
     def messages(self, *targets: str) -> list[Mapping[str, Any]]:
-        """Return the messages about targets that the subscriber has received so far."""
+        """Return the messages about targets that were received so far; one that came twice is the same message."""
         self.subscriber.look()
-        return [message.body for message in self.subscriber.received if message.body["target"] in targets]
+        found: list[Mapping[str, Any]] = []
+        for message in self.subscriber.received:
+            if message.body["target"] in targets and message.body not in found:
+                found.append(message.body)
+        return found
 
     def wait_for_messages(self, *targets: str, number: int = 1, within: float = 20) -> list[Mapping[str, Any]]:
         """Wait until so many messages about targets were received, and return them."""
@@ -80,10 +84,10 @@ class Product:
         return sum(line.startswith("REPORT ") for line in self.stack.logs())
 
     def start_cold(self) -> None:
-        """Change the function's configuration, after which its next run is a cold start, as on AWS."""
-        self.stack.aws.client("lambda").update_function_configuration(
-            FunctionName=self.stack.outputs["SubmitFunctionName"], Description=f"Changed {time.time()}"
-        )
+        """Update the function's configuration, after which its next run is a cold start, as on AWS."""
+        client, name = self.stack.aws.client("lambda"), self.stack.outputs["SubmitFunctionName"]
+        timeout = client.get_function_configuration(FunctionName=name)["Timeout"]
+        client.update_function_configuration(FunctionName=name, Timeout=timeout)
 
     def kill_runs(self) -> int:
         """SIGKILL every sandbox of the Submit function, as Lambda does with one that takes too long; tell how many."""

@@ -42,11 +42,10 @@ def test_the_request_is_the_form_field_for_field(product: Product) -> None:
     assert not product.commserve.refusals
 
 
-def test_without_a_display_name_the_default_target_has_the_clients(product: Product) -> None:
-    assert "DisplayName" not in product.stack.parameters
-    product.wait_for_messages("default", within=60)
-    request = product.calls("orders-db")[0]
-    association = only(request.json["taskInfo"]["associations"])
+def test_without_a_display_name_the_default_target_has_the_clients(fleet: Product) -> None:
+    assert "DisplayName" not in fleet.stack.parameters
+    fleet.stack.invoke({"target": "default"})
+    association = only(fleet.calls("orders-db")[-1].json["taskInfo"]["associations"])
     assert (association["clientName"], association["displayName"]) == (CLIENT, CLIENT)
 
 
