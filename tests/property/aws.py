@@ -54,35 +54,35 @@ class SQS:
 
     def delete(self, url: str, message: Message) -> None:
         """Delete a message that was handled; that may be lost, and the message comes once more."""
-        if not self._kernel.fault("queue delete", ("lost", "done")) == "lost" and message in self.queues[url]:
+        if self._kernel.fault("queue delete", ("lost", "done")) != "lost" and message in self.queues[url]:
             self.queues[url].remove(message)
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0) -> None:
-        self._check("send", QueueUrl)
-        self._kernel.effect("queue send", lambda: self.put(QueueUrl, MessageBody, DelaySeconds))
+    def send_message(self, **call: Any) -> None:
+        self._check("send", call["QueueUrl"])
+        delay = call.get("DelaySeconds", 0)
+        self._kernel.effect("queue send", lambda: self.put(call["QueueUrl"], call["MessageBody"], delay))
 
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
-        self._check("batch", QueueUrl)
-        is_partial = False
+    def send_message_batch(self, **call: Any) -> dict[str, Any]:
+        self._check("batch", call["QueueUrl"])
+        entries: list[dict[str, str]] = call["Entries"]
+        is_partial = self._kernel.fault("queue batch", ("partial", "whole")) == "partial"
 
         def act() -> dict[str, Any]:
-            failed = [entry for number, entry in enumerate(Entries) if is_partial and number % 2 == 0]
-            for entry in Entries:
+            failed = entries[::2] if is_partial else []
+            for entry in entries:
                 if entry not in failed:
-                    self.put(QueueUrl, entry["MessageBody"])
+                    self.put(call["QueueUrl"], entry["MessageBody"])
             return {"Failed": [{"Id": entry["Id"], "Code": "InternalError"} for entry in failed]}
 
-        if self._kernel.fault("queue batch", ("partial", "whole")) == "partial":
-            is_partial = True
         return self._kernel.effect("queue send", act)
 
-    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
+    def change_message_visibility(self, **call: Any) -> None:
         def act() -> None:
-            message = self._receipts[ReceiptHandle]
-            if message not in self.queues[QueueUrl]:
+            message = self._receipts[call["ReceiptHandle"]]
+            if message not in self.queues[call["QueueUrl"]]:
                 response: Any = {"Error": {"Code": "InvalidParameterValue", "Message": "not available"}}
                 raise ClientError(response, "ChangeMessageVisibility")
-            message.visible_at = self._kernel.now + VisibilityTimeout
+            message.visible_at = self._kernel.now + call["VisibilityTimeout"]
 
         self._kernel.effect("queue visibility", act)
 
@@ -95,8 +95,8 @@ class SNS:
         self._kernel = kernel
         self._check = check
 
-    def publish(self, *, Message: str, **_request: Any) -> None:  # noqa: N803 - the SDK's name
-        document = json.loads(json.loads(Message)["default"])
+    def publish(self, **call: Any) -> None:
+        document = json.loads(json.loads(call["Message"])["default"])
         self._check(document)
         self._kernel.effect("publish", lambda: self.messages.append(document))
 
@@ -112,19 +112,19 @@ class SSM:
         self.exceptions = SimpleNamespace(ParameterNotFound=self.ParameterNotFound)
         self._kernel = kernel
 
-    def get_parameter(self, *, Name: str, **_options: Any) -> dict[str, Any]:  # noqa: N803 - the SDK's name
+    def get_parameter(self, **call: Any) -> dict[str, Any]:
         def act() -> dict[str, Any]:
-            if Name not in self.parameters:
+            if call["Name"] not in self.parameters:
                 raise self.ParameterNotFound({"Error": {"Code": "ParameterNotFound"}}, "GetParameter")
-            return {"Parameter": {"Value": self.parameters[Name]}}
+            return {"Parameter": {"Value": self.parameters[call["Name"]]}}
 
         return self._kernel.effect("parameter", act)
 
     def get_paginator(self, _name: str) -> Any:
-        def pages(*, Path: str, **_options: Any) -> Iterator[dict[str, Any]]:  # noqa: N803 - the SDK's name
+        def pages(**call: Any) -> Iterator[dict[str, Any]]:
             def act() -> dict[str, Any]:
                 found = self.parameters.items()
-                return {"Parameters": [{"Name": n, "Value": v} for n, v in found if n.startswith(Path)]}
+                return {"Parameters": [{"Name": n, "Value": v} for n, v in found if n.startswith(call["Path"])]}
 
             yield self._kernel.effect("parameter", act)
 

@@ -99,7 +99,9 @@ class Connection:
             case "reset":
                 raise ConnectionResetError("reset")
             case "slow":
-                kernel.now += SLOW_SECONDS
+                kernel.now += min(SLOW_SECONDS, self.timeout)
+                if self.timeout < SLOW_SECONDS:
+                    raise TimeoutError("read")
             case "500":
                 reply = (500, b"Internal Server Error", {})
             case "401":

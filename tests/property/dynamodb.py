@@ -5,7 +5,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -28,13 +27,6 @@ class DynamoDB:
         self._kernel = kernel
         self._observe = observe
 
-    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool) -> dict[str, Any]:
-        def act() -> dict[str, Any]:
-            item = self.items.get(Key["pk"]["S"])
-            return {"Item": deepcopy(item)} if item else {}
-
-        return self._kernel.effect("ledger read", act)
-
     def update_item(self, **request: Any) -> None:
         def act() -> None:
             _validate([request])
@@ -44,12 +36,14 @@ class DynamoDB:
 
         self._kernel.effect("ledger update", act)
 
-    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> None:
+    def transact_write_items(self, **call: Any) -> None:
+        operations: list[dict[str, Any]] = call["TransactItems"]
+
         def act() -> None:
-            requests = [request for one in TransactItems for request in one.values()]
+            requests = [request for one in operations for request in one.values()]
             _validate(requests)
             if all(results := [self._holds(request) for request in requests]):
-                self._apply([one["Update"] for one in TransactItems if "Update" in one])
+                self._apply([one["Update"] for one in operations if "Update" in one])
                 return
             reasons = [
                 {"Code": "None"} if holds else {"Code": "ConditionalCheckFailed", **self._old(request)}
@@ -57,16 +51,11 @@ class DynamoDB:
             ]
             raise _error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
 
-        def collide() -> None:
-            reasons = [{"Code": "TransactionConflict"}, *[{"Code": "None"}] * (len(TransactItems) - 1)]
-            raise _error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
-
         kernel = self._kernel
-        if kernel.seen["transactions"] % 97 == 96:
-            kernel.seen["ledger transaction: conflict"] += 1
-            kernel.seen["transactions"] += 1
-            kernel.effect("ledger transaction", collide, ("die before",))
-        kernel.seen["transactions"] += 1
+        if kernel.fault("transaction in the way", ("no", "yes")) == "yes":
+            kernel.begin_effect()
+            reasons = [{"Code": "TransactionConflict"}, *[{"Code": "None"}] * (len(operations) - 1)]
+            raise _error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
         # The SDK repeats a transaction with the same token, and then it takes effect once.
         kernel.effect("ledger transaction", act, [name for name in AWS_FAULTS if name != "twice"])
 
@@ -82,7 +71,7 @@ class DynamoDB:
 
     def _old(self, request: Mapping[str, Any]) -> dict[str, Any]:
         item = self.items.get(request["Key"]["pk"]["S"])
-        return {"Item": deepcopy(item)} if item else {}
+        return {"Item": dict(item)} if item else {}
 
     def _apply(self, updates: list[dict[str, Any]]) -> None:
         for update in updates:

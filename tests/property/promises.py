@@ -1,12 +1,13 @@
-"""What is promised: checked at every write and message while runs go on, and once more when everything has ended."""
+"""What is promised while runs go on, checked at every write and every message; `accounts.py` checks the end."""
 
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from rds_snap_backup.config import Config
-from tests.property.commvault import CommServe, Job
+from tests.property.commvault import CommServe
 from tests.property.kernel import Kernel
 
 OPEN = {"submitting", "deferred", "unknown"}
@@ -128,7 +129,7 @@ class Promises:
         seconds = 60 * {"three": 5}.get(notification["target"], self.config.cool_down_minutes)
         firsts = [end.notification for end in self.ends if end.starts_cool_down and end.notification["submittedAt"]]
         # Jobs of its own, of an attempt that was accepted in part, are told beside those that it joins.
-        for job_id in set(notification["jobIds"]) - self._claimed_by(key):
+        for job_id in set(notification["jobIds"]) - self.claimed_by(key):
             at = [first["submittedAt"] for first in firsts if job_id in first["jobIds"]]
             self._must(bool(at), f"{key} joined the job {job_id} of nobody")
             age = _seconds(notification["submittedAt"]) - _seconds(max(at))
@@ -146,7 +147,8 @@ class Promises:
     def raised(self, error: BaseException) -> None:
         self.errors.append(error)
 
-    def _claimed_by(self, key: str) -> set[str]:
+    def claimed_by(self, key: str) -> set[str]:
+        """Return the jobs that a submission has claimed."""
         jobs = {name.removeprefix("job#"): item for name, item in self.items.items() if name.startswith("job#")}
         return {job_id for job_id, item in jobs.items() if plain(item)["submission"] == key}
 
@@ -154,72 +156,10 @@ class Promises:
         if not holds:
             self.kernel.fail(message)
 
-    # ---- When everything has ended.
-
-    def check(self, expected: set[str], messages: list[dict[str, Any]], dead_letters: list[str]) -> None:
-        """Each trigger came to its end, everybody was told, and there is a job for each and no other."""
-        known = {"EndpointConnectionError", "ClientError", "GetParameterError", "FanOutError"}
-        surprises = [error for error in self.errors if type(error).__name__ not in known]
-        assert not surprises, f"a run raised {surprises[0]!r}"
-        items = {key: plain(item) for key, item in self.items.items() if key.startswith("submission#")}
-        assert items.keys() == expected
-        for key, item in items.items():
-            assert item["status"] not in OPEN, f"{key} is left open: {item}"
-            assert item["published"] is True, f"{key} is not marked"
-        told = [json.dumps(message, sort_keys=True) for message in messages]
-        kept = Counter((letter["target"], letter["trigger"]["id"], letter["attempt"]) for letter in map(json.loads, dead_letters))
-        for end in self.ends:
-            assert json.dumps(end.notification, sort_keys=True) in told, f"{end.item}: nobody was told of {end}"
-            if end.notification["status"] in WRONG:
-                identity = (end.notification["target"], end.notification["trigger"]["id"], end.attempt)
-                assert kept[identity], f"{end.item}: no dead letter of attempt {end.attempt}"
-        self._check_jobs(items)
-
-    def _check_jobs(self, items: dict[str, dict[str, Any]]) -> None:
-        claims = {key.removeprefix("job#"): plain(item)["submission"] for key, item in self.items.items() if key.startswith("job#")}
-        jobs = {job.id: job for job in self.server.jobs}
-        credits: Counter[str] = Counter()
-        for key, item in items.items():
-            notification = json.loads(item["notification"])
-            ids = notification["jobIds"]
-            assert len(set(ids)) == len(ids)
-            if item["status"] == "submitted":
-                credits.update(ids)
-                assert all(claims[job_id] == key for job_id in ids), f"{key}: a job of it is not claimed"
-            if item["status"] in {"submitted", "joined"}:
-                names = [(one["clientName"], one["instanceName"], one["subclientName"]) for one in notification["associations"]]
-                own = self._claimed_by(key) if item["status"] == "joined" else set()
-                found = [jobs[job_id].names for job_id in ids if job_id not in own]
-                is_partial = "error" in notification or item["status"] == "joined"
-                assert len(set(found)) == len(found), f"{key}: two jobs of one association"
-                assert set(found) <= set(names)
-                assert found
-                assert is_partial or len(found) == len(names), f"{key}: not every association has its job"
-                assert all(jobs[job_id].kind in {4, 59} for job_id in ids)
-            if item["status"] == "submitted":
-                assert all(jobs[job_id].level == notification["backupLevel"] for job_id in ids)
-        assert all(count == 1 for count in credits.values()), "a job is credited to two"
-        listed = {job_id for item in items.values() for job_id in json.loads(item["notification"])["jobIds"]}
-        self._check_spare(items, [job for job in self.server.jobs if job.origin and job.id not in {*claims, *listed}])
-        for key in items:
-            own = Counter(job.names for job in self.server.jobs if job.origin == key and claims.get(job.id, key) == key)
-            assert all(count == 1 for count in own.values()), f"{key} started two jobs: {own}"
-            is_planned = items[key]["target"] == "plan"
-            assert self.server.tasks.count(key) <= is_planned, f"{key} made two schedules"
-
-    def _check_spare(self, items: dict[str, dict[str, Any]], spare: list[Job]) -> None:
-        """A job that is credited to nobody is one of a submission that was abandoned in doubt."""
-        doubtful = sum(item.get("uncertain", False) for item in items.values())
-        for names in {job.names for job in spare}:
-            count = sum(job.names == names for job in spare)
-            assert count <= doubtful, f"{count} jobs of {names} are nobody's: {[job for job in spare]}"
-
 
 def key_of(notification: dict[str, Any]) -> str:
     return f"submission#{notification['target']}#{notification['trigger']['id']}"
 
 
 def _seconds(iso: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(iso).timestamp()

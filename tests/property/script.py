@@ -1,11 +1,12 @@
 """What happens in an example: a list of steps that Hypothesis chooses, and the healing at its end."""
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.property.accounts import Accounts
 from tests.property.commvault import CommServe, Settings
 from tests.property.kernel import Kernel, Run, Sandbox, Schedule
 from tests.property.world import DEAD_LETTERS, DOCUMENTS, SUBMISSIONS, Event, World
@@ -17,38 +18,68 @@ ARN = "arn:aws:rds:eu-west-1:111111111111:db:orders-1"
 SCHEDULE = "arn:aws:scheduler:eu-west-1:111111111111:schedule/default/nightly"
 # Nobody starts a job by hand within so many seconds of a request of ours.
 APART_SECONDS = 20.0
-STEPS = ("run", "run", "run", "together", "together", "pass", "pass", "redrive", "mood", "console", "token")
+STEPS = ("run", "run", "run", "together", "together", "pass", "pass", "redrive", "mood", "console", "doom", "token")
 MOODS = ("down", "maintenance", "refuses tokens")
 PAUSES = (30.0, 400.0, 1000.0, 5000.0, 30000.0)
 
 small = st.integers(0, 11)
-steps = st.lists(st.tuples(st.sampled_from(STEPS), small, small, small), min_size=1, max_size=9)
-# Requests to Commvault are few among all effects, and have schedules of their own.
-faults = st.fixed_dictionaries(
-    {
-        name: st.lists(st.tuples(st.integers(0, longest), st.integers(0, 359)), max_size=most)
-        for name, longest, most in (("aws", 14, 12), ("create", 2, 8), ("list", 3, 6))
-    }
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What Hypothesis chooses: the script, what goes wrong at which effect, and what the world is like."""
+
+    steps: list[tuple[str, int, int, int]]
+    faults: dict[str, list[tuple[int, int]]]
+    switches: list[tuple[int, int]]
+    settings: Settings
+    config: dict[str, int]
+    skews: tuple[float, ...]
+    most_operations: int
+
+    def play(self) -> Kernel:
+        """Play it from its beginning to its end; return what was seen."""
+        kernel = Kernel({name: Schedule(pairs) for name, pairs in self.faults.items()}, Schedule(self.switches))
+        # Commvault acts on a request within ReconcileSeconds, and so does its list of jobs.
+        latest = self.config["reconcile_seconds"] - self.settings.listed_after - 5
+        server = CommServe(kernel, replace(self.settings, latest_acceptance=latest))
+        world = World(kernel, server, self.config, self.skews)
+        with world.in_charge(most_operations=self.most_operations):
+            Example(world, kernel, server).play(self.steps)
+        return kernel
+
+
+givens = st.builds(
+    Given,
+    steps=st.lists(st.tuples(st.sampled_from(STEPS), small, small, small), min_size=1, max_size=9),
+    # Requests to Commvault are few among all effects, and have schedules of their own.
+    faults=st.fixed_dictionaries(
+        {
+            name: st.lists(st.tuples(st.integers(0, longest), st.integers(0, 359)), max_size=most)
+            for name, longest, most in (("aws", 14, 12), ("create", 2, 8), ("list", 3, 6))
+        }
+    ),
+    switches=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=30),
+    settings=st.builds(
+        Settings,
+        ahead=st.sampled_from([0.0, 3000.0, -3000.0, 0.7]),
+        refuses_second=st.booleans(),
+        listed_after=st.sampled_from([0.0, 0.0, 10.0]),
+        job_seconds=st.sampled_from([120.0, 600.0, 40000.0]),
+        newest_first=st.booleans(),
+        limit=st.sampled_from([0, 0, 2]),
+    ),
+    config=st.fixed_dictionaries(
+        {
+            "cool_down_minutes": st.sampled_from([15, 15, 60]),
+            "retry_hours": st.sampled_from([1, 6]),
+            "first_retry_seconds": st.sampled_from([1, 30]),
+            "reconcile_seconds": st.sampled_from([60, 600]),
+        }
+    ),
+    skews=st.sampled_from([(0.0, 0.0, 0.0), (1.5, -1.5, 0.3), (-1.4, 0.0, 1.4)]),
+    most_operations=st.sampled_from([100, 4]),
 )
-switches = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=30)
-settings = st.builds(
-    Settings,
-    ahead=st.sampled_from([0.0, 3000.0, -3000.0, 0.7]),
-    refuses_second=st.booleans(),
-    listed_after=st.sampled_from([0.0, 0.0, 10.0]),
-    job_seconds=st.sampled_from([120.0, 600.0, 40000.0]),
-    newest_first=st.booleans(),
-    limit=st.sampled_from([0, 0, 2]),
-)
-configs = st.fixed_dictionaries(
-    {
-        "cool_down_minutes": st.sampled_from([15, 15, 60]),
-        "retry_hours": st.sampled_from([1, 6]),
-        "first_retry_seconds": st.sampled_from([1, 30]),
-        "reconcile_seconds": st.sampled_from([60, 600]),
-    }
-)
-skews = st.sampled_from([(0.0, 0.0, 0.0), (1.5, -1.5, 0.3), (-1.4, 0.0, 1.4)])
 
 
 @dataclass(slots=True)
@@ -75,6 +106,7 @@ class Example:
     def heal(self) -> None:
         """Nothing goes wrong any more, and everything comes to its end."""
         self.kernel.faults, self.kernel.switches = {"aws": Schedule(())}, Schedule(())
+        self.kernel.doomed = 0
         self.server.mood, self.server.settings.limit = "", 0
         self.world.drain()
         self.server.catch_up()
@@ -83,7 +115,7 @@ class Example:
         """Check what is promised of the end."""
         expected = {item for event in self.world.events for item in event.items}
         letters = [message.body for message in self.world.sqs.queues.get(DEAD_LETTERS, [])]
-        self.world.promises.check(expected, self.world.sns.messages, letters)
+        Accounts.of(self.world.promises).check(expected, self.world.sns.messages, letters)
 
     def _step(self, step: str, a: int, b: int, c: int) -> None:
         kernel, server, world = self.kernel, self.server, self.world
@@ -106,6 +138,9 @@ class Example:
                 if letters := world.sqs.queues.get(DEAD_LETTERS, []):
                     kernel.seen["redriven"] += 1
                     world.redrive(letters[a % len(letters)].body)
+            case "doom":
+                kernel.doomed, kernel.doomed_at = 3 + a, 2 + b % 6
+                world.deliver_until(kernel.now + PAUSES[c % len(PAUSES)])
             case "token":
                 server.token = world.secret.value = f"fake-token-{kernel.seen['token changed']}"
                 kernel.seen["token changed"] += 1
@@ -138,24 +173,30 @@ class Example:
         """Make an event of a kind, and remember it."""
         number, names = len(self.world.events), tuple(DOCUMENTS)
         request_id, time = f"request-{number}", f"2026-01-31T02:{number:02}:00Z"
-        target = names[which % len(names)]
+        targets: tuple[str, ...] = (names[which % len(names)],)
+        body: dict[str, Any]
         match kind % 4:
             case 0:
-                body = {"schedule": SCHEDULE, "time": time, "target": target}
-                identity, targets = f"{SCHEDULE}|{time}", (target,)
+                body = {"schedule": SCHEDULE, "time": time, "target": targets[0]}
+                identity = f"{SCHEDULE}|{time}"
             case 1:
-                body, identity, targets = {"target": target}, request_id, (target,)
                 if which == 11:
-                    body, targets = {"target": "*"}, names
+                    targets = names
+                body, identity = {"target": targets[0] if which < 11 else "*"}, request_id
             case _:
-                detail = {"SourceArn": ARN, "EventID": "RDS-EVENT-0043", "Date": time, "SourceType": "DB_INSTANCE"}
+                detail: dict[str, Any] = {
+                    "SourceArn": ARN,
+                    "EventID": "RDS-EVENT-0043",
+                    "Date": time,
+                    "SourceType": "DB_INSTANCE",
+                }
                 targets = ("one", "three")
                 if which < 9:
                     targets = (names[which % 3],)
-                    detail |= {"Tags": {"rds-snap-backup:target": targets[0]}}  # type: ignore[dict-item]
+                    detail["Tags"] = {"rds-snap-backup:target": targets[0]}
                 body, identity = {**RDS, "detail": detail}, f"{ARN}|RDS-EVENT-0043|{time}"
         items = tuple(f"submission#{name}#{identity}" for name in targets)
-        event = Event(json.loads(json.dumps(body)), request_id, items)
+        event = Event(body, request_id, items)
         self.world.events.append(event)
         return event
 

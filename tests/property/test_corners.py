@@ -34,9 +34,10 @@ class Stage(Example):
         self.world.go([self.world.invoke(event)])
         return item
 
-    def next_answers(self, *names: str) -> None:
-        """Set what CreateTask answers next."""
-        self.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index(name)) for name in names])
+    def accepted_late(self, delay: int) -> None:
+        """Let the next CreateTask be acted on after one of the delays, its connection being reset."""
+        choice = tuple(ANSWERS).index("reset, accepted late") + delay * len(ANSWERS)
+        self.kernel.faults["create"] = Schedule([(0, choice)])
 
     def status(self, item: str) -> str:
         return str(plain(self.world.dynamodb.items[item])["status"])
@@ -63,8 +64,7 @@ def stage() -> Iterator[Stage]:
 
 def test_no_such_job_is_believed_by_when_commvault_was_asked(stage: Stage) -> None:
     """The list was read before the request was acted on, and its answer came after the wait was over."""
-    stage.next_answers("reset, accepted late")
-    stage.kernel.faults["create"].pairs = [(0, tuple(ANSWERS).index("reset, accepted late") + 3 * len(ANSWERS))]
+    stage.accepted_late(3)
     item = stage.invoke("manual", 1)
     stage.world.deliver_until(stage.kernel.now + 585)
     stage.kernel.faults["list"] = Schedule([(0, READS.index("slow"))])
@@ -83,7 +83,7 @@ def test_what_was_abandoned_in_doubt_and_redriven_waits_before_it_is_sent_again(
     stage.world.deliver_until(stage.kernel.now + 3550)
     stage.server.mood = ""
     stage.kernel.now += 100
-    stage.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index("reset, accepted late") + 2 * len(ANSWERS))])
+    stage.accepted_late(2)
     stage.world.drain()
     assert stage.status(item) == "abandoned"
     stage.world.redrive(stage.dead_letters()[0])

@@ -25,8 +25,7 @@ CONDITIONS = (
     "attribute_not_exists(#until) OR #until <= :now",
     "attribute_not_exists(#submission) OR #submission = :key",
     "#claimer = :key",
-    "(attribute_not_exists(#claimer) OR #claimer = :key OR #claimerDeadline <= :now)"
-    " AND (attribute_not_exists(#until) OR #until <= :now)",
+    "(attribute_not_exists(#claimer) OR #claimer = :key OR #claimerDeadline <= :now) AND #until <= :now",
 )
 NAMES = ("owner", "lease", "status", "until", "submission", "claimer", "claimerDeadline", "published")
 PLACEHOLDERS = {
@@ -51,7 +50,7 @@ def operations(draw: st.DrawFn) -> list[Update | Check]:
         condition = draw(st.sampled_from(CONDITIONS))
         used = set(condition.replace("(", " ").replace(")", " ").split())
         where = {name: draw(_value(field)) for name, field in PLACEHOLDERS.items() if f":{name}" in used}
-        if condition and len(made) and draw(st.integers(0, 3)) == 0:
+        if condition and made and draw(st.integers(0, 3)) == 0:
             made.append(Check(key, condition, where))
             continue
         values = {name: draw(_value(name)) for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))}
@@ -75,7 +74,9 @@ def emulator() -> Iterator[Any]:
 def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
     tables, seen = iter(range(10**6)), set[str]()
 
-    @run_settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @run_settings(
+        max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
     @given(st.lists(operations(), min_size=1, max_size=12))
     def compare(calls: list[list[Update | Check]]) -> None:
         name = f"{NAME}-{next(tables)}"
@@ -121,4 +122,6 @@ def _answer(table: Table, call: list[Update | Check]) -> tuple[str, Any]:
 
 def _plain(item: dict[str, dict[str, Any]]) -> dict[str, Any]:
     kinds = {"N": float}
-    return {name: kinds.get(kind, lambda one: one)(value) for name, field in item.items() for kind, value in field.items()}
+    return {
+        name: kinds.get(kind, lambda one: one)(value) for name, field in item.items() for kind, value in field.items()
+    }

@@ -1,23 +1,45 @@
-"""One job for each trigger and no trigger lost, whatever goes wrong: the real code over a model of time and the wire."""
+"""One job for each trigger and no trigger lost, whatever goes wrong: the real code over a model of time and the wire.
+
+`PROPERTY_PROFILE=soak` plays far more examples, from a seed of its own; `PROPERTY_EXAMPLES` and `PROPERTY_SEED` set both.
+"""
 
 import os
+import random
 from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as run_settings
-from hypothesis import strategies as st
 
 from rds_snap_backup.observability import logger
-from tests.property import script
-from tests.property.commvault import ANSWERS, CommServe, Settings
-from tests.property.kernel import Kernel, Schedule
-from tests.property.world import World
+from tests.property.commvault import ANSWERS, CONNECTS, READS
+from tests.property.kernel import AWS_FAULTS
+from tests.property.script import MOODS, Given, givens
 
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "3000"))
-SEED = int(os.environ.get("PROPERTY_SEED", "20260131"))
+IS_SOAK = os.environ.get("PROPERTY_PROFILE") == "soak"
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100000" if IS_SOAK else "4000"))
+SEED = int(os.environ.get("PROPERTY_SEED", random.randrange(10**9) if IS_SOAK else 20260131))
+
+AWS_CALLS = ("parameter", "secret", "ledger update", "queue send", "queue visibility", "publish")
+# What must have happened in a whole run, or the test would prove nothing.
+EXPECTED = {
+    *(f"{call}: {fault}" for call in AWS_CALLS for fault in AWS_FAULTS if (call, fault) != ("secret", "twice")),
+    *(f"ledger transaction: {fault}" for fault in AWS_FAULTS if fault != "twice"),
+    *(f"create: {answer}" for answer in ANSWERS),
+    *(f"list: {fault}" for fault in READS),
+    *(f"connect: {fault}" for fault in CONNECTS),
+    *(f"ended: {status}" for status in ("submitted", "joined", "scheduled", "rejected", "abandoned")),
+    *(f"condition failed: {item}" for item in ("submission", "cooldown", "job", "throttle")),
+    *(f"abandoned: {code}" for code in ("RUNS_CUT_OFF", "OUTCOME_UNKNOWN", "UNREACHABLE")),
+    *MOODS,
+    *("transaction in the way: yes", "queue batch: partial", "queue delete: lost", "rate limit"),
+    *("adopted", "joined in the cool-down", "joined the running job", "job of a stranger"),
+    *("redriven", "opened again", "killed by the timeout", "killed by what lasts", "token changed"),
+    *("hand-overs between two runs", "runs at one time", "delivered twice at one time", "invoked again"),
+}
 
 
+@pytest.mark.timeout(0 if IS_SOAK else 300)
 def test_every_trigger_ends_with_one_job_or_one_notice(capsys: pytest.CaptureFixture[str]) -> None:
     seen: Counter[str] = Counter()
 
@@ -30,24 +52,9 @@ def test_every_trigger_ends_with_one_job_or_one_notice(capsys: pytest.CaptureFix
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
     )
-    @given(script.steps, script.faults, script.switches, script.settings, script.configs, script.skews, st.booleans())
-    def explore(
-        steps: list[tuple[str, int, int, int]],
-        faults: dict[str, list[tuple[int, int]]],
-        switches: list[tuple[int, int]],
-        settings: Settings,
-        config: dict[str, int],
-        skews: tuple[float, ...],
-        large: bool,  # noqa: FBT001
-    ) -> None:
-        settings = Settings(**{name: getattr(settings, name) for name in Settings.__slots__})  # type: ignore[attr-defined]
-        settings.latest_acceptance = config["reconcile_seconds"] - settings.listed_after - 5
-        kernel = Kernel({name: Schedule(pairs) for name, pairs in faults.items()}, Schedule(switches))
-        server = CommServe(kernel, settings)
-        world = World(kernel, server, config, skews)
-        with world.in_charge(most_operations=100 if large else 4):
-            script.Example(world, kernel, server).play(steps)
-        seen.update(kernel.seen)
+    @given(givens)
+    def explore(example: Given) -> None:
+        seen.update(example.play().seen)
         seen["examples"] += 1
 
     level = logger.log_level
@@ -57,7 +64,21 @@ def test_every_trigger_ends_with_one_job_or_one_notice(capsys: pytest.CaptureFix
     finally:
         logger.setLevel(level)
         with capsys.disabled():
-            print(f"\n{seen['examples']} examples, seed {SEED}")
-            if os.environ.get("PROPERTY_VERBOSE"):
-                for k, v in sorted(seen.items()):
-                    print(f"  {v:8} {k}")
+            print(f"\n{_summary(seen)}")
+    never = sorted(EXPECTED - seen.keys())
+    assert EXAMPLES < 2000 or not never, f"never happened: {never}"
+
+
+def _summary(seen: Counter[str]) -> str:
+    ends = {name.removeprefix("ended: "): count for name, count in seen.items() if name.startswith("ended: ")}
+    crashes = sum(count for name, count in seen.items() if ": die" in name or name.startswith("killed"))
+    failures = sum(count for name, count in seen.items() if name.partition(": ")[0] in {*AWS_CALLS, "create", "list"})
+    told = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
+    lines = [
+        f"{seen['examples']} examples, seed {SEED}: {sum(ends.values())} ends ({told})",
+        f"{crashes} crashes, {failures} faults in all, {seen['hand-overs between two runs']} hand-overs between runs",
+        f"{seen['adopted']} ended with adopted jobs, {seen['opened again']} were opened again",
+    ]
+    if os.environ.get("PROPERTY_VERBOSE"):
+        lines += [f"{count:8} {name}" for name, count in sorted(seen.items())]
+    return "\n".join(lines)

@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from aws_lambda_powertools.utilities.parameters import base as parameters
+
 from rds_snap_backup import commvault, jobs, ledger, observability, submit, table
 from rds_snap_backup.config import Config
 from rds_snap_backup.deliveries import direct, handle_records
@@ -75,7 +76,9 @@ class World:
     def __init__(self, kernel: Kernel, server: CommServe, config: dict[str, int], skews: tuple[float, ...]) -> None:
         self.kernel, self.server = kernel, server
         self.config = replace(CONFIG, **config)  # type: ignore[arg-type]  # whole numbers, all of them
-        self.promises = Promises(kernel, server, self.config, {name: len(d["associations"]) for name, d in DOCUMENTS.items()})
+        self.promises = Promises(
+            kernel, server, self.config, {name: len(d["associations"]) for name, d in DOCUMENTS.items()}
+        )
         self.dynamodb = DynamoDB(kernel, self.promises.item_changed)
         self.promises.items = self.dynamodb.items
         self.sqs = SQS(kernel, lambda how, url: self.promises.sends(how, url == SUBMISSIONS))
@@ -185,7 +188,7 @@ class World:
         kernel = self.kernel
         clock = SimpleNamespace(time=kernel.time, monotonic=kernel.monotonic, sleep=kernel.sleep)
         calendar = SimpleNamespace(now=lambda: datetime.fromtimestamp(kernel.time()))  # noqa: DTZ006 - as Powertools has it
-        tls = SimpleNamespace(**{**vars(ssl), "create_default_context": lambda cadata: None})
+        tls = SimpleNamespace(**{**vars(ssl), "create_default_context": lambda **_options: None})
         timer = SimpleNamespace(start=lambda: None, cancel=lambda: None)
 
         def connection(_host: str, _port: int | None, *, timeout: float, ssl_context: None) -> Connection:
