@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 OPERATIONS = {
-    "dynamodb": {"BatchGetItem", "DeleteItem", "GetItem", "PutItem", "TransactWriteItems", "UpdateItem"},
+    "dynamodb": {"BatchGetItem", "TransactWriteItems", "UpdateItem"},
     "secretsmanager": {"GetSecretValue"},
     "sns": {"Publish"},
-    "sqs": {"ChangeMessageVisibility", "GetQueueAttributes", "SendMessage", "SendMessageBatch"},
-    "ssm": {"GetParameter", "GetParameters", "GetParametersByPath"},
+    "sqs": {"ChangeMessageVisibility", "SendMessage", "SendMessageBatch"},
+    "ssm": {"GetParameter", "GetParametersByPath"},
 }
 
 # Nothing imports or reads these; globs below the package. Powertools' event handler alone holds a web interface.

@@ -276,6 +276,8 @@ def _read(answer: Answer, *, not_found_is_empty: bool) -> Read | Unauthorized | 
     match answer.status:
         case _ if outcomes.is_maintenance(answer):
             return CannotAsk(Problem("MAINTENANCE", "Commvault shows its maintenance page.", outcomes.LATER))
+        case 429:
+            return CannotAsk(Problem("HTTP_429", "Commvault's rate limit is reached.", outcomes.LATER))
         case 401:
             return Unauthorized(Problem(problem.code, problem.message, outcomes.NEW_TOKEN))
         case _ if error and error.code in outcomes.LOGIN_REFUSED:

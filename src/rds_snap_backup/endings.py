@@ -83,11 +83,11 @@ class Endings:
 
     def note(self, job_id: str, values: Mapping[str, Value], forget: tuple[str, ...] = ()) -> None:
         """Keep something about a job for later looks, or forget it."""
-        self._table.write(Update(_key(job_id), {**values, "expiresAt": self._clock() + KEEP_SECONDS}, forget))
+        self._table.write(Update(_key(job_id), {**values, "expiresAt": int(self._clock()) + KEEP_SECONDS}, forget))
 
     def _held(self, owner: str) -> dict[str, Value]:
         now = self._clock()
-        return {"endOwner": owner, "endLease": now + LEASE_SECONDS, "expiresAt": now + KEEP_SECONDS}
+        return {"endOwner": owner, "endLease": now + LEASE_SECONDS, "expiresAt": int(now) + KEEP_SECONDS}
 
 
 def _key(job_id: str) -> str:

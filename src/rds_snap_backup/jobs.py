@@ -64,8 +64,8 @@ class Job:
     def end(self) -> End | None:
         """Return how the job ended, or None while it goes on.
 
-        Warnings count as errors, since somebody must look at them. Committed means that a job was ended by hand and
-        what it had done is kept: completed.
+        Warnings count as errors, since somebody must look at them; so does Committed, a job that was ended by hand and
+        whose work so far is kept.
         """
         status = self.status.lower()
         if "killed" in status:
@@ -74,7 +74,7 @@ class Job:
             return "failed"
         if "completed" in status:
             return "completed_with_errors" if "error" in status or "warning" in status else "completed"
-        return "completed" if "committed" in status else None
+        return "completed_with_errors" if "committed" in status else None
 
     @property
     def is_known(self) -> bool:

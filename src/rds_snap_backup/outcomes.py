@@ -163,9 +163,12 @@ def classify(answer: Answer, task_type: str) -> Outcome:
 
 
 def is_maintenance(answer: Answer) -> bool:
-    """Tell whether this is the HTML page that every URL answers while the web tier restarts, with any status."""
+    """Tell whether this is the HTML page that every URL answers while the web tier restarts, with any status.
+
+    Its title is asked for in full: a proxy's page that speaks of maintenance may come after the request went through.
+    """
     head = _unmarked(answer.body)[:4096].lower()
-    return head.startswith(b"<") and b"<html" in head and b"maintenance" in head
+    return head.startswith(b"<") and b"<html" in head and b"scheduled maintenance" in head
 
 
 def throttle_seconds(headers: Mapping[str, str]) -> int:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 LARGEST_BATCH = 10
 LONGEST_DELAY = 900
-LONGEST_VISIBILITY = 43200
+# SQS allows 12 hours from the receive, which was a moment ago.
+LONGEST_VISIBILITY = 43000
 BATCH_TRIES = 3
 
 
@@ -62,6 +63,9 @@ class Queues:
 
     def refuse(self, event: object, delivery_id: str, error: dict[str, str]) -> None:
         """Keep an event that was not understood; sent back, it is read anew under the same identity."""
+        match event:
+            case {"event": inner, "deliveryId": str(first), "refused": dict()}:
+                event, delivery_id = inner, first  # It was refused before.
         body = json.dumps({"event": event, "deliveryId": delivery_id, "refused": error})
         self._client.send_message(QueueUrl=self._dead_letters_url, MessageBody=body)
 

@@ -74,11 +74,6 @@ class Table:
         self._name = name
         self._client = client
 
-    def get(self, key: str) -> Item | None:
-        """Read an item as it now is."""
-        answer = self._client.get_item(TableName=self._name, Key={"pk": {"S": key}}, ConsistentRead=True)
-        return _decode(answer["Item"]) if "Item" in answer else None
-
     def get_many(self, keys: Iterable[str]) -> dict[str, Item]:
         """Read the items that there are of these keys, as they lately were; a throttled table may leave some out."""
         found: dict[str, Item] = {}

@@ -122,10 +122,10 @@ def selects(text: str, trigger: Trigger) -> bool:
     event_ids = document.get("rdsEventIds")
     if _texts(event_ids) and trigger.rds_event_id not in event_ids:
         return False
-    return any(
-        fnmatchcase((trigger.source_arn or "") if pattern.startswith("arn:") else trigger.database, pattern)
-        for pattern in databases
-    )
+    # RDS keeps its names in lower case, whatever case somebody wrote them in.
+    arn, database = (trigger.source_arn or "").lower(), trigger.database.lower()
+    patterns = [pattern.lower() for pattern in databases]
+    return any(fnmatchcase(arn if pattern.startswith("arn:") else database, pattern) for pattern in patterns)
 
 
 def parse_target(name: str, parameter: str, text: str) -> Target:

@@ -30,7 +30,7 @@ def following(aws: Emulator, commserve: CommServe) -> Following:
         ("Completed", "", "completed", None),
         ("Completed w/ one or more errors", "One file.", "completed_with_errors", "JOB_COMPLETED_WITH_ERRORS"),
         ("Completed w/ one or more warnings", "", "completed_with_errors", "JOB_COMPLETED_WITH_ERRORS"),
-        ("Committed", "", "completed", None),
+        ("Committed", "", "completed_with_errors", "JOB_COMPLETED_WITH_ERRORS"),
         ("Failed", "The snapshot quota is reached.", "failed", "JOB_FAILED"),
         ("Failed to Start", "No licence.", "failed", "JOB_FAILED"),
         ("Killed", "The job was killed by admin.", "killed", "JOB_KILLED"),

@@ -37,7 +37,7 @@ def job(status: str, started: int = 100, ended: int = 0) -> Job:
         ("completed", "completed"),
         ("Completed w/ one or more errors", "completed_with_errors"),
         ("Completed w/ one or more warnings", "completed_with_errors"),
-        ("Committed", "completed"),
+        ("Committed", "completed_with_errors"),
         ("Killed", "killed"),
         ("Failed", "failed"),
         ("Failed to Start", "failed"),

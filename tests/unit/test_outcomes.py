@@ -276,6 +276,11 @@ def test_a_json_answer_that_speaks_of_maintenance_is_no_maintenance_page() -> No
     assert immediate({"taskId": 402, "jobIds": ["1354"], "note": "<html> maintenance"}) == Submitted(("1354",), 402)
 
 
+def test_a_proxys_page_that_speaks_of_maintenance_may_come_after_the_request_went_through() -> None:
+    page = b"<html><body>504 Gateway Time-out. Our maintenance team has been told.</body></html>"
+    assert isinstance(immediate(page, 504), Unknown)
+
+
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 599])
 @pytest.mark.parametrize(
     "body", [b"", PAGE, "text", {}, {"errorCode": 0}, {"taskId": 402}, {"taskId": 402, "jobIds": ["1354"]}, None]

@@ -172,7 +172,7 @@ def test_what_is_no_object_is_refused(text: str) -> None:
         (["*-db"], ARN, True),
         (["order?-db"], ARN, True),
         (["[a-o]rders-db"], ARN, True),
-        (["Orders-db"], ARN, False),
+        (["Orders-db"], ARN, True),
         (["billing", "orders-db"], ARN, True),
         ([ARN], ARN, True),
         (["arn:aws:rds:*:*:db:orders-*"], ARN, True),
