@@ -1,7 +1,7 @@
 """What was observed: the requests and jobs at the simulator, and the messages at the subscriber, trigger by trigger."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from local.commserve import Job, Recorded
@@ -41,13 +41,17 @@ class Observed:
     _requests: int = 0
     _jobs: int = 0
     _dead_letters: int = 0
+    _said: str = ""
 
     def look(self) -> Iterator[tuple[str, str]]:
         """Take in what is new, and yield who did what."""
         commserve = self.machine.commserve
         requests = commserve.requests[self._requests :]
         for request in requests:
-            yield "Commvault", f"{request.method} {request.path}{_what(request)}{_fault(request)}"
+            said = f"{request.method} {request.path}{_what(request)}{_fault(request)}"
+            if request.method != "GET" or said != self._said:  # a job is looked at again and again
+                yield "Commvault", said
+            self._said = said
         self._requests += len(requests)
         jobs = list(commserve.jobs.values())[self._jobs :]
         for job in jobs:
@@ -74,18 +78,18 @@ class Observed:
 
     def submission(self, row: Row) -> Message | None:
         """Return the first message about a trigger's submission."""
-        found = self._messages(row, lambda status: status in SUBMISSION)
-        return next(found, None)
+        for at, message in self.messages:
+            if message.body["status"] in SUBMISSION and message.body["target"] == row.target and row.covers(at):
+                return message
+        return None
 
     def end(self, row: Row) -> Message | None:
-        """Return the first message about the end of a trigger's job."""
-        found = self._messages(row, lambda status: status not in SUBMISSION)
-        return next(found, None)
-
-    def _messages(self, row: Row, accepts: Callable[[str], bool]) -> Iterator[Message]:
-        for at, message in self.messages:
-            if row.target == message.body["target"] and row.covers(at) and accepts(message.body["status"]):
-                yield message
+        """Return the first message about the end of a job that was made for a trigger."""
+        jobs = {job.id for job in self.jobs(row)}
+        for _, message in self.messages:
+            if message.body["status"] not in SUBMISSION and jobs & set(message.body["jobIds"]):
+                return message
+        return None
 
 
 def _instances(request: Recorded) -> list[str]:
@@ -103,6 +107,6 @@ def _fault(request: Recorded) -> str:
 def _told(message: Message) -> str:
     body = message.body
     jobs = f", job {', '.join(body['jobIds'])}" if body["jobIds"] else ""
-    adopted = ", found again and adopted" if body.get("reconciled") else ""
+    adopted = ", found again and adopted" if body.get("reconciled") and body["status"] in SUBMISSION else ""
     error = f": {body['error']['hint']}" if "error" in body else ""
     return f"{body['status']}: target {body['target']}{jobs}{adopted}{error}"

@@ -8,6 +8,7 @@ from typing import Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.spinner import Spinner
 from rich.text import Text
 
 STYLES = {"stack": "cyan", "trigger": "bold magenta", "Commvault": "yellow", "SNS": "green", "dead letter": "red"}
@@ -50,6 +51,7 @@ class View:
     def step(self, what: str) -> Iterator[None]:
         """Say what is being done, and how long it took."""
         self.say("stack", f"{what} …")
+        self.show(Spinner("dots", text=what))
         began = time.monotonic()
         yield
         self.say("stack", f"{what}: {time.monotonic() - began:.1f} s")
