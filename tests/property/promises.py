@@ -74,6 +74,8 @@ class Promises:
         if before != after and not is_repeated:
             self._must(after in NEXT[before], f"{key}: {before} -> {after}")
         self._must(now.get("attempt", 0) >= was.get("attempt", 0), f"{key}: the attempt fell")
+        if was and was["owner"] != now["owner"]:
+            self._must(was["lease"] <= self.kernel.now + SLACK, f"{key} was taken over while its lease was live")
         run = self.kernel.current
         if after == "submitting" and (before != after or was["attempt"] != now["attempt"]):
             self._begins(key, now)

@@ -40,9 +40,12 @@ class Given:
     def play(self) -> Kernel:
         """Play it from its beginning to its end; return what was seen."""
         kernel = Kernel({name: Schedule(pairs) for name, pairs in self.faults.items()}, Schedule(self.switches))
-        # Commvault acts on a request within ReconcileSeconds, and so does its list of jobs.
-        latest = self.config["reconcile_seconds"] - self.settings.listed_after - 5
-        server = CommServe(kernel, replace(self.settings, latest_acceptance=latest))
+        # Commvault acts on a request within ReconcileSeconds, and then its job is in the list.
+        most = self.config["reconcile_seconds"] - 5.0
+        listed_after = min(self.settings.listed_after, most)
+        server = CommServe(
+            kernel, replace(self.settings, listed_after=listed_after, latest_acceptance=most - listed_after)
+        )
         world = World(kernel, server, self.config, self.skews)
         with world.in_charge(most_operations=self.most_operations):
             Example(world, kernel, server).play(self.steps)
@@ -74,7 +77,7 @@ givens = st.builds(
             "cool_down_minutes": st.sampled_from([15, 15, 60]),
             "retry_hours": st.sampled_from([1, 6]),
             "first_retry_seconds": st.sampled_from([1, 30]),
-            "reconcile_seconds": st.sampled_from([60, 600]),
+            "reconcile_seconds": st.sampled_from([5, 60, 600]),
         }
     ),
     skews=st.sampled_from([(0.0, 0.0, 0.0), (1.5, -1.5, 0.3), (-1.4, 0.0, 1.4)]),
