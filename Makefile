@@ -34,7 +34,7 @@ demo: .venv/.synced
 	$(RUN) python -m local.demo
 
 test: lint
-	$(RUN) pytest
+	$(RUN) pytest -n 4 --dist loadfile
 
 lint: .venv/.synced
 	$(RUN) ruff check

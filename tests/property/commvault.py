@@ -75,6 +75,7 @@ class Settings:
     job_seconds: float = 600.0
     newest_first: bool = True
     limit: int = 0
+    limit_seconds: int = 600
     latest_acceptance: float = 0.0
 
 
@@ -193,11 +194,11 @@ class CommServe:
         return None if token == self.token else (401, {"errorMessage": "Access denied", "errorCode": 5}, {})
 
     def _limit(self) -> Reply | None:
-        now, limit = self.kernel.now, self.settings.limit
-        self.writes = [at for at in self.writes if at > now - 600]
+        now, limit, period = self.kernel.now, self.settings.limit, self.settings.limit_seconds
+        self.writes = [at for at in self.writes if at > now - period]
         if limit and len(self.writes) >= limit:
             self.kernel.seen["rate limit"] += 1
-            return (429, "", {"X-RateLimit-Limit": str(limit), "X-RateLimit-Period": "600"})
+            return (429, "", {"X-RateLimit-Limit": str(limit), "X-RateLimit-Period": str(period)})
         self.writes.append(now)
         return None
 
