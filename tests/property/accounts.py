@@ -40,6 +40,8 @@ class Accounts:
         for key in self.items:
             self._check_jobs_of(key)
         self._check_credits()
+        for key, item in self.promises.items.items():
+            assert not (key.startswith("cooldown#") and "claimer" in item), f"{key} is held by nobody open: {item}"
 
     def _check_silence(self, messages: list[dict[str, Any]], letters: list[str]) -> None:
         """Every end was told, and what went wrong was kept."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from rds_snap_backup.config import Config
 from tests.property.commvault import CommServe
-from tests.property.kernel import Kernel
+from tests.property.kernel import TIMEOUT_SECONDS, Kernel
 
 OPEN = {"submitting", "deferred", "unknown"}
 CREDITED = {"submitted", "scheduled", "joined"}
@@ -78,9 +78,10 @@ class Promises:
             self._must(was["lease"] <= self.kernel.now + SLACK, f"{key} was taken over while its lease was live")
         run = self.kernel.current
         if after == "submitting" and (before != after or was["attempt"] != now["attempt"]):
-            self._begins(key, now)
             assert run is not None
             run.item = key
+            self._must(now["lease"] >= run.started + TIMEOUT_SECONDS, f"{key}: the lease ends before its run may")
+            self._begins(key, now)
         if before in WRONG and after not in WRONG:
             self.kernel.seen["opened again"] += 1
             self.redriven[key, int(was["attempt"])] += 1

@@ -1,13 +1,17 @@
 """Corners in time that chance seldom reaches, played in the property test's world: one script each."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from rds_snap_backup.observability import logger
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.steps import LostLease, Reconcile, Send, Submission
+from rds_snap_backup.triggers import Trigger
 from tests.property.commvault import ANSWERS, READS, CommServe, Settings
-from tests.property.kernel import AWS_FAULTS, Kernel, Schedule
+from tests.property.kernel import AWS_FAULTS, Kernel, Run, Schedule
 from tests.property.promises import plain
 from tests.property.script import ARN, RDS, Example
 from tests.property.world import DEAD_LETTERS, Event, World
@@ -133,3 +137,30 @@ def test_a_write_that_the_sdk_repeats_is_our_own_where_a_submission_has_to_wait(
     stage.kernel.faults["ledger update"] = Schedule([(0, AWS_FAULTS.index("twice"))])
     item = stage.invoke("rds", 2)
     assert plain(stage.world.dynamodb.items[item])["lease"] == 0
+
+
+def test_a_run_whose_lease_was_taken_over_records_nothing_more(stage: Stage) -> None:
+    """It can not outlive its lease unless clocks differ by more than the room that a lease leaves."""
+    ledger, kernel = stage.world.parts(stage.world.sandboxes[0]).ledger, stage.kernel
+    kernel.current = Run(stage.world.sandboxes[0], is_queued=False, work=lambda: None, started=kernel.now)
+    submission = Submission(Trigger("manual", "request-1"), "one", 900)
+    first = ledger.begin(submission, "first")
+    assert isinstance(first, Send)
+    kernel.now += 81
+    kernel.current.started = kernel.now
+    assert isinstance(ledger.begin(submission, "second"), Reconcile)
+    problem = Problem("NONE", "None.", "None.")
+    notification: dict[str, Any] = {"status": "submitted", "jobIds": ["1001"], "reconciled": False}
+    writes: tuple[Callable[[], object], ...] = (
+        lambda: ledger.close(first.lease, "submitted", notification, ["1001"]),
+        lambda: ledger.defer(first.lease, problem),
+        lambda: ledger.unknown(first.lease, problem, attempt_ended=True),
+        lambda: ledger.adopt(first.lease, {"a": "1001"}),
+    )
+    for write in writes:
+        with pytest.raises(LostLease):
+            write()
+    ledger.mark_published(first.lease)
+    item = plain(stage.world.dynamodb.items[submission.key])
+    assert (item["status"], item["owner"], "published" in item) == ("unknown", "second", False)
+    assert "job#1001" not in stage.world.dynamodb.items

@@ -96,7 +96,7 @@ class World:
 
         def handle(run: Run) -> None:
             context: Any = Invocation(self.kernel, run, event.request_id)
-            parts = self._parts(run.sandbox)
+            parts = self.parts(run.sandbox)
             try:
                 submit.handle(parts, event.body, direct(parts, context))
             except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
@@ -117,7 +117,7 @@ class World:
             record = self.sqs.receive(SUBMISSIONS, message)
             context: Any = Invocation(self.kernel, run, "poller")
             try:
-                answer = handle_records(self._parts(run.sandbox), {"Records": [record]}, context, submit.handle)
+                answer = handle_records(self.parts(run.sandbox), {"Records": [record]}, context, submit.handle)
             except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
                 self._ended(run, error)
             else:
@@ -170,7 +170,8 @@ class World:
             self.kernel.seen[f"raised: {type(error).__name__}"] += 1
             self.promises.raised(error)
 
-    def _parts(self, sandbox: Sandbox) -> Any:
+    def parts(self, sandbox: Sandbox) -> Any:
+        """Return what a sandbox works with; a cold one is made warm."""
         if sandbox.parts is None:
             clients: Any = Clients(
                 dynamodb=self.dynamodb,  # type: ignore[arg-type]  # models of the clients
