@@ -1,0 +1,89 @@
+"""A package under test in a process of its own, steered through `driver.py`; and the product's calls as the floor's events."""
+
+import json
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.benchmarks.packages import Package
+from tests.benchmarks.place import Place
+
+DRIVER = Path(__file__).with_name("driver.py")
+# What makes an event of the benchmark a trigger of its own.
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PYTHON = Path(sys.base_prefix) / "bin" / "python3.13"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One event in a sandbox: seconds of CPU and of wall time, and what the handler returned."""
+
+    cpu: float
+    wall: float
+    answer: Any
+
+
+class Sandbox:
+    """`with Sandbox(package, place.environment) as sandbox:` imports the handler; the first event is the cold one."""
+
+    def __init__(self, package: Package, place: Place, environment: Mapping[str, str] | None = None) -> None:
+        self.package = package
+        self._log = place.folder / f"log-{uuid.uuid4().hex}"
+        self._environment = dict(environment or place.environment)
+        self.peak = self.logged = 0
+
+    def __enter__(self) -> Self:
+        own = {"PYTHONPATH": str(self.package.folder), "PYTHONDONTWRITEBYTECODE": "1", "LOG_FILE": str(self._log)}
+        self._process = subprocess.Popen(
+            [str(PYTHON), "-P", "-S", str(DRIVER), self.package.handler],
+            env=self._environment | own,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def run(self, events: Sequence[Any]) -> list[Measured]:
+        """Handle some events, one after the other."""
+        return self._ask(events, record=False)[0]
+
+    def record(self, event: Any) -> list[Any]:
+        """Handle an event and return the calls that it made."""
+        return self._ask([event], record=True)[1]
+
+    def _ask(self, events: Sequence[Any], *, record: bool) -> tuple[list[Measured], list[Any]]:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"events": events, "record": record}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"The function of {self.package.name} ended; its log: {self._log.read_text()[-2000:]}")
+        told = json.loads(line)
+        self.peak, self.logged = told["peak"], told["log"]
+        return [Measured(**one) for one in told["measured"]], told["calls"]
+
+
+def replays(calls: Sequence[Any], event: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    """Return events that let the floor make a recorded event's calls, each under an identity and job ids of its own."""
+    unique = UUID.search(json.dumps(event))
+    text = json.dumps(calls)
+    if unique:
+        text = text.replace(unique[0], "{identity}")
+    events = []
+    for _ in range(count):
+        own = text.replace("{identity}", str(uuid.uuid4()))
+        for item in ("job#", "cooldown#"):  # Conditions on these would fail where others hold them.
+            own = own.replace(item, f"{item}{uuid.uuid4().hex[:12]}")
+        events.append({"calls": json.loads(own)})
+    return events
