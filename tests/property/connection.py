@@ -11,6 +11,7 @@ from tests.property.commvault import ANSWERS, CONNECTS, READS, CommServe, Reply,
 from tests.property.kernel import SLOW_SECONDS, Killed
 
 ANSWER_SECONDS = 0.4
+IDLE_SECONDS = 5.0
 
 
 class Response:
@@ -39,6 +40,7 @@ class Connection:
         self._kernel = server.kernel
         self._reply: Reply | None = None
         self._ends = ""
+        self._last_used = 0.0
 
     def connect(self) -> None:
         kernel = self._kernel
@@ -59,12 +61,15 @@ class Connection:
             case "slow":
                 kernel.now += 4.5
         self.is_connected = True
+        self._last_used = kernel.now
 
     def close(self) -> None:
         self.is_connected = False
 
     def request(self, method: str, url: str, *, body: bytes | None, headers: dict[str, str], **_options: Any) -> None:
         kernel, server = self._kernel, self._server
+        if kernel.now - self._last_used > IDLE_SECONDS:
+            kernel.fail("a request was sent over a connection that may have gone stale")
         kernel.begin_effect()
         run = kernel.current
         assert run is not None
@@ -114,4 +119,5 @@ class Connection:
                 self._server.mood = mood
         if reply is None:
             raise ConnectionResetError("reset")
+        self._last_used = kernel.now
         return Response(reply, formatdate(kernel.now + self._server.settings.ahead, usegmt=True))

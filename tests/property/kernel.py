@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import EndpointConnectionError
@@ -42,7 +43,7 @@ class Run:
 
     sandbox: Sandbox
     is_queued: bool
-    work: Callable[[], None]
+    work: Callable[[], None] = lambda: None
     started: float = 0.0
     effects: int = 0
     item: str = ""
@@ -178,7 +179,7 @@ class Kernel:
         else:
             WORKERS.extend(Worker() for _ in range(len(runs) - len(WORKERS)))
             for run, worker in zip(runs, WORKERS, strict=False):
-                run.worker, worker.job = worker, lambda run=run: self._work(run)  # type: ignore[misc]
+                run.worker, worker.job = worker, partial(self._work, run)
             self._ready = list(runs)
             self._hand_over(runs[0])
             self._main.acquire()

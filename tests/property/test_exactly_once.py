@@ -17,7 +17,7 @@ from tests.property.kernel import AWS_FAULTS
 from tests.property.script import MOODS, Given, givens
 
 IS_SOAK = os.environ.get("PROPERTY_PROFILE") == "soak"
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100000" if IS_SOAK else "4000"))
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100000" if IS_SOAK else "5000"))
 SEED = int(os.environ.get("PROPERTY_SEED", random.randrange(10**9) if IS_SOAK else 20260131))
 
 AWS_CALLS = ("parameter", "secret", "ledger update", "queue send", "queue visibility", "publish")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -74,9 +75,9 @@ class Invocation:
 class World:
     """One account, one CommServe, some sandboxes."""
 
-    def __init__(self, kernel: Kernel, server: CommServe, config: dict[str, int], skews: tuple[float, ...]) -> None:
+    def __init__(self, kernel: Kernel, server: CommServe, config: dict[str, Any], skews: tuple[float, ...]) -> None:
         self.kernel, self.server = kernel, server
-        self.config = replace(CONFIG, **config)  # type: ignore[arg-type]  # whole numbers, all of them
+        self.config = replace(CONFIG, **config)
         self.promises = Promises(
             kernel, server, self.config, {name: len(d["associations"]) for name, d in DOCUMENTS.items()}
         )
@@ -160,7 +161,8 @@ class World:
     # ---- Inside.
 
     def _run(self, sandbox: Sandbox, handle: Callable[[Run], None], *, is_queued: bool) -> Run:
-        run = Run(sandbox, is_queued, lambda: handle(run))
+        run = Run(sandbox, is_queued)
+        run.work = partial(handle, run)
         return run
 
     def _ended(self, run: Run, error: BaseException) -> None:
@@ -173,14 +175,14 @@ class World:
     def parts(self, sandbox: Sandbox) -> Any:
         """Return what a sandbox works with; a cold one is made warm."""
         if sandbox.parts is None:
-            clients: Any = Clients(
-                dynamodb=self.dynamodb,  # type: ignore[arg-type]  # models of the clients
-                secretsmanager=self.secret,  # type: ignore[arg-type]
-                sns=self.sns,  # type: ignore[arg-type]
-                sqs=self.sqs,  # type: ignore[arg-type]
-                ssm=self.ssm,  # type: ignore[arg-type]
-            )
-            sandbox.parts = assemble(self.config, clients, self.kernel.time)
+            models: dict[str, Any] = {
+                "dynamodb": self.dynamodb,
+                "secretsmanager": self.secret,
+                "sns": self.sns,
+                "sqs": self.sqs,
+                "ssm": self.ssm,
+            }
+            sandbox.parts = assemble(self.config, Clients(**models), self.kernel.time)
         return sandbox.parts
 
     @contextmanager
