@@ -15,7 +15,9 @@ help:
 	@echo "make deploy             build, and deploy to your AWS account (sam deploy --guided)"
 	@echo "make check STACK=...    preflight of a deployed stack"
 	@echo "make redrive STACK=...  send a deployed stack's dead letters back to be tried again"
-	@echo "make soak               the property test, for an hour"
+	@echo "make soak               the property test with 100,000 examples"
+	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
+	@echo "make importtime         where the built function's init goes"
 
 # ---- The environment: uv, and through it Python 3.13 and the locked packages
 
@@ -46,6 +48,18 @@ lint: .venv/.synced
 
 unit: .venv/.synced
 	$(RUN) pytest tests/unit
+
+soak: .venv/.synced
+	PROPERTY_PROFILE=soak $(RUN) pytest tests/property -s --timeout 7200
+
+bench: .venv/.synced
+	$(RUN) python -m tests.benchmarks
+
+usual-way: .venv/.synced
+	$(RUN) python -m tests.benchmarks.usual_way
+
+importtime: .venv/.synced
+	$(RUN) python -m tests.benchmarks.imports
 
 # ---- Your AWS account
 
