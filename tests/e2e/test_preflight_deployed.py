@@ -1,0 +1,93 @@
+"""`python -m local.check STACK` on a deployed stack: its own role may do all that the preflight does."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local import check
+from local.commserve import CommServe
+from local.emulator import Emulator
+from local.stack import Stack, deploy
+from tests.e2e.product import CLIENT, association, only
+
+pytestmark = pytest.mark.e2e
+
+TOKEN = "QSDK fake-7e02"
+NAME = "checked"
+
+
+@pytest.fixture(scope="module")
+def commserve() -> Iterator[CommServe]:
+    with CommServe(token=TOKEN, job_seconds=3600) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stack(aws: Emulator, commserve: CommServe) -> Stack:
+    """A stack as it is right after its deployment, without a token."""
+    aws.client("ssm").put_parameter(Name=f"/{NAME}/ca", Value=commserve.ca_pem, Type="String")
+    parameters = {"CommvaultApiUrl": commserve.url, "CaCertificateParameter": f"/{NAME}/ca", "ClientName": CLIENT}
+    return deploy(aws, NAME, parameters | {"ScheduleState": "DISABLED", "RdsEventsState": "DISABLED"})
+
+
+@pytest.fixture
+def shell(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell whose AWS is the emulator, as wide as the table."""
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+def checked() -> list[dict[str, Any]]:
+    """Ask the stack, and return its rows."""
+    return list(check.ask(NAME)["checks"])
+
+
+@pytest.mark.usefixtures("shell")
+def test_a_stack_is_checked_as_it_is_set_up(
+    stack: Stack, commserve: CommServe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check.main([NAME]) == 1
+    assert "SetTokenCommand" in capsys.readouterr().out
+
+    stack.set_token(TOKEN)
+    assert check.main([NAME]) == 0
+    shown = capsys.readouterr().out
+    assert f"{NAME}: all is well." in shown
+    assert f"Commvault has {CLIENT} / orders-db / default." in shown
+    assert TOKEN not in shown
+    names = ["configuration", "secret", "reach", "token", "targets", "document", "association", "last_backup"]
+    assert [(row["name"], row["ok"], row["hint"]) for row in checked()] == [(name, True, None) for name in names]
+
+    misspelt = association("billing-db") | {"subclientName": "defualt"}
+    stack.put_target("billing", {"associations": [association("users-db"), misspelt]})
+    assert check.main([NAME]) == 1
+    shown = capsys.readouterr().out
+    assert "Did you mean 'default'?" in shown
+    assert f"{NAME}: 1 to mend." in shown
+    wrong = only([row for row in checked() if not row["ok"]])
+    assert (wrong["name"], wrong["target"]) == ("association", "billing")
+    assert "no subclient 'defualt' of instance 'billing-db'" in wrong["detail"]
+    assert f"Correct subclientName in {stack.outputs['TargetsPath']}billing" in wrong["hint"]
+
+    stack.put_target("billing", {"associations": [association("billing-db")]})
+    assert check.main([NAME]) == 0
+    assert not commserve.create_tasks
+    assert not commserve.jobs
+    assert not stack.ledger()
+
+
+@pytest.mark.usefixtures("shell")
+def test_it_tells_when_a_target_was_last_submitted(stack: Stack) -> None:
+    stack.set_token(TOKEN)
+    told = only(stack.invoke({"target": "default"})["submissions"])
+    row = only([row for row in checked() if (row["name"], row["target"]) == ("last_backup", "default")])
+    assert row["detail"] == f"Last submitted at {told['submittedAt']}."
+
+
+@pytest.mark.usefixtures("shell")
+def test_its_rows_are_what_anybody_else_is_answered(stack: Stack) -> None:
+    stack.set_token(TOKEN)
+    assert json.dumps(stack.invoke({"check": True})["checks"]) == json.dumps(checked())
