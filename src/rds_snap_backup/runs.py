@@ -80,7 +80,7 @@ class Run:
             target,
             lease.submission.trigger,
             now=self.parts.clock(),
-            job_ids=[*lease.found.values(), *job_ids],
+            job_ids=tuple(dict.fromkeys((*lease.found.values(), *job_ids))),
             task_id=task_id,
             problem=problem,
             reconciled=reconciled or bool(lease.found),
