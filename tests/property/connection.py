@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.property.commvault import ANSWERS, CONNECTS, READS, CommServe, Reply, body_of
+from tests.property.answers import ANSWERS, CONNECTS, NO_ACCESS, READS, Reply
+from tests.property.commvault import CommServe, body_of
 from tests.property.kernel import SLOW_SECONDS, Killed
 
 ANSWER_SECONDS = 0.4
@@ -110,7 +111,7 @@ class Connection:
             case "500":
                 reply = (500, b"Internal Server Error", {})
             case "401":
-                reply = (401, {"errorMessage": "Access denied", "errorCode": 5}, {})
+                reply = NO_ACCESS
             case "429":
                 reply = (429, "", {"X-RateLimit-Period": "60"})
             case "maintenance":
