@@ -7,6 +7,7 @@ wire that stops answering. A run that is killed by its timeout is stopped there,
 
 import json
 import os
+import re
 import signal
 import time
 import uuid
@@ -39,6 +40,7 @@ POINTS = {
     TOLD: ("UpdateItem", 2),
     "between two jobs of a message": ("UpdateItem", 3),
 }
+COUNTED = re.compile(r'"(Backup\w+)":\[1.0\]')
 TWO = [ASSOCIATION, {**ASSOCIATION, "instanceName": "billing-db"}]
 
 
@@ -49,6 +51,7 @@ class Outcome:
     death: str
     elsewhere: list[Any]  # what the other sandbox could not finish while the first one hung
     told: Mapping[str, list[str]]  # the statuses told of each job, in the order of the message's jobs
+    counted: Mapping[str, int]  # the ends that the code counted, which it does once it has told one
     differing: int
     marked: list[bool]
 
@@ -143,6 +146,7 @@ def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
             death = str(invocation.result().error)
             wire.release()
             queue.drain(other, within=240)
+            output = function.output + other.output
 
         ends = [one for one in world.notifications() if one["status"] not in {"submitted", "joined"}]
         return Outcome(
@@ -151,6 +155,7 @@ def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
             death,
             elsewhere,
             {job: [one["status"] for one in ends if one["jobIds"] == [job]] for job in (first, second)},
+            Counter(COUNTED.findall(output)),
             len({json.dumps(one, sort_keys=True) for one in ends}) - 2,
             [item["endPublished"] for item in world.items("job#")],
         )
@@ -176,8 +181,11 @@ def test_eight_ways_to_be_killed_lose_no_end_and_tell_none_twice_in_vain(aws: Em
         assert ("timed out" if outcome.way == "timeout" else "Killed") in outcome.death, outcome
         # Only where the first run holds the end has the other one to wait.
         assert len(outcome.elsewhere) == (outcome.point in list(POINTS)[1:3]), outcome
+        # SNS may deliver twice what the code told once, as when the SDK repeats a call whose answer was slow.
+        assert outcome.counted == {"BackupCompleted": 2 if outcome.point == TOLD else 1, "BackupFailed": 1}, outcome
         first, second = outcome.told.values()
-        assert Counter(first) == {"completed": 2 if outcome.point == TOLD else 1}, outcome
-        assert Counter(second) == {"failed": 1}, outcome
+        assert set(first) == {"completed"}, outcome
+        assert set(second) == {"failed"}, outcome
+        assert len(first) >= outcome.counted["BackupCompleted"], outcome
         assert outcome.differing == 0, outcome
         assert outcome.marked == [True, True], outcome
