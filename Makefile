@@ -36,7 +36,7 @@ demo: .venv/.synced
 	$(RUN) python -m local.demo
 
 test: lint
-	$(RUN) pytest -n 4 --dist loadfile
+	$(RUN) pytest -n 4 --dist loadgroup
 
 lint: .venv/.synced
 	$(RUN) ruff check

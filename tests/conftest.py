@@ -9,6 +9,13 @@ from tests.support import ENVIRONMENT
 os.environ.update(ENVIRONMENT)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the end-to-end tests in one process, beside the others: they share their deployments."""
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
 @pytest.fixture(autouse=True)
 def fake_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may reach an AWS account, whatever the shell says."""

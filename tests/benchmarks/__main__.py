@@ -35,17 +35,25 @@ def measure(*, quick: bool) -> Results:
     rounds, batches, few, count = (1, 2, 1, 40) if quick else (11, 30, 8, 1_000)
     say("building the packages")
     all_packages = packages()
+    # A fresh place for each part: the emulator slows down with what it holds, and that is no figure of the product's.
     with Place() as place:
         say("cold starts")
         starts = cold.measure(place, all_packages, rounds)
+    with Place() as place:
         say("warm backups")
         ours, bare, calls = warm.measure(place, all_packages, batches)
         traffic = {name: warm.traffic(place, all_packages[name]) for name in ("product", "usual")}
-        say("growth")
-        associations = growth.associations(place, all_packages, few)
+    with Place() as place:
+        say("growth with the targets")
         by_event = growth.targets(place, all_packages, rds=True)
         by_name = growth.targets(place, all_packages, rds=False)
+    with Place() as place:
+        say("growth with the ledger")
         ledger = growth.ledger(place, all_packages, few)
+    with Place() as place:
+        say("growth with the associations")
+        associations = growth.associations(place, all_packages, few)
+    with Place() as place:
         say("draining the queue")
         drained_floor = drain.measure_floor(place, all_packages, count // 5)
         drained = drain.measure(place, all_packages, count)

@@ -44,6 +44,7 @@ def measure(
 ) -> tuple[Pace, Pace, list[Any]]:
     """Return the pace of the product and of the floor, batches in turn, and the calls of one warm backup."""
     ours, bare = Pace(), Pace()
+    place.commserve.clear()
     with Sandbox(packages["product"], place) as product, Sandbox(packages["floor"], place) as floor:
         product.run([schedule_event(target) for _ in range(WARM_UP)])
         event = schedule_event(target)
