@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import cold, cost, drain, growth, imports, report, usual_way, warm
+from tests.benchmarks import cold, cost, drain, following, growth, imports, report, usual_way, warm
 from tests.benchmarks.packages import packages
 from tests.benchmarks.place import Place
 from tests.benchmarks.results import Results, goals
@@ -43,6 +43,7 @@ def measure(*, quick: bool) -> Results:
         say("warm backups")
         ours, bare, calls = warm.measure(place, all_packages, batches)
         traffic = {name: warm.traffic(place, all_packages[name]) for name in ("product", "usual")}
+        look, end = following.measure(place, all_packages)
     with Place() as place:
         say("growth with the targets")
         by_event = growth.targets(place, all_packages, rds=True)
@@ -61,10 +62,10 @@ def measure(*, quick: bool) -> Results:
     profile = imports.by_package(imports.profile(all_packages["product"].folder))
     say("the same faults against the usual way")
     backup = cost.Backup(
-        calls=calls,
-        cold_ms=statistics.median(starts["product"].until_answer),
-        warm_ms=statistics.median(ours.wall) * 1000,
-        log_bytes=traffic["product"].log_bytes,
+        submit=cost.Run(calls, statistics.median(ours.wall) * 1000, traffic["product"].log_bytes),
+        look=look,
+        end=end,
+        cold_ms=statistics.median(starts["product"].init),
     )
     return Results(
         machine=machine(),

@@ -14,6 +14,7 @@ PRICES = {
     "Lambda GB-second (arm64)": 0.0000133334,
     "Lambda request": 0.20e-6,
     "DynamoDB write unit": 0.625e-6,
+    "DynamoDB read unit": 0.125e-6,
     "SNS publish": 0.50e-6,
     "SQS request": 0.40e-6,
     "Secrets Manager call": 0.05e-4,
@@ -25,40 +26,81 @@ PRICES = {
 }
 MEMORY_GB = 0.5
 DAYS = 365 / 12
+JOB_MINUTES = 30
 VOLUMES = (1, 100, 10_000)
 # An event source polls a quiet queue with five pollers that wait 20 s each.
 POLLS_A_MONTH = 5 * 3 * 60 * 24 * DAYS
 QUEUES = 2
-METRICS = 1  # BackupSubmitted; the others are of what goes wrong, or of the jobs' ends
+METRICS = 2  # BackupSubmitted and BackupCompleted; the others tell of what goes wrong
 
 
 @dataclass(frozen=True, slots=True)
-class Backup:
-    """What was measured of one backup."""
+class Run:
+    """One run of a function: the calls that it makes, its milliseconds and the bytes that it logs."""
 
     calls: Sequence[Any]
-    cold_ms: float
-    warm_ms: float
+    milliseconds: float
     log_bytes: float
 
 
 @dataclass(frozen=True, slots=True)
+class Backup:
+    """What was measured of one backup, warm; a cold start adds its milliseconds, and once the secret's reading."""
+
+    submit: Run
+    look: Run
+    end: Run
+    cold_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Bill:
-    """US dollars of one month at so many backups a day: for the backups, and for what stands there anyway."""
+    """US dollars at so many backups a day: each one's submission and following, and a month of what stands there anyway."""
 
     volume: int
-    backups: float
+    submission: float
+    following: float
     standing: float
 
     @property
-    def each(self) -> float:
-        """Dollars for a backup, without what stands there anyway."""
-        return self.backups / (self.volume * DAYS)
+    def month(self) -> float:
+        """Dollars of a month's backups, without what stands there anyway."""
+        return (self.submission + self.following) * self.volume * DAYS
 
 
 def bills(backup: Backup) -> list[Bill]:
-    """Return the bills; up to 100 backups a day, minutes apart, every one is taken for a cold start."""
-    return [Bill(volume, _one(backup, cold=volume <= 100) * volume * DAYS, _standing()) for volume in VOLUMES]
+    """Return the bills; up to 100 backups a day, minutes apart, every run is taken for a cold start."""
+    return [_bill(backup, volume, backup.cold_ms if volume <= 100 else 0) for volume in VOLUMES]
+
+
+def looks(job_minutes: float) -> int:
+    """Return how often a job is looked at until it has ended: the pauses double from 1 to 15 minutes."""
+    count, pause, at = 0, 1.0, 0.0
+    while at < job_minutes:
+        at, pause, count = at + pause, min(pause * 2, 15), count + 1
+    return count
+
+
+def _bill(backup: Backup, volume: int, cold_ms: float) -> Bill:
+    submission = _price(backup.submit, cold_ms) + (PRICES["Secrets Manager call"] if cold_ms else 0)
+    received_and_deleted = (looks(JOB_MINUTES) + 1) * PRICES["SQS request"]
+    following = (looks(JOB_MINUTES) - 1) * _price(backup.look, cold_ms) + _price(backup.end, cold_ms)
+    return Bill(volume, submission, following + received_and_deleted, _standing())
+
+
+def _price(run: Run, cold_ms: float) -> float:
+    calls = run.calls
+    return sum(
+        (
+            (run.milliseconds + cold_ms) / 1000 * MEMORY_GB * PRICES["Lambda GB-second (arm64)"],
+            PRICES["Lambda request"],
+            write_units(calls) * PRICES["DynamoDB write unit"],
+            sum(call[0] == "dynamodb" and "get" in call[1] for call in calls) * PRICES["DynamoDB read unit"],
+            sum(call[0] == "sns" for call in calls) * PRICES["SNS publish"],
+            sum(call[0] == "sqs" for call in calls) * PRICES["SQS request"],
+            run.log_bytes / 2**30 * PRICES["CloudWatch Logs GB"],
+        )
+    )
 
 
 def write_units(calls: Sequence[Any]) -> int:
@@ -79,21 +121,6 @@ def _writes(method: str, parameters: Mapping[str, Any]) -> list[tuple[Mapping[st
     if method == "transact_write_items":
         return [(next(iter(one.values())), 2) for one in parameters["TransactItems"]]
     return [(parameters, 1)] if method == "update_item" else []
-
-
-def _one(backup: Backup, *, cold: bool) -> float:
-    seconds = (backup.cold_ms if cold else backup.warm_ms) / 1000
-    return sum(
-        (
-            seconds * MEMORY_GB * PRICES["Lambda GB-second (arm64)"],
-            PRICES["Lambda request"],
-            write_units(backup.calls) * PRICES["DynamoDB write unit"],
-            sum(call[0] == "sns" for call in backup.calls) * PRICES["SNS publish"],
-            sum(call[0] == "sqs" for call in backup.calls) * PRICES["SQS request"],
-            PRICES["Secrets Manager call"] if cold else 0,
-            backup.log_bytes / 2**30 * PRICES["CloudWatch Logs GB"],
-        )
-    )
 
 
 def _standing() -> float:

@@ -76,6 +76,7 @@ class Place:
         aws.client("ssm").put_parameter(Name=f"/{name}/ca", Value=self._authority, Type="String")
         self.submissions: str = aws.client("sqs").create_queue(QueueName=f"{name}-submissions")["QueueUrl"]
         dead_letters = aws.client("sqs").create_queue(QueueName=f"{name}-dead-letters")["QueueUrl"]
+        jobs = aws.client("sqs").create_queue(QueueName=f"{name}-jobs")["QueueUrl"]
         self.environment = {
             **ENVIRONMENT,
             **aws.environment,
@@ -86,6 +87,7 @@ class Place:
             "NOTIFICATIONS_TOPIC_ARN": topic,
             "SUBMISSIONS_QUEUE_URL": self.submissions,
             "DEAD_LETTER_QUEUE_URL": dead_letters,
+            "JOBS_QUEUE_URL": jobs,
             "CA_CERTIFICATE_PARAMETER": f"/{name}/ca",
             "CA_FILE": str(self.folder / "ca.pem"),
         }

@@ -63,7 +63,6 @@ def goals(results: Results) -> list[Goal]:
         Goal("init ÷ `cvpysdk` as built by default (c)", ratio(product.init, cold["usual-source"].init), 0.23),
         Goal("cold event to request received ÷ floor", ratio(product.until_request, floor.until_request), 1.1),
         Goal("warm CPU ÷ bare loop", ratio(results.warm.cpu, results.bare.cpu), 1.3),
-        Goal("warm wall time ÷ bare loop", ratio(results.warm.wall, results.bare.wall), 1.3),
         Goal(
             f"requests to Commvault a backup (`cvpysdk`: {usual.commvault_requests:.0f})",
             Spread.of([ours.commvault_requests]),
