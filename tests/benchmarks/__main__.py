@@ -32,7 +32,7 @@ def main() -> None:
 
 def measure(*, quick: bool) -> Results:
     """Measure everything."""
-    rounds, batches, few, count = (1, 2, 1, 40) if quick else (11, 30, 8, 1_000)
+    rounds, batches, few, count = (1, 2, 1, 40) if quick else (15, 30, 8, 1_000)
     say("building the packages")
     all_packages = packages()
     # A fresh place for each part: the emulator slows down with what it holds, and that is no figure of the product's.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks import cost, drain, plot, usual_way
-from tests.benchmarks.figures import Spread
+from tests.benchmarks.figures import Spread, ratio
 from tests.benchmarks.growth import Size
 from tests.benchmarks.results import Results, goals
 
@@ -68,8 +68,7 @@ def _cold(results: Results) -> list[str]:
     head = ["Package", "init, ms", "event to request, ms", "event to answer, ms", "peak MiB", "zip MB", "files MB"]
     imports = [[name, f"{milliseconds:.1f}", count] for name, milliseconds, count in results.imports]
     total = sum(milliseconds for _, milliseconds, _ in results.imports)
-    shared = results.cold["floor-trimmed"]
-    bound = Spread.of(shared.init).median / Spread.of(results.cold["product"].init).median
+    bound = ratio(results.cold["floor-trimmed"].init, results.cold["product"].init).median
     return [
         "## Cold starts",
         f"![Init]({PLOT})",
