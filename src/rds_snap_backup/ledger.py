@@ -148,6 +148,11 @@ class Ledger:
         with suppress(Conflict):
             self._table.write(Update(lease.submission.key, values, (), "#owner = :me", {"me": lease.owner}))
 
+    def leave_untold(self, lease: Lease) -> None:
+        """Let an ended submission go that could not be told, so that the next run need not wait for the lease."""
+        with suppress(Conflict):
+            self._table.write(Update(lease.submission.key, {"lease": 0}, (), "#owner = :me", {"me": lease.owner}))
+
     def _start(
         self, lease: Lease, condition: str, where: Mapping[str, Any], beside: Mapping[str, Any] | None = None
     ) -> Step:

@@ -10,9 +10,9 @@ from rds_snap_backup import jobs
 from rds_snap_backup.jobs import Jobs
 from rds_snap_backup.outcomes import LOOK_FIRST, Unauthorized
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.runs import Later, Run, Told
+from rds_snap_backup.runs import Later, Run, Told, missing
 from rds_snap_backup.steps import Claimed, Lease
-from rds_snap_backup.targets import Association, Target
+from rds_snap_backup.targets import Target
 
 # A look-back somewhat longer than it must be costs nothing but a few rows.
 LOOK_BACK_MARGIN_SECONDS = 120
@@ -20,11 +20,6 @@ LOOK_BACK_MARGIN_SECONDS = 120
 NO_JOB_YET = Problem(
     "OUTCOME_UNKNOWN", "A request may have been accepted, and Commvault shows no job of it so far.", LOOK_FIRST
 )
-
-
-def missing(lease: Lease, target: Target) -> tuple[Association, ...]:
-    """Return the associations that no job is credited for."""
-    return tuple(one for one in target.associations if one.key not in lease.found)
 
 
 def reconcile(run: Run, lease: Lease, target: Target) -> Told | Later | Lease:

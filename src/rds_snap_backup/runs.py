@@ -13,7 +13,7 @@ from rds_snap_backup.ledger import Closed
 from rds_snap_backup.observability import MetricName, count, logger
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.steps import Lease
-from rds_snap_backup.targets import Target
+from rds_snap_backup.targets import Association, Target
 from rds_snap_backup.wiring import Parts
 
 LONGEST_PAUSE = 900
@@ -27,6 +27,11 @@ METRICS: dict[str, MetricName] = {
     "rejected": "BackupRejected",
     "abandoned": "SubmissionAbandoned",
 }
+
+
+def missing(lease: Lease, target: Target) -> tuple[Association, ...]:
+    """Return the associations that no job is credited for."""
+    return tuple(one for one in target.associations if one.key not in lease.found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +96,13 @@ class Run:
     def tell(self, lease: Lease, notification: dict[str, Any]) -> Told:
         """Publish a recorded end, keep a dead letter of one that went wrong, and mark it as told."""
         submission, status, error = lease.submission, notification["status"], notification.get("error")
-        self.parts.notifications.publish(notification)
-        if status in {"rejected", "abandoned"}:
-            self.parts.queues.dead_letter(submission.trigger, submission.target, lease.attempt, error or {})
+        try:
+            self.parts.notifications.publish(notification)
+            if status in {"rejected", "abandoned"}:
+                self.parts.queues.dead_letter(submission.trigger, submission.target, lease.attempt, error or {})
+        except Exception:
+            self.parts.ledger.leave_untold(lease)
+            raise
         count(METRICS[status], self.parts.config.service)
         if notification["reconciled"]:
             count("SubmissionReconciled", self.parts.config.service)

@@ -22,8 +22,7 @@ from rds_snap_backup.outcomes import (
     Unknown,
 )
 from rds_snap_backup.problems import Problem, Refused
-from rds_snap_backup.reconcile import abandon_schedule, join_running, missing, reconcile
-from rds_snap_backup.runs import Later, Run, Told
+from rds_snap_backup.runs import Later, Run, Told, missing
 from rds_snap_backup.steps import (
     Claimed,
     Done,
@@ -148,6 +147,8 @@ def go_on(run: Run, target: Target, step: Step) -> Told | Later:
         case Send(lease):
             return send(run, target, lease)
         case Reconcile(lease):
+            from rds_snap_backup.reconcile import reconcile
+
             match reconcile(run, lease, target):
                 case Lease() as free:
                     return go_on(run, target, run.parts.ledger.send_again(free))
@@ -174,6 +175,8 @@ def send(run: Run, target: Target, lease: Lease) -> Told | Later:
         case Scheduled(task_id):
             return run.close(lease, target, "scheduled", task_id=task_id)
         case AlreadyRunning(problem):
+            from rds_snap_backup.reconcile import join_running
+
             return join_running(run, lease, target, problem)
         case Rejected(problem):
             return run.close(lease, target, "rejected", problem=problem)
@@ -182,6 +185,8 @@ def send(run: Run, target: Target, lease: Lease) -> Told | Later:
         case Throttled(problem, seconds):
             return run.defer(lease, target, problem, throttle_seconds=seconds)
         case Unknown() if target.task_type == "SCHEDULE":
+            from rds_snap_backup.reconcile import abandon_schedule
+
             return abandon_schedule(run, lease, target)
         case Unknown(problem):
             return run.leave_unknown(lease, target, problem, attempt_ended=True)
