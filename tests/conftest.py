@@ -16,6 +16,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests counted (`record_property`), in whichever process they ran."""
+    counted = [pair for report in terminalreporter.getreports("passed") for pair in report.user_properties]
+    if counted:
+        terminalreporter.section("counted")
+    for name, value in counted:
+        terminalreporter.write_line(f"{name}: {value}")
+
+
 @pytest.fixture(autouse=True)
 def fake_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may reach an AWS account, whatever the shell says."""

@@ -12,7 +12,7 @@ import signal
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,13 +169,15 @@ def stop(function: Runtime) -> None:
             os.kill(int(pid), signal.SIGSTOP)
 
 
-def test_eight_ways_to_be_killed_lose_no_end_and_tell_none_twice_in_vain(aws: Emulator) -> None:
+def test_eight_ways_to_be_killed_lose_no_end_and_tell_none_twice_in_vain(
+    aws: Emulator, record_property: Callable[[str, object], None]
+) -> None:
     package = build() / "FollowFunction"
     cases = [(point, way) for point in POINTS for way in FUNCTION_SECONDS]
     with ThreadPoolExecutor(len(cases)) as pool:
         outcomes = list(pool.map(lambda case: killed_at(aws, package, *case), cases))
     for outcome in outcomes:
-        print(outcome)
+        record_property("Follow killed", str(outcome))
     assert len(outcomes) == 8
     for outcome in outcomes:
         assert ("timed out" if outcome.way == "timeout" else "Killed") in outcome.death, outcome

@@ -6,6 +6,7 @@ every AWS call from that point on without an answer, since it outlives a single 
 
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,13 +91,17 @@ def kill(function: Runtime, event: Any, wire: StallingWire, commserve: CommServe
         return str(invocation.result().error)
 
 
-def test_ten_ways_to_be_killed_end_with_one_job_and_its_message(aws: Emulator) -> None:
+def test_ten_ways_to_be_killed_end_with_one_job_and_its_message(
+    aws: Emulator, record_property: Callable[[str, object], None]
+) -> None:
     package = build() / "SubmitFunction"
     cases = [(point, way) for point in POINTS for way in ("timeout", "SIGKILL")]
     with ThreadPoolExecutor(len(cases)) as pool:
         outcomes = list(pool.map(lambda case: killed_at(aws, package, *case), cases))
     for outcome in outcomes:
-        print(outcome)
+        record_property(
+            "Submit killed", f"{outcome.point}, by {outcome.way}: {outcome.jobs} job, {outcome.messages} messages"
+        )
     assert len(outcomes) == 10
     for outcome in outcomes:
         assert ("timed out" if outcome.way == "timeout" else "Killed") in outcome.death, outcome

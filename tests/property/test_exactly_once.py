@@ -6,6 +6,7 @@
 import os
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed
@@ -40,7 +41,7 @@ EXPECTED = {
 
 
 @pytest.mark.timeout(0 if IS_SOAK else 300)
-def test_every_trigger_ends_with_one_job_or_one_notice(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_trigger_ends_with_one_job_or_one_notice(record_property: Callable[[str, object], None]) -> None:
     seen: Counter[str] = Counter()
 
     @seed(SEED)
@@ -63,8 +64,7 @@ def test_every_trigger_ends_with_one_job_or_one_notice(capsys: pytest.CaptureFix
         explore()
     finally:
         logger.setLevel(level)
-        with capsys.disabled():
-            print(f"\n{_summary(seen)}")
+        record_property("the property test", _summary(seen))
     never = sorted(EXPECTED - seen.keys())
     assert EXAMPLES < 2000 or not never, f"never happened: {never}"
 
@@ -81,4 +81,4 @@ def _summary(seen: Counter[str]) -> str:
     ]
     if os.environ.get("PROPERTY_VERBOSE"):
         lines += [f"{count:8} {name}" for name, count in sorted(seen.items())]
-    return "\n".join(lines)
+    return "; ".join(lines)

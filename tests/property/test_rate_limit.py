@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 
 from rds_snap_backup.observability import logger
 from tests.property.commvault import CommServe, Settings
@@ -13,7 +14,7 @@ BACKLOG, LIMIT, PERIOD, CONCURRENCY = 300, 100, 3600, 5
 CONFIG = {"cool_down_minutes": 15, "retry_hours": 6, "first_retry_seconds": 30, "reconcile_seconds": 600}
 
 
-def test_a_backlog_drains_with_few_refusals_an_hour() -> None:
+def test_a_backlog_drains_with_few_refusals_an_hour(record_property: Callable[[str, object], None]) -> None:
     kernel = Kernel({"aws": Schedule(())}, Schedule(()))
     server = CommServe(kernel, Settings(limit=LIMIT, limit_seconds=PERIOD))
     world = World(kernel, server, CONFIG, (0.0,) * CONCURRENCY)
@@ -34,8 +35,9 @@ def test_a_backlog_drains_with_few_refusals_an_hour() -> None:
     states = Counter(
         plain(item)["status"] for key, item in world.dynamodb.items.items() if key.startswith("submission#")
     )
-    print(
-        f"{BACKLOG} submissions at {LIMIT} an hour: {dict(states)} in {(kernel.now - begun) / 3600:.1f} h, 429s by hour: {dict(refused)}"
+    record_property(
+        "the rate limit",
+        f"{BACKLOG} submissions at {LIMIT} an hour: {dict(states)} in {(kernel.now - begun) / 3600:.1f} h, 429s by hour: {dict(refused)}",
     )
     assert states == {"submitted": BACKLOG}
     assert len(server.jobs) == BACKLOG
