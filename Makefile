@@ -53,13 +53,13 @@ soak: .venv/.synced
 	PROPERTY_PROFILE=soak $(RUN) pytest tests/property -s --timeout 7200
 
 bench: .venv/.synced
-	$(RUN) python -m tests.benchmarks
+	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks
 
 usual-way: .venv/.synced
-	$(RUN) python -m tests.benchmarks.usual_way
+	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks.usual_way
 
 importtime: .venv/.synced
-	$(RUN) python -m tests.benchmarks.imports
+	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks.imports
 
 # ---- Your AWS account
 
