@@ -16,7 +16,7 @@ class Problem:
         return asdict(self)
 
 
-class Refused(Exception):
+class InvalidInput(Exception):
     """An event or a target that can not be understood: it starts nothing and goes to the dead-letter queue."""
 
     def __init__(self, code: str, message: str, hint: str) -> None:

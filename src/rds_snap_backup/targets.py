@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeIs
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from rds_snap_backup.problems import Refused
+from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.triggers import ALL, Request, Trigger
 
 if TYPE_CHECKING:
@@ -47,6 +47,19 @@ class Association:
         }
 
 
+type TaskType = Literal["IMMEDIATE", "SCHEDULE"]
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRequest:
+    """What one CreateTask request asks for."""
+
+    associations: tuple[Association, ...]
+    backup_level: str = "FULL"
+    task_type: TaskType = "IMMEDIATE"
+    notify_user_on_job_completion: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What one CreateTask request backs up. `rds_event_ids` is None where any event may start it."""
@@ -54,7 +67,7 @@ class Target:
     name: str
     associations: tuple[Association, ...]
     backup_level: str = "FULL"
-    task_type: Literal["IMMEDIATE", "SCHEDULE"] = "IMMEDIATE"
+    task_type: TaskType = "IMMEDIATE"
     notify_user_on_job_completion: bool = True
     databases: tuple[str, ...] = ()
     rds_event_ids: tuple[str, ...] | None = None
@@ -74,14 +87,14 @@ class Targets:
         self._parameters = SSMProvider(boto3_client=client)
 
     def load(self, name: str) -> Target:
-        """Return the target `name`; raise `Refused` when there is none or its document does not parse."""
+        """Return the target `name`; raise `InvalidInput` when there is none or its document does not parse."""
         try:
             text = self._parameters.get(self._path + name, max_age=CACHE_SECONDS)
         except GetParameterError as error:
             # Powertools wraps what the SDK raised; only "no such parameter" is the sender's mistake.
             if not isinstance(error.__context__, self._client.exceptions.ParameterNotFound):
                 raise
-            raise Refused(
+            raise InvalidInput(
                 "TARGET_UNKNOWN",
                 f"There is no target {name!r}: the SSM parameter {self._path}{name} does not exist.",
                 "Create the parameter or correct the name, then redrive the dead letter.",
@@ -129,10 +142,10 @@ def selects(text: str, trigger: Trigger) -> bool:
 
 
 def parse_target(name: str, parameter: str, text: str) -> Target:
-    """Read a target document; raise `Refused` naming the parameter, the field and what is allowed there."""
+    """Read a target document; raise `InvalidInput` naming the parameter, the field and what is allowed there."""
 
-    def invalid(field: str, allowed: str) -> Refused:
-        return Refused(
+    def invalid(field: str, allowed: str) -> InvalidInput:
+        return InvalidInput(
             "TARGET_INVALID",
             f"The target document in the SSM parameter {parameter} is not valid: {field} must be {allowed}.",
             "Correct the parameter, then redrive the dead letter.",

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeIs
 
-from rds_snap_backup.problems import Refused
+from rds_snap_backup.problems import InvalidInput
 
 type Kind = Literal["schedule", "rds", "manual"]
 
@@ -16,7 +16,7 @@ ALL = "*"
 TARGET_TAG = "rds-snap-backup:target"
 TARGET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # In bytes: the ledger's key holds the target's name too, and DynamoDB's keys end at 2048.
-LONGEST_IDENTITY = 1024
+MAX_IDENTITY = 1024
 SNAPSHOT_ARN = re.compile(r":(cluster-)?snapshot:", re.IGNORECASE)
 
 # A snap backup makes snapshots, and RDS reports them: these never start a backup, or it would feed itself.
@@ -56,7 +56,7 @@ class Trigger:
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
-        """Read `to_json`'s object; raise `Refused` when it is not one."""
+        """Read `to_json`'s object; raise `InvalidInput` when it is not one."""
         match document:
             case {"kind": "schedule" | "rds" | "manual" as kind, "id": identity} if _is_identity(identity):
                 return cls(
@@ -68,7 +68,7 @@ class Trigger:
                     message=_text(document.get("message")),
                 )
             case _:
-                raise Refused("TRIGGER_INVALID", "The message's trigger has no kind or no id.", _FORMS)
+                raise InvalidInput("TRIGGER_INVALID", "The message's trigger has no kind or no id.", _FORMS)
 
     @property
     def database(self) -> str:
@@ -101,7 +101,7 @@ class Ignored:
 
 
 def parse(event: Any, delivery_id: str) -> Request | Check | Ignored:
-    """Read an event as it arrived. `delivery_id` is the identity of a trigger that brings none. Raises `Refused`."""
+    """Read an event as it arrived. `delivery_id` is the identity of a trigger that brings none. Raises `InvalidInput`."""
     match event:
         case {"check": True}:
             return Check()
@@ -122,37 +122,37 @@ def parse(event: Any, delivery_id: str) -> Request | Check | Ignored:
             if identity is None or _is_placeholder(identity):
                 identity = delivery_id
             elif not _is_identity(identity):
-                raise Refused(
+                raise InvalidInput(
                     "REQUEST_ID_INVALID",
-                    f"requestId must be a text of 1 to {LONGEST_IDENTITY} bytes.",
+                    f"requestId must be a text of 1 to {MAX_IDENTITY} bytes.",
                     "Give the same requestId to calls that mean the same backup, or leave it out.",
                 )
             return Request(Trigger("manual", identity), (_name(name),))
         case {"source": str(source)}:
-            raise Refused(
+            raise InvalidInput(
                 "EVENT_UNKNOWN", f"Events of {source!r} ({event.get('detail-type')!r}) are not known.", _FORMS
             )
         case _:
-            raise Refused("EVENT_UNKNOWN", "The event is empty or of no known kind.", _FORMS)
+            raise InvalidInput("EVENT_UNKNOWN", "The event is empty or of no known kind.", _FORMS)
 
 
-def unwrap(message: dict[str, Any]) -> tuple[object, str]:
-    """Return the event in an SQS record and its delivery's own id; a body that is not JSON is returned as it is.
+def unwrap(text: str, message_id: str) -> tuple[object, str]:
+    """Return the event in a message of the queue and its delivery's own id; a body that is not JSON stays as it is.
 
     Lambda's on-failure destination wraps the event. Its request id comes before the message's own: it is the id
     that the first, failed run went by, and another one would be another trigger.
     """
     try:
-        body = json.loads(message["body"])
+        body = json.loads(text)
     except (ValueError, RecursionError):
-        return message["body"], message["messageId"]
+        return text, message_id
     match body:
         case {"requestPayload": payload, "requestContext": {"requestId": str(request_id)}} if request_id:
             return payload, request_id
         case {"requestPayload": payload}:
-            return payload, message["messageId"]
+            return payload, message_id
         case _:
-            return body, message["messageId"]
+            return body, message_id
 
 
 def _rds(kind: str, detail: dict[str, Any]) -> Request | Ignored:
@@ -163,10 +163,10 @@ def _rds(kind: str, detail: dict[str, Any]) -> Request | Ignored:
     if event_id in SELF_TRIGGERS:
         return Ignored(f"{event_id} never starts a backup: a backup causes it.")
     if kind not in {"RDS DB Instance Event", "RDS DB Cluster Event"}:
-        raise Refused("EVENT_UNKNOWN", f"RDS events of type {kind!r} are not known.", _FORMS)
+        raise InvalidInput("EVENT_UNKNOWN", f"RDS events of type {kind!r} are not known.", _FORMS)
     identity = f"{source_arn}|{event_id}|{date}"
     if not (event_id and source_arn and date and _is_identity(identity)):
-        raise Refused(
+        raise InvalidInput(
             "EVENT_INCOMPLETE",
             "The RDS event lacks EventID, SourceArn or Date, so it can not be told from others.",
             "Start the backup by hand if it is wanted, and send events as RDS made them.",
@@ -182,7 +182,7 @@ def _schedule(target: object, arn: object, time: object, delivery_id: str) -> Re
     due = _text(time) if not _is_placeholder(time) else None
     identity = f"{arn}|{due}" if due and _text(arn) and not _is_placeholder(arn) else delivery_id
     if not _is_identity(identity):
-        raise Refused("EVENT_UNKNOWN", "The schedule's ARN or time is longer than any that there are.", _FORMS)
+        raise InvalidInput("EVENT_UNKNOWN", "The schedule's ARN or time is longer than any that there are.", _FORMS)
     return Request(Trigger("schedule", identity, due), (_name(target),))
 
 
@@ -199,7 +199,7 @@ def _named_in(detail: object) -> object:
 def _name(name: object) -> str:
     if isinstance(name, str) and (name == ALL or TARGET_NAME.fullmatch(name)):
         return name
-    raise Refused(
+    raise InvalidInput(
         "TARGET_NAME_INVALID",
         f"{name!r} is no target name.",
         'Names have 1 to 64 letters, digits, "_", "." or "-"; "*" is all targets.',
@@ -212,7 +212,7 @@ def _text(value: object) -> str | None:
 
 def _is_identity(value: object) -> TypeIs[str]:
     """Tell whether this is a text that fits into the ledger's key."""
-    return isinstance(value, str) and 0 < len(value.encode(errors="replace")) <= LONGEST_IDENTITY
+    return isinstance(value, str) and 0 < len(value.encode(errors="replace")) <= MAX_IDENTITY
 
 
 def _is_placeholder(value: object) -> bool:

@@ -12,7 +12,7 @@ from tests.benchmarks.packages import Package
 from tests.benchmarks.place import Place, schedule_event
 from tests.benchmarks.sandbox import Sandbox
 
-HANDLER = "rds_snap_backup.follow.lambda_handler"
+HANDLER = "rds_snap_backup.follow.handler.lambda_handler"
 REPEATS = 3
 
 

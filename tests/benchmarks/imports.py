@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks.imports`: where the built product's init goes, by module and by package, the dearest first.
 
 It is CPython's own import profile (`-X importtime`) of the package as it is deployed. The clients are made while
-`rds_snap_backup.submit` is imported, so that module's own time is theirs.
+`rds_snap_backup.submit.handler` is imported, so that module's own time is theirs.
 """
 
 import re
@@ -29,7 +29,7 @@ class Import:
     total: int
 
 
-def profile(package: Path, module: str = "rds_snap_backup.submit") -> list[Import]:
+def profile(package: Path, module: str = "rds_snap_backup.submit.handler") -> list[Import]:
     """Return a package's imports, the dearest first, of the quickest of some runs."""
     return min((_run(package, module) for _ in range(RUNS)), key=lambda imports: sum(one.own for one in imports))
 
@@ -39,7 +39,7 @@ def by_package(imports: Sequence[Import]) -> list[tuple[str, float, int]]:
     sums: dict[str, list[int]] = defaultdict(list)
     for one in imports:
         top = one.module.partition(".")[0]
-        is_making_clients = one.module == "rds_snap_backup.submit"
+        is_making_clients = one.module == "rds_snap_backup.submit.handler"
         is_standard = top in sys.stdlib_module_names or top.startswith("_")
         sums["making the clients" if is_making_clients else "standard library" if is_standard else top].append(one.own)
     rows = [(name, sum(times) / 1000, len(times)) for name, times in sums.items()]

@@ -23,8 +23,8 @@ from local.tools import ROOT, command
 
 HERE = Path(__file__).parent
 KEPT = ROOT / ".aws-sam" / "benchmarks"
-MOST_KEPT = 6  # folders
-PRODUCT_HANDLER = "rds_snap_backup.submit.lambda_handler"
+MAX_KEPT = 6  # folders
+PRODUCT_HANDLER = "rds_snap_backup.submit.handler.lambda_handler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def packages() -> dict[str, Package]:
         Package("usual", "`cvpysdk` (c) with bytecode", _with_bytecode(usual), "usual_handler.lambda_handler"),
         Package("usual-source", "`cvpysdk` (c)", usual, "usual_handler.lambda_handler"),
     ]
-    for old in sorted(KEPT.iterdir(), key=lambda path: path.stat().st_mtime)[:-MOST_KEPT]:
+    for old in sorted(KEPT.iterdir(), key=lambda path: path.stat().st_mtime)[:-MAX_KEPT]:
         shutil.rmtree(old)
     return {package.name: package for package in made}
 

@@ -83,27 +83,27 @@ def product(aws: Emulator, server: CommServe, fault: Fault) -> Tally:
         fault.arm(server, "/CreateTask")
         if fault.is_outage and name == DATABASES[0]:
             mending = time.monotonic() + OUTAGE_SECONDS
-        parts = world.sandbox(sns=Topic(aws.client("sns"), fault.publishing))
+        services = world.sandbox(sns=Topic(aws.client("sns"), fault.publishing))
         event = {"target": name, "schedule": "arn:aws:scheduler:::schedule/nightly", "time": "2026-01-31T02:00:00Z"}
-        _at_once(fault.deliveries, partial(_deliver, world, event, parts))
+        _at_once(fault.deliveries, partial(_deliver, world, event, services))
     if fault.is_outage:
         while time.monotonic() < mending:
             world.poll(wait=1)
         server.mend()
     if fault.publishing != "works":  # The run that recorded the job holds it until its lease is over.
         server.advance(DEAD_FOR_SECONDS)
-        world.parts = world.sandbox(clock=lambda: time.time() + DEAD_FOR_SECONDS)
+        world.services = world.sandbox(clock=lambda: time.time() + DEAD_FOR_SECONDS)
     deadline = time.monotonic() + SETTLED_WITHIN
     while world.waiting() and time.monotonic() < deadline:
         world.poll(wait=1)
     return Tally.count(DATABASES, server, world.notifications())
 
 
-def _deliver(world: World, event: Mapping[str, Any], parts: Any) -> None:
+def _deliver(world: World, event: Mapping[str, Any], services: Any) -> None:
     """Be Lambda: one try, and its on-failure destination is the Submissions queue."""
     context = Context(seconds=SECONDS)
     try:
-        world.deliver(event, parts, context)
+        world.deliver(event, services, context)
     except (Exception, Killed):  # noqa: BLE001 - whatever it is, Lambda sends the event there
         envelope = {"requestContext": {"requestId": context.aws_request_id}, "requestPayload": event}
         aws = world.aws.client("sqs")

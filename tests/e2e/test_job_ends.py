@@ -19,7 +19,7 @@ QUIET = {"ScheduleState": "DISABLED", "FirstPollSeconds": "1"}
 CARRIED = ("version", "target", "jobIds", "taskId", "backupLevel", "associations", "trigger", "submittedAt")
 # As long as Commvault may not show a job, and a little more.
 LONG_MISSING = 601
-FAULTY = ["failed", "killed", "lost_sight"]
+FAULTY = ["failed", "killed", "lost"]
 
 
 class Watched:
@@ -131,7 +131,7 @@ def test_a_job_that_vanishes_is_looked_for_and_then_lost(watched: Watched) -> No
     )
 
     submitted, lost = watched.story(target)
-    assert (submitted["status"], lost["status"]) == ("submitted", "lost_sight")
+    assert (submitted["status"], lost["status"]) == ("submitted", "lost")
     assert {name: lost[name] for name in CARRIED} == {name: submitted[name] for name in CARRIED}
     assert (lost["error"]["code"], lost["endedAt"]) == ("JOB_NOT_FOUND", None)
     assert watched.faults(target, 1) == [lost]

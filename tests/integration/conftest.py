@@ -25,5 +25,5 @@ def commserve() -> Iterator[CommServe]:
 
 @pytest.fixture
 def world(aws: Emulator, commserve: CommServe) -> World:
-    """The function's parts in this process, real at the wire: AWS is the emulator, Commvault the simulator."""
+    """The function's services in this process, real at the wire: AWS is the emulator, Commvault the simulator."""
     return World(aws, commserve)

@@ -10,11 +10,11 @@ from typing import Any
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from rds_snap_backup.batches import Follower
-from rds_snap_backup.follow import follow
-from rds_snap_backup.notifications import iso
+from rds_snap_backup.bootstrap import Clients
+from rds_snap_backup.follow.batches import Follower
+from rds_snap_backup.follow.workflow import follow
+from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.observability import logger
-from rds_snap_backup.wiring import Clients
 from tests.integration.world import ASSOCIATION, World
 from tests.support import Context
 

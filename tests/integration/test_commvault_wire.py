@@ -15,9 +15,9 @@ import pytest
 
 from local.commserve import CommServe
 from local.commserve.faults import ALL
-from rds_snap_backup import commvault as wire
-from rds_snap_backup.commvault import CannotAsk, Commvault, Read
-from rds_snap_backup.outcomes import (
+from rds_snap_backup.commvault import client as wire
+from rds_snap_backup.commvault.client import Commvault, QueryFailed, Read
+from rds_snap_backup.commvault.outcomes import (
     AlreadyRunning,
     Failed,
     Outcome,
@@ -86,7 +86,7 @@ FAULTS: list[tuple[str, type[Any], int, dict[str, Any]]] = [
     ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\n"}),
     ("truncated", Unknown, 1, {}),
     ("truncated", Unknown, 1, {"missing": 1000}),
-    ("huge", Unknown, 0, {"size": wire.LONGEST_BODY + 1}),
+    ("huge", Unknown, 0, {"size": wire.MAX_BODY + 1}),
     ("huge", Unknown, 1, {"size": 16 * 1024 * 1024, "after": True}),
     ("trickle", Unknown, 1, {"interval": 0.2}),
     ("trickle_headers", Unknown, 1, {"interval": 0.05}),
@@ -224,7 +224,7 @@ def test_no_redirect_is_followed_with_the_token(server: CommServe, client: Commv
         server.fault("redirect", location=f"{elsewhere.url}/CreateTask", status=status)
         server.fault("redirect", path="/Job", location=f"{elsewhere.url}/Job", status=status)
         assert isinstance(create(client), Rejected)
-        assert isinstance(client.get("/Job", CANARY, 3), CannotAsk)
+        assert isinstance(client.get("/Job", CANARY, 3), QueryFailed)
         assert not elsewhere.requests
     assert len(server.requests) == 2
 
@@ -285,7 +285,7 @@ def test_a_keep_alive_that_the_server_closed_is_never_unknown(server: CommServe,
 def test_a_keep_alive_that_was_reset_is_never_unknown(server: CommServe, client: Commvault) -> None:
     submitted(create(client))
     server.fault("reset_before", path="/Client")
-    assert isinstance(client.get("/Client", CANARY, 3), CannotAsk)
+    assert isinstance(client.get("/Client", CANARY, 3), QueryFailed)
     submitted(create(client))
     assert len(server.create_tasks) == 2
 
@@ -293,14 +293,14 @@ def test_a_keep_alive_that_was_reset_is_never_unknown(server: CommServe, client:
 def test_after_an_answer_that_was_not_read_to_its_end_a_new_connection_is_made(
     server: CommServe, client: Commvault
 ) -> None:
-    server.fault("huge", size=wire.LONGEST_BODY + 1)
+    server.fault("huge", size=wire.MAX_BODY + 1)
     assert isinstance(create(client), Unknown)
     submitted(create(client))
     assert [one.connection for one in server.requests] == [1, 2]
 
 
 def test_an_answer_as_long_as_is_read_is_read(server: CommServe, client: Commvault) -> None:
-    server.fault("huge", path="/Client", size=wire.LONGEST_BODY)
+    server.fault("huge", path="/Client", size=wire.MAX_BODY)
     answer = client.get("/Client", CANARY, 10)
     assert isinstance(answer, Read)
     assert list(answer.document) == ["padding"]
@@ -381,7 +381,7 @@ def test_without_https_nothing_is_sent(url: str) -> None:
     assert isinstance(outcome, Rejected)
     assert outcome.problem.code == "API_URL_INVALID"
     assert "CommvaultApiUrl" in outcome.problem.hint
-    assert isinstance(client.get("/Job", CANARY, 5), CannotAsk)
+    assert isinstance(client.get("/Job", CANARY, 5), QueryFailed)
 
 
 @pytest.mark.parametrize("url", ["https://", "https:///api", "https://host:99999/api", "https://a b/", "https://[::1/"])
@@ -431,7 +431,7 @@ def test_connecting_takes_no_longer_than_5_seconds() -> None:
         ("close", {}),
         ("garbage", {}),
         ("truncated", {}),
-        ("huge", {"size": wire.LONGEST_BODY + 1}),
+        ("huge", {"size": wire.MAX_BODY + 1}),
         ("trickle", {"interval": 0.2}),
     ],
 )
@@ -442,7 +442,7 @@ def test_what_can_not_be_read_can_not_be_asked(
     began = time.monotonic()
     answer = client.get("/Job", CANARY, 1.6)
     assert time.monotonic() - began < 2.1
-    assert isinstance(answer, CannotAsk)
+    assert isinstance(answer, QueryFailed)
     assert len(server.requests) == 1
     assert CANARY not in repr(answer)
 
@@ -459,7 +459,7 @@ def test_404_is_an_empty_list_only_where_that_is_asked_for(server: CommServe, cl
     answer = client.get("/Client", CANARY, 3, not_found_is_empty=True)
     assert isinstance(answer, Read)
     assert answer.document == {}
-    assert isinstance(client.get("/Client", CANARY, 3), CannotAsk)
+    assert isinstance(client.get("/Client", CANARY, 3), QueryFailed)
 
 
 def test_commvaults_clock_is_read_from_its_date_header(server: CommServe, client: Commvault) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from rds_snap_backup.batches import Follower
-from rds_snap_backup.follow import follow
+from rds_snap_backup.follow.batches import Follower
+from rds_snap_backup.follow.workflow import follow
 from tests.integration.follow_support import RESTORED, Broken, Following
 from tests.integration.world import ASSOCIATION
 from tests.support import Context
@@ -105,7 +105,7 @@ def test_a_vanished_job_is_lost_but_not_at_the_first_look_that_misses_it(followi
     following.run(600)
 
     (end,) = following.ends()
-    assert (end["status"], end["error"]["code"], end["endedAt"]) == ("lost_sight", "JOB_NOT_FOUND", None)
+    assert (end["status"], end["error"]["code"], end["endedAt"]) == ("lost", "JOB_NOT_FOUND", None)
     assert following.messages == {}
 
 
@@ -115,7 +115,7 @@ def test_a_job_that_was_never_there_is_lost_after_some_minutes(following: Follow
     following.run(659)
     assert following.ends() == []
     following.run(2)
-    assert [end["status"] for end in following.ends()] == ["lost_sight"]
+    assert [end["status"] for end in following.ends()] == ["lost"]
 
 
 def test_a_job_that_is_missing_now_and_then_is_not_lost(following: Following) -> None:
@@ -240,7 +240,7 @@ def test_a_job_that_runs_longer_than_follow_hours_is_lost(aws: Emulator, commser
     assert following.ends() == []
     following.run(2)
     (end,) = following.ends()
-    assert (end["status"], end["error"]["code"], end["reason"]) == ("lost_sight", "JOB_STILL_RUNNING", "No agent.")
+    assert (end["status"], end["error"]["code"], end["reason"]) == ("lost", "JOB_STILL_RUNNING", "No agent.")
     assert end["startedAt"]
     assert end["endedAt"] is end["durationSeconds"] is None
     assert following.messages == {}
@@ -252,7 +252,7 @@ def test_a_job_that_could_not_be_asked_for_is_lost_when_the_time_is_over(aws: Em
     commserve.stop()
     following.run(HOUR + 1)
     (end,) = following.ends()
-    assert (end["status"], end["error"]["code"]) == ("lost_sight", "UNREACHABLE")
+    assert (end["status"], end["error"]["code"]) == ("lost", "UNREACHABLE")
     assert "1 h" in end["error"]["message"]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from rds_snap_backup.batches import Follower
+from rds_snap_backup.follow.batches import Follower
 from tests.integration.follow_support import Following
 
 HOUR = 3600

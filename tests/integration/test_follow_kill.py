@@ -24,13 +24,13 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from rds_snap_backup.notifications import iso
+from rds_snap_backup.messaging.notifications import iso
 from tests.integration.stalling import StallingWire
 from tests.integration.world import ASSOCIATION, World
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(420)]
 
-HANDLER = "rds_snap_backup.follow.lambda_handler"
+HANDLER = "rds_snap_backup.follow.handler.lambda_handler"
 VISIBILITY_TIMEOUT = 90  # the template's
 FUNCTION_SECONDS = {"timeout": 30, "SIGKILL": 50}
 TOLD = "after it is told, before it is marked"

@@ -23,7 +23,7 @@ from tests.integration.world import World
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(420)]
 
-HANDLER = "rds_snap_backup.submit.lambda_handler"
+HANDLER = "rds_snap_backup.submit.handler.lambda_handler"
 # Of the killed run: long enough for the request's deadline to pass first, too short for the SDK to give up twice.
 FUNCTION_SECONDS = {"timeout": 18, "SIGKILL": 50}
 POINTS = {

@@ -10,22 +10,23 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from rds_snap_backup import discovery, report
-from rds_snap_backup.ledger import Ledger
-from rds_snap_backup.preflight import check
-from rds_snap_backup.table import Table
-from rds_snap_backup.wiring import Parts
+from rds_snap_backup.audit import report
+from rds_snap_backup.audit.preflight import check
+from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.commvault import inventory as discovery
+from rds_snap_backup.ledger.submissions import Ledger
+from rds_snap_backup.ledger.table import Table
 from tests.integration.world import ASSOCIATION, World
 
 ALL = ("configuration", "secret", "reach", "token", "targets")
 
 
 def preflight(
-    world: World, parts: Parts | None = None, seconds_left: Callable[[], float] = lambda: 50
+    world: World, services: Services | None = None, seconds_left: Callable[[], float] = lambda: 50
 ) -> Mapping[str, Any]:
     """Check, from a sandbox where nothing is cached unless one is given; nothing may be submitted or written by it."""
     before = traces(world)
-    answer = check(parts or world.sandbox(), seconds_left)
+    answer = check(services or world.sandbox(), seconds_left)
     assert traces(world) == before
     assert set(answer) == {"ok", "checks"}
     assert all(list(row) == ["name", "target", "ok", "detail", "hint"] for row in answer["checks"])
@@ -174,11 +175,11 @@ def test_a_secret_without_a_value(aws: Emulator, commserve: CommServe) -> None:
 
 
 def test_the_secret_is_read_as_it_is_now(world: World) -> None:
-    parts = world.sandbox()
-    assert preflight(world, parts)["ok"] is True
+    services = world.sandbox()
+    assert preflight(world, services)["ok"] is True
     with world.set_token(" "):
-        assert "secret" in failed(preflight(world, parts))
-    assert preflight(world, parts)["ok"] is True
+        assert "secret" in failed(preflight(world, services))
+    assert preflight(world, services)["ok"] is True
 
 
 def test_a_token_without_rights(world: World, commserve: CommServe) -> None:
@@ -253,11 +254,11 @@ def test_a_broken_target_document(world: World, text: str, field: str) -> None:
 
 
 def test_a_mended_document_is_seen_at_once(world: World) -> None:
-    parts = world.sandbox()
+    services = world.sandbox()
     world.target_text("broken", "{")
-    assert preflight(world, parts)["ok"] is False
+    assert preflight(world, services)["ok"] is False
     world.target("broken")
-    assert preflight(world, parts)["ok"] is True
+    assert preflight(world, services)["ok"] is True
 
 
 def test_a_name_that_no_trigger_can_select(world: World) -> None:
@@ -310,7 +311,7 @@ def test_hundreds_of_targets_cost_few_calls(world: World, commserve: CommServe) 
 
 
 def test_an_answer_stays_within_what_lambda_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "LONGEST_ANSWER", 4000)
+    monkeypatch.setattr(report, "MAX_ANSWER", 4000)
     for number in range(20):
         world.target(f"fine-{number:02}")
     world.target("wrong", associations=[association(clientName="aws-prd")])
@@ -318,7 +319,7 @@ def test_an_answer_stays_within_what_lambda_answers(world: World, monkeypatch: p
     assert len(json.dumps(answer)) < 4500
     assert rows(answer, "association", "wrong")[0]["ok"] is False
     assert "rows are left out, 0 of which went wrong" in rows(answer, "report")[0]["detail"]
-    monkeypatch.setattr(report, "LONGEST_ANSWER", 100)
+    monkeypatch.setattr(report, "MAX_ANSWER", 100)
     assert "1 of which went wrong" in rows(preflight(world), "report")[0]["detail"]
 
 
@@ -367,9 +368,9 @@ def test_when_the_last_backup_was_submitted(world: World) -> None:
 
 
 def test_a_ledger_that_can_not_be_read(aws: Emulator, world: World) -> None:
-    parts = world.sandbox()
+    services = world.sandbox()
     ledger = Ledger(Table("no-such-table", aws.client("dynamodb")), 3600, time.time)
-    answer = preflight(world, replace(parts, ledger=ledger))
+    answer = preflight(world, replace(services, ledger=ledger))
     assert set(failed(answer)) == {"last_backup"}
     assert "The ledger can not be read" in failed(answer)["last_backup"]
 

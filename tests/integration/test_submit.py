@@ -96,9 +96,9 @@ def test_five_deliveries_at_the_same_moment_start_one_job(world: World) -> None:
     start, event = threading.Barrier(5), restored()
 
     def deliver() -> None:
-        parts = world.sandbox()
+        services = world.sandbox()
         start.wait()
-        world.deliver(event, parts)
+        world.deliver(event, services)
 
     threads = [threading.Thread(target=deliver) for _ in range(5)]
     for thread in threads:
@@ -216,7 +216,7 @@ def test_a_refused_trigger_runs_once_when_it_was_mended_and_sent_back(world: Wor
     world.deliver({"target": "late"})
     (dead_letter,) = world.dead_letters()
     world.target("late")
-    world.parts = world.sandbox()
+    world.services = world.sandbox()
     world.redrive(dead_letter)
     world.redrive(dead_letter)
     world.drain()
@@ -265,7 +265,7 @@ def test_an_unreachable_api_is_waited_for_and_in_the_end_abandoned(aws: Emulator
     world = World(aws, commserve, COMMVAULT_API_URL="https://127.0.0.1:1/api")
     (deferred,) = world.deliver({"target": "default"})["submissions"]
     assert (deferred["status"], deferred["error"]["code"]) == ("deferred", "UNREACHABLE")
-    world.parts = world.sandbox(lambda: time.time() + 6 * 3600)
+    world.services = world.sandbox(lambda: time.time() + 6 * 3600)
     world.drain()
     (abandoned,) = world.notifications()
     assert abandoned["status"] == "abandoned"
@@ -432,7 +432,7 @@ FAULTS = ["error_top", "unauthorized", "maintenance", "reset_before", "reset_aft
 def test_a_message_on_a_queue_is_never_sent_again(world: World, fault: str) -> None:
     sqs = boto3.client("sqs", endpoint_url=world.aws.endpoint_url)
     wire = Wire(sqs)
-    world.parts = world.sandbox(sqs=sqs)
+    world.services = world.sandbox(sqs=sqs)
     parameters: dict[str, Any] = {"error_top": {"code": 99}, "status": {"status": 503}, "throttled": {"period": 2}}.get(
         fault, {}
     )

@@ -11,9 +11,9 @@ from typing import Any
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.subscriber import Subscriber
+from rds_snap_backup.bootstrap import Clients, Services, bootstrap
 from rds_snap_backup.config import Config
-from rds_snap_backup.deliveries import direct, handle_records
-from rds_snap_backup.wiring import Clients, Parts, assemble
+from rds_snap_backup.submit.deliveries import direct, handle_records
 from tests.support import ENVIRONMENT, Context
 
 ASSOCIATION = {
@@ -56,12 +56,12 @@ class World:
         self.config = Config.from_env(self.environment)
         self.subscriber = Subscriber.subscribe(aws, topic)
         self.target("default", databases=["*"])
-        self.parts = self.sandbox()
+        self.services = self.sandbox()
 
-    def sandbox(self, clock: Callable[[], float] = time.time, **clients: Any) -> Parts:
-        """Return the parts of another sandbox of the function: nothing is cached in it yet."""
+    def sandbox(self, clock: Callable[[], float] = time.time, **clients: Any) -> Services:
+        """Return the services of another sandbox of the function: nothing is cached in it yet."""
         ours = Clients(**{name: self.aws.client(name) for name in ("dynamodb", "secretsmanager", "sns", "sqs", "ssm")})
-        return assemble(self.config, replace(ours, **clients), clock)
+        return bootstrap(self.config, replace(ours, **clients), clock)
 
     def target(self, name: str, **document: Any) -> None:
         """Add or replace a target; without `associations` it has the one of orders-db."""
@@ -72,13 +72,13 @@ class World:
         path = f"/{self.name}/targets/{name}"
         self.aws.client("ssm").put_parameter(Name=path, Value=text, Type="String", Overwrite=True)
 
-    def deliver(self, event: Any, parts: Parts | None = None, context: Any = None) -> Any:
+    def deliver(self, event: Any, services: Services | None = None, context: Any = None) -> Any:
         """Invoke the function with an event; return its answer."""
-        from rds_snap_backup.submit import handle
+        from rds_snap_backup.submit.dispatch import handle
 
-        parts = parts or self.parts
+        services = services or self.services
         ours: Any = context or Context()
-        return handle(parts, event, direct(parts, ours))
+        return handle(services, event, direct(services, ours))
 
     def deliver_message(self, body: Any, message_id: str | None = None, receives: int = 1) -> Any:
         """Hand a message that is on no real queue to the function, as the event source would."""
@@ -154,10 +154,10 @@ class World:
         secrets.put_secret_value(SecretId=self.secret, SecretString=self.commserve.token)
 
     def _handle(self, event: dict[str, Any]) -> Any:
-        from rds_snap_backup.submit import handle
+        from rds_snap_backup.submit.dispatch import handle
 
         context: Any = Context()
-        return handle_records(self.parts, event, context, handle)
+        return handle_records(self.services, event, context, handle)
 
     def _queue(self, name: str) -> str:
         url = self.aws.client("sqs").create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]

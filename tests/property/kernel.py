@@ -30,11 +30,11 @@ class Broken(AssertionError):
 
 @dataclass(slots=True)
 class Sandbox:
-    """One of the function's sandboxes; its clock is off by `skew` seconds. `parts` is None while it is cold."""
+    """One of the function's sandboxes; its clock is off by `skew` seconds. `services` is None while it is cold."""
 
     number: int
     skew: float
-    parts: Any = None
+    services: Any = None
 
 
 @dataclass(slots=True, eq=False)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from rds_snap_backup.ledger.steps import LostLease, Reconcile, Send, Submission
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.steps import LostLease, Reconcile, Send, Submission
 from rds_snap_backup.triggers import Trigger
 from tests.property.answers import ANSWERS, READS
 from tests.property.commvault import CommServe, Settings
@@ -142,7 +142,7 @@ def test_a_write_that_the_sdk_repeats_is_our_own_where_a_submission_has_to_wait(
 
 def test_a_run_whose_lease_was_taken_over_records_nothing_more(stage: Stage) -> None:
     """It can not outlive its lease unless clocks differ by more than the room that a lease leaves."""
-    ledger, kernel = stage.world.parts(stage.world.sandboxes[0]).ledger, stage.kernel
+    ledger, kernel = stage.world.services(stage.world.sandboxes[0]).ledger, stage.kernel
     kernel.current = Run(stage.world.sandboxes[0], is_queued=False, started=kernel.now)
     submission = Submission(Trigger("manual", "request-1"), "one", 900)
     first = ledger.begin(submission, "first")

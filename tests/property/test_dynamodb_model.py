@@ -10,8 +10,8 @@ from hypothesis import settings as run_settings
 from hypothesis import strategies as st
 
 from local.emulator import Emulator
-from rds_snap_backup.ledger import UNCHANGED
-from rds_snap_backup.table import Check, Conflict, Table, Update, Value
+from rds_snap_backup.ledger.submissions import UNCHANGED
+from rds_snap_backup.ledger.table import Check, Conflict, Table, Update, Value
 from tests.property.dynamodb import DynamoDB
 from tests.property.kernel import Kernel, Schedule
 

@@ -13,10 +13,15 @@ from unittest.mock import patch
 
 from aws_lambda_powertools.utilities.parameters import base as parameters
 
-from rds_snap_backup import commvault, jobs, ledger, observability, submit, table
+from rds_snap_backup import observability
+from rds_snap_backup.bootstrap import Clients, bootstrap
+from rds_snap_backup.commvault import client as commvault
+from rds_snap_backup.commvault import jobs
 from rds_snap_backup.config import Config
-from rds_snap_backup.deliveries import direct, handle_records
-from rds_snap_backup.wiring import Clients, assemble
+from rds_snap_backup.ledger import submissions as ledger
+from rds_snap_backup.ledger import table
+from rds_snap_backup.submit import dispatch
+from rds_snap_backup.submit.deliveries import direct, handle_records
 from tests.property.aws import SNS, SQS, SSM, Message, SecretsManager
 from tests.property.commvault import CommServe
 from tests.property.connection import Connection
@@ -27,7 +32,7 @@ from tests.support import ENVIRONMENT
 
 CONFIG = Config.from_env(ENVIRONMENT)
 SUBMISSIONS, DEAD_LETTERS = CONFIG.submissions_queue_url, CONFIG.dead_letter_queue_url
-MOST_DELIVERIES = 3000
+MAX_DELIVERIES = 3000
 ENVELOPE_DELAYS = (1.0, 5.0, 85.0, 700.0, 3600.0, 30000.0)
 
 
@@ -97,9 +102,9 @@ class World:
 
         def handle(run: Run) -> None:
             context: Any = Invocation(self.kernel, run, event.request_id)
-            parts = self.parts(run.sandbox)
+            services = self.services(run.sandbox)
             try:
-                submit.handle(parts, event.body, direct(parts, context))
+                dispatch.handle(services, event.body, direct(services, context))
             except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
                 self._ended(run, error)
                 delay = ENVELOPE_DELAYS[self.kernel.choice % len(ENVELOPE_DELAYS)]
@@ -118,7 +123,7 @@ class World:
             record = self.sqs.receive(SUBMISSIONS, message)
             context: Any = Invocation(self.kernel, run, "poller")
             try:
-                answer = handle_records(self.parts(run.sandbox), {"Records": [record]}, context, submit.handle)
+                answer = handle_records(self.services(run.sandbox), {"Records": [record]}, context, dispatch.handle)
             except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
                 self._ended(run, error)
             else:
@@ -146,7 +151,7 @@ class World:
             self.kernel.now = max(self.kernel.now, at)
             self.go([self.hand_over(self.due()[0])], first=self.kernel.seen["deliveries"] % len(self.sandboxes))
             self.kernel.seen["deliveries"] += 1
-            assert self.kernel.seen["deliveries"] < MOST_DELIVERIES, "a message comes back without an end"
+            assert self.kernel.seen["deliveries"] < MAX_DELIVERIES, "a message comes back without an end"
         self.kernel.now = max(self.kernel.now, until)
 
     def drain(self) -> None:
@@ -167,14 +172,14 @@ class World:
 
     def _ended(self, run: Run, error: BaseException) -> None:
         if isinstance(error, Killed):
-            run.sandbox.parts = None
+            run.sandbox.services = None
         else:
             self.kernel.seen[f"raised: {type(error).__name__}"] += 1
             self.promises.raised(error)
 
-    def parts(self, sandbox: Sandbox) -> Any:
+    def services(self, sandbox: Sandbox) -> Any:
         """Return what a sandbox works with; a cold one is made warm."""
-        if sandbox.parts is None:
+        if sandbox.services is None:
             models: dict[str, Any] = {
                 "dynamodb": self.dynamodb,
                 "secretsmanager": self.secret,
@@ -182,8 +187,8 @@ class World:
                 "sqs": self.sqs,
                 "ssm": self.ssm,
             }
-            sandbox.parts = assemble(self.config, Clients(**models), self.kernel.time)
-        return sandbox.parts
+            sandbox.services = bootstrap(self.config, Clients(**models), self.kernel.time)
+        return sandbox.services
 
     @contextmanager
     def in_charge(self, *, most_operations: int) -> Iterator[None]:
@@ -208,7 +213,7 @@ class World:
                 (commvault, "HTTPSConnection", connection),
                 (observability, "single_metric", lambda **_metric: nullcontext()),
                 (jobs, "PAGE", 3),
-                (ledger, "LARGEST_TRANSACTION", most_operations),
+                (ledger, "MAX_TRANSACTION", most_operations),
             ):
                 stack.enter_context(patch.object(target, name, value))
             yield

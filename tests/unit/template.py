@@ -57,8 +57,8 @@ class Resolved:
         self.resources = self._existing(TEMPLATE["Resources"])
         self.outputs = self._existing(TEMPLATE["Outputs"])
 
-    def _existing(self, parts: dict[str, Any]) -> dict[str, Any]:
-        chosen = {name: part for name, part in parts.items() if self.holds(part.get("Condition"))}
+    def _existing(self, services: dict[str, Any]) -> dict[str, Any]:
+        chosen = {name: part for name, part in services.items() if self.holds(part.get("Condition"))}
         return {name: self.resolve(part) for name, part in chosen.items()}
 
     def holds(self, condition: str | None) -> bool:

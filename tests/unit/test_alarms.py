@@ -14,8 +14,9 @@ import pytest
 from aws_lambda_powertools.metrics import base
 
 from local.tools import ROOT
-from rds_snap_backup import batches, runs
+from rds_snap_backup.follow import batches
 from rds_snap_backup.observability import NAMESPACE, MetricName, count
+from rds_snap_backup.submit import runs
 from tests.unit.alarms import DAY, HOUR, MINUTE, Alarm, Sample, samples
 from tests.unit.template import TEMPLATE, Resolved
 
@@ -228,7 +229,7 @@ def test_every_alarm_is_one_that_cloudwatch_accepts(least_or_most: str) -> None:
 def test_every_metric_that_has_a_name_is_counted_somewhere() -> None:
     tables: list[Mapping[str, MetricName]] = [runs.METRICS, batches.METRICS]
     named: set[Any] = {name for table in tables for name in table.values()}
-    for path in Path(ROOT / "src" / "rds_snap_backup").glob("*.py"):
+    for path in Path(ROOT / "src" / "rds_snap_backup").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Name("count"), args=[ast.Constant(name), _]):

@@ -15,8 +15,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.stub import Stubber
 
-from rds_snap_backup.credentials import Credentials, ca_certificates
-from rds_snap_backup.outcomes import Scheduled, Unauthorized
+from rds_snap_backup.commvault.credentials import Credentials, ca_certificates
+from rds_snap_backup.commvault.outcomes import Scheduled, Unauthorized
 from rds_snap_backup.problems import Problem
 
 ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:token"

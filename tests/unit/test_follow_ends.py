@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.followed import MISSING_SECONDS, Followed, NotASubmission
-from rds_snap_backup.jobs import PAGE, Job
-from rds_snap_backup.looks import Missing, Window
+from rds_snap_backup.commvault.jobs import PAGE, Job
+from rds_snap_backup.follow.poller import Missing, Window
+from rds_snap_backup.follow.tracking import MISSING_SECONDS, NotASubmission, TrackedSubmission
 from rds_snap_backup.problems import Problem
 
 SUBMITTED_AT = 1769824804.0
@@ -67,7 +67,7 @@ def test_any_other_status_goes_on(status: str) -> None:
 
 
 def test_a_submission_is_read_from_its_notification() -> None:
-    followed = Followed.parse(json.dumps({**SUBMISSION, "jobIds": ["1354", "1355", "1354"]}))
+    followed = TrackedSubmission.parse(json.dumps({**SUBMISSION, "jobIds": ["1354", "1355", "1354"]}))
     assert (followed.job_ids, followed.submitted_at) == (("1354", "1355"), SUBMITTED_AT)
 
 
@@ -88,11 +88,11 @@ def test_a_submission_is_read_from_its_notification() -> None:
 )
 def test_anything_else_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(NotASubmission):
-        Followed.parse(json.dumps({**SUBMISSION, **broken}))
+        TrackedSubmission.parse(json.dumps({**SUBMISSION, **broken}))
 
 
 def test_an_end_carries_what_the_submission_told_and_not_its_error() -> None:
-    followed = Followed.parse(json.dumps(SUBMISSION))
+    followed = TrackedSubmission.parse(json.dumps(SUBMISSION))
     end = followed.end_of("1354", job("Completed", started=100, ended=160), 0, SUBMITTED_AT, 24)
     assert end == {
         "version": "1",
@@ -117,7 +117,7 @@ OVER = SUBMITTED_AT + HOURS * 3600
 
 
 @pytest.mark.parametrize(
-    ("sight", "missing_since", "now", "code"),
+    ("observation", "missing_since", "now", "code"),
     [
         (job("Running"), 0, OVER - 1, None),
         (job("Running"), 0, OVER, "JOB_STILL_RUNNING"),
@@ -130,14 +130,14 @@ OVER = SUBMITTED_AT + HOURS * 3600
     ],
 )
 def test_a_job_is_lost_when_its_time_is_over_or_it_is_missing_for_long(
-    sight: Any, missing_since: float, now: float, code: str | None
+    observation: Any, missing_since: float, now: float, code: str | None
 ) -> None:
-    end = Followed.parse(json.dumps(SUBMISSION)).end_of("1354", sight, missing_since, now, HOURS)
+    end = TrackedSubmission.parse(json.dumps(SUBMISSION)).end_of("1354", observation, missing_since, now, HOURS)
     if code is None:
         assert end is None
     else:
         assert end is not None
-        assert (end["status"], end["error"]["code"]) == ("lost_sight", code)
+        assert (end["status"], end["error"]["code"]) == ("lost", code)
         assert end["error"]["hint"]
         assert end["durationSeconds"] is None
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from local.commserve import CommServe
-from rds_snap_backup.commvault import CannotAsk, Commvault
-from rds_snap_backup.jobs import PAGE, Job, Jobs, get_job, list_jobs, read_job, running, started_since
-from rds_snap_backup.outcomes import Unauthorized
+from rds_snap_backup.commvault.client import Commvault, QueryFailed
+from rds_snap_backup.commvault.jobs import PAGE, Job, Jobs, get_job, list_jobs, read_job, running, started_since
+from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.targets import Association
 
 TOKEN = "fake-token"
@@ -248,13 +248,13 @@ def test_no_jobs(client: Commvault) -> None:
 )
 def test_what_is_no_list_of_jobs_is_not_believed(server: CommServe, client: Commvault, body: Any) -> None:
     server.fault("status", path="/Job", status=200, body=json.dumps(body))
-    assert isinstance(list_jobs(client, TOKEN, 600, 5), CannotAsk)
+    assert isinstance(list_jobs(client, TOKEN, 600, 5), QueryFailed)
 
 
 @pytest.mark.parametrize("status", [404, 500, 302])
 def test_no_other_status_is_believed(server: CommServe, client: Commvault, status: int) -> None:
     server.fault("status", path="/Job", status=status, body='{"totalRecordsWithoutPaging": 0}')
-    assert isinstance(list_jobs(client, TOKEN, 600, 5), CannotAsk)
+    assert isinstance(list_jobs(client, TOKEN, 600, 5), QueryFailed)
 
 
 @pytest.mark.parametrize("total", [None, 0, "x", 1, "1", [], 1.5])
@@ -273,14 +273,14 @@ def test_a_page_that_fails_fails_the_list(server: CommServe, client: Commvault) 
     assert isinstance(list_jobs(client, TOKEN, 600, 5), Unauthorized)
     server.fault("slow", path="/Job", seconds=0)
     server.fault("reset_before", path="/Job")
-    assert isinstance(list_jobs(client, TOKEN, 600, 5), CannotAsk)
+    assert isinstance(list_jobs(client, TOKEN, 600, 5), QueryFailed)
 
 
 def test_pages_share_one_deadline(server: CommServe, client: Commvault) -> None:
     for _ in range(3 * PAGE):
         server.add_job("aws-prod", "orders-db")
     server.fault("slow", None, path="/Job", seconds=0.6)
-    assert isinstance(list_jobs(client, TOKEN, 600, 2.0), CannotAsk)
+    assert isinstance(list_jobs(client, TOKEN, 600, 2.0), QueryFailed)
     server.mend()
 
 

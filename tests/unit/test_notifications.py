@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from rds_snap_backup.notifications import Notifications, build, build_end, iso
+from rds_snap_backup.messaging.notifications import Notifications, build, build_end, iso
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, Target
 from rds_snap_backup.triggers import Trigger
@@ -165,12 +165,10 @@ def test_the_end_of_a_job_tells_of_its_submission() -> None:
 
 
 def test_an_end_without_times_says_nothing_of_them() -> None:
-    end = build_end(
-        build("joined", TARGET, TRIGGER, now=NOW), "1", "lost_sight", started=0, ended=0, reason="", problem=None
-    )
+    end = build_end(build("joined", TARGET, TRIGGER, now=NOW), "1", "lost", started=0, ended=0, reason="", problem=None)
     assert {end[name] for name in ("startedAt", "endedAt", "durationSeconds", "reason")} == {None}
     assert "error" not in end
-    assert published(end)["Subject"] == "RDS backup lost sight: default (job 1)"
+    assert published(end)["Subject"] == "RDS backup lost: default (job 1)"
 
 
 def test_times_are_utc_to_the_second() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.outcomes import (
+from rds_snap_backup.commvault.outcomes import (
     AlreadyRunning,
     Answer,
     Failed,

@@ -10,8 +10,8 @@ from tests.unit.template import TEMPLATE
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "src" / "rds_snap_backup").glob("*.py")))
-CODE = re.compile(r'(?:Problem|Refused|_unusable|problem)\(\s*"([A-Z][A-Z_]+)"')
+SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "src" / "rds_snap_backup").rglob("*.py")))
+CODE = re.compile(r'(?:Problem|InvalidInput|_unusable|problem)\(\s*"([A-Z][A-Z_]+)"')
 
 
 def error_codes() -> set[str]:

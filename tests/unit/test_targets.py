@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from rds_snap_backup.problems import Refused
+from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.targets import Association, Target, Targets, parse_target, selects
 from rds_snap_backup.triggers import Request, Trigger
 
@@ -32,7 +32,7 @@ def parse(**fields: Any) -> Target:
 
 
 def refused(text: str) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InvalidInput) as caught:
         parse_target("orders", PARAMETER, text)
     problem = caught.value.problem
     assert problem.code == "TARGET_INVALID"
@@ -249,7 +249,7 @@ def test_a_target_is_read_once_a_minute(ssm: tuple[Any, Stubber], path: str) -> 
 def test_an_unknown_target_names_the_parameter_to_create(ssm: tuple[Any, Stubber]) -> None:
     client, stubber = ssm
     stubber.add_client_error("get_parameter", "ParameterNotFound")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InvalidInput) as caught:
         Targets(PATH, client).load("orders")
     assert caught.value.problem.code == "TARGET_UNKNOWN"
     assert PARAMETER in caught.value.problem.message
@@ -257,7 +257,7 @@ def test_an_unknown_target_names_the_parameter_to_create(ssm: tuple[Any, Stubber
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "InternalServerError"])
 def test_a_failure_of_aws_is_no_fault_of_the_event(ssm: tuple[Any, Stubber], code: str) -> None:
-    from rds_snap_backup.deliveries import AWS_FAILURES
+    from rds_snap_backup.bootstrap import AWS_FAILURES
 
     client, stubber = ssm
     stubber.add_client_error("get_parameter", code)
@@ -272,7 +272,7 @@ def test_a_failure_of_aws_is_no_fault_of_the_event(ssm: tuple[Any, Stubber], cod
 def test_a_document_that_does_not_parse_names_its_parameter(ssm: tuple[Any, Stubber]) -> None:
     client, stubber = ssm
     stubber.add_response("get_parameter", {"Parameter": parameter("orders", "{")})
-    with pytest.raises(Refused, match=f"{PARAMETER} is not valid: the document must be JSON"):
+    with pytest.raises(InvalidInput, match=f"{PARAMETER} is not valid: the document must be JSON"):
         Targets(PATH, client).load("orders")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.problems import Refused
+from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.triggers import SELF_TRIGGERS, Check, Ignored, Request, Trigger, parse, unwrap
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -20,6 +20,10 @@ NO_TEXTS: list[Any] = [None, True, False, 0, -1, 1.5, [], [1], [{}], {}, {"a": 1
 GARBAGE = [*NO_TEXTS, "", "text"]
 NO_NAMES = [*NO_TEXTS, "", "a b", "../x", "a/b", "x" * 65, "**", "ä", "a\n"]
 NO_IDENTITIES = [*NO_TEXTS, "", "x" * 1025, "é" * 600]
+
+
+def unwrapped(record: dict[str, Any]) -> tuple[object, str]:
+    return unwrap(record["body"], record["messageId"])
 
 
 def rds(event_id: Any = "RDS-EVENT-0043", detail_type: Any = "RDS DB Instance Event", **detail: Any) -> dict[str, Any]:
@@ -50,12 +54,12 @@ def requested(event: Any, delivery_id: str = DELIVERY) -> Request:
 def outcome_of(event: Any) -> Any:
     try:
         return parse(event, DELIVERY)
-    except Refused as error:
+    except InvalidInput as error:
         return error.problem.code
 
 
 def refused(event: Any) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InvalidInput) as caught:
         parse(event, DELIVERY)
     assert caught.value.problem.message
     assert caught.value.problem.hint
@@ -72,7 +76,7 @@ def sample(name: str) -> Any:
 def deliveries(event: Any) -> Iterator[tuple[Any, str]]:
     """Yield each event in a sample with its delivery's own id, as the function takes it up."""
     if isinstance(event, dict) and "Records" in event:
-        yield from map(unwrap, event["Records"])
+        yield from map(unwrapped, event["Records"])
     else:
         yield event, DELIVERY
 
@@ -357,17 +361,17 @@ def message(body: Any, message_id: str = "message-1") -> dict[str, Any]:
 
 
 def test_a_message_is_known_by_its_id() -> None:
-    assert unwrap(message({"target": "orders"})) == ({"target": "orders"}, "message-1")
-    assert unwrap(message("not JSON")) == ("not JSON", "message-1")
-    assert unwrap(message("[" * 100_000))[1] == "message-1"
+    assert unwrapped(message({"target": "orders"})) == ({"target": "orders"}, "message-1")
+    assert unwrapped(message("not JSON")) == ("not JSON", "message-1")
+    assert unwrapped(message("[" * 100_000))[1] == "message-1"
 
 
 def test_an_on_failure_envelope_is_known_by_the_request_that_failed() -> None:
     envelope = {"requestPayload": {"target": "orders"}, "requestContext": {"requestId": "request-1"}}
-    assert unwrap(message(envelope)) == ({"target": "orders"}, "request-1")
+    assert unwrapped(message(envelope)) == ({"target": "orders"}, "request-1")
     for context in (None, {}, {"requestId": None}, {"requestId": 7}, {"requestId": ""}, "text"):
-        assert unwrap(message({**envelope, "requestContext": context})) == ({"target": "orders"}, "message-1")
-    assert unwrap(message({"requestPayload": None}))[0] is None
+        assert unwrapped(message({**envelope, "requestContext": context})) == ({"target": "orders"}, "message-1")
+    assert unwrapped(message({"requestPayload": None}))[0] is None
 
 
 @pytest.mark.parametrize(
@@ -376,7 +380,7 @@ def test_an_on_failure_envelope_is_known_by_the_request_that_failed() -> None:
 def test_what_was_enqueued_keeps_its_identity_whatever_message_brings_it(event: Any) -> None:
     trigger = requested(event, "first").trigger
     for message_id in ("one", "another"):
-        inner, delivery_id = unwrap(message({"target": "orders", "trigger": trigger.to_json()}, message_id))
+        inner, delivery_id = unwrapped(message({"target": "orders", "trigger": trigger.to_json()}, message_id))
         assert requested(inner, delivery_id) == Request(trigger, ("orders",))
 
 

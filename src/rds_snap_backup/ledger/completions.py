@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from rds_snap_backup.ledger import KEEP_SECONDS, LEASE_SECONDS
-from rds_snap_backup.table import Conflict, Item, Table, Update, Value
+from rds_snap_backup.ledger.submissions import LEASE_SECONDS, TTL_SECONDS
+from rds_snap_backup.ledger.table import Conflict, Item, Table, Update, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
-class AlreadyTold:
+class Done:
     """Everybody was told."""
 
 
@@ -34,10 +34,10 @@ class Busy:
     until: float
 
 
-type Step = Tell | AlreadyTold | Busy
+type Step = Tell | Done | Busy
 
 
-class Endings:
+class Completions:
     """The items `job#ID`."""
 
     def __init__(self, table: Table, clock: Callable[[], float]) -> None:
@@ -62,7 +62,7 @@ class Endings:
         """Tell what this run may do about an end that is recorded; `item` is as it was read."""
         now = self._clock()
         if item["endPublished"]:
-            return AlreadyTold()
+            return Done()
         if item["endOwner"] != owner:
             if item["endLease"] >= now:
                 return Busy(item["endLease"])
@@ -75,7 +75,7 @@ class Endings:
                     return Busy(now + LEASE_SECONDS)
         return Tell(json.loads(item["end"]))
 
-    def mark_told(self, job_id: str, owner: str) -> None:
+    def mark_published(self, job_id: str, owner: str) -> None:
         """Record that everybody was told. Where another run took over meanwhile, it will be told twice."""
         values: dict[str, Value] = {"endPublished": True, "endLease": 0}
         with suppress(Conflict):
@@ -83,11 +83,11 @@ class Endings:
 
     def note(self, job_id: str, values: Mapping[str, Value], forget: tuple[str, ...] = ()) -> None:
         """Keep something about a job for later looks, or forget it."""
-        self._table.write(Update(_key(job_id), {**values, "expiresAt": int(self._clock()) + KEEP_SECONDS}, forget))
+        self._table.write(Update(_key(job_id), {**values, "expiresAt": int(self._clock()) + TTL_SECONDS}, forget))
 
     def _held(self, owner: str) -> dict[str, Value]:
         now = self._clock()
-        return {"endOwner": owner, "endLease": now + LEASE_SECONDS, "expiresAt": int(now) + KEEP_SECONDS}
+        return {"endOwner": owner, "endLease": now + LEASE_SECONDS, "expiresAt": int(now) + TTL_SECONDS}
 
 
 def _key(job_id: str) -> str:

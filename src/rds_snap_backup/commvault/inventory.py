@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote
 
-from rds_snap_backup.commvault import CannotAsk, Commvault, Read
-from rds_snap_backup.credentials import Credentials
-from rds_snap_backup.outcomes import Unauthorized
+from rds_snap_backup.commvault.client import Commvault, QueryFailed, Read
+from rds_snap_backup.commvault.credentials import Credentials
+from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.problems import Problem
 
 CLOUD_APPS = 134
@@ -20,7 +20,7 @@ CLOUD_APPS = 134
 CALL_SECONDS = 15.0
 RESERVE_SECONDS = 4.0
 # Comparing a name with thousands of others takes a while; who has more names wrong than this knows by then.
-MOST_GUESSES = 100
+MAX_GUESSES = 100
 OUT_OF_TIME = Problem(
     "OUT_OF_TIME",
     "The function's time ran out.",
@@ -66,7 +66,7 @@ class Discovery:
         self._meant: dict[str, str | None] = {}
         self._guesses = 0
 
-    def begin(self, unusable_secret: Problem | None) -> Read | Unauthorized | CannotAsk:
+    def begin(self, unusable_secret: Problem | None) -> Read | Unauthorized | QueryFailed:
         """Read the list of clients: the first call, and the last where it fails.
 
         With a secret that holds no token the call is made without one: it shows whether the way to Commvault is free.
@@ -78,9 +78,9 @@ class Discovery:
         match reading:
             case Read(document):
                 self._listed = _clients(document)
-            case CannotAsk(problem) if problem.code == "ANSWER_TOO_LONG":
+            case QueryFailed(problem) if problem.code == "ANSWER_TOO_LONG":
                 pass  # Each client is asked for by its name instead.
-            case Unauthorized(problem) | CannotAsk(problem):
+            case Unauthorized(problem) | QueryFailed(problem):
                 self._stopped = problem
         return reading
 
@@ -116,7 +116,7 @@ class Discovery:
     def _nearest(self, name: str, meanings: Mapping[str, str]) -> str | None:
         """Return what the most similar text means, whatever its case; None also where that would take too long."""
         self._guesses += 1
-        if self._guesses > MOST_GUESSES or self._seconds_left() < RESERVE_SECONDS:
+        if self._guesses > MAX_GUESSES or self._seconds_left() < RESERVE_SECONDS:
             return None
         folded = {text.casefold(): meaning for text, meaning in meanings.items()}
         return next((folded[found] for found in get_close_matches(name.casefold(), folded, n=1)), None)
@@ -146,21 +146,21 @@ class Discovery:
         match self._credentials.authorized(lambda token: self._get(path, token)):
             case Read(document):
                 return document
-            case CannotAsk(problem) if is_of_the_call(problem):
+            case QueryFailed(problem) if is_of_the_call(problem):
                 return problem
-            case Unauthorized(problem) | CannotAsk(problem):
+            case Unauthorized(problem) | QueryFailed(problem):
                 self._stopped = problem
                 return problem
 
-    def _list_clients(self, token: str) -> Read | Unauthorized | CannotAsk:
+    def _list_clients(self, token: str) -> Read | Unauthorized | QueryFailed:
         reading = self._get("/Client", token)
         if isinstance(reading, Read) and not isinstance(reading.document.get("clientProperties"), list):
-            return CannotAsk(NO_CLIENTS)
+            return QueryFailed(NO_CLIENTS)
         return reading
 
-    def _get(self, path: str, token: str) -> Read | Unauthorized | CannotAsk:
+    def _get(self, path: str, token: str) -> Read | Unauthorized | QueryFailed:
         if self._seconds_left() < CALL_SECONDS:
-            return CannotAsk(OUT_OF_TIME)
+            return QueryFailed(OUT_OF_TIME)
         seconds = self._seconds_left() - RESERVE_SECONDS
         return self._commvault.get(path, token, seconds, not_found_is_empty=True)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from rds_snap_backup.commvault import CannotAsk, Commvault, Read
-from rds_snap_backup.outcomes import LATER, Unauthorized, whole_number
+from rds_snap_backup.commvault.client import Commvault, QueryFailed, Read
+from rds_snap_backup.commvault.outcomes import LATER, Unauthorized, whole_number
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association
 
@@ -35,7 +35,7 @@ GOING_ON = {
 }
 
 # An answer that is no list must not be believed to say that no job was started.
-NO_JOB_LIST = CannotAsk(Problem("UNREADABLE_ANSWER", "Commvault's answer is no list of jobs.", LATER))
+NO_JOB_LIST = QueryFailed(Problem("UNREADABLE_ANSWER", "Commvault's answer is no list of jobs.", LATER))
 
 type End = Literal["completed", "completed_with_errors", "failed", "killed"]
 
@@ -113,7 +113,7 @@ class Page:
         return self.end >= self.total
 
 
-def list_jobs(commvault: Commvault, token: str, look_back: float, seconds: float) -> Jobs | Unauthorized | CannotAsk:
+def list_jobs(commvault: Commvault, token: str, look_back: float, seconds: float) -> Jobs | Unauthorized | QueryFailed:
     """Read every page of the backup jobs that are active or ended in the last `look_back` seconds."""
     deadline = time.monotonic() + seconds
     rows: list[Job] = []
@@ -131,7 +131,7 @@ def list_jobs(commvault: Commvault, token: str, look_back: float, seconds: float
 
 def list_page(
     commvault: Commvault, token: str, look_back: float, offset: int, seconds: float
-) -> Page | Unauthorized | CannotAsk:
+) -> Page | Unauthorized | QueryFailed:
     """Read one page of the backup jobs that are active or ended in the last `look_back` seconds.
 
     `GET /Job` pages by the headers `limit` and `offset`, and leaves snap backups out unless they are asked for.
@@ -153,7 +153,7 @@ def list_page(
             return problem
 
 
-def get_job(commvault: Commvault, token: str, job_id: str, seconds: float) -> Job | Unauthorized | CannotAsk | None:
+def get_job(commvault: Commvault, token: str, job_id: str, seconds: float) -> Job | Unauthorized | QueryFailed | None:
     """Read one job; None where Commvault shows none of this id."""
     match commvault.get(f"/Job/{job_id}", token, seconds):
         case Read(document, _):

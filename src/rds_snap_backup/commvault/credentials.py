@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from rds_snap_backup.outcomes import NEW_TOKEN, Unauthorized
+from rds_snap_backup.commvault.outcomes import NEW_TOKEN, Unauthorized
 from rds_snap_backup.problems import Problem
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from rds_snap_backup import notifications
-from rds_snap_backup.jobs import Job
-from rds_snap_backup.looks import Missing, Sight
+from rds_snap_backup.commvault.jobs import Job
+from rds_snap_backup.follow.poller import Missing, Observation
+from rds_snap_backup.messaging import notifications
 from rds_snap_backup.problems import Problem
 
 # How long a job that was seen before, or should be there by now, may be missing.
@@ -32,7 +32,7 @@ class NotASubmission(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class TrackedSubmission:
     """A submission with jobs. `notification` is what was told of it."""
 
     notification: Mapping[str, Any]
@@ -69,14 +69,14 @@ class Followed:
         return cls(document, tuple(dict.fromkeys(job_ids)), submitted_at)
 
     def end_of(
-        self, job_id: str, sight: Sight, missing_since: float, now: float, follow_hours: int
+        self, job_id: str, observation: Observation, missing_since: float, now: float, follow_hours: int
     ) -> dict[str, Any] | None:
         """Return the notification of a job's end, or None while it is to be looked at again.
 
         `missing_since` is the time of the first look in a row that did not find it.
         """
         is_over = now >= self.submitted_at + follow_hours * 3600
-        match sight:
+        match observation:
             case Job(end=str(end)) as job:
                 return self._ended(job, end)
             case Missing() if is_over or now >= missing_since + MISSING_SECONDS:
@@ -108,7 +108,7 @@ class Followed:
         return notifications.build_end(
             self.notification,
             job_id,
-            "lost_sight",
+            "lost",
             started=job.started if job else 0,
             ended=0,
             reason=job.reason if job else "",

@@ -1,7 +1,4 @@
-"""The queues: a submission that waits, a trigger fanned out, and what goes to the dead-letter queue.
-
-A message that is on the Submissions queue already is never sent to it again: it is postponed by its visibility.
-"""
+"""The queues: a submission that waits, a trigger fanned out, and what goes to the dead-letter queue."""
 
 import json
 from collections.abc import Iterable
@@ -14,10 +11,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-LARGEST_BATCH = 10
-LONGEST_DELAY = 900
-# SQS allows 12 hours from the receive, which was a moment ago.
-LONGEST_VISIBILITY = 43000
+MAX_BATCH = 10
+MAX_DELAY = 900
 BATCH_TRIES = 3
 
 
@@ -36,13 +31,11 @@ class Queues:
     def enqueue(self, trigger: Trigger, target: str, delay: int, attempt: int | None) -> None:
         """Put a submission that arrived otherwise on the queue, to be taken up after `delay` seconds."""
         body = _body(trigger, target, pauses=1, **({} if attempt is None else {"attempt": attempt}))
-        self._client.send_message(
-            QueueUrl=self._submissions_url, MessageBody=body, DelaySeconds=min(delay, LONGEST_DELAY)
-        )
+        self._client.send_message(QueueUrl=self._submissions_url, MessageBody=body, DelaySeconds=min(delay, MAX_DELAY))
 
     def fan_out(self, trigger: Trigger, targets: Iterable[str]) -> None:
         """Put one message per target on the queue; raise `FanOutError` naming the targets that have none."""
-        for names in batched(targets, LARGEST_BATCH, strict=False):
+        for names in batched(targets, MAX_BATCH, strict=False):
             left = dict(enumerate(names))
             for _ in range(BATCH_TRIES):
                 entries: list[SendMessageBatchRequestEntryTypeDef] = [
@@ -68,14 +61,6 @@ class Queues:
                 event, delivery_id = inner, first  # It was refused before.
         body = json.dumps({"event": event, "deliveryId": delivery_id, "refused": error})
         self._client.send_message(QueueUrl=self._dead_letters_url, MessageBody=body)
-
-    def postpone(self, receipt_handle: str, seconds: int) -> None:
-        """Let a message come back after so many seconds."""
-        self._client.change_message_visibility(
-            QueueUrl=self._submissions_url,
-            ReceiptHandle=receipt_handle,
-            VisibilityTimeout=min(seconds, LONGEST_VISIBILITY),
-        )
 
 
 def _body(trigger: Trigger, target: str, **beside: Any) -> str:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 type Value = str | int | float | bool
 type Item = dict[str, Any]
 
-LARGEST_TRANSACTION = 100
-LARGEST_READ = 100
+MAX_TRANSACTION = 100
+MAX_READ = 100
 # Transactions that touch one item at the same moment are cancelled, not queued; a few tries draw them apart.
 CONFLICT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
@@ -77,7 +77,7 @@ class Table:
     def get_many(self, keys: Iterable[str]) -> dict[str, Item]:
         """Read the items that there are of these keys, as they lately were; a throttled table may leave some out."""
         found: dict[str, Item] = {}
-        for batch in batched(keys, LARGEST_READ, strict=False):
+        for batch in batched(keys, MAX_READ, strict=False):
             left: Any = {self._name: {"Keys": [{"pk": {"S": key}} for key in batch]}}
             for pause in (0.0, *CONFLICT_PAUSES):
                 time.sleep(pause)

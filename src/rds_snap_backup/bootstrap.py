@@ -1,4 +1,4 @@
-"""Makes the parts from the configuration: the one place that knows boto3. One session serves all clients."""
+"""Builds the services from the configuration: the one place that knows boto3. One session serves all clients."""
 
 import time
 from collections.abc import Callable
@@ -7,15 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.config import Config as SdkConfig
+from botocore.exceptions import BotoCoreError, ClientError
 
-from rds_snap_backup.commvault import Commvault
+from rds_snap_backup.commvault.client import Commvault
+from rds_snap_backup.commvault.credentials import Credentials, ca_certificates
 from rds_snap_backup.config import Config
-from rds_snap_backup.credentials import Credentials, ca_certificates
-from rds_snap_backup.ledger import Ledger
-from rds_snap_backup.notifications import Notifications
-from rds_snap_backup.queues import Queues
-from rds_snap_backup.table import Table
+from rds_snap_backup.ledger.submissions import Ledger
+from rds_snap_backup.ledger.table import Table
+from rds_snap_backup.messaging.batches import Consumer
+from rds_snap_backup.messaging.notifications import Notifications
+from rds_snap_backup.messaging.queues import Queues
 from rds_snap_backup.targets import Targets
 
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
+
+# What the SDK raises when AWS fails; Powertools wraps some of it.
+AWS_FAILURES = (ClientError, BotoCoreError, GetParameterError)
 
 # AWS calls are short, and a run must end before its function's timeout: three tries of at most 3 s each.
 SDK = SdkConfig(
@@ -59,7 +65,7 @@ class Clients:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Services:
     """Everything that a run works with. `clock` gives Unix seconds."""
 
     config: Config
@@ -69,12 +75,13 @@ class Parts:
     ledger: Ledger
     notifications: Notifications
     queues: Queues
+    submissions: Consumer
     clock: Callable[[], float]
 
 
-def assemble(config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Parts:
-    """Put the parts together."""
-    return Parts(
+def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Services:
+    """Build the services."""
+    return Services(
         config=config,
         targets=Targets(config.targets_path, clients.ssm),
         credentials=Credentials(config.token_secret_arn, clients.secretsmanager),
@@ -84,5 +91,6 @@ def assemble(config: Config, clients: Clients, clock: Callable[[], float] = time
         ledger=Ledger(Table(config.ledger_table, clients.dynamodb), config.retry_hours * 3600, clock),
         notifications=Notifications(config.notifications_topic_arn, clients.sns),
         queues=Queues(config.submissions_queue_url, config.dead_letter_queue_url, clients.sqs),
+        submissions=Consumer(config.submissions_queue_url, clients.sqs),
         clock=clock,
     )

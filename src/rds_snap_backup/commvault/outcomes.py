@@ -106,7 +106,7 @@ NOT_ALL = "Look in Commvault's job controller whether all subclients of the targ
 LOOK_FIRST = "Look in Commvault's job controller whether a job started before you start one by hand."
 # Where the answer does not say how long a rate limit lasts.
 THROTTLE_SECONDS = 900
-LONGEST_THROTTLE_SECONDS = 6 * 3600
+MAX_THROTTLE_SECONDS = 6 * 3600
 NO_TEXT = "Commvault gave no text."
 # Errors are looked for in objects nested no deeper than this: Commvault's own go half as deep.
 DEEPEST = 10
@@ -176,7 +176,7 @@ def throttle_seconds(headers: Mapping[str, str]) -> int:
     for name in ("Retry-After", "X-RateLimit-Period"):
         seconds = whole_number(headers.get(name, "").strip())
         if seconds and seconds > 0:
-            return min(seconds, LONGEST_THROTTLE_SECONDS)
+            return min(seconds, MAX_THROTTLE_SECONDS)
     return THROTTLE_SECONDS
 
 

@@ -8,22 +8,21 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from rds_snap_backup.commvault import CannotAsk, Read
-from rds_snap_backup.deliveries import AWS_FAILURES
-from rds_snap_backup.discovery import OUT_OF_TIME, Discovery, is_of_the_call
+from rds_snap_backup.audit.report import HINTS, RIGHTS, SERVER, TOKEN, Row, answer, failed, unchecked
+from rds_snap_backup.bootstrap import AWS_FAILURES, Services
+from rds_snap_backup.commvault.client import QueryFailed, Read
+from rds_snap_backup.commvault.inventory import OUT_OF_TIME, Discovery, is_of_the_call
+from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.observability import logger
-from rds_snap_backup.outcomes import Unauthorized
-from rds_snap_backup.problems import Problem, Refused
-from rds_snap_backup.report import HINTS, RIGHTS, SERVER, TOKEN, Row, answer, failed, unchecked
+from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.targets import Association, parse_target
 from rds_snap_backup.triggers import TARGET_NAME
-from rds_snap_backup.wiring import Parts
 
 # What an AWS call may take at most, its tries included.
 AWS_SECONDS = 20.0
 
 
-def check(parts: Parts, seconds_left: Callable[[], float]) -> dict[str, Any]:
+def check(services: Services, seconds_left: Callable[[], float]) -> dict[str, Any]:
     """Check everything, and answer `{"ok", "checks"}`."""
 
     def from_aws[T](call: Callable[[], T]) -> T | Problem:
@@ -35,34 +34,34 @@ def check(parts: Parts, seconds_left: Callable[[], float]) -> dict[str, Any]:
             return Problem("AWS_FAILURE", str(failure), "Mend what AWS complains of, then check again.")
 
     # AWS first: its calls are short, and Commvault gets the time that is left.
-    secret = from_aws(parts.credentials.unusable)
-    documents = from_aws(lambda: parts.targets.documents(past_cache=True))
+    secret = from_aws(services.credentials.unusable)
+    documents = from_aws(lambda: services.targets.documents(past_cache=True))
     names = () if isinstance(documents, Problem) else tuple(documents)
-    submitted = from_aws(lambda: parts.ledger.last_submitted(names))
-    discovery = Discovery(parts.commvault, parts.credentials, seconds_left)
+    submitted = from_aws(lambda: services.ledger.last_submitted(names))
+    discovery = Discovery(services.commvault, services.credentials, seconds_left)
     first = discovery.begin(secret)
 
-    rows = [_configuration(parts), _secret(parts, secret), _reach(parts, first), _token(first, secret)]
-    rows.append(_targets(parts, documents))
+    rows = [_configuration(services), _secret(services, secret), _reach(services, first), _token(first, secret)]
+    rows.append(_targets(services, documents))
     if not isinstance(documents, Problem):
         for name, text in documents.items():
-            rows += _target(name, parts.targets.parameter(name), text, discovery)
+            rows += _target(name, services.targets.parameter(name), text, discovery)
             rows.append(_last_backup(name, submitted))
     logger.info("Checked", rows=len(rows), failed=sum(not row.ok for row in rows))
     return answer(rows)
 
 
-def _configuration(parts: Parts) -> Row:
-    url = parts.config.commvault_api_url
+def _configuration(services: Services) -> Row:
+    url = services.config.commvault_api_url
     if url.startswith("https://"):
         return Row("configuration", None, ok=True, detail=f"CommvaultApiUrl is {url}.")
     return failed("configuration", None, Problem("API_URL_INVALID", f"{url!r} is no https:// address.", ""))
 
 
-def _secret(parts: Parts, problem: Problem | None) -> Row:
+def _secret(services: Services, problem: Problem | None) -> Row:
     match problem:
         case None:
-            return Row("secret", None, ok=True, detail=f"{parts.config.token_secret_arn} holds a token.")
+            return Row("secret", None, ok=True, detail=f"{services.config.token_secret_arn} holds a token.")
         case Problem("OUT_OF_TIME"):
             return unchecked("secret", None, problem)
         case Problem("SECRET_UNREADABLE"):
@@ -72,31 +71,31 @@ def _secret(parts: Parts, problem: Problem | None) -> Row:
             return Row("secret", None, ok=False, detail=problem.message, hint=TOKEN)
 
 
-def _reach(parts: Parts, first: Read | Unauthorized | CannotAsk) -> Row:
+def _reach(services: Services, first: Read | Unauthorized | QueryFailed) -> Row:
     """Return what the first call tells about the way to Commvault: any answer of the API itself proves it."""
     match first:
-        case CannotAsk(Problem("API_URL_INVALID" | "OUT_OF_TIME") as problem):
+        case QueryFailed(Problem("API_URL_INVALID" | "OUT_OF_TIME") as problem):
             return unchecked("reach", None, problem)
-        case CannotAsk(Problem("TLS_FAILED" | "CA_UNUSABLE") as problem):
+        case QueryFailed(Problem("TLS_FAILED" | "CA_UNUSABLE") as problem):
             return Row("reach", None, ok=False, detail=problem.message, hint=problem.hint)
-        case CannotAsk(Problem("TLS_UNTRUSTED", message)):
-            parameter = parts.config.ca_certificate_parameter
+        case QueryFailed(Problem("TLS_UNTRUSTED", message)):
+            parameter = services.config.ca_certificate_parameter
             where = parameter or "an SSM parameter, and deploy with CaCertificateParameter naming it"
             hint = (
                 f"Store the PEM certificates of the CA that signed the server's certificate in {where}; "
                 "or mend the server's certificate, if the message finds fault with that."
             )
             return Row("reach", None, ok=False, detail=message, hint=hint)
-        case CannotAsk(Problem(code) as problem) if code.startswith("HTTP_") and not _is_answer(problem):
-            detail = f"{parts.config.commvault_api_url} answers, but not as the API does (HTTP {code[5:]})."
+        case QueryFailed(Problem(code) as problem) if code.startswith("HTTP_") and not _is_answer(problem):
+            detail = f"{services.config.commvault_api_url} answers, but not as the API does (HTTP {code[5:]})."
             return Row("reach", None, ok=False, detail=detail, hint=HINTS.get(code, SERVER))
-        case CannotAsk(problem) if not _is_answer(problem):
+        case QueryFailed(problem) if not _is_answer(problem):
             return failed("reach", None, problem)
         case _:
-            return Row("reach", None, ok=True, detail=f"The API answers at {parts.config.commvault_api_url}.")
+            return Row("reach", None, ok=True, detail=f"The API answers at {services.config.commvault_api_url}.")
 
 
-def _token(first: Read | Unauthorized | CannotAsk, secret: Problem | None) -> Row:
+def _token(first: Read | Unauthorized | QueryFailed, secret: Problem | None) -> Row:
     match first:
         case _ if secret:
             return unchecked("token", None, secret)
@@ -107,13 +106,13 @@ def _token(first: Read | Unauthorized | CannotAsk, secret: Problem | None) -> Ro
         case Unauthorized(problem):
             detail = f"It is refused: {problem.message} ({problem.code})"
             return Row("token", None, ok=False, detail=detail, hint=TOKEN)
-        case CannotAsk(Problem("ANSWER_TOO_LONG", message)):
+        case QueryFailed(Problem("ANSWER_TOO_LONG", message)):
             detail = f"It is accepted. {message} So clients are looked up one by one."
             return Row("token", None, ok=True, detail=detail)
-        case CannotAsk(problem) if _is_answer(problem):
+        case QueryFailed(problem) if _is_answer(problem):
             detail = f"The list of clients can not be read: {problem.message} ({problem.code})"
             return Row("token", None, ok=False, detail=detail, hint=HINTS.get(problem.code, SERVER))
-        case CannotAsk(problem):
+        case QueryFailed(problem):
             return unchecked("token", None, problem)
 
 
@@ -121,8 +120,8 @@ def _is_answer(problem: Problem) -> bool:
     return is_of_the_call(problem) or problem.code == "HTTP_429"
 
 
-def _targets(parts: Parts, documents: Mapping[str, str] | Problem) -> Row:
-    path = parts.targets.parameter("")
+def _targets(services: Services, documents: Mapping[str, str] | Problem) -> Row:
+    path = services.targets.parameter("")
     match documents:
         case Problem("OUT_OF_TIME"):
             return unchecked("targets", None, documents)
@@ -143,7 +142,7 @@ def _target(name: str, parameter: str, text: str, discovery: Discovery) -> Itera
         return
     try:
         target = parse_target(name, parameter, text)
-    except Refused as refused:
+    except InvalidInput as refused:
         hint = f"Correct the SSM parameter {parameter}."
         yield Row("document", name, ok=False, detail=refused.problem.message, hint=hint)
         return

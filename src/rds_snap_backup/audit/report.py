@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rds_snap_backup.discovery import OUT_OF_TIME
-from rds_snap_backup.outcomes import LOGIN_REFUSED
+from rds_snap_backup.commvault.inventory import OUT_OF_TIME
+from rds_snap_backup.commvault.outcomes import LOGIN_REFUSED
 from rds_snap_backup.problems import Problem
 
-LONGEST_TEXT = 1000
+MAX_TEXT = 1000
 # Lambda answers with at most 6 MB.
-LONGEST_ANSWER = 5_000_000
+MAX_ANSWER = 5_000_000
 
 THE_ROWS_ABOVE = "Do what the rows above say, then check again."
 URL = "Check CommvaultApiUrl: it is https://HOST/commandcenter/api, or the SaaS API host alone."
@@ -50,7 +50,7 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer's form of it."""
-        return {**asdict(self), "detail": self.detail[:LONGEST_TEXT]}
+        return {**asdict(self), "detail": self.detail[:MAX_TEXT]}
 
 
 def failed(name: str, target: str | None, problem: Problem) -> Row:
@@ -67,7 +67,7 @@ def unchecked(name: str, target: str | None, problem: Problem, what: str = "") -
 def answer(rows: Sequence[Row]) -> dict[str, Any]:
     """Return `{"ok", "checks"}`. Of more rows than an answer holds, those that are ok give way first."""
     documents = [row.to_json() for row in rows]
-    room = LONGEST_ANSWER
+    room = MAX_ANSWER
     kept: set[int] = set()
     for index in sorted(range(len(rows)), key=lambda index: rows[index].ok):
         room -= len(json.dumps(documents[index])) + len(", ")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 VERSION = "1"
 # SNS wants less than 100 characters.
-LONGEST_SUBJECT = 99
+MAX_SUBJECT = 99
 
 
 def build(
@@ -104,7 +104,7 @@ class Notifications:
 def _subject(notification: dict[str, Any]) -> str:
     status = notification["status"].replace("_", " ")
     jobs = ", ".join(notification["jobIds"])
-    return f"RDS backup {status}: {notification['target']}{f' (job {jobs})' if jobs else ''}"[:LONGEST_SUBJECT]
+    return f"RDS backup {status}: {notification['target']}{f' (job {jobs})' if jobs else ''}"[:MAX_SUBJECT]
 
 
 def _text(notification: dict[str, Any]) -> str:

@@ -8,15 +8,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rds_snap_backup import notifications
-from rds_snap_backup.ledger import Closed
+from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.ledger.steps import Lease
+from rds_snap_backup.ledger.submissions import Closed
+from rds_snap_backup.messaging import notifications
+from rds_snap_backup.messaging.batches import backoff
 from rds_snap_backup.observability import MetricName, count, logger
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.steps import Lease
 from rds_snap_backup.targets import Association, Target
-from rds_snap_backup.wiring import Parts
 
-LONGEST_PAUSE = 900
 # Kept back from the function's time for what follows an answer: record, publish, mark.
 RESERVE_SECONDS = 12.0
 
@@ -35,14 +35,14 @@ def missing(lease: Lease, target: Target) -> tuple[Association, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Published:
     """The submission has ended and everybody was told."""
 
     notification: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class Deferred:
     """It goes on after so many seconds."""
 
     seconds: int
@@ -53,7 +53,7 @@ class Later:
 class Run:
     """A delivery that is being handled. `tries` says how often it was, this one included."""
 
-    parts: Parts
+    services: Services
     seconds_left: Callable[[], float]
     tries: int = 1
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -75,7 +75,7 @@ class Run:
         claims: Collection[str] = (),
         reconciled: bool = False,
         starts_cool_down: bool = True,
-    ) -> Told:
+    ) -> Published:
         """Record a submission's end, then tell it; jobs that were found before are told of too.
 
         `starts_cool_down` as in `Ledger.close`. Raises `Claimed` and `LostLease` with nothing recorded.
@@ -84,72 +84,72 @@ class Run:
             status,
             target,
             lease.submission.trigger,
-            now=self.parts.clock(),
+            now=self.services.clock(),
             job_ids=tuple(dict.fromkeys((*lease.found.values(), *job_ids))),
             task_id=task_id,
             problem=problem,
             reconciled=reconciled or bool(lease.found),
         )
-        self.parts.ledger.close(lease, status, notification, claims, starts_cool_down=starts_cool_down)
+        self.services.ledger.close(lease, status, notification, claims, starts_cool_down=starts_cool_down)
         return self.tell(lease, notification)
 
-    def tell(self, lease: Lease, notification: dict[str, Any]) -> Told:
+    def tell(self, lease: Lease, notification: dict[str, Any]) -> Published:
         """Publish a recorded end, keep a dead letter of one that went wrong, and mark it as told."""
         submission, status, error = lease.submission, notification["status"], notification.get("error")
         try:
-            self.parts.notifications.publish(notification)
+            self.services.notifications.publish(notification)
             if status in {"rejected", "abandoned"}:
-                self.parts.queues.dead_letter(submission.trigger, submission.target, lease.attempt, error or {})
+                self.services.queues.dead_letter(submission.trigger, submission.target, lease.attempt, error or {})
         except Exception:
-            self.parts.ledger.leave_untold(lease)
+            self.services.ledger.release(lease)
             raise
-        count(METRICS[status], self.parts.config.service)
+        count(METRICS[status], self.services.config.service)
         if notification["reconciled"]:
-            count("SubmissionReconciled", self.parts.config.service)
-        self.parts.ledger.mark_published(lease)
+            count("SubmissionReconciled", self.services.config.service)
+        self.services.ledger.mark_published(lease)
         log = logger.error if error else logger.info
-        log(f"Told: {status}", job_ids=notification["jobIds"], attempt=lease.attempt, error=error)
-        return Told(notification)
+        log(f"Published: {status}", job_ids=notification["jobIds"], attempt=lease.attempt, error=error)
+        return Published(notification)
 
     def defer(
         self, lease: Lease, target: Target, problem: Problem, *, not_before: float = 0, throttle_seconds: int = 0
-    ) -> Told | Later:
+    ) -> Published | Deferred:
         """Let a submission that was surely not accepted go until later, or abandon it when its time is over."""
         if self._is_over(lease):
             return self._abandon(lease, target, problem)
-        self.parts.ledger.defer(lease, problem, throttle_seconds)
-        return self.later(problem, lease, not_before=not_before or self.parts.clock() + throttle_seconds)
+        self.services.ledger.defer(lease, problem, throttle_seconds)
+        return self.later(problem, lease, not_before=not_before or self.services.clock() + throttle_seconds)
 
     def leave_unknown(
         self, lease: Lease, target: Target, problem: Problem, *, attempt_ended: bool = False, not_after: float = 0
-    ) -> Told | Later:
+    ) -> Published | Deferred:
         """Let a submission that may have been accepted go until Commvault can tell, or abandon it."""
-        ended_at = self.parts.clock() if attempt_ended else lease.attempt_ended_at
+        ended_at = self.services.clock() if attempt_ended else lease.attempt_ended_at
         lease = replace(lease, is_uncertain=True, attempt_ended_at=ended_at)
         if self._is_over(lease):
             return self._abandon(lease, target, problem)
-        self.parts.ledger.unknown(lease, problem, attempt_ended=attempt_ended)
+        self.services.ledger.unknown(lease, problem, attempt_ended=attempt_ended)
         return self.later(problem, lease, not_after=not_after)
 
     def later(
         self, problem: Problem, lease: Lease | None = None, *, not_before: float = 0, not_after: float = 0
-    ) -> Later:
+    ) -> Deferred:
         """Return the pause before the next try: it doubles up to 15 minutes, and the last try is when time is over."""
-        now, config = self.parts.clock(), self.parts.config
-        pause = min(config.first_retry_seconds * 2.0 ** min(self.tries - 1, 20), LONGEST_PAUSE)
+        now, config = self.services.clock(), self.services.config
+        pause = backoff(config.first_retry_seconds, self.tries)
         if not_after:
             pause = min(pause, not_after - now)
         pause = max(pause, not_before - now)
         if lease:
             pause = min(pause, lease.created_at + config.retry_hours * 3600 - now)
         count("SubmissionDeferred", config.service)
-        return Later(max(1, round(pause + 0.5)), problem)
+        return Deferred(max(1, round(pause + 0.5)), problem)
 
     def _is_over(self, lease: Lease) -> bool:
-        return self.parts.clock() >= lease.created_at + self.parts.config.retry_hours * 3600
+        return self.services.clock() >= lease.created_at + self.services.config.retry_hours * 3600
 
-    def _abandon(self, lease: Lease, target: Target, problem: Problem) -> Told:
-        hours = self.parts.config.retry_hours
+    def _abandon(self, lease: Lease, target: Target, problem: Problem) -> Published:
+        hours = self.services.config.retry_hours
         message = f"The backup was not submitted within {hours} h. The last reason: {problem.message}"
         hint = f"{problem.hint} Then redrive the dead letter to try again."
         return self.close(lease, target, "abandoned", problem=Problem(problem.code, message, hint))

@@ -16,8 +16,7 @@ from dataclasses import replace
 from itertools import batched
 from typing import Any, Literal
 
-from rds_snap_backup.problems import Problem
-from rds_snap_backup.steps import (
+from rds_snap_backup.ledger.steps import (
     Claimed,
     Done,
     Exhausted,
@@ -31,15 +30,16 @@ from rds_snap_backup.steps import (
     Undelivered,
     Wait,
 )
-from rds_snap_backup.table import LARGEST_TRANSACTION, Check, Conflict, Item, Table, Update, Value
+from rds_snap_backup.ledger.table import MAX_TRANSACTION, Check, Conflict, Item, Table, Update, Value
+from rds_snap_backup.problems import Problem
 
 type Closed = Literal["submitted", "scheduled", "joined", "rejected", "abandoned"]
 
 CLOSED = frozenset({"submitted", "scheduled", "joined", "rejected", "abandoned"})
 # The function's timeout (50 s) and 30 s: a run whose lease is over is surely dead.
 LEASE_SECONDS = 80
-MOST_EXPIRED_LEASES = 5
-KEEP_SECONDS = 90 * 86400
+MAX_EXPIRED_LEASES = 5
+TTL_SECONDS = 90 * 86400
 THROTTLE = "throttle"
 UNCHANGED = "#owner = :was_owner AND #lease = :was_lease AND #status = :was_status"
 IN_PROGRESS = Problem("IN_PROGRESS", "Another run is at this submission.", "Nothing is to be done.")
@@ -94,15 +94,15 @@ class Ledger:
             "notification": json.dumps(notification),
             "lease": now + LEASE_SECONDS,
             "uncertain": status == "abandoned" and lease.is_uncertain,
-            "expiresAt": int(now) + KEEP_SECONDS,
+            "expiresAt": int(now) + TTL_SECONDS,
         }
         if values["uncertain"]:
             values["attemptEndedAt"] = lease.attempt_ended_at  # Opened again, it is reconciled from there.
         end = Update(key, values, condition="#owner = :me", where={"me": lease.owner})
         # A target of very many associations: the claims that do not fit go first, and are ours when it is tried again.
         claimed = [self._claim(lease, job_id) for job_id in claims]
-        last = claimed[: LARGEST_TRANSACTION - 2]
-        for batch in batched(claimed[len(last) :], LARGEST_TRANSACTION, strict=False):
+        last = claimed[: MAX_TRANSACTION - 2]
+        for batch in batched(claimed[len(last) :], MAX_TRANSACTION, strict=False):
             self._write(batch)
         job_ids = notification["jobIds"] if starts_cool_down else []
         in_turn, out_of_turn = self._cool_down_end(lease, status, job_ids, now)
@@ -117,7 +117,7 @@ class Ledger:
         lease = replace(lease, found={**lease.found, **found})
         keep = Update(lease.submission.key, {"found": json.dumps(lease.found)}, (), "#owner = :me", {"me": lease.owner})
         for batch in batched(
-            (self._claim(lease, job_id) for job_id in found.values()), LARGEST_TRANSACTION - 1, strict=False
+            (self._claim(lease, job_id) for job_id in found.values()), MAX_TRANSACTION - 1, strict=False
         ):
             self._write((keep, *batch))
         return lease
@@ -127,7 +127,7 @@ class Ledger:
         throttle = []
         if throttle_seconds:
             until = self._clock() + throttle_seconds
-            throttle = [Update(THROTTLE, {"until": until, "expiresAt": int(until) + KEEP_SECONDS})]
+            throttle = [Update(THROTTLE, {"until": until, "expiresAt": int(until) + TTL_SECONDS})]
         self._let_go(lease, problem, {"status": "deferred", "uncertain": False}, *throttle)
 
     def unknown(self, lease: Lease, problem: Problem, *, attempt_ended: bool) -> None:
@@ -148,7 +148,7 @@ class Ledger:
         with suppress(Conflict):
             self._table.write(Update(lease.submission.key, values, (), "#owner = :me", {"me": lease.owner}))
 
-    def leave_untold(self, lease: Lease) -> None:
+    def release(self, lease: Lease) -> None:
         """Let an ended submission go that could not be told, so that the next run need not wait for the lease."""
         with suppress(Conflict):
             self._table.write(Update(lease.submission.key, {"lease": 0}, (), "#owner = :me", {"me": lease.owner}))
@@ -170,7 +170,7 @@ class Ledger:
             claim: dict[str, Value] = {
                 "claimer": submission.key,
                 "claimerDeadline": deadline,
-                "expiresAt": int(now) + KEEP_SECONDS,
+                "expiresAt": int(now) + TTL_SECONDS,
             }
             free = (
                 "(attribute_not_exists(#claimer) OR #claimer = :key OR #claimerDeadline <= :now)"
@@ -237,7 +237,7 @@ class Ledger:
                 # It was cut off, and may have sent its request until its lease ended.
                 lease = replace(lease, is_uncertain=True, attempt_ended_at=item["lease"])
                 cut_offs |= {"uncertain": True, "attemptEndedAt": item["lease"]}
-        if is_cut_off and expired >= MOST_EXPIRED_LEASES:
+        if is_cut_off and expired >= MAX_EXPIRED_LEASES:
             return self._take(Exhausted(lease), was, {**cut_offs, "status": "unknown"})
         if lease.is_uncertain:
             return self._take(Reconcile(lease), was, {**cut_offs, "status": "unknown"})
@@ -284,7 +284,7 @@ class Ledger:
             "trigger": json.dumps(lease.submission.trigger.to_json()),
             "createdAt": lease.created_at,
             "uncertain": False,
-            "expiresAt": int(now) + KEEP_SECONDS,
+            "expiresAt": int(now) + TTL_SECONDS,
         }
 
     def _let_go(self, lease: Lease, problem: Problem, values: Mapping[str, Value], *beside: Update) -> None:
@@ -297,7 +297,7 @@ class Ledger:
         values: dict[str, Value] = {
             "submission": key,
             "target": lease.submission.target,
-            "expiresAt": int(self._clock()) + KEEP_SECONDS,
+            "expiresAt": int(self._clock()) + TTL_SECONDS,
         }
         free = "attribute_not_exists(#submission) OR #submission = :key"
         return Update(f"job#{job_id}", values, (), free, {"key": key})
@@ -307,7 +307,7 @@ class Ledger:
     ) -> tuple[tuple[Update, ...], tuple[Update, ...]]:
         """Return what a submission's end does to the cool-down if it is still the claimer, and if it is not."""
         submission = lease.submission
-        values: dict[str, Value] = {"expiresAt": int(now) + KEEP_SECONDS}
+        values: dict[str, Value] = {"expiresAt": int(now) + TTL_SECONDS}
         if status in {"submitted", "joined"} and job_ids:
             until = now + submission.cool_down_seconds
             values |= {"until": until, "jobIds": json.dumps(job_ids), "submittedAt": now}

@@ -6,12 +6,12 @@ submissions that look at the same moment are told apart by those claims.
 
 from dataclasses import replace
 
-from rds_snap_backup import jobs
-from rds_snap_backup.jobs import Jobs
-from rds_snap_backup.outcomes import LOOK_FIRST, Unauthorized
+from rds_snap_backup.commvault import jobs
+from rds_snap_backup.commvault.jobs import Jobs
+from rds_snap_backup.commvault.outcomes import LOOK_FIRST, Unauthorized
+from rds_snap_backup.ledger.steps import Claimed, Lease
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.runs import Later, Run, Told, missing
-from rds_snap_backup.steps import Claimed, Lease
+from rds_snap_backup.submit.runs import Deferred, Published, Run, missing
 from rds_snap_backup.targets import Target
 
 # A look-back somewhat longer than it must be costs nothing but a few rows.
@@ -22,7 +22,7 @@ NO_JOB_YET = Problem(
 )
 
 
-def reconcile(run: Run, lease: Lease, target: Target) -> Told | Later | Lease:
+def reconcile(run: Run, lease: Lease, target: Target) -> Published | Deferred | Lease:
     """Adopt the jobs of an attempt that may have been accepted.
 
     Returns the lease when it is to be believed that the rest was not accepted, and may be sent again.
@@ -30,7 +30,7 @@ def reconcile(run: Run, lease: Lease, target: Target) -> Told | Later | Lease:
     if target.task_type == "SCHEDULE":
         return abandon_schedule(run, lease, target)
     # What the list does not show, it did not show when it was asked for: its answer may take a while.
-    asked_at = run.parts.clock()
+    asked_at = run.services.clock()
     match _ask(run, since=lease.attempted_at):
         case Jobs() as listed:
             pass
@@ -46,21 +46,21 @@ def reconcile(run: Run, lease: Lease, target: Target) -> Told | Later | Lease:
                 job_ids = list(found_ids.values())
                 return run.close(lease, target, "submitted", job_ids=job_ids, claims=job_ids, reconciled=True)
             if found:
-                lease = run.parts.ledger.adopt(lease, found_ids)
+                lease = run.services.ledger.adopt(lease, found_ids)
         except Claimed as claimed:
             others |= claimed.job_ids
         else:
             break
-    believed_at = lease.attempt_ended_at + run.parts.config.reconcile_seconds
+    believed_at = lease.attempt_ended_at + run.services.config.reconcile_seconds
     if asked_at < believed_at:
         return run.leave_unknown(lease, target, NO_JOB_YET, not_after=believed_at)
     return lease
 
 
-def join_running(run: Run, lease: Lease, target: Target, problem: Problem) -> Told | Later:
+def join_running(run: Run, lease: Lease, target: Target, problem: Problem) -> Published | Deferred:
     """Join the running jobs that stood in the way of a request."""
     rest = missing(lease, target)
-    match _ask(run, since=run.parts.clock()):
+    match _ask(run, since=run.services.clock()):
         case Jobs() as listed:
             running = jobs.running(rest, listed)
         case _:
@@ -73,7 +73,7 @@ def join_running(run: Run, lease: Lease, target: Target, problem: Problem) -> To
     return run.leave_unknown(lease, target, problem, attempt_ended=True)
 
 
-def abandon_schedule(run: Run, lease: Lease, target: Target) -> Told:
+def abandon_schedule(run: Run, lease: Lease, target: Target) -> Published:
     """Give up a SCHEDULE request that may have been accepted: there is no job to find, so it is never sent again."""
     problem = Problem(
         "OUTCOME_UNKNOWN",
@@ -84,10 +84,10 @@ def abandon_schedule(run: Run, lease: Lease, target: Target) -> Told:
 
 
 def _ask(run: Run, since: float) -> Jobs | Problem:
-    look_back = run.parts.clock() - since + LOOK_BACK_MARGIN_SECONDS
-    parts = run.parts
-    match parts.credentials.authorized(
-        lambda token: jobs.list_jobs(parts.commvault, token, look_back, run.seconds_to_ask)
+    look_back = run.services.clock() - since + LOOK_BACK_MARGIN_SECONDS
+    services = run.services
+    match services.credentials.authorized(
+        lambda token: jobs.list_jobs(services.commvault, token, look_back, run.seconds_to_ask)
     ):
         case Jobs() as listed:
             return listed

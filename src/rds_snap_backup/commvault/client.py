@@ -22,17 +22,17 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url, parse_url
 
-from rds_snap_backup import outcomes
-from rds_snap_backup.outcomes import Answer, Outcome, Rejected, Unauthorized, Unavailable, Unknown
+from rds_snap_backup.commvault import outcomes
+from rds_snap_backup.commvault.outcomes import Answer, Outcome, Rejected, Unauthorized, Unavailable, Unknown
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, Target
 
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
-SHORTEST_SECONDS = 1.0
+MIN_SECONDS = 1.0
 # A server or a middlebox may have dropped an idle connection without a word that reached a frozen sandbox.
 IDLE_SECONDS = 5.0
-LONGEST_BODY = 4 * 1024 * 1024
+MAX_BODY = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class CannotAsk:
+class QueryFailed:
     """Commvault could not be asked."""
 
     problem: Problem
@@ -99,17 +99,19 @@ class Commvault:
         headers: Mapping[str, str] | None = None,
         *,
         not_found_is_empty: bool = False,
-    ) -> Read | Unauthorized | CannotAsk:
+    ) -> Read | Unauthorized | QueryFailed:
         """Read a JSON object.
 
         Live servers answer some empty lists with 404: with `not_found_is_empty` that is an object without rows. It is
         never so for jobs, where a proxy's 404 would be believed to say that no job was started.
         """
         if not self._base_url.startswith("https://"):
-            return CannotAsk(Problem("API_URL_INVALID", f"{self._base_url!r} is no https:// address.", outcomes.LATER))
+            return QueryFailed(
+                Problem("API_URL_INVALID", f"{self._base_url!r} is no https:// address.", outcomes.LATER)
+            )
         match self._exchange("GET", path, token, seconds, headers=headers):
             case NotSent(problem) | NoAnswer(problem):
-                return CannotAsk(problem)
+                return QueryFailed(problem)
             case Answer() as answer:
                 return _read(answer, not_found_is_empty=not_found_is_empty)
 
@@ -148,7 +150,7 @@ class Commvault:
                 preload_content=False,
             )
             response = connection.getresponse()
-            content = response.read(LONGEST_BODY + 1)
+            content = response.read(MAX_BODY + 1)
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             self._drop()
             message = f"The request to {self._base_url} got no answer ({type(error).__name__})."
@@ -156,7 +158,7 @@ class Commvault:
         finally:
             watchdog.cancel()
         self._last_used = time.time()
-        if is_whole := len(content) <= LONGEST_BODY:
+        if is_whole := len(content) <= MAX_BODY:
             response.release_conn()
         else:
             self._drop()
@@ -242,7 +244,7 @@ def task_request(target: Target, associations: tuple[Association, ...]) -> dict[
 def _seconds_to(deadline: float) -> float:
     """Return the seconds that are left; raise TimeoutError where they are too few for a request."""
     seconds = deadline - time.monotonic()
-    if seconds < SHORTEST_SECONDS:
+    if seconds < MIN_SECONDS:
         raise TimeoutError("no time is left for the request")
     return seconds
 
@@ -266,7 +268,7 @@ def _trusting(ca_certificates: str | None) -> ssl.SSLContext:
     return context
 
 
-def _read(answer: Answer, *, not_found_is_empty: bool) -> Read | Unauthorized | CannotAsk:
+def _read(answer: Answer, *, not_found_is_empty: bool) -> Read | Unauthorized | QueryFailed:
     document = outcomes.document_of(answer)
     error = next(outcomes.errors(document), None)
     problem = error or Problem(f"HTTP_{answer.status}", f"Commvault answered HTTP {answer.status}.", outcomes.LATER)
@@ -275,21 +277,21 @@ def _read(answer: Answer, *, not_found_is_empty: bool) -> Read | Unauthorized | 
         clock_ahead = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp() - time.time()
     match answer.status:
         case _ if outcomes.is_maintenance(answer):
-            return CannotAsk(Problem("MAINTENANCE", "Commvault shows its maintenance page.", outcomes.LATER))
+            return QueryFailed(Problem("MAINTENANCE", "Commvault shows its maintenance page.", outcomes.LATER))
         case 429:
-            return CannotAsk(Problem("HTTP_429", "Commvault's rate limit is reached.", outcomes.LATER))
+            return QueryFailed(Problem("HTTP_429", "Commvault's rate limit is reached.", outcomes.LATER))
         case 401:
             return Unauthorized(Problem(problem.code, problem.message, outcomes.NEW_TOKEN))
         case _ if error and error.code in outcomes.LOGIN_REFUSED:
             return Unauthorized(Problem(problem.code, problem.message, outcomes.NEW_TOKEN))
         case status if answer.body is None:
-            message = f"Commvault's answer (HTTP {status}) is longer than {LONGEST_BODY >> 20} MiB."
-            return CannotAsk(Problem("ANSWER_TOO_LONG", message, outcomes.LATER))
+            message = f"Commvault's answer (HTTP {status}) is longer than {MAX_BODY >> 20} MiB."
+            return QueryFailed(Problem("ANSWER_TOO_LONG", message, outcomes.LATER))
         case 404 if not_found_is_empty and (isinstance(document, dict) or not answer.body):
             return Read({}, clock_ahead)
         case status if 200 <= status < 300 and isinstance(document, dict) and not error:
             return Read(document, clock_ahead)
-    return CannotAsk(problem)
+    return QueryFailed(problem)
 
 
 def _shut_down(connected: socket.socket) -> None:

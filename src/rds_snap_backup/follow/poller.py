@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from rds_snap_backup import jobs
-from rds_snap_backup.commvault import CannotAsk, Commvault
-from rds_snap_backup.credentials import Credentials
-from rds_snap_backup.jobs import PAGE, Job, Page
-from rds_snap_backup.outcomes import THROTTLE_SECONDS, Unauthorized
+from rds_snap_backup.commvault import jobs
+from rds_snap_backup.commvault.client import Commvault, QueryFailed
+from rds_snap_backup.commvault.credentials import Credentials
+from rds_snap_backup.commvault.jobs import PAGE, Job, Page
+from rds_snap_backup.commvault.outcomes import THROTTLE_SECONDS, Unauthorized
 from rds_snap_backup.problems import Problem
 
-LONGEST_WINDOW_SECONDS = 60
+MAX_WINDOW_SECONDS = 60
 LOOK_BACK_MARGIN_SECONDS = 120
-LEAST_SECONDS_TO_ASK = 2
+MIN_SECONDS_TO_ASK = 2
 # Jobs that the list does not show are gone or brand-new: few, and should they be many, they take turns.
-MOST_READ_ALONE = 20
+MAX_READ_ALONE = 20
 RATE_LIMITED = "HTTP_429"
 
 NOT_ASKED = Problem("NOT_ASKED", "There was no time to ask for the job.", "It is looked at again by itself.")
@@ -35,7 +35,7 @@ class Missing:
 
 
 # A job as Commvault shows it, or why it could not be looked at.
-type Sight = Job | Missing | Problem
+type Observation = Job | Missing | Problem
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Window:
         return -((self.end - self.total) // PAGE) if self.end < self.total else 0
 
 
-class Looks:
+class JobPoller:
     """What a sandbox has lately read. `window_seconds` must be shorter than any pause between looks at one job."""
 
     def __init__(
@@ -62,18 +62,18 @@ class Looks:
     ) -> None:
         self._commvault = commvault
         self._credentials = credentials
-        self._window_seconds = min(window_seconds, LONGEST_WINDOW_SECONDS)
+        self._window_seconds = min(window_seconds, MAX_WINDOW_SECONDS)
         self._clock = clock
         self._window = Window(begun=0, look_back=0)
         self._read: dict[str, tuple[float, Job]] = {}
         self._failure: tuple[float, Problem] | None = None
 
-    def look(self, wanted: Mapping[str, float], seconds: float) -> dict[str, Sight]:
+    def look(self, wanted: Mapping[str, float], seconds: float) -> dict[str, Observation]:
         """Look at jobs, given with the times they were submitted, within so many seconds."""
         now, deadline = self._clock(), time.monotonic() + seconds
         self._read = {job_id: read for job_id, read in self._read.items() if read[0] > now - self._window_seconds}
         unread = {job_id: submitted_at for job_id, submitted_at in wanted.items() if job_id not in self._read}
-        failures: dict[str, Sight] = {}
+        failures: dict[str, Observation] = {}
         if unread and self._may_ask(now):
             if self._window.begun <= now - self._window_seconds:
                 self._window = Window(now, now - min(unread.values()) + LOOK_BACK_MARGIN_SECONDS)
@@ -103,14 +103,14 @@ class Looks:
                     window.end, window.total = end, total
                     self._read |= {job.id: (self._clock(), job) for job in rows}
                     unread -= self._read.keys()
-                case Unauthorized(problem) | CannotAsk(problem):
+                case Unauthorized(problem) | QueryFailed(problem):
                     self._fail(problem)
                     return
 
-    def _read_alone(self, unread: set[str], deadline: float) -> dict[str, Sight]:
+    def _read_alone(self, unread: set[str], deadline: float) -> dict[str, Observation]:
         """Read jobs one by one; return those that were not read, and why."""
-        failures: dict[str, Sight] = {}
-        for job_id in random.sample(sorted(unread), min(len(unread), MOST_READ_ALONE)):
+        failures: dict[str, Observation] = {}
+        for job_id in random.sample(sorted(unread), min(len(unread), MAX_READ_ALONE)):
             if self._failure or not self._has_time(deadline):
                 break
             self._window.alone += 1
@@ -121,18 +121,18 @@ class Looks:
                     failures[job_id] = Missing()
                 case Unauthorized(problem):
                     self._fail(problem)
-                case CannotAsk(problem) if problem.code == RATE_LIMITED:
+                case QueryFailed(problem) if problem.code == RATE_LIMITED:
                     self._fail(problem)
-                case CannotAsk(problem):
+                case QueryFailed(problem):
                     # It may be about this job alone: others are asked for all the same.
                     failures[job_id] = problem
         return failures
 
-    def _get_job(self, job_id: str, deadline: float, token: str) -> Job | Unauthorized | CannotAsk | None:
+    def _get_job(self, job_id: str, deadline: float, token: str) -> Job | Unauthorized | QueryFailed | None:
         return jobs.get_job(self._commvault, token, job_id, deadline - time.monotonic())
 
     def _has_time(self, deadline: float) -> bool:
-        return time.monotonic() < deadline - LEAST_SECONDS_TO_ASK
+        return time.monotonic() < deadline - MIN_SECONDS_TO_ASK
 
     def _fail(self, problem: Problem) -> None:
         seconds = THROTTLE_SECONDS if problem.code == RATE_LIMITED else self._window_seconds

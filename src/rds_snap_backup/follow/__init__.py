@@ -1,0 +1,1 @@
+"""The Follow function: a submitted job in, its end out."""

@@ -1,0 +1,1 @@
+"""The Submit function: a trigger in, job IDs out."""
