@@ -65,9 +65,9 @@ class Trigger:
                 return cls(
                     kind=kind,
                     id=identity,
-                    time=_text(document.get("time")),
-                    rds_event_id=_text(document.get("rdsEventId")),
-                    source_arn=_text(document.get("sourceArn")),
+                    time=_bounded(document.get("time")),
+                    rds_event_id=_bounded(document.get("rdsEventId")),
+                    source_arn=_bounded(document.get("sourceArn")),
                     message=_message(document.get("message")),
                 )
             case _:
@@ -128,7 +128,7 @@ def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
         case {"target": name, "trigger": trigger, **rest} if arrival.is_message:
             return Request(Trigger.from_json(trigger), (_name(name),), attempt=_attempt(rest.get("attempt")))
         case {"refused": dict(), "event": inner, "deliveryId": str(first_delivery)} if arrival.is_message:
-            return parse(inner, replace(arrival, id=first_delivery, is_message=False))
+            return parse(inner, replace(arrival, id=first_delivery))
         case {"source": "aws.rds", "detail-type": str(kind), "detail": dict(detail)}:
             return _rds(kind, detail)
         case {"source": "aws.scheduler" | "aws.events", "detail-type": "Scheduled Event", **rest}:
@@ -137,7 +137,7 @@ def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
             return _schedule(_named_in(rest.get("detail")), arn, rest.get("time"), arrival)
         case {"schedule": arn, **rest}:
             return _schedule(rest.get("target", "default"), arn, rest.get("time"), arrival)
-        case {"trigger": _}:
+        case {"trigger": dict()}:
             raise InvalidInput("TRIGGER_NOT_ALLOWED", "Only a message of the Submissions queue has a trigger.", _FORMS)
         case {"target": name, **rest}:
             identity = rest.get("requestId")
@@ -246,6 +246,10 @@ def invalid_name(name: object) -> InvalidInput:
 
 
 def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _bounded(value: object) -> str | None:
     return value if _is_identity(value) else None
 
 

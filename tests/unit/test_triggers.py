@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.triggers import SELF_TRIGGERS, Check, Ignored, Request, Trigger, parse, unwrap
+from rds_snap_backup.triggers import SELF_TRIGGERS, Arrival, Check, Ignored, Request, Trigger, unwrap
+from rds_snap_backup.triggers import parse as parse_arrival
 
 EVENTS = Path(__file__).parents[2] / "events"
 DELIVERY = "11111111-2222-3333-4444-555555555555"
@@ -22,8 +24,17 @@ NO_NAMES = [*NO_TEXTS, "", "a b", "../x", "a/b", "x" * 65, "**", "ä", "a\n"]
 NO_IDENTITIES = [*NO_TEXTS, "", "x" * 1025, "é" * 600]
 
 
+NOW = 1_770_000_000.0
+
+
+def parse(event: Any, arrival: Arrival | str) -> Request | Check | Ignored:
+    """Parse what arrived on our own queue, the most that can arrive."""
+    return parse_arrival(event, Arrival(arrival, NOW, is_message=True) if isinstance(arrival, str) else arrival)
+
+
 def unwrapped(record: dict[str, Any]) -> tuple[object, str]:
-    return unwrap(record["body"], record["messageId"])
+    inner, arrival = unwrap(record["body"], record["messageId"], NOW)
+    return inner, arrival.id
 
 
 def rds(event_id: Any = "RDS-EVENT-0043", detail_type: Any = "RDS DB Instance Event", **detail: Any) -> dict[str, Any]:
@@ -221,6 +232,13 @@ def test_a_schedule_whose_identity_is_longer_than_the_ledgers_key_is_refused() -
     assert refused({"schedule": "a" * 2000, "time": DUE}) == "EVENT_UNKNOWN"
 
 
+def test_a_schedule_that_lies_more_than_five_minutes_ahead_is_refused() -> None:
+    due = datetime.fromtimestamp(NOW + 290, UTC).isoformat()
+    assert requested({"schedule": SCHEDULE_ARN, "time": due}).trigger.time == due
+    ahead = datetime.fromtimestamp(NOW + 310, UTC).isoformat()
+    assert refused({"schedule": SCHEDULE_ARN, "time": ahead}) == "SCHEDULE_IN_FUTURE"
+
+
 # Manual requests and the preflight.
 
 
@@ -340,12 +358,13 @@ def test_a_message_that_is_no_text_is_left_out(message: Any) -> None:
     ],
 )
 def test_tags_name_targets(tags: Any, names: tuple[str, ...]) -> None:
-    assert requested(rds(Tags=tags)).names == names
+    request = requested(rds(Tags=tags))
+    assert (request.names, request.tagged) == ((), names)
 
 
-@pytest.mark.parametrize("value", ["orders,billing", "a/b", ["orders"], {"a": 1}])
-def test_a_tag_that_names_no_target_is_refused(value: Any) -> None:
-    assert refused(rds(Tags={"rds-snap-backup:target": value})) == "TARGET_NAME_INVALID"
+@pytest.mark.parametrize("value", [["orders"], {"a": 1}, 7])
+def test_a_tag_whose_value_is_not_a_text_names_no_target(value: Any) -> None:
+    assert requested(rds(Tags={"rds-snap-backup:target": value})).tagged == ()
 
 
 @pytest.mark.parametrize("detail_type", ["RDS DB Parameter Group Event", "RDS Custom", "", None, 7, [], {}])
@@ -391,10 +410,23 @@ def test_a_refused_event_that_is_sent_back_keeps_its_first_delivery() -> None:
     assert refused({**letter, "event": "not JSON"}) == "EVENT_UNKNOWN"
 
 
+def test_a_ready_made_trigger_is_accepted_only_as_the_body_of_a_queue_message() -> None:
+    event = {"target": "orders", "trigger": {"kind": "schedule", "id": "forged"}}
+    letter = {"event": {"target": "orders"}, "deliveryId": "forged", "refused": {"code": "X"}}
+    with pytest.raises(InvalidInput, match="Only a message"):
+        parse(event, Arrival("one", NOW))
+    wrapped, arrival = unwrap(json.dumps({"requestPayload": event}), "one", NOW)
+    with pytest.raises(InvalidInput, match="Only a message"):
+        parse(wrapped, arrival)
+    with pytest.raises(InvalidInput):
+        parse(letter, Arrival("one", NOW))
+    assert requested(event).trigger.id == "forged"
+
+
 @pytest.mark.parametrize(("value", "attempt"), [(3, 3), (None, None), ("3", None), (True, None), ([], None)])
 def test_a_dead_letter_says_which_attempt_it_told_of(value: Any, attempt: int | None) -> None:
     letter = {"target": "orders", "trigger": {"kind": "manual", "id": "mine"}, "attempt": value}
-    assert requested(letter) == Request(Trigger("manual", "mine"), ("orders",), attempt)
+    assert requested(letter) == Request(Trigger("manual", "mine"), ("orders",), attempt=attempt)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ def claim(lease: Lease, now: float, expires_at: int, over: Item | None = None) -
     """
     if not lease.pin.cool_down_seconds:
         return None
-    key, values = cool_down_key(lease.submission.target), {"claimer": lease.submission.key, "expiresAt": expires_at}
+    key = cool_down_key(lease.submission.target)
+    values: dict[str, Value] = {"claimer": lease.submission.key, "expiresAt": expires_at}
     if lease.submission.trigger.kind != "rds":
         return Update(key, values)
     if over is None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from rds_snap_backup.ledger.steps import Done, Publish, Wait
 from rds_snap_backup.ledger.table import Conflict, Item, Table, Update, Value
@@ -36,9 +37,9 @@ class Outbox:
         self._clock = clock
         self._names = names
 
-    def record(self, notification: dict[str, object], owner: str) -> dict[str, Value]:
+    def record(self, notification: dict[str, Any], owner: str) -> dict[str, Value]:
         """Return the attributes that record a notification, held by `owner`."""
-        recorded = {self._names.notification: json.dumps(notification), self._names.published: False}
+        recorded: dict[str, Value] = {self._names.notification: json.dumps(notification), self._names.published: False}
         return {**recorded, **self._held(owner)}
 
     def resume(self, key: str, item: Item, owner: str) -> Publish | Done | Wait:

@@ -162,7 +162,7 @@ class Records:
             raise LostLease from None
 
     def _held(self, lease: Lease) -> dict[str, Value]:
-        held = {"owner": lease.owner, "lease": self._clock() + LEASE_SECONDS}
+        held: dict[str, Value] = {"owner": lease.owner, "lease": self._clock() + LEASE_SECONDS}
         return {**held, "expiresAt": self._expires_at()}
 
     def _claim(self, lease: Lease, job: str | FoundJob) -> Claim:

@@ -196,7 +196,7 @@ class Ledger(Records):
         item = self._table.get(key)
         if item is None or item["status"] in CLOSED:
             return False
-        return self._clock() < item["createdAt"] + self._retry_seconds + LEASE_SECONDS + STUCK_SECONDS
+        return bool(self._clock() < item["createdAt"] + self._retry_seconds + LEASE_SECONDS + STUCK_SECONDS)
 
     def _has_failed(self, job_ids: Iterable[str]) -> bool:
         """Tell whether one of these jobs has ended without a backup, so that joining it would back up nothing."""

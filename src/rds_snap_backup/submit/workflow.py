@@ -119,7 +119,7 @@ def resume(run: Run, step: Step, document: Pin | None) -> Published | Deferred:
             return run.publish(lease, notification)
         case Wait(until, problem, None):
             return run.wait(problem, not_after=until)
-        case Wait(until, problem, lease):
+        case Wait(until, problem, Lease() as lease):
             return run.defer(lease, problem, not_before=until)
         case Join(lease, job_ids):
             return run.close(lease, "joined", job_ids=job_ids, starts_cool_down=False)
