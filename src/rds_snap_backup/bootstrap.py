@@ -70,7 +70,6 @@ class Services:
 
     config: Config
     targets: Targets
-    credentials: Credentials
     commvault: Commvault
     ledger: Ledger
     notifications: Notifications
@@ -84,9 +83,10 @@ def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = tim
     return Services(
         config=config,
         targets=Targets(config.targets_path, clients.ssm),
-        credentials=Credentials(config.token_secret_arn, clients.secretsmanager),
         commvault=Commvault(
-            config.commvault_api_url, partial(ca_certificates, config.ca_certificate_parameter, clients.ssm)
+            config.commvault_api_url,
+            partial(ca_certificates, config.ca_certificate_parameter, clients.ssm),
+            Credentials(config.token_secret_arn, clients.secretsmanager),
         ),
         ledger=Ledger(Table(config.ledger_table, clients.dynamodb), config.retry_hours * 3600, clock),
         notifications=Notifications(config.notifications_topic_arn, clients.sns),

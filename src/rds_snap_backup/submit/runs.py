@@ -3,6 +3,7 @@
 `submit.py` decides which end it is. Nothing here asks Commvault.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from rds_snap_backup.messaging import notifications
 from rds_snap_backup.messaging.batches import backoff
 from rds_snap_backup.observability import MetricName, count, logger
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import Association, Target
+from rds_snap_backup.targets import Association, BackupRequest, Target
 
 # Kept back from the function's time for what follows an answer: record, publish, mark.
 RESERVE_SECONDS = 12.0
@@ -32,6 +33,13 @@ METRICS: dict[str, MetricName] = {
 def missing(lease: Lease, target: Target) -> tuple[Association, ...]:
     """Return the associations that no job is credited for."""
     return tuple(one for one in target.associations if one.key not in lease.found)
+
+
+def request_for(lease: Lease, target: Target) -> BackupRequest:
+    """Return the request for the associations that no job is credited for."""
+    return BackupRequest(
+        missing(lease, target), target.backup_level, target.task_type, target.notify_user_on_job_completion
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +67,9 @@ class Run:
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
-    def seconds_to_ask(self) -> float:
-        """How long a request to Commvault may take."""
-        return self.seconds_left() - RESERVE_SECONDS
+    def deadline(self) -> float:
+        """When a request to Commvault must have ended, as a value of `time.monotonic()`."""
+        return time.monotonic() + self.seconds_left() - RESERVE_SECONDS
 
     def close(
         self,

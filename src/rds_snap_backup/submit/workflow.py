@@ -31,7 +31,7 @@ from rds_snap_backup.ledger.steps import (
 from rds_snap_backup.ledger.submissions import IN_PROGRESS
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submit.runs import Deferred, Published, Run, missing
+from rds_snap_backup.submit.runs import Deferred, Published, Run, request_for
 from rds_snap_backup.targets import Target
 from rds_snap_backup.triggers import Ignored, Request
 
@@ -86,10 +86,7 @@ def resume(run: Run, target: Target, step: Step) -> Published | Deferred:
 
 def send(run: Run, target: Target, lease: Lease) -> Published | Deferred:
     """Send the request, once, and give its outcome the consequence that the outcome has."""
-    services, rest = run.services, missing(lease, target)
-    outcome = services.credentials.authorized(
-        lambda token: services.commvault.create_task(target, rest, token, run.seconds_to_ask)
-    )
+    outcome = run.services.commvault.create_task(request_for(lease, target), run.deadline)
     logger.info("Commvault answered", outcome=type(outcome).__name__, attempt=lease.attempt)
     match outcome:
         case Submitted(job_ids, task_id, problem):
