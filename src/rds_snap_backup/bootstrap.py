@@ -73,7 +73,6 @@ class Services:
 
     config: Config
     targets: Targets
-    credentials: Credentials
     commvault: Commvault
     ledger: Ledger
     completions: Completions
@@ -89,9 +88,10 @@ def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = tim
     return Services(
         config=config,
         targets=Targets(config.targets_path, clients.ssm),
-        credentials=Credentials(config.token_secret_arn, clients.secretsmanager),
         commvault=Commvault(
-            config.commvault_api_url, partial(ca_certificates, config.ca_certificate_parameter, clients.ssm)
+            config.commvault_api_url,
+            partial(ca_certificates, config.ca_certificate_parameter, clients.ssm),
+            Credentials(config.token_secret_arn, clients.secretsmanager),
         ),
         ledger=Ledger(table, config.retry_hours * 3600, TTL_SECONDS, clock),
         completions=Completions(table, TTL_SECONDS, clock),

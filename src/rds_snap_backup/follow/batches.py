@@ -52,7 +52,7 @@ class Follower:
             services=services,
             completions=Completions(Table(config.ledger_table, clients.dynamodb), clock),
             # No pause is shorter than the first, and the first one goes by before the first look.
-            looks=JobPoller(services.commvault, services.credentials, config.first_poll_seconds, clock),
+            looks=JobPoller(services.commvault, config.first_poll_seconds, clock),
             jobs_queue=Consumer(config.jobs_queue_url, clients.sqs),
         )
 
