@@ -22,7 +22,7 @@ from rds_snap_backup.triggers import TARGET_NAME
 AWS_SECONDS = 20.0
 
 
-def check(services: Services, seconds_left: Callable[[], float]) -> dict[str, Any]:
+def check(services: Services, seconds_left: Callable[[], float], target: str | None = None) -> dict[str, Any]:
     """Check everything, and answer `{"ok", "checks"}`."""
 
     def from_aws[T](call: Callable[[], T]) -> T | Problem:
@@ -146,8 +146,13 @@ def _target(name: str, parameter: str, text: str, discovery: Discovery) -> Itera
         hint = f"Correct the SSM parameter {parameter}."
         yield Row("document", name, ok=False, detail=refused.problem.message, hint=hint)
         return
-    yield Row("document", name, ok=True, detail=f"{parameter} is valid ({target.backup_level}, {target.task_type}).")
-    for association in target.associations:
+    yield Row(
+        "document",
+        name,
+        ok=True,
+        detail=f"{parameter} is valid ({target.request.backup_level}, {target.request.task_type}).",
+    )
+    for association in target.request.associations:
         yield _association(name, parameter, association, discovery)
 
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from rds_snap_backup.commvault import jobs
-from rds_snap_backup.commvault.answers import LOOK_FIRST
-from rds_snap_backup.commvault.client import QueryFailed
+from rds_snap_backup.commvault.hints import CHECK_JOBS
 from rds_snap_backup.commvault.jobs import Job, JobList, Position
 from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.commvault.queries import QueryFailed
 from rds_snap_backup.ledger.steps import Claimed, FoundJob, Lease, Scan
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.submit.runs import Deferred, Published, Run
@@ -23,7 +23,7 @@ LOOK_BACK_MARGIN_SECONDS = 120
 MAX_NAMED = 10
 
 NO_JOB_YET = Problem(
-    "OUTCOME_UNKNOWN", "A request may have been accepted, and Commvault shows no job of it so far.", LOOK_FIRST
+    "OUTCOME_UNKNOWN", "A request may have been accepted, and Commvault shows no job of it so far.", CHECK_JOBS
 )
 LIST_UNFINISHED = Problem(
     "JOB_LIST_LONG",
