@@ -160,7 +160,8 @@ def test_rds_sample(name: str) -> None:
         message=detail["Message"],
     )
     assert outcome.trigger.database == detail["SourceArn"].split(":")[6]
-    assert outcome.names == (("orders", "billing") if name == "rds-instance-tagged-with-targets" else ())
+    assert outcome.tagged == (("orders", "billing") if name == "rds-instance-tagged-with-targets" else ())
+    assert outcome.names == ()
 
 
 def test_every_sample_is_an_rds_event_or_in_the_table() -> None:
