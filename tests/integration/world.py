@@ -13,7 +13,7 @@ from local.emulator import Emulator
 from local.subscriber import Subscriber
 from rds_snap_backup.bootstrap import Clients, Services, bootstrap
 from rds_snap_backup.config import Config
-from rds_snap_backup.submit.deliveries import direct, handle_records
+from rds_snap_backup.submit.deliveries import DirectDelivery, handle_records
 from tests.support import ENVIRONMENT, Context
 
 ASSOCIATION = {
@@ -22,6 +22,11 @@ ASSOCIATION = {
     "displayName": "aws-prod",
     "subclientName": "default",
 }
+
+
+def scheduled(name: str, target: str = "default") -> dict[str, Any]:
+    """Return the input of a schedule, which unlike a manual trigger needs no safety net."""
+    return {"target": target, "schedule": f"arn:aws:scheduler:{name}", "time": "2026-01-31T02:00:00Z"}
 
 
 class World:
@@ -78,7 +83,7 @@ class World:
 
         services = services or self.services
         ours: Any = context or Context()
-        return handle(services, event, direct(services, ours))
+        return handle(services, event, DirectDelivery(services, ours))
 
     def deliver_message(self, body: Any, message_id: str | None = None, receives: int = 1) -> Any:
         """Hand a message that is on no real queue to the function, as the event source would."""

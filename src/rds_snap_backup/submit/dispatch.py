@@ -90,6 +90,8 @@ def refuse(services: Services, problem: Problem) -> dict[str, Any]:
 
 
 def _answer(notification: dict[str, Any]) -> dict[str, Any]:
+    """A trigger for a target that is unknown or not valid is refused, although it is published as `rejected`, too."""
     error = notification.get("error")
-    is_refused = error is not None and error["code"] in INVALID
-    return {"submissions": [notification], **({"refused": error} if is_refused else {})}
+    if error is not None and error["code"] in INVALID:
+        return {"submissions": [], "refused": error}
+    return {"submissions": [notification]}

@@ -25,7 +25,7 @@ from rds_snap_backup.triggers import Ignored
 # Kept back from the function's time for what follows an answer: record, publish, mark.
 RESERVE_SECONDS = 12.0
 # Submissions that wait for the end of a rate limit do not all wake at once.
-JITTER_SECONDS = 30.0
+MAX_JITTER_SECONDS = 30.0
 
 METRICS: dict[str, MetricName] = {
     "submitted": "BackupSubmitted",
@@ -187,7 +187,8 @@ class Run:
         if not_after:
             pause = min(pause, not_after - now)
         if not_before > now:
-            pause = max(pause, not_before - now + random.uniform(0, JITTER_SECONDS))  # noqa: S311 - a jitter
+            rest = not_before - now
+            pause = max(pause, rest + random.uniform(0, min(rest / 10, MAX_JITTER_SECONDS)))  # noqa: S311 - a jitter
         if lease:
             pause = min(pause, lease.created_at + self._retry_seconds - now)
         count("SubmissionDeferred", self.services.config.service)
