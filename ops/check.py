@@ -1,4 +1,4 @@
-"""`python -m local.check STACK`: ask a deployed stack for its preflight, and show what it says.
+"""`python -m ops.check STACK`: ask a deployed stack for its preflight, and show what it says.
 
 The region and the credentials are those of the shell, as for `sam deploy`. It exits with 1 unless all is well.
 """

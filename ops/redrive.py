@@ -1,4 +1,4 @@
-"""Send a deployed stack's dead letters back to its Submissions queue: `python -m local.redrive STACK [REGION]`.
+"""Send a deployed stack's dead letters back to its Submissions queue: `python -m ops.redrive STACK [REGION]`.
 
 It starts SQS's own message move; what each letter then does is decided by the ledger, so that doing it twice is safe.
 """

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -78,3 +79,9 @@ def page(title: str, text: str, status: int) -> Answer:
     """Return an HTML page, as web tiers and proxies send them."""
     html = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1><p>{text}</p></body></html>"
     return Answer(status, body=html.encode(), content_type=HTML)
+
+
+def too_many_requests(limit: int, period: float | str, headers: dict[str, str] | None = None) -> Answer:
+    """Return the answer to a call past the rate limit."""
+    shown = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Period": str(period)} if headers is None else headers
+    return Answer(HTTPStatus.TOO_MANY_REQUESTS, {"errorMessage": "API rate limit exceeded"}, headers=shown)

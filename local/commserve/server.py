@@ -9,7 +9,7 @@ from typing import Self
 import trustme
 
 from local.commserve.catalogue import DEFAULT_CLIENTS, Clients
-from local.commserve.controls import Controls
+from local.commserve.control.controls import Controls
 from local.commserve.state import State
 from local.commserve.wire import HttpsServer
 

@@ -1,15 +1,6 @@
-"""Access tokens: which one is valid, when it dies, and `POST /V4/AccessToken/Renew`."""
+"""Access tokens: which one is valid, and when it expires."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from local.commserve.answers import Answer, access_denied, bare_string
-
-if TYPE_CHECKING:
-    from local.commserve.recorded import Recorded
-    from local.commserve.state import State
-
-REFRESH_SECONDS = 30 * 24 * 3600
 
 
 @dataclass(slots=True)
@@ -49,28 +40,3 @@ class Tokens:
         self.replace(f"fake-access-{self.renewals}", f"fake-refresh-{self.renewals}")
         self.expires = None if self.lifetime is None else now + self.lifetime
         return True
-
-
-def renew_access_token(state: "State", request: "Recorded") -> Answer:
-    """`POST /V4/AccessToken/Renew`: needs no valid token, only the present pair."""
-    match request.json:
-        case {"accessToken": str(access), "refreshToken": str(refresh)}:
-            pass
-        case _:
-            return bare_string()
-    tokens, now = state.tokens, state.clock.now()
-    with state.lock:
-        if not tokens.renew(access, refresh, now):
-            return access_denied()
-        until = int(state.clock.shown(now)) + REFRESH_SECONDS
-        expiry = until if tokens.expires is None else int(state.clock.shown(tokens.expires))
-        value: dict[str, Any] = {
-            "accessTokenId": 100 + tokens.renewals,
-            "tokenName": "rds-snap-backup",
-            "accessToken": tokens.access,
-            "refreshToken": tokens.refresh,
-            "renewableUntilTimestamp": until,
-            "tokenExpiryTimestamp": expiry,
-            "refreshTokenExpiryTimestamp": until,
-        }
-    return Answer(value=value)

@@ -14,9 +14,10 @@ from threading import Event
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from local.commserve import api
 from local.commserve.answers import Answer, bare_string
-from local.commserve.control import CONTROL, answer_control
+from local.commserve.api import routes
+from local.commserve.control.controls import Controls
+from local.commserve.control.endpoint import CONTROL, answer_control
 from local.commserve.faults import FaultBook
 from local.commserve.recorded import Recorded, without_prefix
 from local.commserve.state import State
@@ -35,7 +36,12 @@ class HttpsServer(ThreadingHTTPServer):
     request_queue_size = 512
 
     def __init__(
-        self, address: tuple[str, int], context: ssl.SSLContext | None, state: State, faults: FaultBook, control: Any
+        self,
+        address: tuple[str, int],
+        context: ssl.SSLContext | None,
+        state: State,
+        faults: FaultBook,
+        control: Controls,
     ) -> None:
         self.context, self.state, self.faults, self.control = context, state, faults, control
         self.stopping = Event()
@@ -116,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
     def act(self) -> Answer:
         """Do what was asked for and return the proper answer."""
         try:
-            return api.answer(self.server.state, self.recorded)
+            return routes.answer(self.server.state, self.recorded)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
             self.server.state.refusals.append(f"{self.command} {self.path}: {type(problem).__name__}: {problem}")
             return bare_string()

@@ -1,4 +1,4 @@
-"""`python -m local.check STACK` on a deployed stack: its own role may do all that the preflight does."""
+"""`python -m ops.check STACK` on a deployed stack: its own role may do all that the preflight does."""
 
 import json
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from local import check
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.stack import Stack, deploy
+from ops import check
 from tests.e2e.product import CLIENT, association, only
 
 pytestmark = pytest.mark.e2e

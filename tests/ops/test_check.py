@@ -1,4 +1,4 @@
-"""`python -m local.check`, the command behind `make check`, against stacks of emulated AWS."""
+"""`python -m ops.check`, the command behind `make check`, against stacks of emulated AWS."""
 
 import json
 import uuid
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from local import check
 from local.emulator import Emulator
+from ops import check
 
 
 def stack_with(aws: Emulator, answer: Any, output: str = "SubmitFunctionName") -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import boto3
 from botocore.stub import Stubber
 
-from local.redrive import redrive
+from ops.redrive import redrive
 
 REGION = "us-east-1"
 

@@ -18,7 +18,7 @@ import pytest
 import urllib3
 
 from local.commserve import CommServe, ControlClient
-from tests.integration.commserve_client import TOKEN, Wire, association, form
+from tests.simulator.client import TOKEN, Wire, association, form
 
 
 @pytest.fixture

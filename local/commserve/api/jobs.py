@@ -3,7 +3,7 @@
 from typing import Any
 
 from local.commserve.answers import Answer, bare_string
-from local.commserve.discovery import subclient_entity
+from local.commserve.api.discovery import subclient_entity
 from local.commserve.jobs import LEVEL_NAMES, Job
 from local.commserve.recorded import Recorded
 from local.commserve.state import State

@@ -4,9 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 from local.commserve.answers import Answer, error
+from local.commserve.api.discovery import (
+    CLOUD_APPS,
+    client_entity,
+    instance_properties,
+    listing,
+    number,
+    subclient_entity,
+)
+from local.commserve.api.jobs import NO_SUCH_JOB, summary
 from local.commserve.catalogue import Subclient
-from local.commserve.discovery import CLOUD_APPS, client_entity, instance_properties, listing, number, subclient_entity
-from local.commserve.job_endpoints import NO_SUCH_JOB, summary
 from local.commserve.jobs import LEVEL_NAMES
 from local.commserve.recorded import Recorded
 from local.commserve.state import State

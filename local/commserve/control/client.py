@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from local.commserve.control import CONTROL
+from local.commserve.control.endpoint import CONTROL
 
 
 class ControlClient:

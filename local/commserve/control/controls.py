@@ -1,8 +1,8 @@
 """What tests may see and steer of the simulator: the part of `CommServe` that has nothing to do with the network."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
-from local.commserve import answer_faults, wire_faults
 from local.commserve.catalogue import Catalogue
 from local.commserve.clock import Clock
 from local.commserve.faults import Fault, FaultBook
@@ -12,16 +12,24 @@ from local.commserve.recorded import Recorded
 from local.commserve.state import RateLimit, State
 from local.commserve.tokens import Tokens
 
-# Importing them is what registers the faults.
-FAULT_MODULES = (answer_faults, wire_faults)
 
+class Controls(ABC):
+    """Requests, jobs, faults, limits, tokens and the clock; what needs the network is left to `CommServe`."""
 
-class Controls:
-    """Requests, jobs, faults, limits, tokens and the clock."""
+    ca_pem: str
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.faults = FaultBook()
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """The API's base URL."""
+
+    @abstractmethod
+    def outage(self, seconds: float) -> None:
+        """Stop, and start again after so many real seconds."""
 
     @property
     def token(self) -> str:

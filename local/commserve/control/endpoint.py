@@ -20,19 +20,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from threading import Timer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs
 
 from local.commserve.answers import Answer
-
-if TYPE_CHECKING:
-    from local.commserve.server import CommServe
+from local.commserve.control.controls import Controls
 
 CONTROL = "/_control/"
 SETTINGS = ("token", "speed", "clock_offset", "job_seconds", "busy", "frozen")
 
 
-def answer_control(server: "CommServe", method: str, path: str, query: str, body: bytes) -> Answer:
+def answer_control(server: Controls, method: str, path: str, query: str, body: bytes) -> Answer:
     """Do what a control call asks for; a call that is not understood is answered 400 with the reason."""
     name = path.removeprefix(CONTROL)
     try:
@@ -44,18 +42,18 @@ def answer_control(server: "CommServe", method: str, path: str, query: str, body
         return Answer(HTTPStatus.BAD_REQUEST, {"error": f"{type(problem).__name__}: {problem}"})
 
 
-def _requests(server: "CommServe", query: Mapping[str, list[str]]) -> Any:
+def _requests(server: Controls, query: Mapping[str, list[str]]) -> Any:
     path, statuses = query.get("path", [""])[0].lower(), server.statuses
     return [
         one.as_dict() | {"status": statuses.get(one.id)} for one in server.requests if path in ("", one.path.lower())
     ]
 
 
-def _jobs(server: "CommServe", _query: Mapping[str, list[str]]) -> Any:
+def _jobs(server: Controls, _query: Mapping[str, list[str]]) -> Any:
     return [job.as_dict() for job in server.jobs.values()]
 
 
-def _state(server: "CommServe", _query: Mapping[str, list[str]]) -> Any:
+def _state(server: Controls, _query: Mapping[str, list[str]]) -> Any:
     return {
         "url": server.url,
         "ca": server.ca_pem,
@@ -71,7 +69,7 @@ def _state(server: "CommServe", _query: Mapping[str, list[str]]) -> Any:
     }
 
 
-def _set(server: "CommServe", **settings: Any) -> None:
+def _set(server: Controls, **settings: Any) -> None:
     if unknown := set(settings) - set(SETTINGS):
         raise ValueError(f"no settings: {sorted(unknown)}; there are {SETTINGS}")
     for name, value in settings.items():
@@ -79,7 +77,7 @@ def _set(server: "CommServe", **settings: Any) -> None:
 
 
 def _fault(
-    server: "CommServe",
+    server: Controls,
     name: str,
     times: int | None = 1,
     path: str = "/CreateTask",
@@ -88,7 +86,7 @@ def _fault(
     server.fault(name, times, path, **(parameters or {}))
 
 
-def _outage(server: "CommServe", seconds: float) -> None:
+def _outage(server: Controls, seconds: float) -> None:
     # A little later and elsewhere: stopping cuts the very connection that this answer has to take.
     timer = Timer(0.05, server.outage, [seconds])
     timer.daemon = True

@@ -1,12 +1,11 @@
 """Faults that are an answer other than the proper one. With `after=True` what was asked for is done first."""
 
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from local.commserve import answers
 from local.commserve.answers import HTML, JSON, XML, Answer
-from local.commserve.faults import ALL, Exchange, behaviour
+from local.commserve.faults.book import ALL, Exchange, behaviour
 
 CODE, MESSAGE = 19, "An internal error occurred."
 
@@ -135,13 +134,7 @@ def throttled(
     exchange: Exchange, *, limit: int = 100, period: int | str = 3600, headers: dict[str, str] | None = None
 ) -> None:
     """429 with its headers; `headers` replaces them."""
-    exchange.send(too_many(limit, period, headers))
-
-
-def too_many(limit: int, period: float | str, headers: dict[str, str] | None = None) -> Answer:
-    """Return the answer to one call too many."""
-    shown = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Period": str(period)} if headers is None else headers
-    return Answer(HTTPStatus.TOO_MANY_REQUESTS, {"errorMessage": "API rate limit exceeded"}, headers=shown)
+    exchange.send(answers.too_many_requests(limit, period, headers))
 
 
 @behaviour

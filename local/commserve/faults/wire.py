@@ -1,7 +1,7 @@
 """Faults of time and of the connection: late, partial, endless or no answers."""
 
 from local.commserve.answers import JSON, Answer
-from local.commserve.faults import Exchange, behaviour
+from local.commserve.faults.book import Exchange, behaviour
 
 CHUNK = 64 * 1024
 

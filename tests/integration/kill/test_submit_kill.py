@@ -18,7 +18,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from tests.integration.stalling import StallingWire
+from tests.integration.kill.stalling import StallingWire
 from tests.integration.world import World
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(420)]
