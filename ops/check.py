@@ -1,6 +1,6 @@
 """`python -m ops.check STACK`: ask a deployed stack for its preflight, and show what it says.
 
-The region and the credentials are those of the shell, as for `sam deploy`. It exits with 1 unless all is well.
+It exits with 1 unless every check passed.
 """
 
 import json
@@ -8,67 +8,58 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ops.command import Exit, run
+from ops.stack import CannotRun, DeployedStack
+
 # The function has 50 s; one call is enough.
-PATIENT = Config(read_timeout=70, retries={"total_max_attempts": 1})
+SLOW = Config(read_timeout=70, retries={"total_max_attempts": 1})
 
 
-class CheckError(RuntimeError):
-    """The stack could not be asked."""
-
-
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> Exit:
     """Print the preflight of the stack that is named; return the exit status."""
-    match arguments:
-        case [str(stack)] if stack:
-            pass
+    return run(check, "check", "Preflight of a deployed stack: nothing is submitted.", arguments)
+
+
+def check(stack: DeployedStack) -> Exit:
+    """Print the preflight of a stack."""
+    report = preflight(stack)
+    show(stack.name, report, Console())
+    return Exit.OK if report["ok"] else Exit.FINDINGS
+
+
+def preflight(stack: DeployedStack) -> Mapping[str, Any]:
+    """Invoke the stack's Submit function with `{"check": true}` and return its report."""
+    name = stack.output("SubmitFunctionName")
+    answer = stack.session.client("lambda", config=SLOW).invoke(FunctionName=name, Payload=json.dumps({"check": True}))
+    match payload := json.loads(answer["Payload"].read() or b"null"):
+        case {"ok": bool(), "checks": list()}:
+            report: dict[str, Any] = payload
+            return report
+        case {"errorMessage": str(reason)}:
+            text = f"its Submit function failed: {reason}"
         case _:
-            print("Say which stack: make check STACK=rds-snap-backup", file=sys.stderr)
-            return 1
-    try:
-        answer = ask(stack)
-    except (BotoCoreError, ClientError, CheckError) as error:
-        print(f"The stack {stack!r} could not be asked: {error}", file=sys.stderr)
-        return 1
-    show(stack, answer, Console())
-    return 0 if answer["ok"] else 1
+            text = f"its Submit function returned no report: {json.dumps(payload)}"
+    raise CannotRun(f"{text} Look into the log of {name}.")
 
 
-def ask(stack: str) -> Mapping[str, Any]:
-    """Invoke the stack's Submit function with `{"check": true}` and return its answer."""
-    found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
-    if "SubmitFunctionName" not in outputs:
-        raise CheckError(
-            "it has no output SubmitFunctionName, so it is no stack of this template, or not deployed yet."
-        )
-    answer = boto3.client("lambda", config=PATIENT).invoke(
-        FunctionName=outputs["SubmitFunctionName"], Payload=json.dumps({"check": True})
-    )
-    payload = json.loads(answer["Payload"].read() or b"null")
-    if "FunctionError" in answer or not isinstance(payload, dict) or "checks" not in payload:
-        raise CheckError(f"its Submit function failed: {payload}")
-    return payload
-
-
-def show(stack: str, answer: Mapping[str, Any], console: Console) -> None:
-    """Print a row for each thing that was checked."""
+def show(stack: str, report: Mapping[str, Any], console: Console) -> None:
+    """Print a row for each check."""
     table = Table()
     for heading in ("", "Check", "Target", "Found", "What to do"):
         table.add_column(heading, overflow="fold")
-    for row in answer["checks"]:
+    for row in report["checks"]:
         mark = Text("ok", "green") if row["ok"] else Text("!!", "bold red")
-        # As texts: square brackets in a name are no markup.
+        # As texts: square brackets in a name are not markup.
         table.add_row(mark, *(Text(row[name] or "") for name in ("name", "target", "detail", "hint")))
     console.print(table)
-    wrong = sum(not row["ok"] for row in answer["checks"])
-    console.print(f"{stack}: all is well." if answer["ok"] else f"{stack}: {wrong} to mend.", markup=False)
+    failed = sum(not row["ok"] for row in report["checks"])
+    verdict = "every check passed." if report["ok"] else f"{failed} of {len(report['checks'])} checks failed."
+    console.print(f"{stack}: {verdict}", markup=False)
 
 
 if __name__ == "__main__":

@@ -1,32 +1,40 @@
-"""Send a deployed stack's dead letters back to its Submissions queue: `python -m ops.redrive STACK [REGION]`.
+"""`python -m ops.redrive STACK`: send a deployed stack's dead letters back to its Submissions queue.
 
-It starts SQS's own message move; what each letter then does is decided by the ledger, so that doing it twice is safe.
+It starts SQS's own message move. What each letter then does is decided by the ledger, so that doing it twice is safe.
 """
 
 import sys
-from typing import Any
+from collections.abc import Sequence
 
-import boto3
+from ops.command import Exit, run
+from ops.stack import DeployedStack
+
+MAX_PER_SECOND = 10
 
 
-def redrive(stack: str, session: Any) -> str:
-    """Start the move, and return its task handle."""
-    described = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    sqs = session.client("sqs")
+def main(arguments: Sequence[str]) -> Exit:
+    """Redrive the dead letters of the stack that is named; return the exit status."""
+    return run(redrive, "redrive", "Send a deployed stack's dead letters back to its Submissions queue.", arguments)
+
+
+def redrive(stack: DeployedStack) -> Exit:
+    """Start the move, and print what follows from it."""
+    sqs = stack.session.client("sqs")
 
     def arn(output: str) -> str:
-        answer = sqs.get_queue_attributes(QueueUrl=outputs[output], AttributeNames=["QueueArn"])
+        answer = sqs.get_queue_attributes(QueueUrl=stack.output(output), AttributeNames=["QueueArn"])
         return str(answer["Attributes"]["QueueArn"])
 
-    # The letters were not moved there by the queue, so SQS must be told where to send them.
-    task = sqs.start_message_move_task(
-        SourceArn=arn("DeadLetterQueueUrl"), DestinationArn=arn("SubmissionsQueueUrl"), MaxNumberOfMessagesPerSecond=10
+    # The function put most of the letters there itself, so SQS has to be given their destination.
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
+    sqs.start_message_move_task(
+        SourceArn=arn("DeadLetterQueueUrl"),
+        DestinationArn=arn("SubmissionsQueueUrl"),
+        MaxNumberOfMessagesPerSecond=MAX_PER_SECOND,
     )
-    return str(task["TaskHandle"])
+    print(f"{stack.name}: SQS is moving its dead letters back to its Submissions queue.")
+    return Exit.OK
 
 
 if __name__ == "__main__":
-    stack_name, *region = sys.argv[1:]
-    redrive(stack_name, boto3.Session(region_name=next(iter(region), None)))
-    print(f"The dead letters of {stack_name} are on their way back to its Submissions queue.")
+    sys.exit(main(sys.argv[1:]))

@@ -10,6 +10,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.stack import Stack, deploy
 from ops import check
+from ops.stack import DeployedStack
 from tests.e2e.product import CLIENT, association, only
 
 pytestmark = pytest.mark.e2e
@@ -42,7 +43,7 @@ def shell(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def checked() -> list[dict[str, Any]]:
     """Ask the stack, and return its rows."""
-    return list(check.ask(NAME)["checks"])
+    return list(check.preflight(DeployedStack.find(NAME))["checks"])
 
 
 @pytest.mark.usefixtures("shell")
@@ -55,7 +56,7 @@ def test_a_stack_is_checked_as_it_is_set_up(
     stack.set_token(TOKEN)
     assert check.main([NAME]) == 0
     shown = capsys.readouterr().out
-    assert f"{NAME}: all is well." in shown
+    assert f"{NAME}: every check passed." in shown
     assert f"Commvault has {CLIENT} / orders-db / default." in shown
     assert TOKEN not in shown
     names = ["configuration", "secret", "reach", "token", "targets", "document", "association", "last_backup"]
@@ -66,7 +67,7 @@ def test_a_stack_is_checked_as_it_is_set_up(
     assert check.main([NAME]) == 1
     shown = capsys.readouterr().out
     assert "Did you mean 'default'?" in shown
-    assert f"{NAME}: 1 to mend." in shown
+    assert f"{NAME}: 1 of 10 checks failed." in shown
     wrong = only([row for row in checked() if not row["ok"]])
     assert (wrong["name"], wrong["target"]) == ("association", "billing")
     assert "no subclient 'defualt' of instance 'billing-db'" in wrong["detail"]
