@@ -153,12 +153,12 @@ def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None
     )
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    _mend_event_sources(aws)
-    _mend_policies(aws)
+    _fix_event_sources(aws)
+    _fix_policies(aws)
     return Stack(aws, name, chosen, outputs)
 
 
-def _mend_event_sources(aws: Emulator) -> None:
+def _fix_event_sources(aws: Emulator) -> None:
     """Make each maximum concurrency a number: the emulator keeps a parameter's text, which then stops all its polling."""
     client = aws.client("lambda")
     for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
@@ -166,7 +166,7 @@ def _mend_event_sources(aws: Emulator) -> None:
         client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
 
 
-def _mend_policies(aws: Emulator) -> None:
+def _fix_policies(aws: Emulator) -> None:
     """Allow what AWS authorises by the parts of a call, and the emulator by names or resources that AWS has not."""
     calls = ["dynamodb:TransactWriteItems", "sqs:SendMessageBatch", "ssm:GetParametersByPath"]
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": calls, "Resource": "*"}]}

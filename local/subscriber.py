@@ -39,7 +39,7 @@ class Subscriber:
         aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
         return cls(aws, url)
 
-    def look(self, seconds: int = 0) -> list[Message]:
+    def receive(self, seconds: int = 0) -> list[Message]:
         """Receive what has come, waiting up to `seconds` for the first, and return only the new ones."""
         sqs = self.aws.client("sqs")
         new: list[Message] = []
@@ -68,7 +68,7 @@ class Subscriber:
                 return found
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{len(found)} of {count} messages within {within} s; received: {self.received}")
-            self.look(seconds=1)
+            self.receive(seconds=1)
 
 
 def _admits(topic: str, queue: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from local.commserve.state import State
 SECRET_HEADERS = ("authtoken", "authorization")
 HANDSHAKE_SECONDS = 10
 # How often a held request looks whether its client is still there.
-LOOK_SECONDS = 0.1
+CHECK_SECONDS = 0.1
 
 
 class HttpsServer(ThreadingHTTPServer):
@@ -165,7 +165,7 @@ class Handler(BaseHTTPRequestHandler):
     def pause(self, seconds: float, *, alone: bool = False) -> bool:
         """Wait; False if the server stopped meanwhile or, unless the server goes on `alone`, the client left."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self.released.wait(min(left, LOOK_SECONDS)):
+        while (left := until - time.monotonic()) > 0 and not self.released.wait(min(left, CHECK_SECONDS)):
             if self.server.stopping.is_set() or (not alone and self._client_left()):
                 return False
         return True

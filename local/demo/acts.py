@@ -33,7 +33,7 @@ class Stage:
         """Show what happens until something is so, or the patience is over; the summary tells which."""
         deadline = time.monotonic() + seconds
         while True:
-            for who, what in self.observed.look():
+            for who, what in self.observed.observe():
                 self.view.say(who, what)
             self.view.show(self.summary.table())
             if until() or time.monotonic() > deadline:

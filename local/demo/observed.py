@@ -43,7 +43,7 @@ class Observed:
     _dead_letters: int = 0
     _said: str = ""
 
-    def look(self) -> Iterator[tuple[str, str]]:
+    def observe(self) -> Iterator[tuple[str, str]]:
         """Take in what is new, and yield who did what."""
         commserve = self.machine.commserve
         requests = commserve.requests[self._requests :]
@@ -57,7 +57,7 @@ class Observed:
         for job in jobs:
             yield "Commvault", f"job {job.id} begins: {job.client} / {job.instance} / {job.subclient_name}, {job.level}"
         self._jobs += len(jobs)
-        for message in self.machine.subscriber.look():
+        for message in self.machine.subscriber.receive():
             self.messages.append((time.time(), message))
             yield "SNS", _told(message)
         letters = self.machine.stack.dead_letters()[self._dead_letters :]

@@ -89,7 +89,7 @@ def product(aws: Emulator, server: CommServe, fault: Fault) -> Tally:
     if fault.is_outage:
         while time.monotonic() < mending:
             world.poll(wait=1)
-        server.mend()
+        server.clear_faults()
     if fault.publishing != "works":  # The run that recorded the job holds it until its lease is over.
         server.advance(DEAD_FOR_SECONDS)
         world.services = world.sandbox(clock=lambda: time.time() + DEAD_FOR_SECONDS)
@@ -128,7 +128,7 @@ def usual_way(aws: Emulator, server: CommServe, fault: Fault) -> Tally:
             fault.arm(server, "/Subclient/*/action/backup")
             event = {"client": "aws", "instance": name, "subclient": "default"}
             _at_once(fault.deliveries, partial(_usual_deliver, environment, event, fault.publishing))
-    subscriber.look()
+    subscriber.receive()
     return Tally.count(DATABASES, server, [message.body for message in subscriber.received])
 
 

@@ -51,7 +51,7 @@ class Watched:
     def faults(self, target: str, number: int) -> list[Mapping[str, Any]]:
         """Return what the other subscriber was told of a target, once it is so many messages."""
         self.alarmed.wait_for(number, within=60, where=lambda message: message.body["target"] == target)
-        self.alarmed.look()
+        self.alarmed.receive()
         return [message.body for message in self.alarmed.received if message.body["target"] == target]
 
 

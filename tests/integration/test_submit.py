@@ -275,7 +275,7 @@ def test_redriven_and_rejected_again_a_stale_copy_does_nothing(world: World) -> 
     world.drain()
     (second,) = world.dead_letters()
     assert (first["attempt"], second["attempt"]) == (1, 2)
-    world.commserve.mend()
+    world.commserve.clear_faults()
     world.redrive(first)
     world.drain()
     assert not world.commserve.jobs

@@ -162,7 +162,7 @@ def test_faults_have_times_and_paths(server: CommServe, wire: Wire) -> None:
     statuses = [wire.send("GET", path).status for path in ("/Job/1", "/Client", "/Job/2", "/Job/3")]
     assert statuses == [404, 200, 404, 200]
     assert b"Maintenance" in wire.create().data
-    server.mend()
+    server.clear_faults()
     assert wire.create().json()["jobIds"] == list(server.jobs)
 
 

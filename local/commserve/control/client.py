@@ -41,9 +41,9 @@ class ControlClient:
         """Arm a fault."""
         self.post("fault", name=name, times=times, path=path, parameters=parameters)
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """Disarm every fault."""
-        self.post("mend")
+        self.post("clear_faults")
 
     def clear(self) -> None:
         """Forget requests, jobs, plans, limits and faults."""

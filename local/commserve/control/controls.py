@@ -161,12 +161,12 @@ class Controls(ABC):
         return self.state.jobs.add(where, level, start=start, by="console", kind=kind)
 
     def fault(self, name: str, times: int | None = 1, path: str = "/CreateTask", **parameters: Any) -> Fault:
-        """Let a fault happen to the next `times` requests of a path (None: until `mend`); `path` may be a pattern."""
+        """Let a fault happen to the next `times` requests of a path (None: until `clear_faults`); `path` may be a pattern."""
         return self.faults.arm(name, times, path, parameters)
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """Disarm every fault and let go what is held."""
-        self.faults.mend()
+        self.faults.clear()
 
     def release(self) -> None:
         """Let go the requests that are held by a stall."""
@@ -180,5 +180,5 @@ class Controls(ABC):
 
     def clear(self) -> None:
         """Forget requests, jobs, plans, limits and faults; ids go on counting."""
-        self.mend()
+        self.clear_faults()
         self.state.clear()

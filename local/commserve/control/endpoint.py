@@ -3,7 +3,7 @@
 GET  /_control/requests[?path=/CreateTask]   the requests seen, each with the `status` it was answered with
 GET  /_control/jobs, /_control/state         the jobs; url, CA, clock, settings and armed faults
 POST /_control/fault       {"name", "times", "path", "parameters": {…}}
-POST /_control/mend, /_control/release, /_control/clear
+POST /_control/clear_faults, /_control/release, /_control/clear
 POST /_control/advance     {"seconds"}
 POST /_control/set         any of token, speed, clock_offset, job_seconds, busy, frozen
 POST /_control/rate_limit  {"writes", "reads", "period"}
@@ -98,7 +98,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "fault": _fault,
     "set": _set,
     "outage": _outage,
-    "mend": lambda server: server.mend(),
+    "clear_faults": lambda server: server.clear_faults(),
     "release": lambda server: server.release(),
     "clear": lambda server: server.clear(),
     "advance": lambda server, seconds: server.advance(seconds),

@@ -95,7 +95,7 @@ class FaultBook:
         """Return what is armed."""
         return list(self._faults)
 
-    def mend(self) -> None:
+    def clear(self) -> None:
         """Disarm every fault and let go whatever is being held."""
         with self._lock:
             self._faults.clear()
