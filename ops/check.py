@@ -44,7 +44,7 @@ def preflight(stack: DeployedStack) -> Mapping[str, Any]:
             text = f"its Submit function failed: {reason}"
         case _:
             text = f"its Submit function returned no report: {json.dumps(payload)}"
-    raise CannotRun(f"{text} Look into the log of {name}.")
+    raise CannotRun(f"{text} See the log of {name}.")
 
 
 def show(stack: str, report: Mapping[str, Any], console: Console) -> None:

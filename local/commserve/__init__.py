@@ -1,4 +1,4 @@
-"""A simulated CommServe: a real HTTPS server that behaves as Commvault's API does, ugly answers included.
+"""A simulated CommServe: a real HTTPS server that behaves as Commvault's API does, with its irregular answers and failures.
 
     with CommServe() as server:
         server.fault("reset_after")             # the next CreateTask makes its job, then the connection is cut
@@ -6,7 +6,8 @@
         assert len(server.jobs) == 1
 
 It is for tests and the demo; it keeps everything in memory and knows only what a client of RDS snap backups calls.
-`control` describes the same controls over HTTP, `python -m local.commserve` runs it as a process.
+`faults` lists what can go wrong, `control.endpoint` the same controls over HTTP; `python -m local.commserve` runs it
+as a process.
 """
 
 from local.commserve.catalogue import DEFAULT_CLIENTS

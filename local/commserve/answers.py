@@ -1,4 +1,4 @@
-"""What the server says: one `Answer` a request, rendered as JSON or, as Commvault does unasked, as XML."""
+"""The server's answers: one `Answer` per request, rendered as JSON or, Commvault's default, as XML."""
 
 import json
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Answer:
 
 
 def to_xml(name: str, value: object) -> str:
-    """Render a JSON value in Commvault's manner: scalars are attributes, objects and lists are elements."""
+    """Render a JSON value as Commvault does: scalars are attributes, objects and lists are elements."""
     if not isinstance(value, dict):
         return f"<{name} val={quoteattr(_text(value))}/>"
     attributes = "".join(f" {key}={quoteattr(_text(item))}" for key, item in value.items() if _is_scalar(item))

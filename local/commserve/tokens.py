@@ -9,15 +9,15 @@ class Tokens:
 
     access: str
     refresh: str = "fake-refresh-0"
-    idle_seconds: float | None = None  # after so long without a call a token is dead
-    lifetime: float | None = None  # so long after its making (by renewal) a token is dead
-    dead: bool = False  # an older pair was presented: the whole chain is gone
+    idle_seconds: float | None = None  # a token expires after so long without a call
+    lifetime: float | None = None  # a renewed token expires after so long
+    dead: bool = False  # an older pair was presented: the whole chain is revoked
     renewals: int = 0
     last_used: float | None = None
     expires: float | None = None
 
     def accepts(self, token: str, now: float) -> bool:
-        """Tell whether a token is the valid one, and note that it was used."""
+        """Return whether a token is the valid one, and record its use."""
         idle = self.idle_seconds is not None and self.last_used is not None and now - self.last_used > self.idle_seconds
         expired = self.expires is not None and now >= self.expires
         if token != self.access or not token or self.dead or idle or expired:
@@ -26,13 +26,13 @@ class Tokens:
         return True
 
     def replace(self, access: str, refresh: str | None = None) -> None:
-        """Make `access` the valid token, with no end of its own."""
+        """Make `access` the valid token, without an expiry."""
         self.access, self.refresh = access, refresh or self.refresh
         self.last_used = self.expires = None
         self.dead = False
 
     def renew(self, access: str, refresh: str, now: float) -> bool:
-        """Make a new pair out of the present one; any other pair kills the chain."""
+        """Replace the current pair with a new one; any other pair revokes the chain."""
         if self.dead or (access, refresh) != (self.access, self.refresh):
             self.dead = True
             return False

@@ -66,7 +66,7 @@ def test_a_check_that_failed_says_what_to_do(shell: Emulator, capsys: pytest.Cap
 def test_a_function_that_returns_no_report(shell: Emulator, capsys: pytest.CaptureFixture[str], answer: Any) -> None:
     assert check.main([stack_with(shell, answer)]) == Exit.COULD_NOT_RUN
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"its Submit function returned no report: {json.dumps(answer)} Look into the log of" in line
+    assert f"its Submit function returned no report: {json.dumps(answer)} See the log of" in line
 
 
 def test_a_function_that_fails(shell: Emulator, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Which account and region a stack is looked for in."""
+"""The account and region in which a stack is found."""
 
 from pathlib import Path
 

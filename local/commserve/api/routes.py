@@ -1,4 +1,4 @@
-"""Which endpoint answers a request, after the token and the rate limits have been looked at."""
+"""The endpoint that answers a request, once its token and the rate limits have been checked."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,7 @@ ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     *sdk.ROUTES,
 ]
 ROUTES = [(method, re.compile(pattern, re.IGNORECASE), endpoint) for method, pattern, endpoint in ENDPOINTS]
-# Calls that need no token.
+# Calls that do not need a token.
 OPEN = re.compile(r"/|/V4/AccessToken/Renew", re.IGNORECASE)
 
 

@@ -10,7 +10,7 @@ REFRESH_SECONDS = 30 * 24 * 3600
 
 
 def renew_access_token(state: State, request: Recorded) -> Answer:
-    """`POST /V4/AccessToken/Renew`: needs no valid token, only the present pair."""
+    """`POST /V4/AccessToken/Renew`: does not need a valid token, only the current pair."""
     match request.json:
         case {"accessToken": str(access), "refreshToken": str(refresh)}:
             pass

@@ -11,7 +11,7 @@ from local.commserve.control.endpoint import CONTROL
 
 
 class ControlClient:
-    """Steers a simulator by its URL; the names and parameters are those of `control`."""
+    """Controls a simulator by its URL; names and parameters are those of `control.endpoint`."""
 
     def __init__(self, url: str, ca_pem: str = "") -> None:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""What tests may see and steer of the simulator: the part of `CommServe` that has nothing to do with the network."""
+"""What tests can read and change in the simulator: the part of `CommServe` that does not concern the network."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -14,7 +14,7 @@ from local.commserve.tokens import Tokens
 
 
 class Controls(ABC):
-    """Requests, jobs, faults, limits, tokens and the clock; what needs the network is left to `CommServe`."""
+    """Requests, jobs, faults, limits, tokens and the clock; `CommServe` adds what needs the network."""
 
     ca_pem: str
 
@@ -33,7 +33,7 @@ class Controls(ABC):
 
     @property
     def token(self) -> str:
-        """The token that is accepted; a new one makes the old one void."""
+        """The token that is accepted; setting a new one revokes it."""
         return self.state.tokens.access
 
     @token.setter
@@ -42,7 +42,7 @@ class Controls(ABC):
 
     @property
     def tokens(self) -> Tokens:
-        """The token pair: when tokens die, how often they were renewed."""
+        """The token pair: when tokens expire, how often they were renewed."""
         return self.state.tokens
 
     @property
@@ -61,7 +61,7 @@ class Controls(ABC):
 
     @property
     def frozen(self) -> bool:
-        """Whether the clock stands still; `advance` moves it all the same."""
+        """Whether the clock is stopped; `advance` still moves it."""
         return self.clock.frozen
 
     @frozen.setter
@@ -96,7 +96,7 @@ class Controls(ABC):
 
     @property
     def create_tasks(self) -> list[Recorded]:
-        """The requests to CreateTask, whatever became of them."""
+        """The requests to CreateTask, whatever their answers."""
         return [one for one in self.requests if one.method == "POST" and one.path.lower() == "/createtask"]
 
     @property
@@ -106,7 +106,7 @@ class Controls(ABC):
 
     @property
     def refusals(self) -> list[str]:
-        """Why CreateTask bodies were not taken for the RDS Snap Backup form."""
+        """Why CreateTask bodies were refused: they were not the RDS Snap Backup form."""
         return list(self.state.refusals)
 
     @property
@@ -116,7 +116,7 @@ class Controls(ABC):
 
     @property
     def job_seconds(self) -> float:
-        """How long jobs take that are made from now on."""
+        """How long jobs created from now on take."""
         return self.state.jobs.job_seconds
 
     @job_seconds.setter
@@ -125,7 +125,7 @@ class Controls(ABC):
 
     @property
     def busy(self) -> Busy:
-        """What becomes of a second job of a subclient: `run` too, `queue` behind the first, or `refuse` (409)."""
+        """A second job of a subclient: `run` it too, `queue` behind the first, or `refuse` (409)."""
         return self.state.jobs.busy
 
     @busy.setter
@@ -133,11 +133,11 @@ class Controls(ABC):
         self.state.jobs.busy = value
 
     def plan_jobs(self, times: int | None = 1, **plan: Any) -> None:
-        """Say what becomes of the next `times` jobs (None: of all); `plan` holds the fields of `Plan`."""
+        """Plan the next `times` jobs (None: all); `plan` holds the fields of `Plan`."""
         self.state.jobs.plan(Plan(**plan), times)
 
     def change_job(self, identifier: str, **plan: Any) -> Job:
-        """Change what becomes of a job."""
+        """Change the plan of a job."""
         return self.state.jobs.change(identifier, **plan)
 
     def end_job(self, identifier: str, status: str = "Completed", reason: str = "") -> Job:
@@ -156,29 +156,29 @@ class Controls(ABC):
         start: float | None = None,
         kind: str = SNAP_BACKUP,
     ) -> Job:
-        """Add a job that somebody started in Commvault's own console; `kind` may be "Backup" as well."""
+        """Add a job as if it was started in Commvault's console; `kind` can also be "Backup"."""
         where = self.catalogue.add(client, instance, subclient)
         return self.state.jobs.add(where, level, start=start, by="console", kind=kind)
 
     def fault(self, name: str, times: int | None = 1, path: str = "/CreateTask", **parameters: Any) -> Fault:
-        """Let a fault happen to the next `times` requests of a path (None: until `clear_faults`); `path` may be a pattern."""
+        """Arm a fault for the next `times` requests of a path (None: until `clear_faults`); `path` may be a pattern."""
         return self.faults.arm(name, times, path, parameters)
 
     def clear_faults(self) -> None:
-        """Disarm every fault and let go what is held."""
+        """Disarm every fault and release stalled requests."""
         self.faults.clear()
 
     def release(self) -> None:
-        """Let go the requests that are held by a stall."""
+        """Release the requests that are stalled."""
         self.faults.release()
 
     def rate_limit(self, writes: int | None = None, reads: int | None = None, period: float = 3600) -> None:
-        """Answer 429 past so many calls a period of the simulator's clock; None: no limit."""
+        """Answer 429 after so many calls per period of the simulator's clock; None: no limit."""
         limits = {"writes": writes, "reads": reads}
         with self.state.lock:
             self.state.limits = {kind: RateLimit(top, period) for kind, top in limits.items() if top is not None}
 
     def clear(self) -> None:
-        """Forget requests, jobs, plans, limits and faults; ids go on counting."""
+        """Forget requests, jobs, plans, limits and faults; IDs keep counting up."""
         self.clear_faults()
         self.state.clear()

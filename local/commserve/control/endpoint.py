@@ -1,6 +1,6 @@
 """The controls over HTTP, for other processes: `/_control/NAME` on the simulator's own port, JSON both ways, no token.
 
-GET  /_control/requests[?path=/CreateTask]   the requests seen, each with the `status` it was answered with
+GET  /_control/requests[?path=/CreateTask]   the requests seen, each with the `status` of its answer
 GET  /_control/jobs, /_control/state         the jobs; url, CA, clock, settings and armed faults
 POST /_control/fault       {"name", "times", "path", "parameters": {…}}
 POST /_control/clear_faults, /_control/release, /_control/clear
@@ -31,7 +31,7 @@ SETTINGS = ("token", "speed", "clock_offset", "job_seconds", "busy", "frozen")
 
 
 def answer_control(server: Controls, method: str, path: str, query: str, body: bytes) -> Answer:
-    """Do what a control call asks for; a call that is not understood is answered 400 with the reason."""
+    """Do what a control call asks for; an invalid call is answered 400 with the reason."""
     name = path.removeprefix(CONTROL)
     try:
         if method == "GET":
@@ -71,7 +71,7 @@ def _state(server: Controls, _query: Mapping[str, list[str]]) -> Any:
 
 def _set(server: Controls, **settings: Any) -> None:
     if unknown := set(settings) - set(SETTINGS):
-        raise ValueError(f"no settings: {sorted(unknown)}; there are {SETTINGS}")
+        raise ValueError(f"unknown settings: {sorted(unknown)}; the settings are {SETTINGS}")
     for name, value in settings.items():
         setattr(server, name, value)
 
@@ -87,7 +87,7 @@ def _fault(
 
 
 def _outage(server: Controls, seconds: float) -> None:
-    # A little later and elsewhere: stopping cuts the very connection that this answer has to take.
+    # Later and in another thread: stopping cuts the connection that carries this answer.
     timer = Timer(0.05, server.outage, [seconds])
     timer.daemon = True
     timer.start()
