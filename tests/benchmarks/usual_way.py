@@ -57,7 +57,7 @@ def run() -> list[tuple[Fault, Tally, Tally]]:
 def table(results: Sequence[tuple[Fault, Tally, Tally]]) -> str:
     """Return the results as a Markdown table; the usual way's figures stand after the product's."""
     lines = [
-        "| Fault | jobs per trigger | triggers doubled | triggers lost | jobs nobody was told of |",
+        "| Fault | jobs per trigger | triggers doubled | triggers lost | jobs never published |",
         "| --- | --- | --- | --- | --- |",
     ]
     rows = [(fault.label, ours, usual) for fault, ours, usual in results]
@@ -67,7 +67,7 @@ def table(results: Sequence[tuple[Fault, Tally, Tally]]) -> str:
             f"{ours.jobs / ours.triggers:.2f} : {usual.jobs / usual.triggers:.2f}",
             f"{ours.doubled} : {usual.doubled}",
             f"{ours.lost} : {usual.lost}",
-            f"{ours.untold} : {usual.untold}",
+            f"{ours.unpublished} : {usual.unpublished}",
         ]
         lines.append(f"| {label} | {' | '.join(pairs)} |")
     triggers = results[0][1].triggers
@@ -82,12 +82,12 @@ def product(aws: Emulator, server: CommServe, fault: Fault) -> Tally:
     for name in DATABASES:
         fault.arm(server, "/CreateTask")
         if fault.is_outage and name == DATABASES[0]:
-            mending = time.monotonic() + OUTAGE_SECONDS
+            clearing = time.monotonic() + OUTAGE_SECONDS
         services = world.sandbox(sns=Topic(aws.client("sns"), fault.publishing))
         event = {"target": name, "schedule": "arn:aws:scheduler:::schedule/nightly", "time": "2026-01-31T02:00:00Z"}
         _at_once(fault.deliveries, partial(_deliver, world, event, services))
     if fault.is_outage:
-        while time.monotonic() < mending:
+        while time.monotonic() < clearing:
             world.poll(wait=1)
         server.clear_faults()
     if fault.publishing != "works":  # The run that recorded the job holds it until its lease is over.

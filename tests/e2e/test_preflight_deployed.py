@@ -1,4 +1,4 @@
-"""`python -m ops.check STACK` on a deployed stack: its own role may do all that the preflight does."""
+"""`python -m ops.check STACK` on a deployed stack: its own role allows all that the preflight does."""
 
 import json
 from collections.abc import Iterator
@@ -81,14 +81,14 @@ def test_a_stack_is_checked_as_it_is_set_up(
 
 
 @pytest.mark.usefixtures("shell")
-def test_it_tells_when_a_target_was_last_submitted(stack: Stack) -> None:
+def test_it_shows_when_a_target_was_last_submitted(stack: Stack) -> None:
     stack.set_token(TOKEN)
-    told = only(stack.invoke({"target": "default"})["submissions"])
+    submission = only(stack.invoke({"target": "default"})["submissions"])
     row = only([row for row in checked() if (row["name"], row["target"]) == ("last_backup", "default")])
-    assert row["detail"] == f"Last submitted at {told['submittedAt']}."
+    assert row["detail"] == f"Last submitted at {submission['submittedAt']}."
 
 
 @pytest.mark.usefixtures("shell")
-def test_its_rows_are_what_anybody_else_is_answered(stack: Stack) -> None:
+def test_its_rows_are_the_functions_answer(stack: Stack) -> None:
     stack.set_token(TOKEN)
     assert json.dumps(stack.invoke({"check": True})["checks"]) == json.dumps(checked())

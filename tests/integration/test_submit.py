@@ -177,7 +177,7 @@ BAD_INPUT = [
 
 
 @pytest.mark.parametrize(("event", "code"), BAD_INPUT)
-def test_bad_input_is_refused_kept_and_harms_nobody(world: World, event: Any, code: str) -> None:
+def test_bad_input_is_refused_and_dead_lettered(world: World, event: Any, code: str) -> None:
     world.target("broken", backupLevel="SOMETIMES")
     world.target_text("not-json", "{")
     answer = world.deliver(event)
@@ -190,7 +190,7 @@ def test_bad_input_is_refused_kept_and_harms_nobody(world: World, event: Any, co
     assert world.deliver({"target": "default"})["submissions"][0]["status"] == "submitted"
 
 
-def test_a_refused_trigger_runs_once_when_it_was_mended_and_sent_back(world: World) -> None:
+def test_a_refused_trigger_runs_once_when_its_cause_is_fixed_and_it_is_redriven(world: World) -> None:
     world.deliver({"target": "late"})
     (dead_letter,) = world.dead_letters()
     world.target("late")
@@ -206,7 +206,7 @@ def test_a_refused_trigger_runs_once_when_it_was_mended_and_sent_back(world: Wor
     ("secret", "code"),
     [(" ", "SECRET_EMPTY"), ('{"user": "me"}', "SECRET_WITHOUT_TOKEN"), ("{", "SECRET_WITHOUT_TOKEN")],
 )
-def test_a_secret_without_a_token_is_waited_for(world: World, secret: str, code: str) -> None:
+def test_a_secret_without_a_token_defers(world: World, secret: str, code: str) -> None:
     with world.set_token(secret):
         answer = world.deliver({"target": "default"})
         (deferred,) = answer["submissions"]
@@ -217,7 +217,7 @@ def test_a_secret_without_a_token_is_waited_for(world: World, secret: str, code:
     assert statuses(world) == ["submitted"]
 
 
-def test_a_secret_that_does_not_exist_is_waited_for(aws: Emulator, commserve: CommServe) -> None:
+def test_a_secret_that_does_not_exist_defers(aws: Emulator, commserve: CommServe) -> None:
     world = World(aws, commserve, TOKEN_SECRET_ARN="arn:aws:secretsmanager:us-east-1:000000000000:secret:nothing")
     (deferred,) = world.deliver({"target": "default"})["submissions"]
     assert deferred["error"]["code"] == "SECRET_UNREADABLE"
@@ -239,7 +239,7 @@ def test_an_api_url_without_https_is_rejected_at_once(aws: Emulator, commserve: 
     assert len(world.dead_letters()) == 1
 
 
-def test_an_unreachable_api_is_waited_for_and_in_the_end_abandoned(aws: Emulator, commserve: CommServe) -> None:
+def test_an_unreachable_api_is_deferred_and_finally_abandoned(aws: Emulator, commserve: CommServe) -> None:
     world = World(aws, commserve, COMMVAULT_API_URL="https://127.0.0.1:1/api")
     (deferred,) = world.deliver({"target": "default"})["submissions"]
     assert (deferred["status"], deferred["error"]["code"]) == ("deferred", "UNREACHABLE")
@@ -254,7 +254,7 @@ def test_an_unreachable_api_is_waited_for_and_in_the_end_abandoned(aws: Emulator
     assert (dead_letter["attempt"], dead_letter["target"]) == (2, "default")
 
 
-def test_rejected_then_mended_then_redriven_gives_one_job(world: World) -> None:
+def test_rejected_then_fixed_then_redriven_starts_one_job(world: World) -> None:
     world.commserve.fault("error_top", code=587207178, status=500)
     (rejected,) = world.deliver({"target": "default"})["submissions"]
     assert rejected["error"]["code"] == "587207178"
@@ -386,7 +386,7 @@ def test_a_message_that_could_not_be_published_is_published_later(world: World) 
     assert len(world.commserve.jobs) == 1
     started = time.monotonic()
     world.drain()
-    assert time.monotonic() - started < 30, "nobody waits for the lease of the run that failed"
+    assert time.monotonic() - started < 30, "the lease of the run that failed was waited for"
     assert statuses(world) == ["submitted"]
     assert len(world.commserve.jobs) == 1
 
@@ -421,7 +421,7 @@ def test_a_message_on_a_queue_is_never_sent_again(world: World, fault: str) -> N
     assert world.submissions not in wire.sent
 
 
-def test_a_run_that_was_cut_off_is_gone_on_with(world: World) -> None:
+def test_a_run_that_was_cut_off_is_resumed(world: World) -> None:
     world.commserve.fault("stall_after", times=1)
     answer = world.deliver({"target": "default", "requestId": "r"}, context=Context(seconds=16))
     assert answer["submissions"][0]["status"] == "deferred"
@@ -430,7 +430,7 @@ def test_a_run_that_was_cut_off_is_gone_on_with(world: World) -> None:
     assert [one["reconciled"] for one in world.notifications()] == [True]
 
 
-def test_the_token_is_seen_by_nobody(
+def test_the_token_appears_nowhere(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     canary = "CANARY-7f3a9c"

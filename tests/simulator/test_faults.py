@@ -166,7 +166,7 @@ def test_faults_have_times_and_paths(server: CommServe, wire: Wire) -> None:
     assert wire.create().json()["jobIds"] == list(server.jobs)
 
 
-def test_faults_that_act_look_at_the_token(server: CommServe, wire: Wire) -> None:
+def test_faults_that_act_check_the_token(server: CommServe, wire: Wire) -> None:
     for name in ("reset_after", "int_job_ids", "jobs_and_error"):
         server.fault(name)
     token, server.token = server.token, "another"

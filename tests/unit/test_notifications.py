@@ -36,7 +36,7 @@ def published(notification: dict[str, Any]) -> dict[str, Any]:
     return request
 
 
-def test_the_submission_is_told_in_the_documented_form() -> None:
+def test_a_submission_is_published_in_the_documented_form() -> None:
     assert build("submitted", TARGET, TRIGGER, now=NOW, job_ids=("1354",), task_id=402) == {
         "version": "1",
         "status": "submitted",
@@ -147,7 +147,7 @@ def test_a_message_about_a_hundred_associations_is_one_that_sns_takes() -> None:
     assert len(request["Message"].encode()) < 256 * 1024
 
 
-def test_the_end_of_a_job_tells_of_its_submission() -> None:
+def test_the_end_of_a_job_describes_its_submission() -> None:
     submission = build("submitted", TARGET, TRIGGER, now=NOW, job_ids=("1354", "1355"), task_id=402, problem=PROBLEM)
     end = build_end(
         submission, "1355", "failed", started=NOW, ended=NOW + 90, reason="No space.", problem=Problem("X", "m", "h")

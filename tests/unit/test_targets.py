@@ -149,12 +149,12 @@ def test_an_error_names_the_field_and_what_is_allowed(field: str, value: Any, al
 
 
 @pytest.mark.parametrize("text", ["", " ", "{", "not JSON", "{'a': 1}", '{"associations": [}', "[" * 8000])
-def test_what_is_no_json_is_refused(text: str) -> None:
+def test_a_document_that_is_not_json_is_refused(text: str) -> None:
     assert "the document must be JSON" in refused(text)
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "7", '"text"', "true", f"[{document()}]"])
-def test_what_is_no_object_is_refused(text: str) -> None:
+def test_a_document_that_is_not_an_object_is_refused(text: str) -> None:
     assert "the document must be a JSON object" in refused(text)
 
 
@@ -204,7 +204,7 @@ def test_rds_event_ids_bind(ids: list[str], is_selected: bool) -> None:
     "text",
     ["", "not JSON", "[]", "7", '{"databases": "orders-db"}', '{"databases": null}', '{"databases": [7]}', "[" * 8000],
 )
-def test_a_document_that_can_not_be_read_is_selected_so_that_its_error_is_seen(text: str) -> None:
+def test_a_document_that_cannot_be_read_is_selected_so_that_its_error_is_seen(text: str) -> None:
     assert selects(text, event())
 
 
@@ -256,7 +256,7 @@ def test_an_unknown_target_names_the_parameter_to_create(ssm: tuple[Any, Stubber
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "InternalServerError"])
-def test_a_failure_of_aws_is_no_fault_of_the_event(ssm: tuple[Any, Stubber], code: str) -> None:
+def test_a_failure_of_aws_is_not_blamed_on_the_event(ssm: tuple[Any, Stubber], code: str) -> None:
     from rds_snap_backup.bootstrap import AWS_FAILURES
 
     client, stubber = ssm
