@@ -1,6 +1,6 @@
-"""AWS on this machine: the pinned emulator as a process of its own, on a free loopback port, gone when it is left.
+"""AWS on this machine: the pinned emulator in a process of its own, on a free loopback port.
 
-It is not the product and knows nothing of it: `local.stack` deploys the product to it.
+It knows nothing of the product: `local.stack` deploys the product to it.
 """
 
 import os
@@ -27,7 +27,7 @@ STARTS_WITHIN = 120  # seconds; the first start also downloads it
 
 
 class EmulatorError(RuntimeError):
-    """The emulator did not start; the message ends with what it said."""
+    """The emulator did not start; the message ends with its output."""
 
 
 def free_port() -> int:
@@ -50,7 +50,7 @@ class Emulator:
         self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        # What the shell says about AWS must neither steer the emulator nor reach the functions that it runs.
+        # The shell's AWS settings must reach neither the emulator nor the functions that it runs.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
         own = {
             "BIND_HOST": "127.0.0.1",
@@ -61,7 +61,7 @@ class Emulator:
             "STATE_DIR": f"{self._folder.name}/state",
             "S3_DATA_DIR": f"{self._folder.name}/s3",
             "TMPDIR": self._folder.name,
-            "AUTH": "true",  # the roles' policies are evaluated: what a function may not do fails here too
+            "AUTH": "true",  # the roles' policies are evaluated: what a function is not allowed to do fails here too
             "LAMBDA_EXECUTOR": "local",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
         }

@@ -1,4 +1,4 @@
-"""All jobs of the simulated CommCell: made, found, and planned for."""
+"""All jobs of the simulated CommCell, and the plans for the next ones."""
 
 from dataclasses import replace
 from itertools import count
@@ -13,12 +13,12 @@ type Busy = Literal["run", "queue", "refuse"]
 
 
 class JobBook:
-    """The jobs, by id. Ids count up and are never used twice, not even after `clear`."""
+    """The jobs, by id. IDs count up and are never reused, not even after `clear`."""
 
     def __init__(self, clock: Clock, job_seconds: float) -> None:
         self.clock = clock
         self.job_seconds = job_seconds
-        # What happens to a second job of a subclient: it runs too, waits for its turn, or is refused.
+        # A second job of a subclient runs too, waits for the first, or is refused.
         self.busy: Busy = "run"
         self.jobs: dict[str, Job] = {}
         self._lock = RLock()
@@ -84,7 +84,7 @@ class JobBook:
         return job
 
     def find(self, identifier: str) -> Job | None:
-        """Return a job if clients can find it at present."""
+        """Return a job if clients can find it now."""
         job = self.jobs.get(identifier)
         return job if job is not None and job.visible else None
 

@@ -1,4 +1,4 @@
-"""What happens in the demo, in order. Each act lets a trigger fire for real and waits for what comes of it."""
+"""What happens in the demo, in order. Each act fires a trigger for real and waits for its outcome."""
 
 import time
 from collections.abc import Callable
@@ -30,10 +30,10 @@ class Stage:
     summary: Summary
 
     def wait(self, until: Callable[[], bool], seconds: float = PATIENCE) -> None:
-        """Show what happens until something is so, or the patience is over; the summary tells which."""
+        """Show what happens until a condition holds or the time is over; the summary shows which."""
         deadline = time.monotonic() + seconds
         while True:
-            for who, what in self.observed.look():
+            for who, what in self.observed.observe():
                 self.view.say(who, what)
             self.view.show(self.summary.table())
             if until() or time.monotonic() > deadline:
@@ -61,7 +61,7 @@ def perform(machine: Machine, view: View) -> Summary:
     stage.wait(lambda: stage.summary.is_submitted(SCHEDULE))
     _reset(stage, machine)
     view.say(
-        "stack", "every trigger has had its answer; now the jobs run, and the Follow function waits for their ends"
+        "stack", "every trigger has been answered; now the jobs run, and the Follow function waits for them to end"
     )
     stage.wait(lambda: stage.summary.is_complete)
     return stage.summary
@@ -80,7 +80,7 @@ def _restore(stage: Stage, machine: Machine) -> None:
 
 
 def _manual(stage: Stage, machine: Machine) -> None:
-    stage.begin(MANUAL, 'somebody invokes the function with {"target": "users"}')
+    stage.begin(MANUAL, 'a manual invoke with {"target": "users"}')
     machine.stack.invoke({"target": "users"})
     stage.wait(lambda: stage.summary.is_submitted(MANUAL))
 

@@ -34,7 +34,7 @@ class Machine:
         self.stack.put_target(name, {"associations": [association(instance)], **more})
 
     def finished_runs(self) -> int:
-        """How many runs of the Submit function have ended, as its log says."""
+        """How many runs of the Submit function have ended, according to its log."""
         return sum(line.startswith("REPORT ") for line in self.stack.logs())
 
 
@@ -45,7 +45,7 @@ def association(instance: str) -> Mapping[str, str]:
 
 @contextmanager
 def running(view: View) -> Iterator[Machine]:
-    """Start everything, and stop everything that was started, however it is left."""
+    """Start everything, and stop it however the block is left."""
     with ExitStack() as started:
         token = f"QSDK demo-{secrets.token_hex(8)}"
         commserve = started.enter_context(CommServe(token=token, job_seconds=JOB_SECONDS))

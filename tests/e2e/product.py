@@ -52,7 +52,7 @@ class Product:
 
     def messages(self, *targets: str) -> list[Mapping[str, Any]]:
         """Return the messages about targets that were received so far; one that came twice is the same message."""
-        self.subscriber.look()
+        self.subscriber.receive()
         found: list[Mapping[str, Any]] = []
         for message in self.subscriber.received:
             if message.body["target"] in targets and message.body not in found:

@@ -25,7 +25,7 @@ def test_the_demo_shows_every_trigger_and_what_came_of_it() -> None:
     assert status == 0, text
     assert text.count("✓") == TRIGGERS
     assert "✗" not in text
-    assert "Everything happened as it must" in lines[-1]
+    assert "Everything happened as it should" in lines[-1]
     assert "5 CreateTask calls, 4 jobs" in lines[-1]
 
 

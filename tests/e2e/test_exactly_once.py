@@ -97,7 +97,7 @@ def test_a_run_that_crashed_is_taken_up_from_the_on_failure_destination(product:
 
 
 def test_a_dead_letter_sent_back_runs_once_however_often_it_is_sent(product: Product) -> None:
-    target = product.target("mended", is_known=False)
+    target = product.target("fixed", is_known=False)
     product.stack.invoke({"target": target, "requestId": "nightly"})
     letter = only(product.dead_letters(target))
     product.commserve.catalogue.add("aws-prod", target)

@@ -99,4 +99,4 @@ def _every_fifth_request_fails(product: Product, targets: list[str]) -> Iterator
     finally:
         is_over.set()
         thread.join()
-        product.commserve.mend()
+        product.commserve.clear_faults()

@@ -98,7 +98,7 @@ def test_a_subscriber_gets_json_and_an_e_mail_gets_text(product: Product, tap: T
     assert f"  {CLIENT} / {target} / default" in lines
 
 
-def test_what_commvault_refuses_for_good_is_told_once_and_kept(product: Product) -> None:
+def test_what_commvault_rejects_is_published_once_and_dead_lettered(product: Product) -> None:
     target = product.target("refused", is_known=False)
     answer = only(product.stack.invoke({"target": target})["submissions"])
     message = only(product.wait_for_messages(target))

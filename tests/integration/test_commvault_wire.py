@@ -138,7 +138,7 @@ def test_a_fault_costs_one_request_and_is_one_outcome(
     assert len(server.jobs) == jobs
     assert CANARY not in f"{outcome!r} {outcome!s} {caplog.text}"
     # What went wrong costs the next request nothing.
-    server.mend()
+    server.clear_faults()
     assert len(submitted(create(client))) == 1
     assert len(server.requests) == 2
 

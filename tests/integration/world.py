@@ -128,7 +128,7 @@ class World:
 
     def notifications(self) -> list[Mapping[str, Any]]:
         """Every message that a subscriber of the topic has received so far."""
-        self.subscriber.look()
+        self.subscriber.receive()
         return [message.body for message in self.subscriber.received]
 
     def dead_letters(self) -> list[Any]:

@@ -251,7 +251,7 @@ def test_a_manual_request_is_known_by_its_request_id_else_by_its_delivery() -> N
 
 
 @pytest.mark.parametrize("request_id", ["<aws.scheduler.execution-id>", "<aws.scheduler.scheduled-time>"])
-def test_a_placeholder_that_nobody_filled_in_is_no_request_id(request_id: str) -> None:
+def test_an_unfilled_placeholder_is_not_a_request_id(request_id: str) -> None:
     # Else all later requests would be taken for deliveries of the first.
     assert requested({"target": "orders", "requestId": request_id}).trigger.id == DELIVERY
 
@@ -267,7 +267,7 @@ def test_target_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NO_NAMES)
-def test_what_is_no_target_name_is_refused(name: Any) -> None:
+def test_a_name_that_is_not_a_target_name_is_refused(name: Any) -> None:
     assert refused({"target": name}) == "TARGET_NAME_INVALID"
     assert refused({"target": name, "trigger": {"kind": "manual", "id": "mine"}}) == "TARGET_NAME_INVALID"
     if name is not None:
@@ -338,7 +338,7 @@ def test_an_rds_event_without_its_identity_is_refused(field: str, value: Any) ->
 
 
 @pytest.mark.parametrize("message", [*NO_TEXTS, ""])
-def test_a_message_that_is_no_text_is_left_out(message: Any) -> None:
+def test_a_message_that_is_not_a_text_is_left_out(message: Any) -> None:
     trigger = requested(rds(Message=message)).trigger
     assert trigger.message is None
     assert "message" not in trigger.to_json()
@@ -425,7 +425,7 @@ def test_a_ready_made_trigger_is_accepted_only_as_the_body_of_a_queue_message() 
 
 
 @pytest.mark.parametrize(("value", "attempt"), [(3, 3), (None, None), ("3", None), (True, None), ([], None)])
-def test_a_dead_letter_says_which_attempt_it_told_of(value: Any, attempt: int | None) -> None:
+def test_a_dead_letter_carries_its_attempt_number(value: Any, attempt: int | None) -> None:
     letter = {"target": "orders", "trigger": {"kind": "manual", "id": "mine"}, "attempt": value}
     assert requested(letter) == Request(Trigger("manual", "mine"), ("orders",), attempt=attempt)
 
@@ -447,7 +447,7 @@ def test_a_message_without_a_usable_trigger_is_refused(trigger: Any) -> None:
     assert refused({"target": "orders", "trigger": trigger}) == "TRIGGER_INVALID"
 
 
-def test_what_is_no_text_in_a_trigger_is_left_out() -> None:
+def test_a_field_of_a_trigger_that_is_not_a_text_is_left_out() -> None:
     odd = {"kind": "rds", "id": "mine", "time": 1, "rdsEventId": [], "sourceArn": {}, "message": 7}
     trigger = Trigger.from_json(odd)
     assert trigger == Trigger("rds", "mine")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.commserve import CommServe
-from tests.integration.commserve_client import TOKEN, Wire, association
+from tests.simulator.client import TOKEN, Wire, association
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
 from rds_snap_backup.messaging.notifications import iso
-from tests.integration.stalling import StallingWire
+from tests.integration.kill.stalling import StallingWire
 from tests.integration.world import ASSOCIATION, World
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(420)]

@@ -56,7 +56,7 @@ def listing(name: str, entries: list[dict[str, Any]], root: str) -> Answer:
 
 
 def client_entity(name: str, identifier: int) -> dict[str, Any]:
-    """Return how Commvault names a client."""
+    """Return a client's entity."""
     return {"clientId": identifier, "clientName": name, "displayName": name, "hostName": name, "clientGUID": name}
 
 
@@ -77,7 +77,7 @@ def instance_properties(client: str, client_id: int, instance: str, identifier: 
 
 
 def subclient_entity(one: Subclient) -> dict[str, Any]:
-    """Return how Commvault names a subclient."""
+    """Return a subclient's entity."""
     return {
         "clientId": one.client_id,
         "clientName": one.client,

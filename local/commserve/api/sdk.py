@@ -1,12 +1,19 @@
-"""What Commvault's own SDK calls beside the documented endpoints, in the shapes in which it reads them."""
+"""What Commvault's own SDK calls besides the documented endpoints, in the shapes that it reads."""
 
 from collections.abc import Callable
 from typing import Any
 
 from local.commserve.answers import Answer, error
+from local.commserve.api.discovery import (
+    CLOUD_APPS,
+    client_entity,
+    instance_properties,
+    listing,
+    number,
+    subclient_entity,
+)
+from local.commserve.api.jobs import NO_SUCH_JOB, summary
 from local.commserve.catalogue import Subclient
-from local.commserve.discovery import CLOUD_APPS, client_entity, instance_properties, listing, number, subclient_entity
-from local.commserve.job_endpoints import NO_SUCH_JOB, summary
 from local.commserve.jobs import LEVEL_NAMES
 from local.commserve.recorded import Recorded
 from local.commserve.state import State
@@ -16,7 +23,7 @@ USER = "backup-operator"
 
 
 def hello(_state: State, _request: Recorded) -> Answer:
-    """`GET /`: whether the service is there; needs no token."""
+    """`GET /`: whether the service is up; does not need a token."""
     return Answer(value={"server": "Commvault WebServer"})
 
 
@@ -76,12 +83,12 @@ def show_subclient(state: State, _request: Recorded, identifier: str) -> Answer:
 
 
 def nothing(_state: State, _request: Recorded) -> Answer:
-    """Say that there is none of what the SDK looks for on its way: virtual machines, laptops, schedules."""
+    """Return nothing of what the SDK also asks for: virtual machines, laptops, schedules."""
     return Answer(value={})
 
 
 def back_up(state: State, request: Recorded, identifier: str) -> Answer:
-    """`POST /Subclient/{id}/action/backup?backupLevel=`: the way in which the SDK starts a backup."""
+    """`POST /Subclient/{id}/action/backup?backupLevel=`: how the SDK starts a backup."""
     subclient, level = state.catalogue.by_id(int(identifier)), request.query.get("backupLevel", "INCREMENTAL").upper()
     if subclient is None or level not in LEVEL_NAMES:
         return error(4, "Failed to get any subclient for given association", 201)

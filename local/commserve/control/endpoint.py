@@ -1,9 +1,9 @@
 """The controls over HTTP, for other processes: `/_control/NAME` on the simulator's own port, JSON both ways, no token.
 
-GET  /_control/requests[?path=/CreateTask]   the requests seen, each with the `status` it was answered with
+GET  /_control/requests[?path=/CreateTask]   the requests seen, each with the `status` of its answer
 GET  /_control/jobs, /_control/state         the jobs; url, CA, clock, settings and armed faults
 POST /_control/fault       {"name", "times", "path", "parameters": {…}}
-POST /_control/mend, /_control/release, /_control/clear
+POST /_control/clear_faults, /_control/release, /_control/clear
 POST /_control/advance     {"seconds"}
 POST /_control/set         any of token, speed, clock_offset, job_seconds, busy, frozen
 POST /_control/rate_limit  {"writes", "reads", "period"}
@@ -20,20 +20,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from threading import Timer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs
 
 from local.commserve.answers import Answer
-
-if TYPE_CHECKING:
-    from local.commserve.server import CommServe
+from local.commserve.control.controls import Controls
 
 CONTROL = "/_control/"
 SETTINGS = ("token", "speed", "clock_offset", "job_seconds", "busy", "frozen")
 
 
-def answer_control(server: "CommServe", method: str, path: str, query: str, body: bytes) -> Answer:
-    """Do what a control call asks for; a call that is not understood is answered 400 with the reason."""
+def answer_control(server: Controls, method: str, path: str, query: str, body: bytes) -> Answer:
+    """Do what a control call asks for; an invalid call is answered 400 with the reason."""
     name = path.removeprefix(CONTROL)
     try:
         if method == "GET":
@@ -44,18 +42,18 @@ def answer_control(server: "CommServe", method: str, path: str, query: str, body
         return Answer(HTTPStatus.BAD_REQUEST, {"error": f"{type(problem).__name__}: {problem}"})
 
 
-def _requests(server: "CommServe", query: Mapping[str, list[str]]) -> Any:
+def _requests(server: Controls, query: Mapping[str, list[str]]) -> Any:
     path, statuses = query.get("path", [""])[0].lower(), server.statuses
     return [
         one.as_dict() | {"status": statuses.get(one.id)} for one in server.requests if path in ("", one.path.lower())
     ]
 
 
-def _jobs(server: "CommServe", _query: Mapping[str, list[str]]) -> Any:
+def _jobs(server: Controls, _query: Mapping[str, list[str]]) -> Any:
     return [job.as_dict() for job in server.jobs.values()]
 
 
-def _state(server: "CommServe", _query: Mapping[str, list[str]]) -> Any:
+def _state(server: Controls, _query: Mapping[str, list[str]]) -> Any:
     return {
         "url": server.url,
         "ca": server.ca_pem,
@@ -71,15 +69,15 @@ def _state(server: "CommServe", _query: Mapping[str, list[str]]) -> Any:
     }
 
 
-def _set(server: "CommServe", **settings: Any) -> None:
+def _set(server: Controls, **settings: Any) -> None:
     if unknown := set(settings) - set(SETTINGS):
-        raise ValueError(f"no settings: {sorted(unknown)}; there are {SETTINGS}")
+        raise ValueError(f"unknown settings: {sorted(unknown)}; the settings are {SETTINGS}")
     for name, value in settings.items():
         setattr(server, name, value)
 
 
 def _fault(
-    server: "CommServe",
+    server: Controls,
     name: str,
     times: int | None = 1,
     path: str = "/CreateTask",
@@ -88,8 +86,8 @@ def _fault(
     server.fault(name, times, path, **(parameters or {}))
 
 
-def _outage(server: "CommServe", seconds: float) -> None:
-    # A little later and elsewhere: stopping cuts the very connection that this answer has to take.
+def _outage(server: Controls, seconds: float) -> None:
+    # Later and in another thread: stopping cuts the connection that carries this answer.
     timer = Timer(0.05, server.outage, [seconds])
     timer.daemon = True
     timer.start()
@@ -100,7 +98,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "fault": _fault,
     "set": _set,
     "outage": _outage,
-    "mend": lambda server: server.mend(),
+    "clear_faults": lambda server: server.clear_faults(),
     "release": lambda server: server.release(),
     "clear": lambda server: server.clear(),
     "advance": lambda server, seconds: server.advance(seconds),

@@ -1,12 +1,11 @@
-"""Faults that are an answer other than the proper one. With `after=True` what was asked for is done first."""
+"""Faults that are an answer other than the proper one. With `after=True` the request is carried out first."""
 
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from local.commserve import answers
 from local.commserve.answers import HTML, JSON, XML, Answer
-from local.commserve.faults import ALL, Exchange, behaviour
+from local.commserve.faults.book import ALL, Exchange, behaviour
 
 CODE, MESSAGE = 19, "An internal error occurred."
 
@@ -88,7 +87,7 @@ def xml_error(
 
 @behaviour
 def maintenance(exchange: Exchange, *, status: int = 200, after: bool = False) -> None:
-    """The HTML page of a web tier that restarts."""
+    """The HTML page of a restarting web tier."""
     _answer(exchange, answers.page("Scheduled Maintenance", "The server will be back soon.", status), after=after)
 
 
@@ -96,7 +95,7 @@ def maintenance(exchange: Exchange, *, status: int = 200, after: bool = False) -
 def created_201_error(
     exchange: Exchange, *, code: int = 4, message: str = "Failed to get any subclient for given association"
 ) -> None:
-    """201 and yet an error."""
+    """201 with an error."""
     exchange.send(answers.error(code, message, 201))
 
 
@@ -126,7 +125,7 @@ def conflict(exchange: Exchange, *, message: str = "A backup is already running 
 
 @behaviour
 def already_running(exchange: Exchange, *, status: int = 200) -> None:
-    """The code 2, as the sibling action path gives it."""
+    """Error code 2, as the SDK's backup endpoint returns it."""
     exchange.send(answers.error(2, "Another backup is already running for the subclient.", status))
 
 
@@ -135,24 +134,18 @@ def throttled(
     exchange: Exchange, *, limit: int = 100, period: int | str = 3600, headers: dict[str, str] | None = None
 ) -> None:
     """429 with its headers; `headers` replaces them."""
-    exchange.send(too_many(limit, period, headers))
-
-
-def too_many(limit: int, period: float | str, headers: dict[str, str] | None = None) -> Answer:
-    """Return the answer to one call too many."""
-    shown = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Period": str(period)} if headers is None else headers
-    return Answer(HTTPStatus.TOO_MANY_REQUESTS, {"errorMessage": "API rate limit exceeded"}, headers=shown)
+    exchange.send(answers.too_many_requests(limit, period, headers))
 
 
 @behaviour
 def redirect(exchange: Exchange, *, location: str = "https://localhost:9/elsewhere", status: int = 302) -> None:
-    """Send the client elsewhere."""
+    """Redirect the client."""
     exchange.send(Answer(status, body=b"", content_type=HTML, headers={"Location": location}))
 
 
 @behaviour
 def bad_gateway_after(exchange: Exchange, *, status: int = 502) -> None:
-    """What was asked for is done, and a proxy says 502."""
+    """The request is carried out, and a proxy answers 502."""
     exchange.act()
     exchange.send(answers.page("Bad Gateway", "The proxy did not get a valid answer in time.", status))
 
@@ -165,13 +158,13 @@ def _changed(exchange: Exchange, status: int | None = None, **fields: Any) -> No
 
 @behaviour
 def jobs_and_error(exchange: Exchange, *, code: int = CODE, message: str = MESSAGE, status: int = 200) -> None:
-    """Job ids beside an error."""
+    """Job IDs beside an error."""
     _changed(exchange, status, errorCode=code, errorMessage=message)
 
 
 @behaviour
 def int_job_ids(exchange: Exchange) -> None:
-    """Job ids that are numbers."""
+    """Job IDs that are numbers."""
     proper = exchange.act()
     identifiers = [int(one) for one in (proper.value or {}).get("jobIds", [])]
     exchange.send(Answer(proper.status, proper.value | {"jobIds": identifiers}, root=proper.root))
@@ -179,7 +172,7 @@ def int_job_ids(exchange: Exchange) -> None:
 
 @behaviour
 def task_id_zero(exchange: Exchange) -> None:
-    """`taskId` 0 beside real job ids."""
+    """`taskId` 0 beside real job IDs."""
     _changed(exchange, taskId=0)
 
 
@@ -191,5 +184,5 @@ def empty_job_ids(exchange: Exchange, *, task_id: int = 402) -> None:
 
 @behaviour
 def missing_job_ids(exchange: Exchange, *, task_id: int = 402) -> None:
-    """No job was started, and the answer is 200 with a task id alone."""
+    """No job was started, and the answer is 200 with a task ID alone."""
     exchange.send(Answer(value={"taskId": task_id}))

@@ -1,4 +1,4 @@
-"""The simulator proved by a client that nobody here wrote: Commvault's own SDK, unmodified."""
+"""The simulator proved by an independent client: Commvault's own SDK, unmodified."""
 
 import time
 from collections import Counter

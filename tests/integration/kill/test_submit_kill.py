@@ -18,7 +18,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from tests.integration.stalling import StallingWire
+from tests.integration.kill.stalling import StallingWire
 from tests.integration.world import World
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(420)]
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
-    """Kill a run at a point, deliver its event again as Lambda's on-failure destination does, and look."""
+    """Kill a run at a point, deliver its event again as Lambda's on-failure destination does, and observe."""
     event = {"target": "default", "schedule": f"arn:aws:scheduler:{uuid.uuid4()}", "time": "2026-01-31T02:00:00Z"}
     with CommServe(job_seconds=3600) as commserve, StallingWire(aws.endpoint_url) as wire:
         world = World(aws, commserve)
@@ -76,7 +76,7 @@ def answer_of(function: Runtime, records: Any) -> Any:
 
 
 def kill(function: Runtime, event: Any, wire: StallingWire, commserve: CommServe | None, way: str) -> str:
-    """Invoke the function and have it killed; tell what its caller saw of that."""
+    """Invoke the function and have it killed; return the error that its caller got."""
     with ThreadPoolExecutor(1) as pool:
         invocation = pool.submit(function.invoke, event)
         if way == "SIGKILL":

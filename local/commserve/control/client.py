@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from local.commserve.control import CONTROL
+from local.commserve.control.endpoint import CONTROL
 
 
 class ControlClient:
-    """Steers a simulator by its URL; the names and parameters are those of `control`."""
+    """Controls a simulator by its URL; names and parameters are those of `control.endpoint`."""
 
     def __init__(self, url: str, ca_pem: str = "") -> None:
         parts = urlsplit(url)
@@ -41,9 +41,9 @@ class ControlClient:
         """Arm a fault."""
         self.post("fault", name=name, times=times, path=path, parameters=parameters)
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """Disarm every fault."""
-        self.post("mend")
+        self.post("clear_faults")
 
     def clear(self) -> None:
         """Forget requests, jobs, plans, limits and faults."""

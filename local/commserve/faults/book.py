@@ -1,4 +1,4 @@
-"""The faults that are armed: each for so many requests of a path, or until it is mended."""
+"""The faults that are armed: each for so many requests of a path, or until all are cleared."""
 
 import inspect
 from collections.abc import Callable
@@ -31,10 +31,10 @@ class Exchange(Protocol):
         """Cut the TCP connection with RST."""
 
     def close(self) -> None:
-        """Close the connection in good order."""
+        """Close the connection cleanly."""
 
     def pause(self, seconds: float, *, alone: bool = False) -> bool:
-        """Wait; False if the server stopped meanwhile or, unless the server goes on `alone`, the client left."""
+        """Wait; False if the server stopped or, unless `alone`, the client disconnected meanwhile."""
 
 
 type Behaviour = Callable[..., None]
@@ -58,12 +58,12 @@ class Fault:
     used: int = 0
 
     def apply(self, exchange: Exchange) -> None:
-        """Let it happen to a request."""
+        """Apply it to a request."""
         ALL[self.name](exchange, **self.parameters)
 
 
 class FaultBook:
-    """The armed faults, in the order in which they were armed; the first that matches a request happens."""
+    """The armed faults, in the order in which they were armed; the first that matches a request is applied."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -81,7 +81,7 @@ class FaultBook:
         return fault
 
     def take(self, path: str) -> Fault | None:
-        """Return the fault that is to happen to a request of `path`, and count it."""
+        """Return the fault for a request of `path`, and count it."""
         with self._lock:
             for fault in self._faults:
                 if fnmatchcase(path.lower(), fault.path.lower()):
@@ -95,13 +95,13 @@ class FaultBook:
         """Return what is armed."""
         return list(self._faults)
 
-    def mend(self) -> None:
-        """Disarm every fault and let go whatever is being held."""
+    def clear(self) -> None:
+        """Disarm every fault and release stalled requests."""
         with self._lock:
             self._faults.clear()
         self.release()
 
     def release(self) -> None:
-        """Let go the requests that are being held now; later ones are held again."""
+        """Release the requests that are stalled now; later ones stall again."""
         held, self.released = self.released, Event()
         held.set()

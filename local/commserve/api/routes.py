@@ -1,24 +1,23 @@
-"""Which endpoint answers a request, after the token and the rate limits have been looked at."""
+"""The endpoint that answers a request, once its token and the rate limits have been checked."""
 
 import re
 from collections.abc import Callable
 
-from local.commserve import discovery, job_endpoints, sdk
-from local.commserve.answer_faults import too_many
-from local.commserve.answers import Answer, access_denied, error
-from local.commserve.create_task import create_task
+from local.commserve.answers import Answer, access_denied, error, too_many_requests
+from local.commserve.api import discovery, jobs, sdk
+from local.commserve.api.create_task import create_task
+from local.commserve.api.tokens import renew_access_token
 from local.commserve.recorded import Recorded
 from local.commserve.state import State
-from local.commserve.tokens import renew_access_token
 
 type Endpoint = Callable[..., Answer]
 
 ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("POST", r"/CreateTask", create_task),
-    ("GET", r"/Job/(\d+)", job_endpoints.get_job),
-    ("GET", r"/Job", job_endpoints.list_jobs),
-    ("POST", r"/Jobs", job_endpoints.search_jobs),
-    ("POST", r"/Job/(\d+)/action/kill", job_endpoints.kill_job),
+    ("GET", r"/Job/(\d+)", jobs.get_job),
+    ("GET", r"/Job", jobs.list_jobs),
+    ("POST", r"/Jobs", jobs.search_jobs),
+    ("POST", r"/Job/(\d+)/action/kill", jobs.kill_job),
     ("GET", r"/Client", discovery.list_clients),
     ("GET", r"/Instance", discovery.list_instances),
     ("GET", r"/Subclient", discovery.list_subclients),
@@ -26,7 +25,7 @@ ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     *sdk.ROUTES,
 ]
 ROUTES = [(method, re.compile(pattern, re.IGNORECASE), endpoint) for method, pattern, endpoint in ENDPOINTS]
-# Calls that need no token.
+# Calls that do not need a token.
 OPEN = re.compile(r"/|/V4/AccessToken/Renew", re.IGNORECASE)
 
 
@@ -48,4 +47,4 @@ def _limited(state: State, request: Recorded) -> Answer | None:
         limit = state.limits.get(kind)
         if limit is None or limit.admits(state.clock.now()):
             return None
-    return too_many(limit.limit, limit.period)
+    return too_many_requests(limit.limit, limit.period)

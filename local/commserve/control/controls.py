@@ -1,8 +1,8 @@
-"""What tests may see and steer of the simulator: the part of `CommServe` that has nothing to do with the network."""
+"""What tests can read and change in the simulator: the part of `CommServe` that does not concern the network."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
-from local.commserve import answer_faults, wire_faults
 from local.commserve.catalogue import Catalogue
 from local.commserve.clock import Clock
 from local.commserve.faults import Fault, FaultBook
@@ -12,20 +12,28 @@ from local.commserve.recorded import Recorded
 from local.commserve.state import RateLimit, State
 from local.commserve.tokens import Tokens
 
-# Importing them is what registers the faults.
-FAULT_MODULES = (answer_faults, wire_faults)
 
+class Controls(ABC):
+    """Requests, jobs, faults, limits, tokens and the clock; `CommServe` adds what needs the network."""
 
-class Controls:
-    """Requests, jobs, faults, limits, tokens and the clock."""
+    ca_pem: str
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.faults = FaultBook()
 
     @property
+    @abstractmethod
+    def url(self) -> str:
+        """The API's base URL."""
+
+    @abstractmethod
+    def outage(self, seconds: float) -> None:
+        """Stop, and start again after so many real seconds."""
+
+    @property
     def token(self) -> str:
-        """The token that is accepted; a new one makes the old one void."""
+        """The token that is accepted; setting a new one revokes it."""
         return self.state.tokens.access
 
     @token.setter
@@ -34,7 +42,7 @@ class Controls:
 
     @property
     def tokens(self) -> Tokens:
-        """The token pair: when tokens die, how often they were renewed."""
+        """The token pair: when tokens expire, how often they were renewed."""
         return self.state.tokens
 
     @property
@@ -53,7 +61,7 @@ class Controls:
 
     @property
     def frozen(self) -> bool:
-        """Whether the clock stands still; `advance` moves it all the same."""
+        """Whether the clock is stopped; `advance` still moves it."""
         return self.clock.frozen
 
     @frozen.setter
@@ -88,7 +96,7 @@ class Controls:
 
     @property
     def create_tasks(self) -> list[Recorded]:
-        """The requests to CreateTask, whatever became of them."""
+        """The requests to CreateTask, whatever their answers."""
         return [one for one in self.requests if one.method == "POST" and one.path.lower() == "/createtask"]
 
     @property
@@ -98,7 +106,7 @@ class Controls:
 
     @property
     def refusals(self) -> list[str]:
-        """Why CreateTask bodies were not taken for the RDS Snap Backup form."""
+        """Why CreateTask bodies were refused: they were not the RDS Snap Backup form."""
         return list(self.state.refusals)
 
     @property
@@ -108,7 +116,7 @@ class Controls:
 
     @property
     def job_seconds(self) -> float:
-        """How long jobs take that are made from now on."""
+        """How long jobs created from now on take."""
         return self.state.jobs.job_seconds
 
     @job_seconds.setter
@@ -117,7 +125,7 @@ class Controls:
 
     @property
     def busy(self) -> Busy:
-        """What becomes of a second job of a subclient: `run` too, `queue` behind the first, or `refuse` (409)."""
+        """A second job of a subclient: `run` it too, `queue` behind the first, or `refuse` (409)."""
         return self.state.jobs.busy
 
     @busy.setter
@@ -125,11 +133,11 @@ class Controls:
         self.state.jobs.busy = value
 
     def plan_jobs(self, times: int | None = 1, **plan: Any) -> None:
-        """Say what becomes of the next `times` jobs (None: of all); `plan` holds the fields of `Plan`."""
+        """Plan the next `times` jobs (None: all); `plan` holds the fields of `Plan`."""
         self.state.jobs.plan(Plan(**plan), times)
 
     def change_job(self, identifier: str, **plan: Any) -> Job:
-        """Change what becomes of a job."""
+        """Change the plan of a job."""
         return self.state.jobs.change(identifier, **plan)
 
     def end_job(self, identifier: str, status: str = "Completed", reason: str = "") -> Job:
@@ -148,29 +156,29 @@ class Controls:
         start: float | None = None,
         kind: str = SNAP_BACKUP,
     ) -> Job:
-        """Add a job that somebody started in Commvault's own console; `kind` may be "Backup" as well."""
+        """Add a job as if it was started in Commvault's console; `kind` can also be "Backup"."""
         where = self.catalogue.add(client, instance, subclient)
         return self.state.jobs.add(where, level, start=start, by="console", kind=kind)
 
     def fault(self, name: str, times: int | None = 1, path: str = "/CreateTask", **parameters: Any) -> Fault:
-        """Let a fault happen to the next `times` requests of a path (None: until `mend`); `path` may be a pattern."""
+        """Arm a fault for the next `times` requests of a path (None: until `clear_faults`); `path` may be a pattern."""
         return self.faults.arm(name, times, path, parameters)
 
-    def mend(self) -> None:
-        """Disarm every fault and let go what is held."""
-        self.faults.mend()
+    def clear_faults(self) -> None:
+        """Disarm every fault and release stalled requests."""
+        self.faults.clear()
 
     def release(self) -> None:
-        """Let go the requests that are held by a stall."""
+        """Release the requests that are stalled."""
         self.faults.release()
 
     def rate_limit(self, writes: int | None = None, reads: int | None = None, period: float = 3600) -> None:
-        """Answer 429 past so many calls a period of the simulator's clock; None: no limit."""
+        """Answer 429 after so many calls per period of the simulator's clock; None: no limit."""
         limits = {"writes": writes, "reads": reads}
         with self.state.lock:
             self.state.limits = {kind: RateLimit(top, period) for kind, top in limits.items() if top is not None}
 
     def clear(self) -> None:
-        """Forget requests, jobs, plans, limits and faults; ids go on counting."""
-        self.mend()
+        """Forget requests, jobs, plans, limits and faults; IDs keep counting up."""
+        self.clear_faults()
         self.state.clear()

@@ -1,14 +1,14 @@
 """Faults of time and of the connection: late, partial, endless or no answers."""
 
 from local.commserve.answers import JSON, Answer
-from local.commserve.faults import Exchange, behaviour
+from local.commserve.faults.book import Exchange, behaviour
 
 CHUNK = 64 * 1024
 
 
 @behaviour
 def slow(exchange: Exchange, *, seconds: float = 5.0, after: bool = False) -> None:
-    """The proper answer, late. The job is made before the wait (`after=True`) or at its end, even if the client left."""
+    """The proper answer, late. The job is made before the wait (`after=True`) or after it, even if the client left."""
     proper = exchange.act() if after else None
     if exchange.pause(seconds, alone=True):
         exchange.send(proper or exchange.act())
@@ -18,7 +18,7 @@ def slow(exchange: Exchange, *, seconds: float = 5.0, after: bool = False) -> No
 
 @behaviour
 def stall_before(exchange: Exchange) -> None:
-    """Nothing is done and nothing answered, until released (then both) or the client leaves (then neither)."""
+    """The request is neither carried out nor answered until released; if the client leaves first, it never is."""
     if exchange.pause(float("inf")):
         exchange.send(exchange.act())
     else:
@@ -27,7 +27,7 @@ def stall_before(exchange: Exchange) -> None:
 
 @behaviour
 def stall_after(exchange: Exchange) -> None:
-    """What was asked for is done, and nothing answered until released."""
+    """The request is carried out, and not answered until released."""
     proper = exchange.act()
     if exchange.pause(float("inf")):
         exchange.send(proper)
@@ -37,20 +37,20 @@ def stall_after(exchange: Exchange) -> None:
 
 @behaviour
 def reset_before(exchange: Exchange) -> None:
-    """TCP RST, nothing done."""
+    """TCP RST; the request is not carried out."""
     exchange.reset()
 
 
 @behaviour
 def reset_after(exchange: Exchange) -> None:
-    """What was asked for is done, then TCP RST."""
+    """The request is carried out, then TCP RST."""
     exchange.act()
     exchange.reset()
 
 
 @behaviour
 def close(exchange: Exchange, *, after: bool = False) -> None:
-    """An orderly close without an answer."""
+    """A clean close without an answer."""
     if after:
         exchange.act()
     exchange.close()
@@ -58,7 +58,7 @@ def close(exchange: Exchange, *, after: bool = False) -> None:
 
 @behaviour
 def garbage(exchange: Exchange, *, text: str = "\x00\x01 this is not HTTP \r\n\r\n", after: bool = False) -> None:
-    """Bytes that are not HTTP, then the end."""
+    """Bytes that are not HTTP, then a close."""
     if after:
         exchange.act()
     exchange.raw(text.encode())
@@ -67,7 +67,7 @@ def garbage(exchange: Exchange, *, text: str = "\x00\x01 this is not HTTP \r\n\r
 
 @behaviour
 def truncated(exchange: Exchange, *, missing: int = 10) -> None:
-    """The proper answer without its last bytes, whose length the head promised."""
+    """The proper answer without its last bytes, although its head gives the whole length."""
     head, body = exchange.render(exchange.act())
     exchange.raw(head + body[: max(0, len(body) - missing)])
     exchange.close()
@@ -90,7 +90,7 @@ def huge(exchange: Exchange, *, size: int = 64 * 1024 * 1024, after: bool = Fals
 
 @behaviour
 def trickle(exchange: Exchange, *, interval: float = 1.0) -> None:
-    """The proper answer; each byte of its body comes `interval` seconds after the one before."""
+    """The proper answer; each byte of its body is sent `interval` seconds after the previous one."""
     head, body = exchange.render(exchange.act())
     exchange.raw(head)
     _drip(exchange, body, interval)
@@ -98,7 +98,7 @@ def trickle(exchange: Exchange, *, interval: float = 1.0) -> None:
 
 @behaviour
 def trickle_headers(exchange: Exchange, *, interval: float = 1.0) -> None:
-    """The proper answer, a byte at a time from its first header on."""
+    """The proper answer, byte by byte from its status line on."""
     head, body = exchange.render(exchange.act())
     _drip(exchange, head + body, interval)
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 from local.commserve.answers import Answer, bare_string
-from local.commserve.discovery import subclient_entity
+from local.commserve.api.discovery import subclient_entity
 from local.commserve.jobs import LEVEL_NAMES, Job
 from local.commserve.recorded import Recorded
 from local.commserve.state import State
 
 ROOT = "JobManager_JobListResponse"
 CATEGORIES: dict[str | int, str] = {0: "all", 1: "active", 2: "finished"}
-# A job that has just ended stays in the active category for so long.
+# How long a job that has ended stays in the active category.
 ACTIVE_SECONDS = 180
 NO_SUCH_JOB = "The job does not exist."
 
@@ -66,7 +66,7 @@ def list_jobs(state: State, request: Recorded) -> Answer:
         if client in (None, job.subclient.client_id)
         and _in_category(job, category)
         and _within(job, lookup)
-        # The filter that stands for "none given" leaves snap backups out.
+        # Without a filter, snap backups are left out.
         and _kind(job) in (kinds or {"BACKUP", "SYNTHFULL"})
     ]
     return _page(jobs, offset, limit)

@@ -1,7 +1,7 @@
-"""`POST /CreateTask`: the RDS Snap Backup form, checked field by field; a field more or less is refused.
+"""`POST /CreateTask`: the RDS Snap Backup form, checked field by field; an extra or missing field is refused.
 
-Commvault itself may be laxer. The simulator is strict so that nothing undocumented is sent unnoticed; why a body was
-refused is kept in `CommServe.refusals`, since the answer does not say.
+Commvault itself may accept more. The simulator is strict so that sending an undocumented field does not go unnoticed.
+The answer does not give the reason for a refusal; `CommServe.refusals` keeps it.
 """
 
 from typing import Any
@@ -55,7 +55,7 @@ def read_form(body: Any) -> tuple[list[dict[str, str]], str, str]:
         case [one]:
             subtask = _only(one, "subTasks[0]", "subTask", "options")
         case other:
-            raise NotTheForm(f"subTasks: exactly one is allowed, not {other!r}")
+            raise NotTheForm(f"subTasks: exactly one is allowed, got {other!r}")
     kind = _only(subtask["subTask"], "subTask", "subTaskType", "operationType")
     for name in kind:
         _one_of(kind[name], name, "BACKUP")
@@ -63,9 +63,9 @@ def read_form(body: Any) -> tuple[list[dict[str, str]], str, str]:
     level = _only(options["backupOpts"], "backupOpts", "backupLevel")["backupLevel"]
     notify = _only(options["commonOpts"], "commonOpts", "notifyUserOnJobCompletion")["notifyUserOnJobCompletion"]
     if not isinstance(notify, bool):
-        raise NotTheForm(f"notifyUserOnJobCompletion: a boolean is wanted, not {notify!r}")
+        raise NotTheForm(f"notifyUserOnJobCompletion: expected a boolean, got {notify!r}")
     if not isinstance(info["associations"], list):
-        raise NotTheForm("associations: a list is wanted")
+        raise NotTheForm("associations: expected a list")
     associations = [_association(one, f"associations[{at}]") for at, one in enumerate(info["associations"])]
     return associations, task_type, _one_of(level, "backupLevel", *LEVEL_NAMES)
 
@@ -74,7 +74,7 @@ def _association(value: Any, where: str) -> dict[str, str]:
     association: dict[str, str] = _only(value, where, *ASSOCIATION)
     for name, text in association.items():
         if not isinstance(text, str) or not text:
-            raise NotTheForm(f"{where}.{name}: a text is wanted, not {text!r}")
+            raise NotTheForm(f"{where}.{name}: expected a text, got {text!r}")
     _one_of(association["_type_"], f"{where}._type_", "SUBCLIENT_ENTITY")
     _one_of(association["appName"], f"{where}.appName", "Cloud Apps")
     return association
@@ -82,13 +82,13 @@ def _association(value: Any, where: str) -> dict[str, str]:
 
 def _only(value: Any, where: str, *names: str) -> dict[str, Any]:
     if not isinstance(value, dict) or set(value) != set(names):
-        raise NotTheForm(f"{where}: exactly {sorted(names)} are wanted, not {value!r}")
+        raise NotTheForm(f"{where}: expected exactly {sorted(names)}, got {value!r}")
     return value
 
 
 def _one_of(value: Any, where: str, *allowed: str) -> str:
     if value not in allowed:
-        raise NotTheForm(f"{where}: one of {allowed} is wanted, not {value!r}")
+        raise NotTheForm(f"{where}: expected one of {allowed}, got {value!r}")
     return str(value)
 
 
