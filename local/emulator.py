@@ -18,6 +18,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
+from local.processes import descendants
 from local.tools import command
 
 REGION = "us-east-1"
@@ -107,6 +108,14 @@ class Emulator:
                 except (ProcessLookupError, subprocess.TimeoutExpired):
                     continue
         self._folder.cleanup()
+
+    def sandboxes(self, function: str) -> list[int]:
+        """Return the processes of a function's sandboxes: of this emulator's, whatever else runs on the machine."""
+        if self._process is None:
+            return []
+        theirs = f"ministack-lambda-{function}-"  # the folder of a sandbox; the emulator runs a worker in each
+        commands = descendants(self._process.pid).items()
+        return [pid for pid, command in commands if theirs in command and "_worker.py" in command]
 
     @property
     def environment(self) -> dict[str, str]:

@@ -9,10 +9,11 @@ from tests.support import ENVIRONMENT
 os.environ.update(ENVIRONMENT)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups, in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the end-to-end tests in one process, beside the others: they share their deployments."""
+    """Run the end-to-end tests that share deployments in one process, beside all others."""
     for item in items:
-        if "e2e" in item.path.parts:
+        if "e2e" in item.path.parts and "aws" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("e2e"))
 
 

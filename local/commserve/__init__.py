@@ -8,7 +8,7 @@
 It is for tests and the demo; it keeps everything in memory and knows only what a client of RDS snap backups calls.
 `control` describes the same controls over HTTP, `python -m local.commserve` runs it as a process.
 
-Faults, by `CommServe.fault(name, times, path, **parameters)`. They happen before the token is looked at; those marked
+Faults, by `CommServe.fault(name, times, path, about, **parameters)`. They happen before the token is looked at; those marked
 * do first what was asked for, so that the job exists, and take the token into account:
 
     error_top, error_response, error_object, error_list, errlist, errorlist, errors_errlist

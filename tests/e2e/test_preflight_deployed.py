@@ -10,6 +10,7 @@ from local import check
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.stack import Stack, deploy
+from tests.e2e.evidence import Evidence
 from tests.e2e.product import CLIENT, association, only
 
 pytestmark = pytest.mark.e2e
@@ -19,8 +20,9 @@ NAME = "checked"
 
 
 @pytest.fixture(scope="module")
-def commserve() -> Iterator[CommServe]:
+def commserve(evidence: Evidence) -> Iterator[CommServe]:
     with CommServe(token=TOKEN, job_seconds=3600) as server:
+        evidence.add("checked", server)
         yield server
 
 

@@ -89,7 +89,7 @@ def _every_fifth_request_fails(product: Product, targets: list[str]) -> Iterator
         while not is_over.wait(0.01):
             if len(product.calls(*targets)) >= armed * EVERY:
                 name, parameters = FAULTS[armed % len(FAULTS)]
-                product.commserve.fault(name, **parameters)
+                product.commserve.fault(name, about="storm-", **parameters)
                 armed += 1
 
     thread = threading.Thread(target=arm)
