@@ -20,6 +20,7 @@ CANARY = "QSDK canary-5f1d8c70e2"
 EVIDENCE = pytest.StashKey[Evidence]()
 # The schedule is deployed for a day that never comes, and fires once the stack is ready, however long that takes.
 NEVER = "at(2199-12-31T00:00:00)"
+ALONE = {"ScheduleState": "DISABLED", "RdsEventsState": "DISABLED"}
 QUICK = {"FirstRetrySeconds": "1", "ReconcileSeconds": "5", "CoolDownMinutes": "1", "FollowHours": "0"}
 
 
@@ -63,18 +64,31 @@ def aws(tap: Tap, evidence: Evidence) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def product(aws: Emulator, tap: Tap, evidence: Evidence) -> Iterator[Product]:
-    """The stack that most tests share."""
+def interrupted(aws: Emulator, tap: Tap, evidence: Evidence) -> Iterator[Product]:
+    """A stack of three submissions that are half done: one not told of, two whose runs were killed.
+
+    It is theirs alone, since each try makes the next pause longer: no outage or limit of other tests may meet them.
+    """
     build()
+    with CommServe(token=CANARY, job_seconds=3600) as commserve:
+        evidence.add("interrupted", commserve)
+        stack = deploy_quick(aws, "interrupted", commserve, ALONE)
+        interrupted = Product(stack, commserve, stack.subscribe())
+        _interrupt(interrupted, tap)
+        yield interrupted
+
+
+@pytest.fixture(scope="session")
+def product(aws: Emulator, evidence: Evidence, interrupted: Product) -> Iterator[Product]:
+    """The stack that most tests share; meanwhile the leases of the interrupted runs end."""
     with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
         evidence.add("product", commserve)
         more = {"Databases": "orders-*", "ScheduleExpression": NEVER, "LogLevel": "DEBUG"}
-        stack = _deploy(aws, "product", commserve, more)
+        stack = deploy_quick(aws, "product", commserve, more)
         product = Product(stack, commserve, stack.subscribe())
         # Targets that are selected by pattern must be there first: a warm sandbox lists them once a minute.
         product.started["pattern"] = product.target("inventory", databases=["inventory-*"])
         product.started["crash"] = product.target("crash", databases=["crash-*"])
-        _interrupt(product, tap)
         yield product
 
 
@@ -83,7 +97,7 @@ def fleet(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
     """A second stack in the same region, of 25 targets, with a CommServe of its own."""
     with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
         evidence.add("fleet", commserve)
-        stack = _deploy(aws, "fleet", commserve, {"ScheduleState": "DISABLED", "RdsEventsState": "DISABLED"})
+        stack = deploy_quick(aws, "fleet", commserve, ALONE)
         fleet = Product(stack, commserve, stack.subscribe())
         commserve.catalogue.add(CLIENT, "orders-db")
         names = [fleet.target("fleet") for _ in range(24)]
@@ -91,7 +105,8 @@ def fleet(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
         yield fleet
 
 
-def _deploy(aws: Emulator, name: str, commserve: CommServe, more: dict[str, str]) -> Stack:
+def deploy_quick(aws: Emulator, name: str, commserve: CommServe, more: dict[str, str]) -> Stack:
+    """Deploy a stack for a CommServe, its pauses short."""
     parameter = f"/{name}/ca"
     aws.client("ssm").put_parameter(Name=parameter, Value=commserve.ca_pem, Type="String")
     parameters = {"CommvaultApiUrl": commserve.url, "CaCertificateParameter": parameter, "ClientName": CLIENT}

@@ -110,8 +110,9 @@ class Product:
 
     def reschedule(self, due: datetime) -> None:
         """Change when the stack's schedule fires, and nothing else of it."""
-        client, function = self.stack.aws.client("scheduler"), self.stack.outputs["SubmitFunctionArn"]
-        ours = only([one for one in client.list_schedules()["Schedules"] if one["Target"]["Arn"] == function])
+        client, function = self.stack.aws.client("scheduler"), self.stack.outputs["SubmitFunctionName"]
+        schedules = client.list_schedules()["Schedules"]
+        ours = only([one for one in schedules if one["Target"]["Arn"].endswith(f":{function}")])
         schedule = client.get_schedule(Name=ours["Name"], GroupName=ours["GroupName"])
         kept = {name: schedule[name] for name in ("Name", "GroupName", "FlexibleTimeWindow", "Target", "State")}
         client.update_schedule(**kept, ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.evidence import Evidence
-from tests.e2e.product import Product
+from tests.e2e.product import Product, only
 from tests.e2e.test_token import SECRET_PART
 
 pytestmark = pytest.mark.e2e
@@ -25,7 +25,7 @@ def test_what_a_failed_test_needs_is_saved(product: Product, evidence: Evidence,
     assert "Lambda worker spawned" in saved["emulator.log"]
     ledger = json.loads(saved[f"{product.stack.outputs['LedgerTableName']}.table.json"])
     assert {made, rejected} <= {item["target"]["S"] for item in ledger if "target" in item}
-    assert f'"{made}"' in next(text for name, text in saved.items() if "SubmitFunction" in name or "submit" in name)
+    assert f'"{made}"' in only([text for name, text in saved.items() if name.endswith("product-SubmitLogs.log")])
     dead = json.loads(saved["queues.json"])
     assert rejected in json.dumps(dead)
     commvault = json.loads(saved["commserve-product.json"])
