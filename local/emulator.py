@@ -4,6 +4,7 @@ It is not the product and knows nothing of it: `local.stack` deploys the product
 """
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +26,7 @@ from local.tools import command
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+PORTS = range(20_000, 32_000)
 STARTS_WITHIN = 120  # seconds; the first start also downloads it
 
 
@@ -32,10 +35,16 @@ class EmulatorError(RuntimeError):
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nobody listens on.
+
+    It lies below those that systems hand out by themselves (Linux from 32768, macOS from 49152), so that no connection
+    gets it before the program that is told to listen there.
+    """
+    for port in random.SystemRandom().sample(PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise EmulatorError("No loopback port is free.")
 
 
 class Emulator:
