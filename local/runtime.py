@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from local.emulator import CREDENTIALS, REGION, free_port
+from local.sam import alone
 from local.tools import ROOT, command
 
 # The emulator's own figures: the "Init Duration" of its REPORT line is not the init's.
@@ -188,10 +189,11 @@ def runtime_client() -> Path:
     """Return a folder that holds the runtime client of the development environment's version, and only that."""
     version = importlib.metadata.version("awslambdaric")
     folder = ROOT / ".tools" / f"awslambdaric-{version}"
-    if not folder.exists():
-        uv = command("sam")[0]
-        with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
-            install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", f"{fresh}/client"]
-            subprocess.run([*install, f"awslambdaric=={version}"], check=True)
-            (Path(fresh) / "client").rename(folder)
+    with alone(folder.parent / "lock"):
+        if not folder.exists():
+            uv = command("sam")[0]
+            with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
+                install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", f"{fresh}/client"]
+                subprocess.run([*install, f"awslambdaric=={version}"], check=True)
+                (Path(fresh) / "client").rename(folder)
     return folder

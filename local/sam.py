@@ -26,7 +26,7 @@ def build(root: Path = ROOT) -> Path:
     """
     kept = root / ".aws-sam" / "kept"
     kept.mkdir(parents=True, exist_ok=True)
-    with _alone(kept / "lock"):
+    with alone(kept / "lock"):
         while not (built := kept / digest(root)).exists():
             sam("build", root=root, environment={"AWS_DEFAULT_REGION": "us-east-1"})
             if digest(root) != built.name:  # somebody edited a source meanwhile
@@ -75,8 +75,8 @@ def digest(root: Path) -> str:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Keep others that build in the same folder waiting: `sam build` empties it first."""
+def alone(lock: Path) -> Iterator[None]:
+    """Keep others that build in the same folder waiting, in this process and elsewhere: they would undo each other."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
