@@ -25,11 +25,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from local.emulator import CREDENTIALS, REGION, free_port
+from local.sam import locked
 from local.tools import ROOT, command
 
 # The emulator's own figures: the "Init Duration" of its REPORT line is not the init's.
 INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
 DURATION = re.compile(r"INVOKE RTDONE\(.* duration: ([0-9.]+)ms\)")
+STARTS_WITHIN = 60  # seconds; many may start at once
 INVOKE = "2015-03-31/functions/function/invocations"
 
 
@@ -101,7 +103,8 @@ class Runtime:
         self.stop()
 
     def _wait_until_ready(self) -> None:
-        for _ in range(200):
+        deadline = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 break
             try:
@@ -186,10 +189,11 @@ def runtime_client() -> Path:
     """Return a folder that holds the runtime client of the development environment's version, and only that."""
     version = importlib.metadata.version("awslambdaric")
     folder = ROOT / ".tools" / f"awslambdaric-{version}"
-    if not folder.exists():
-        uv = command("sam")[0]
-        with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
-            install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", f"{fresh}/client"]
-            subprocess.run([*install, f"awslambdaric=={version}"], check=True)
-            (Path(fresh) / "client").rename(folder)
+    with locked(folder.parent / "lock"):
+        if not folder.exists():
+            uv = command("sam")[0]
+            with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
+                install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", f"{fresh}/client"]
+                subprocess.run([*install, f"awslambdaric=={version}"], check=True)
+                (Path(fresh) / "client").rename(folder)
     return folder

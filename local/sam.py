@@ -26,7 +26,7 @@ def build(root: Path = ROOT) -> Path:
     """
     kept = root / ".aws-sam" / "kept"
     kept.mkdir(parents=True, exist_ok=True)
-    with _locked(kept / "lock"):
+    with locked(kept / "lock"):
         while not (built := kept / digest(root)).exists():
             sam("build", root=root, environment={"AWS_DEFAULT_REGION": "us-east-1"})
             if digest(root) != built.name:  # a source was edited meanwhile
@@ -75,8 +75,8 @@ def digest(root: Path) -> str:
 
 
 @contextmanager
-def _locked(lock: Path) -> Iterator[None]:
-    """Hold a lock against other builds in the same folder: `sam build` empties it first."""
+def locked(lock: Path) -> Iterator[None]:
+    """Hold a lock against others, in this process and elsewhere: two builds in one folder would undo each other."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield

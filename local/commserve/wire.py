@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith(CONTROL):
             self._out(*self.render(answer_control(self.server.control, self.command, path, parts.query, body)))
             return
-        fault = self.server.faults.take(path)
+        fault = self.server.faults.take(path, body)
         self.released = self.server.faults.released
         self.recorded = self._record(path, parts.query, body, fault.name if fault else None)
         if fault is None:

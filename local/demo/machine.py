@@ -74,6 +74,9 @@ def _deployed(aws: Emulator, commserve: CommServe, view: View) -> Machine:
     }
     with view.step("sam deploy"):
         stack = deploy(aws, "demo", parameters)
+    subscriber = (
+        stack.subscribe()
+    )  # first: with the token in place, a schedule that is due already is submitted at once
     stack.set_token(commserve.token)
     view.say("stack", "the Authtoken is in the stack's secret")
-    return Machine(aws, commserve, stack, stack.subscribe(), due)
+    return Machine(aws, commserve, stack, subscriber, due)

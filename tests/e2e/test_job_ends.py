@@ -9,6 +9,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.rds import rds_event
 from local.stack import deploy
+from tests.e2e.evidence import Evidence
 from tests.e2e.product import CLIENT, Product, association, only, tagged, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -56,9 +57,10 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def commserve() -> Iterator[CommServe]:
+def commserve(evidence: Evidence) -> Iterator[CommServe]:
     """A CommServe whose jobs go on until a test ends them."""
     with CommServe(token=TOKEN, job_seconds=3600) as server:
+        evidence.add("followed", server)
         yield server
 
 

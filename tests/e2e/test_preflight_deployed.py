@@ -11,6 +11,7 @@ from local.emulator import Emulator
 from local.stack import Stack, deploy
 from ops import check
 from ops.stack import DeployedStack
+from tests.e2e.evidence import Evidence
 from tests.e2e.product import CLIENT, association, only
 
 pytestmark = pytest.mark.e2e
@@ -20,8 +21,9 @@ NAME = "checked"
 
 
 @pytest.fixture(scope="module")
-def commserve() -> Iterator[CommServe]:
+def commserve(evidence: Evidence) -> Iterator[CommServe]:
     with CommServe(token=TOKEN, job_seconds=3600) as server:
+        evidence.add("checked", server)
         yield server
 
 

@@ -115,7 +115,7 @@ def test_broken_connections(server: CommServe, wire: Wire, name: str, parameters
 @pytest.mark.parametrize(("name", "jobs"), [("stall_before", 0), ("stall_after", 1)])
 def test_a_stall_ends_with_the_client(server: CommServe, wire: Wire, name: str, jobs: int) -> None:
     server.fault(name)
-    wire.pool.connection_pool_kw["timeout"] = 0.3
+    wire.pool.connection_pool_kw["timeout"] = urllib3.Timeout(connect=5, read=0.3)
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         wire.create()
     time.sleep(0.3)
@@ -130,12 +130,15 @@ def test_a_stall_ends_with_its_release(server: CommServe, wire: Wire, name: str)
 
 
 def test_a_slow_server_makes_the_job_though_the_client_left(server: CommServe, wire: Wire) -> None:
-    server.fault("slow", seconds=0.6)
-    wire.pool.connection_pool_kw["timeout"] = 0.2
+    server.fault("slow", seconds=60)
+    wire.pool.connection_pool_kw["timeout"] = urllib3.Timeout(connect=5, read=0.2)
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         wire.create()
     assert not server.jobs
-    time.sleep(0.8)
+    server.release()
+    until = time.monotonic() + 20
+    while not server.jobs and time.monotonic() < until:
+        time.sleep(0.05)
     assert len(server.jobs) == 1
 
 

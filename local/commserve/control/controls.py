@@ -160,9 +160,14 @@ class Controls(ABC):
         where = self.catalogue.add(client, instance, subclient)
         return self.state.jobs.add(where, level, start=start, by="console", kind=kind)
 
-    def fault(self, name: str, times: int | None = 1, path: str = "/CreateTask", **parameters: Any) -> Fault:
-        """Arm a fault for the next `times` requests of a path (None: until `clear_faults`); `path` may be a pattern."""
-        return self.faults.arm(name, times, path, parameters)
+    def fault(
+        self, name: str, times: int | None = 1, path: str = "/CreateTask", about: str = "", **parameters: Any
+    ) -> Fault:
+        """Arm a fault for the next `times` requests of a path (None: until `clear_faults`); `path` may be a pattern.
+
+        With `about` only to those whose body contains that text, such as an instance's name.
+        """
+        return self.faults.arm(name, times, path, about, parameters)
 
     def clear_faults(self) -> None:
         """Disarm every fault and release stalled requests."""

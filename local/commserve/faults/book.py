@@ -54,8 +54,13 @@ class Fault:
     name: str
     times: int | None
     path: str
+    about: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     used: int = 0
+
+    def matches(self, path: str, body: bytes) -> bool:
+        """Tell whether a request is one of those that the fault is for."""
+        return fnmatchcase(path.lower(), self.path.lower()) and self.about.encode() in body
 
     def apply(self, exchange: Exchange) -> None:
         """Apply it to a request."""
@@ -70,21 +75,21 @@ class FaultBook:
         self._faults: list[Fault] = []
         self.released = Event()
 
-    def arm(self, name: str, times: int | None, path: str, parameters: dict[str, Any]) -> Fault:
+    def arm(self, name: str, times: int | None, path: str, about: str, parameters: dict[str, Any]) -> Fault:
         """Arm a fault; a name or parameter that does not exist is an error at once."""
         if name not in ALL:
             raise ValueError(f"no fault is called {name!r}; there are {', '.join(sorted(ALL))}")
         inspect.signature(ALL[name]).bind(None, **parameters)
-        fault = Fault(name, times, path, parameters)
+        fault = Fault(name, times, path, about, parameters)
         with self._lock:
             self._faults.append(fault)
         return fault
 
-    def take(self, path: str) -> Fault | None:
-        """Return the fault for a request of `path`, and count it."""
+    def take(self, path: str, body: bytes) -> Fault | None:
+        """Return the fault for a request, and count it."""
         with self._lock:
             for fault in self._faults:
-                if fnmatchcase(path.lower(), fault.path.lower()):
+                if fault.matches(path, body):
                     fault.used += 1
                     if fault.times is not None and fault.used >= fault.times:
                         self._faults.remove(fault)
