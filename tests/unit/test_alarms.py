@@ -189,6 +189,17 @@ def test_what_went_wrong_alarms_at_once_and_clears(emitted: Emitted, name: str, 
     assert (cleared[0] - 10.01) * HOUR <= (1 + spare) * 5 * MINUTE + MINUTE
 
 
+@pytest.mark.parametrize("name", ["EventRefusedAlarm", "BackupRejectedAlarm", "SubmissionAbandonedAlarm"])
+@pytest.mark.parametrize("spare", SPARES)
+def test_each_new_failure_alarms_again_although_the_letters_of_earlier_ones_lie_there(
+    emitted: Emitted, name: str, spare: int
+) -> None:
+    days = [10.01 + 24 * day for day in range(13)]
+    emitted.emit(*days, name=ALARMS[name]["MetricName"])
+    alarmed = [at for at, state in story(Alarm(ALARMS[name], spare), emitted.samples, 0, 14 * 24) if state == "ALARM"]
+    assert len(alarmed) == len(days)
+
+
 @pytest.mark.parametrize("name", sorted(name for name, one in ALARMS.items() if one["Namespace"] != NAMESPACE))
 def test_an_alarm_on_aws_own_metrics_separates_good_from_bad(name: str) -> None:
     def after(value: float) -> list[str]:
