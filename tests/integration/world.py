@@ -2,6 +2,8 @@
 
 import json
 import time
+import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -89,7 +91,7 @@ class World:
         """Hand a message that is on no real queue to the function, as the event source would."""
         message = {"messageId": message_id or str(uuid.uuid4()), "body": body, "receiptHandle": "none"}
         record = {**message, "attributes": {"ApproximateReceiveCount": str(receives)}, "eventSource": "aws:sqs"}
-        return self._handle({"Records": [record]})
+        return self.handle({"Records": [record]})
 
     def poll(self, handler: Callable[[Any], Any] | None = None, wait: int = 0) -> int:
         """Be the event source once: receive messages that are due, hand them over, delete what is done.
@@ -108,7 +110,7 @@ class World:
                 "attributes": received["Attributes"],
             }
             event = {"Records": [{**message, "eventSource": "aws:sqs"}]}
-            if not (handler or self._handle)(event)["batchItemFailures"]:
+            if not (handler or self.handle)(event)["batchItemFailures"]:
                 sqs.delete_message(QueueUrl=self.submissions, ReceiptHandle=received["ReceiptHandle"])
         return len(answer.get("Messages", []))
 
@@ -118,6 +120,28 @@ class World:
         while self.waiting():
             assert time.monotonic() < deadline, f"still on the queue: {self.waiting()}"
             self.poll(handler, wait=1)
+
+    def delayed(self) -> list[dict[str, Any]]:
+        """Look at the messages of the Submissions queue that are not visible yet, without receiving any."""
+        query = urllib.parse.urlencode({"QueueUrl": self.submissions})
+        with urllib.request.urlopen(f"{self.aws.endpoint_url}/_ministack/sqs/messages?{query}", timeout=10) as answer:
+            accounts = json.load(answer)["messages"]
+        found = [
+            one
+            for regions in accounts.values()
+            for queues in regions.values()
+            for rows in queues.values()
+            for one in rows
+        ]
+        return [json.loads(one["Body"]) for one in found if not one["IsVisible"]]
+
+    def deliver_delayed(self) -> None:
+        """Put the messages that are delayed on the queue again, without a delay, and hand them over."""
+        bodies = self.delayed()
+        self.aws.client("sqs").purge_queue(QueueUrl=self.submissions)
+        for body in bodies:
+            self.redrive(body)
+            self.poll()
 
     def waiting(self) -> int:
         """How many messages the Submissions queue holds."""
@@ -158,10 +182,11 @@ class World:
         yield
         secrets.put_secret_value(SecretId=self.secret, SecretString=self.commserve.token)
 
-    def _handle(self, event: dict[str, Any]) -> Any:
+    def handle(self, event: dict[str, Any], context: Any = None) -> Any:
+        """Hand an event of the event source to the function."""
         from rds_snap_backup.submit.dispatch import handle
 
-        context: Any = Context()
+        context = context or Context()
         return handle_records(self.services, event, context, handle)
 
     def _queue(self, name: str) -> str:

@@ -132,6 +132,14 @@ class Controls(ABC):
     def busy(self, value: Busy) -> None:
         self.state.jobs.busy = value
 
+    def restore_database(self, next_job_id: int) -> None:
+        """Forget all jobs and count their IDs from here, as after the CommServe's database was restored."""
+        self.state.jobs.restore(next_job_id)
+
+    def convert_level(self, asked: str, runs: str) -> None:
+        """Run the jobs that ask for one level at another, as Commvault runs a first incremental as a full."""
+        self.state.jobs.levels[asked] = runs
+
     def plan_jobs(self, times: int | None = 1, **plan: Any) -> None:
         """Plan the next `times` jobs (None: all); `plan` holds the fields of `Plan`."""
         self.state.jobs.plan(Plan(**plan), times)

@@ -186,3 +186,10 @@ def empty_job_ids(exchange: Exchange, *, task_id: int = 402) -> None:
 def missing_job_ids(exchange: Exchange, *, task_id: int = 402) -> None:
     """No job was started, and the answer is 200 with a task ID alone."""
     exchange.send(Answer(value={"taskId": task_id}))
+
+
+@behaviour
+def fewer_job_ids(exchange: Exchange, *, named: int = 1) -> None:
+    """All jobs are started, and the answer names only the first `named` of them, without an error."""
+    proper = exchange.act()
+    exchange.send(Answer(proper.status, proper.value | {"jobIds": proper.value["jobIds"][:named]}, root=proper.root))
