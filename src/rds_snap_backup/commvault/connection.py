@@ -29,6 +29,8 @@ MIN_SECONDS = 1.0
 # A server or a middlebox may have dropped an idle connection without a word that reached a frozen sandbox.
 IDLE_SECONDS = 5.0
 MAX_BODY = 4 * 1024 * 1024
+# A date further off is some proxy's fault: Commvault itself does not work across such a difference.
+MAX_CLOCK_AHEAD = 86400.0
 
 NO_TIME = Problem("OUT_OF_TIME", "No time was left for a request to Commvault.", RETRIED)
 
@@ -176,12 +178,13 @@ def _trusting(ca_certificates: str | None) -> ssl.SSLContext:
 
 
 def _clock_ahead(date: str) -> float:
-    """Return how far a `Date` header is ahead of our clock; 0 where there is none that can be read."""
+    """Return how far a `Date` header is ahead of our clock; 0 where there is none that can be read or believed."""
     # What the parser and datetime raise for texts that are not dates, and for dates and offsets out of their range.
     with suppress(ValueError, TypeError, OverflowError, OSError, IndexError):
         sent_at = parsedate_to_datetime(date)
         # A date without an offset, which HTTP's obsolete formats are, is in UTC.
-        return (sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)).timestamp() - time.time()
+        ahead = (sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)).timestamp() - time.time()
+        return ahead if abs(ahead) <= MAX_CLOCK_AHEAD else 0.0
     return 0.0
 
 
