@@ -115,7 +115,7 @@ def test_a_plain_text_port(aws: Emulator, commserve: CommServe) -> None:
         answer = preflight(World(aws, commserve, COMMVAULT_API_URL=plain.url.replace("http:", "https:")))
         assert plain.requests == []
     assert set(failed(answer)) == {"reach", "token", "association"}
-    assert "speaks no TLS" in failed(answer)["reach"]
+    assert "does not speak TLS" in failed(answer)["reach"]
     assert "Check the port" in failed(answer)["reach"]
 
 
@@ -354,7 +354,7 @@ def test_it_ends_before_the_function_does(world: World, commserve: CommServe, mo
     end = time.monotonic() + 5
     answer = preflight(world, seconds_left=lambda: end - time.monotonic() if commserve.requests else 50)
     assert end - time.monotonic() > 0
-    assert "no answer" in failed(answer)["association"]
+    assert "did not answer the request in time" in failed(answer)["association"]
     assert calls(commserve) == ["/Client", "/Instance"]
 
 

@@ -118,3 +118,39 @@ def test_texts_are_one_line_without_control_characters(field: str) -> None:
     text = job.status if field == "status" else job.reason
     assert text.startswith("No space left...")
     assert len(text) == 500
+
+
+@pytest.mark.parametrize(
+    ("status", "end"),
+    [
+        ("Completed", "completed"),
+        ("completed", "completed"),
+        ("Completed w/ one or more errors", "completed_with_errors"),
+        ("Completed w/ one or more warnings", "completed_with_errors"),
+        ("Committed", "completed_with_errors"),
+        ("Killed", "killed"),
+        ("Failed", "failed"),
+        ("Failed to Start", "failed"),
+        ("Running", None),
+        ("Waiting", None),
+        ("Pending", None),
+        ("Queued", None),
+        ("Suspend Pending", None),
+        ("Suspended", None),
+        ("Kill Pending", None),
+        ("Interrupt Pending", None),
+        ("Interrupted", None),
+        ("Running (cannot be verified)", None),
+        ("Abnormal Terminated Cleanup", None),
+    ],
+)
+def test_every_documented_status_is_known_and_an_end_or_not(status: str, end: str | None) -> None:
+    assert read(status=status).end == end
+    assert read(status=status).has_ended == (end is not None)
+    assert read(status=status).is_known
+
+
+@pytest.mark.parametrize("status", ["", "Pondering", "Commit pending"])
+def test_any_other_status_goes_on(status: str) -> None:
+    assert not read(status=status).has_ended
+    assert not read(status=status).is_known

@@ -1,12 +1,12 @@
-"""What a job's status means, what is told of its end, and which messages are followed."""
+"""Which messages are followed, and what is published of a job's end."""
 
 import json
 from typing import Any
 
 import pytest
 
-from rds_snap_backup.commvault.jobs import PAGE, Job
-from rds_snap_backup.follow.poller import Missing, Window
+from rds_snap_backup.commvault.rows import Job
+from rds_snap_backup.follow.poller import Missing
 from rds_snap_backup.follow.tracking import MISSING_SECONDS, NotASubmission, TrackedSubmission
 from rds_snap_backup.problems import Problem
 
@@ -26,44 +26,18 @@ SUBMISSION: dict[str, Any] = {
 }
 
 
-def job(status: str, started: int = 100, ended: int = 0) -> Job:
-    return Job("1354", "c", "i", "s", "FULL", is_backup=True, status=status, reason="", started=started, ended=ended)
+def job(status: str, started: int = 100, ended: int = 0, names: tuple[str, str, str] = ("c", "i", "s")) -> Job:
+    return Job("1354", *names, "FULL", is_backup=True, status=status, reason="", started=started, ended=ended)
 
 
-@pytest.mark.parametrize(
-    ("status", "end"),
-    [
-        ("Completed", "completed"),
-        ("completed", "completed"),
-        ("Completed w/ one or more errors", "completed_with_errors"),
-        ("Completed w/ one or more warnings", "completed_with_errors"),
-        ("Committed", "completed_with_errors"),
-        ("Killed", "killed"),
-        ("Failed", "failed"),
-        ("Failed to Start", "failed"),
-        ("Running", None),
-        ("Waiting", None),
-        ("Pending", None),
-        ("Queued", None),
-        ("Suspend Pending", None),
-        ("Suspended", None),
-        ("Kill Pending", None),
-        ("Interrupt Pending", None),
-        ("Interrupted", None),
-        ("Running (cannot be verified)", None),
-        ("Abnormal Terminated Cleanup", None),
-    ],
-)
-def test_every_documented_status_is_known_and_an_end_or_not(status: str, end: str | None) -> None:
-    assert job(status).end == end
-    assert job(status).has_ended == (end is not None)
-    assert job(status).is_known
+def tracked(**fields: Any) -> TrackedSubmission:
+    return TrackedSubmission.parse(json.dumps({**SUBMISSION, **fields}))
 
 
-@pytest.mark.parametrize("status", ["", "Pondering", "Commit pending"])
-def test_any_other_status_goes_on(status: str) -> None:
-    assert not job(status).has_ended
-    assert not job(status).is_known
+def notification(observation: Job, **fields: Any) -> dict[str, Any]:
+    completion = tracked(**fields).end_of("1354", observation, 0, SUBMITTED_AT, 24)
+    assert completion is not None
+    return completion.notification
 
 
 def test_a_submission_is_read_from_its_notification() -> None:
@@ -84,6 +58,9 @@ def test_a_submission_is_read_from_its_notification() -> None:
         {"target": None},
         {"associations": None},
         {"associations": [{"clientName": "c"}]},
+        {"associations": [{"clientName": 1, "instanceName": "i", "subclientName": "s"}]},
+        {"associations": [[]]},
+        {"submittedAt": "0001-01-01T00:00:00"},
     ],
 )
 def test_anything_else_is_refused(broken: dict[str, Any]) -> None:
@@ -91,10 +68,8 @@ def test_anything_else_is_refused(broken: dict[str, Any]) -> None:
         TrackedSubmission.parse(json.dumps({**SUBMISSION, **broken}))
 
 
-def test_an_end_carries_what_the_submission_told_and_not_its_error() -> None:
-    followed = TrackedSubmission.parse(json.dumps(SUBMISSION))
-    end = followed.end_of("1354", job("Completed", started=100, ended=160), 0, SUBMITTED_AT, 24)
-    assert end == {
+def test_an_end_carries_what_was_published_of_the_submission_and_not_its_error() -> None:
+    assert notification(job("Completed", started=100, ended=160)) == {
         "version": "1",
         "status": "completed",
         "target": "default",
@@ -132,18 +107,102 @@ OVER = SUBMITTED_AT + HOURS * 3600
 def test_a_job_is_lost_when_its_time_is_over_or_it_is_missing_for_long(
     observation: Any, missing_since: float, now: float, code: str | None
 ) -> None:
-    end = TrackedSubmission.parse(json.dumps(SUBMISSION)).end_of("1354", observation, missing_since, now, HOURS)
+    completion = tracked().end_of("1354", observation, missing_since, now, HOURS)
     if code is None:
-        assert end is None
+        assert completion is None
     else:
-        assert end is not None
+        assert completion is not None
+        assert completion.id == "1354"
+        end = completion.notification
         assert (end["status"], end["error"]["code"]) == ("lost", code)
         assert end["error"]["hint"]
         assert end["durationSeconds"] is None
 
 
+MANY = [
+    {"clientName": "c", "instanceName": f"i{number}", "displayName": "C", "subclientName": "s"} for number in range(80)
+]
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Killed"])
+def test_an_end_carries_only_the_association_that_its_job_ran_for(status: str) -> None:
+    end = notification(job(status, names=("c", "i7", "s")), associations=MANY)
+    assert end["associations"] == [MANY[7]]
+    assert end["status"] != "lost"
+
+
+def test_a_row_without_names_is_of_all_associations() -> None:
+    assert notification(job("Failed", names=("", "", "")), associations=MANY)["associations"] == MANY
+
+
+def test_a_row_with_some_names_is_of_the_associations_that_have_them() -> None:
+    assert notification(job("Failed", names=("", "i7", "")), associations=MANY)["associations"] == [MANY[7]]
+
+
+def test_a_message_that_lists_no_associations_takes_them_from_the_row() -> None:
+    expected = [{"clientName": "c", "instanceName": "i7", "subclientName": "s", "displayName": "c"}]
+    assert notification(job("Failed", names=("c", "i7", "s")), associations=[])["associations"] == expected
+
+
+def test_a_job_still_running_when_its_time_is_over_names_its_association() -> None:
+    completion = tracked(associations=MANY).end_of("1354", job("Running", names=("c", "i7", "s")), 0, OVER, HOURS)
+    assert completion is not None
+    assert completion.notification["associations"] == [MANY[7]]
+
+
+@pytest.mark.parametrize("status", ["Running", "Completed", "Pondering"])
+@pytest.mark.parametrize("names", [("c", "other", "s"), ("other", "i", "s"), ("c", "i", "S")])
+def test_a_job_of_other_names_is_lost_and_kept_apart_from_the_end_of_the_job(
+    status: str, names: tuple[str, str, str]
+) -> None:
+    completion = tracked().end_of("1354", job(status, names=names), 0, SUBMITTED_AT, HOURS)
+    assert completion is not None
+    end = completion.notification
+    assert (end["status"], end["jobIds"], end["error"]["code"]) == ("lost", ["1354"], "JOB_ID_REUSED")
+    assert end["associations"] == SUBMISSION["associations"]
+    assert end["startedAt"] is None
+    assert " / ".join(names) in end["error"]["message"]
+    assert completion.id != "1354"
+
+
+def test_a_message_published_before_the_attempt_that_has_the_claim_is_superseded() -> None:
+    claim = {"attemptedAt": SUBMITTED_AT + 60, "submission": "submission#default#manual#m-2"}
+    completion = tracked().superseded("1354", claim)
+    assert completion is not None
+    end = completion.notification
+    assert (end["status"], end["jobIds"], end["error"]["code"]) == ("lost", ["1354"], "JOB_ID_REUSED")
+    assert completion.id not in {"1354", ""}
+    # All messages about the earlier job have the same completion, and those about another reuse another one.
+    again = tracked(submittedAt="2026-01-30T02:00:04Z").superseded("1354", claim)
+    assert again is not None
+    assert again.id == completion.id
+    later = tracked().superseded("1354", {**claim, "attemptedAt": SUBMITTED_AT + 9000})
+    assert later is not None
+    assert later.id != completion.id
+
+
 @pytest.mark.parametrize(
-    ("end", "total", "pages"), [(0, 1, 1), (PAGE, PAGE, 0), (PAGE, PAGE + 1, 1), (PAGE, 3 * PAGE, 2), (5, 3, 0)]
+    "claim",
+    [
+        {},
+        {"submission": "submission#default#manual#m-2"},
+        {"submission": "submission#default#manual#m-2", "attemptedAt": SUBMITTED_AT - 1},
+        # Whole seconds and different clocks.
+        {"submission": "submission#default#manual#m-2", "attemptedAt": SUBMITTED_AT + 5},
+        # Opened again, it claims its own jobs once more.
+        {"submission": "submission#default#manual#m-1", "attemptedAt": SUBMITTED_AT + 9000},
+    ],
 )
-def test_a_window_knows_how_much_of_the_list_is_left(end: int, total: int, pages: int) -> None:
-    assert Window(0, 0, end, total).pages_left == pages
+def test_any_other_message_is_not(claim: dict[str, Any]) -> None:
+    assert tracked().superseded("1354", claim) is None
+
+
+@pytest.mark.parametrize("status", ["rejected", "abandoned", "joined", "submitted"])
+def test_every_submission_with_jobs_is_followed_whatever_became_of_it(status: str) -> None:
+    assert tracked(status=status).job_ids == ("1354", "1355")
+    assert notification(job("Completed"), status=status)["status"] == "completed"
+
+
+def test_a_text_nested_too_deeply_is_not_a_submission() -> None:
+    with pytest.raises(NotASubmission):
+        TrackedSubmission.parse("[" * 100_000)

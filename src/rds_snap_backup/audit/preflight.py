@@ -10,9 +10,9 @@ from typing import Any
 
 from rds_snap_backup.audit.report import HINTS, RIGHTS, SERVER, TOKEN, Row, answer, failed, unchecked
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
-from rds_snap_backup.commvault.inventory import OUT_OF_TIME, Discovery, is_of_the_call
+from rds_snap_backup.commvault.inventory import OUT_OF_TIME, Discovery
 from rds_snap_backup.commvault.outcomes import Unauthorized
-from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed, is_of_the_call
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.targets import Association, parse_target

@@ -13,7 +13,7 @@ from typing import Any
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.clients import Client, clients_in, find_client
 from rds_snap_backup.commvault.outcomes import Unauthorized
-from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed, is_of_the_call
 from rds_snap_backup.problems import Problem
 
 CLOUD_APPS = 134
@@ -163,12 +163,6 @@ class Discovery:
 
     def _get(self, path: str, deadline: float) -> JsonDocument | Unauthorized | QueryFailed:
         return self._commvault.get(path, deadline, not_found_is_empty=True)
-
-
-def is_of_the_call(problem: Problem) -> bool:
-    """Tell whether Commvault refused this call, and may well answer another one."""
-    code = problem.code
-    return code.isdecimal() or code in {"ANSWER_TOO_LONG", "HTTP_400", "HTTP_403", "HTTP_500"}
 
 
 def _texts(row: Any, entity: str, *fields: str) -> Iterable[tuple[str, ...]]:
