@@ -63,7 +63,7 @@ def test_a_job_is_followed_to_its_end(
     assert following.messages == {}
 
 
-def test_looks_are_pauses_apart_that_double_and_none_comes_before_the_first_pause(following: Following) -> None:
+def test_polls_are_pauses_apart_that_double_and_none_comes_before_the_first_pause(following: Following) -> None:
     following.submit()
     begin = following.clock()
     following.run(3 * HOUR)
@@ -300,7 +300,7 @@ def test_throttled_reading_is_left_for_fifteen_minutes(following: Following) -> 
     for _ in range(6):
         following.submit()
     following.run(1500)
-    assert following.looks() == 2  # after 60 s, and 15 minutes later, for all twelve
+    assert following.polls() == 2  # after 60 s, and 15 minutes later, for all twelve
     following.commserve.rate_limit()
     following.run(2 * HOUR)
     assert [end["status"] for end in following.ends()] == ["completed"] * 12
@@ -342,7 +342,7 @@ def test_a_message_for_which_no_time_is_left_returns_by_itself(following: Follow
     following.commserve.advance(2 * HOUR)
     following.receive(context=Context(seconds=4))
     assert following.ends() == []
-    assert following.looks() == 0
+    assert following.polls() == 0
     following.run(90)
     assert [end["status"] for end in following.ends()] == ["completed"]
 
