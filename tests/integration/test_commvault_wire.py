@@ -68,6 +68,7 @@ FAULTS: list[tuple[str, type[Any], int, dict[str, Any]]] = [
     ("jobs_and_error", Submitted, 1, {}),
     ("int_job_ids", Submitted, 1, {}),
     ("task_id_zero", Submitted, 1, {}),
+    ("fewer_job_ids", Submitted, 1, {}),
     ("empty_job_ids", Rejected, 0, {}),
     ("missing_job_ids", Rejected, 0, {}),
     ("bad_gateway_after", Unknown, 1, {}),
