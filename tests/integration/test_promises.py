@@ -435,6 +435,14 @@ def test_an_event_does_not_join_a_job_that_has_failed(world: World, status: str)
     assert second["jobIds"] != first["jobIds"]
 
 
+def test_an_event_that_joins_names_what_was_sent_for_the_jobs_that_it_joins(world: World) -> None:
+    first = only(world.deliver(restored())["submissions"])
+    world.target("default", associations=associations("billing-db"), databases=["*"])
+    joined = only(world.deliver(restored(EventID="RDS-EVENT-0014"), world.sandbox())["submissions"])
+    assert (joined["status"], joined["jobIds"]) == ("joined", first["jobIds"])
+    assert joined["associations"] == [ASSOCIATION]
+
+
 def test_a_published_end_that_cannot_be_marked_is_answered_as_what_it_is(world: World) -> None:
     dynamodb = Refusing(world.aws.client("dynamodb"), "update_item", times=1)
     submitted = only(world.deliver(scheduled("one"), world.sandbox(dynamodb=dynamodb))["submissions"])
