@@ -53,7 +53,7 @@ def perform(machine: Machine, view: View) -> Summary:
     machine.add_target("billing", "billing-db", databases=["billing-*"])
     machine.add_target("users", "users-db")
     machine.add_target("typo", "no-such-db")
-    machine.add_target("reports", "reports-db")
+    machine.add_target("reports", "reports-db", databases=["reports-*"])
     stage.begin(SCHEDULE, f"the stack's schedule is due at {machine.due:%H:%M:%S} UTC; the others begin meanwhile")
     _restore(stage, machine)
     _manual(stage, machine)
@@ -93,6 +93,8 @@ def _reject(stage: Stage, machine: Machine) -> None:
 
 def _reset(stage: Stage, machine: Machine) -> None:
     machine.commserve.fault("reset_after")
-    stage.begin(RESET, "a manual invoke whose connection Commvault resets just after it has made the job")
-    machine.stack.invoke({"target": "reports"})
+    stage.begin(
+        RESET, "RDS says that reports-main was restored; Commvault resets the connection just after it made the job"
+    )
+    machine.stack.put_event(rds_event("reports-main"))
     stage.wait(lambda: stage.summary.is_submitted(RESET))

@@ -24,9 +24,8 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from rds_snap_backup.messaging.notifications import iso
 from tests.integration.kill.stalling import StallingWire
-from tests.integration.world import ASSOCIATION, World
+from tests.integration.world import ASSOCIATION, World, scheduled
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(420)]
 
@@ -114,12 +113,12 @@ def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
         queue = Queue(aws)
         world = World(aws, commserve, JOBS_QUEUE_URL=queue.url)
         world.target("two", associations=TWO)
-        (submission,) = world.deliver({"target": "two", "requestId": point})["submissions"]
-        first, second = submission["jobIds"]
+        # Submitted long enough ago to be polled at once.
+        (several,) = world.deliver(scheduled(point, "two"), world.sandbox(lambda: time.time() - 60))["submissions"]
+        first, second = several["jobIds"]
         commserve.end_job(first)
         commserve.end_job(second, "Failed", "The snapshot quota is reached.")
 
-        several = {**submission, "submittedAt": iso(time.time() - 60)}
         joined = {**several, "status": "joined", "trigger": {"kind": "manual", "id": "another"}}
         queue.send(several)
         queue.send({**joined, "jobIds": [second]})
