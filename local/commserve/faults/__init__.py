@@ -20,6 +20,7 @@ the token for it:
     jobs_and_error *    job IDs beside an error (code, message, status)
     int_job_ids *       job IDs that are numbers
     task_id_zero *      taskId 0 beside real job IDs
+    fewer_job_ids *     only the first few of the job IDs, without an error (named)
     empty_job_ids       200 with an empty list, no job (task_id)
     missing_job_ids     200 with a task ID alone, no job (task_id)
     bad_gateway_after * the job is made and a proxy answers 502 (status)
