@@ -30,7 +30,7 @@ class Stage:
     summary: Summary
 
     def wait(self, until: Callable[[], bool], seconds: float = PATIENCE) -> None:
-        """Show what happens until something is so, or the patience is over; the summary tells which."""
+        """Show what happens until a condition holds or the patience is over; the summary shows which."""
         deadline = time.monotonic() + seconds
         while True:
             for who, what in self.observed.look():
@@ -61,7 +61,7 @@ def perform(machine: Machine, view: View) -> Summary:
     stage.wait(lambda: stage.summary.is_submitted(SCHEDULE))
     _reset(stage, machine)
     view.say(
-        "stack", "every trigger has had its answer; now the jobs run, and the Follow function waits for their ends"
+        "stack", "every trigger has its outcome; now the jobs run, and the Follow function polls them until they end"
     )
     stage.wait(lambda: stage.summary.is_complete)
     return stage.summary
@@ -69,7 +69,7 @@ def perform(machine: Machine, view: View) -> Summary:
 
 def _restore(stage: Stage, machine: Machine) -> None:
     event = rds_event("billing-restored")
-    stage.begin(RESTORE, "RDS says on the event bus that billing-restored was restored from a snapshot")
+    stage.begin(RESTORE, "RDS reports on the event bus that billing-restored was restored from a snapshot")
     machine.stack.put_event(event)
     stage.wait(lambda: stage.summary.is_submitted(RESTORE))
     runs = machine.finished_runs()
@@ -80,7 +80,7 @@ def _restore(stage: Stage, machine: Machine) -> None:
 
 
 def _manual(stage: Stage, machine: Machine) -> None:
-    stage.begin(MANUAL, 'somebody invokes the function with {"target": "users"}')
+    stage.begin(MANUAL, 'a person invokes the function with {"target": "users"}')
     machine.stack.invoke({"target": "users"})
     stage.wait(lambda: stage.summary.is_submitted(MANUAL))
 

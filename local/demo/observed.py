@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(slots=True)
 class Observed:
-    """Everything seen so far; `look` takes in what is new and tells it in words."""
+    """Everything seen so far; `look` takes in what is new and puts it into words."""
 
     machine: Machine
     messages: list[tuple[float, Message]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Observed:
         requests = commserve.requests[self._requests :]
         for request in requests:
             said = f"{request.method} {request.path}{_what(request)}{_fault(request)}"
-            if request.method != "GET" or said != self._said:  # a job is looked at again and again
+            if request.method != "GET" or said != self._said:  # a job is polled again and again
                 yield "Commvault", said
             self._said = said
         self._requests += len(requests)
@@ -59,7 +59,7 @@ class Observed:
         self._jobs += len(jobs)
         for message in self.machine.subscriber.look():
             self.messages.append((time.time(), message))
-            yield "SNS", _told(message)
+            yield "SNS", _published(message)
         letters = self.machine.stack.dead_letters()[self._dead_letters :]
         for letter in letters:
             error = letter.get("error") or letter.get("refused")
@@ -101,10 +101,10 @@ def _what(request: Recorded) -> str:
 
 
 def _fault(request: Recorded) -> str:
-    return f" (here the simulator does its worst: {request.fault})" if request.fault else ""
+    return f" (injected fault: {request.fault})" if request.fault else ""
 
 
-def _told(message: Message) -> str:
+def _published(message: Message) -> str:
     body = message.body
     jobs = f", job {', '.join(body['jobIds'])}" if body["jobIds"] else ""
     adopted = ", found again and adopted" if body.get("reconciled") and body["status"] in SUBMISSION else ""

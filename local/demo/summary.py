@@ -28,11 +28,11 @@ class Summary:
         if message is None or row.status is None:
             return message is None and row.status is None and not jobs
         body = message.body
-        told = (body["status"], body["jobIds"], body["reconciled"])
-        return told == (row.status, jobs, row.reconciled) and bool(jobs) == (row.status == "submitted")
+        published = (body["status"], body["jobIds"], body["reconciled"])
+        return published == (row.status, jobs, row.reconciled) and bool(jobs) == (row.status == "submitted")
 
     def has_ended(self, row: Row) -> bool:
-        """Tell whether the end of a trigger's job was told as it was; no job has no end."""
+        """Tell whether the end of a trigger's job was published; where there is no job, there is no end."""
         message, jobs = self.observed.end(row), self.observed.jobs(row)
         if message is None:
             return not jobs
@@ -62,12 +62,12 @@ class Summary:
         submission, end = self.observed.submission(row), self.observed.end(row)
         calls = str(len(self.observed.calls(row)))
         jobs = ", ".join(job.id for job in self.observed.jobs(row))
-        told = ended = "none"
+        published = ended = "none"
         if submission:
             note = " (reconciled)" if submission.body["reconciled"] else ""
-            told = " ".join([submission.body["status"], *submission.body["jobIds"]]) + note
+            published = " ".join([submission.body["status"], *submission.body["jobIds"]]) + note
             if "error" in submission.body:
-                told = f"{submission.body['status']}: {submission.body['error']['code']}"
+                published = f"{submission.body['status']}: {submission.body['error']['code']}"
         if end:
             ended = " ".join([end.body["status"], *end.body["jobIds"]])
-        return row.title, calls, jobs or "none", told, ended
+        return row.title, calls, jobs or "none", published, ended
