@@ -20,7 +20,7 @@ from local.stack import DeployError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_WIDTH = 140
-PICTURE_WIDTH = 118
+PICTURE_WIDTH = 120
 PROMISE = (
     "This deploys the real template to an emulated AWS and a simulated CommServe, both on 127.0.0.1, and lets backups "
     "happen; apart from the first run's downloads of pinned tools, nothing leaves this machine."

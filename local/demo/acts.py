@@ -60,9 +60,7 @@ def perform(machine: Machine, view: View) -> Summary:
     _reject(stage, machine)
     stage.wait(lambda: stage.summary.is_submitted(SCHEDULE))
     _reset(stage, machine)
-    view.say(
-        "stack", "every trigger has its outcome; now the jobs run, and the Follow function polls them until they end"
-    )
+    view.say("stack", "every trigger has its outcome; now the Follow function polls the jobs until they end")
     stage.wait(lambda: stage.summary.is_complete)
     return stage.summary
 

@@ -49,7 +49,7 @@ def running(view: View) -> Iterator[Machine]:
     with ExitStack() as started:
         token = f"QSDK demo-{secrets.token_hex(8)}"
         commserve = started.enter_context(CommServe(token=token, job_seconds=JOB_SECONDS))
-        view.say("Commvault", f"a simulated CommServe listens at {commserve.url}, with a certificate of a private CA")
+        view.say("Commvault", f"a simulated CommServe listens at {commserve.url} (TLS, private CA)")
         with view.step("start the AWS emulator (the first time, it is downloaded)"):
             aws = started.enter_context(Emulator())
         yield _deployed(aws, commserve, view)

@@ -15,7 +15,7 @@ SUBMISSION = {"submitted", "joined", "scheduled", "rejected", "abandoned"}
 class Row:
     """A trigger, and what must come of it: so many CreateTask calls, a message of this status, the job's end.
 
-    Each has a target of its own, or, as the duplicate, its own span of time: so what is seen can be told apart.
+    Each has a target of its own, or, as the duplicate, its own span of time: so what is seen can be distinguished.
     """
 
     title: str
