@@ -13,8 +13,8 @@ help:
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
 	@echo "make deploy             build, and deploy to your AWS account (sam deploy --guided)"
-	@echo "make check STACK=...    run the preflight of a deployed stack"
-	@echo "make redrive STACK=...  send a deployed stack's dead letters back to its queue"
+	@echo "make check STACK=...    run the preflight of a deployed stack (also REGION=... and PROFILE=...)"
+	@echo "make redrive STACK=...  send a deployed stack's dead letters back to be retried (also REGION=... and PROFILE=...)"
 	@echo "make soak               the property test with 100,000 examples"
 	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
 	@echo "make importtime         profile the imports of the built function"
@@ -72,4 +72,4 @@ deploy: build
 
 check redrive: .venv/.synced
 	@test -n "$(STACK)" || { echo "Name the stack: make $@ STACK=rds-snap-backup" >&2; exit 2; }
-	@$(RUN) python -m local.$@ $(STACK)
+	@$(RUN) python -m ops.$@ "$(STACK)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)")

@@ -1,9 +1,10 @@
-"""AWS on this machine: the pinned emulator as a process of its own, on a free loopback port, gone when it is left.
+"""AWS on this machine: the pinned emulator in a process of its own, on a free loopback port.
 
-It is not the product and knows nothing of it: `local.stack` deploys the product to it.
+It knows nothing of the product: `local.stack` deploys the product to it.
 """
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,23 +20,31 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
+from local.processes import descendants
 from local.tools import command
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+PORTS = range(20_000, 32_000)
 STARTS_WITHIN = 120  # seconds; the first start also downloads it
 
 
 class EmulatorError(RuntimeError):
-    """The emulator did not start; the message ends with what it said."""
+    """The emulator did not start; the message ends with its output."""
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nobody listens on.
+
+    It lies below those that systems hand out by themselves (Linux from 32768, macOS from 49152), so that no connection
+    gets it before the program that is told to listen there.
+    """
+    for port in random.SystemRandom().sample(PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise EmulatorError("No loopback port is free.")
 
 
 class Emulator:
@@ -50,7 +60,7 @@ class Emulator:
         self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        # What the shell says about AWS must neither steer the emulator nor reach the functions that it runs.
+        # The shell's AWS settings must reach neither the emulator nor the functions that it runs.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
         own = {
             "BIND_HOST": "127.0.0.1",
@@ -61,7 +71,7 @@ class Emulator:
             "STATE_DIR": f"{self._folder.name}/state",
             "S3_DATA_DIR": f"{self._folder.name}/s3",
             "TMPDIR": self._folder.name,
-            "AUTH": "true",  # the roles' policies are evaluated: what a function may not do fails here too
+            "AUTH": "true",  # the roles' policies are evaluated: what a function is not allowed to do fails here too
             "LAMBDA_EXECUTOR": "local",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
         }
@@ -107,6 +117,14 @@ class Emulator:
                 except (ProcessLookupError, subprocess.TimeoutExpired):
                     continue
         self._folder.cleanup()
+
+    def sandboxes(self, function: str) -> list[int]:
+        """Return the processes of a function's sandboxes: of this emulator's, whatever else runs on the machine."""
+        if self._process is None:
+            return []
+        theirs = f"ministack-lambda-{function}-"  # the folder of a sandbox; the emulator runs a worker in each
+        commands = descendants(self._process.pid).items()
+        return [pid for pid, command in commands if theirs in command and "_worker.py" in command]
 
     @property
     def environment(self) -> dict[str, str]:

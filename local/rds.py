@@ -1,4 +1,4 @@
-"""RDS events as RDS puts them on the bus, for tests and the demo. The samples in `events/` are whole ones of each kind."""
+"""RDS events as RDS puts them on the bus, for tests and the demo. The samples in `events/` are complete ones of each kind."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 from local.emulator import ACCOUNT, REGION
 
-# What an event of each source says of itself: its detail-type, and the kind of resource in its ARN.
+# For each source type: the event's detail-type, and the kind of resource in its ARN.
 SOURCES = {
     "DB_INSTANCE": ("RDS DB Instance Event", "db"),
     "CLUSTER": ("RDS DB Cluster Event", "cluster"),
@@ -25,7 +25,7 @@ def rds_event(
     tags: Mapping[str, str] | None = None,
     message: str = "Restored from snapshot nightly-17.",
 ) -> dict[str, Any]:
-    """Return the event that something happened to `name`; without a `date` it happened now."""
+    """Return an event about the database `name`; without a `date` it happened now."""
     detail_type, kind = SOURCES[source_type]
     happened = date or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     arn = f"arn:aws:rds:{REGION}:{ACCOUNT}:{kind}:{name}"

@@ -1,7 +1,7 @@
 """A built function under the real Lambda Runtime Interface Emulator, with AWS's own runtime client.
 
 It runs one package in one sandbox, as Lambda does: init, freeze-free reuse, and the death of the process at the function's
-timeout. It brings no events and no AWS services; those are the caller's.
+timeout. Events and AWS services are the caller's.
 """
 
 import contextlib
@@ -25,26 +25,28 @@ from types import TracebackType
 from typing import Any, Self
 
 from local.emulator import CREDENTIALS, REGION, free_port
+from local.sam import locked
 from local.tools import ROOT, command
 
 # The emulator's own figures: the "Init Duration" of its REPORT line is not the init's.
 INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
 DURATION = re.compile(r"INVOKE RTDONE\(.* duration: ([0-9.]+)ms\)")
+STARTS_WITHIN = 60  # seconds; many may start at once
 INVOKE = "2015-03-31/functions/function/invocations"
 
 
 class RuntimeStartError(RuntimeError):
-    """The runtime emulator did not start; the message ends with what it said."""
+    """The runtime emulator did not start; the message ends with its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What an invocation came to. `error` is Lambda's, or says that the sandbox was killed."""
+    """The result of an invocation. `error` is Lambda's, or says that the sandbox was killed."""
 
     payload: Any
     error: str | None
     duration_ms: float | None
-    init_ms: float | None  # of this invocation: none when the sandbox was warm
+    init_ms: float | None  # of this invocation: None when the sandbox was warm
 
 
 class Runtime:
@@ -101,7 +103,8 @@ class Runtime:
         self.stop()
 
     def _wait_until_ready(self) -> None:
-        for _ in range(200):
+        deadline = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 break
             try:
@@ -114,7 +117,7 @@ class Runtime:
         raise RuntimeStartError(f"The Lambda runtime emulator did not start:\n{self.output}")
 
     def invoke(self, event: Any) -> Response:
-        """Invoke the function and wait for its end, which may be its timeout or its violent death."""
+        """Invoke the function and wait for its end, which can be its timeout or a kill."""
         seen = len(self.output)
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}/{INVOKE}", json.dumps(event).encode())
         try:
@@ -124,8 +127,8 @@ class Runtime:
             return Response(None, died.read().decode() or str(died), None, None)
         except (OSError, http.client.HTTPException) as gone:
             return Response(None, f"Killed: {gone}", None, None)
-        said = self._said_after(seen)
-        duration, init = _number(DURATION, said), _number(INIT, said)
+        output = self._output_after(seen)
+        duration, init = _number(DURATION, output), _number(INIT, output)
         try:
             payload = json.loads(text)
         except ValueError:
@@ -134,21 +137,21 @@ class Runtime:
         error = f"{payload.get('errorType')}: {payload['errorMessage']}" if raised else None
         return Response(payload, error, duration, init)
 
-    def _said_after(self, seen: int) -> str:
-        """Return the invocation's output, whose last line may be written a little after the answer."""
+    def _output_after(self, seen: int) -> str:
+        """Return the invocation's output, whose last line can be written a little after the answer."""
         for _ in range(100):
-            if "\nREPORT " in (said := self.output[seen:]):
-                return said
+            if "\nREPORT " in (output := self.output[seen:]):
+                return output
             time.sleep(0.01)
         return self.output[seen:]
 
     @property
     def output(self) -> str:
-        """All that the function, its runtime and the emulator wrote."""
+        """Everything that the function, its runtime and the emulator wrote."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def kill(self) -> None:
-        """Kill the sandbox at once, as a lost host would; an invocation under way returns an error."""
+        """Kill the sandbox at once, as the loss of its host would; an invocation in progress returns an error."""
         if self._process is None or self._process.poll() is not None:
             return
         # The runtime is a process group of its own, and would outlive the emulator.
@@ -173,7 +176,7 @@ def _number(pattern: re.Pattern[str], text: str) -> float | None:
 
 @functools.cache
 def runtime_emulator() -> Path:
-    """Return the emulator's binary, which lies inside the pinned SAM CLI."""
+    """Return the emulator's binary, which is part of the pinned SAM CLI."""
     machine = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
     *run, _sam = command("sam")
     where = "import pathlib, samcli; print(pathlib.Path(samcli.__file__).parent)"
@@ -186,10 +189,11 @@ def runtime_client() -> Path:
     """Return a folder that holds the runtime client of the development environment's version, and only that."""
     version = importlib.metadata.version("awslambdaric")
     folder = ROOT / ".tools" / f"awslambdaric-{version}"
-    if not folder.exists():
-        uv = command("sam")[0]
-        with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
-            install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", f"{fresh}/client"]
-            subprocess.run([*install, f"awslambdaric=={version}"], check=True)
-            (Path(fresh) / "client").rename(folder)
+    with locked(folder.parent / "lock"):
+        if not folder.exists():
+            uv = command("sam")[0]
+            with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
+                install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", f"{fresh}/client"]
+                subprocess.run([*install, f"awslambdaric=={version}"], check=True)
+                (Path(fresh) / "client").rename(folder)
     return folder

@@ -1,4 +1,4 @@
-"""The real SAM CLI on this project: `sam build`, kept for as long as nothing changes, and any other of its commands."""
+"""The real SAM CLI on this project: `sam build`, cached until an input changes, and any other of its commands."""
 
 import fcntl
 import hashlib
@@ -16,20 +16,20 @@ KEPT = 10  # builds
 
 
 class DeployError(RuntimeError):
-    """`sam` failed; the message ends with what it said."""
+    """`sam` failed; the message ends with its output."""
 
 
 def build(root: Path = ROOT) -> Path:
     """Run `sam build` in `root`, unless the same inputs were built before; return the folder that holds the result.
 
-    It holds `template.yaml` and a package per function, and nobody changes it any more, whoever builds next.
+    It holds `template.yaml` and a package per function, and later builds do not change it.
     """
     kept = root / ".aws-sam" / "kept"
     kept.mkdir(parents=True, exist_ok=True)
-    with _alone(kept / "lock"):
+    with locked(kept / "lock"):
         while not (built := kept / digest(root)).exists():
             sam("build", root=root, environment={"AWS_DEFAULT_REGION": "us-east-1"})
-            if digest(root) != built.name:  # somebody edited a source meanwhile
+            if digest(root) != built.name:  # a source was edited meanwhile
                 continue
             fresh = kept / "fresh"
             shutil.rmtree(fresh, ignore_errors=True)
@@ -54,15 +54,15 @@ def sam(*arguments: str, root: Path, environment: dict[str, str]) -> str:
         start_new_session=True,
     )
     try:
-        said, _ = process.communicate()
+        output, _ = process.communicate()
     except BaseException:
-        # It has started processes of its own, which nothing else would end.
+        # It has started processes of its own, which nothing else would stop.
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise
     if process.returncode:
-        raise DeployError(f"`sam {arguments[0]}` failed:\n{said[-4000:]}")
-    return said
+        raise DeployError(f"`sam {arguments[0]}` failed:\n{output[-4000:]}")
+    return output
 
 
 def digest(root: Path) -> str:
@@ -75,8 +75,8 @@ def digest(root: Path) -> str:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Keep others that build in the same folder waiting: `sam build` empties it first."""
+def locked(lock: Path) -> Iterator[None]:
+    """Hold a lock against others, in this process and elsewhere: two builds in one folder would undo each other."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield

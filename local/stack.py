@@ -1,7 +1,7 @@
 """The product deployed to the emulator: the real template through the real `sam build` and `sam deploy`.
 
-Tests and the demo act on it as its users do, through AWS's APIs. What the emulator cannot do is made up for here and
-nowhere else, so that the template stays free of it.
+Tests and the demo act on it as its users do, through AWS's APIs. What the emulator cannot do is worked around here and
+nowhere else, so that the template needs no workaround.
 """
 
 import json
@@ -29,7 +29,7 @@ ENOUGH = {
 
 
 class InvokeError(RuntimeError):
-    """The function raised, or was killed; the message holds what Lambda says about it."""
+    """The function raised, or was killed; the message holds Lambda's error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class Stack:
         secrets.put_secret_value(SecretId=self.outputs["TokenSecretArn"], SecretString=value)
 
     def put_target(self, name: str, document: Mapping[str, Any] | str) -> None:
-        """Add or replace a target: an object, or a text that need not even be JSON."""
+        """Add or replace a target: an object, or any text, which need not be JSON."""
         value = document if isinstance(document, str) else json.dumps(document)
         path = self.outputs["TargetsPath"] + name
         self.aws.client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
 
     def put_event(self, event: Mapping[str, Any], bus: str = "default") -> None:
-        """Put an event, as in `events/`, on the bus; the bus gives it an id of its own."""
+        """Put an event, as in `events/`, on the bus; the bus gives it an ID of its own."""
         entry = {
             "Source": event["source"],
             "DetailType": event["detail-type"],
@@ -90,7 +90,7 @@ class Stack:
         return Subscriber.subscribe(self.aws, self.outputs["NotificationsTopicArn"], filter_policy)
 
     def messages(self, queue: str) -> list[Mapping[str, Any]]:
-        """Look at every message on a queue, waiting ones too, without receiving any.
+        """Return every message on a queue, invisible ones too, without receiving any.
 
         Each has at least `Body`, `ReceiveCount`, `IsVisible` and `VisibleAt`.
         """
@@ -129,7 +129,7 @@ class Stack:
 
 
 def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Stack:
-    """Build if need be, deploy to the emulator (again: updates) and return the stack.
+    """Build if necessary, deploy to the emulator (again: updates) and return the stack.
 
     `parameters` add to, and override, those that the template requires (`ENOUGH`).
     """
@@ -153,12 +153,12 @@ def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None
     )
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    _mend_event_sources(aws)
-    _mend_policies(aws)
+    _fix_event_sources(aws)
+    _fix_policies(aws)
     return Stack(aws, name, chosen, outputs)
 
 
-def _mend_event_sources(aws: Emulator) -> None:
+def _fix_event_sources(aws: Emulator) -> None:
     """Make each maximum concurrency a number: the emulator keeps a parameter's text, which then stops all its polling."""
     client = aws.client("lambda")
     for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
@@ -166,8 +166,8 @@ def _mend_event_sources(aws: Emulator) -> None:
         client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
 
 
-def _mend_policies(aws: Emulator) -> None:
-    """Allow what AWS authorises by the parts of a call, and the emulator by names or resources that AWS has not."""
+def _fix_policies(aws: Emulator) -> None:
+    """Allow calls that AWS authorises by their parts, and the emulator by actions or resources that AWS does not have."""
     calls = ["dynamodb:TransactWriteItems", "sqs:SendMessageBatch", "ssm:GetParametersByPath"]
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": calls, "Resource": "*"}]}
     client = aws.client("iam")

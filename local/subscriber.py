@@ -1,4 +1,4 @@
-"""A subscriber of the notifications: an SQS queue on the topic that keeps all it was sent. For tests and the demo."""
+"""A subscriber of the notifications: an SQS queue on the topic that keeps everything it receives. For tests and the demo."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ class Message:
 
 @dataclass(slots=True)
 class Subscriber:
-    """A queue of its own on the topic; `received` grows with each look."""
+    """A queue of its own on the topic; `receive` appends to `received`."""
 
     aws: Emulator
     queue_url: str
@@ -30,7 +30,7 @@ class Subscriber:
 
     @classmethod
     def subscribe(cls, aws: Emulator, topic: str, filter_policy: Mapping[str, Any] | None = None) -> Self:
-        """Make a queue and subscribe it to `topic`."""
+        """Create a queue and subscribe it to `topic`."""
         sqs = aws.client("sqs")
         url = sqs.create_queue(QueueName=f"subscriber-{uuid.uuid4().hex[:12]}")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -39,8 +39,8 @@ class Subscriber:
         aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
         return cls(aws, url)
 
-    def look(self, seconds: int = 0) -> list[Message]:
-        """Receive what has come, waiting up to `seconds` for the first, and return only the new ones."""
+    def receive(self, seconds: int = 0) -> list[Message]:
+        """Receive what has arrived, waiting up to `seconds` for the first, and return only the new ones."""
         sqs = self.aws.client("sqs")
         new: list[Message] = []
         while True:
@@ -60,7 +60,7 @@ class Subscriber:
     def wait_for(
         self, count: int, *, within: float, where: Callable[[Message], bool] = lambda _: True
     ) -> list[Message]:
-        """Wait until `count` messages that `where` accepts were received in all, or fail, and return them."""
+        """Wait until `count` messages that `where` accepts have been received in all, and return them; else raise."""
         deadline = time.monotonic() + within
         while True:
             found = [message for message in self.received if where(message)]
@@ -68,11 +68,11 @@ class Subscriber:
                 return found
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{len(found)} of {count} messages within {within} s; received: {self.received}")
-            self.look(seconds=1)
+            self.receive(seconds=1)
 
 
 def _admits(topic: str, queue: str) -> dict[str, Any]:
-    """Return the queue policy that lets the topic deliver, as every SQS subscriber needs it."""
+    """Return the queue policy that lets the topic deliver, which every SQS subscriber needs."""
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},

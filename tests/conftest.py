@@ -9,11 +9,14 @@ from tests.support import ENVIRONMENT
 os.environ.update(ENVIRONMENT)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups, in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the end-to-end tests in one process, beside the others: they share their deployments."""
+    """Run the end-to-end tests that share deployments in one process, from the beginning and beside all others."""
     for item in items:
-        if "e2e" in item.path.parts:
+        if "e2e" in item.path.parts and "aws" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("e2e"))
+    # They take longest, and pytest-xdist hands out what comes first.
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

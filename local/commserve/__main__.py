@@ -1,7 +1,7 @@
 """`python -m local.commserve`: the simulator as a process of its own, until SIGTERM or Ctrl-C.
 
 The ready file appears, whole, once the server listens: `{"url", "root_url", "ca", "pid"}`. With `--ca-key-file` the
-authority is kept there and in `--ca-file`, so that a second start is trusted by whoever trusted the first.
+authority is kept there and in `--ca-file`, so that a client that trusted the first start trusts the second.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from local.commserve.server import CommServe
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until a signal ends it."""
     options = _options()
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):

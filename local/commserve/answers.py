@@ -1,7 +1,8 @@
-"""What the server says: one `Answer` a request, rendered as JSON or, as Commvault does unasked, as XML."""
+"""The server's answers: one `Answer` per request, rendered as JSON or, Commvault's default, as XML."""
 
 import json
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -32,7 +33,7 @@ class Answer:
 
 
 def to_xml(name: str, value: object) -> str:
-    """Render a JSON value in Commvault's manner: scalars are attributes, objects and lists are elements."""
+    """Render a JSON value as Commvault does: scalars are attributes, objects and lists are elements."""
     if not isinstance(value, dict):
         return f"<{name} val={quoteattr(_text(value))}/>"
     attributes = "".join(f" {key}={quoteattr(_text(item))}" for key, item in value.items() if _is_scalar(item))
@@ -78,3 +79,9 @@ def page(title: str, text: str, status: int) -> Answer:
     """Return an HTML page, as web tiers and proxies send them."""
     html = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1><p>{text}</p></body></html>"
     return Answer(status, body=html.encode(), content_type=HTML)
+
+
+def too_many_requests(limit: int, period: float | str, headers: dict[str, str] | None = None) -> Answer:
+    """Return the answer to a call past the rate limit."""
+    shown = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Period": str(period)} if headers is None else headers
+    return Answer(HTTPStatus.TOO_MANY_REQUESTS, {"errorMessage": "API rate limit exceeded"}, headers=shown)

@@ -21,7 +21,7 @@ DEFAULT_CLIENTS: Clients = {
 
 @dataclass(frozen=True, slots=True)
 class Subclient:
-    """One subclient and what it belongs to, with Commvault's ids."""
+    """One subclient and what it belongs to, with Commvault's IDs."""
 
     client: str
     client_id: int
@@ -33,7 +33,7 @@ class Subclient:
 
 
 class Catalogue:
-    """All subclients, found by names or by ids; it only grows."""
+    """All subclients, found by names or by IDs; it only grows."""
 
     def __init__(self, clients: Clients) -> None:
         self._lock = Lock()
@@ -57,7 +57,7 @@ class Catalogue:
                     self.add(client, instance, name)
 
     def add(self, client: str, instance: str, name: str = "default") -> Subclient:
-        """Return the subclient of these names, made if need be."""
+        """Return the subclient of these names, creating it if it does not exist."""
         key = (client.lower(), instance.lower(), name.lower())
         with self._lock:
             if found := self._subclients.get(key):
@@ -78,7 +78,7 @@ class Catalogue:
         return self._by_id.get(identifier)
 
     def has_client(self, name: str) -> bool:
-        """Tell whether a client of this name exists."""
+        """Return whether a client of this name exists."""
         return (name.lower(),) in self._known
 
     def client_name(self, identifier: int) -> str | None:

@@ -1,6 +1,6 @@
 """The simulator's clock: Unix seconds that can be moved forward, sped up, frozen or given from outside.
 
-It is not the machine's clock: nothing here sleeps. Whatever depends on time asks `now()` and works it out.
+It is not the machine's clock, and nothing here sleeps: what depends on time is computed from `now()`.
 """
 
 import time
@@ -26,7 +26,7 @@ class Clock:
             return self._now()
 
     def shown(self, at: float | None = None) -> float:
-        """Return `at` (default: now) as clients are told it."""
+        """Return `at` (default: now) as it is shown to clients."""
         return (self.now() if at is None else at) + self.offset
 
     def date(self) -> str:
@@ -51,7 +51,7 @@ class Clock:
 
     @property
     def frozen(self) -> bool:
-        """Whether it stands still."""
+        """Whether it is stopped."""
         return self._frozen
 
     def freeze(self) -> None:
@@ -61,7 +61,7 @@ class Clock:
             self._frozen = True
 
     def thaw(self) -> None:
-        """Let a frozen clock run on."""
+        """Start a frozen clock again."""
         with self._lock:
             self._rebase()
             self._frozen = False

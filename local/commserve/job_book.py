@@ -1,4 +1,4 @@
-"""All jobs of the simulated CommCell: made, found, and planned for."""
+"""All jobs of the simulated CommCell, and the plans for the next ones."""
 
 from dataclasses import replace
 from itertools import count
@@ -13,13 +13,15 @@ type Busy = Literal["run", "queue", "refuse"]
 
 
 class JobBook:
-    """The jobs, by id. Ids count up and are never used twice, not even after `clear`."""
+    """The jobs, by ID. IDs count up and are used twice only after `restore`, not after `clear`."""
 
     def __init__(self, clock: Clock, job_seconds: float) -> None:
         self.clock = clock
         self.job_seconds = job_seconds
-        # What happens to a second job of a subclient: it runs too, waits for its turn, or is refused.
+        # A second job of a subclient runs too, waits for the first, or is refused.
         self.busy: Busy = "run"
+        # The level at which jobs really run, by the level that was asked for.
+        self.levels: dict[str, str] = {}
         self.jobs: dict[str, Job] = {}
         self._lock = RLock()
         self._ids = count(1354)
@@ -39,6 +41,13 @@ class JobBook:
             self._latest.clear()
             self._plans.clear()
             self.busy = "run"
+
+    def restore(self, next_id: int) -> None:
+        """Forget all jobs and count IDs from `next_id`, as after the CommServe's database was restored."""
+        with self._lock:
+            self.jobs.clear()
+            self._latest.clear()
+            self._ids = count(next_id)
 
     def next_task(self) -> int:
         """Return a new task id."""
@@ -65,7 +74,7 @@ class JobBook:
             job = Job(
                 id=str(next(self._ids)),
                 subclient=subclient,
-                level=level,
+                level=self.levels.get(level, level),
                 start_time=self.clock.now() if start is None else start,
                 plan=self._next_plan(),
                 clock=self.clock,
@@ -84,7 +93,7 @@ class JobBook:
         return job
 
     def find(self, identifier: str) -> Job | None:
-        """Return a job if clients can find it at present."""
+        """Return a job if clients can find it now."""
         job = self.jobs.get(identifier)
         return job if job is not None and job.visible else None
 

@@ -1,6 +1,6 @@
-"""Jobs whose state follows from the clock: each has a plan, and its status is worked out whenever somebody asks.
+"""Jobs whose state follows from the clock: each has a plan, and its status is computed when it is asked for.
 
-Here is what a job is and how it goes; `job_book` keeps all of them, and `job_endpoints` shows them to clients.
+This module defines a job and how it progresses; `job_book` keeps all jobs, and `api.jobs` shows them to clients.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ LEVEL_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is going to become of a job. Times are seconds of the simulator's clock."""
+    """How a job will run and end. Times are seconds of the simulator's clock."""
 
     ending: str = "Completed"
     reason: str = ""
@@ -29,7 +29,7 @@ class Plan:
     pending_after: float = 0.0  # once running, when it goes Pending …
     pending_seconds: float = 0.0  # … for how long …
     pending_reason: str = "The media agent is not reachable."  # … and why
-    missing_seconds: float = 0.0  # how long after its creation nobody can find it
+    missing_seconds: float = 0.0  # how long after its creation it cannot be found
     vanish_after: float | None = None  # when it can never be found again
     status: str | None = None  # a status text shown instead of Running
 
@@ -48,7 +48,7 @@ class Job:
     kind: str = SNAP_BACKUP
     by: str = "CreateTask"
     behind: "Job | None" = None
-    _free_at: float | None = None  # when the job in front of it had ended
+    _free_at: float | None = None  # when the job ahead of it ended
     _ended: tuple[float, str, str] | None = field(default=None)  # an end from outside: time, status, reason
 
     @property
@@ -95,7 +95,7 @@ class Job:
 
     @property
     def progress(self) -> float:
-        """How much of it is done, from 0 to 1."""
+        """The part of it that is done, from 0 to 1."""
         begins = self._begins(self.clock.now())
         return 0.0 if begins is None else max(0.0, self.clock.now() - begins) / max(self._after_begin(), 1e-9)
 
@@ -107,19 +107,19 @@ class Job:
         return age >= self.plan.missing_seconds and not gone
 
     def end(self, status: str = "Completed", reason: str = "") -> None:
-        """End it now, whatever its plan; a job that has ended stays as it is."""
+        """End it now, whatever its plan; a job that has ended does not change."""
         if not self.finished:
             self._ended = (self.clock.now(), status, reason)
 
     def kill(self, reason: str = "The job was killed by a user.") -> bool:
-        """Kill it; False if it has ended already."""
+        """Kill it; False if it has already ended."""
         if self.finished:
             return False
         self.end("Killed", reason)
         return True
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the control API says of it."""
+        """Return it for the control API."""
         return {
             "id": self.id,
             "client": self.client,
@@ -140,7 +140,7 @@ class Job:
         return self.job_seconds if self.plan.seconds is None else self.plan.seconds
 
     def _begins(self, now: float) -> float | None:
-        """Return when it runs; None as long as another job is in front of it."""
+        """Return when it starts running; None while another job is ahead of it."""
         chain: list[Job] = []
         job = self
         while job.behind is not None:

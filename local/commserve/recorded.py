@@ -1,4 +1,4 @@
-"""A request as it came in, kept for whoever wants to check what a client sent."""
+"""A request as it was received, kept so that tests can check what a client sent."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

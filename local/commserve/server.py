@@ -1,4 +1,4 @@
-"""`CommServe`: the simulator as tests use it; `controls` holds what they may see and steer of it."""
+"""`CommServe`: the simulator as tests use it; `control.controls` holds what they can read and change."""
 
 import ssl
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Self
 import trustme
 
 from local.commserve.catalogue import DEFAULT_CLIENTS, Clients
-from local.commserve.controls import Controls
+from local.commserve.control.controls import Controls
 from local.commserve.state import State
 from local.commserve.wire import HttpsServer
 
@@ -47,7 +47,7 @@ class CommServe(Controls):
         self._return: Timer | None = None
 
     def start(self) -> Self:
-        """Listen; after a stop on the same port as before."""
+        """Listen; after a stop, on the same port as before."""
         if self._server is None:
             self._server = HttpsServer((self.host, self.port), self._context, self.state, self.faults, self)
             self.port = self._server.server_port
@@ -56,7 +56,7 @@ class CommServe(Controls):
         return self
 
     def stop(self) -> None:
-        """Stop listening and cut every connection. What is known stays; jobs go on with the clock."""
+        """Stop listening and cut every connection. The state is kept, and jobs progress with the clock."""
         if self._return is not None:
             self._return.cancel()
         server, self._server = self._server, None
@@ -85,7 +85,7 @@ class CommServe(Controls):
 
     @property
     def root_url(self) -> str:
-        """The server's address without any path, as on SaaS."""
+        """The server's address without a path, as on SaaS."""
         return f"{'https' if self.tls else 'http'}://localhost:{self.port}"
 
     @property

@@ -1,4 +1,4 @@
-"""What the simulated CommServe knows and remembers; the endpoints work on it, `CommServe` shows it to tests."""
+"""The state of the simulated CommServe; the endpoints work on it, and `CommServe` shows it to tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RateLimit:
-    """How many calls of one kind are answered in one period of the simulator's clock."""
+    """How many calls of one kind are answered per period of the simulator's clock."""
 
     limit: int
     period: float
@@ -25,7 +25,7 @@ class RateLimit:
     used: int = 0
 
     def admits(self, now: float) -> bool:
-        """Count a call; False if it is one too many. The period begins with its first call."""
+        """Count a call; False if it exceeds the limit. The period begins with its first call."""
         if self.began is None or now >= self.began + self.period:
             self.began, self.used = now, 0
         if self.used >= self.limit:

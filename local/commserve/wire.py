@@ -1,4 +1,4 @@
-"""The HTTPS server: connections, TLS, HTTP/1.1, one thread a connection. What is answered is decided elsewhere."""
+"""The HTTPS server: connections, TLS, HTTP/1.1, one thread per connection. The answers come from elsewhere."""
 
 import json
 import os
@@ -14,28 +14,34 @@ from threading import Event
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from local.commserve import api
 from local.commserve.answers import Answer, bare_string
-from local.commserve.control import CONTROL, answer_control
+from local.commserve.api import routes
+from local.commserve.control.controls import Controls
+from local.commserve.control.endpoint import CONTROL, answer_control
 from local.commserve.faults import FaultBook
 from local.commserve.recorded import Recorded, without_prefix
 from local.commserve.state import State
 
 SECRET_HEADERS = ("authtoken", "authorization")
 HANDSHAKE_SECONDS = 10
-# How often a held request looks whether its client is still there.
-LOOK_SECONDS = 0.1
+# How often a stalled request checks whether its client is still connected.
+CHECK_SECONDS = 0.1
 
 
 class HttpsServer(ThreadingHTTPServer):
-    """Accepts connections and knows them, so that they can be cut when the server stops."""
+    """Accepts connections and keeps them, so that they can be cut when the server stops."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 512
 
     def __init__(
-        self, address: tuple[str, int], context: ssl.SSLContext | None, state: State, faults: FaultBook, control: Any
+        self,
+        address: tuple[str, int],
+        context: ssl.SSLContext | None,
+        state: State,
+        faults: FaultBook,
+        control: Controls,
     ) -> None:
         self.context, self.state, self.faults, self.control = context, state, faults, control
         self.stopping = Event()
@@ -44,14 +50,14 @@ class HttpsServer(ThreadingHTTPServer):
         super().__init__(address, Handler)
 
     def server_bind(self) -> None:
-        """Bind without the reverse look-up of the host's name."""
+        """Bind without a reverse DNS query."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Shake hands in the connection's own thread, so that a slow client holds up nobody else."""
+        """Shake hands in the connection's own thread, so that a slow client does not block the others."""
         connection: socket.socket = request
         if self.context is not None:
             connection.settimeout(HANDSHAKE_SECONDS)
@@ -67,7 +73,7 @@ class HttpsServer(ThreadingHTTPServer):
                 connection.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that leave are part of the play."""
+        """Print nothing: clients that disconnect are expected."""
 
     def cut(self) -> None:
         """Cut every connection."""
@@ -103,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith(CONTROL):
             self._out(*self.render(answer_control(self.server.control, self.command, path, parts.query, body)))
             return
-        fault = self.server.faults.take(path)
+        fault = self.server.faults.take(path, body)
         self.released = self.server.faults.released
         self.recorded = self._record(path, parts.query, body, fault.name if fault else None)
         if fault is None:
@@ -116,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
     def act(self) -> Answer:
         """Do what was asked for and return the proper answer."""
         try:
-            return api.answer(self.server.state, self.recorded)
+            return routes.answer(self.server.state, self.recorded)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
             self.server.state.refusals.append(f"{self.command} {self.path}: {type(problem).__name__}: {problem}")
             return bare_string()
@@ -151,25 +157,25 @@ class Handler(BaseHTTPRequestHandler):
         os.close(self.connection.detach())
 
     def close(self) -> None:
-        """Close the connection in good order."""
+        """Close the connection cleanly."""
         self.close_connection = True
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
 
     def pause(self, seconds: float, *, alone: bool = False) -> bool:
-        """Wait; False if the server stopped meanwhile or, unless the server goes on `alone`, the client left."""
+        """Wait; False if the server stopped or, unless `alone`, the client disconnected meanwhile."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self.released.wait(min(left, LOOK_SECONDS)):
-            if self.server.stopping.is_set() or (not alone and self._client_left()):
+        while (left := until - time.monotonic()) > 0 and not self.released.wait(min(left, CHECK_SECONDS)):
+            if self.server.stopping.is_set() or (not alone and self._is_client_gone()):
                 return False
         return True
 
-    def _client_left(self) -> bool:
-        # It has nothing to say while it waits for an answer: what can be read is its goodbye.
+    def _is_client_gone(self) -> bool:
+        # A client sends nothing while it waits for an answer: what can be read is the end of the connection.
         return bool(select([self.connection], [], [], 0)[0])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the standard library's name)
-        """Say nothing."""
+        """Print nothing."""
 
     def _out(self, *parts: bytes) -> None:
         try:

@@ -1,4 +1,4 @@
-"""`python -m local.demo`: start it all, show it, stop it all, also when it is interrupted or terminated.
+"""`python -m local.demo`: start everything, show it, and stop everything, also when interrupted or terminated.
 
 With `--svg FILE` what it printed is also written as a picture, such as the README's.
 """
@@ -36,7 +36,7 @@ class Stopped(BaseException):
 
 
 def stop(number: int, _frame: FrameType | None) -> Never:
-    """Unwind, so that everything that was started is stopped; a second signal does not disturb that."""
+    """Unwind, so that everything that was started is stopped; further signals are ignored."""
     for one in SIGNALS:
         signal.signal(one, signal.SIG_IGN)
     raise Stopped(number)

@@ -1,4 +1,4 @@
-"""What happens in the demo, in order. Each act lets a trigger fire for real and waits for what comes of it."""
+"""What happens in the demo, in order. Each act fires a trigger for real and waits for its outcome."""
 
 import time
 from collections.abc import Callable
@@ -30,10 +30,10 @@ class Stage:
     summary: Summary
 
     def wait(self, until: Callable[[], bool], seconds: float = PATIENCE) -> None:
-        """Show what happens until a condition holds or the patience is over; the summary shows which."""
+        """Show what happens until a condition holds or the time is over; the summary shows which."""
         deadline = time.monotonic() + seconds
         while True:
-            for who, what in self.observed.look():
+            for who, what in self.observed.observe():
                 self.view.say(who, what)
             self.view.show(self.summary.table())
             if until() or time.monotonic() > deadline:
@@ -60,14 +60,16 @@ def perform(machine: Machine, view: View) -> Summary:
     _reject(stage, machine)
     stage.wait(lambda: stage.summary.is_submitted(SCHEDULE))
     _reset(stage, machine)
-    view.say("stack", "every trigger has its outcome; now the Follow function polls the jobs until they end")
+    view.say(
+        "stack", "every trigger has been answered; now the jobs run, and the Follow function waits for them to end"
+    )
     stage.wait(lambda: stage.summary.is_complete)
     return stage.summary
 
 
 def _restore(stage: Stage, machine: Machine) -> None:
     event = rds_event("billing-restored")
-    stage.begin(RESTORE, "RDS reports on the event bus that billing-restored was restored from a snapshot")
+    stage.begin(RESTORE, "RDS says on the event bus that billing-restored was restored from a snapshot")
     machine.stack.put_event(event)
     stage.wait(lambda: stage.summary.is_submitted(RESTORE))
     runs = machine.finished_runs()
@@ -78,7 +80,7 @@ def _restore(stage: Stage, machine: Machine) -> None:
 
 
 def _manual(stage: Stage, machine: Machine) -> None:
-    stage.begin(MANUAL, 'a person invokes the function with {"target": "users"}')
+    stage.begin(MANUAL, 'a manual invoke with {"target": "users"}')
     machine.stack.invoke({"target": "users"})
     stage.wait(lambda: stage.summary.is_submitted(MANUAL))
 

@@ -34,7 +34,7 @@ class Machine:
         self.stack.put_target(name, {"associations": [association(instance)], **more})
 
     def finished_runs(self) -> int:
-        """How many runs of the Submit function have ended, as its log says."""
+        """How many runs of the Submit function have ended, according to its log."""
         return sum(line.startswith("REPORT ") for line in self.stack.logs())
 
 
@@ -45,19 +45,19 @@ def association(instance: str) -> Mapping[str, str]:
 
 @contextmanager
 def running(view: View) -> Iterator[Machine]:
-    """Start everything, and stop everything that was started, however it is left."""
+    """Start everything, and stop it however the block is left."""
     with ExitStack() as started:
         token = f"QSDK demo-{secrets.token_hex(8)}"
         commserve = started.enter_context(CommServe(token=token, job_seconds=JOB_SECONDS))
-        view.say("Commvault", f"a simulated CommServe listens at {commserve.url} (TLS, private CA)")
-        with view.step("start the AWS emulator (the first time, it is downloaded)"):
+        view.say("Commvault", f"a simulated CommServe listens at {commserve.url}, its certificate of a private CA")
+        with view.step("start of the AWS emulator (the first time it is downloaded)"):
             aws = started.enter_context(Emulator())
         yield _deployed(aws, commserve, view)
 
 
 def _deployed(aws: Emulator, commserve: CommServe, view: View) -> Machine:
     aws.client("ssm").put_parameter(Name=CA_PARAMETER, Value=commserve.ca_pem, Type="String")
-    with view.step("sam build (the first time, it downloads what it needs)"):
+    with view.step("sam build (the first time it downloads what it needs)"):
         build()
     due = datetime.now(UTC).replace(microsecond=0) + SCHEDULE_AFTER
     parameters = {
@@ -74,6 +74,9 @@ def _deployed(aws: Emulator, commserve: CommServe, view: View) -> Machine:
     }
     with view.step("sam deploy"):
         stack = deploy(aws, "demo", parameters)
+    subscriber = (
+        stack.subscribe()
+    )  # first: with the token in place, a schedule that is due already is submitted at once
     stack.set_token(commserve.token)
     view.say("stack", "the token is in the stack's secret")
-    return Machine(aws, commserve, stack, stack.subscribe(), due)
+    return Machine(aws, commserve, stack, subscriber, due)

@@ -13,9 +13,9 @@ SUBMISSION = {"submitted", "joined", "scheduled", "rejected", "abandoned"}
 
 @dataclass(slots=True)
 class Row:
-    """A trigger, and what must come of it: so many CreateTask calls, a message of this status, the job's end.
+    """A trigger, and what must follow: so many CreateTask calls, a message of this status, the job's end.
 
-    Each has a target of its own, or, as the duplicate, its own span of time: so what is seen can be distinguished.
+    Each has a target of its own, or, as the duplicate, its own span of time: this is how observations are attributed.
     """
 
     title: str
@@ -28,38 +28,38 @@ class Row:
     ends: float = float("inf")
 
     def covers(self, at: float) -> bool:
-        """Tell whether something seen at this time can be of this trigger."""
+        """Return whether something seen at this time can belong to this trigger."""
         return self.begins <= at < self.ends
 
 
 @dataclass(slots=True)
 class Observed:
-    """Everything seen so far; `look` takes in what is new and puts it into words."""
+    """Everything seen so far; `observe` adds what is new and describes it."""
 
     machine: Machine
     messages: list[tuple[float, Message]] = field(default_factory=list)
     _requests: int = 0
     _jobs: int = 0
     _dead_letters: int = 0
-    _said: str = ""
+    _last: str = ""
 
-    def look(self) -> Iterator[tuple[str, str]]:
-        """Take in what is new, and yield who did what."""
+    def observe(self) -> Iterator[tuple[str, str]]:
+        """Add what is new, and yield who did what."""
         commserve = self.machine.commserve
         requests = commserve.requests[self._requests :]
         for request in requests:
-            said = f"{request.method} {request.path}{_what(request)}{_fault(request)}"
-            if request.method != "GET" or said != self._said:  # a job is polled again and again
-                yield "Commvault", said
-            self._said = said
+            line = f"{request.method} {request.path}{_what(request)}{_fault(request)}"
+            if request.method != "GET" or line != self._last:  # a job is polled repeatedly
+                yield "Commvault", line
+            self._last = line
         self._requests += len(requests)
         jobs = list(commserve.jobs.values())[self._jobs :]
         for job in jobs:
             yield "Commvault", f"job {job.id} begins: {job.client} / {job.instance} / {job.subclient_name}, {job.level}"
         self._jobs += len(jobs)
-        for message in self.machine.subscriber.look():
+        for message in self.machine.subscriber.receive():
             self.messages.append((time.time(), message))
-            yield "SNS", _published(message)
+            yield "SNS", _described(message)
         letters = self.machine.stack.dead_letters()[self._dead_letters :]
         for letter in letters:
             error = letter.get("error") or letter.get("refused")
@@ -101,10 +101,10 @@ def _what(request: Recorded) -> str:
 
 
 def _fault(request: Recorded) -> str:
-    return f" (injected fault: {request.fault})" if request.fault else ""
+    return f" (fault injected: {request.fault})" if request.fault else ""
 
 
-def _published(message: Message) -> str:
+def _described(message: Message) -> str:
     body = message.body
     jobs = f", job {', '.join(body['jobIds'])}" if body["jobIds"] else ""
     adopted = ", found again and adopted" if body.get("reconciled") and body["status"] in SUBMISSION else ""

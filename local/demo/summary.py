@@ -1,4 +1,4 @@
-"""The table at the end, which is also the one that fills on the way: all of it is worked out from what was observed."""
+"""The table that fills as the demo runs and is shown at its end; all of it is computed from what was observed."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,18 @@ from local.demo.observed import Observed, Row
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What each trigger came to."""
+    """The outcome of each trigger."""
 
     observed: Observed
     rows: tuple[Row, ...]
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether everything happened that must."""
+        """Whether everything that must happen has happened."""
         return all(self.is_submitted(row) and self.has_ended(row) for row in self.rows)
 
     def is_submitted(self, row: Row) -> bool:
-        """Tell whether a trigger cost the calls it may, and came to the jobs and the message it must."""
+        """Return whether a trigger made the expected calls, jobs and message."""
         if row.begins == float("inf") or len(self.observed.calls(row)) != row.calls:
             return False
         message, jobs = self.observed.submission(row), [job.id for job in self.observed.jobs(row)]
@@ -32,14 +32,14 @@ class Summary:
         return published == (row.status, jobs, row.reconciled) and bool(jobs) == (row.status == "submitted")
 
     def has_ended(self, row: Row) -> bool:
-        """Tell whether the end of a trigger's job was published; where there is no job, there is no end."""
+        """Return whether the end of a trigger's job was published as it was; without a job there is none."""
         message, jobs = self.observed.end(row), self.observed.jobs(row)
         if message is None:
             return not jobs
         return all(job.status == "Completed" for job in jobs) and message.body["status"] == "completed"
 
     def table(self, *, is_final: bool = False) -> Table:
-        """Return the table as it stands; in the end what has not happened is marked as missing."""
+        """Return the table as it stands; in the final one, what has not happened is marked."""
         table = Table(title="What was observed")
         pending = Text("✗", "bold red") if is_final else Text("…")
         for heading in ("Trigger", "CreateTask calls", "Job", "Message at the subscriber", "Its end", ""):
@@ -54,7 +54,7 @@ class Summary:
         calls, jobs = len(self.observed.machine.commserve.create_tasks), len(self.observed.machine.commserve.jobs)
         seen = f"{calls} CreateTask calls, {jobs} jobs, {len(self.observed.messages)} messages in {seconds:.0f} s."
         if self.is_complete:
-            return Text(f"Everything happened as it must: {seen}", style="bold green")
+            return Text(f"Everything happened as it should: {seen}", style="bold green")
         missing = ", ".join(row.title for row in self.rows if not (self.is_submitted(row) and self.has_ended(row)))
         return Text(f"Something did not happen: {missing}. {seen}", style="bold red")
 

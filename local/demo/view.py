@@ -17,7 +17,7 @@ STYLES = {"stack": "cyan", "trigger": "bold magenta", "Commvault": "yellow", "SN
 
 
 class View:
-    """Lines for a log, and a live table where there is a terminal."""
+    """Prints log lines, and a live table on a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.credentials import Credentials, ca_certificates
 from rds_snap_backup.config import Config
+from rds_snap_backup.ledger.completions import Completions
 from rds_snap_backup.ledger.submissions import Ledger
 from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.messaging.batches import Consumer
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
+# How long the ledger keeps its items.
+TTL_SECONDS = 90 * 86400
 # What the SDK raises when AWS fails; Powertools wraps some of it.
 AWS_FAILURES = (ClientError, BotoCoreError, GetParameterError)
 
@@ -70,9 +73,9 @@ class Services:
 
     config: Config
     targets: Targets
-    credentials: Credentials
     commvault: Commvault
     ledger: Ledger
+    completions: Completions
     notifications: Notifications
     queues: Queues
     submissions: Consumer
@@ -81,14 +84,17 @@ class Services:
 
 def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Services:
     """Build the services."""
+    table = Table(config.ledger_table, clients.dynamodb)
     return Services(
         config=config,
         targets=Targets(config.targets_path, clients.ssm),
-        credentials=Credentials(config.token_secret_arn, clients.secretsmanager),
         commvault=Commvault(
-            config.commvault_api_url, partial(ca_certificates, config.ca_certificate_parameter, clients.ssm)
+            config.commvault_api_url,
+            partial(ca_certificates, config.ca_certificate_parameter, clients.ssm),
+            Credentials(config.token_secret_arn, clients.secretsmanager),
         ),
-        ledger=Ledger(Table(config.ledger_table, clients.dynamodb), config.retry_hours * 3600, clock),
+        ledger=Ledger(table, config.retry_hours * 3600, TTL_SECONDS, clock),
+        completions=Completions(table, TTL_SECONDS, clock),
         notifications=Notifications(config.notifications_topic_arn, clients.sns),
         queues=Queues(config.submissions_queue_url, config.dead_letter_queue_url, clients.sqs),
         submissions=Consumer(config.submissions_queue_url, clients.sqs),

@@ -1,6 +1,16 @@
-"""What can go wrong, in words for the person who is woken by it: a code, what happened, and what to do."""
+"""What can go wrong, in words for the engineer on call: a code, what happened, and what to do."""
 
+import re
 from dataclasses import asdict, dataclass
+
+MAX_TEXT = 500
+# Control characters, line and paragraph separators, and what changes the direction of a terminal's text.
+UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]+")
+
+
+def one_line(text: str) -> str:
+    """Return a text from outside as one line of at most 500 characters, without control characters."""
+    return UNPRINTABLE.sub(" ", text[: MAX_TEXT * 4]).encode("utf-8", "replace").decode().strip()[:MAX_TEXT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +27,7 @@ class Problem:
 
 
 class InvalidInput(Exception):
-    """An event or a target that can not be understood: it starts nothing and goes to the dead-letter queue."""
+    """An event or a target that is not valid: it starts nothing and goes to the dead-letter queue."""
 
     def __init__(self, code: str, message: str, hint: str) -> None:
         super().__init__(message)

@@ -4,20 +4,25 @@ The documents are cached for a minute (Powertools), since an event storm selects
 """
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, TypeIs
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeIs
 
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.triggers import ALL, Request, Trigger
+from rds_snap_backup.triggers import ALL, TARGET_NAME, Request, Trigger, invalid_name
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
+# The codes of a trigger that names a target which is unknown or whose document is not valid.
+INVALID = frozenset({"TARGET_UNKNOWN", "TARGET_INVALID", "TARGET_NAME_INVALID"})
 CACHE_SECONDS = 60
+MAX_COOL_DOWN_MINUTES = 1440
+MAX_AGE_HOURS = 8784
 LEVELS = ("FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL")
 TASK_TYPES = ("IMMEDIATE", "SCHEDULE")
 _NAMES = ("clientName", "instanceName", "subclientName")
@@ -46,6 +51,16 @@ class Association:
             "subclientName": self.subclient_name,
         }
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, str]) -> Self:
+        """Read a document's form of it, where the display name may be left out."""
+        return cls(
+            client_name=document["clientName"],
+            instance_name=document["instanceName"],
+            display_name=document.get("displayName") or document["clientName"],
+            subclient_name=document["subclientName"],
+        )
+
 
 type TaskType = Literal["IMMEDIATE", "SCHEDULE"]
 
@@ -59,23 +74,46 @@ class BackupRequest:
     task_type: TaskType = "IMMEDIATE"
     notify_user_on_job_completion: bool = True
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the form in which the ledger keeps it."""
+        return {
+            "associations": [association.to_json() for association in self.associations],
+            "backupLevel": self.backup_level,
+            "taskType": self.task_type,
+            "notifyUserOnJobCompletion": self.notify_user_on_job_completion,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read `to_json`'s object, or the fields of a target document that is valid."""
+        return cls(
+            associations=tuple(map(Association.from_json, document["associations"])),
+            backup_level=document.get("backupLevel", "FULL"),
+            task_type=document.get("taskType", "IMMEDIATE"),
+            notify_user_on_job_completion=document.get("notifyUserOnJobCompletion", True),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one CreateTask request backs up. `rds_event_ids` is None where any event may start it."""
+    """A target document. `rds_event_ids` is None where any event may start it; None elsewhere: the stack's setting."""
 
     name: str
-    associations: tuple[Association, ...]
-    backup_level: str = "FULL"
-    task_type: TaskType = "IMMEDIATE"
-    notify_user_on_job_completion: bool = True
+    request: BackupRequest
     databases: tuple[str, ...] = ()
     rds_event_ids: tuple[str, ...] | None = None
+    allow_tag: bool = True
     cool_down_minutes: int | None = None
+    max_age_hours: int | None = None
+    enabled: bool = True
 
-    def accepts(self, trigger: Trigger) -> bool:
-        """Tell whether this trigger may start it: `rdsEventIds` bind however the target was selected."""
-        return trigger.kind != "rds" or self.rds_event_ids is None or trigger.rds_event_id in self.rds_event_ids
+    def declines(self, trigger: Trigger) -> str | None:
+        """Return why this trigger must not start it, or None: `rdsEventIds` bind however the target was selected."""
+        if not self.enabled:
+            return f'The target {self.name!r} is disabled ("enabled": false in its document).'
+        if trigger.kind == "rds" and self.rds_event_ids is not None and trigger.rds_event_id not in self.rds_event_ids:
+            return f"The target {self.name!r} does not list {trigger.rds_event_id} in its rdsEventIds."
+        return None
 
 
 class Targets:
@@ -86,10 +124,12 @@ class Targets:
         self._client = client
         self._parameters = SSMProvider(boto3_client=client)
 
-    def load(self, name: str) -> Target:
+    def load(self, name: str, *, past_cache: bool = False) -> Target:
         """Return the target `name`; raise `InvalidInput` when there is none or its document does not parse."""
+        if not TARGET_NAME.fullmatch(name):
+            raise invalid_name(name)
         try:
-            text = self._parameters.get(self._path + name, max_age=CACHE_SECONDS)
+            text = self._parameters.get(self._path + name, max_age=CACHE_SECONDS, force_fetch=past_cache)
         except GetParameterError as error:
             # Powertools wraps what the SDK raised; only "no such parameter" is the sender's mistake.
             if not isinstance(error.__context__, self._client.exceptions.ParameterNotFound):
@@ -111,34 +151,63 @@ class Targets:
         return {name: str(found[name]) for name in sorted(found)}
 
     def select(self, request: Request) -> tuple[str, ...]:
-        """Return the names of the targets that a request selects."""
-        match request.names:
-            case ():
-                return tuple(name for name, text in self.documents().items() if selects(text, request.trigger))
-            case names if ALL in names:
+        """Return the names of the targets that a request selects; those that it names need not exist.
+
+        An RDS event's tag comes before the patterns, of which `*` alone is a fallback. A tag selects no `*`.
+        """
+        match request:
+            case Request(names=names) if ALL in names:
                 return tuple(self.documents())
-            case names:
+            case Request(names=(_, *_) as names):
                 return names
+        rules = {name: Rule.read(text) for name, text in self.documents().items()}
+        tagged = [name for name in request.tagged if name in rules and rules[name].allows_tag]
+        unknown = [name for name in request.tagged if name not in rules and name != ALL]
+        matched = [name for name, rule in rules.items() if rule.matches(request.trigger)]
+        fallback = [name for name, rule in rules.items() if rule.is_fallback_for(request.trigger)]
+        return (*(tagged or matched or fallback), *unknown)
 
 
-def selects(text: str, trigger: Trigger) -> bool:
-    """Tell whether a document's `databases` and `rdsEventIds` select an RDS event.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which RDS events a document selects. One whose `databases` cannot be read is selected by name alone."""
 
-    A document that can not be read so far might have: it is selected, so that its error is seen by somebody.
-    """
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return True
-    if not isinstance(document, dict) or not _texts(databases := document.get("databases", [])):
-        return True
-    event_ids = document.get("rdsEventIds")
-    if _texts(event_ids) and trigger.rds_event_id not in event_ids:
-        return False
-    # RDS keeps its names in lower case, whatever case somebody wrote them in.
-    arn, database = (trigger.source_arn or "").lower(), trigger.database.lower()
-    patterns = [pattern.lower() for pattern in databases]
-    return any(fnmatchcase(arn if pattern.startswith("arn:") else database, pattern) for pattern in patterns)
+    patterns: tuple[str, ...] = ()
+    rds_event_ids: tuple[str, ...] | None = None
+    allows_tag: bool = True
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read a document as far as it can be read."""
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            return cls()
+        if not isinstance(document, dict) or not _texts(databases := document.get("databases", [])):
+            return cls()
+        event_ids = document.get("rdsEventIds")
+        return cls(
+            # RDS keeps its names in lower case, whatever case they were written in.
+            tuple(pattern.lower() for pattern in databases),
+            tuple(event_ids) if _texts(event_ids) else None,
+            document.get("allowTag") is not False,
+        )
+
+    def matches(self, trigger: Trigger) -> bool:
+        """Tell whether a pattern other than `*` alone matches the event's database, and its event ID is listed."""
+        arn, database = (trigger.source_arn or "").lower(), trigger.database.lower()
+        return self._lists(trigger) and any(
+            fnmatchcase(arn if pattern.startswith("arn:") else database, pattern)
+            for pattern in self.patterns
+            if pattern != ALL
+        )
+
+    def is_fallback_for(self, trigger: Trigger) -> bool:
+        """Tell whether the pattern `*` alone is among the patterns: it counts where no other target matches."""
+        return ALL in self.patterns and self._lists(trigger)
+
+    def _lists(self, trigger: Trigger) -> bool:
+        return self.rds_event_ids is None or trigger.rds_event_id in self.rds_event_ids
 
 
 def parse_target(name: str, parameter: str, text: str) -> Target:
@@ -153,7 +222,7 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
 
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise invalid("the document", f"JSON ({error})") from None
     if not isinstance(document, dict):
         raise invalid("the document", "a JSON object")
@@ -167,7 +236,10 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
         "notifyUserOnJobCompletion": (lambda value: isinstance(value, bool), "true or false"),
         "databases": (_texts, "a list of names, globs or ARN globs"),
         "rdsEventIds": (_texts, 'a list of ids like "RDS-EVENT-0043"'),
-        "coolDownMinutes": (lambda value: type(value) is int and value >= 0, "a whole number, 0 or more"),
+        "allowTag": (lambda value: isinstance(value, bool), "true or false"),
+        "coolDownMinutes": (_is_number(0, MAX_COOL_DOWN_MINUTES), f"a whole number, 0 to {MAX_COOL_DOWN_MINUTES}"),
+        "maxAgeHours": (_is_number(1, MAX_AGE_HOURS), f"a whole number, 1 to {MAX_AGE_HOURS}"),
+        "enabled": (lambda value: isinstance(value, bool), "true or false"),
     }
     if unknown := document.keys() - allowed.keys():
         raise invalid(", ".join(sorted(unknown)), f"left out; known fields are {', '.join(allowed)}")
@@ -177,22 +249,18 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
     event_ids = document.get("rdsEventIds")
     return Target(
         name=name,
-        associations=tuple(
-            Association(
-                client_name=association["clientName"],
-                instance_name=association["instanceName"],
-                display_name=association.get("displayName") or association["clientName"],
-                subclient_name=association["subclientName"],
-            )
-            for association in document["associations"]
-        ),
-        backup_level=document.get("backupLevel", "FULL"),
-        task_type=document.get("taskType", "IMMEDIATE"),
-        notify_user_on_job_completion=document.get("notifyUserOnJobCompletion", True),
+        request=BackupRequest.from_json(document),
         databases=tuple(document.get("databases", ())),
         rds_event_ids=None if event_ids is None else tuple(event_ids),
+        allow_tag=document.get("allowTag", True),
         cool_down_minutes=document.get("coolDownMinutes"),
+        max_age_hours=document.get("maxAgeHours"),
+        enabled=document.get("enabled", True),
     )
+
+
+def _is_number(least: int, most: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= most
 
 
 def _is_associations(value: Any) -> bool:

@@ -1,14 +1,15 @@
 """What fired: every event that can arrive becomes a `Request`, a `Check` or an `Ignored`, or is refused.
 
-Pure: no AWS call and no clock. Which targets an RDS event selects is `targets.py`'s business.
+Pure: no AWS call and no clock. Which targets an RDS event selects is decided in `targets.py`.
 """
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal, Self, TypeIs
 
-from rds_snap_backup.problems import InvalidInput
+from rds_snap_backup.problems import InvalidInput, one_line
 
 type Kind = Literal["schedule", "rds", "manual"]
 
@@ -17,6 +18,8 @@ TARGET_TAG = "rds-snap-backup:target"
 TARGET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # In bytes: the ledger's key holds the target's name too, and DynamoDB's keys end at 2048.
 MAX_IDENTITY = 1024
+# A schedule fires when it is due; its clock and ours differ by less.
+MAX_AHEAD_SECONDS = 300
 SNAPSHOT_ARN = re.compile(r":(cluster-)?snapshot:", re.IGNORECASE)
 
 # A snap backup makes snapshots, and RDS reports them: these never start a backup, or it would feed itself.
@@ -62,10 +65,10 @@ class Trigger:
                 return cls(
                     kind=kind,
                     id=identity,
-                    time=_text(document.get("time")),
-                    rds_event_id=_text(document.get("rdsEventId")),
-                    source_arn=_text(document.get("sourceArn")),
-                    message=_text(document.get("message")),
+                    time=_bounded(document.get("time")),
+                    rds_event_id=_bounded(document.get("rdsEventId")),
+                    source_arn=_bounded(document.get("sourceArn")),
+                    message=_message(document.get("message")),
                 )
             case _:
                 raise InvalidInput("TRIGGER_INVALID", "The message's trigger has no kind or no id.", _FORMS)
@@ -78,19 +81,24 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A trigger and the targets it names; `("*",)` is all of them, `()` those whose databases match.
+    """A trigger and the targets it is for.
 
-    `attempt` is set on a dead letter that was sent back: the attempt that it told the end of.
+    `names` are those that it names, `("*",)` all of them; `()` is an RDS event's, which selects its targets by the names
+    in its database's tag (`tagged`) or by their patterns. `attempt` is set on a dead letter that was redriven: the
+    attempt whose end it reports.
     """
 
     trigger: Trigger
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    tagged: tuple[str, ...] = ()
     attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The preflight is asked for; nothing is submitted."""
+    """A request for the preflight of all targets, or of one; nothing is submitted."""
+
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,27 +108,41 @@ class Ignored:
     reason: str
 
 
-def parse(event: Any, delivery_id: str) -> Request | Check | Ignored:
-    """Read an event as it arrived. `delivery_id` is the identity of a trigger that brings none. Raises `InvalidInput`."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How an event arrived: at what time, and under which ID, the identity of a trigger that brings none.
+
+    `is_message` is true of the body of a message of our own queue, the only place where a trigger may come ready-made.
+    """
+
+    id: str
+    now: float
+    is_message: bool = False
+
+
+def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
+    """Read an event as it arrived. Raises `InvalidInput`."""
     match event:
-        case {"check": True}:
-            return Check()
-        case {"target": name, "trigger": trigger, **rest}:
-            return Request(Trigger.from_json(trigger), (_name(name),), _attempt(rest.get("attempt")))
-        case {"refused": dict(), "event": inner, "deliveryId": str(first_delivery)}:
-            return parse(inner, first_delivery)
+        case {"check": True, **rest}:
+            return Check(_name(rest["target"]) if "target" in rest else None)
+        case {"target": name, "trigger": trigger, **rest} if arrival.is_message:
+            return Request(Trigger.from_json(trigger), (_name(name),), attempt=_attempt(rest.get("attempt")))
+        case {"refused": dict(), "event": inner, "deliveryId": str(first_delivery)} if arrival.is_message:
+            return parse(inner, replace(arrival, id=first_delivery))
         case {"source": "aws.rds", "detail-type": str(kind), "detail": dict(detail)}:
             return _rds(kind, detail)
         case {"source": "aws.scheduler" | "aws.events", "detail-type": "Scheduled Event", **rest}:
             resources = rest.get("resources")
             arn = resources[0] if isinstance(resources, list) and resources else None
-            return _schedule(_named_in(rest.get("detail")), arn, rest.get("time"), delivery_id)
+            return _schedule(_named_in(rest.get("detail")), arn, rest.get("time"), arrival)
         case {"schedule": arn, **rest}:
-            return _schedule(rest.get("target", "default"), arn, rest.get("time"), delivery_id)
+            return _schedule(rest.get("target", "default"), arn, rest.get("time"), arrival)
+        case {"trigger": dict()}:
+            raise InvalidInput("TRIGGER_NOT_ALLOWED", "Only a message of the Submissions queue has a trigger.", _FORMS)
         case {"target": name, **rest}:
             identity = rest.get("requestId")
             if identity is None or _is_placeholder(identity):
-                identity = delivery_id
+                identity = arrival.id
             elif not _is_identity(identity):
                 raise InvalidInput(
                     "REQUEST_ID_INVALID",
@@ -129,61 +151,73 @@ def parse(event: Any, delivery_id: str) -> Request | Check | Ignored:
                 )
             return Request(Trigger("manual", identity), (_name(name),))
         case {"source": str(source)}:
-            raise InvalidInput(
-                "EVENT_UNKNOWN", f"Events of {source!r} ({event.get('detail-type')!r}) are not known.", _FORMS
-            )
+            message = f"Events of {one_line(source)!r} ({one_line(str(event.get('detail-type')))!r}) are not known."
+            raise InvalidInput("EVENT_UNKNOWN", message, _FORMS)
         case _:
             raise InvalidInput("EVENT_UNKNOWN", "The event is empty or of no known kind.", _FORMS)
 
 
-def unwrap(text: str, message_id: str) -> tuple[object, str]:
-    """Return the event in a message of the queue and its delivery's own id; a body that is not JSON stays as it is.
+def unwrap(text: str, message_id: str, now: float) -> tuple[object, Arrival]:
+    """Return the event in a message of the queue and how it arrived; a body that is not JSON stays as it is.
 
-    Lambda's on-failure destination wraps the event. Its request id comes before the message's own: it is the id
-    that the first, failed run went by, and another one would be another trigger.
+    Lambda's on-failure destination wraps the event. Its request ID comes before the message's own: the first, failed run
+    had that ID, and another one would be another trigger.
     """
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
-        return text, message_id
+        return text, Arrival(message_id, now, is_message=True)
     match body:
         case {"requestPayload": payload, "requestContext": {"requestId": str(request_id)}} if request_id:
-            return payload, request_id
+            return payload, Arrival(request_id, now)
         case {"requestPayload": payload}:
-            return payload, message_id
+            return payload, Arrival(message_id, now)
         case _:
-            return body, message_id
+            return body, Arrival(message_id, now, is_message=True)
 
 
 def _rds(kind: str, detail: dict[str, Any]) -> Request | Ignored:
     event_id, source_arn, date = (_text(detail.get(name)) for name in ("EventID", "SourceArn", "Date"))
     source_type = str(detail.get("SourceType"))
     if "snapshot" in f"{source_type} {kind}".lower() or SNAPSHOT_ARN.search(source_arn or ""):
-        return Ignored(f"Snapshot events never start a backup: a backup makes snapshots ({source_type}, {event_id}).")
+        return Ignored(
+            f"Snapshot events never start a backup: a backup makes snapshots ({one_line(source_type)}, {event_id})."
+        )
     if event_id in SELF_TRIGGERS:
         return Ignored(f"{event_id} never starts a backup: a backup causes it.")
     if kind not in {"RDS DB Instance Event", "RDS DB Cluster Event"}:
-        raise InvalidInput("EVENT_UNKNOWN", f"RDS events of type {kind!r} are not known.", _FORMS)
+        raise InvalidInput("EVENT_UNKNOWN", f"RDS events of type {one_line(kind)!r} are not known.", _FORMS)
     identity = f"{source_arn}|{event_id}|{date}"
     if not (event_id and source_arn and date and _is_identity(identity)):
         raise InvalidInput(
             "EVENT_INCOMPLETE",
-            "The RDS event lacks EventID, SourceArn or Date, so it can not be told from others.",
+            "The RDS event lacks EventID, SourceArn or Date, so it cannot be distinguished from others.",
             "Start the backup by hand if it is wanted, and send events as RDS made them.",
         )
-    trigger = Trigger("rds", identity, date, event_id, source_arn, _text(detail.get("Message")))
+    trigger = Trigger("rds", identity, date, event_id, source_arn, _message(detail.get("Message")))
     tags = detail.get("Tags")
-    named = str(tags.get(TARGET_TAG) or "") if isinstance(tags, dict) else ""
-    return Request(trigger, tuple(dict.fromkeys(_name(name) for name in named.split())))
+    tag = tags.get(TARGET_TAG) if isinstance(tags, dict) else None
+    return Request(trigger, tagged=tuple(dict.fromkeys(tag.split())) if isinstance(tag, str) else ())
 
 
-def _schedule(target: object, arn: object, time: object, delivery_id: str) -> Request:
-    """A schedule's identity is its ARN and the time it was due; a placeholder that nobody filled in is none."""
+def _schedule(target: object, arn: object, time: object, arrival: Arrival) -> Request:
+    """A schedule's identity is its ARN and the time it was due; a placeholder that was not filled in is none."""
     due = _text(time) if not _is_placeholder(time) else None
-    identity = f"{arn}|{due}" if due and _text(arn) and not _is_placeholder(arn) else delivery_id
+    identity = f"{arn}|{due}" if due and _text(arn) and not _is_placeholder(arn) else arrival.id
     if not _is_identity(identity):
-        raise InvalidInput("EVENT_UNKNOWN", "The schedule's ARN or time is longer than any that there are.", _FORMS)
+        raise InvalidInput("EVENT_UNKNOWN", "The schedule's ARN or time is too long.", _FORMS)
+    if due and _seconds(due) > arrival.now + MAX_AHEAD_SECONDS:
+        # The identity of a run to come: accepted now, it would suppress that run.
+        raise InvalidInput("SCHEDULE_IN_FUTURE", f"The schedule's time {one_line(due)} lies ahead.", _FORMS)
     return Request(Trigger("schedule", identity, due), (_name(target),))
+
+
+def _seconds(time: str) -> float:
+    """Return an ISO 8601 time as Unix seconds; a text that is not one is no future time."""
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _named_in(detail: object) -> object:
@@ -191,7 +225,7 @@ def _named_in(detail: object) -> object:
     if isinstance(detail, str):
         try:
             detail = json.loads(detail)
-        except ValueError:
+        except (ValueError, RecursionError):
             detail = {}
     return detail.get("target", "default") if isinstance(detail, dict) else "default"
 
@@ -199,9 +233,14 @@ def _named_in(detail: object) -> object:
 def _name(name: object) -> str:
     if isinstance(name, str) and (name == ALL or TARGET_NAME.fullmatch(name)):
         return name
-    raise InvalidInput(
+    raise invalid_name(name)
+
+
+def invalid_name(name: object) -> InvalidInput:
+    """Return the error of what cannot be a target's name."""
+    return InvalidInput(
         "TARGET_NAME_INVALID",
-        f"{name!r} is no target name.",
+        f"{one_line(str(name))!r} is not a target name.",
         'Names have 1 to 64 letters, digits, "_", "." or "-"; "*" is all targets.',
     )
 
@@ -210,13 +249,24 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _bounded(value: object) -> str | None:
+    return value if _is_identity(value) else None
+
+
+def _message(value: object) -> str | None:
+    return one_line(value) or None if isinstance(value, str) else None
+
+
 def _is_identity(value: object) -> TypeIs[str]:
-    """Tell whether this is a text that fits into the ledger's key."""
-    return isinstance(value, str) and 0 < len(value.encode(errors="replace")) <= MAX_IDENTITY
+    """Tell whether this is a text that fits into the ledger's key; DynamoDB refuses lone surrogates."""
+    try:
+        return isinstance(value, str) and 0 < len(value.encode()) <= MAX_IDENTITY
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_placeholder(value: object) -> bool:
-    """Tell whether this is one of Scheduler's placeholders, `<aws.scheduler.…>`, that nobody has filled in."""
+    """Tell whether this is one of Scheduler's placeholders, `<aws.scheduler.…>`, that was not filled in."""
     return isinstance(value, str) and value.startswith("<aws.scheduler")
 
 

@@ -43,7 +43,7 @@ def measure(*, quick: bool) -> Results:
         say("warm backups")
         ours, bare, calls = warm.measure(place, all_packages, batches)
         traffic = {name: warm.traffic(place, all_packages[name]) for name in ("product", "usual")}
-        look, end = following.measure(place, all_packages)
+        poll, end = following.measure(place, all_packages)
     with Place() as place:
         say("growth with the targets")
         by_event = growth.targets(place, all_packages, rds=True)
@@ -63,7 +63,7 @@ def measure(*, quick: bool) -> Results:
     say("the same faults against the usual way")
     backup = cost.Backup(
         submit=cost.Run(calls, statistics.median(ours.wall) * 1000, traffic["product"].log_bytes),
-        look=look,
+        poll=poll,
         end=end,
         cold_ms=statistics.median(starts["product"].init),
     )

@@ -31,7 +31,7 @@ VOLUMES = (1, 100, 10_000)
 # An event source polls a quiet queue with five pollers that wait 20 s each.
 POLLS_A_MONTH = 5 * 3 * 60 * 24 * DAYS
 QUEUES = 2
-METRICS = 2  # BackupSubmitted and BackupCompleted; the others tell of what goes wrong
+METRICS = 2  # BackupSubmitted and BackupCompleted; the others count what goes wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Backup:
     """What was measured of one backup, warm; a cold start adds its milliseconds, and once the secret's reading."""
 
     submit: Run
-    look: Run
+    poll: Run
     end: Run
     cold_ms: float
 
@@ -73,8 +73,8 @@ def bills(backup: Backup) -> list[Bill]:
     return [_bill(backup, volume, backup.cold_ms if volume <= 100 else 0) for volume in VOLUMES]
 
 
-def looks(job_minutes: float) -> int:
-    """Return how often a job is looked at until it has ended: the pauses double from 1 to 15 minutes."""
+def polls(job_minutes: float) -> int:
+    """Return how often a job is polled until it has ended: the pauses double from 1 to 15 minutes."""
     count, pause, at = 0, 1.0, 0.0
     while at < job_minutes:
         at, pause, count = at + pause, min(pause * 2, 15), count + 1
@@ -83,8 +83,8 @@ def looks(job_minutes: float) -> int:
 
 def _bill(backup: Backup, volume: int, cold_ms: float) -> Bill:
     submission = _price(backup.submit, cold_ms) + (PRICES["Secrets Manager call"] if cold_ms else 0)
-    received_and_deleted = (looks(JOB_MINUTES) + 1) * PRICES["SQS request"]
-    following = (looks(JOB_MINUTES) - 1) * _price(backup.look, cold_ms) + _price(backup.end, cold_ms)
+    received_and_deleted = (polls(JOB_MINUTES) + 1) * PRICES["SQS request"]
+    following = (polls(JOB_MINUTES) - 1) * _price(backup.poll, cold_ms) + _price(backup.end, cold_ms)
     return Bill(volume, submission, following + received_and_deleted, _standing())
 
 

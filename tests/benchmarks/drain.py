@@ -98,7 +98,7 @@ def _drain(
         finally:
             for _ in sandboxes:  # Where one of them failed, the others must not wait for ever.
                 received.put(None)
-    place.commserve.mend()
+    place.commserve.clear_faults()
     if came_back:
         raise RuntimeError(f"{came_back} submissions came back to the queue")
     return Drained(count, seconds, len(place.commserve.jobs()) - before)

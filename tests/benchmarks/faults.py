@@ -27,7 +27,7 @@ class Fault:
     is_outage: bool = False
 
     def arm(self, server: CommServe, path: str) -> None:
-        """Let it happen to the next request of `path`, or, in an outage, to all requests until it is mended."""
+        """Let it happen to the next request of `path`, or, in an outage, to all requests until it is cleared."""
         if self.is_outage:
             server.fault(self.name, times=None, path="*", **self.parameters)
         elif self.name:
@@ -81,12 +81,12 @@ class Tally:
     jobs: int = 0
     doubled: int = 0
     lost: int = 0
-    untold: int = 0
+    unpublished: int = 0
 
     @classmethod
     def count(cls, databases: Iterable[str], server: CommServe, messages: Iterable[Mapping[str, Any]]) -> "Tally":
         """Count the jobs in the server against the triggers, and the messages against the jobs."""
-        told = {str(job_id) for message in messages for job_id in message.get("jobIds", [])}
+        published = {str(job_id) for message in messages for job_id in message.get("jobIds", [])}
         per_database = dict.fromkeys(databases, 0)
         for job in server.jobs.values():
             per_database[job.instance] += 1
@@ -95,7 +95,7 @@ class Tally:
             jobs=len(server.jobs),
             doubled=sum(count > 1 for count in per_database.values()),
             lost=sum(count == 0 for count in per_database.values()),
-            untold=len(server.jobs.keys() - told),
+            unpublished=len(server.jobs.keys() - published),
         )
 
     def __add__(self, other: "Tally") -> "Tally":
@@ -104,5 +104,5 @@ class Tally:
             self.jobs + other.jobs,
             self.doubled + other.doubled,
             self.lost + other.lost,
-            self.untold + other.untold,
+            self.unpublished + other.unpublished,
         )

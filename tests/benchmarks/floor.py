@@ -1,4 +1,4 @@
-"""The floor: a function that imports boto3 and urllib3 alone, makes the product's clients, and makes the calls it is told.
+"""The floor: a function that imports boto3 and urllib3 alone, makes the product's clients, and makes the calls of its event.
 
 A package of its own (`packages.py`), so it imports nothing of the project.
 """

@@ -1,4 +1,4 @@
-"""What the following of one job takes: a look at a job that still runs, and the look that finds and tells its end."""
+"""What the following of one job takes: a poll of a job that still runs, and the poll that finds and publishes its end."""
 
 import json
 import statistics
@@ -17,23 +17,23 @@ REPEATS = 3
 
 
 def measure(place: Place, packages: Mapping[str, Package]) -> tuple[Run, Run]:
-    """Return a warm look at a running job, and the warm look that tells its end."""
+    """Return a warm poll of a running job, and the warm poll that publishes its end."""
     follow = replace(packages["product"], handler=HANDLER)
     with Sandbox(packages["product"], place) as submit:
-        told = [one.answer["submissions"][0] for one in submit.run([schedule_event() for _ in range(REPEATS + 1)])]
+        published = [one.answer["submissions"][0] for one in submit.run([schedule_event() for _ in range(REPEATS + 1)])]
     with Sandbox(follow, place) as sandbox:
-        _run(place, sandbox, told[0], record=False)  # The token is read, and the connections are made.
-        look = _runs(place, sandbox, told)
-        for one in told:
+        _run(place, sandbox, published[0], record=False)  # The token is read, and the connections are made.
+        poll = _runs(place, sandbox, published)
+        for one in published:
             place.commserve.post("end_job", identifier=one["jobIds"][0])
-        end = _runs(place, sandbox, told)
-    return look, end
+        end = _runs(place, sandbox, published)
+    return poll, end
 
 
-def _runs(place: Place, sandbox: Sandbox, told: Sequence[Mapping[str, Any]]) -> Run:
-    calls = _run(place, sandbox, told[0], record=True)
+def _runs(place: Place, sandbox: Sandbox, published: Sequence[Mapping[str, Any]]) -> Run:
+    calls = _run(place, sandbox, published[0], record=True)
     logged = sandbox.logged
-    walls = [_run(place, sandbox, one, record=False) for one in told[1:]]
+    walls = [_run(place, sandbox, one, record=False) for one in published[1:]]
     return Run(calls, statistics.median(walls) * 1000, (sandbox.logged - logged) / len(walls))
 
 

@@ -20,7 +20,7 @@ class Meter:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Start again."""
         self.bytes = self.requests = self.connections = 0
 
     def close(self) -> None:

@@ -58,10 +58,10 @@ class Place:
             if time.monotonic() > deadline or self._commserve.poll() is not None:
                 raise RuntimeError("the CommServe simulator did not start")
             time.sleep(0.05)
-        told = json.loads(ready.read_text())
-        self.url: str = told["url"]
-        self.commserve = ControlClient(self.url, told["ca"])
-        self._authority: str = told["ca"]
+        started = json.loads(ready.read_text())
+        self.url: str = started["url"]
+        self.commserve = ControlClient(self.url, started["ca"])
+        self._authority: str = started["ca"]
 
     def _make_resources(self) -> None:
         aws, name = self.aws, self.name

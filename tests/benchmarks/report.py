@@ -182,7 +182,7 @@ def _cost(results: Results) -> list[str]:
         "## What a backup costs in AWS",
         (
             f"Computed from this run's calls and milliseconds ({cost.PRICED}; no free tier). Up to 100 a day every run is "
-            f"taken for a cold start; a job lasts {cost.JOB_MINUTES} minutes and is looked at {cost.looks(cost.JOB_MINUTES)} "
+            f"taken for a cold start; a job lasts {cost.JOB_MINUTES} minutes and is polled {cost.polls(cost.JOB_MINUTES)} "
             "times. What stands there anyway: the secret, the alarms, the dashboard, two metrics and the polling of two "
             "quiet queues."
         ),

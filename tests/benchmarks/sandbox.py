@@ -69,9 +69,9 @@ class Sandbox:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"The function of {self.package.name} ended; its log: {self._log.read_text()[-2000:]}")
-        told = json.loads(line)
-        self.peak, self.logged = told["peak"], told["log"]
-        return [Measured(**one) for one in told["measured"]], told["calls"]
+        answer = json.loads(line)
+        self.peak, self.logged = answer["peak"], answer["log"]
+        return [Measured(**one) for one in answer["measured"]], answer["calls"]
 
 
 def replays(calls: Sequence[Any], event: Mapping[str, Any], count: int) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ def run() -> list[tuple[Fault, Tally, Tally]]:
 def table(results: Sequence[tuple[Fault, Tally, Tally]]) -> str:
     """Return the results as a Markdown table; the usual way's figures stand after the product's."""
     lines = [
-        "| Fault | jobs per trigger | triggers doubled | triggers lost | jobs nobody was told of |",
+        "| Fault | jobs per trigger | triggers doubled | triggers lost | jobs never published |",
         "| --- | --- | --- | --- | --- |",
     ]
     rows = [(fault.label, ours, usual) for fault, ours, usual in results]
@@ -67,7 +67,7 @@ def table(results: Sequence[tuple[Fault, Tally, Tally]]) -> str:
             f"{ours.jobs / ours.triggers:.2f} : {usual.jobs / usual.triggers:.2f}",
             f"{ours.doubled} : {usual.doubled}",
             f"{ours.lost} : {usual.lost}",
-            f"{ours.untold} : {usual.untold}",
+            f"{ours.unpublished} : {usual.unpublished}",
         ]
         lines.append(f"| {label} | {' | '.join(pairs)} |")
     triggers = results[0][1].triggers
@@ -82,14 +82,14 @@ def product(aws: Emulator, server: CommServe, fault: Fault) -> Tally:
     for name in DATABASES:
         fault.arm(server, "/CreateTask")
         if fault.is_outage and name == DATABASES[0]:
-            mending = time.monotonic() + OUTAGE_SECONDS
+            clearing = time.monotonic() + OUTAGE_SECONDS
         services = world.sandbox(sns=Topic(aws.client("sns"), fault.publishing))
         event = {"target": name, "schedule": "arn:aws:scheduler:::schedule/nightly", "time": "2026-01-31T02:00:00Z"}
         _at_once(fault.deliveries, partial(_deliver, world, event, services))
     if fault.is_outage:
-        while time.monotonic() < mending:
+        while time.monotonic() < clearing:
             world.poll(wait=1)
-        server.mend()
+        server.clear_faults()
     if fault.publishing != "works":  # The run that recorded the job holds it until its lease is over.
         server.advance(DEAD_FOR_SECONDS)
         world.services = world.sandbox(clock=lambda: time.time() + DEAD_FOR_SECONDS)
@@ -128,7 +128,7 @@ def usual_way(aws: Emulator, server: CommServe, fault: Fault) -> Tally:
             fault.arm(server, "/Subclient/*/action/backup")
             event = {"client": "aws", "instance": name, "subclient": "default"}
             _at_once(fault.deliveries, partial(_usual_deliver, environment, event, fault.publishing))
-    subscriber.look()
+    subscriber.receive()
     return Tally.count(DATABASES, server, [message.body for message in subscriber.received])
 
 

@@ -1,24 +1,46 @@
 """The product deployed once for the layer, by the real `sam build` and `sam deploy`, and a second stack beside it.
 
 What takes a minute by its nature (a lease that must end) is begun right after the deployment and looked at later.
+A test that fails leaves behind what ran (`evidence.py`).
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from functools import partial
+import os
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.stack import Stack, build, deploy
+from tests.e2e.evidence import Evidence
 from tests.e2e.product import CLIENT, Product, wait_until
 from tests.e2e.tap import Tap
 
 CANARY = "QSDK canary-5f1d8c70e2"
-# After the runs that `_interrupt` kills, and before the tests that look for it.
-SCHEDULE_AFTER = timedelta(seconds=150)
+EVIDENCE = pytest.StashKey[Evidence]()
+# The schedule is deployed for a day that never comes, and fires once the stack is ready, however long that takes.
+NEVER = "at(2199-12-31T00:00:00)"
+ALONE = {"ScheduleState": "DISABLED", "RdsEventsState": "DISABLED"}
 QUICK = {"FirstRetrySeconds": "1", "ReconcileSeconds": "5", "CoolDownMinutes": "1", "FollowHours": "0"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Save what a failed test leaves behind, and tell where."""
+    report = yield
+    evidence = item.config.stash.get(EVIDENCE, None)
+    if report.failed and evidence and call.excinfo:
+        folder = evidence.save_once(f"{item.path.stem}-{item.name}", call.excinfo.value)
+        report.sections.append(("Logs, ledgers, queues and requests are saved in", str(folder)))
+    return report
+
+
+@pytest.fixture(scope="session")
+def evidence(pytestconfig: pytest.Config) -> Evidence:
+    """What a test that fails leaves behind."""
+    return pytestconfig.stash.setdefault(EVIDENCE, Evidence())
 
 
 @pytest.fixture(scope="session")
@@ -29,38 +51,53 @@ def tap() -> Iterator[Tap]:
 
 
 @pytest.fixture(scope="session")
-def aws(tap: Tap) -> Iterator[Emulator]:
-    """AWS on this machine, its functions behind the tap."""
+def aws(tap: Tap, evidence: Evidence) -> Iterator[Emulator]:
+    """AWS on this machine, its functions behind the tap; one for all of these tests."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        test, _, _ = os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")
+        assert test.endswith("@e2e"), f"These tests share one process (`--dist loadgroup`), and {test} is not grouped."
     with Emulator({"AWS_ENDPOINT_URL_SNS": tap.url, "AWS_ENDPOINT_URL_SSM": tap.url}) as emulator:
         tap.target = f"127.0.0.1:{emulator.port}"
+        evidence.aws = emulator
         yield emulator
+        evidence.aws = None
 
 
 @pytest.fixture(scope="session")
-def product(aws: Emulator, tap: Tap) -> Iterator[Product]:
-    """The stack that most tests share."""
+def interrupted(aws: Emulator, tap: Tap, evidence: Evidence) -> Iterator[Product]:
+    """A stack of three submissions that are half done: one not told of, two whose runs were killed.
+
+    It is theirs alone, since each try makes the next pause longer: no outage or limit of other tests may meet them.
+    """
     build()
+    with CommServe(token=CANARY, job_seconds=3600) as commserve:
+        evidence.add("interrupted", commserve)
+        stack = deploy_quick(aws, "interrupted", commserve, ALONE)
+        interrupted = Product(stack, commserve, stack.subscribe())
+        _interrupt(interrupted, tap)
+        yield interrupted
+
+
+@pytest.fixture(scope="session")
+def product(aws: Emulator, evidence: Evidence, interrupted: Product) -> Iterator[Product]:
+    """The stack that most tests share; meanwhile the leases of the interrupted runs end."""
     with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
-        due = datetime.now(UTC).replace(microsecond=0) + SCHEDULE_AFTER
-        more = {
-            "Databases": "orders-*",
-            "ScheduleExpression": f"at({due:%Y-%m-%dT%H:%M:%S})",
-            "LogLevel": "DEBUG",
-        }
-        stack = _deploy(aws, "product", commserve, more)
-        product = Product(stack, commserve, stack.subscribe(), due.timestamp())
+        evidence.add("product", commserve)
+        more = {"Databases": "orders-*", "ScheduleExpression": NEVER, "LogLevel": "DEBUG"}
+        stack = deploy_quick(aws, "product", commserve, more)
+        product = Product(stack, commserve, stack.subscribe())
         # Targets that are selected by pattern must be there first: a warm sandbox lists them once a minute.
         product.started["pattern"] = product.target("inventory", databases=["inventory-*"])
         product.started["crash"] = product.target("crash", databases=["crash-*"])
-        _interrupt(product, tap)
         yield product
 
 
 @pytest.fixture(scope="session")
-def fleet(aws: Emulator) -> Iterator[Product]:
+def fleet(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
     """A second stack in the same region, of 25 targets, with a CommServe of its own."""
     with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
-        stack = _deploy(aws, "fleet", commserve, {"ScheduleState": "DISABLED", "RdsEventsState": "DISABLED"})
+        evidence.add("fleet", commserve)
+        stack = deploy_quick(aws, "fleet", commserve, ALONE)
         fleet = Product(stack, commserve, stack.subscribe())
         commserve.catalogue.add(CLIENT, "orders-db")
         names = [fleet.target("fleet") for _ in range(24)]
@@ -68,7 +105,8 @@ def fleet(aws: Emulator) -> Iterator[Product]:
         yield fleet
 
 
-def _deploy(aws: Emulator, name: str, commserve: CommServe, more: dict[str, str]) -> Stack:
+def deploy_quick(aws: Emulator, name: str, commserve: CommServe, more: dict[str, str]) -> Stack:
+    """Deploy a stack for a CommServe, its pauses short."""
     parameter = f"/{name}/ca"
     aws.client("ssm").put_parameter(Name=parameter, Value=commserve.ca_pem, Type="String")
     parameters = {"CommvaultApiUrl": commserve.url, "CaCertificateParameter": parameter, "ClientName": CLIENT}
@@ -82,15 +120,27 @@ def _met(product: Product, target: str, fault: str) -> bool:
 
 
 def _interrupt(product: Product, tap: Tap) -> None:
-    """Leave three submissions half done: one not told of, one killed after, one before Commvault made its job."""
+    """Leave three submissions half done: one not told of, one killed after, one before Commvault made its job.
+
+    Nothing else runs meanwhile, and each run has ended before the next one begins: there is one sandbox, the run's own.
+    """
     untold, after, before = (product.target(name) for name in ("untold", "killed-after", "killed-before"))
     product.started.update(untold=untold, after=after, before=before)
-    tap.refuse("Publish", times=3)
-    product.stack.invoke_asynchronously({"target": untold, "requestId": untold})
-    wait_until(lambda: tap.refusals_left == 0, 20, "the message was refused")
-    for fault, target in (("stall_after", after), ("stall_before", before)):
-        product.commserve.fault(fault)
-        product.stack.invoke_asynchronously({"target": target, "requestId": target})
-        wait_until(partial(_met, product, target, fault), 20, f"{target} was sent")
-    # Those that the machine shows: `tests/integration/test_kill.py` is what proves the kills, one by one.
-    product.kill_runs()
+    with product.queue_disabled():
+        tap.refuse("Publish", times=3, about=untold)
+        product.stack.invoke_asynchronously({"target": untold, "requestId": untold})
+        wait_until(lambda: product.runs() == 1, 20, "the run whose message is refused has ended")
+        assert tap.refusals_left == 0
+        _kill(product, after, "stall_after")
+        _kill(product, before, "stall_before")
+
+
+def _kill(product: Product, target: str, fault: str) -> None:
+    """Kill the run of a target while it waits for Commvault's answer: exactly that one, and nothing else."""
+    ended = product.runs()
+    product.commserve.fault(fault, about=target)
+    product.stack.invoke_asynchronously({"target": target, "requestId": target})
+    wait_until(lambda: _met(product, target, fault), 20, f"{target} was sent")
+    assert product.runs() == ended
+    assert product.kill_runs() == 1
+    wait_until(lambda: product.runs() == ended + 1, 20, f"the run of {target} has died")

@@ -5,10 +5,11 @@ Each test makes targets of its own, each with an instance of its own, so that wh
 
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -31,7 +32,6 @@ class Product:
     stack: Stack
     commserve: CommServe
     subscriber: Subscriber
-    due: float = 0.0  # when the stack's schedule fires
     started: dict[str, str] = field(default_factory=dict)  # what was begun early, since it takes long: its targets
 
     def target(self, name: str, *, is_known: bool = True, **document: Any) -> str:
@@ -52,7 +52,7 @@ class Product:
 
     def messages(self, *targets: str) -> list[Mapping[str, Any]]:
         """Return the messages about targets that were received so far; one that came twice is the same message."""
-        self.subscriber.look()
+        self.subscriber.receive()
         found: list[Mapping[str, Any]] = []
         for message in self.subscriber.received:
             if message.body["target"] in targets and message.body not in found:
@@ -94,12 +94,28 @@ class Product:
 
     def kill_runs(self) -> int:
         """SIGKILL every sandbox of the Submit function, as Lambda does with one that takes too long; tell how many."""
-        listed = subprocess.run(["ps", "-axwwo", "pid=,command="], capture_output=True, text=True, check=True).stdout
-        ours = f"ministack-lambda-{self.stack.outputs['SubmitFunctionName']}-"
-        sandboxes = [int(line.split()[0]) for line in listed.splitlines() if ours in line and "_worker.py" in line]
+        sandboxes = self.stack.aws.sandboxes(self.stack.outputs["SubmitFunctionName"])
         for sandbox in sandboxes:
             os.kill(sandbox, signal.SIGKILL)
         return len(sandboxes)
+
+    @contextmanager
+    def queue_disabled(self) -> Iterator[None]:
+        """Let nothing be taken from the Submissions queue for a while: only what is invoked runs."""
+        client, function = self.stack.aws.client("lambda"), self.stack.outputs["SubmitFunctionName"]
+        mapping = only(client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"])
+        client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        yield
+        client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    def reschedule(self, due: datetime) -> None:
+        """Change when the stack's schedule fires, and nothing else of it."""
+        client, function = self.stack.aws.client("scheduler"), self.stack.outputs["SubmitFunctionName"]
+        schedules = client.list_schedules()["Schedules"]
+        ours = only([one for one in schedules if one["Target"]["Arn"].endswith(f":{function}")])
+        schedule = client.get_schedule(Name=ours["Name"], GroupName=ours["GroupName"])
+        kept = {name: schedule[name] for name in ("Name", "GroupName", "FlexibleTimeWindow", "Target", "State")}
+        client.update_schedule(**kept, ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})")
 
 
 def association(instance: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ The functions reach AWS through it because the emulator hands them `AWS_ENDPOINT
 
 import http.client
 import threading
-from collections import Counter
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -32,7 +31,7 @@ class Tap:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.target = ""
-        self._refusals: Counter[str] = Counter()
+        self._refusals: list[tuple[str, str]] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -46,22 +45,24 @@ class Tap:
         self._server.shutdown()
         self._server.server_close()
 
-    def refuse(self, operation: str, times: int) -> None:
-        """Cut off the next `times` calls of an operation; the SDK makes three of one."""
+    def refuse(self, operation: str, times: int, about: str) -> None:
+        """Cut off the next `times` calls of an operation whose body contains a text; the SDK makes three of one."""
         with self._lock:
-            self._refusals[operation] += times
+            self._refusals += [(operation, about)] * times
 
     @property
     def refusals_left(self) -> int:
         """How many calls are still to be cut off."""
-        return self._refusals.total()
+        return len(self._refusals)
 
     def takes(self, call: Call) -> bool:
         """Tell whether a call is to pass, and keep it."""
         with self._lock:
-            if self._refusals[call.operation]:
-                self._refusals[call.operation] -= 1
-                return False
+            for refusal in self._refusals:
+                operation, about = refusal
+                if operation == call.operation and about in call.body:
+                    self._refusals.remove(refusal)
+                    return False
             self.calls.append(call)
             return True
 

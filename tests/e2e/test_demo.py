@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from local.processes import descendants
 from local.tools import ROOT
 from tests.e2e.product import wait_until
 
@@ -25,7 +26,7 @@ def test_the_demo_shows_every_trigger_and_what_came_of_it() -> None:
     assert status == 0, text
     assert text.count("✓") == TRIGGERS
     assert "✗" not in text
-    assert "Everything happened as it must" in lines[-1]
+    assert "Everything happened as it should" in lines[-1]
     assert "5 CreateTask calls, 4 jobs" in lines[-1]
 
 
@@ -33,11 +34,11 @@ def test_the_demo_shows_every_trigger_and_what_came_of_it() -> None:
 def test_a_demo_that_is_stopped_ends_all_that_it_started(number: signal.Signals) -> None:
     with _demo() as (process, lines):
         wait_until(lambda: any("sam deploy" in line for line in lines), 120, "the deployment has begun")
-        wait_until(lambda: len(_descendants(process.pid)) >= 4, 30, "emulator and sam run")
-        started = _descendants(process.pid)
+        wait_until(lambda: len(descendants(process.pid)) >= 4, 30, "emulator and sam run")
+        started = descendants(process.pid)
         process.send_signal(number)
         assert process.wait(timeout=30) == 128 + number, lines
-    wait_until(lambda: not started & _processes().keys(), 10, "its processes have ended")
+    wait_until(lambda: not started.items() & descendants(0).items(), 10, "its processes have ended")
 
 
 @contextmanager
@@ -67,17 +68,3 @@ def _demo() -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
             process.terminate()
         process.wait(timeout=30)
         reader.join()
-
-
-def _processes() -> dict[int, int]:
-    """Return each process's parent."""
-    listed = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    return {int(pid): int(parent) for pid, parent in map(str.split, listed.splitlines())}
-
-
-def _descendants(process: int) -> set[int]:
-    parents = _processes()
-    found: set[int] = set()
-    while more := {pid for pid, parent in parents.items() if parent in found | {process}} - found:
-        found |= more
-    return found

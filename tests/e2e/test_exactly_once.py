@@ -40,7 +40,7 @@ def test_events_of_one_database_inside_the_cool_down_share_a_backup(product: Pro
 @pytest.mark.parametrize("fault", ["reset_after", "bad_gateway_after", "truncated"])
 def test_a_job_whose_answer_was_lost_is_found_again(product: Product, fault: str) -> None:
     target = product.target("lost")
-    product.commserve.fault(fault)
+    product.commserve.fault(fault, about=target)
     assert only(product.stack.invoke({"target": target})["submissions"])["status"] == "deferred"
     message = only(product.wait_for_messages(target))
     assert (message["status"], message["reconciled"]) == ("submitted", True)
@@ -51,7 +51,7 @@ def test_a_job_whose_answer_was_lost_is_found_again(product: Product, fault: str
 def test_a_request_that_was_lost_is_sent_again_after_the_wait(product: Product) -> None:
     target = product.target("unsent")
     other = only(product.stack.invoke({"target": target, "requestId": "before"})["submissions"])
-    product.commserve.fault("reset_before")
+    product.commserve.fault("reset_before", about=target)
     product.stack.invoke({"target": target, "requestId": "reset"})
     message = only([one for one in product.wait_for_messages(target, number=2) if one["trigger"]["id"] == "reset"])
     assert (message["status"], message["reconciled"]) == ("submitted", False)
@@ -86,7 +86,7 @@ def test_a_run_that_crashed_is_taken_up_from_the_on_failure_destination(product:
     target = product.started["crash"]
     product.start_cold()  # a warm sandbox might know the targets already
     errors = sum("Traceback" in line for line in product.stack.logs())
-    tap.refuse("GetParametersByPath", times=3)
+    tap.refuse("GetParametersByPath", times=3, about=product.stack.outputs["TargetsPath"])
     product.stack.invoke_asynchronously(rds_event("crash-db"))
     message = only(product.wait_for_messages(target))
     assert sum("Traceback" in line for line in product.stack.logs()) > errors
@@ -97,7 +97,7 @@ def test_a_run_that_crashed_is_taken_up_from_the_on_failure_destination(product:
 
 
 def test_a_dead_letter_sent_back_runs_once_however_often_it_is_sent(product: Product) -> None:
-    target = product.target("mended", is_known=False)
+    target = product.target("fixed", is_known=False)
     product.stack.invoke({"target": target, "requestId": "nightly"})
     letter = only(product.dead_letters(target))
     product.commserve.catalogue.add("aws-prod", target)

@@ -1,4 +1,4 @@
-"""How jobs end, through the deployed Follow function: every subscriber is told of the submission and of its right end."""
+"""How jobs end, through the deployed Follow function: every subscriber receives the submission and its right end."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.rds import rds_event
 from local.stack import deploy
+from tests.e2e.evidence import Evidence
 from tests.e2e.product import CLIENT, Product, association, only, tagged, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -37,34 +38,35 @@ class Watched:
         return target, only(self.product.jobs(target)).id
 
     def story(self, target: str, number: int = 2) -> list[Mapping[str, Any]]:
-        """Wait until a target's job has ended and nobody looks at it any more; return what was told."""
+        """Wait until a target's job has ended and it is not polled any more; return its messages."""
         product = self.product
         product.wait_for_messages(target, number=number, within=40)
         wait_until(lambda: not self.followed(target), 20, f"nothing on the Jobs queue about {target}")
         return product.messages(target)
 
     def followed(self, target: str) -> bool:
-        """Tell whether the Jobs queue holds a message about a target."""
+        """Return whether the Jobs queue holds a message about a target."""
         bodies = [str(message["Body"]) for message in self.product.stack.messages("JobsQueueUrl")]
         return any(f'"{target}"' in body for body in bodies)
 
     def faults(self, target: str, number: int) -> list[Mapping[str, Any]]:
-        """Return what the other subscriber was told of a target, once it is so many messages."""
+        """Return the other subscriber's messages about a target, once there are so many."""
         self.alarmed.wait_for(number, within=60, where=lambda message: message.body["target"] == target)
-        self.alarmed.look()
+        self.alarmed.receive()
         return [message.body for message in self.alarmed.received if message.body["target"] == target]
 
 
 @pytest.fixture(scope="module")
-def commserve() -> Iterator[CommServe]:
+def commserve(evidence: Evidence) -> Iterator[CommServe]:
     """A CommServe whose jobs go on until a test ends them."""
     with CommServe(token=TOKEN, job_seconds=3600) as server:
+        evidence.add("followed", server)
         yield server
 
 
 @pytest.fixture(scope="module")
 def watched(aws: Emulator, commserve: CommServe) -> Watched:
-    """A stack that follows jobs, and looks at them every few seconds while they are young."""
+    """A stack that follows jobs, and polls them every few seconds while they are young."""
     aws.client("events").create_event_bus(Name=BUS)
     return Watched(_deploy(aws, commserve, "followed", FollowHours="24", EventBusName=BUS))
 
@@ -86,7 +88,7 @@ def _deploy(aws: Emulator, commserve: CommServe, name: str, **more: str) -> Prod
         ("manual", "Killed", "The job was killed by admin.", "killed"),
     ],
 )
-def test_subscribers_are_told_of_a_submission_and_then_of_its_end(
+def test_subscribers_receive_a_submission_and_then_its_end(
     watched: Watched, kind: str, ending: str, reason: str, status: str
 ) -> None:
     stack = watched.product.stack

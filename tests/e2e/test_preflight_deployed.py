@@ -1,4 +1,4 @@
-"""`python -m local.check STACK` on a deployed stack: its own role may do all that the preflight does."""
+"""`python -m ops.check STACK` on a deployed stack: its own role allows all that the preflight does."""
 
 import json
 from collections.abc import Iterator
@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from local import check
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.stack import Stack, deploy
+from ops import check
+from ops.stack import DeployedStack
+from tests.e2e.evidence import Evidence
 from tests.e2e.product import CLIENT, association, only
 
 pytestmark = pytest.mark.e2e
@@ -19,8 +21,9 @@ NAME = "checked"
 
 
 @pytest.fixture(scope="module")
-def commserve() -> Iterator[CommServe]:
+def commserve(evidence: Evidence) -> Iterator[CommServe]:
     with CommServe(token=TOKEN, job_seconds=3600) as server:
+        evidence.add("checked", server)
         yield server
 
 
@@ -42,7 +45,7 @@ def shell(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def checked() -> list[dict[str, Any]]:
     """Ask the stack, and return its rows."""
-    return list(check.ask(NAME)["checks"])
+    return list(check.preflight(DeployedStack.find(NAME))["checks"])
 
 
 @pytest.mark.usefixtures("shell")
@@ -55,7 +58,7 @@ def test_a_stack_is_checked_as_it_is_set_up(
     stack.set_token(TOKEN)
     assert check.main([NAME]) == 0
     shown = capsys.readouterr().out
-    assert f"{NAME}: all is well." in shown
+    assert f"{NAME}: every check passed." in shown
     assert f"Commvault has {CLIENT} / orders-db / default." in shown
     assert TOKEN not in shown
     names = ["configuration", "secret", "reach", "token", "targets", "document", "association", "last_backup"]
@@ -66,7 +69,7 @@ def test_a_stack_is_checked_as_it_is_set_up(
     assert check.main([NAME]) == 1
     shown = capsys.readouterr().out
     assert "Did you mean 'default'?" in shown
-    assert f"{NAME}: 1 to mend." in shown
+    assert f"{NAME}: 1 of 12 checks failed." in shown
     wrong = only([row for row in checked() if not row["ok"]])
     assert (wrong["name"], wrong["target"]) == ("association", "billing")
     assert "no subclient 'defualt' of instance 'billing-db'" in wrong["detail"]
@@ -80,14 +83,14 @@ def test_a_stack_is_checked_as_it_is_set_up(
 
 
 @pytest.mark.usefixtures("shell")
-def test_it_tells_when_a_target_was_last_submitted(stack: Stack) -> None:
+def test_it_shows_when_a_target_was_last_submitted(stack: Stack) -> None:
     stack.set_token(TOKEN)
-    told = only(stack.invoke({"target": "default"})["submissions"])
+    submission = only(stack.invoke({"target": "default"})["submissions"])
     row = only([row for row in checked() if (row["name"], row["target"]) == ("last_backup", "default")])
-    assert row["detail"] == f"Last submitted at {told['submittedAt']}."
+    assert row["detail"] == f"Last submitted at {submission['submittedAt']}."
 
 
 @pytest.mark.usefixtures("shell")
-def test_its_rows_are_what_anybody_else_is_answered(stack: Stack) -> None:
+def test_its_rows_are_the_functions_answer(stack: Stack) -> None:
     stack.set_token(TOKEN)
     assert json.dumps(stack.invoke({"check": True})["checks"]) == json.dumps(checked())

@@ -19,7 +19,7 @@ def test_the_token_is_nowhere_but_in_the_request(product: Product, tap: Tap) -> 
     faults = ("unauthorized", "reset_before", "garbage", "error_top", "bare_string_400")
     targets = [product.target("token") for _ in faults]
     for fault, target in zip(faults, targets, strict=True):
-        product.commserve.fault(fault)
+        product.commserve.fault(fault, about=target)
         product.stack.invoke({"target": target})
     product.wait_for_messages(*targets, number=len(targets), within=30)
     assert {one.header("Authtoken") for one in product.commserve.create_tasks} == {CANARY}

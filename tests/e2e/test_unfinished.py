@@ -9,25 +9,25 @@ pytestmark = pytest.mark.e2e
 LEASE_AND_MORE = 150
 
 
-def test_a_message_that_sns_refused_is_told_later_without_a_second_request(product: Product) -> None:
-    target = product.started["untold"]
-    message = only(product.wait_for_messages(target, within=LEASE_AND_MORE))
-    assert message["jobIds"] == [only(product.jobs(target)).id]
-    assert len(product.calls(target)) == 1
+def test_a_message_that_sns_refused_is_told_later_without_a_second_request(interrupted: Product) -> None:
+    target = interrupted.started["untold"]
+    message = only(interrupted.wait_for_messages(target, within=LEASE_AND_MORE))
+    assert message["jobIds"] == [only(interrupted.jobs(target)).id]
+    assert len(interrupted.calls(target)) == 1
 
 
-def test_a_run_killed_after_commvault_made_the_job_is_finished_with_that_job(product: Product) -> None:
-    target = product.started["after"]
-    message = only(product.wait_for_messages(target, within=LEASE_AND_MORE))
+def test_a_run_killed_after_commvault_made_the_job_is_finished_with_that_job(interrupted: Product) -> None:
+    target = interrupted.started["after"]
+    message = only(interrupted.wait_for_messages(target, within=LEASE_AND_MORE))
     assert (message["status"], message["reconciled"]) == ("submitted", True)
-    assert message["jobIds"] == [only(product.jobs(target)).id]
-    assert len(product.calls(target)) == 1
+    assert message["jobIds"] == [only(interrupted.jobs(target)).id]
+    assert len(interrupted.calls(target)) == 1
 
 
-def test_a_run_killed_before_commvault_made_the_job_is_made_again(product: Product) -> None:
-    target = product.started["before"]
-    message = only(product.wait_for_messages(target, within=LEASE_AND_MORE))
+def test_a_run_killed_before_commvault_made_the_job_is_made_again(interrupted: Product) -> None:
+    target = interrupted.started["before"]
+    message = only(interrupted.wait_for_messages(target, within=LEASE_AND_MORE))
     assert (message["status"], message["reconciled"]) == ("submitted", False)
-    assert message["jobIds"] == [only(product.jobs(target)).id]
-    assert len(product.calls(target)) == 2
-    assert only(product.items(target))["attempt"] == "2"
+    assert message["jobIds"] == [only(interrupted.jobs(target)).id]
+    assert len(interrupted.calls(target)) == 2
+    assert only(interrupted.items(target))["attempt"] == "2"

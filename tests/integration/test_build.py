@@ -33,7 +33,7 @@ _spec.loader.exec_module(trim)
 
 OPERATIONS: dict[str, set[str]] = trim.OPERATIONS
 CALLS = [(service, operation) for service in sorted(OPERATIONS) for operation in sorted(OPERATIONS[service])]
-MAGIC_AND_FLAGS = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")  # a hash, and nobody checks it
+MAGIC_AND_FLAGS = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")  # a hash, not checked
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_it_is_small(package: Path) -> None:
     assert len(zipped.getvalue()) < 4_000_000
 
 
-def test_it_holds_nothing_that_nobody_reads(package: Path) -> None:
+def test_it_holds_nothing_unused(package: Path) -> None:
     files = [path.relative_to(package) for path in package.rglob("*") if path.is_file()]
     assert {path.parts[0] for path in files} == {
         *("rds_snap_backup", "aws_lambda_powertools", "boto3", "botocore", "dateutil", "jmespath", "s3transfer"),
@@ -107,7 +107,7 @@ def test_it_holds_nothing_that_nobody_reads(package: Path) -> None:
     }
 
 
-def test_every_module_has_its_bytecode_and_nobody_checks_it(package: Path) -> None:
+def test_every_module_has_unchecked_bytecode(package: Path) -> None:
     modules = list(package.rglob("*.py"))
     assert len(modules) > 300
     for module in modules:

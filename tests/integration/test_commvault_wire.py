@@ -104,10 +104,14 @@ def client(server: CommServe) -> Commvault:
     return Commvault(server.url, lambda: server.ca_pem)
 
 
+# A busy machine may be so late; every fault that a deadline has to end lasts longer.
+LATE = 2.0
+
+
 def create(client: Commvault, target: Target = TARGET, seconds: float = 1.6, token: str = CANARY) -> Outcome:
     began = time.monotonic()
     outcome = client.create_task(target, target.associations, token, seconds)
-    assert time.monotonic() - began < seconds + 0.5, "the deadline was not kept"
+    assert time.monotonic() - began < seconds + LATE, "the deadline was not kept"
     return outcome
 
 
@@ -138,7 +142,7 @@ def test_a_fault_costs_one_request_and_is_one_outcome(
     assert len(server.jobs) == jobs
     assert CANARY not in f"{outcome!r} {outcome!s} {caplog.text}"
     # What went wrong costs the next request nothing.
-    server.mend()
+    server.clear_faults()
     assert len(submitted(create(client))) == 1
     assert len(server.requests) == 2
 
@@ -409,7 +413,7 @@ def test_connecting_takes_no_longer_than_5_seconds() -> None:
         client = Commvault(f"https://127.0.0.1:{listening.getsockname()[1]}", lambda: None)
         began = time.monotonic()
         assert isinstance(client.create_task(TARGET, TARGET.associations, CANARY, 30), Unavailable)
-        assert 4.5 < time.monotonic() - began < 6.5
+        assert 4.5 < time.monotonic() - began < 5 + LATE
 
 
 # Reading.
@@ -441,7 +445,7 @@ def test_what_can_not_be_read_can_not_be_asked(
     server.fault(fault, path="/Job", **parameters)
     began = time.monotonic()
     answer = client.get("/Job", CANARY, 1.6)
-    assert time.monotonic() - began < 2.1
+    assert time.monotonic() - began < 1.6 + LATE
     assert isinstance(answer, QueryFailed)
     assert len(server.requests) == 1
     assert CANARY not in repr(answer)

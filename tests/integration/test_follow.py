@@ -275,7 +275,7 @@ def test_an_answer_that_tells_nothing_is_no_end(following: Following, fault: str
     following.commserve.fault(fault, None, "/Job*")
     following.run(2 * HOUR)
     assert following.ends() == []
-    following.commserve.mend()
+    following.commserve.clear_faults()
     following.run(900)
     assert [end["status"] for end in following.ends()] == ["completed"] * 3
 

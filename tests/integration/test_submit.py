@@ -13,7 +13,7 @@ from botocore.config import Config as SdkConfig
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from tests.integration.world import ASSOCIATION, World
+from tests.integration.world import ASSOCIATION, World, scheduled
 from tests.support import Context
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -39,35 +39,13 @@ def statuses(world: World) -> list[str]:
     return [message["status"] for message in world.notifications()]
 
 
-def test_the_request_is_the_rds_snap_backup_form_and_the_only_one(world: World) -> None:
+def test_a_backup_is_one_request_and_one_notification(world: World) -> None:
     world.target("default", associations=[{k: v for k, v in ASSOCIATION.items() if k != "displayName"}])
     answer = world.deliver({"target": "default", "requestId": "one"})
     (request,) = world.commserve.requests
     assert (request.method, request.path) == ("POST", "/CreateTask")
-    assert request.json == {
-        "taskInfo": {
-            "associations": [
-                {
-                    "clientName": "aws-prod",
-                    "instanceName": "orders-db",
-                    "displayName": "aws-prod",
-                    "_type_": "SUBCLIENT_ENTITY",
-                    "appName": "Cloud Apps",
-                    "subclientName": "default",
-                }
-            ],
-            "task": {"taskType": "IMMEDIATE"},
-            "subTasks": [
-                {
-                    "subTask": {"subTaskType": "BACKUP", "operationType": "BACKUP"},
-                    "options": {
-                        "backupOpts": {"backupLevel": "FULL"},
-                        "commonOpts": {"notifyUserOnJobCompletion": True},
-                    },
-                }
-            ],
-        }
-    }
+    (association,) = request.json["taskInfo"]["associations"]
+    assert association["displayName"] == association["clientName"] == "aws-prod"
     assert answer == {"submissions": world.notifications()}
     (notification,) = answer["submissions"]
     assert notification == {
@@ -82,13 +60,14 @@ def test_the_request_is_the_rds_snap_backup_form_and_the_only_one(world: World) 
         "submittedAt": notification["submittedAt"],
         "reconciled": False,
     }
-    assert world.subscriber.received[0].attributes == {"status": "submitted", "target": "default", "trigger": "manual"}
+    attributes = {"status": "submitted", "target": "default", "trigger": "manual", "followed": "yes"}
+    assert world.subscriber.received[0].attributes == attributes
 
 
 def test_one_backup_costs_one_request_cold_or_warm(world: World) -> None:
     for number in range(3):
-        world.deliver({"target": "default", "requestId": str(number)})
-    world.deliver({"target": "default", "requestId": "cold"}, world.sandbox())
+        world.deliver(scheduled(str(number)))
+    world.deliver(scheduled("cold"), world.sandbox())
     assert len(world.commserve.requests) == len(world.commserve.jobs) == 4
 
 
@@ -172,7 +151,7 @@ def test_a_tag_selects_targets_and_event_ids_bind(world: World) -> None:
 def test_several_targets_are_fanned_out(world: World) -> None:
     for number in range(24):
         world.target(f"target-{number}")
-    answer = world.deliver({"target": "*", "requestId": "all"})
+    answer = world.deliver(scheduled("all", "*"))
     assert [one["status"] for one in answer["submissions"]] == ["queued"] * 25
     world.drain()
     assert sorted(one["target"] for one in world.notifications()) == sorted(
@@ -199,7 +178,7 @@ BAD_INPUT = [
 
 
 @pytest.mark.parametrize(("event", "code"), BAD_INPUT)
-def test_bad_input_is_refused_kept_and_harms_nobody(world: World, event: Any, code: str) -> None:
+def test_bad_input_is_refused_and_dead_lettered(world: World, event: Any, code: str) -> None:
     world.target("broken", backupLevel="SOMETIMES")
     world.target_text("not-json", "{")
     answer = world.deliver(event)
@@ -209,18 +188,18 @@ def test_bad_input_is_refused_kept_and_harms_nobody(world: World, event: Any, co
     (dead_letter,) = world.dead_letters()
     assert code in json.dumps(dead_letter)
     assert not world.commserve.requests
-    assert world.deliver({"target": "default"})["submissions"][0]["status"] == "submitted"
+    assert world.deliver(scheduled("one"))["submissions"][0]["status"] == "submitted"
 
 
-def test_a_refused_trigger_runs_once_when_it_was_mended_and_sent_back(world: World) -> None:
-    world.deliver({"target": "late"})
+def test_a_refused_trigger_runs_once_when_its_target_was_fixed_and_its_letter_redriven(world: World) -> None:
+    world.deliver(scheduled("one", "late"))
     (dead_letter,) = world.dead_letters()
     world.target("late")
     world.services = world.sandbox()
     world.redrive(dead_letter)
     world.redrive(dead_letter)
     world.drain()
-    assert statuses(world) == ["submitted"]
+    assert statuses(world) == ["rejected", "submitted"]
     assert len(world.commserve.jobs) == 1
 
 
@@ -228,9 +207,9 @@ def test_a_refused_trigger_runs_once_when_it_was_mended_and_sent_back(world: Wor
     ("secret", "code"),
     [(" ", "SECRET_EMPTY"), ('{"user": "me"}', "SECRET_WITHOUT_TOKEN"), ("{", "SECRET_WITHOUT_TOKEN")],
 )
-def test_a_secret_without_a_token_is_waited_for(world: World, secret: str, code: str) -> None:
+def test_a_secret_without_a_token_defers(world: World, secret: str, code: str) -> None:
     with world.set_token(secret):
-        answer = world.deliver({"target": "default"})
+        answer = world.deliver(scheduled("one"))
         (deferred,) = answer["submissions"]
         assert (deferred["status"], deferred["error"]["code"]) == ("deferred", code)
         assert world.secret in deferred["error"]["message"]
@@ -239,31 +218,31 @@ def test_a_secret_without_a_token_is_waited_for(world: World, secret: str, code:
     assert statuses(world) == ["submitted"]
 
 
-def test_a_secret_that_does_not_exist_is_waited_for(aws: Emulator, commserve: CommServe) -> None:
+def test_a_secret_that_does_not_exist_defers(aws: Emulator, commserve: CommServe) -> None:
     world = World(aws, commserve, TOKEN_SECRET_ARN="arn:aws:secretsmanager:us-east-1:000000000000:secret:nothing")
-    (deferred,) = world.deliver({"target": "default"})["submissions"]
+    (deferred,) = world.deliver(scheduled("one"))["submissions"]
     assert deferred["error"]["code"] == "SECRET_UNREADABLE"
 
 
 def test_a_token_that_changed_is_used_at_once(world: World) -> None:
-    world.deliver({"target": "default", "requestId": "before"})
+    world.deliver(scheduled("before"))
     world.commserve.token = "the-new-token"
     with world.set_token("the-new-token"):
-        answer = world.deliver({"target": "default", "requestId": "after"})
+        answer = world.deliver(scheduled("after"))
     assert answer["submissions"][0]["status"] == "submitted"
     assert [request.authorized for request in world.commserve.create_tasks] == [True, False, True]
 
 
 def test_an_api_url_without_https_is_rejected_at_once(aws: Emulator, commserve: CommServe) -> None:
     world = World(aws, commserve, COMMVAULT_API_URL="http://127.0.0.1:1/api")
-    (rejected,) = world.deliver({"target": "default"})["submissions"]
+    (rejected,) = world.deliver(scheduled("one"))["submissions"]
     assert (rejected["status"], rejected["error"]["code"]) == ("rejected", "API_URL_INVALID")
     assert len(world.dead_letters()) == 1
 
 
-def test_an_unreachable_api_is_waited_for_and_in_the_end_abandoned(aws: Emulator, commserve: CommServe) -> None:
+def test_an_unreachable_api_is_deferred_and_finally_abandoned(aws: Emulator, commserve: CommServe) -> None:
     world = World(aws, commserve, COMMVAULT_API_URL="https://127.0.0.1:1/api")
-    (deferred,) = world.deliver({"target": "default"})["submissions"]
+    (deferred,) = world.deliver(scheduled("one"))["submissions"]
     assert (deferred["status"], deferred["error"]["code"]) == ("deferred", "UNREACHABLE")
     world.services = world.sandbox(lambda: time.time() + 6 * 3600)
     world.drain()
@@ -276,9 +255,9 @@ def test_an_unreachable_api_is_waited_for_and_in_the_end_abandoned(aws: Emulator
     assert (dead_letter["attempt"], dead_letter["target"]) == (2, "default")
 
 
-def test_rejected_then_mended_then_redriven_gives_one_job(world: World) -> None:
+def test_rejected_then_fixed_then_redriven_gives_one_job(world: World) -> None:
     world.commserve.fault("error_top", code=587207178, status=500)
-    (rejected,) = world.deliver({"target": "default"})["submissions"]
+    (rejected,) = world.deliver(scheduled("one"))["submissions"]
     assert rejected["error"]["code"] == "587207178"
     (dead_letter,) = world.dead_letters()
     for _ in range(2):
@@ -291,13 +270,13 @@ def test_rejected_then_mended_then_redriven_gives_one_job(world: World) -> None:
 
 def test_redriven_and_rejected_again_a_stale_copy_does_nothing(world: World) -> None:
     world.commserve.fault("error_top", times=None, code=4)
-    world.deliver({"target": "default"})
+    world.deliver(scheduled("one"))
     (first,) = world.dead_letters()
     world.redrive(first)
     world.drain()
     (second,) = world.dead_letters()
     assert (first["attempt"], second["attempt"]) == (1, 2)
-    world.commserve.mend()
+    world.commserve.clear_faults()
     world.redrive(first)
     world.drain()
     assert not world.commserve.jobs
@@ -309,7 +288,7 @@ def test_redriven_and_rejected_again_a_stale_copy_does_nothing(world: World) -> 
 @pytest.mark.parametrize("fault", ["reset_after", "bad_gateway_after", "truncated"])
 def test_a_job_that_was_started_all_the_same_is_adopted(world: World, fault: str) -> None:
     world.commserve.fault(fault)
-    world.deliver({"target": "default"})
+    world.deliver(scheduled("one"))
     world.drain()
     assert len(world.commserve.create_tasks) == len(world.commserve.jobs) == 1
     (notification,) = world.notifications()
@@ -320,7 +299,7 @@ def test_a_job_that_was_started_all_the_same_is_adopted(world: World, fault: str
 def test_a_request_that_was_not_accepted_is_sent_again_after_the_wait(world: World) -> None:
     world.commserve.fault("reset_before")
     started = time.monotonic()
-    world.deliver({"target": "default"})
+    world.deliver(scheduled("one"))
     world.drain()
     assert time.monotonic() - started >= world.config.reconcile_seconds
     assert len(world.commserve.create_tasks) == 2
@@ -331,7 +310,7 @@ def test_a_request_that_was_not_accepted_is_sent_again_after_the_wait(world: Wor
 def test_the_answers_clock_decides_what_can_be_ours(world: World) -> None:
     world.commserve.clock_offset = -7200
     world.commserve.fault("reset_after")
-    world.deliver({"target": "default"})
+    world.deliver(scheduled("one"))
     world.drain()
     assert [one["reconciled"] for one in world.notifications()] == [True]
 
@@ -340,7 +319,7 @@ def test_a_job_that_another_trigger_owns_is_never_adopted(world: World) -> None:
     schedule = {"target": "default", "schedule": "arn:aws:scheduler:one", "time": "2026-01-31T02:00:00Z"}
     world.deliver(schedule)
     world.commserve.fault("reset_before")
-    world.deliver({"target": "default", "requestId": "by hand"})
+    world.deliver(scheduled("another"))
     world.drain()
     assert len(world.commserve.jobs) == 2
     assert len({job for one in world.notifications() for job in one["jobIds"]}) == 2
@@ -348,8 +327,8 @@ def test_a_job_that_another_trigger_owns_is_never_adopted(world: World) -> None:
 
 def test_two_unknown_submissions_find_a_job_each(world: World) -> None:
     world.commserve.fault("reset_after", times=2)
-    world.deliver({"target": "default", "requestId": "a"})
-    world.deliver({"target": "default", "requestId": "b"})
+    world.deliver(scheduled("a"))
+    world.deliver(scheduled("b"))
     world.drain()
     assert len(world.commserve.create_tasks) == len(world.commserve.jobs) == 2
     assert {job for one in world.notifications() for job in one["jobIds"]} == set(world.commserve.jobs)
@@ -359,7 +338,7 @@ def test_what_was_found_in_part_is_adopted_and_only_the_rest_is_sent(world: Worl
     names = ["orders-db", "billing-db"]
     world.target("default", associations=[{**ASSOCIATION, "instanceName": name} for name in names])
     world.commserve.fault("reset_before")
-    world.deliver({"target": "default"})
+    world.deliver(scheduled("one"))
     found = world.commserve.add_job("aws-prod", "orders-db", "default", "FULL")
     world.drain()
     first, second = world.commserve.create_tasks
@@ -373,29 +352,28 @@ def test_what_was_found_in_part_is_adopted_and_only_the_rest_is_sent(world: Worl
 def test_a_running_job_is_joined(world: World) -> None:
     running = world.commserve.add_job("aws-prod", "orders-db", "default", "FULL")
     world.commserve.fault("conflict")
-    (joined,) = world.deliver({"target": "default"})["submissions"]
+    (joined,) = world.deliver(scheduled("one"))["submissions"]
     assert (joined["status"], joined["jobIds"]) == ("joined", [running.id])
 
 
 def test_a_schedule_task_is_scheduled_and_an_unknown_one_never_sent_again(world: World) -> None:
     world.target("default", taskType="SCHEDULE")
-    (scheduled,) = world.deliver({"target": "default"})["submissions"]
-    assert (scheduled["status"], scheduled["jobIds"]) == ("scheduled", [])
-    assert scheduled["taskId"] > 0
+    (first,) = world.deliver(scheduled("one"))["submissions"]
+    assert (first["status"], first["jobIds"]) == ("scheduled", [])
+    assert first["taskId"] > 0
     world.commserve.fault("reset_before")
-    (abandoned,) = world.deliver({"target": "default"})["submissions"]
+    (abandoned,) = world.deliver(scheduled("two"))["submissions"]
     assert abandoned["status"] == "abandoned"
     assert len(world.commserve.create_tasks) == 2
 
 
 def test_nothing_is_sent_while_the_rate_limit_lasts(world: World) -> None:
     world.commserve.fault("throttled", period=3)
-    world.deliver({"target": "default", "requestId": "a"})
-    world.deliver({"target": "default", "requestId": "b"})
-    assert len(world.commserve.create_tasks) == 1
-    started = time.monotonic()
+    world.deliver(scheduled("a"))
+    world.deliver(scheduled("b"))
+    (refused,) = world.commserve.create_tasks
     world.drain()
-    assert time.monotonic() - started >= 2
+    assert world.commserve.create_tasks[1].at - refused.at >= 3
     assert sorted(statuses(world)) == ["submitted", "submitted"]
 
 
@@ -403,12 +381,12 @@ def test_a_message_that_could_not_be_published_is_published_later(world: World) 
     nowhere = boto3.client(
         "sns", endpoint_url="http://127.0.0.1:9", config=SdkConfig(retries={"total_max_attempts": 1})
     )
-    (deferred,) = world.deliver({"target": "default"}, world.sandbox(sns=nowhere))["submissions"]
+    (deferred,) = world.deliver(scheduled("one"), world.sandbox(sns=nowhere))["submissions"]
     assert deferred["error"]["code"] == "AWS_FAILURE"
     assert len(world.commserve.jobs) == 1
     started = time.monotonic()
     world.drain()
-    assert time.monotonic() - started < 30, "nobody waits for the lease of the run that failed"
+    assert time.monotonic() - started < 30, "the lease of the run that failed was waited for"
     assert statuses(world) == ["submitted"]
     assert len(world.commserve.jobs) == 1
 
@@ -437,22 +415,22 @@ def test_a_message_on_a_queue_is_never_sent_again(world: World, fault: str) -> N
         fault, {}
     )
     world.commserve.fault(fault, times=2, **parameters)
-    world.redrive({"target": "default", "requestId": "queued"})
+    world.redrive(scheduled("queued"))
     world.drain()
     assert statuses(world) == ["submitted"]
     assert world.submissions not in wire.sent
 
 
-def test_a_run_that_was_cut_off_is_gone_on_with(world: World) -> None:
+def test_a_run_that_was_cut_off_is_resumed(world: World) -> None:
     world.commserve.fault("stall_after", times=1)
-    answer = world.deliver({"target": "default", "requestId": "r"}, context=Context(seconds=16))
+    answer = world.deliver(scheduled("r"), context=Context(seconds=16))
     assert answer["submissions"][0]["status"] == "deferred"
     world.drain()
     assert len(world.commserve.jobs) == 1
     assert [one["reconciled"] for one in world.notifications()] == [True]
 
 
-def test_the_token_is_seen_by_nobody(
+def test_the_token_is_seen_nowhere(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     canary = "CANARY-7f3a9c"
@@ -462,9 +440,9 @@ def test_the_token_is_seen_by_nobody(
     for number, fault in enumerate([*FAULTS, "garbage", "redirect", "huge", "xml_error"]):
         with world.set_token(canary):
             world.commserve.fault(fault)
-            world.deliver({"target": "default", "requestId": str(number)}, world.sandbox())
+            world.deliver(scheduled(str(number)), world.sandbox())
         with world.set_token(f"{canary}\n{canary}"):
-            world.deliver({"target": "default", "requestId": f"bad-{number}"}, world.sandbox())
+            world.deliver(scheduled(f"bad-{number}"), world.sandbox())
     output = capsys.readouterr()
     seen = [caplog.text, output.out, output.err, json.dumps(world.items("")), json.dumps(world.notifications())]
     seen.append(json.dumps(world.dead_letters()))

@@ -2,6 +2,8 @@
 
 import json
 import time
+import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from local.emulator import Emulator
 from local.subscriber import Subscriber
 from rds_snap_backup.bootstrap import Clients, Services, bootstrap
 from rds_snap_backup.config import Config
-from rds_snap_backup.submit.deliveries import direct, handle_records
+from rds_snap_backup.submit.deliveries import DirectDelivery, handle_records
 from tests.support import ENVIRONMENT, Context
 
 ASSOCIATION = {
@@ -22,6 +24,11 @@ ASSOCIATION = {
     "displayName": "aws-prod",
     "subclientName": "default",
 }
+
+
+def scheduled(name: str, target: str = "default") -> dict[str, Any]:
+    """Return the input of a schedule, which unlike a manual trigger needs no safety net."""
+    return {"target": target, "schedule": f"arn:aws:scheduler:{name}", "time": "2026-01-31T02:00:00Z"}
 
 
 class World:
@@ -78,13 +85,13 @@ class World:
 
         services = services or self.services
         ours: Any = context or Context()
-        return handle(services, event, direct(services, ours))
+        return handle(services, event, DirectDelivery(services, ours))
 
     def deliver_message(self, body: Any, message_id: str | None = None, receives: int = 1) -> Any:
         """Hand a message that is on no real queue to the function, as the event source would."""
         message = {"messageId": message_id or str(uuid.uuid4()), "body": body, "receiptHandle": "none"}
         record = {**message, "attributes": {"ApproximateReceiveCount": str(receives)}, "eventSource": "aws:sqs"}
-        return self._handle({"Records": [record]})
+        return self.handle({"Records": [record]})
 
     def poll(self, handler: Callable[[Any], Any] | None = None, wait: int = 0) -> int:
         """Be the event source once: receive messages that are due, hand them over, delete what is done.
@@ -103,7 +110,7 @@ class World:
                 "attributes": received["Attributes"],
             }
             event = {"Records": [{**message, "eventSource": "aws:sqs"}]}
-            if not (handler or self._handle)(event)["batchItemFailures"]:
+            if not (handler or self.handle)(event)["batchItemFailures"]:
                 sqs.delete_message(QueueUrl=self.submissions, ReceiptHandle=received["ReceiptHandle"])
         return len(answer.get("Messages", []))
 
@@ -114,6 +121,28 @@ class World:
             assert time.monotonic() < deadline, f"still on the queue: {self.waiting()}"
             self.poll(handler, wait=1)
 
+    def delayed(self) -> list[dict[str, Any]]:
+        """Look at the messages of the Submissions queue that are not visible yet, without receiving any."""
+        query = urllib.parse.urlencode({"QueueUrl": self.submissions})
+        with urllib.request.urlopen(f"{self.aws.endpoint_url}/_ministack/sqs/messages?{query}", timeout=10) as answer:
+            accounts = json.load(answer)["messages"]
+        found = [
+            one
+            for regions in accounts.values()
+            for queues in regions.values()
+            for rows in queues.values()
+            for one in rows
+        ]
+        return [json.loads(one["Body"]) for one in found if not one["IsVisible"]]
+
+    def deliver_delayed(self) -> None:
+        """Put the messages that are delayed on the queue again, without a delay, and hand them over."""
+        bodies = self.delayed()
+        self.aws.client("sqs").purge_queue(QueueUrl=self.submissions)
+        for body in bodies:
+            self.redrive(body)
+            self.poll()
+
     def waiting(self) -> int:
         """How many messages the Submissions queue holds."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -123,7 +152,7 @@ class World:
 
     def notifications(self) -> list[Mapping[str, Any]]:
         """Every message that a subscriber of the topic has received so far."""
-        self.subscriber.look()
+        self.subscriber.receive()
         return [message.body for message in self.subscriber.received]
 
     def dead_letters(self) -> list[Any]:
@@ -153,10 +182,11 @@ class World:
         yield
         secrets.put_secret_value(SecretId=self.secret, SecretString=self.commserve.token)
 
-    def _handle(self, event: dict[str, Any]) -> Any:
+    def handle(self, event: dict[str, Any], context: Any = None) -> Any:
+        """Hand an event of the event source to the function."""
         from rds_snap_backup.submit.dispatch import handle
 
-        context: Any = Context()
+        context = context or Context()
         return handle_records(self.services, event, context, handle)
 
     def _queue(self, name: str) -> str:

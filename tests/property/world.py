@@ -15,12 +15,12 @@ from aws_lambda_powertools.utilities.parameters import base as parameters
 
 from rds_snap_backup import observability
 from rds_snap_backup.bootstrap import Clients, bootstrap
-from rds_snap_backup.commvault import client as commvault
+from rds_snap_backup.commvault import connection as commvault
 from rds_snap_backup.commvault import jobs
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger import submissions as ledger
 from rds_snap_backup.ledger import table
-from rds_snap_backup.submit import dispatch
+from rds_snap_backup.submit import dispatch, runs
 from rds_snap_backup.submit.deliveries import direct, handle_records
 from tests.property.aws import SNS, SQS, SSM, Message, SecretsManager
 from tests.property.commvault import CommServe
@@ -203,7 +203,7 @@ class World:
             return Connection(self.server, timeout)
 
         with ExitStack() as stack:
-            for module in (commvault, jobs, table):
+            for module in (commvault, jobs, runs, table):
                 stack.enter_context(patch.object(module, "time", clock))
             for target, name, value in (
                 (parameters, "datetime", calendar),

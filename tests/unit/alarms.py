@@ -1,6 +1,6 @@
 """CloudWatch's part, as its user guide describes it: metrics out of EMF lines, and the states of the template's alarms.
 
-Only what the template uses is known here. How many periods more than an alarm's own are looked at, where data is
+Only what the template uses is known here. How many periods more than an alarm's own are evaluated, where data is
 missing, AWS leaves open; its examples show two (`spare`).
 """
 
@@ -34,11 +34,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of an alarm's state, and who is told."""
+    """A change of an alarm's state, and what is notified."""
 
     at: float
     state: State
-    told: tuple[str, ...]
+    notified: tuple[str, ...]
 
 
 def samples(lines: Iterable[str]) -> Iterator[Sample]:
@@ -80,11 +80,11 @@ class Alarm:
 
     @property
     def step(self) -> int:
-        """How often it is evaluated: once a minute, or once an hour if it looks back for more than a day."""
+        """How often it is evaluated: once a minute, or once an hour if its window is longer than a day."""
         return MINUTE if self.periods * self.period <= DAY else HOUR
 
     def state(self, points: Sequence[float | None]) -> State:
-        """Return the state for the points of the periods that are looked at, oldest first; None: missing.
+        """Return the state for the points of the evaluated periods, oldest first; None: missing.
 
         Points that are there come first, also those from further back. What then still lacks is filled in.
         """

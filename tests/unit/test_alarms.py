@@ -119,12 +119,12 @@ def test_a_backup_every_night_keeps_it_quiet_also_when_the_clocks_change(emitted
 def test_one_late_backup_alarms_and_clears_it(emitted: Emitted, spare: int) -> None:
     emitted.emit(NIGHTLY, NIGHTLY + 34, NIGHTLY + 48)  # the second ten hours late, at noon
     changes = switch(26, spare).changes(emitted.samples, SUNDAY + 3 * HOUR, SUNDAY + 74 * HOUR)
-    told = [((change.at - SUNDAY) / HOUR, change.state, change.told) for change in changes]
-    assert told == [(3, "OK", TOPIC), (29 + spare, "ALARM", TOPIC), (37, "OK", TOPIC)]
+    notified = [((change.at - SUNDAY) / HOUR, change.state, change.notified) for change in changes]
+    assert notified == [(3, "OK", TOPIC), (29 + spare, "ALARM", TOPIC), (37, "OK", TOPIC)]
 
 
 @pytest.mark.parametrize("spare", SPARES)
-def test_a_backup_that_is_an_hour_late_is_no_failure(emitted: Emitted, spare: int) -> None:
+def test_a_backup_that_is_an_hour_late_does_not_alarm(emitted: Emitted, spare: int) -> None:
     emitted.emit(NIGHTLY, NIGHTLY + 25.9, NIGHTLY + 48)
     assert story(switch(26, spare), emitted.samples, 3, 74) == [(3, "OK")]
 
@@ -150,7 +150,7 @@ def test_a_weekly_schedule_fits_into_the_longest_time(emitted: Emitted, spare: i
 
 @pytest.mark.parametrize("spare", SPARES)
 def test_a_weekly_backup_that_is_an_hour_late_alarms_for_an_hour_at_most(emitted: Emitted, spare: int) -> None:
-    # CloudWatch looks back for seven days and no further: there is no slack to give.
+    # CloudWatch evaluates seven days at most: there is no slack to give.
     emitted.emit(NIGHTLY, NIGHTLY + 169)
     changes = story(switch(168, spare), emitted.samples, 3, 300)
     assert changes == ([(3, "OK"), (171, "ALARM"), (172, "OK")] if spare == 0 else [(3, "OK")])
@@ -171,7 +171,7 @@ def test_a_fresh_stack_alarms_until_its_first_backup(emitted: Emitted, hours: in
 
 
 @pytest.mark.parametrize("name", sorted(ALARMS.keys() - {SWITCH}))
-def test_any_other_alarm_is_content_with_silence(name: str) -> None:
+def test_missing_data_does_not_trigger_any_other_alarm(name: str) -> None:
     assert story(Alarm(ALARMS[name]), [], 0, 48) == [(0, "OK")]
 
 
@@ -185,12 +185,23 @@ def test_what_went_wrong_alarms_at_once_and_clears(emitted: Emitted, name: str, 
     (quiet, alarmed, cleared) = story(Alarm(ALARMS[name], spare), emitted.samples, 9, 12)
     assert [quiet[1], alarmed[1], cleared[1]] == ["OK", "ALARM", "OK"]
     assert (alarmed[0] - 10.01) * HOUR <= MINUTE
-    # It lasts for the period, and for as long as the only value there is lies in the periods that are looked at.
+    # It lasts for the period, and for as long as the only value there is lies in the evaluated periods.
     assert (cleared[0] - 10.01) * HOUR <= (1 + spare) * 5 * MINUTE + MINUTE
 
 
+@pytest.mark.parametrize("name", ["EventRefusedAlarm", "BackupRejectedAlarm", "SubmissionAbandonedAlarm"])
+@pytest.mark.parametrize("spare", SPARES)
+def test_each_new_failure_alarms_again_although_the_letters_of_earlier_ones_lie_there(
+    emitted: Emitted, name: str, spare: int
+) -> None:
+    days = [10.01 + 24 * day for day in range(13)]
+    emitted.emit(*days, name=ALARMS[name]["MetricName"])
+    alarmed = [at for at, state in story(Alarm(ALARMS[name], spare), emitted.samples, 0, 14 * 24) if state == "ALARM"]
+    assert len(alarmed) == len(days)
+
+
 @pytest.mark.parametrize("name", sorted(name for name, one in ALARMS.items() if one["Namespace"] != NAMESPACE))
-def test_an_alarm_on_aws_own_metrics_tells_good_from_bad(name: str) -> None:
+def test_an_alarm_on_aws_own_metrics_separates_good_from_bad(name: str) -> None:
     def after(value: float) -> list[str]:
         alarm = Alarm(ALARMS[name])
         data = [Sample(alarm.metric, SUNDAY + minute * MINUTE, value) for minute in range(2 * DAY // MINUTE)]
@@ -205,7 +216,7 @@ def test_an_alarm_on_aws_own_metrics_tells_good_from_bad(name: str) -> None:
     ("name", "parameter"), [("SubmissionsAgeAlarm", "RetryHours"), ("JobsAgeAlarm", "FollowHours")]
 )
 @pytest.mark.parametrize("hours", [1, 6, 24, 72])
-def test_a_message_that_nobody_takes_alarms_when_its_time_is_over(name: str, parameter: str, hours: int) -> None:
+def test_a_message_that_is_not_received_alarms_when_its_time_is_over(name: str, parameter: str, hours: int) -> None:
     alarm = Alarm(Resolved({parameter: hours}).of_type("AWS::CloudWatch::Alarm")[name])
     sent, until = 5.5, 10 + hours
     ages = [Sample(alarm.metric, SUNDAY + at * MINUTE, max(0.0, at * MINUTE - sent * HOUR)) for at in range(until * 60)]

@@ -50,7 +50,7 @@ def test_a_missing_variable_is_named(name: str, is_empty: bool) -> None:
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", ["x", "-1", "1.5", " 1", "1e3", "0x10", "²"])
-def test_what_is_no_number_is_named(name: str, value: str) -> None:
+def test_a_variable_that_is_not_a_number_is_named(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=rf"{name} must be a whole number and is "):
         Config.from_env({**ENVIRONMENT, name: value})
 
@@ -67,6 +67,6 @@ def test_a_slash_at_the_end_of_the_address_does_not_matter(slashes: str) -> None
     assert Config.from_env({**ENVIRONMENT, "COMMVAULT_API_URL": url + slashes}).commvault_api_url == url
 
 
-def test_the_process_environment_is_what_is_read_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEDGER_TABLE", "another-table")
     assert Config.from_env().ledger_table == "another-table"

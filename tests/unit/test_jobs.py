@@ -281,7 +281,7 @@ def test_pages_share_one_deadline(server: CommServe, client: Commvault) -> None:
         server.add_job("aws-prod", "orders-db")
     server.fault("slow", None, path="/Job", seconds=0.6)
     assert isinstance(list_jobs(client, TOKEN, 600, 2.0), QueryFailed)
-    server.mend()
+    server.clear_faults()
 
 
 def test_one_job(server: CommServe, client: Commvault) -> None:

@@ -9,17 +9,12 @@ from botocore.stub import Stubber
 
 from rds_snap_backup.messaging.notifications import Notifications, build, build_end, iso
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import Association, Target
+from rds_snap_backup.targets import Association, BackupRequest
 from rds_snap_backup.triggers import Trigger
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:notifications"
 NOW = 1769824804.9
-TARGET = Target(
-    "default",
-    (Association("c", "i", "d", "s"), Association("c", "i2", "c", "s")),
-    databases=("*",),
-    backup_level="FULL",
-)
+REQUEST = BackupRequest((Association("c", "i", "d", "s"), Association("c", "i2", "c", "s")))
 TRIGGER = Trigger("rds", "arn|RDS-EVENT-0043|now", "now", "RDS-EVENT-0043", "arn:aws:rds:x:1:db:o", "Restored")
 PROBLEM = Problem("587207178", "No eligible subclients.", "Check the names, then redrive.")
 
@@ -36,8 +31,8 @@ def published(notification: dict[str, Any]) -> dict[str, Any]:
     return request
 
 
-def test_the_submission_is_told_in_the_documented_form() -> None:
-    assert build("submitted", TARGET, TRIGGER, now=NOW, job_ids=("1354",), task_id=402) == {
+def test_a_submission_has_the_documented_form() -> None:
+    assert build("submitted", "default", REQUEST, TRIGGER, now=NOW, job_ids=("1354",), task_id=402) == {
         "version": "1",
         "status": "submitted",
         "target": "default",
@@ -66,7 +61,9 @@ def test_the_submission_is_told_in_the_documented_form() -> None:
     [("submitted", True), ("joined", True), ("scheduled", True), ("rejected", False), ("abandoned", False)],
 )
 def test_only_what_was_submitted_has_a_time(status: str, is_submitted: bool) -> None:
-    notification = build(status, TARGET, Trigger("manual", "mine"), now=NOW, problem=PROBLEM, reconciled=True)
+    notification = build(
+        status, "default", REQUEST, Trigger("manual", "mine"), now=NOW, problem=PROBLEM, reconciled=True
+    )
     assert (notification["submittedAt"] is not None) is is_submitted
     assert notification["jobIds"] == []
     assert notification["taskId"] is None
@@ -80,7 +77,9 @@ def test_only_what_was_submitted_has_a_time(status: str, is_submitted: bool) -> 
 
 
 def test_a_message_is_json_for_programs_and_text_for_people() -> None:
-    notification = build("submitted", TARGET, TRIGGER, now=NOW, job_ids=("1354", "1355"), task_id=0, problem=PROBLEM)
+    notification = build(
+        "submitted", "default", REQUEST, TRIGGER, now=NOW, job_ids=("1354", "1355"), task_id=0, problem=PROBLEM
+    )
     request = published(notification)
     assert request["TopicArn"] == TOPIC
     assert request["MessageStructure"] == "json"
@@ -108,12 +107,41 @@ def test_a_message_is_json_for_programs_and_text_for_people() -> None:
     assert request["Subject"] == "RDS backup submitted: default (job 1354, 1355)"
     assert request["MessageAttributes"] == {
         name: {"DataType": "String", "StringValue": value}
-        for name, value in (("status", "submitted"), ("target", "default"), ("trigger", "rds"))
+        for name, value in (("status", "submitted"), ("target", "default"), ("trigger", "rds"), ("followed", "yes"))
     }
 
 
+@pytest.mark.parametrize("status", ["submitted", "joined", "rejected", "abandoned"])
+def test_a_submission_with_jobs_is_followed_whatever_became_of_it_and_has_the_time_of_its_submission(
+    status: str,
+) -> None:
+    started, without = (build(status, "default", REQUEST, TRIGGER, now=NOW, job_ids=ids) for ids in (("1354",), ()))
+    assert published(started)["MessageAttributes"]["followed"] == {"DataType": "String", "StringValue": "yes"}
+    assert started["submittedAt"] == "2026-01-31T02:00:04Z"
+    assert "followed" not in published(without)["MessageAttributes"]
+
+
+def test_the_end_of_a_job_is_not_followed_again() -> None:
+    submission = build("submitted", "default", REQUEST, TRIGGER, now=NOW, job_ids=("1354",))
+    end = build_end(submission, "1354", "completed", associations=[], started=0, ended=0, reason="", problem=None)
+    assert "followed" not in published(end)["MessageAttributes"]
+
+
+def test_associations_too_many_for_sns_are_counted_instead_of_listed() -> None:
+    many = tuple(Association("client" * 100, f"instance-{number}", "display" * 100, "default") for number in range(300))
+    message = published(build("submitted", "default", BackupRequest(many), TRIGGER, now=NOW, job_ids=("1354",)))[
+        "Message"
+    ]
+    assert len(message.encode()) < 256 * 1024
+    notification = json.loads(json.loads(message)["default"])
+    assert (notification["associations"], notification["associationCount"]) == ([], 300)
+    assert "Subclients: 300" in json.loads(message)["email"].splitlines()
+
+
 def test_lines_without_a_value_are_left_out_of_the_text() -> None:
-    text = json.loads(published(build("rejected", TARGET, Trigger("manual", "mine"), now=NOW))["Message"])["email"]
+    text = json.loads(published(build("rejected", "default", REQUEST, Trigger("manual", "mine"), now=NOW))["Message"])[
+        "email"
+    ]
     assert [line.partition(":")[0] for line in text.splitlines()[:-3]] == [
         "Target",
         "Status",
@@ -126,11 +154,10 @@ def test_lines_without_a_value_are_left_out_of_the_text() -> None:
 @pytest.mark.parametrize("jobs", [0, 1, 60])
 @pytest.mark.parametrize("name", ["a", "x" * 64])
 @pytest.mark.parametrize("status", ["submitted", "completed_with_errors"])
-def test_a_subject_is_one_that_sns_takes(status: str, name: str, jobs: int) -> None:
-    target = Target(name, TARGET.associations)
-    subject = published(build(status, target, TRIGGER, now=NOW, job_ids=[str(1000000 + n) for n in range(jobs)]))[
-        "Subject"
-    ]
+def test_a_subject_is_one_that_sns_accepts(status: str, name: str, jobs: int) -> None:
+    subject = published(
+        build(status, name, REQUEST, TRIGGER, now=NOW, job_ids=[str(1000000 + n) for n in range(jobs)])
+    )["Subject"]
     # "Less than 100 characters long", with no line breaks or control characters.
     assert 0 < len(subject) < 100
     assert subject.isascii()
@@ -138,26 +165,37 @@ def test_a_subject_is_one_that_sns_takes(status: str, name: str, jobs: int) -> N
     assert subject.startswith(f"RDS backup {status.replace('_', ' ')}: {name}"[:99])
 
 
-def test_a_message_about_a_hundred_associations_is_one_that_sns_takes() -> None:
+def test_a_message_about_a_hundred_associations_is_one_that_sns_accepts() -> None:
     many = tuple(
         Association("client-" * 4, f"instance-{number:050}", "display-" * 4, "default") for number in range(100)
     )
     jobs = [str(1000000 + number) for number in range(100)]
-    request = published(build("submitted", Target("default", many), TRIGGER, now=NOW, job_ids=jobs))
+    request = published(build("submitted", "default", BackupRequest(many), TRIGGER, now=NOW, job_ids=jobs))
     assert len(request["Message"].encode()) < 256 * 1024
 
 
-def test_the_end_of_a_job_tells_of_its_submission() -> None:
-    submission = build("submitted", TARGET, TRIGGER, now=NOW, job_ids=("1354", "1355"), task_id=402, problem=PROBLEM)
+def test_the_end_of_a_job_names_its_submission_and_the_associations_that_it_ran_for() -> None:
+    submission = build(
+        "submitted", "default", REQUEST, TRIGGER, now=NOW, job_ids=("1354", "1355"), task_id=402, problem=PROBLEM
+    )
+    associations = submission["associations"][1:]
     end = build_end(
-        submission, "1355", "failed", started=NOW, ended=NOW + 90, reason="No space.", problem=Problem("X", "m", "h")
+        submission,
+        "1355",
+        "failed",
+        associations=associations,
+        started=NOW,
+        ended=NOW + 90,
+        reason="No space.",
+        problem=Problem("X", "m", "h"),
     )
     assert end["status"] == "failed"
     assert end["jobIds"] == ["1355"]
     assert (end["startedAt"], end["endedAt"]) == ("2026-01-31T02:00:04Z", "2026-01-31T02:01:34Z")
     assert (end["durationSeconds"], end["reason"]) == (90, "No space.")
     assert end["error"]["code"] == "X"
-    for name in ("target", "taskId", "backupLevel", "associations", "trigger", "submittedAt", "version"):
+    assert end["associations"] == associations
+    for name in ("target", "taskId", "backupLevel", "trigger", "submittedAt", "version"):
         assert end[name] == submission[name]
     text = json.loads(published(end)["Message"])["email"]
     assert "Reason: No space." in text
@@ -165,7 +203,8 @@ def test_the_end_of_a_job_tells_of_its_submission() -> None:
 
 
 def test_an_end_without_times_says_nothing_of_them() -> None:
-    end = build_end(build("joined", TARGET, TRIGGER, now=NOW), "1", "lost", started=0, ended=0, reason="", problem=None)
+    submission = build("joined", "default", REQUEST, TRIGGER, now=NOW)
+    end = build_end(submission, "1", "lost", associations=[], started=0, ended=0, reason="", problem=None)
     assert {end[name] for name in ("startedAt", "endedAt", "durationSeconds", "reason")} == {None}
     assert "error" not in end
     assert published(end)["Subject"] == "RDS backup lost: default (job 1)"

@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.targets import Association, Target, Targets, parse_target, selects
+from rds_snap_backup.targets import Association, BackupRequest, Rule, Target, Targets, parse_target
 from rds_snap_backup.triggers import Request, Trigger
 
 PATH = "/rds-snap-backup/test/targets/"
@@ -44,13 +44,18 @@ def refused(text: str) -> str:
 def test_only_associations_are_required() -> None:
     assert parse() == Target(
         name="orders",
-        associations=(Association("aws-prod", "orders-db", "aws-prod", "default"),),
-        backup_level="FULL",
-        task_type="IMMEDIATE",
-        notify_user_on_job_completion=True,
+        request=BackupRequest(
+            associations=(Association("aws-prod", "orders-db", "aws-prod", "default"),),
+            backup_level="FULL",
+            task_type="IMMEDIATE",
+            notify_user_on_job_completion=True,
+        ),
         databases=(),
         rds_event_ids=None,
+        allow_tag=True,
         cool_down_minutes=None,
+        max_age_hours=None,
+        enabled=True,
     )
 
 
@@ -62,22 +67,31 @@ def test_every_field_is_read() -> None:
         notifyUserOnJobCompletion=False,
         databases=["orders-*", "arn:aws:rds:*:*:cluster:billing"],
         rdsEventIds=["RDS-EVENT-0043"],
+        allowTag=False,
         coolDownMinutes=0,
+        maxAgeHours=26,
+        enabled=False,
     )
     assert target == Target(
         name="orders",
-        associations=(
-            Association("aws-prod", "orders-db", "Production", "default"),
-            Association("aws-prod", "orders-db", "aws-prod", "archive"),
+        request=BackupRequest(
+            associations=(
+                Association("aws-prod", "orders-db", "Production", "default"),
+                Association("aws-prod", "orders-db", "aws-prod", "archive"),
+            ),
+            backup_level="SYNTHETIC_FULL",
+            task_type="SCHEDULE",
+            notify_user_on_job_completion=False,
         ),
-        backup_level="SYNTHETIC_FULL",
-        task_type="SCHEDULE",
-        notify_user_on_job_completion=False,
         databases=("orders-*", "arn:aws:rds:*:*:cluster:billing"),
         rds_event_ids=("RDS-EVENT-0043",),
+        allow_tag=False,
         cool_down_minutes=0,
+        max_age_hours=26,
+        enabled=False,
     )
-    assert [one.to_json() for one in target.associations] == [
+    assert BackupRequest.from_json(target.request.to_json()) == target.request
+    assert [one.to_json() for one in target.request.associations] == [
         {**ASSOCIATION, "displayName": "Production"},
         {**ASSOCIATION, "displayName": "aws-prod", "subclientName": "archive"},
     ]
@@ -85,11 +99,11 @@ def test_every_field_is_read() -> None:
 
 @pytest.mark.parametrize("level", ["FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL"])
 def test_backup_levels(level: str) -> None:
-    assert parse(backupLevel=level).backup_level == level
+    assert parse(backupLevel=level).request.backup_level == level
 
 
 def test_an_empty_display_name_is_the_clients_name() -> None:
-    assert parse(associations=[{**ASSOCIATION, "displayName": ""}]).associations[0].display_name == "aws-prod"
+    assert parse(associations=[{**ASSOCIATION, "displayName": ""}]).request.associations[0].display_name == "aws-prod"
 
 
 BROKEN_ASSOCIATIONS: list[Any] = [
@@ -133,9 +147,20 @@ def test_missing_associations_are_named() -> None:
         *(("databases", value, ("names, globs or ARN globs",)) for value in [*NO_TEXTS, "orders", [""]] if value != []),
         *(("rdsEventIds", value, ("RDS-EVENT-",)) for value in [*NO_TEXTS, "RDS-EVENT-0043", [None]] if value != []),
         *(
-            ("coolDownMinutes", value, ("a whole number, 0 or more",))
-            for value in [*NO_TEXTS, "15", -1, 1.0]
-            if type(value) is not int or value < 0
+            ("coolDownMinutes", value, ("a whole number, 0 to 1440",))
+            for value in [*NO_TEXTS, "15", -1, 1.0, 1441, 10**401]
+            if type(value) is not int or not 0 <= value <= 1440
+        ),
+        *(
+            ("maxAgeHours", value, ("a whole number, 1 to 8784",))
+            for value in [*NO_TEXTS, "26", -1, 8785]
+            if type(value) is not int or not 1 <= value <= 8784
+        ),
+        *(
+            (field, value, ("true or false",))
+            for field in ("allowTag", "enabled")
+            for value in [*NO_TEXTS, "true"]
+            if not isinstance(value, bool)
         ),
         ("backuplevel", "FULL", ("left out", "backupLevel")),
         ("name", "orders", ("left out", "associations", "coolDownMinutes")),
@@ -149,12 +174,12 @@ def test_an_error_names_the_field_and_what_is_allowed(field: str, value: Any, al
 
 
 @pytest.mark.parametrize("text", ["", " ", "{", "not JSON", "{'a': 1}", '{"associations": [}', "[" * 8000])
-def test_what_is_no_json_is_refused(text: str) -> None:
+def test_a_text_that_is_not_json_is_refused(text: str) -> None:
     assert "the document must be JSON" in refused(text)
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "7", '"text"', "true", f"[{document()}]"])
-def test_what_is_no_object_is_refused(text: str) -> None:
+def test_json_that_is_not_an_object_is_refused(text: str) -> None:
     assert "the document must be a JSON object" in refused(text)
 
 
@@ -164,7 +189,7 @@ def test_what_is_no_object_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("patterns", "arn", "is_selected"),
     [
-        (["*"], ARN, True),
+        (["*"], ARN, False),
         ([], ARN, False),
         (["orders-db"], ARN, True),
         (["orders"], ARN, False),
@@ -184,34 +209,49 @@ def test_what_is_no_object_is_refused(text: str) -> None:
     ],
 )
 def test_databases_select_by_name_glob_and_arn_glob(patterns: list[str], arn: str, is_selected: bool) -> None:
-    assert selects(document(databases=patterns), event(arn)) is is_selected
+    assert Rule.read(document(databases=patterns)).matches(event(arn)) is is_selected
+
+
+def test_the_pattern_of_all_databases_alone_is_a_fallback() -> None:
+    rule = Rule.read(document(databases=["*"]))
+    assert (rule.matches(event()), rule.is_fallback_for(event())) == (False, True)
+    assert not Rule.read(document(databases=["orders-*"])).is_fallback_for(event())
 
 
 def test_without_databases_no_event_selects_a_target() -> None:
-    assert not selects(document(), event())
+    rule = Rule.read(document())
+    assert (rule.matches(event()), rule.is_fallback_for(event())) == (False, False)
 
 
 @pytest.mark.parametrize(("ids", "is_selected"), [(["RDS-EVENT-0043"], True), (["RDS-EVENT-0005"], False), ([], False)])
 def test_rds_event_ids_bind(ids: list[str], is_selected: bool) -> None:
-    assert selects(document(databases=["*"], rdsEventIds=ids), event()) is is_selected
-    assert parse(rdsEventIds=ids).accepts(event()) is is_selected
-    assert parse(rdsEventIds=ids).accepts(Trigger("schedule", "x"))
-    assert parse(rdsEventIds=ids).accepts(Trigger("manual", "x"))
-    assert parse().accepts(event())
+    assert Rule.read(document(databases=["orders-*"], rdsEventIds=ids)).matches(event()) is is_selected
+    assert Rule.read(document(databases=["*"], rdsEventIds=ids)).is_fallback_for(event()) is is_selected
+    assert (parse(rdsEventIds=ids).declines(event()) is None) is is_selected
+    assert parse(rdsEventIds=ids).declines(Trigger("schedule", "x")) is None
+    assert parse(rdsEventIds=ids).declines(Trigger("manual", "x")) is None
+    assert parse().declines(event()) is None
+
+
+@pytest.mark.parametrize("trigger", [event(), Trigger("schedule", "x"), Trigger("manual", "x")])
+def test_a_disabled_target_declines_every_trigger(trigger: Trigger) -> None:
+    assert "disabled" in (parse(enabled=False).declines(trigger) or "")
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "not JSON", "[]", "7", '{"databases": "orders-db"}', '{"databases": null}', '{"databases": [7]}', "[" * 8000],
 )
-def test_a_document_that_can_not_be_read_is_selected_so_that_its_error_is_seen(text: str) -> None:
-    assert selects(text, event())
+def test_a_document_whose_databases_cannot_be_read_is_selected_by_name_only(text: str) -> None:
+    rule = Rule.read(text)
+    assert (rule.matches(event()), rule.is_fallback_for(event())) == (False, False)
+    assert rule.allows_tag
 
 
 @pytest.mark.parametrize("fields", [{"backupLevel": "NONE"}, {"associations": None}, {"rdsEventIds": "x"}, {"x": 1}])
 def test_a_broken_document_is_selected_only_by_its_databases(fields: dict[str, Any]) -> None:
-    assert selects(document(databases=["orders-*"], **fields), event())
-    assert not selects(document(databases=["billing"], **fields), event())
+    assert Rule.read(document(databases=["orders-*"], **fields)).matches(event())
+    assert not Rule.read(document(databases=["billing"], **fields)).matches(event())
 
 
 # Parameters.
@@ -276,31 +316,61 @@ def test_a_document_that_does_not_parse_names_its_parameter(ssm: tuple[Any, Stub
         Targets(PATH, client).load("orders")
 
 
+DOCUMENTS = {
+    "all": document(databases=["*"]),
+    "billing": document(databases=["billing"]),
+    "broken": "not JSON",
+    "orders": document(databases=["orders-*"]),
+    "untagged": document(allowTag=False),
+}
+
+
 @pytest.mark.parametrize(
-    ("names", "selected"),
+    ("arn", "names", "tagged", "selected"),
     [
-        ((), ("broken", "orders")),
-        (("*",), ("billing", "broken", "orders")),
-        (("orders", "*"), ("billing", "broken", "orders")),
+        (ARN, (), (), ("orders",)),
+        ("arn:aws:rds:eu-west-1:111122223333:db:users", (), (), ("all",)),
+        (ARN, ("*",), (), tuple(DOCUMENTS)),
+        (ARN, ("orders", "*"), (), tuple(DOCUMENTS)),
+        # A tag comes before the patterns; what it names and does not exist is refused when it is its turn.
+        (ARN, (), ("billing",), ("billing",)),
+        (ARN, (), ("billing", "broken"), ("billing", "broken")),
+        (ARN, (), ("billing", "missing"), ("billing", "missing")),
+        (ARN, (), ("missing",), ("orders", "missing")),
+        (ARN, (), ("untagged",), ("orders",)),
+        (ARN, (), ("*",), ("orders",)),
+        (ARN, (), ("*", "billing"), ("billing",)),
     ],
 )
 def test_selection_among_all_targets(
-    ssm: tuple[Any, Stubber], names: tuple[str, ...], selected: tuple[str, ...]
+    ssm: tuple[Any, Stubber], arn: str, names: tuple[str, ...], tagged: tuple[str, ...], selected: tuple[str, ...]
 ) -> None:
     client, stubber = ssm
-    documents = {
-        "orders": document(databases=["orders-*"]),
-        "billing": document(databases=["billing"]),
-        "broken": "not JSON",
-    }
-    stub_listing(stubber, documents)
+    stub_listing(stubber, DOCUMENTS)
     targets = Targets(PATH, client)
+    request = Request(event(arn), names, tagged)
     # The second time from the cache.
-    assert targets.select(Request(event(), names)) == targets.select(Request(event(), names)) == selected
+    assert targets.select(request) == targets.select(request) == selected
 
 
 def test_named_targets_are_selected_without_reading_any(ssm: tuple[Any, Stubber]) -> None:
     assert Targets(PATH, ssm[0]).select(Request(event(), ("orders", "missing"))) == ("orders", "missing")
+
+
+def test_a_name_that_cannot_be_a_parameters_is_refused_without_asking_for_it(ssm: tuple[Any, Stubber]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Targets(PATH, ssm[0]).load("a/b")
+    assert caught.value.problem.code == "TARGET_NAME_INVALID"
+
+
+def test_a_redrive_reads_the_document_past_the_cache(ssm: tuple[Any, Stubber]) -> None:
+    client, stubber = ssm
+    for text in ("{", document()):
+        stubber.add_response("get_parameter", {"Parameter": parameter("orders", text)})
+    targets = Targets(PATH, client)
+    with pytest.raises(InvalidInput):
+        targets.load("orders")
+    assert targets.load("orders", past_cache=True) == parse()
 
 
 def test_without_targets_nothing_is_selected(ssm: tuple[Any, Stubber]) -> None:

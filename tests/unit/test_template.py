@@ -69,7 +69,7 @@ def test_the_console_groups_every_parameter_once() -> None:
     assert sorted(grouped) == sorted(PARAMETERS)
 
 
-def test_what_has_no_default_is_what_nobody_can_guess() -> None:
+def test_only_what_cannot_be_guessed_is_required() -> None:
     required = {name for name, parameter in PARAMETERS.items() if "Default" not in parameter}
     assert required == {"CommvaultApiUrl", "ClientName", "InstanceName", "SubclientName"}
 
@@ -140,7 +140,7 @@ def test_scheduler_acts_only_for_this_account() -> None:
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
 
 
-def test_the_functions_are_told_what_the_design_says() -> None:
+def test_the_functions_environments_are_complete() -> None:
     common = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
     functions = PLAIN.of_type("AWS::Serverless::Function")
     assert common == VARIABLES
@@ -235,7 +235,7 @@ def test_without_following_its_parts_are_not_there() -> None:
     assert not [name for name in Resolved({"FollowHours": 0}).outputs if name.startswith(("Follow", "Jobs"))]
 
 
-def test_every_alarm_tells_the_topic_and_only_silence_of_backups_is_a_failure() -> None:
+def test_every_alarm_notifies_the_topic_and_only_missing_backups_are_breaching() -> None:
     alarms = PLAIN.of_type("AWS::CloudWatch::Alarm")
     assert {name for name, alarm in alarms.items() if alarm["TreatMissingData"] != "notBreaching"} == {
         "MissedBackupAlarm"
@@ -256,7 +256,7 @@ def test_the_dead_mans_switch() -> None:
     assert "MissedBackupAlarm" not in Resolved({"MissedBackupAlarmHours": 0}).resources
 
 
-def test_no_alarm_looks_back_further_than_cloudwatch_can() -> None:
+def test_no_alarm_has_a_longer_window_than_cloudwatch_allows() -> None:
     extremes = {name: PARAMETERS[name]["MaxValue"] for name in ("RetryHours", "FollowHours", "MissedBackupAlarmHours")}
     for alarm in Resolved(extremes).of_type("AWS::CloudWatch::Alarm").values():
         assert alarm["Period"] * int(alarm["EvaluationPeriods"]) <= 7 * 24 * 3600

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.triggers import SELF_TRIGGERS, Check, Ignored, Request, Trigger, parse, unwrap
+from rds_snap_backup.triggers import SELF_TRIGGERS, Arrival, Check, Ignored, Request, Trigger, unwrap
+from rds_snap_backup.triggers import parse as parse_arrival
 
 EVENTS = Path(__file__).parents[2] / "events"
 DELIVERY = "11111111-2222-3333-4444-555555555555"
@@ -22,8 +24,17 @@ NO_NAMES = [*NO_TEXTS, "", "a b", "../x", "a/b", "x" * 65, "**", "ä", "a\n"]
 NO_IDENTITIES = [*NO_TEXTS, "", "x" * 1025, "é" * 600]
 
 
+NOW = 1_770_000_000.0
+
+
+def parse(event: Any, arrival: Arrival | str) -> Request | Check | Ignored:
+    """Parse what arrived on our own queue, the most that can arrive."""
+    return parse_arrival(event, Arrival(arrival, NOW, is_message=True) if isinstance(arrival, str) else arrival)
+
+
 def unwrapped(record: dict[str, Any]) -> tuple[object, str]:
-    return unwrap(record["body"], record["messageId"])
+    inner, arrival = unwrap(record["body"], record["messageId"], NOW)
+    return inner, arrival.id
 
 
 def rds(event_id: Any = "RDS-EVENT-0043", detail_type: Any = "RDS DB Instance Event", **detail: Any) -> dict[str, Any]:
@@ -149,7 +160,8 @@ def test_rds_sample(name: str) -> None:
         message=detail["Message"],
     )
     assert outcome.trigger.database == detail["SourceArn"].split(":")[6]
-    assert outcome.names == (("orders", "billing") if name == "rds-instance-tagged-with-targets" else ())
+    assert outcome.tagged == (("orders", "billing") if name == "rds-instance-tagged-with-targets" else ())
+    assert outcome.names == ()
 
 
 def test_every_sample_is_an_rds_event_or_in_the_table() -> None:
@@ -221,6 +233,13 @@ def test_a_schedule_whose_identity_is_longer_than_the_ledgers_key_is_refused() -
     assert refused({"schedule": "a" * 2000, "time": DUE}) == "EVENT_UNKNOWN"
 
 
+def test_a_schedule_that_lies_more_than_five_minutes_ahead_is_refused() -> None:
+    due = datetime.fromtimestamp(NOW + 290, UTC).isoformat()
+    assert requested({"schedule": SCHEDULE_ARN, "time": due}).trigger.time == due
+    ahead = datetime.fromtimestamp(NOW + 310, UTC).isoformat()
+    assert refused({"schedule": SCHEDULE_ARN, "time": ahead}) == "SCHEDULE_IN_FUTURE"
+
+
 # Manual requests and the preflight.
 
 
@@ -232,7 +251,7 @@ def test_a_manual_request_is_known_by_its_request_id_else_by_its_delivery() -> N
 
 
 @pytest.mark.parametrize("request_id", ["<aws.scheduler.execution-id>", "<aws.scheduler.scheduled-time>"])
-def test_a_placeholder_that_nobody_filled_in_is_no_request_id(request_id: str) -> None:
+def test_an_unfilled_placeholder_is_not_a_request_id(request_id: str) -> None:
     # Else all later requests would be taken for deliveries of the first.
     assert requested({"target": "orders", "requestId": request_id}).trigger.id == DELIVERY
 
@@ -248,7 +267,7 @@ def test_target_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NO_NAMES)
-def test_what_is_no_target_name_is_refused(name: Any) -> None:
+def test_a_name_that_is_not_a_target_name_is_refused(name: Any) -> None:
     assert refused({"target": name}) == "TARGET_NAME_INVALID"
     assert refused({"target": name, "trigger": {"kind": "manual", "id": "mine"}}) == "TARGET_NAME_INVALID"
     if name is not None:
@@ -319,7 +338,7 @@ def test_an_rds_event_without_its_identity_is_refused(field: str, value: Any) ->
 
 
 @pytest.mark.parametrize("message", [*NO_TEXTS, ""])
-def test_a_message_that_is_no_text_is_left_out(message: Any) -> None:
+def test_a_message_that_is_not_a_text_is_left_out(message: Any) -> None:
     trigger = requested(rds(Message=message)).trigger
     assert trigger.message is None
     assert "message" not in trigger.to_json()
@@ -340,12 +359,13 @@ def test_a_message_that_is_no_text_is_left_out(message: Any) -> None:
     ],
 )
 def test_tags_name_targets(tags: Any, names: tuple[str, ...]) -> None:
-    assert requested(rds(Tags=tags)).names == names
+    request = requested(rds(Tags=tags))
+    assert (request.names, request.tagged) == ((), names)
 
 
-@pytest.mark.parametrize("value", ["orders,billing", "a/b", ["orders"], {"a": 1}])
-def test_a_tag_that_names_no_target_is_refused(value: Any) -> None:
-    assert refused(rds(Tags={"rds-snap-backup:target": value})) == "TARGET_NAME_INVALID"
+@pytest.mark.parametrize("value", [["orders"], {"a": 1}, 7])
+def test_a_tag_whose_value_is_not_a_text_names_no_target(value: Any) -> None:
+    assert requested(rds(Tags={"rds-snap-backup:target": value})).tagged == ()
 
 
 @pytest.mark.parametrize("detail_type", ["RDS DB Parameter Group Event", "RDS Custom", "", None, 7, [], {}])
@@ -391,10 +411,23 @@ def test_a_refused_event_that_is_sent_back_keeps_its_first_delivery() -> None:
     assert refused({**letter, "event": "not JSON"}) == "EVENT_UNKNOWN"
 
 
+def test_a_ready_made_trigger_is_accepted_only_as_the_body_of_a_queue_message() -> None:
+    event = {"target": "orders", "trigger": {"kind": "schedule", "id": "forged"}}
+    letter = {"event": {"target": "orders"}, "deliveryId": "forged", "refused": {"code": "X"}}
+    with pytest.raises(InvalidInput, match="Only a message"):
+        parse(event, Arrival("one", NOW))
+    wrapped, arrival = unwrap(json.dumps({"requestPayload": event}), "one", NOW)
+    with pytest.raises(InvalidInput, match="Only a message"):
+        parse(wrapped, arrival)
+    with pytest.raises(InvalidInput):
+        parse(letter, Arrival("one", NOW))
+    assert requested(event).trigger.id == "forged"
+
+
 @pytest.mark.parametrize(("value", "attempt"), [(3, 3), (None, None), ("3", None), (True, None), ([], None)])
-def test_a_dead_letter_says_which_attempt_it_told_of(value: Any, attempt: int | None) -> None:
+def test_a_dead_letter_carries_its_attempt_number(value: Any, attempt: int | None) -> None:
     letter = {"target": "orders", "trigger": {"kind": "manual", "id": "mine"}, "attempt": value}
-    assert requested(letter) == Request(Trigger("manual", "mine"), ("orders",), attempt)
+    assert requested(letter) == Request(Trigger("manual", "mine"), ("orders",), attempt=attempt)
 
 
 @pytest.mark.parametrize(
@@ -414,7 +447,7 @@ def test_a_message_without_a_usable_trigger_is_refused(trigger: Any) -> None:
     assert refused({"target": "orders", "trigger": trigger}) == "TRIGGER_INVALID"
 
 
-def test_what_is_no_text_in_a_trigger_is_left_out() -> None:
+def test_a_field_of_a_trigger_that_is_not_a_text_is_left_out() -> None:
     odd = {"kind": "rds", "id": "mine", "time": 1, "rdsEventId": [], "sourceArn": {}, "message": 7}
     trigger = Trigger.from_json(odd)
     assert trigger == Trigger("rds", "mine")

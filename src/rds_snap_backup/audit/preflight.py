@@ -10,9 +10,9 @@ from typing import Any
 
 from rds_snap_backup.audit.report import HINTS, RIGHTS, SERVER, TOKEN, Row, answer, failed, unchecked
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
-from rds_snap_backup.commvault.client import QueryFailed, Read
 from rds_snap_backup.commvault.inventory import OUT_OF_TIME, Discovery, is_of_the_call
 from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.targets import Association, parse_target
@@ -22,7 +22,7 @@ from rds_snap_backup.triggers import TARGET_NAME
 AWS_SECONDS = 20.0
 
 
-def check(services: Services, seconds_left: Callable[[], float]) -> dict[str, Any]:
+def check(services: Services, seconds_left: Callable[[], float], target: str | None = None) -> dict[str, Any]:
     """Check everything, and answer `{"ok", "checks"}`."""
 
     def from_aws[T](call: Callable[[], T]) -> T | Problem:
@@ -34,11 +34,11 @@ def check(services: Services, seconds_left: Callable[[], float]) -> dict[str, An
             return Problem("AWS_FAILURE", str(failure), "Mend what AWS complains of, then check again.")
 
     # AWS first: its calls are short, and Commvault gets the time that is left.
-    secret = from_aws(services.credentials.unusable)
+    secret = from_aws(services.commvault.unusable_secret)
     documents = from_aws(lambda: services.targets.documents(past_cache=True))
     names = () if isinstance(documents, Problem) else tuple(documents)
     submitted = from_aws(lambda: services.ledger.last_submitted(names))
-    discovery = Discovery(services.commvault, services.credentials, seconds_left)
+    discovery = Discovery(services.commvault, seconds_left)
     first = discovery.begin(secret)
 
     rows = [_configuration(services), _secret(services, secret), _reach(services, first), _token(first, secret)]
@@ -71,7 +71,7 @@ def _secret(services: Services, problem: Problem | None) -> Row:
             return Row("secret", None, ok=False, detail=problem.message, hint=TOKEN)
 
 
-def _reach(services: Services, first: Read | Unauthorized | QueryFailed) -> Row:
+def _reach(services: Services, first: JsonDocument | Unauthorized | QueryFailed) -> Row:
     """Return what the first call tells about the way to Commvault: any answer of the API itself proves it."""
     match first:
         case QueryFailed(Problem("API_URL_INVALID" | "OUT_OF_TIME") as problem):
@@ -95,11 +95,11 @@ def _reach(services: Services, first: Read | Unauthorized | QueryFailed) -> Row:
             return Row("reach", None, ok=True, detail=f"The API answers at {services.config.commvault_api_url}.")
 
 
-def _token(first: Read | Unauthorized | QueryFailed, secret: Problem | None) -> Row:
+def _token(first: JsonDocument | Unauthorized | QueryFailed, secret: Problem | None) -> Row:
     match first:
         case _ if secret:
             return unchecked("token", None, secret)
-        case Read(document):
+        case JsonDocument(document):
             count = len(document["clientProperties"])
             detail = f"It is accepted, and its user sees {count} client{'' if count == 1 else 's'}."
             return Row("token", None, ok=bool(count), detail=detail, hint=None if count else RIGHTS)
@@ -146,8 +146,13 @@ def _target(name: str, parameter: str, text: str, discovery: Discovery) -> Itera
         hint = f"Correct the SSM parameter {parameter}."
         yield Row("document", name, ok=False, detail=refused.problem.message, hint=hint)
         return
-    yield Row("document", name, ok=True, detail=f"{parameter} is valid ({target.backup_level}, {target.task_type}).")
-    for association in target.associations:
+    yield Row(
+        "document",
+        name,
+        ok=True,
+        detail=f"{parameter} is valid ({target.request.backup_level}, {target.request.task_type}).",
+    )
+    for association in target.request.associations:
         yield _association(name, parameter, association, discovery)
 
 

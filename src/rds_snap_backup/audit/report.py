@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rds_snap_backup.commvault.answers import LOGIN_REFUSED
 from rds_snap_backup.commvault.inventory import OUT_OF_TIME
-from rds_snap_backup.commvault.outcomes import LOGIN_REFUSED
 from rds_snap_backup.problems import Problem
 
 MAX_TEXT = 1000

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from rds_snap_backup.commvault.outcomes import NEW_TOKEN, Unauthorized
+from rds_snap_backup.commvault.hints import NEW_TOKEN
+from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.problems import Problem
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Credentials:
         return result
 
     def unusable(self) -> Problem | None:
-        """Tell what is wrong with the secret as it is now, past its cache; None where it holds a token."""
+        """Return what is wrong with the secret as it is now, past its cache; None where it holds a token."""
         token = self._token(past_cache=True)
         return token.problem if isinstance(token, Unauthorized) else None
 
@@ -51,7 +52,7 @@ class Credentials:
             secret = self._secrets.get(self._secret_arn, max_age=CACHE_SECONDS, force_fetch=past_cache)
         except GetParameterError as error:
             # The SDK's error names the secret and the reason, and never holds a value.
-            return self._unusable("SECRET_UNREADABLE", f"can not be read, or has no value yet ({error})")
+            return self._unusable("SECRET_UNREADABLE", f"cannot be read, or has no value yet ({error})")
         return self._read(secret if isinstance(secret, str) else "")
 
     def _read(self, secret: str) -> str | Unauthorized:
@@ -61,7 +62,7 @@ class Credentials:
             try:
                 document = json.loads(token)
             except ValueError:
-                return self._unusable("SECRET_WITHOUT_TOKEN", "begins like JSON and is none")
+                return self._unusable("SECRET_WITHOUT_TOKEN", "begins like JSON and cannot be parsed")
             token = document.get("token")
             if not isinstance(token, str):
                 return self._unusable("SECRET_WITHOUT_TOKEN", 'is JSON without a text "token"')
@@ -77,10 +78,10 @@ class Credentials:
 
 
 def ca_certificates(parameter: str, client: "SSMClient") -> str | None:
-    """Return the PEM bundle in an SSM parameter, None where none is named; raise LookupError when it can't be read."""
+    """Return the PEM bundle in an SSM parameter, None where none is named; raise LookupError when it cannot be read."""
     if not parameter:
         return None
     try:
         return str(SSMProvider(boto3_client=client).get(parameter, decrypt=True))
     except GetParameterError as error:
-        raise LookupError(f"CaCertificateParameter {parameter} can not be read: {error}") from None
+        raise LookupError(f"CaCertificateParameter {parameter} cannot be read: {error}") from None

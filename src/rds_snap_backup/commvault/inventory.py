@@ -4,15 +4,16 @@ Nothing is asked twice, and nothing any more once an answer says that asking is 
 name that is missing means to a target is `preflight.py`'s business.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
-from urllib.parse import quote
 
-from rds_snap_backup.commvault.client import Commvault, QueryFailed, Read
-from rds_snap_backup.commvault.credentials import Credentials
+from rds_snap_backup.commvault.client import Commvault
+from rds_snap_backup.commvault.clients import Client, clients_in, find_client
 from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.problems import Problem
 
 CLOUD_APPS = 134
@@ -31,13 +32,7 @@ OUT_OF_TIME = Problem(
 NO_CLIENTS = Problem("NO_CLIENTS", "The address answers, but with no list of clients.", "Check CommvaultApiUrl.")
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A client, in Commvault's sense: an AWS account, as a rule."""
-
-    id: str
-    name: str
-    display_name: str
+type Get = Callable[[str, float], JsonDocument | Unauthorized | QueryFailed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +50,8 @@ class Content:
 class Discovery:
     """One look at Commvault, within the time of one run of the function."""
 
-    def __init__(self, commvault: Commvault, credentials: Credentials, seconds_left: Callable[[], float]) -> None:
+    def __init__(self, commvault: Commvault, seconds_left: Callable[[], float]) -> None:
         self._commvault = commvault
-        self._credentials = credentials
         self._seconds_left = seconds_left
         self._stopped: Problem | None = None
         self._listed: dict[str, Client] | None = None
@@ -66,23 +60,23 @@ class Discovery:
         self._meant: dict[str, str | None] = {}
         self._guesses = 0
 
-    def begin(self, unusable_secret: Problem | None) -> Read | Unauthorized | QueryFailed:
+    def begin(self, unusable_secret: Problem | None) -> JsonDocument | Unauthorized | QueryFailed:
         """Read the list of clients: the first call, and the last where it fails.
 
-        With a secret that holds no token the call is made without one: it shows whether the way to Commvault is free.
+        With a secret that holds no token the call is made without one: it shows whether Commvault can be reached.
         """
         if unusable_secret:
             self._stopped = unusable_secret
-            return self._list_clients("")
-        reading = self._credentials.authorized(self._list_clients)
-        match reading:
-            case Read(document):
-                self._listed = _clients(document)
+            return self._list_clients(self._commvault.probe)
+        listing = self._list_clients(self._get)
+        match listing:
+            case JsonDocument(document):
+                self._listed = clients_in(document)
             case QueryFailed(problem) if problem.code == "ANSWER_TOO_LONG":
                 pass  # Each client is asked for by its name instead.
             case Unauthorized(problem) | QueryFailed(problem):
                 self._stopped = problem
-        return reading
+        return listing
 
     def client(self, name: str) -> Client | Problem | None:
         """Return the client of exactly this name, None where there is none."""
@@ -91,8 +85,8 @@ class Discovery:
         if self._listed is not None:
             return self._listed.get(name)
         if name not in self._named:
-            document = self._read(f"/Client/byName(clientName='{quote(name, safe='')}')")
-            self._named[name] = document if isinstance(document, Problem) else _clients(document).get(name)
+            found = self._ask(lambda deadline: find_client(self._commvault, name, deadline))
+            self._named[name] = found
         return self._named[name]
 
     def content(self, client: Client) -> Content | Problem:
@@ -141,43 +135,40 @@ class Discovery:
         return Content(frozenset(names | {instance for instance, _ in pairs}), frozenset(pairs))
 
     def _read(self, path: str) -> dict[str, Any] | Problem:
+        answer = self._ask(lambda deadline: self._get(path, deadline))
+        return answer.document if isinstance(answer, JsonDocument) else answer
+
+    def _ask[T](self, call: Callable[[float], T | Unauthorized | QueryFailed]) -> T | Problem:
+        """Ask Commvault before the deadline; a failure that any other call would meet ends the asking."""
         if self._stopped:
             return self._stopped
-        match self._credentials.authorized(lambda token: self._get(path, token)):
-            case Read(document):
-                return document
+        match self._in_time(call):
             case QueryFailed(problem) if is_of_the_call(problem):
                 return problem
             case Unauthorized(problem) | QueryFailed(problem):
                 self._stopped = problem
                 return problem
+            case answer:
+                return answer
 
-    def _list_clients(self, token: str) -> Read | Unauthorized | QueryFailed:
-        reading = self._get("/Client", token)
-        if isinstance(reading, Read) and not isinstance(reading.document.get("clientProperties"), list):
+    def _list_clients(self, get: Get) -> JsonDocument | Unauthorized | QueryFailed:
+        answer = self._in_time(lambda deadline: get("/Client", deadline))
+        if isinstance(answer, JsonDocument) and not isinstance(answer.document.get("clientProperties"), list):
             return QueryFailed(NO_CLIENTS)
-        return reading
+        return answer
 
-    def _get(self, path: str, token: str) -> Read | Unauthorized | QueryFailed:
-        if self._seconds_left() < CALL_SECONDS:
-            return QueryFailed(OUT_OF_TIME)
-        seconds = self._seconds_left() - RESERVE_SECONDS
-        return self._commvault.get(path, token, seconds, not_found_is_empty=True)
+    def _in_time[T](self, call: Callable[[float], T]) -> T | QueryFailed:
+        left = self._seconds_left()
+        return QueryFailed(OUT_OF_TIME) if left < CALL_SECONDS else call(time.monotonic() + left - RESERVE_SECONDS)
+
+    def _get(self, path: str, deadline: float) -> JsonDocument | Unauthorized | QueryFailed:
+        return self._commvault.get(path, deadline, not_found_is_empty=True)
 
 
 def is_of_the_call(problem: Problem) -> bool:
     """Tell whether Commvault refused this call, and may well answer another one."""
     code = problem.code
     return code.isdecimal() or code in {"ANSWER_TOO_LONG", "HTTP_400", "HTTP_403", "HTTP_500"}
-
-
-def _clients(document: Mapping[str, Any]) -> dict[str, Client]:
-    found: dict[str, Client] = {}
-    for row in document.get("clientProperties") or ():
-        match row:
-            case {"client": {"clientEntity": {"clientId": int() | str() as identity, "clientName": str(name), **rest}}}:
-                found[name] = Client(str(identity), name, str(rest.get("displayName") or name))
-    return found
 
 
 def _texts(row: Any, entity: str, *fields: str) -> Iterable[tuple[str, ...]]:

@@ -1,101 +1,54 @@
-"""Commvault's jobs: reading them, what their statuses mean, and which of them a request of ours started.
+"""Reading Commvault's jobs: the list, page by page and across deliveries where it is long, and one job alone.
 
-Pure but for the three functions that read. What is then done with a job is `submit.py`'s and `follow.py`'s business.
+A submission is never given up because the list is long: it is asked narrower, by client, and what one run had no time
+for is left to the next, by a `Position`. Which job is whose is decided in `matching.py`; `rows.py` reads a row.
 """
 
 import time
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any, Self
 from urllib.parse import urlencode
 
-from rds_snap_backup.commvault.client import Commvault, QueryFailed, Read
-from rds_snap_backup.commvault.outcomes import LATER, Unauthorized, whole_number
+from rds_snap_backup.commvault.answers import whole_number
+from rds_snap_backup.commvault.client import Commvault
+from rds_snap_backup.commvault.clients import Client, find_client
+from rds_snap_backup.commvault.hints import RETRIED
+from rds_snap_backup.commvault.matching import CLOCK_SKEW_SECONDS, adoptable, running
+from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.commvault.rows import End, Job, read_job
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import Association
+
+__all__ = [
+    "CLOCK_SKEW_SECONDS",
+    "End",
+    "Job",
+    "JobList",
+    "Page",
+    "Position",
+    "adoptable",
+    "get_job",
+    "list_jobs",
+    "list_page",
+    "read_job",
+    "running",
+]
 
 PAGE = 100
-# Two sandboxes' clocks, one that sent and one that asks, may differ by this much.
-CLOCK_SKEW_SECONDS = 5
-BACKUP_OPERATIONS = {4, 59}
-BACKUP_TYPES = {"backup", "snap backup", "snapbackup"}
-# Statuses of a job that goes on, as Commvault documents them.
-GOING_ON = {
-    "running",
-    "waiting",
-    "pending",
-    "queued",
-    "suspend pending",
-    "suspended",
-    "kill pending",
-    "interrupt pending",
-    "interrupted",
-    "running (cannot be verified)",
-    "abnormal terminated cleanup",
-}
+# A list of more pages than this is asked again by client, where the clients' IDs can be found.
+MAX_PAGES = 5
+# What the first page of that list may take at least, where there is so much time.
+MIN_WIDE_SECONDS = 5.0
+# Rows that are read twice, since those before them may leave the list between two pages.
+OVERLAP = 5
 
-# An answer that is no list must not be believed to say that no job was started.
-NO_JOB_LIST = QueryFailed(Problem("UNREADABLE_ANSWER", "Commvault's answer is no list of jobs.", LATER))
-
-type End = Literal["completed", "completed_with_errors", "failed", "killed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A row of Commvault's job list. Times are Unix seconds on Commvault's clock, 0 where it gives none."""
-
-    id: str
-    client_name: str
-    instance_name: str
-    subclient_name: str
-    level: str
-    is_backup: bool
-    status: str
-    reason: str
-    started: int
-    ended: int
-
-    @property
-    def has_ended(self) -> bool:
-        """Tell whether the status is an end; one that nobody knows means still running."""
-        return self.end is not None
-
-    @property
-    def end(self) -> End | None:
-        """Return how the job ended, or None while it goes on.
-
-        Warnings count as errors, since somebody must look at them; so does Committed, a job that was ended by hand and
-        whose work so far is kept.
-        """
-        status = self.status.lower()
-        if "killed" in status:
-            return "killed"
-        if "failed" in status:
-            return "failed"
-        if "completed" in status:
-            return "completed_with_errors" if "error" in status or "warning" in status else "completed"
-        return "completed_with_errors" if "committed" in status else None
-
-    @property
-    def is_known(self) -> bool:
-        """Tell whether the status is one that Commvault documents."""
-        return self.has_ended or self.status.strip().lower() in GOING_ON
-
-    def is_of(self, association: Association) -> bool:
-        """Tell whether this is a backup of an association, by its exact names."""
-        return self.is_backup and (self.client_name, self.instance_name, self.subclient_name) == (
-            association.client_name,
-            association.instance_name,
-            association.subclient_name,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Jobs:
-    """Jobs, and by how many seconds Commvault's clock is, at the least, ahead of ours."""
-
-    rows: tuple[Job, ...]
-    clock_ahead: float
+# An answer that is not a list must not be taken to say that no job was started.
+NO_JOB_LIST = QueryFailed(Problem("UNREADABLE_ANSWER", "Commvault's answer is not a list of jobs.", RETRIED))
+SLOW = (
+    "Commvault's job list is what is slow, not the way to it: look at the load of the CommServe and its web server, and "
+    "let fewer jobs be kept or the token's user see only the targets' clients. It is retried automatically."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,118 +62,145 @@ class Page:
 
     @property
     def is_last(self) -> bool:
-        """Tell whether no page follows."""
+        """Return whether no page follows."""
         return self.end >= self.total
 
 
-def list_jobs(commvault: Commvault, token: str, look_back: float, seconds: float) -> Jobs | Unauthorized | QueryFailed:
-    """Read every page of the backup jobs that are active or ended in the last `look_back` seconds."""
-    deadline = time.monotonic() + seconds
-    rows: list[Job] = []
-    seen = 0
-    while True:
-        match list_page(commvault, token, look_back, seen, deadline - time.monotonic()):
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a later delivery reads on: `client_ids` are those whose lists are left, `offset` is into the first one's.
+
+    Without `client_ids` it is the list of all clients.
+    """
+
+    offset: int = 0
+    client_ids: tuple[str, ...] = ()
+
+    @property
+    def client_id(self) -> str | None:
+        """The client whose list is read; None: all."""
+        return self.client_ids[0] if self.client_ids else None
+
+    def after(self, page: Page) -> Self | None:
+        """Return the position that follows a page of this list; None after the last page of the last list."""
+        if not page.is_last:
+            # Always forward, even where a server gives fewer rows than it was asked for.
+            overlap = min(OVERLAP, (page.end - self.offset) // 2)
+            return replace(self, offset=page.end - overlap)
+        return replace(self, offset=0, client_ids=self.client_ids[1:]) if self.client_ids[1:] else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `{"offset", "clientIds"}`."""
+        return {"offset": self.offset, "clientIds": list(self.client_ids)}
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """Read `to_json`'s object; anything else is the beginning of the list."""
+        match document:
+            case {"offset": int(offset) | float(offset), "clientIds": [*client_ids]} if offset >= 0:
+                return cls(int(offset), tuple(str(one) for one in client_ids))
+            case _:
+                return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """Jobs that were read, and how many seconds Commvault's clock is, at least, ahead of ours.
+
+    `next` is where to read on; None: together with what earlier deliveries have read, this is the whole list.
+    """
+
+    rows: tuple[Job, ...]
+    clock_ahead: float
+    next: Position | None = None
+
+
+def list_jobs(
+    commvault: Commvault,
+    clients: Collection[str],
+    look_back: float,
+    deadline: float,
+    position: Position | None = None,
+) -> JobList | Unauthorized | QueryFailed:
+    """Read the backup jobs that are active or ended in the last `look_back` seconds, those of `clients` at least.
+
+    What was read before the deadline, or before a page failed, is returned with the position to read on from. Only
+    where not even one page could be read is the reason returned.
+    """
+    # Even one page of the list of all clients may take too long: time is kept to ask for less.
+    now = time.monotonic()
+    wide_deadline = min(deadline, now + max((deadline - now) / 2, MIN_WIDE_SECONDS))
+    at: Position | None = position or Position()
+    rows: dict[str, Job] = {}
+    clocks: list[float] = []
+    too_slow: QueryFailed | None = None
+    while at:
+        is_wide = not at.client_ids and not clocks
+        match list_page(commvault, look_back, at.offset, wide_deadline if is_wide else deadline, at.client_id):
             case Page() as page:
-                rows += page.rows
-                seen = page.end
-                if page.is_last:
-                    return Jobs(tuple(rows), page.clock_ahead)
-            case problem:
-                return problem
+                rows |= {job.id: job for job in page.rows}
+                clocks.append(page.clock_ahead)
+                narrow = is_wide and page.total > MAX_PAGES * PAGE and _narrowed(commvault, clients, deadline)
+                at = narrow or at.after(page)
+            case _ if clocks:
+                break
+            case QueryFailed(Problem("TIMED_OUT", message)):
+                too_slow = QueryFailed(
+                    Problem("JOB_LIST_TOO_SLOW", f"Reading the list of jobs failed. {message}", SLOW)
+                )
+                if not is_wide or not (at := _narrowed(commvault, clients, deadline)):
+                    return too_slow
+            case failure:
+                return too_slow or failure
+    return JobList(tuple(rows.values()), max(clocks, default=0.0), at)
 
 
 def list_page(
-    commvault: Commvault, token: str, look_back: float, offset: int, seconds: float
+    commvault: Commvault, look_back: float, offset: int, deadline: float, client_id: str | None = None
 ) -> Page | Unauthorized | QueryFailed:
     """Read one page of the backup jobs that are active or ended in the last `look_back` seconds.
 
     `GET /Job` pages by the headers `limit` and `offset`, and leaves snap backups out unless they are asked for.
     """
-    query = urlencode(
-        {"completedJobLookupTime": max(1, int(look_back)), "jobCategory": "All", "jobFilter": "Backup,SNAPBACKUP"}
-    )
-    match commvault.get(f"/Job?{query}", token, seconds, {"limit": str(PAGE), "offset": str(offset)}):
-        case Read(document, clock_ahead):
-            page, total = document.get("jobs"), whole_number(document.get("totalRecordsWithoutPaging"))
-            if not isinstance(page, list):
+    narrow = {} if client_id is None else {"clientId": client_id}
+    wanted = {"completedJobLookupTime": max(1, int(look_back)), "jobCategory": "All", "jobFilter": "Backup,SNAPBACKUP"}
+    query = urlencode(narrow | wanted)
+    match commvault.get(f"/Job?{query}", deadline, {"limit": str(PAGE), "offset": str(offset)}):
+        case JsonDocument(document, clock_ahead):
+            listed, total = document.get("jobs"), whole_number(document.get("totalRecordsWithoutPaging"))
+            if not isinstance(listed, list):
                 if total is None:
                     return NO_JOB_LIST
-                page = []
-            end = offset + len(page)
-            total = (total or 0) if page else end
-            return Page(tuple(job for job in map(read_job, page) if job), end, total, clock_ahead)
-        case problem:
-            return problem
+                listed = []
+            end = offset + len(listed)
+            if not listed:
+                total = end
+            elif total is None or total < end:
+                # The total cannot be right: a page that is full may have another one behind it.
+                total = end + 1 if len(listed) >= PAGE else end
+            return Page(tuple(job for job in map(read_job, listed) if job), end, total, clock_ahead)
+        case failure:
+            return failure
 
 
-def get_job(commvault: Commvault, token: str, job_id: str, seconds: float) -> Job | Unauthorized | QueryFailed | None:
-    """Read one job; None where Commvault shows none of this id."""
-    match commvault.get(f"/Job/{job_id}", token, seconds):
-        case Read(document, _):
+def get_job(commvault: Commvault, job_id: str, deadline: float) -> Job | Unauthorized | QueryFailed | None:
+    """Read one job; None where Commvault shows none of this ID."""
+    match commvault.get(f"/Job/{job_id}", deadline):
+        case JsonDocument(document, _):
             listed = document.get("jobs")
             rows = map(read_job, listed if isinstance(listed, list) else [])
             return next((job for job in rows if job and job.id == job_id), None)
-        case problem:
-            return problem
+        case failure:
+            return failure
 
 
-def read_job(row: Any) -> Job | None:
-    """Return a row of a job list as a `Job`, or None where it has no id."""
-    match row:
-        case {"jobSummary": {"jobId": job_id} as summary} if number := whole_number(job_id):
-            named = summary.get("subclient")
-            subclient: dict[str, Any] = named if isinstance(named, dict) else {}
-            return Job(
-                id=str(number),
-                client_name=str(subclient.get("clientName", "")),
-                instance_name=str(subclient.get("instanceName", "")),
-                subclient_name=str(subclient.get("subclientName", "")),
-                level=_level(summary.get("backupLevelName") or summary.get("backupLevel")),
-                is_backup=whole_number(summary.get("opType")) in BACKUP_OPERATIONS
-                or str(summary.get("jobType", "")).lower() in BACKUP_TYPES,
-                status=str(summary.get("status") or summary.get("localizedStatus") or ""),
-                reason=str(summary.get("pendingReason") or ""),
-                started=whole_number(summary.get("jobStartTime")) or 0,
-                ended=whole_number(summary.get("jobEndTime")) or 0,
-            )
-        case _:
-            return None
-
-
-def started_since(
-    associations: Iterable[Association], jobs: Jobs, attempted_at: float, level: str, excluded: Collection[str]
-) -> dict[Association, str]:
-    """Return, for each association that has one, the job that the attempt at `attempted_at` (our clock) can have started.
-
-    Of several the earliest: triggers of one target then find their jobs in the order of their attempts. A job whose
-    level Commvault does not tell can be of any.
-    """
-    earliest = attempted_at + jobs.clock_ahead - CLOCK_SKEW_SECONDS
-    found: dict[Association, str] = {}
-    for association in associations:
-        for job in sorted(jobs.rows, key=lambda job: (job.started, int(job.id) if job.id.isdecimal() else 0)):
-            if (
-                job.is_of(association)
-                and job.level in {"", level}
-                and job.started >= int(earliest)
-                and job.id not in excluded
-                and job.id not in found.values()
-            ):
-                found[association] = job.id
-                break
-    return found
-
-
-def running(associations: Iterable[Association], jobs: Jobs) -> dict[Association, str]:
-    """Return the newest running job of each association that has one, whatever its level."""
-    found: dict[Association, str] = {}
-    for association in associations:
-        for job in sorted(jobs.rows, key=lambda job: job.started):
-            if job.is_of(association) and not job.has_ended:
-                found[association] = job.id
-    return found
-
-
-def _level(value: Any) -> str:
-    """`Synthetic Full`, `SYNTHETIC_FULL` and `Full` are written in several ways; a number tells nothing."""
-    return value.strip().upper().replace(" ", "_") if isinstance(value, str) and whole_number(value) is None else ""
+def _narrowed(commvault: Commvault, clients: Collection[str], deadline: float) -> Position | None:
+    """Return the beginning of the clients' own lists, or None where the ID of one cannot be found."""
+    client_ids: list[str] = []
+    for name in sorted(set(clients)):
+        match find_client(commvault, name, deadline):
+            case Client(client_id):
+                client_ids.append(client_id)
+            case _:
+                return None
+    return Position(0, tuple(client_ids)) if client_ids else None

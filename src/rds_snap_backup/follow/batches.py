@@ -14,8 +14,9 @@ from rds_snap_backup.commvault.jobs import Job
 from rds_snap_backup.config import Config, ConfigError
 from rds_snap_backup.follow.poller import NOT_ASKED, RATE_LIMITED, JobPoller, Missing, Observation
 from rds_snap_backup.follow.tracking import MISSING_SECONDS, NotASubmission, TrackedSubmission
-from rds_snap_backup.ledger.completions import Busy, Completions, Done, Tell
-from rds_snap_backup.ledger.table import Item, Table, Value
+from rds_snap_backup.ledger.completions import Completions
+from rds_snap_backup.ledger.steps import Done, Publish, Wait
+from rds_snap_backup.ledger.table import Item, Value
 from rds_snap_backup.messaging.batches import MAX_PAUSE_SECONDS, Consumer, Message, Redeliver, backoff
 from rds_snap_backup.observability import MetricName, count, logger
 from rds_snap_backup.problems import Problem
@@ -50,9 +51,9 @@ class Follower:
         services = bootstrap(config, clients, clock)
         return cls(
             services=services,
-            completions=Completions(Table(config.ledger_table, clients.dynamodb), clock),
+            completions=services.completions,
             # No pause is shorter than the first, and the first one goes by before the first look.
-            looks=JobPoller(services.commvault, services.credentials, config.first_poll_seconds, clock),
+            looks=JobPoller(services.commvault, config.first_poll_seconds, clock),
             jobs_queue=Consumer(config.jobs_queue_url, clients.sqs),
         )
 
@@ -131,11 +132,11 @@ class Batch:
                     submission.submitted_at + config.follow_hours * 3600 - now,
                 )
                 return min(pause, missing_since + MISSING_SECONDS - now) if isinstance(observation, Missing) else pause
-            step = self._follower.completions.record(job_id, end, self._owner)
+            step = self._follower.completions.record(job_id, item, end, self._owner)
         match step:
-            case Tell(notification):
+            case Publish(notification):
                 self._tell(job_id, notification)
-            case Busy(until):
+            case Wait(until):
                 return until - now
             case Done():
                 pass

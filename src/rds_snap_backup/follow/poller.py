@@ -10,13 +10,13 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from rds_snap_backup.commvault import jobs
-from rds_snap_backup.commvault.client import Commvault, QueryFailed
-from rds_snap_backup.commvault.credentials import Credentials
+from rds_snap_backup.commvault.answers import THROTTLE_SECONDS
+from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.jobs import PAGE, Job, Page
-from rds_snap_backup.commvault.outcomes import THROTTLE_SECONDS, Unauthorized
+from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.commvault.queries import QueryFailed
 from rds_snap_backup.problems import Problem
 
 MAX_WINDOW_SECONDS = 60
@@ -57,11 +57,8 @@ class Window:
 class JobPoller:
     """What a sandbox has lately read. `window_seconds` must be shorter than any pause between looks at one job."""
 
-    def __init__(
-        self, commvault: Commvault, credentials: Credentials, window_seconds: float, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, commvault: Commvault, window_seconds: float, clock: Callable[[], float]) -> None:
         self._commvault = commvault
-        self._credentials = credentials
         self._window_seconds = min(window_seconds, MAX_WINDOW_SECONDS)
         self._clock = clock
         self._window = Window(begun=0, look_back=0)
@@ -94,11 +91,7 @@ class JobPoller:
     def _read_list(self, unread: set[str], deadline: float) -> None:
         window = self._window
         while unread and 0 < window.pages_left < len(unread) + window.alone and self._has_time(deadline):
-            match self._credentials.authorized(
-                lambda token: jobs.list_page(
-                    self._commvault, token, window.look_back, window.end, deadline - time.monotonic()
-                )
-            ):
+            match jobs.list_page(self._commvault, window.look_back, window.end, deadline):
                 case Page(rows, end, total):
                     window.end, window.total = end, total
                     self._read |= {job.id: (self._clock(), job) for job in rows}
@@ -114,7 +107,7 @@ class JobPoller:
             if self._failure or not self._has_time(deadline):
                 break
             self._window.alone += 1
-            match self._credentials.authorized(partial(self._get_job, job_id, deadline)):
+            match jobs.get_job(self._commvault, job_id, deadline):
                 case Job() as job:
                     self._read[job_id] = (self._clock(), job)
                 case None:
@@ -127,9 +120,6 @@ class JobPoller:
                     # It may be about this job alone: others are asked for all the same.
                     failures[job_id] = problem
         return failures
-
-    def _get_job(self, job_id: str, deadline: float, token: str) -> Job | Unauthorized | QueryFailed | None:
-        return jobs.get_job(self._commvault, token, job_id, deadline - time.monotonic())
 
     def _has_time(self, deadline: float) -> bool:
         return time.monotonic() < deadline - MIN_SECONDS_TO_ASK

@@ -101,7 +101,14 @@ class TrackedSubmission:
             message = job.reason or f"Job {job.id} ended as {job.status!r}, and Commvault gave no reason."
             problem = Problem(code, message, HINTS[end])
         return notifications.build_end(
-            self.notification, job.id, end, started=job.started, ended=job.ended, reason=job.reason, problem=problem
+            self.notification,
+            job.id,
+            end,
+            associations=self.notification["associations"],
+            started=job.started,
+            ended=job.ended,
+            reason=job.reason,
+            problem=problem,
         )
 
     def _lost(self, job_id: str, problem: Problem, job: Job | None = None) -> dict[str, Any]:
@@ -109,6 +116,7 @@ class TrackedSubmission:
             self.notification,
             job_id,
             "lost",
+            associations=self.notification["associations"],
             started=job.started if job else 0,
             ended=0,
             reason=job.reason if job else "",

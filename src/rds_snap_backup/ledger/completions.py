@@ -1,94 +1,79 @@
-"""The ends of jobs in the ledger: each is told once, however many messages and runs are about the job.
+"""The ends of jobs: each is recorded on the item `job#ID` and published once, however many messages are about the job.
 
-An end is recorded on the item `job#ID` before it is published, and marked after. The run that recorded it holds it by
-its `owner` and a lease; where that run was cut off, the next one publishes what it had recorded. The item also keeps
-what earlier looks at a job noted. It does not know how a job is looked at (`looks.py`).
+The item also keeps what earlier polls of a job noted. It does not know how a job is polled.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from rds_snap_backup.ledger.submissions import LEASE_SECONDS, TTL_SECONDS
+from rds_snap_backup.ledger.keys import JOB, job_key
+from rds_snap_backup.ledger.outbox import Names, Outbox
+from rds_snap_backup.ledger.steps import Done, Publish, Wait
 from rds_snap_backup.ledger.table import Conflict, Item, Table, Update, Value
+from rds_snap_backup.problems import Problem
 
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """This run is to publish it."""
-
-    notification: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Everybody was told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """Another run is publishing it, or is dead when its lease ends."""
-
-    until: float
-
-
-type Step = Tell | Done | Busy
+CLAIMED = Problem("CLAIMED_MEANWHILE", "The job's ID has been claimed meanwhile.", "No action is needed.")
+NAMES = Names(notification="end", published="endPublished", owner="endOwner", lease="endLease")
 
 
 class Completions:
-    """The items `job#ID`."""
+    """The items `job#ID`. `ttl_seconds` is how long they are kept."""
 
-    def __init__(self, table: Table, clock: Callable[[], float]) -> None:
+    def __init__(self, table: Table, ttl_seconds: int, clock: Callable[[], float]) -> None:
         self._table = table
+        self._ttl_seconds = ttl_seconds
         self._clock = clock
+        self._outbox = Outbox(table, clock, NAMES)
 
     def find(self, job_ids: Iterable[str]) -> dict[str, Item]:
-        """Return the items that there are, by job id, as they lately were."""
-        found = self._table.get_many({_key(job_id) for job_id in job_ids})
-        return {key.removeprefix("job#"): item for key, item in found.items()}
+        """Return the items that exist, by job ID; they may be a moment old."""
+        found = self._table.get_many({job_key(job_id) for job_id in job_ids})
+        return {key.removeprefix(JOB): item for key, item in found.items()}
 
-    def record(self, job_id: str, notification: dict[str, Any], owner: str) -> Step:
-        """Record a job's end, unless there is one, and tell what this run may do about it."""
-        values: dict[str, Value] = {"end": json.dumps(notification), "endPublished": False, **self._held(owner)}
-        try:
-            self._table.write(Update(_key(job_id), values, (), "attribute_not_exists(#end)"))
-        except Conflict as conflict:
-            return self.resume(job_id, conflict.found[0] or {}, owner)
-        return Tell(notification)
+    def ends(self, job_ids: Iterable[str]) -> dict[str, str]:
+        """Return how jobs have ended, for those whose end is recorded."""
+        items = self.find(job_ids)
+        return {job_id: json.loads(item["end"])["status"] for job_id, item in items.items() if "end" in item}
 
-    def resume(self, job_id: str, item: Item, owner: str) -> Step:
-        """Tell what this run may do about an end that is recorded; `item` is as it was read."""
+    def record(
+        self, job_id: str, item: Item, notification: dict[str, Any], owner: str, superseded: str = ""
+    ) -> Publish | Done | Wait:
+        """Record a job's end, unless one is recorded, and decide what this run may do about it.
+
+        `item` is as it was read: an end is not recorded for an ID that another job has been claimed by meanwhile.
+        `superseded` is the submission whose job had the ID before; its end is kept beside the later job's.
+        """
         now = self._clock()
-        if item["endPublished"]:
-            return Done()
-        if item["endOwner"] != owner:
-            if item["endLease"] >= now:
-                return Busy(item["endLease"])
-            was = {"owner": item["endOwner"], "lease": item["endLease"]}
-            take = Update(_key(job_id), self._held(owner), (), "#endOwner = :owner AND #endLease = :lease", was)
-            try:
-                self._table.write(take)
-            except Conflict as conflict:
-                if (conflict.found[0] or {}).get("endOwner") != owner:
-                    return Busy(now + LEASE_SECONDS)
-        return Tell(json.loads(item["end"]))
+        key = _key(job_id, superseded)
+        condition, where = "attribute_not_exists(#end)", dict[str, Value]()
+        if not superseded and "claimedAt" in item:
+            condition, where = f"{condition} AND #claimedAt = :was", {"was": item["claimedAt"]}
+        elif not superseded:
+            condition = f"{condition} AND attribute_not_exists(#claimedAt)"
+        values = {**self._outbox.record(notification, owner), "endRecordedAt": now, "expiresAt": self._expires_at()}
+        try:
+            self._table.write(Update(key, values, (), condition, where))
+        except Conflict as conflict:
+            found = conflict.found[0] or {}
+            return self._outbox.resume(key, found, owner) if NAMES.notification in found else Wait(now, CLAIMED, None)
+        return Publish(notification)
 
-    def mark_published(self, job_id: str, owner: str) -> None:
-        """Record that everybody was told. Where another run took over meanwhile, it will be told twice."""
-        values: dict[str, Value] = {"endPublished": True, "endLease": 0}
-        with suppress(Conflict):
-            self._table.write(Update(_key(job_id), values, (), "#endOwner = :me", {"me": owner}))
+    def resume(self, job_id: str, item: Item, owner: str) -> Publish | Done | Wait:
+        """Decide what this run may do about an end that is recorded; `item` is as it was read."""
+        return self._outbox.resume(job_key(job_id), item, owner)
+
+    def mark_published(self, job_id: str, owner: str, superseded: str = "") -> None:
+        """Record that the end is published. Where another run took over, it is published twice."""
+        self._outbox.mark_published(_key(job_id, superseded), owner)
 
     def note(self, job_id: str, values: Mapping[str, Value], forget: tuple[str, ...] = ()) -> None:
-        """Keep something about a job for later looks, or forget it."""
-        self._table.write(Update(_key(job_id), {**values, "expiresAt": int(self._clock()) + TTL_SECONDS}, forget))
+        """Keep something about a job for later polls, or forget it."""
+        self._table.write(Update(job_key(job_id), {**values, "expiresAt": self._expires_at()}, forget))
 
-    def _held(self, owner: str) -> dict[str, Value]:
-        now = self._clock()
-        return {"endOwner": owner, "endLease": now + LEASE_SECONDS, "expiresAt": int(now) + TTL_SECONDS}
+    def _expires_at(self) -> int:
+        return int(self._clock()) + self._ttl_seconds
 
 
-def _key(job_id: str) -> str:
-    return f"job#{job_id}"
+def _key(job_id: str, superseded: str) -> str:
+    return f"{job_key(job_id)}#{superseded}" if superseded else job_key(job_id)

@@ -1,30 +1,42 @@
-"""What a run may do with a submission, as the ledger tells it. Types alone; `ledger.py` decides."""
+"""What a run may do with a submission, as the ledger decides it. Types alone; `submissions.py` decides."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rds_snap_backup.ledger.keys import submission_key
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.targets import Association, BackupRequest
 from rds_snap_backup.triggers import Trigger
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is submitted: a trigger for one target, with the target's cool-down (0: none)."""
+    """What is submitted: a trigger for one target."""
 
     trigger: Trigger
     target: str
-    cool_down_seconds: int
 
     @property
     def key(self) -> str:
         """The ledger's key."""
-        return f"submission#{self.target}#{self.trigger.id}"
+        return submission_key(self.target, self.trigger)
 
-    @property
-    def cool_down_key(self) -> str:
-        """The key of the target's cool-down."""
-        return f"cooldown#{self.target}"
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What an attempt sends, recorded before it leaves, with the target's cool-down (0: none)."""
+
+    request: BackupRequest
+    cool_down_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """How far a list of jobs was read that is too long for one run. `position` is `commvault.jobs`'s; `begun_at` ours."""
+
+    position: Mapping[str, Any]
+    begun_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +51,42 @@ class Lease:
     owner: str
     attempt: int
     created_at: float
+    pin: Pin
     attempted_at: float = 0
     attempt_ended_at: float = 0
     is_uncertain: bool = False
     found: Mapping[str, str] = field(default_factory=dict)
+    scan: Scan | None = None
+
+    @property
+    def missing(self) -> tuple[Association, ...]:
+        """The associations that no job is credited for."""
+        return tuple(one for one in self.pin.request.associations if one.key not in self.found)
+
+    @property
+    def request(self) -> BackupRequest:
+        """What is to be sent: the pinned request, for the associations that no job is credited for."""
+        return replace(self.pin.request, associations=self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundJob:
+    """A job that reconciling found; `started` is its start in Unix seconds on our clock."""
+
+    id: str
+    started: float
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """The request may be sent: surely none that was sent before was accepted."""
+    """The request may be sent: no request that was sent before was accepted."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Nothing is left to be sent: each association that the target still has got its job from an earlier attempt."""
 
     lease: Lease
 
@@ -61,7 +100,7 @@ class Reconcile:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """The target's cool-down lasts: these jobs are the trigger's."""
+    """The target is cooling down: these jobs are the trigger's."""
 
     lease: Lease
     job_ids: tuple[str, ...]
@@ -69,29 +108,29 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Exhausted:
-    """Too many runs were cut off; something kills them."""
+    """Too many runs in a row were cut off; something kills them."""
 
     lease: Lease
 
 
 @dataclass(frozen=True, slots=True)
-class Undelivered:
-    """It has ended, and its notification may not have been published."""
+class Publish:
+    """It has ended, and its notification may not have been published. `lease` is None for the end of a job."""
 
-    lease: Lease
     notification: dict[str, Any]
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """It has ended and everybody was told."""
+    """It has ended, and its notification is published."""
 
     notification: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Not now: somebody else is at it, or the cool-down's claimer is, or Commvault's rate limit is reached.
+    """Not now: another run holds it, or the cool-down's claimer is open, or Commvault's rate limit is reached.
 
     `lease` is None while another run holds the submission.
     """
@@ -101,7 +140,7 @@ class Wait:
     lease: Lease | None
 
 
-type Step = Send | Reconcile | Join | Exhausted | Undelivered | Done | Wait
+type Step = Send | Complete | Reconcile | Join | Exhausted | Publish | Done | Wait
 
 
 class LostLease(Exception):

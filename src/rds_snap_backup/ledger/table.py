@@ -1,4 +1,4 @@
-"""DynamoDB as the ledger uses it: conditional updates, alone or as one transaction. It knows no item of the ledger's.
+"""DynamoDB as the ledger uses it: conditional updates, alone or as one transaction. It knows none of the ledger's items.
 
 In conditions, names are written `#name` and values `:name`: every name goes through a placeholder, since DynamoDB
 reserves hundreds of ordinary words.
@@ -22,7 +22,8 @@ type Item = dict[str, Any]
 
 MAX_TRANSACTION = 100
 MAX_READ = 100
-# Transactions that touch one item at the same moment are cancelled, not queued; a few tries draw them apart.
+# Writes that meet a transaction on one of their items are refused, not queued; a few jittered tries separate them.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 CONFLICT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
@@ -74,11 +75,16 @@ class Table:
         self._name = name
         self._client = client
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, Item]:
-        """Read the items that there are of these keys, as they lately were; a throttled table may leave some out."""
+    def get(self, key: str, *, consistent: bool = True) -> Item | None:
+        """Read one item, as it is now; without `consistent` it may be a moment old, at half the cost."""
+        return self.get_many([key], consistent=consistent).get(key)
+
+    def get_many(self, keys: Iterable[str], *, consistent: bool = False) -> dict[str, Item]:
+        """Read the items of these keys that exist; a throttled table may leave some out."""
         found: dict[str, Item] = {}
         for batch in batched(keys, MAX_READ, strict=False):
-            left: Any = {self._name: {"Keys": [{"pk": {"S": key}} for key in batch]}}
+            keyed = [{"pk": {"S": key}} for key in batch]
+            left: Any = {self._name: {"Keys": keyed, "ConsistentRead": consistent}}
             for pause in (0.0, *CONFLICT_PAUSES):
                 time.sleep(pause)
                 answer = self._client.batch_get_item(RequestItems=left)
@@ -92,11 +98,19 @@ class Table:
 
     def write(self, *operations: Update | Check) -> None:
         """Make all of it or nothing; raise `Conflict` when a condition does not hold."""
-        match operations:
-            case (Update() as update,):
-                self._update(update)
-            case _:
-                self._transact(operations)
+        for pause in (*CONFLICT_PAUSES, None):
+            try:
+                match operations:
+                    case (Update() as update,):
+                        self._update(update)
+                    case _:
+                        self._transact(operations)
+            except ClientError as error:
+                if pause is None or not _is_transaction_conflict(error):
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - a jitter, not a secret
+            else:
+                return
 
     def _update(self, update: Update) -> None:
         try:
@@ -111,25 +125,26 @@ class Table:
 
     def _transact(self, operations: tuple[Update | Check, ...]) -> None:
         request: Any = [_transact_item(self._name, operation) for operation in operations]
-        for pause in (*CONFLICT_PAUSES, None):
-            try:
-                self._client.transact_write_items(TransactItems=request)
-            except ClientError as error:
-                response: Any = error.response
-                reasons = response.get("CancellationReasons", [])
-                codes = {reason.get("Code") for reason in reasons}
-                if "ConditionalCheckFailed" in codes:
-                    raise Conflict(
-                        tuple(
-                            _decode(reason.get("Item", {})) if reason.get("Code") == "ConditionalCheckFailed" else None
-                            for reason in reasons
-                        )
-                    ) from None
-                if "TransactionConflict" not in codes or pause is None:
-                    raise
-                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - a jitter, not a secret
-            else:
-                return
+        try:
+            self._client.transact_write_items(TransactItems=request)
+        except ClientError as error:
+            response: Any = error.response
+            reasons = response.get("CancellationReasons", [])
+            if all(reason.get("Code") != "ConditionalCheckFailed" for reason in reasons):
+                raise
+            raise Conflict(
+                tuple(
+                    _decode(reason.get("Item", {})) if reason.get("Code") == "ConditionalCheckFailed" else None
+                    for reason in reasons
+                )
+            ) from None
+
+
+def _is_transaction_conflict(error: ClientError) -> bool:
+    """Tell whether another transaction held an item: single updates meet that too, and the SDK retries neither."""
+    response: Any = error.response
+    codes = {reason.get("Code") for reason in response.get("CancellationReasons", [])}
+    return response["Error"]["Code"] == "TransactionConflictException" or "TransactionConflict" in codes
 
 
 def _transact_item(table: str, operation: Update | Check) -> dict[str, Any]:

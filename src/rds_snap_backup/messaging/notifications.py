@@ -6,20 +6,25 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import Target
+from rds_snap_backup.targets import BackupRequest
 from rds_snap_backup.triggers import Trigger
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 VERSION = "1"
-# SNS wants less than 100 characters.
+SUBMITTED = frozenset({"submitted", "joined", "scheduled"})
+SUBMISSION_ENDS = SUBMITTED | {"rejected", "abandoned"}
+# Of the 262,144 bytes that SNS accepts, attributes and all. JSON escapes what is not ASCII: characters are bytes.
+MAX_MESSAGE_BYTES = 250_000
+# SNS accepts fewer than 100 characters.
 MAX_SUBJECT = 99
 
 
 def build(
     status: str,
-    target: Target,
+    target: str,
+    request: BackupRequest | None,
     trigger: Trigger,
     *,
     now: float,
@@ -28,16 +33,20 @@ def build(
     problem: Problem | None = None,
     reconciled: bool = False,
 ) -> dict[str, Any]:
-    """Return the notification of a submission's end. `submittedAt` is null where nothing was submitted."""
-    is_submitted = status in {"submitted", "joined", "scheduled"}
+    """Return the notification of a submission's end; `request` is None where its target's document is not usable.
+
+    `submittedAt` is null where nothing was submitted.
+    """
+    is_submitted = status in SUBMITTED or bool(job_ids)
+    associations = request.associations if request else ()
     notification: dict[str, Any] = {
         "version": VERSION,
         "status": status,
-        "target": target.name,
+        "target": target,
         "jobIds": list(job_ids),
         "taskId": task_id,
-        "backupLevel": target.backup_level,
-        "associations": [association.to_json() for association in target.associations],
+        "backupLevel": request.backup_level if request else None,
+        "associations": [association.to_json() for association in associations],
         "trigger": trigger.to_json(),
         "submittedAt": iso(now) if is_submitted else None,
         "reconciled": reconciled,
@@ -50,18 +59,20 @@ def build_end(
     job_id: str,
     status: str,
     *,
+    associations: Sequence[Mapping[str, str]],
     started: float,
     ended: float,
     reason: str,
     problem: Problem | None,
 ) -> dict[str, Any]:
-    """Return the notification of a job's end, of what the submission's one told. Times that are not known are 0."""
+    """Return the notification of a job's end, for the associations that it ran for. Times that are not known are 0."""
     notification: dict[str, Any] = {
         "version": VERSION,
         "status": status,
         "target": submission["target"],
         "jobIds": [job_id],
-        **{name: submission.get(name) for name in ("taskId", "backupLevel", "associations", "trigger", "submittedAt")},
+        **{name: submission.get(name) for name in ("taskId", "backupLevel", "trigger", "submittedAt")},
+        "associations": list(associations),
         "reconciled": bool(submission.get("reconciled")),
         "startedAt": iso(started) if started else None,
         "endedAt": iso(ended) if ended else None,
@@ -84,21 +95,32 @@ class Notifications:
         self._client = client
 
     def publish(self, notification: dict[str, Any]) -> None:
-        """Publish a notification; its attributes `status`, `target` and `trigger` serve filter policies."""
+        """Publish a notification; its attributes `status`, `target`, `trigger` and `followed` serve filter policies."""
         attributes = {
             "status": notification["status"],
             "target": notification["target"],
             "trigger": notification["trigger"]["kind"],
         }
+        if notification["jobIds"] and notification["status"] in SUBMISSION_ENDS:
+            attributes["followed"] = "yes"
         self._client.publish(
             TopicArn=self._topic_arn,
             Subject=_subject(notification),
             MessageStructure="json",
-            Message=json.dumps({"default": json.dumps(notification), "email": _text(notification)}),
+            Message=_message(notification),
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
         )
+
+
+def _message(notification: dict[str, Any]) -> str:
+    """Return the message in its forms; where it is larger than SNS accepts, associations are counted, not listed."""
+    message = json.dumps({"default": json.dumps(notification), "email": _text(notification)})
+    if len(message) <= MAX_MESSAGE_BYTES:
+        return message
+    counted = {**notification, "associations": [], "associationCount": len(notification["associations"])}
+    return json.dumps({"default": json.dumps(counted), "email": _text(counted)})
 
 
 def _subject(notification: dict[str, Any]) -> str:
@@ -133,4 +155,5 @@ def _text(notification: dict[str, Any]) -> str:
         for one in notification["associations"]
     ]
     known = [f"{name}: {value}" for name, value in lines if value not in {None, ""}]
-    return "\n".join([*known, "Subclients:", *subclients])
+    counted = notification.get("associationCount")
+    return "\n".join([*known, f"Subclients: {counted}" if counted else "Subclients:", *subclients])

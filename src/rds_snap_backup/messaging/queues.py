@@ -1,6 +1,7 @@
 """The queues: a submission that waits, a trigger fanned out, and what goes to the dead-letter queue."""
 
 import json
+import math
 from collections.abc import Iterable
 from itertools import batched
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,13 @@ class Queues:
         self._dead_letters_url = dead_letters_url
         self._client = client
 
-    def enqueue(self, trigger: Trigger, target: str, delay: int, attempt: int | None) -> None:
-        """Put a submission that arrived otherwise on the queue, to be taken up after `delay` seconds."""
-        body = _body(trigger, target, pauses=1, **({} if attempt is None else {"attempt": attempt}))
-        self._client.send_message(QueueUrl=self._submissions_url, MessageBody=body, DelaySeconds=min(delay, MAX_DELAY))
+    def enqueue(self, trigger: Trigger, target: str, delay: float) -> None:
+        """Put a submission that was delivered otherwise on the queue, to be resumed after `delay` seconds."""
+        self._client.send_message(
+            QueueUrl=self._submissions_url,
+            MessageBody=_body(trigger, target, pauses=1),
+            DelaySeconds=min(math.ceil(delay), MAX_DELAY),
+        )
 
     def fan_out(self, trigger: Trigger, targets: Iterable[str]) -> None:
         """Put one message per target on the queue; raise `FanOutError` naming the targets that have none."""
@@ -49,13 +53,13 @@ class Queues:
                 raise FanOutError(f"No message could be sent for the targets {', '.join(left.values())}.")
 
     def dead_letter(self, trigger: Trigger, target: str, attempt: int, error: dict[str, str]) -> None:
-        """Keep a submission that has failed; sent back to the Submissions queue, it is opened again."""
+        """Keep a submission that has failed; redriven, it is opened again."""
         self._client.send_message(
             QueueUrl=self._dead_letters_url, MessageBody=_body(trigger, target, attempt=attempt, error=error)
         )
 
     def refuse(self, event: object, delivery_id: str, error: dict[str, str]) -> None:
-        """Keep an event that was not understood; sent back, it is read anew under the same identity."""
+        """Keep an event that was not understood; redriven, it is read again under the same identity."""
         match event:
             case {"event": inner, "deliveryId": str(first), "refused": dict()}:
                 event, delivery_id = inner, first  # It was refused before.

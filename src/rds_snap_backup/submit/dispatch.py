@@ -3,26 +3,29 @@
 from typing import Any
 
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
+from rds_snap_backup.ledger.steps import Submission
 from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.submit.deliveries import Delivery
-from rds_snap_backup.submit.runs import Deferred, Published, Run
+from rds_snap_backup.submit.reports import only_reports, report, report_all
+from rds_snap_backup.submit.runs import Deferred, End, Published, Refused, Reported, Run
 from rds_snap_backup.submit.workflow import submit
-from rds_snap_backup.triggers import Check, Ignored, Request, parse
+from rds_snap_backup.targets import INVALID
+from rds_snap_backup.triggers import ALL, Check, Ignored, Request, parse
 
 
 def handle(services: Services, event: Any, delivery: Delivery) -> dict[str, Any]:
     """Turn one event into submissions, one per target; more than one go to the Submissions queue."""
     try:
-        request = parse(event, delivery.id)
-    except InvalidInput as refused:
-        services.queues.refuse(event, delivery.id, refused.problem.to_json())
-        return refuse(services, refused.problem)
+        request = parse(event, delivery.arrival)
+    except InvalidInput as invalid:
+        services.queues.refuse(event, delivery.arrival.id, invalid.problem.to_json())
+        return refuse(services, invalid.problem)
     match request:
-        case Check():
+        case Check(target):
             from rds_snap_backup.audit.preflight import check  # A rare path, and the costliest to import.
 
-            return check(services, delivery.seconds_left)
+            return check(services, delivery.seconds_left, target)
         case Ignored(reason):
             return ignore(services, reason)
     match services.targets.select(request):
@@ -31,36 +34,45 @@ def handle(services: Services, event: Any, delivery: Delivery) -> dict[str, Any]
         case (name,):
             return submit_one(services, request, name, delivery)
         case names:
+            if ALL in request.names and only_reports(request, delivery):
+                known = services.ledger.look_up_all(Submission(request.trigger, name) for name in names)
+                if known:
+                    return {"submissions": report_all(services, names, known)}
             services.queues.fan_out(request.trigger, names)
-            logger.info("The trigger was fanned out", trigger=request.trigger.id, targets=len(names))
+            logger.info("Fanned out", trigger=request.trigger.id, targets=len(names))
             return {"submissions": [{"status": "queued", "target": name} for name in names]}
 
 
 def submit_one(services: Services, request: Request, name: str, delivery: Delivery) -> dict[str, Any]:
-    """Submit a trigger for one target, and see to it that what can not be done now is done later."""
-    run = Run(services, delivery.seconds_left, delivery.tries)
+    """Submit a trigger for one target, and ensure that what cannot be done now is retried."""
+    run = Run(services, delivery)
     logger.append_keys(target=name, trigger=request.trigger.id)
+    end: End
     try:
         end = submit(run, request, name)
-    except InvalidInput as refused:
-        error = refused.problem.to_json()
-        services.queues.dead_letter(request.trigger, name, request.attempt or 0, error)
-        return refuse(services, refused.problem)
     except AWS_FAILURES as failure:
         if delivery.is_queued:
             raise
         logger.exception("An AWS call failed; the submission goes to the queue")
-        end = run.later(Problem("AWS_FAILURE", str(failure), "It is tried again by itself."))
+        end = run.wait(Problem("AWS_FAILURE", str(failure), "It is retried automatically."))
     match end:
-        case Published(notification):
-            return {"submissions": [notification]}
+        case Published(notification, is_marked):
+            if not is_marked:
+                # It may be published once more: that is the price of not losing track of it.
+                delivery.redeliver(request.trigger, name, run.pause)
+            return _answer(notification)
+        case Reported(entry):
+            return {"submissions": [report(services, name, entry)]}
         case Deferred(seconds, problem):
             error = problem.to_json()
             logger.warning("Deferred", seconds=seconds, error=error)
-            delivery.redeliver(request, name, seconds)
+            delivery.redeliver(request.trigger, name, seconds)
             return {"submissions": [{"status": "deferred", "target": name, "error": error}]}
         case Ignored(reason):
             return ignore(services, reason)
+        case Refused(problem):
+            services.queues.dead_letter(request.trigger, name, request.attempt or 0, problem.to_json())
+            return refuse(services, problem)
 
 
 def ignore(services: Services, reason: str) -> dict[str, Any]:
@@ -71,7 +83,15 @@ def ignore(services: Services, reason: str) -> dict[str, Any]:
 
 
 def refuse(services: Services, problem: Problem) -> dict[str, Any]:
-    """Answer an event that is in the dead-letter queue, since it can not be understood."""
-    logger.error("InvalidInput", error=problem.to_json())
+    """Answer an event that is in the dead-letter queue, because it is not valid."""
+    logger.error("Refused", error=problem.to_json())
     count("EventRefused", services.config.service)
     return {"submissions": [], "refused": problem.to_json()}
+
+
+def _answer(notification: dict[str, Any]) -> dict[str, Any]:
+    """A trigger for a target that is unknown or not valid is refused, although it is published as `rejected`, too."""
+    error = notification.get("error")
+    if error is not None and error["code"] in INVALID:
+        return {"submissions": [], "refused": error}
+    return {"submissions": [notification]}

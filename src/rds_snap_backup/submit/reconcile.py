@@ -1,97 +1,167 @@
-"""Asking Commvault what became of a request: which of its jobs are ours. A rare path.
+"""Reconciling: asking Commvault what became of a request, and which of its jobs are ours. A rare path.
 
 A job is adopted when it can have been started by the last attempt and no other submission has claimed it; two
-submissions that look at the same moment are told apart by those claims.
+submissions that ask at the same moment are kept apart by those claims.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from rds_snap_backup.commvault import jobs
-from rds_snap_backup.commvault.jobs import Jobs
-from rds_snap_backup.commvault.outcomes import LOOK_FIRST, Unauthorized
-from rds_snap_backup.ledger.steps import Claimed, Lease
+from rds_snap_backup.commvault.hints import CHECK_JOBS
+from rds_snap_backup.commvault.jobs import Job, JobList, Position
+from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.commvault.queries import QueryFailed
+from rds_snap_backup.ledger.steps import Claimed, FoundJob, Lease, Scan
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submit.runs import Deferred, Published, Run, missing
-from rds_snap_backup.targets import Target
+from rds_snap_backup.submit.runs import Deferred, Published, Run
+from rds_snap_backup.targets import Association
 
 # A look-back somewhat longer than it must be costs nothing but a few rows.
 LOOK_BACK_MARGIN_SECONDS = 120
+MAX_NAMED = 10
 
 NO_JOB_YET = Problem(
-    "OUTCOME_UNKNOWN", "A request may have been accepted, and Commvault shows no job of it so far.", LOOK_FIRST
+    "OUTCOME_UNKNOWN", "A request may have been accepted, and Commvault shows no job of it so far.", CHECK_JOBS
+)
+LIST_UNFINISHED = Problem(
+    "JOB_LIST_LONG",
+    "Commvault's list of jobs is too long for one run; the next one reads on from there.",
+    "No action is needed. If it lasts, find out why Commvault lists its jobs so slowly.",
 )
 
 
-def reconcile(run: Run, lease: Lease, target: Target) -> Published | Deferred | Lease:
+def reconcile(run: Run, lease: Lease) -> Published | Deferred | Lease:
     """Adopt the jobs of an attempt that may have been accepted.
 
     Returns the lease when it is to be believed that the rest was not accepted, and may be sent again.
     """
-    if target.task_type == "SCHEDULE":
-        return abandon_schedule(run, lease, target)
+    if lease.pin.request.task_type == "SCHEDULE":
+        return abandon_schedule(run, lease)
     # What the list does not show, it did not show when it was asked for: its answer may take a while.
-    asked_at = run.services.clock()
-    match _ask(run, since=lease.attempted_at):
-        case Jobs() as listed:
+    begun_at = lease.scan.begun_at if lease.scan else run.services.clock()
+    match _list_jobs(run, lease):
+        case JobList() as listed:
             pass
         case problem:
-            return run.leave_unknown(lease, target, problem)
+            return run.leave_unknown(lease, problem)
     others: set[str] = set()
     while True:
-        excluded = {*others, *lease.found.values()}
-        found = jobs.started_since(missing(lease, target), listed, lease.attempted_at, target.backup_level, excluded)
-        found_ids = {association.key: job_id for association, job_id in found.items()}
+        found = _adoptable(run, lease, listed, lease.missing, {*others, *lease.found.values()})
         try:
-            if len(found) == len(missing(lease, target)):
-                job_ids = list(found_ids.values())
-                return run.close(lease, target, "submitted", job_ids=job_ids, claims=job_ids, reconciled=True)
+            if len(found) == len(lease.missing):
+                claims = tuple(found.values())
+                return run.close(lease, "submitted", job_ids=[job.id for job in claims], claims=claims, reconciled=True)
             if found:
-                lease = run.services.ledger.adopt(lease, found_ids)
+                lease = run.services.ledger.adopt(lease, found)
         except Claimed as claimed:
             others |= claimed.job_ids
         else:
             break
+    if listed.next:
+        lease = replace(lease, scan=Scan(listed.next.to_json(), begun_at))
+        soon = run.services.clock() + run.services.config.first_retry_seconds
+        return run.leave_unknown(lease, LIST_UNFINISHED, not_after=soon)
+    lease = replace(lease, scan=None)
     believed_at = lease.attempt_ended_at + run.services.config.reconcile_seconds
-    if asked_at < believed_at:
-        return run.leave_unknown(lease, target, NO_JOB_YET, not_after=believed_at)
+    if begun_at < believed_at:
+        return run.leave_unknown(lease, NO_JOB_YET, not_after=believed_at)
     return lease
 
 
-def join_running(run: Run, lease: Lease, target: Target, problem: Problem) -> Published | Deferred:
+def find_rest(run: Run, lease: Lease, notification: dict[str, Any], job_ids: tuple[str, ...]) -> dict[str, Any]:
+    """Look once for the jobs that an accepted request started and its answer did not name.
+
+    Returns the submission's notification, with them, as it is recorded: `error` names the associations without a job,
+    all of them where the list cannot be read.
+    """
+    match _list_jobs(run, replace(lease, attempt_ended_at=run.services.clock())):
+        case JobList() as listed:
+            named = [job for job in listed.rows if job.id in job_ids]
+        case _:
+            return notification
+    ended_at = run.services.clock()
+    rest = [one for one in lease.missing if not any(job.is_of(one) for job in named)]
+    others: set[str] = set(job_ids)
+    while True:
+        found = _adoptable(run, replace(lease, attempt_ended_at=ended_at), listed, rest, others)
+        problem = without_job(one for one in rest if one.key not in found)
+        amended = {**notification, "jobIds": [*notification["jobIds"], *(job.id for job in found.values())]}
+        amended.pop("error", None)
+        if problem:
+            amended["error"] = problem.to_json()
+        try:
+            run.services.ledger.amend(lease, amended, found.values())
+        except Claimed as claimed:
+            others |= claimed.job_ids
+        else:
+            return amended
+
+
+def without_job(associations: Iterable[Association]) -> Problem | None:
+    """Return the problem of associations that were accepted and have no job; None where there are none."""
+    names = [f"{one.client_name} / {one.instance_name} / {one.subclient_name}" for one in associations]
+    if not names:
+        return None
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return Problem(
+        "JOBS_MISSING",
+        f"Commvault accepted the request and named fewer jobs than subclients. Without a job that is known to be "
+        f"theirs: {', '.join(names[:MAX_NAMED])}{more}.",
+        "Look in Commvault's job controller whether these subclients have a job; they are not retried.",
+    )
+
+
+def join_running(run: Run, lease: Lease, problem: Problem) -> Published | Deferred:
     """Join the running jobs that stood in the way of a request."""
-    rest = missing(lease, target)
-    match _ask(run, since=run.services.clock()):
-        case Jobs() as listed:
-            running = jobs.running(rest, listed)
+    rest = lease.missing
+    match _list_jobs(run, replace(lease, attempted_at=run.services.clock())):
+        case JobList() as listed:
+            running = jobs.running(rest, listed.rows)
         case _:
             running = {}
     if len(running) == len(rest):
-        return run.close(lease, target, "joined", job_ids=list(running.values()))
+        return run.close(lease, "joined", job_ids=[job.id for job in running.values()])
     if len(rest) == 1:
-        return run.defer(lease, target, problem)
+        return run.defer(lease, problem)
     # Of several subclients some may have been started: only the list of jobs will tell.
-    return run.leave_unknown(lease, target, problem, attempt_ended=True)
+    return run.leave_unknown(lease, problem, attempt_ended=True)
 
 
-def abandon_schedule(run: Run, lease: Lease, target: Target) -> Published:
+def abandon_schedule(run: Run, lease: Lease) -> Published:
     """Give up a SCHEDULE request that may have been accepted: there is no job to find, so it is never sent again."""
     problem = Problem(
         "OUTCOME_UNKNOWN",
         "The request to schedule a backup may have been accepted, and there is no job to tell by.",
         "Look in Commvault whether the schedule exists. If it does not, start the target by hand.",
     )
-    return run.close(replace(lease, is_uncertain=True), target, "abandoned", problem=problem)
+    return run.close(replace(lease, is_uncertain=True), "abandoned", problem=problem)
 
 
-def _ask(run: Run, since: float) -> Jobs | Problem:
-    look_back = run.services.clock() - since + LOOK_BACK_MARGIN_SECONDS
-    services = run.services
-    match services.credentials.authorized(
-        lambda token: jobs.list_jobs(services.commvault, token, look_back, run.seconds_to_ask)
-    ):
-        case Jobs() as listed:
-            return listed
-        case Unauthorized(problem):
+def _adoptable(
+    run: Run, lease: Lease, listed: JobList, associations: Iterable[Association], excluded: set[str]
+) -> dict[str, FoundJob]:
+    found: dict[Association, Job] = jobs.adoptable(
+        lease.pin.request,
+        associations,
+        listed.rows,
+        listed.clock_ahead,
+        lease.attempted_at,
+        lease.attempt_ended_at,
+        run.services.config.reconcile_seconds,
+        excluded,
+    )
+    return {one.key: FoundJob(job.id, job.started - listed.clock_ahead) for one, job in found.items()}
+
+
+def _list_jobs(run: Run, lease: Lease) -> JobList | Problem:
+    """Ask for the jobs since the lease's attempt, from where an earlier run stopped reading."""
+    look_back = run.services.clock() - lease.attempted_at + LOOK_BACK_MARGIN_SECONDS
+    position = Position.from_json(lease.scan.position) if lease.scan else None
+    clients = {one.client_name for one in lease.missing}
+    match jobs.list_jobs(run.services.commvault, clients, look_back, run.deadline, position):
+        case Unauthorized(problem) | QueryFailed(problem):
             return problem
-        case cannot_ask:
-            return cannot_ask.problem
+        case listed:
+            return listed

@@ -1,0 +1,98 @@
+"""The endpoints that list clients, instances and subclients."""
+
+from typing import Any
+
+from local.commserve.answers import Answer, bare_string, error
+from local.commserve.catalogue import Subclient
+from local.commserve.recorded import Recorded
+from local.commserve.state import State
+
+CLOUD_APPS = 134
+AMAZON_RDS = 4
+
+
+def list_clients(state: State, _request: Recorded) -> Answer:
+    """`GET /Client`."""
+    entries = [{"client": {"clientEntity": client_entity(name, one)}} for name, one in state.catalogue.clients.items()]
+    return Answer(value={"clientProperties": entries}, root="App_GetClientPropertiesResponse")
+
+
+def list_instances(state: State, request: Recorded) -> Answer:
+    """`GET /Instance?clientId=`."""
+    client = number(request, "clientId")
+    if client is None:
+        return bare_string("clientId is missing")
+    name = state.catalogue.client_name(client)
+    entries = [
+        instance_properties(owner, client, instance, identifier)
+        for (owner, instance), identifier in list(state.catalogue.instances.items())
+        if owner == name
+    ]
+    return listing("instanceProperties", entries, "App_GetInstancePropertiesResponse")
+
+
+def list_subclients(state: State, request: Recorded) -> Answer:
+    """`GET /Subclient?clientId=&applicationId=134&propertyLevel=20`."""
+    client, application = number(request, "clientId"), number(request, "applicationId")
+    if client is None:
+        return bare_string("clientId is missing")
+    instance, backupset = number(request, "instanceId"), number(request, "backupsetId")
+    entries = [
+        {
+            "subClientEntity": subclient_entity(one),
+            "commonProperties": {"isDefaultSubclient": one.name == "default"},
+        }
+        for one in state.catalogue.subclients(client)
+        if application in (None, CLOUD_APPS)
+        and instance in (None, one.instance_id)
+        and backupset in (None, one.backupset_id)
+    ]
+    return listing("subClientProperties", entries, "App_GetSubClientPropertiesResponse")
+
+
+def listing(name: str, entries: list[dict[str, Any]], root: str) -> Answer:
+    """Return a list; an empty one is 404."""
+    return Answer(value={name: entries}, root=root) if entries else error(0, "No entries were found.", 404)
+
+
+def client_entity(name: str, identifier: int) -> dict[str, Any]:
+    """Return a client's entity."""
+    return {"clientId": identifier, "clientName": name, "displayName": name, "hostName": name, "clientGUID": name}
+
+
+def instance_properties(client: str, client_id: int, instance: str, identifier: int) -> dict[str, Any]:
+    """Return an instance as Commvault shows it."""
+    return {
+        "instance": {
+            "clientId": client_id,
+            "clientName": client,
+            "appName": "Cloud Apps",
+            "applicationId": CLOUD_APPS,
+            "instanceName": instance,
+            "instanceId": identifier,
+        },
+        "cloudAppsInstance": {"instanceType": AMAZON_RDS},
+        "instanceActivityControl": {},
+    }
+
+
+def subclient_entity(one: Subclient) -> dict[str, Any]:
+    """Return a subclient's entity."""
+    return {
+        "clientId": one.client_id,
+        "clientName": one.client,
+        "appName": "Cloud Apps",
+        "applicationId": CLOUD_APPS,
+        "instanceName": one.instance,
+        "instanceId": one.instance_id,
+        "backupsetName": "defaultBackupSet",
+        "backupsetId": one.backupset_id,
+        "subclientName": one.name,
+        "subclientId": one.id,
+    }
+
+
+def number(request: Recorded, name: str) -> int | None:
+    """Return a number from the query, whatever the case of its name."""
+    text = next((value for key, value in request.query.items() if key.lower() == name.lower()), "")
+    return int(text) if text.isdigit() else None

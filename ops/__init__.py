@@ -1,0 +1,1 @@
+"""Commands against a deployed stack. They use the AWS APIs only, and share nothing with `local/`."""

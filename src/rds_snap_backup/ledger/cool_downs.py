@@ -1,0 +1,53 @@
+"""The cool-down, an item per target: whose submission RDS events wait for, or whose jobs they join.
+
+`claimer` is the open submission; `jobIds`, `until` and `submittedAt` are of the last closed one. Pure: it makes the
+updates that `submissions.py` writes with a submission's own.
+"""
+
+import json
+from collections.abc import Sequence
+
+from rds_snap_backup.ledger.keys import cool_down_key
+from rds_snap_backup.ledger.states import Closed
+from rds_snap_backup.ledger.steps import Lease
+from rds_snap_backup.ledger.table import Item, Update, Value
+
+
+def claim(lease: Lease, now: float, expires_at: int, over: Item | None = None) -> Update | None:
+    """Return the update that makes a submission the claimer as its attempt starts; None without a cool-down.
+
+    Only RDS events obey the cool-down. `over` is the item as it was read, where it does not hold them up after all: its
+    claimer is not open any more, or its jobs have failed.
+    """
+    if not lease.pin.cool_down_seconds:
+        return None
+    key = cool_down_key(lease.submission.target)
+    values: dict[str, Value] = {"claimer": lease.submission.key, "expiresAt": expires_at}
+    if lease.submission.trigger.kind != "rds":
+        return Update(key, values)
+    if over is None:
+        free = (
+            "(attribute_not_exists(#claimer) OR #claimer = :key) AND (attribute_not_exists(#until) OR #until <= :now)"
+        )
+        return Update(key, values, (), free, {"key": lease.submission.key, "now": now})
+    read = {name: over[name] for name in ("claimer", "until") if name in over}
+    unchanged = " AND ".join(
+        f"#{name} = :was_{name}" if name in read else f"attribute_not_exists(#{name})" for name in ("claimer", "until")
+    )
+    return Update(key, values, (), unchanged, {f"was_{name}": value for name, value in read.items()})
+
+
+def end(
+    lease: Lease, status: Closed, job_ids: Sequence[str], now: float, expires_at: int
+) -> tuple[Update | None, Update | None]:
+    """Return what a submission's end does to the cool-down if it is still the claimer, and if it is not."""
+    key = cool_down_key(lease.submission.target)
+    values: dict[str, Value] = {"expiresAt": expires_at}
+    if status in {"submitted", "joined"} and job_ids:
+        until = now + lease.pin.cool_down_seconds
+        values |= {"until": until, "jobIds": json.dumps(list(job_ids)), "submittedAt": now}
+    keep = Update(key, values) if "until" in values else None
+    if not lease.pin.cool_down_seconds:
+        return keep, keep
+    mine = {"key": lease.submission.key}
+    return Update(key, values, ("claimer",), "#claimer = :key", mine), keep

@@ -1,0 +1,23 @@
+"""The keys of the ledger's items: the one place that spells them."""
+
+from rds_snap_backup.triggers import Trigger
+
+SUBMISSION = "submission#"
+COOL_DOWN = "cooldown#"
+JOB = "job#"
+THROTTLE = "throttle"
+
+
+def submission_key(target: str, trigger: Trigger) -> str:
+    """Return the key of a submission; the kind is part of it, so that no kind can take another's identity."""
+    return f"{SUBMISSION}{target}#{trigger.kind}#{trigger.id}"
+
+
+def cool_down_key(target: str) -> str:
+    """Return the key of a target's cool-down."""
+    return f"{COOL_DOWN}{target}"
+
+
+def job_key(job_id: str) -> str:
+    """Return the key of a job: who claimed it, and how it ended."""
+    return f"{JOB}{job_id}"

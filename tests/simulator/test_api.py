@@ -1,0 +1,239 @@
+"""The simulator's API: TLS, tokens, CreateTask, discovery, limits and outages."""
+
+import copy
+import json
+import ssl
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from threading import Thread
+from typing import Any
+
+import pytest
+import urllib3
+
+from local.commserve import CommServe
+from tests.simulator.client import TOKEN, Wire, association, form
+
+
+@pytest.fixture
+def server() -> Iterator[CommServe]:
+    with CommServe(token=TOKEN) as running:
+        yield running
+
+
+@pytest.fixture
+def wire(server: CommServe) -> Wire:
+    return Wire(server)
+
+
+def test_a_backup_is_one_job_for_each_association(server: CommServe, wire: Wire) -> None:
+    answer = wire.create(association("orders-db"), association("billing-db"))
+
+    assert answer.status == 200
+    assert isinstance(answer.json()["taskId"], int)
+    identifiers = answer.json()["jobIds"]
+    assert [type(one) for one in identifiers] == [str, str]
+    assert int(identifiers[1]) == int(identifiers[0]) + 1
+    assert [server.jobs[one].instance for one in identifiers] == ["orders-db", "billing-db"]
+    assert {server.jobs[one].level for one in identifiers} == {"FULL"}
+
+
+def test_requests_are_recorded_without_the_token(server: CommServe, wire: Wire) -> None:
+    wire.create()
+    wire.send("GET", "/Job?clientId=5", headers={"Authtoken": "wrong"})
+
+    first, second = server.requests
+    assert (first.method, first.path, first.authorized) == ("POST", "/CreateTask", True)
+    assert first.json == form() == json.loads(first.body)
+    assert first.headers["Authtoken"] == "***"
+    assert (second.path, second.query, second.authorized) == ("/Job", {"clientId": "5"}, False)
+    assert first.connection == second.connection
+    assert server.create_tasks == [first]
+    assert [server.statuses[one.id] for one in (first, second)] == [200, 401]
+
+
+@pytest.mark.parametrize("prefix", ["/commandcenter/api", "/webconsole/api", ""])
+def test_every_base_url_is_served(server: CommServe, wire: Wire, prefix: str) -> None:
+    answer = wire.send("POST", "/CreateTask", form(), base=server.root_url + prefix)
+
+    assert answer.status == 200
+    assert server.create_tasks[0].path == "/CreateTask"
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", f"QSDK {TOKEN}"])
+def test_only_the_exact_token_is_accepted(server: CommServe, wire: Wire, token: str) -> None:
+    answer = wire.send("POST", "/CreateTask", form(), headers={"Authtoken": token})
+
+    assert (answer.status, answer.json()) == (401, {"errorMessage": "Access denied", "errorCode": 5})
+    assert not server.jobs
+
+
+def test_a_new_token_makes_the_old_one_void(server: CommServe, wire: Wire) -> None:
+    server.token = "another"
+
+    assert wire.create().status == 200
+    assert wire.send("GET", "/Client", headers={"Authtoken": TOKEN}).status == 401
+
+
+def test_an_idle_token_dies(server: CommServe, wire: Wire) -> None:
+    server.tokens.idle_seconds = 1800
+    statuses = []
+    for pause in (0, 1700, 1700, 1900):
+        server.advance(pause)
+        statuses.append(wire.send("GET", "/Client").status)
+    assert statuses == [200, 200, 200, 401]
+
+
+def test_a_token_pair_is_renewed_and_an_older_pair_kills_the_chain(server: CommServe, wire: Wire) -> None:
+    old = {"accessToken": server.token, "refreshToken": server.tokens.refresh}
+    new = wire.post("/V4/AccessToken/Renew", old)
+
+    assert new["accessToken"] == server.token != TOKEN
+    assert wire.send("GET", "/Client").status == 200
+    assert wire.send("POST", "/V4/AccessToken/Renew", old).status == 401
+    assert wire.send("GET", "/Client").status == 401
+
+
+def test_xml_is_sent_unless_json_is_asked_for(wire: Wire) -> None:
+    answer = wire.send("POST", "/CreateTask", form(), headers={"Accept": "*/*"})
+
+    assert answer.headers["Content-Type"].startswith("application/xml")
+    assert b'<TMMsg_CreateTaskResp taskId="' in answer.data
+
+
+def test_a_schedule_task_has_no_jobs(server: CommServe, wire: Wire) -> None:
+    assert list(wire.create(task_type="SCHEDULE").json()) == ["taskId"]
+    assert not server.jobs
+
+
+def test_only_known_associations_start(server: CommServe, wire: Wire) -> None:
+    unknown_client = wire.create(association(client="nobody"))
+    unknown_subclient = wire.create(association(subclient="typo"))
+    partly = wire.create(association(), association("no-such-db"))
+
+    assert (unknown_client.status, unknown_client.json()["errorCode"]) == (201, 4)
+    assert (unknown_subclient.status, unknown_subclient.json()["errorCode"]) == (500, 587207178)
+    assert len(partly.json()["jobIds"]) == len(server.jobs) == 1
+
+
+def changed(*path: str | int, to: Any) -> dict[str, Any]:
+    body = form()
+    place: Any = body
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = to
+    return copy.deepcopy(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        changed("taskInfo", "extra", to=1),
+        changed("taskInfo", "task", "taskType", to="LATER"),
+        changed("taskInfo", "associations", 0, "displayName", to=""),
+        changed("taskInfo", "associations", 0, "appName", to="Virtual Server"),
+        changed("taskInfo", "subTasks", 0, "options", "backupOpts", "backupLevel", to="full"),
+        changed("taskInfo", "subTasks", 0, "options", "commonOpts", "notifyUserOnJobCompletion", to="true"),
+        changed("taskInfo", "subTasks", 0, "options", "commonOpts", "jobDescription", to="x"),
+        changed("taskInfo", "subTasks", to=[]),
+    ],
+)
+def test_what_is_not_the_form_is_refused(server: CommServe, wire: Wire, body: Any) -> None:
+    answer = wire.send("POST", "/CreateTask", body)
+
+    assert (answer.status, answer.json()) == (400, "Request body is empty or format is invalid")
+    assert len(server.refusals) == 1
+    assert not server.jobs
+
+
+def test_clients_instances_and_subclients_are_found(server: CommServe, wire: Wire) -> None:
+    server.catalogue.extend({"aws-new": {f"db-{number}": ["default"] for number in range(500)}})
+    entities = [one["client"]["clientEntity"] for one in wire.get("/Client")["clientProperties"]]
+    client = next(one["clientId"] for one in entities if one["clientName"] == "aws-new")
+    instances = wire.get(f"/Instance?clientId={client}")["instanceProperties"]
+    subclients = wire.get(f"/Subclient?clientId={client}&applicationId=134&propertyLevel=20")["subClientProperties"]
+
+    assert len(instances) == len(subclients) == 500
+    assert {one["cloudAppsInstance"]["instanceType"] for one in instances} == {4}
+    assert subclients[7]["subClientEntity"]["instanceName"] == "db-7"
+    assert wire.create(association("db-499", "aws-new")).status == 200
+    assert wire.send("GET", "/Instance").status == 400
+    assert wire.send("GET", "/Subclient?clientId=99&applicationId=134").status == 404
+
+
+def test_past_the_rate_limit_calls_are_429(server: CommServe, wire: Wire) -> None:
+    server.rate_limit(writes=2, reads=1, period=3600)
+    answers = [wire.create() for _ in range(3)]
+
+    assert [one.status for one in answers] == [200, 200, 429]
+    assert answers[2].headers["X-RateLimit-Limit"] == "2"
+    assert answers[2].headers["X-RateLimit-Period"] == "3600"
+    assert [wire.send("GET", "/Client").status for _ in range(2)] == [200, 429]
+    server.advance(3600)
+    assert wire.create().status == 200
+
+
+def test_the_date_header_follows_the_simulators_clock(server: CommServe, wire: Wire) -> None:
+    server.frozen = True
+    server.clock_offset = -7200
+    server.advance(60)
+    answer = wire.create()
+
+    shown = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    assert shown == int(server.clock.now() - 7200)
+    job = wire.get(f"/Job/{answer.json()['jobIds'][0]}")["jobs"][0]["jobSummary"]
+    assert job["jobStartTime"] == shown
+
+
+def test_the_clock_may_be_given() -> None:
+    now = [1_000_000.0]
+    with CommServe(token=TOKEN, clock=lambda: now[0], job_seconds=10) as server:
+        wire = Wire(server)
+        identifier = wire.create_job()
+        assert wire.status(identifier) == "Waiting"
+        now[0] += 10
+        assert wire.status(identifier) == "Completed"
+
+
+def test_an_outage_ends_on_the_same_port(server: CommServe, wire: Wire) -> None:
+    identifier, port = wire.create_job(), server.port
+    server.stop()
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        wire.create()
+    with pytest.raises(urllib3.exceptions.NewConnectionError):
+        wire.create()
+    server.start()
+
+    assert server.port == port
+    assert wire.status(identifier) is not None
+
+
+def test_another_authority_is_not_trusted(server: CommServe) -> None:
+    with CommServe() as other:
+        context = ssl.create_default_context(cadata=other.ca_pem)
+        pool = urllib3.PoolManager(ssl_context=context, retries=False)
+        with pytest.raises(urllib3.exceptions.SSLError):
+            pool.request("GET", server.url)
+
+
+def test_it_is_quick_and_silent(server: CommServe, wire: Wire, capfd: pytest.CaptureFixture[str]) -> None:
+    def hundred() -> None:
+        own = Wire(server)
+        for _ in range(100):
+            assert own.create().status == 200
+
+    began = time.monotonic()
+    threads = [Thread(target=hundred) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(server.jobs) == len(server.create_tasks) == 1000
+    assert len({one.connection for one in server.create_tasks}) == 10
+    assert time.monotonic() - began < 30
+    assert capfd.readouterr() == ("", "")

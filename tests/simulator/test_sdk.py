@@ -1,0 +1,87 @@
+"""The simulator proved by an independent client: Commvault's own SDK, unmodified."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cvpysdk.commcell import Commcell
+from cvpysdk.exception import SDKException
+
+from local.commserve import CommServe
+
+# The SDK puts "QSDK " before a token that begins with nothing that it knows.
+TOKEN = "QSDK fake-token-for-tests"
+
+
+@pytest.fixture
+def server() -> Iterator[CommServe]:
+    with CommServe(token=TOKEN, job_seconds=3) as running:
+        yield running
+
+
+def log_in(server: CommServe, directory: Path, token: str = TOKEN) -> Any:
+    authority = directory / "ca.pem"
+    authority.write_text(server.ca_pem)
+    return Commcell("localhost", authtoken=token, certificate_path=str(authority), web_service_url=server.url)
+
+
+def find_subclient(commcell: Any) -> Any:
+    instance = commcell.clients.get("aws-prod").agents.get("Cloud Apps").instances.get("orders-db")
+    return instance.subclients.get("default")
+
+
+def test_it_backs_up_follows_and_kills(
+    server: CommServe, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    commcell = log_in(server, tmp_path)
+    subclient = find_subclient(commcell)
+    job = subclient.backup("Full")
+    spent = len(server.requests)
+    record_property("Commvault's own SDK", f"{spent} HTTP requests for one backup from a cold start")
+
+    assert list(server.jobs) == [job.job_id]
+    made = server.jobs[job.job_id]
+    assert (made.client, made.instance, made.subclient_name, made.level) == ("aws-prod", "orders-db", "default", "FULL")
+    assert set(server.statuses.values()) == {200}
+    assert spent == 26
+
+    assert not job.is_finished
+    until = time.monotonic() + 20
+    while not job.is_finished and time.monotonic() < until:
+        time.sleep(0.2)
+    assert job.status == "Completed"
+
+    other = subclient.backup("Full")
+    other.kill()
+    assert other.status == "Killed"
+    assert server.jobs[other.job_id].status == "Killed"
+    assert set(commcell.job_controller.all_jobs()) == {int(job.job_id), int(other.job_id)}
+
+
+def calls(server: CommServe) -> Counter[str]:
+    return Counter(f"{one.method} /{one.path.split('/')[1]}" for one in server.requests)
+
+
+def test_a_failed_job_is_seen_as_failed(server: CommServe, tmp_path: Path) -> None:
+    server.plan_jobs(ending="Failed", reason="The snapshot could not be made.", seconds=0.0)
+    job = find_subclient(log_in(server, tmp_path)).backup("Incremental")
+
+    assert job.is_finished
+    assert job.status == "Failed"
+    assert job.summary["pendingReason"] == "The snapshot could not be made."
+
+
+def test_a_wrong_token_is_not_let_in(server: CommServe, tmp_path: Path) -> None:
+    with pytest.raises(SDKException):
+        log_in(server, tmp_path, "QSDK wrong")
+    assert set(server.statuses.values()) == {200, 401}
+    assert not server.jobs
+
+
+def test_an_unknown_client_is_not_found(server: CommServe, tmp_path: Path) -> None:
+    commcell = log_in(server, tmp_path)
+    with pytest.raises(SDKException, match="No client exists"):
+        commcell.clients.get("aws-typo")
