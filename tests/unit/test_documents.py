@@ -142,8 +142,8 @@ def test_there_are_four_walks() -> None:
 
 def test_the_changelog_has_the_version_of_the_project() -> None:
     version = tomllib.loads(read("pyproject.toml"))["project"]["version"]
-    assert re.search(rf"^## {re.escape(version)} - \d{{4}}-\d\d-\d\d$", read("CHANGELOG.md"), re.MULTILINE)
-    assert "\n## Unreleased\n" in read("CHANGELOG.md")
+    assert re.search(rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", read("CHANGELOG.md"), re.MULTILINE)
+    assert "\n## [Unreleased]\n" in read("CHANGELOG.md")
 
 
 def test_the_project_and_its_licence_agree() -> None:
