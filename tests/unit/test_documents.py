@@ -98,8 +98,9 @@ def test_a_decision_has_context_decision_and_consequences(record: Path) -> None:
 
 
 def test_the_layout_exists() -> None:
-    missing = [path for path in first_column("CONTRIBUTING.md", "Layout") if not (ROOT / path).exists()]
-    assert missing == []
+    listed = first_column("CONTRIBUTING.md", "Layout")
+    assert [path for path in listed if not (ROOT / path).exists()] == []
+    assert {f"tests/{path.parent.name}/" for path in (ROOT / "tests").glob("*/*.py")} <= set(listed)
 
 
 WALKS = [line for line in section("CONTRIBUTING.md", "Four walks").splitlines() if re.match(r"\d+\. ", line)]
