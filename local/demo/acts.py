@@ -93,9 +93,8 @@ def _reject(stage: Stage, machine: Machine) -> None:
 
 def _reset(stage: Stage, machine: Machine) -> None:
     machine.commserve.fault("reset_after")
-    # Not a manual invoke: what that leaves open is resumed by its safety net, which is far slower than an event's retry.
     stage.begin(
-        RESET, "reports-restored was restored, and Commvault resets the connection just after it has made the job"
+        RESET, "RDS reports that reports-main was restored; Commvault resets the connection just after it made the job"
     )
-    machine.stack.put_event(rds_event("reports-restored"))
+    machine.stack.put_event(rds_event("reports-main"))
     stage.wait(lambda: stage.summary.is_submitted(RESET))

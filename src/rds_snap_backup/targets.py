@@ -160,7 +160,10 @@ class Targets:
                 return tuple(self.documents())
             case Request(names=(_, *_) as names):
                 return names
-        rules = {name: Rule.read(text) for name, text in self.documents().items()}
+        documents = self.documents()
+        if not set(request.tagged) <= documents.keys() | {ALL}:
+            documents = self.documents(past_cache=True)  # A tag may name a target that is less than a minute old.
+        rules = {name: Rule.read(text) for name, text in documents.items()}
         tagged = [name for name in request.tagged if name in rules and rules[name].allows_tag]
         unknown = [name for name in request.tagged if name not in rules and name != ALL]
         matched = [name for name, rule in rules.items() if rule.matches(request.trigger)]

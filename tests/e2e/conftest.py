@@ -6,14 +6,15 @@ A test that fails leaves behind what ran (`evidence.py`).
 
 import os
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from local.stack import Stack, build, deploy
+from local.stack import InvokeError, Stack, build, deploy
 from tests.e2e.evidence import Evidence
-from tests.e2e.product import CLIENT, Product, wait_until
+from tests.e2e.product import CLIENT, Product, scheduled, wait_until
 from tests.e2e.tap import Tap
 
 CANARY = "QSDK canary-5f1d8c70e2"
@@ -65,7 +66,7 @@ def aws(tap: Tap, evidence: Evidence) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def interrupted(aws: Emulator, tap: Tap, evidence: Evidence) -> Iterator[Product]:
-    """A stack of three submissions that are half done: one not told of, two whose runs were killed.
+    """A stack of three submissions that are half done: one not published, two whose runs were killed.
 
     It is theirs alone, since each try makes the next pause longer: no outage or limit of other tests may meet them.
     """
@@ -120,27 +121,33 @@ def _met(product: Product, target: str, fault: str) -> bool:
 
 
 def _interrupt(product: Product, tap: Tap) -> None:
-    """Leave three submissions half done: one not told of, one killed after, one before Commvault made its job.
+    """Leave three submissions half done: one not published, one killed after, one before Commvault made its job.
 
     Nothing else runs meanwhile, and each run has ended before the next one begins: there is one sandbox, the run's own.
     """
-    untold, after, before = (product.target(name) for name in ("untold", "killed-after", "killed-before"))
-    product.started.update(untold=untold, after=after, before=before)
+    unpublished, after, before = (product.target(name) for name in ("unpublished", "killed-after", "killed-before"))
+    product.started.update(unpublished=unpublished, after=after, before=before)
     with product.queue_disabled():
-        tap.refuse("Publish", times=3, about=untold)
-        product.stack.invoke_asynchronously({"target": untold, "requestId": untold})
+        tap.refuse("Publish", times=3, about=unpublished)
+        product.stack.invoke_asynchronously(scheduled(unpublished))
         wait_until(lambda: product.runs() == 1, 20, "the run whose message is refused has ended")
         assert tap.refusals_left == 0
-        _kill(product, after, "stall_after")
-        _kill(product, before, "stall_before")
+        _kill(product, after, "stall_after", scheduled(after))
+        # A manual trigger: the safety net is all that is left of it.
+        _kill(product, before, "stall_before", {"target": before, "requestId": before})
 
 
-def _kill(product: Product, target: str, fault: str) -> None:
+def _kill(product: Product, target: str, fault: str, event: dict[str, str]) -> None:
     """Kill the run of a target while it waits for Commvault's answer: exactly that one, and nothing else."""
     ended = product.runs()
     product.commserve.fault(fault, about=target)
-    product.stack.invoke_asynchronously({"target": target, "requestId": target})
-    wait_until(lambda: _met(product, target, fault), 20, f"{target} was sent")
-    assert product.runs() == ended
-    assert product.kill_runs() == 1
-    wait_until(lambda: product.runs() == ended + 1, 20, f"the run of {target} has died")
+    with ThreadPoolExecutor(1) as pool:
+        # A caller waits for a manual trigger, so that nothing is left of a run that is killed; nobody for a schedule.
+        invoke = product.stack.invoke if "requestId" in event else product.stack.invoke_asynchronously
+        invocation = pool.submit(invoke, event)
+        wait_until(lambda: _met(product, target, fault), 20, f"{target} was sent")
+        assert product.runs() == ended
+        assert product.kill_runs() == 1
+        wait_until(lambda: product.runs() == ended + 1, 20, f"the run of {target} has died")
+        if invocation.exception() is not None:
+            assert isinstance(invocation.exception(), InvokeError)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from local.rds import rds_event
-from tests.e2e.product import Product, only, tagged, wait_until
+from tests.e2e.product import Product, only, scheduled, tagged, wait_until
 from tests.e2e.tap import Tap
 
 pytestmark = pytest.mark.e2e
@@ -41,7 +41,7 @@ def test_events_of_one_database_inside_the_cool_down_share_a_backup(product: Pro
 def test_a_job_whose_answer_was_lost_is_found_again(product: Product, fault: str) -> None:
     target = product.target("lost")
     product.commserve.fault(fault, about=target)
-    assert only(product.stack.invoke({"target": target})["submissions"])["status"] == "deferred"
+    assert only(product.stack.invoke(scheduled(target))["submissions"])["status"] == "deferred"
     message = only(product.wait_for_messages(target))
     assert (message["status"], message["reconciled"]) == ("submitted", True)
     assert message["jobIds"] == [only(product.jobs(target)).id]
@@ -50,10 +50,16 @@ def test_a_job_whose_answer_was_lost_is_found_again(product: Product, fault: str
 
 def test_a_request_that_was_lost_is_sent_again_after_the_wait(product: Product) -> None:
     target = product.target("unsent")
-    other = only(product.stack.invoke({"target": target, "requestId": "before"})["submissions"])
+    other = only(product.stack.invoke(scheduled(target, "before"))["submissions"])
     product.commserve.fault("reset_before", about=target)
-    product.stack.invoke({"target": target, "requestId": "reset"})
-    message = only([one for one in product.wait_for_messages(target, number=2) if one["trigger"]["id"] == "reset"])
+    product.stack.invoke(scheduled(target, "reset"))
+    message = only(
+        [
+            one
+            for one in product.wait_for_messages(target, number=2)
+            if one["trigger"]["id"].startswith("arn:aws:scheduler:reset")
+        ]
+    )
     assert (message["status"], message["reconciled"]) == ("submitted", False)
     assert not set(message["jobIds"]) & set(other["jobIds"])
     _, lost, again = product.calls(target)
@@ -65,12 +71,10 @@ def test_triggers_of_an_outage_become_one_job_each_after_it(product: Product) ->
     targets = [product.target("outage") for _ in range(4)]
     product.commserve.stop()
     for target in targets[:2]:
-        answer = product.stack.invoke({"target": target})
+        answer = product.stack.invoke(scheduled(target))
         assert only(answer["submissions"])["status"] == "deferred"
     product.stack.put_event(rds_event("outage-db", tags=tagged(targets[2])))
-    product.stack.invoke_asynchronously(
-        {"target": targets[3], "schedule": "arn:schedule/nightly", "time": "2026-01-01"}
-    )
+    product.stack.invoke_asynchronously(scheduled(targets[3]))
     wait_until(lambda: all(product.waiting(target) for target in targets), 20, "all of them wait on the queue")
     time.sleep(5)
     assert not product.messages(*targets)
@@ -82,7 +86,7 @@ def test_triggers_of_an_outage_become_one_job_each_after_it(product: Product) ->
     product.wait_until_idle(*targets)
 
 
-def test_a_run_that_crashed_is_taken_up_from_the_on_failure_destination(product: Product, tap: Tap) -> None:
+def test_a_run_that_crashed_is_resumed_from_the_on_failure_destination(product: Product, tap: Tap) -> None:
     target = product.started["crash"]
     product.start_cold()  # a warm sandbox might know the targets already
     errors = sum("Traceback" in line for line in product.stack.logs())
@@ -96,9 +100,9 @@ def test_a_run_that_crashed_is_taken_up_from_the_on_failure_destination(product:
     product.wait_until_idle(target)
 
 
-def test_a_dead_letter_sent_back_runs_once_however_often_it_is_sent(product: Product) -> None:
+def test_a_redriven_dead_letter_runs_once_however_often_it_is_sent(product: Product) -> None:
     target = product.target("fixed", is_known=False)
-    product.stack.invoke({"target": target, "requestId": "nightly"})
+    product.stack.invoke(scheduled(target))
     letter = only(product.dead_letters(target))
     product.commserve.catalogue.add("aws-prod", target)
     product.stack.send(letter)

@@ -48,21 +48,22 @@ def test_a_storm_of_triggers_is_one_job_each(stormy: Product, record_property: C
     began = time.monotonic()
 
     def deliver(event: dict[str, Any]) -> None:
-        stormy.stack.invoke(event)
+        # Manual triggers through the queue: a direct one leaves its safety net there for 90 s.
+        (stormy.stack.send if "requestId" in event else stormy.stack.invoke)(event)
 
     with _every_fifth_request_fails(stormy, targets), ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(deliver, deliveries))
-        wait_until(lambda: len(_told(stormy, targets)) >= TRIGGERS, 180, f"{TRIGGERS} triggers were told of")
+        wait_until(lambda: len(_published(stormy, targets)) >= TRIGGERS, 180, f"{TRIGGERS} triggers were published")
     stormy.wait_until_idle(*targets, within=60)
 
-    jobs, told = stormy.jobs(*targets), _told(stormy, targets)
+    jobs, published = stormy.jobs(*targets), _published(stormy, targets)
     record_property(
         "the storm",
         f"{TRIGGERS} triggers, each delivered twice: {len(stormy.calls(*targets))} requests, {len(jobs)} jobs in {time.monotonic() - began:.0f} s",
     )
-    assert len(told) == TRIGGERS
-    assert all(len(job_ids) == 1 for job_ids in told.values())
-    assert Counter(next(iter(ids)) for ids in told.values()) == Counter(job.id for job in jobs)
+    assert len(published) == TRIGGERS
+    assert all(len(job_ids) == 1 for job_ids in published.values())
+    assert Counter(next(iter(ids)) for ids in published.values()) == Counter(job.id for job in jobs)
     assert Counter(job.instance for job in jobs) == Counter(dict.fromkeys(targets, TRIGGERS // TARGETS))
     assert {(item["status"], item["published"]) for item in stormy.items(*targets)} == {("submitted", True)}
     assert not stormy.dead_letters(*targets)
@@ -85,12 +86,12 @@ def _trigger(number: int, target: str) -> dict[str, Any]:
             return rds_event(f"storm-{number}", tags=tagged(target))
 
 
-def _told(product: Product, targets: list[str]) -> dict[str, set[str]]:
-    """Return the job ids that were told for each trigger, all its messages together."""
-    told: dict[str, set[str]] = {}
+def _published(product: Product, targets: list[str]) -> dict[str, set[str]]:
+    """Return the job ids that were published for each trigger, all its messages together."""
+    published: dict[str, set[str]] = {}
     for message in product.messages(*targets):
-        told.setdefault(f"{message['target']}|{message['trigger']['id']}", set()).update(message["jobIds"])
-    return told
+        published.setdefault(f"{message['target']}|{message['trigger']['id']}", set()).update(message["jobIds"])
+    return published
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.conftest import CANARY
-from tests.e2e.product import Product, only
+from tests.e2e.product import Product, only, scheduled
 from tests.e2e.tap import Tap
 
 pytestmark = pytest.mark.e2e
@@ -20,7 +20,7 @@ def test_the_token_is_nowhere_but_in_the_request(product: Product, tap: Tap) -> 
     targets = [product.target("token") for _ in faults]
     for fault, target in zip(faults, targets, strict=True):
         product.commserve.fault(fault, about=target)
-        product.stack.invoke({"target": target})
+        product.stack.invoke(scheduled(target))
     product.wait_for_messages(*targets, number=len(targets), within=30)
     assert {one.header("Authtoken") for one in product.commserve.create_tasks} == {CANARY}
     configuration = product.stack.aws.client("lambda").get_function_configuration(

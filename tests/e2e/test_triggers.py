@@ -77,12 +77,15 @@ def test_a_manual_request_is_answered_with_what_the_subscribers_get(product: Pro
     answer = product.stack.invoke({"target": target, "requestId": "monday"})
     again = product.stack.invoke({"target": target, "requestId": "monday"})
     message = only(product.wait_for_messages(target))
-    assert answer == again == {"submissions": [message]}
+    job = only(product.jobs(target))
+    assert answer == {"submissions": [message]}
+    # The stack follows no jobs.
+    assert again == {"submissions": [{**message, "jobs": [{"id": job.id, "status": "unknown"}]}]}
     assert message["trigger"] == {"kind": "manual", "id": "monday"}
-    assert message["jobIds"] == [only(product.jobs(target)).id]
+    assert message["jobIds"] == [job.id]
     assert len(product.calls(target)) == 1
     received = [one.attributes for one in product.subscriber.received if one.body["target"] == target]
-    assert received[0] == {"status": "submitted", "target": target, "trigger": "manual"}
+    assert received[0] == {"status": "submitted", "target": target, "trigger": "manual", "followed": "yes"}
 
 
 def test_a_subscriber_gets_json_and_an_e_mail_gets_text(product: Product, tap: Tap) -> None:

@@ -178,16 +178,16 @@ class Following:
             self.receive()
         self.commserve.advance(max(0.0, end - self.clock()))
 
-    def looks(self) -> int:
+    def polls(self) -> int:
         """How many reading calls Commvault has had."""
         return sum(request.method == "GET" for request in self.commserve.requests)
 
     def ends(self) -> list[dict[str, Any]]:
-        """What subscribers were told of the ends of jobs, so far."""
+        """What was published of the ends of jobs, so far."""
         submissions = {"submitted", "joined"}
         return [dict(one) for one in self.world.notifications() if one["status"] not in submissions]
 
-    def looks_between(self, since: float, until: float) -> int:
+    def polls_between(self, since: float, until: float) -> int:
         """How many of them in a time."""
         return sum(since <= request.clock < until for request in self.commserve.requests if request.method == "GET")
 

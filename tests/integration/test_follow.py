@@ -11,6 +11,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from rds_snap_backup.follow.batches import Follower
 from rds_snap_backup.follow.workflow import follow
+from rds_snap_backup.messaging.notifications import iso
 from tests.integration.follow_support import RESTORED, Broken, Following
 from tests.integration.world import ASSOCIATION
 from tests.support import Context
@@ -62,7 +63,7 @@ def test_a_job_is_followed_to_its_end(
     assert following.messages == {}
 
 
-def test_looks_are_pauses_apart_that_double_and_none_comes_before_the_first_pause(following: Following) -> None:
+def test_polls_are_pauses_apart_that_double_and_none_comes_before_the_first_pause(following: Following) -> None:
     following.submit()
     begin = following.clock()
     following.run(3 * HOUR)
@@ -210,7 +211,7 @@ def test_a_run_killed_between_recording_and_publishing_loses_no_end(following: F
         following.receive(following.sandbox(sns=Broken(following.aws.client("sns"), "publish")))
     assert following.ends() == []
 
-    following.commserve.stop()  # What is recorded is told, whether Commvault can be asked or not.
+    following.commserve.stop()  # What is recorded is published, whether Commvault can be asked or not.
     following.run(200)
     assert [(end["status"], end["reason"]) for end in following.ends()] == [("killed", "By admin.")]
     assert following.messages == {}
@@ -299,7 +300,7 @@ def test_throttled_reading_is_left_for_fifteen_minutes(following: Following) -> 
     for _ in range(6):
         following.submit()
     following.run(1500)
-    assert following.looks() == 2  # after 60 s, and 15 minutes later, for all twelve
+    assert following.polls() == 2  # after 60 s, and 15 minutes later, for all twelve
     following.commserve.rate_limit()
     following.run(2 * HOUR)
     assert [end["status"] for end in following.ends()] == ["completed"] * 12
@@ -341,7 +342,7 @@ def test_a_message_for_which_no_time_is_left_returns_by_itself(following: Follow
     following.commserve.advance(2 * HOUR)
     following.receive(context=Context(seconds=4))
     assert following.ends() == []
-    assert following.looks() == 0
+    assert following.polls() == 0
     following.run(90)
     assert [end["status"] for end in following.ends()] == ["completed"]
 
@@ -363,3 +364,128 @@ def test_ends_are_counted(following: Following, capsys: pytest.CaptureFixture[st
         "JobLost",
     ]
     assert {line["service"] for line in lines} == {"test"}
+
+
+def test_of_many_associations_each_end_names_the_one_that_its_job_ran_for(following: Following) -> None:
+    following.world.target("two", associations=TWO)
+    following.commserve.plan_jobs(seconds=600)
+    following.commserve.plan_jobs(seconds=600, ending="Failed", reason="No space.")
+    submitted = following.submit("two")
+    following.run(HOUR)
+    ends = {end["jobIds"][0]: end for end in following.ends()}
+    names = [[one["instanceName"] for one in ends[job_id]["associations"]] for job_id in submitted["jobIds"]]
+    assert names == [["orders-db"], ["billing-db"]]
+
+
+def claim(following: Following, job_id: str, submission: str, attempted_at: float) -> None:
+    """Be the Submit function, crediting a job to a later submission."""
+    following.aws.client("dynamodb").put_item(
+        TableName=following.world.name,
+        Item={
+            "pk": {"S": f"job#{job_id}"},
+            "submission": {"S": submission},
+            "attemptedAt": {"N": str(attempted_at)},
+        },
+    )
+
+
+def test_job_ids_counted_again_make_the_earlier_job_lost_and_the_later_one_is_followed(following: Following) -> None:
+    """A restored CommServe gives a job ID a second time, while the first job of that ID is still followed."""
+    following.commserve.plan_jobs(seconds=5 * HOUR)
+    job_id = following.put_job()
+    earlier = next(iter(following.messages.values()))
+    following.run(HOUR)
+    claim(following, job_id, "submission#default#manual#later", following.clock())
+    later = json.loads(earlier.body)
+    later |= {"trigger": {"kind": "manual", "id": "later"}, "submittedAt": iso(following.clock() + 1)}
+    following.put(json.dumps(later))
+    following.run(6 * HOUR)
+    ends = following.ends()
+    assert sorted((end["status"], end["trigger"]["id"]) for end in ends) == [("completed", "later"), ("lost", job_id)]
+    assert {end["error"]["code"] for end in ends if "error" in end} == {"JOB_ID_REUSED"}
+    assert following.messages == {}
+
+
+def test_a_job_of_another_subclient_is_lost_once_and_its_own_end_is_published(following: Following) -> None:
+    following.commserve.plan_jobs(seconds=HOUR)
+    job_id = following.put_job()
+    own = next(iter(following.messages.values()))
+    other = json.loads(own.body)
+    other |= {
+        "associations": [{**ASSOCIATION, "instanceName": "users-db"}],
+        "trigger": {"kind": "manual", "id": "other"},
+    }
+    following.put(json.dumps(other))
+    following.run(3 * HOUR)
+    ends = sorted((end["status"], end["trigger"]["id"]) for end in following.ends())
+    assert ends == [("completed", job_id), ("lost", "other")]
+    assert following.messages == {}
+
+
+@pytest.mark.parametrize("status", ["rejected", "abandoned"])
+def test_jobs_of_a_submission_that_ended_badly_are_followed(following: Following, status: str) -> None:
+    job_id = following.put_job()
+    (message,) = following.messages.values()
+    message.body = json.dumps({**json.loads(message.body), "status": status})
+    following.run(3 * HOUR)
+    assert [(end["status"], end["jobIds"]) for end in following.ends()] == [("completed", [job_id])]
+
+
+STRANGE: list[dict[str, Any]] = [
+    {"jobStartTime": 1_769_824_804_000},
+    {"jobStartTime": 10**30, "jobEndTime": -(10**30)},
+    {"jobEndTime": "tomorrow"},
+    {"status": None, "pendingReason": {"text": []}},
+    {"status": "Completed\n\x00" + "!" * 9999},
+    {"subclient": "orders-db"},
+    {"jobId": "one"},
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=str)
+def test_one_strange_row_never_stops_the_other_jobs_of_a_batch(following: Following, strange: dict[str, Any]) -> None:
+    job_ids = [following.put_job() for _ in range(3)]
+    ended = {"jobStartTime": 1_769_824_804, "jobEndTime": 1_769_824_864, "status": "Completed"}
+    row = {**ended, "subclient": {**ASSOCIATION, "displayName": None}}
+    rows = [{"jobSummary": {**row, "jobId": int(job_id)}} for job_id in job_ids]
+    rows[0]["jobSummary"] |= strange
+    body = json.dumps({"totalRecordsWithoutPaging": 3, "jobs": rows})
+    following.commserve.fault("status", path="/Job", status=200, body=body)
+    following.run(60)
+    published = {end["jobIds"][0] for end in following.ends() if end["status"] == "completed"}
+    assert set(job_ids[1:]) <= published
+
+
+def test_a_list_that_cannot_be_used_is_no_reason_not_to_ask_for_each_job(following: Following) -> None:
+    following.commserve.job_seconds = 30
+    for _ in range(3):
+        following.put_job()
+    following.commserve.fault("status", None, path="/Job", status=200, body="[{")
+    following.run(60)
+    assert [end["status"] for end in following.ends()] == ["completed"] * 3
+    assert [request.path for request in following.commserve.requests].count("/Job") == 1
+
+
+def test_a_failure_at_one_job_of_a_message_leaves_none_of_its_other_jobs_unpublished(following: Following) -> None:
+    following.world.target("two", associations=TWO)
+    following.commserve.job_seconds = 30
+    submitted = following.submit("two")
+    following.commserve.advance(60)
+
+    class FirstFails:
+        """SNS, whose first call fails."""
+
+        calls = 0
+
+        def publish(self, **call: Any) -> Any:
+            self.calls += 1
+            if self.calls == 1:
+                raise ConnectionError("cut off")
+            return following.aws.client("sns").publish(**call)
+
+    with pytest.raises(ConnectionError):
+        following.receive(following.sandbox(sns=FirstFails()))
+    assert [end["jobIds"] for end in following.ends()] == [submitted["jobIds"][1:]]
+    following.run(HOUR)
+    assert sorted(end["jobIds"][0] for end in following.ends()) == sorted(submitted["jobIds"])
+    assert following.messages == {}

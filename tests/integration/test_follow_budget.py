@@ -40,14 +40,14 @@ def test_two_hundred_running_jobs_cost_less_than_the_budget(
         following.put_job()
     follow_until(following, begin + 2 * HOUR, batch, sandboxes)
 
-    hours = [following.looks_between(begin + hour * HOUR, begin + (hour + 1) * HOUR) for hour in range(2)]
+    hours = [following.polls_between(begin + hour * HOUR, begin + (hour + 1) * HOUR) for hour in range(2)]
     assert max(hours) <= BUDGET, f"reading calls in each hour: {hours}"
     assert min(hours) > 0
     assert len(following.messages) == JOBS
 
 
 @pytest.mark.parametrize("batch", [1, 10])
-def test_a_tenant_of_many_other_jobs_makes_looks_no_dearer_than_one_by_one(
+def test_a_tenant_of_many_other_jobs_makes_polls_no_dearer_than_one_by_one(
     aws: Emulator, commserve: CommServe, batch: int
 ) -> None:
     commserve.job_seconds = 4 * HOUR
@@ -59,7 +59,7 @@ def test_a_tenant_of_many_other_jobs_makes_looks_no_dearer_than_one_by_one(
     following.commserve.advance(60)
     while following.due():
         following.receive(most=batch)
-    assert following.looks() <= 2 * 10
+    assert following.polls() <= 2 * 10
 
 
 def test_one_job_is_read_alone_and_several_from_one_list(aws: Emulator, commserve: CommServe) -> None:

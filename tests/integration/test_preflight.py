@@ -115,7 +115,7 @@ def test_a_plain_text_port(aws: Emulator, commserve: CommServe) -> None:
         answer = preflight(World(aws, commserve, COMMVAULT_API_URL=plain.url.replace("http:", "https:")))
         assert plain.requests == []
     assert set(failed(answer)) == {"reach", "token", "association"}
-    assert "speaks no TLS" in failed(answer)["reach"]
+    assert "does not speak TLS" in failed(answer)["reach"]
     assert "Check the port" in failed(answer)["reach"]
 
 
@@ -159,7 +159,7 @@ def test_a_secret_without_a_token(world: World, commserve: CommServe, value: str
     commserve.state.keep_tokens = True
     with world.set_token(value):
         answer = preflight(world)
-    # The way to Commvault is looked at all the same: both can be mended at once.
+    # The route to Commvault is checked all the same: both can be fixed at once.
     assert set(failed(answer)) == {"secret", "token", "association"}
     assert what in failed(answer)["secret"]
     assert "SetTokenCommand" in failed(answer)["secret"]
@@ -253,7 +253,7 @@ def test_a_broken_target_document(world: World, text: str, field: str) -> None:
     assert rows(answer, "association", "default")[0]["ok"] is True
 
 
-def test_a_mended_document_is_seen_at_once(world: World) -> None:
+def test_a_corrected_document_is_seen_at_once(world: World) -> None:
     services = world.sandbox()
     world.target_text("broken", "{")
     assert preflight(world, services)["ok"] is False
@@ -318,9 +318,9 @@ def test_an_answer_stays_within_what_lambda_answers(world: World, monkeypatch: p
     answer = preflight(world)
     assert len(json.dumps(answer)) < 4500
     assert rows(answer, "association", "wrong")[0]["ok"] is False
-    assert "rows are left out, 0 of which went wrong" in rows(answer, "report")[0]["detail"]
+    assert "rows are left out, 0 of which failed" in rows(answer, "report")[0]["detail"]
     monkeypatch.setattr(report, "MAX_ANSWER", 100)
-    assert "1 of which went wrong" in rows(preflight(world), "report")[0]["detail"]
+    assert "1 of which failed" in rows(preflight(world), "report")[0]["detail"]
 
 
 @pytest.mark.parametrize("seconds", [0.5, 12, 19.9])
@@ -354,7 +354,7 @@ def test_it_ends_before_the_function_does(world: World, commserve: CommServe, mo
     end = time.monotonic() + 5
     answer = preflight(world, seconds_left=lambda: end - time.monotonic() if commserve.requests else 50)
     assert end - time.monotonic() > 0
-    assert "no answer" in failed(answer)["association"]
+    assert "did not answer the request in time" in failed(answer)["association"]
     assert calls(commserve) == ["/Client", "/Instance"]
 
 
@@ -369,11 +369,30 @@ def test_when_the_last_backup_was_submitted(world: World) -> None:
 
 def test_a_ledger_that_can_not_be_read(aws: Emulator, world: World) -> None:
     services = world.sandbox()
-    ledger = Ledger(Table("no-such-table", aws.client("dynamodb")), 3600, time.time)
+    ledger = Ledger(Table("no-such-table", aws.client("dynamodb")), 3600, 1, time.time)
     answer = preflight(world, replace(services, ledger=ledger))
     assert set(failed(answer)) == {"last_backup"}
-    assert "The ledger can not be read" in failed(answer)["last_backup"]
+    assert "The ledger cannot be read" in failed(answer)["last_backup"]
 
 
 def test_it_is_what_the_function_answers(world: World) -> None:
     assert world.deliver({"check": True})["ok"] is True
+
+
+def test_of_one_target_the_report_has_its_rows_alone(world: World, commserve: CommServe) -> None:
+    world.target("orders")
+    world.target("broken", associations=[])
+    answer = check(world.sandbox(), lambda: 50, "orders")
+    assert answer["ok"] is True
+    assert {row["target"] for row in answer["checks"]} == {None, "orders"}
+    assert [row["name"] for row in answer["checks"] if row["target"]] == ["document", "association", "last_backup"]
+    assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]
+
+
+def test_one_target_that_does_not_exist_is_a_finding(world: World) -> None:
+    answer = check(world.sandbox(), lambda: 50, "nobody")
+    assert answer["ok"] is False
+    (row,) = [row for row in answer["checks"] if row["target"]]
+    assert (row["name"], row["target"], row["ok"]) == ("document", "nobody", False)
+    assert f"/{world.name}/targets/nobody" in row["detail"]
+    assert row["hint"]

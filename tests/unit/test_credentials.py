@@ -224,5 +224,5 @@ def test_a_ca_that_can_not_be_read_is_named(code: str) -> None:
     client = boto3.client("ssm")
     with Stubber(client) as stubber:
         stubber.add_client_error("get_parameter", code)
-        with pytest.raises(LookupError, match=f"CaCertificateParameter /ca can not be read.*{code}"):
+        with pytest.raises(LookupError, match=f"CaCertificateParameter /ca cannot be read.*{code}"):
             ca_certificates("/ca", client)

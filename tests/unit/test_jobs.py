@@ -1,20 +1,22 @@
-"""Commvault's jobs: reading rows of any shape, and which job a request of ours can have started."""
+"""Reading Commvault's jobs: the list, page by page, by client and across deliveries, and one job alone."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from local.commserve import CommServe
-from rds_snap_backup.commvault.client import Commvault, QueryFailed
-from rds_snap_backup.commvault.jobs import PAGE, Job, Jobs, get_job, list_jobs, read_job, running, started_since
+from rds_snap_backup.commvault.client import Commvault
+from rds_snap_backup.commvault.jobs import PAGE, Job, JobList, Position, get_job, list_jobs
 from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.commvault.queries import QueryFailed
 from rds_snap_backup.targets import Association
+from tests.secrets import StoredSecret
 
 TOKEN = "fake-token"
 ORDERS = Association("aws-prod", "orders-db", "Orders", "default")
-BILLING = Association("aws-prod", "billing-db", "Billing", "default")
 SUMMARY: dict[str, Any] = {
     "jobId": 1354,
     "status": "Running",
@@ -26,173 +28,8 @@ SUMMARY: dict[str, Any] = {
     "opType": 59,
     "subclient": {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"},
 }
-
-
-def read(**fields: Any) -> Job:
-    job = read_job({"jobSummary": {**SUMMARY, **fields}})
-    assert job is not None
-    return job
-
-
-def of(association: Association = ORDERS, **fields: Any) -> Job:
-    names = {
-        "clientName": association.client_name,
-        "instanceName": association.instance_name,
-        "subclientName": association.subclient_name,
-    }
-    return read(subclient=names, **fields)
-
-
-def find(*rows: Job, at: float = 1000.0, ahead: float = 0.0, level: str = "FULL", **given: Any) -> dict[str, str]:
-    associations, excluded = given.get("associations", (ORDERS,)), given.get("excluded", ())
-    found = started_since(associations, Jobs(rows, ahead), at, level, excluded)
-    return {association.instance_name: job_id for association, job_id in found.items()}
-
-
-# Rows.
-
-
-def test_a_row_is_read() -> None:
-    assert read() == Job("1354", "aws-prod", "orders-db", "default", "FULL", True, "Running", "", 1000, 0)
-
-
-@pytest.mark.parametrize(
-    ("fields", "is_backup"),
-    [
-        ({"opType": 59, "jobType": "x"}, True),
-        ({"opType": 4, "jobType": "x"}, True),
-        ({"opType": "59", "jobType": "x"}, True),
-        ({"opType": None, "jobType": "Snap Backup"}, True),
-        ({"opType": None, "jobType": "SNAPBACKUP"}, True),
-        ({"opType": [], "jobType": "Backup"}, True),
-        ({"opType": 5, "jobType": "Restore"}, False),
-        ({"opType": None, "jobType": None}, False),
-        ({"opType": None, "jobType": "Backup Copy"}, False),
-    ],
-)
-def test_what_is_a_backup(fields: dict[str, Any], is_backup: bool) -> None:
-    assert read(**fields).is_backup is is_backup
-
-
-@pytest.mark.parametrize(
-    ("level", "read_as"),
-    [
-        ("Full", "FULL"),
-        ("Synthetic Full", "SYNTHETIC_FULL"),
-        ("SYNTHETIC_FULL", "SYNTHETIC_FULL"),
-        (" incremental ", "INCREMENTAL"),
-        ("", ""),
-        (None, ""),
-        (1, ""),
-        ("1", ""),
-        ([], ""),
-    ],
-)
-def test_levels(level: Any, read_as: str) -> None:
-    assert read(backupLevelName=level).level == read_as
-    assert read(backupLevelName=None, backupLevel=level).level == read_as
-
-
-NO_IDS: list[Any] = [None, 0, "0", "", "x", [], {}, True]
-
-
-@pytest.mark.parametrize(
-    "row", [*NO_IDS, {"jobSummary": {}}, *({"jobSummary": {"jobId": one}} for one in NO_IDS)], ids=str
-)
-def test_a_row_without_an_id_is_none(row: Any) -> None:
-    assert read_job(row) is None
-
-
-@pytest.mark.parametrize("value", [*NO_IDS, [1], 1.5, "9" * 5000], ids=lambda one: str(one)[:9])
-@pytest.mark.parametrize("field", [field for field in SUMMARY if field != "jobId"])
-def test_no_value_of_any_field_fails(field: str, value: Any) -> None:
-    job = read(**{field: value})
-    assert job.id == "1354"
-    assert isinstance(job.started, int)
-    assert isinstance(job.ended, int)
-
-
-# Which job can be ours.
-
-
-def test_a_job_of_the_association_since_the_attempt_is_found() -> None:
-    assert find(of(jobId="1354")) == {"orders-db": "1354"}
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"clientName": "aws-prod2"},
-        {"instanceName": "orders-db-2"},
-        {"instanceName": "orders"},
-        {"subclientName": "Default"},
-        {"subclientName": None},
-    ],
-)
-def test_names_must_be_equal(other: dict[str, Any]) -> None:
-    assert find(read(subclient={**SUMMARY["subclient"], **other})) == {}
-
-
-def test_it_must_be_a_backup_of_the_level() -> None:
-    assert find(of(backupLevelName="Incremental")) == {}
-    assert find(of(backupLevelName="Incremental"), level="INCREMENTAL") == {"orders-db": "1354"}
-    assert find(of(backupLevelName=None)) == {"orders-db": "1354"}
-    assert find(of(opType=5, jobType="Restore")) == {}
-
-
-@pytest.mark.parametrize(
-    ("started", "ahead", "is_found"),
-    [
-        (1000, 0.0, True),
-        (995, 0.0, True),
-        (994, 0.0, False),
-        (0, 0.0, False),
-        (4600, 3600.0, True),
-        (4595, 3600.0, True),
-        (4594, 3600.0, False),
-        (1000, 3600.0, False),
-        (-2600, -3600.0, True),
-        (-2606, -3600.0, False),
-    ],
-)
-def test_it_started_no_earlier_than_the_attempt_on_commvaults_clock(started: int, ahead: float, is_found: bool) -> None:
-    assert bool(find(of(jobStartTime=started), ahead=ahead)) is is_found
-
-
-def test_of_several_the_earliest_that_nobody_has_claimed() -> None:
-    rows = [of(jobId=job_id, jobStartTime=started) for job_id, started in ((9, 1003), (12, 1001), (11, 1001), (2, 900))]
-    assert find(*rows) == {"orders-db": "11"}
-    assert find(*rows, excluded={"11"}) == {"orders-db": "12"}
-    assert find(*rows, excluded={"11", "12"}) == {"orders-db": "9"}
-    assert find(*rows, excluded={"9", "11", "12"}) == {}
-
-
-def test_ids_are_compared_as_numbers() -> None:
-    assert find(of(jobId=1000), of(jobId=999)) == {"orders-db": "999"}
-
-
-def test_some_of_several_associations() -> None:
-    assert find(of(BILLING, jobId=7), associations=(ORDERS, BILLING)) == {"billing-db": "7"}
-    both = find(of(BILLING, jobId=7), of(ORDERS, jobId=8), associations=(ORDERS, BILLING))
-    assert both == {"orders-db": "8", "billing-db": "7"}
-
-
-def test_one_job_is_found_for_one_association_only() -> None:
-    assert find(of(jobId=7), associations=(ORDERS, ORDERS)) == {"orders-db": "7"}
-
-
-def test_the_newest_running_job_is_joined_whatever_its_level() -> None:
-    rows = (
-        of(jobId=5, jobStartTime=900, backupLevelName="Incremental"),
-        of(jobId=4, jobStartTime=950, status="Pending"),
-        of(jobId=6, jobStartTime=960, status="Completed"),
-        of(jobId=7, jobStartTime=970, opType=5, jobType="Restore"),
-        of(BILLING, jobId=8, status="Killed"),
-    )
-    assert running((ORDERS, BILLING), Jobs(rows, 0.0)) == {ORDERS: "4"}
-
-
-# Reading the list.
+CLIENTS = {"aws-prod"}
+BY_NAME = "/Client/byName(clientName='aws-prod')"
 
 
 @pytest.fixture(scope="module")
@@ -209,21 +46,30 @@ def server(commserve: CommServe) -> CommServe:
 
 @pytest.fixture
 def client(server: CommServe) -> Commvault:
-    return Commvault(server.url, lambda: server.ca_pem)
+    return Commvault(server.url, lambda: server.ca_pem, StoredSecret(TOKEN).credentials())
 
 
-def listed(client: Commvault) -> Jobs:
-    jobs = list_jobs(client, TOKEN, 600, 10)
-    assert isinstance(jobs, Jobs), jobs
+def within(seconds: float) -> float:
+    return time.monotonic() + seconds
+
+
+def add(server: CommServe, count: int, client: str = "aws-prod") -> list[str]:
+    return [server.add_job(client, "orders-db").id for _ in range(count)]
+
+
+def listed(client: Commvault, position: Position | None = None, seconds: float = 10) -> JobList:
+    jobs = list_jobs(client, CLIENTS, 600, within(seconds), position)
+    assert isinstance(jobs, JobList), jobs
     return jobs
 
 
 def test_all_pages_are_read_with_snap_backups_and_ended_jobs(server: CommServe, client: Commvault) -> None:
-    made = [server.add_job("aws-prod", "orders-db").id for _ in range(2 * PAGE + 3)]
+    made = add(server, 2 * PAGE + 3)
     made.append(server.add_job("aws-prod", "billing-db", kind="Backup").id)
     server.end_job(made[0])
     jobs = listed(client)
     assert {job.id for job in jobs.rows} == set(made)
+    assert jobs.next is None
     assert len(server.requests) == 3
     assert {request.query["completedJobLookupTime"] for request in server.requests} == {"600"}
     assert all(job.is_backup for job in jobs.rows)
@@ -248,13 +94,13 @@ def test_no_jobs(client: Commvault) -> None:
 )
 def test_what_is_no_list_of_jobs_is_not_believed(server: CommServe, client: Commvault, body: Any) -> None:
     server.fault("status", path="/Job", status=200, body=json.dumps(body))
-    assert isinstance(list_jobs(client, TOKEN, 600, 5), QueryFailed)
+    assert isinstance(list_jobs(client, CLIENTS, 600, within(5)), QueryFailed)
 
 
 @pytest.mark.parametrize("status", [404, 500, 302])
 def test_no_other_status_is_believed(server: CommServe, client: Commvault, status: int) -> None:
     server.fault("status", path="/Job", status=status, body='{"totalRecordsWithoutPaging": 0}')
-    assert isinstance(list_jobs(client, TOKEN, 600, 5), QueryFailed)
+    assert isinstance(list_jobs(client, CLIENTS, 600, within(5)), QueryFailed)
 
 
 @pytest.mark.parametrize("total", [None, 0, "x", 1, "1", [], 1.5])
@@ -265,29 +111,142 @@ def test_rows_count_whatever_the_total_says(server: CommServe, client: Commvault
     assert [job.id for job in listed(client).rows] == ["1354"]
 
 
-def test_a_page_that_fails_fails_the_list(server: CommServe, client: Commvault) -> None:
-    for _ in range(PAGE + 1):
-        server.add_job("aws-prod", "orders-db")
-    server.fault("slow", path="/Job", seconds=0)
+def test_a_full_page_whose_total_cannot_be_right_has_another_one_behind_it(
+    server: CommServe, client: Commvault
+) -> None:
+    rows = [{"jobSummary": {**SUMMARY, "jobId": number}} for number in range(1, PAGE + 1)]
+    server.fault("status", path="/Job", status=200, body=json.dumps({"totalRecordsWithoutPaging": 0, "jobs": rows}))
+    (made,) = add(server, 1)
+    server.fault("status", path="/Job", status=200, body=json.dumps({"jobs": [{"jobSummary": SUMMARY}]}))
+    assert {job.id for job in listed(client).rows} == {str(number) for number in range(1, PAGE + 1)} | {"1354"}
+    assert made
+
+
+def test_the_first_page_that_fails_fails_the_list(server: CommServe, client: Commvault) -> None:
+    add(server, PAGE + 1)
     server.fault("unauthorized", path="/Job")
-    assert isinstance(list_jobs(client, TOKEN, 600, 5), Unauthorized)
+    assert isinstance(list_jobs(client, CLIENTS, 600, within(5)), Unauthorized)
+    server.fault("reset_before", path="/Job")
+    failure = list_jobs(client, CLIENTS, 600, within(5))
+    assert isinstance(failure, QueryFailed)
+    assert failure.problem.code == "NO_ANSWER"
+
+
+@pytest.mark.parametrize("fault", ["unauthorized", "reset_before", "status"])
+def test_a_later_page_that_fails_leaves_what_was_read_and_where_to_read_on(
+    server: CommServe, client: Commvault, fault: str
+) -> None:
+    made = add(server, 3 * PAGE)
+    server.fault("slow", path="/Job", seconds=0)
+    server.fault(fault, path="/Job")
+    first = listed(client)
+    assert len(first.rows) == PAGE
+    assert first.next is not None
+    rest = listed(client, first.next)
+    assert rest.next is None
+    assert {job.id for job in (*first.rows, *rest.rows)} == set(made)
+
+
+def test_a_list_longer_than_can_be_read_in_time_is_read_across_deliveries(server: CommServe, client: Commvault) -> None:
+    made = add(server, 4 * PAGE)
+    server.fault("slow", None, path="/Job", seconds=0.6)
+    position, read, deliveries = None, set[str](), 0
+    while deliveries == 0 or position:
+        jobs = listed(client, position, seconds=2.0)
+        position = jobs.next and Position.from_json(json.loads(json.dumps(jobs.next.to_json())))
+        read |= {job.id for job in jobs.rows}
+        deliveries += 1
+        assert deliveries < 5
+    assert read == set(made)
+    assert deliveries > 1
+    server.clear_faults()
+
+
+def test_pages_that_shift_between_deliveries_lose_no_job(server: CommServe, client: Commvault) -> None:
+    made = add(server, 2 * PAGE)
     server.fault("slow", path="/Job", seconds=0)
     server.fault("reset_before", path="/Job")
-    assert isinstance(list_jobs(client, TOKEN, 600, 5), QueryFailed)
+    first = listed(client)
+    # Rows before the position leave the list: those behind it move up.
+    for job in first.rows[:3]:
+        server.change_job(job.id, vanish_after=0)
+    rest = listed(client, first.next)
+    assert {job.id for job in (*first.rows, *rest.rows)} == set(made)
 
 
-def test_pages_share_one_deadline(server: CommServe, client: Commvault) -> None:
-    for _ in range(3 * PAGE):
-        server.add_job("aws-prod", "orders-db")
-    server.fault("slow", None, path="/Job", seconds=0.6)
-    assert isinstance(list_jobs(client, TOKEN, 600, 2.0), QueryFailed)
+def test_a_list_of_many_jobs_is_asked_by_client(server: CommServe, client: Commvault) -> None:
+    add(server, 6 * PAGE, "aws-test")
+    made = add(server, PAGE + 1)
+    jobs = listed(client)
+    assert jobs.next is None
+    assert set(made) <= {job.id for job in jobs.rows}
+    assert [request.path for request in server.requests] == ["/Job", BY_NAME, "/Job", "/Job"]
+    client_ids = [request.query.get("clientId") for request in server.requests if request.path == "/Job"]
+    assert client_ids == [None, "5", "5"]
+
+
+def test_each_of_several_clients_has_a_list_of_its_own(server: CommServe, client: Commvault) -> None:
+    made = [*add(server, 3 * PAGE), *add(server, 4 * PAGE, "aws-test")]
+    jobs = list_jobs(client, {"aws-test", "aws-prod"}, 600, within(10))
+    assert isinstance(jobs, JobList)
+    assert jobs.next is None
+    assert {job.id for job in jobs.rows} == set(made)
+    # 1 of all clients, 2 names, 4 pages of the one and 5 of the other, since pages overlap.
+    assert len(server.requests) == 12
+
+
+def test_where_a_client_is_not_found_the_list_of_all_is_read_on(server: CommServe, client: Commvault) -> None:
+    made = add(server, 6 * PAGE)
+    jobs = list_jobs(client, {"aws-gone"}, 600, within(10))
+    assert isinstance(jobs, JobList)
+    assert {job.id for job in jobs.rows} == set(made)
+    assert jobs.next is None
+
+
+def test_a_list_of_all_that_is_too_slow_for_one_page_is_asked_by_client(server: CommServe, client: Commvault) -> None:
+    made = add(server, 3)
+    server.fault("slow", path="/Job", seconds=6)
+    began = time.monotonic()
+    jobs = listed(client, seconds=10.5)
+    assert time.monotonic() - began < 6.5
+    assert {job.id for job in jobs.rows} == set(made)
+    assert server.requests[-1].query["clientId"] == "5"
     server.clear_faults()
+
+
+def test_a_list_of_which_no_page_can_be_read_in_time_names_itself(server: CommServe, client: Commvault) -> None:
+    add(server, 3)
+    server.fault("stall_before", None, path="/Job")
+    failure = list_jobs(client, CLIENTS, 600, within(1.5))
+    assert isinstance(failure, QueryFailed)
+    assert failure.problem.code == "JOB_LIST_TOO_SLOW"
+    assert "job list" in failure.problem.hint
+    assert "DNS" not in f"{failure.problem}"
+    server.clear_faults()
+
+
+def test_without_time_left_it_says_so_and_not_that_the_list_is_slow(server: CommServe, client: Commvault) -> None:
+    failure = list_jobs(client, CLIENTS, 600, within(0.5))
+    assert isinstance(failure, QueryFailed)
+    assert failure.problem.code == "OUT_OF_TIME"
+    assert "DNS" not in failure.problem.hint
+    assert not server.requests
+
+
+@pytest.mark.parametrize("position", [Position(), Position(95), Position(190, ("5", "7"))])
+def test_a_position_survives_being_stored(position: Position) -> None:
+    assert Position.from_json(json.loads(json.dumps(position.to_json()))) == position
+
+
+@pytest.mark.parametrize("stored", [None, {}, [], {"offset": -1, "clientIds": []}, {"offset": "x", "clientIds": []}])
+def test_a_position_that_cannot_be_read_is_the_beginning(stored: Any) -> None:
+    assert Position.from_json(stored) == Position()
 
 
 def test_one_job(server: CommServe, client: Commvault) -> None:
     made = server.add_job("aws-prod", "orders-db")
-    job = get_job(client, TOKEN, made.id, 5)
+    job = get_job(client, made.id, within(5))
     assert isinstance(job, Job)
     assert job.id == made.id
     assert job.is_of(ORDERS)
-    assert get_job(client, TOKEN, "999999", 5) is None
+    assert get_job(client, "999999", within(5)) is None

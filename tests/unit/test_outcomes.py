@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from rds_snap_backup.commvault.answers import HttpResponse
 from rds_snap_backup.commvault.outcomes import (
     AlreadyRunning,
-    Answer,
     Failed,
     Outcome,
     Rejected,
@@ -41,9 +41,9 @@ PLACES: dict[str, Any] = {
 }
 
 
-def answer(body: Any = b"", status: int = 200, **headers: str) -> Answer:
+def answer(body: Any = b"", status: int = 200, **headers: str) -> HttpResponse:
     content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    return Answer(status, headers, content)
+    return HttpResponse(status, headers, content)
 
 
 def error(code: Any, message: str = TEXT, text: str = "errorMessage") -> dict[str, Any]:
@@ -98,8 +98,8 @@ def test_job_ids_beside_an_error_are_submitted_and_the_error_is_told(task_type: 
     assert outcome.job_ids == ("1354",)
     assert outcome.problem is not None
     assert (outcome.problem.code, outcome.problem.message) == (str(code), TEXT)
-    # Nothing will be tried again: the hint must not say so.
-    assert "again by itself" not in outcome.problem.hint
+    # Nothing will be retried: the hint must not say so.
+    assert "retried automatically" not in outcome.problem.hint
     assert "job controller" in outcome.problem.hint
 
 

@@ -346,11 +346,22 @@ def test_selection_among_all_targets(
     ssm: tuple[Any, Stubber], arn: str, names: tuple[str, ...], tagged: tuple[str, ...], selected: tuple[str, ...]
 ) -> None:
     client, stubber = ssm
-    stub_listing(stubber, DOCUMENTS)
+    # What a tag names and the cache does not know is looked for past it.
+    for _ in range(3 if set(tagged) - DOCUMENTS.keys() - {"*"} else 1):
+        stub_listing(stubber, DOCUMENTS)
     targets = Targets(PATH, client)
     request = Request(event(arn), names, tagged)
     # The second time from the cache.
     assert targets.select(request) == targets.select(request) == selected
+
+
+def test_a_tag_selects_a_target_that_the_cache_does_not_know_yet(ssm: tuple[Any, Stubber]) -> None:
+    client, stubber = ssm
+    stub_listing(stubber, DOCUMENTS)
+    stub_listing(stubber, {**DOCUMENTS, "new": document()})
+    targets = Targets(PATH, client)
+    assert targets.select(Request(event())) == ("orders",)
+    assert targets.select(Request(event(), tagged=("new",))) == ("new",)
 
 
 def test_named_targets_are_selected_without_reading_any(ssm: tuple[Any, Stubber]) -> None:

@@ -17,6 +17,16 @@ def list_clients(state: State, _request: Recorded) -> Answer:
     return Answer(value={"clientProperties": entries}, root="App_GetClientPropertiesResponse")
 
 
+def get_client(state: State, _request: Recorded, name: str) -> Answer:
+    """`GET /Client/byName(clientName='{name}')`."""
+    entries = [
+        {"client": {"clientEntity": client_entity(known, one)}}
+        for known, one in state.catalogue.clients.items()
+        if known.lower() == name.lower()
+    ]
+    return listing("clientProperties", entries, "App_GetClientPropertiesResponse")
+
+
 def list_instances(state: State, request: Recorded) -> Answer:
     """`GET /Instance?clientId=`."""
     client = number(request, "clientId")

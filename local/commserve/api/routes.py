@@ -19,6 +19,7 @@ ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("POST", r"/Jobs", jobs.search_jobs),
     ("POST", r"/Job/(\d+)/action/kill", jobs.kill_job),
     ("GET", r"/Client", discovery.list_clients),
+    ("GET", r"/Client/byName\(clientName='(.*)'\)", discovery.get_client),
     ("GET", r"/Instance", discovery.list_instances),
     ("GET", r"/Subclient", discovery.list_subclients),
     ("POST", r"/V4/AccessToken/Renew", renew_access_token),

@@ -1,7 +1,7 @@
 """The preflight, `{"check": true}`: whether a backup would be submitted if a trigger came now, and if not what to do.
 
 One row for each thing that must be right, in the order in which they depend on each other. It submits nothing and
-writes nothing, and it ends before the function's time does: what there was no time for says so.
+writes nothing, and it ends before the function's time does: what there was no time for is reported as such.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,9 +10,9 @@ from typing import Any
 
 from rds_snap_backup.audit.report import HINTS, RIGHTS, SERVER, TOKEN, Row, answer, failed, unchecked
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
-from rds_snap_backup.commvault.inventory import OUT_OF_TIME, Discovery, is_of_the_call
+from rds_snap_backup.commvault.inventory import OUT_OF_TIME, Discovery
 from rds_snap_backup.commvault.outcomes import Unauthorized
-from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed, is_of_the_call
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.targets import Association, parse_target
@@ -23,7 +23,7 @@ AWS_SECONDS = 20.0
 
 
 def check(services: Services, seconds_left: Callable[[], float], target: str | None = None) -> dict[str, Any]:
-    """Check everything, and answer `{"ok", "checks"}`."""
+    """Check everything, of all targets or of one, and answer `{"ok", "checks"}`."""
 
     def from_aws[T](call: Callable[[], T]) -> T | Problem:
         if seconds_left() < AWS_SECONDS:
@@ -31,31 +31,44 @@ def check(services: Services, seconds_left: Callable[[], float], target: str | N
         try:
             return call()
         except AWS_FAILURES as failure:
-            return Problem("AWS_FAILURE", str(failure), "Mend what AWS complains of, then check again.")
+            return Problem("AWS_FAILURE", str(failure), "Fix what AWS reports, then check again.")
 
     # AWS first: its calls are short, and Commvault gets the time that is left.
     secret = from_aws(services.commvault.unusable_secret)
     documents = from_aws(lambda: services.targets.documents(past_cache=True))
-    names = () if isinstance(documents, Problem) else tuple(documents)
+    checked = documents if isinstance(documents, Problem) else _only(target, documents)
+    names = () if isinstance(checked, Problem) else tuple(checked)
     submitted = from_aws(lambda: services.ledger.last_submitted(names))
     discovery = Discovery(services.commvault, seconds_left)
     first = discovery.begin(secret)
 
     rows = [_configuration(services), _secret(services, secret), _reach(services, first), _token(first, secret)]
     rows.append(_targets(services, documents))
-    if not isinstance(documents, Problem):
-        for name, text in documents.items():
+    if not isinstance(checked, Problem):
+        if target is not None and target not in checked:
+            rows.append(_unknown(target, services.targets.parameter(target)))
+        for name, text in checked.items():
             rows += _target(name, services.targets.parameter(name), text, discovery)
             rows.append(_last_backup(name, submitted))
     logger.info("Checked", rows=len(rows), failed=sum(not row.ok for row in rows))
     return answer(rows)
 
 
+def _only(target: str | None, documents: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the documents that the report is about."""
+    return documents if target is None else {name: text for name, text in documents.items() if name == target}
+
+
+def _unknown(target: str, parameter: str) -> Row:
+    detail = f"There is no target {target!r}: the SSM parameter {parameter} does not exist."
+    return Row("document", target, ok=False, detail=detail, hint="Create the parameter, or correct the name.")
+
+
 def _configuration(services: Services) -> Row:
     url = services.config.commvault_api_url
     if url.startswith("https://"):
         return Row("configuration", None, ok=True, detail=f"CommvaultApiUrl is {url}.")
-    return failed("configuration", None, Problem("API_URL_INVALID", f"{url!r} is no https:// address.", ""))
+    return failed("configuration", None, Problem("API_URL_INVALID", f"{url!r} is not an https:// address.", ""))
 
 
 def _secret(services: Services, problem: Problem | None) -> Row:
@@ -72,7 +85,7 @@ def _secret(services: Services, problem: Problem | None) -> Row:
 
 
 def _reach(services: Services, first: JsonDocument | Unauthorized | QueryFailed) -> Row:
-    """Return what the first call tells about the way to Commvault: any answer of the API itself proves it."""
+    """Return what the first call shows about the route to Commvault: any answer of the API itself proves it."""
     match first:
         case QueryFailed(Problem("API_URL_INVALID" | "OUT_OF_TIME") as problem):
             return unchecked("reach", None, problem)
@@ -83,7 +96,7 @@ def _reach(services: Services, first: JsonDocument | Unauthorized | QueryFailed)
             where = parameter or "an SSM parameter, and deploy with CaCertificateParameter naming it"
             hint = (
                 f"Store the PEM certificates of the CA that signed the server's certificate in {where}; "
-                "or mend the server's certificate, if the message finds fault with that."
+                "or fix the server's certificate, if that is what the message reports."
             )
             return Row("reach", None, ok=False, detail=message, hint=hint)
         case QueryFailed(Problem(code) as problem) if code.startswith("HTTP_") and not _is_answer(problem):
@@ -110,7 +123,7 @@ def _token(first: JsonDocument | Unauthorized | QueryFailed, secret: Problem | N
             detail = f"It is accepted. {message} So clients are looked up one by one."
             return Row("token", None, ok=True, detail=detail)
         case QueryFailed(problem) if _is_answer(problem):
-            detail = f"The list of clients can not be read: {problem.message} ({problem.code})"
+            detail = f"The list of clients cannot be read: {problem.message} ({problem.code})"
             return Row("token", None, ok=False, detail=detail, hint=HINTS.get(problem.code, SERVER))
         case QueryFailed(problem):
             return unchecked("token", None, problem)
@@ -126,7 +139,7 @@ def _targets(services: Services, documents: Mapping[str, str] | Problem) -> Row:
         case Problem("OUT_OF_TIME"):
             return unchecked("targets", None, documents)
         case Problem(_, message, hint):
-            return Row("targets", None, ok=False, detail=f"They can not be read: {message}", hint=hint)
+            return Row("targets", None, ok=False, detail=f"They cannot be read: {message}", hint=hint)
         case _ if documents:
             return Row("targets", None, ok=True, detail=f"{len(documents)} under {path}.")
         case _:
@@ -187,7 +200,7 @@ def _last_backup(target: str, submitted: Mapping[str, float] | Problem) -> Row:
         case Problem("OUT_OF_TIME"):
             return unchecked("last_backup", target, submitted)
         case Problem(_, message, hint):
-            return Row("last_backup", target, ok=False, detail=f"The ledger can not be read: {message}", hint=hint)
+            return Row("last_backup", target, ok=False, detail=f"The ledger cannot be read: {message}", hint=hint)
         case _ if at := submitted.get(target):
             detail = f"Last submitted at {datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%M:%SZ}."
             return Row("last_backup", target, ok=True, detail=detail)

@@ -15,7 +15,7 @@ MAX_ANSWER = 5_000_000
 
 THE_ROWS_ABOVE = "Do what the rows above say, then check again."
 URL = "Check CommvaultApiUrl: it is https://HOST/commandcenter/api, or the SaaS API host alone."
-NETWORK = "Check the host and port in CommvaultApiUrl, the server, and the way to it (subnets, security groups, DNS)."
+NETWORK = "Check the host and port in CommvaultApiUrl, the server, and the route to it (subnets, security groups, DNS)."
 SERVER = "Look at the Commvault web server and CommServe, then check again."
 TOKEN = "Put a valid access token into the secret (the stack's output SetTokenCommand), then check again."  # noqa: S105 - a hint
 RIGHTS = "Give the token's user the right to see and back up the targets' clients, then check again."
@@ -28,7 +28,7 @@ HINTS = {
     "HTTP_404": URL,
     "NO_CLIENTS": f"{URL} If it is right, give the token's user the right to see the targets' clients.",
     "HTTP_403": RIGHTS,
-    "HTTP_429": "Check again when Commvault's rate limit has ended; submissions wait for that by themselves.",
+    "HTTP_429": "Check again when Commvault's rate limit has ended; submissions wait for that automatically.",
     "ANSWER_TOO_LONG": "Give the token's user rights on the targets' clients alone: then it is shown no others.",
     OUT_OF_TIME.code: OUT_OF_TIME.hint,
     **dict.fromkeys(("HTTP_301", "HTTP_302", "HTTP_303", "HTTP_307", "HTTP_308"), REDIRECT),
@@ -40,7 +40,7 @@ HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that was checked, of a target or of all of them. `hint` says what to do; None where all is well."""
+    """One thing that was checked, of a target or of all of them. `hint` says what to do; None where nothing is wrong."""
 
     name: str
     target: str | None
@@ -65,7 +65,7 @@ def unchecked(name: str, target: str | None, problem: Problem, what: str = "") -
 
 
 def answer(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return `{"ok", "checks"}`. Of more rows than an answer holds, those that are ok give way first."""
+    """Return `{"ok", "checks"}`. Of more rows than an answer holds, those that are ok are left out first."""
     documents = [row.to_json() for row in rows]
     room = MAX_ANSWER
     kept: set[int] = set()
@@ -78,6 +78,6 @@ def answer(rows: Sequence[Row]) -> dict[str, Any]:
     checks = [document for index, document in enumerate(documents) if index in kept]
     if left_out:
         wrong = sum(not row.ok for row in left_out)
-        detail = f"{len(left_out)} rows are left out, {wrong} of which went wrong: an answer holds no more."
+        detail = f"{len(left_out)} rows are left out, {wrong} of which failed: an answer holds no more."
         checks.append(Row("report", None, not wrong, detail, THE_ROWS_ABOVE if wrong else None).to_json())
     return {"ok": all(row.ok for row in rows), "checks": checks}

@@ -107,7 +107,7 @@ def whole_number(value: Any) -> int | None:
 def one_line(text: str) -> str:
     """Return a text from a response as one line without control characters, at most `MAX_TEXT` characters long."""
     # A little more than is kept, so that blanks that are dropped leave enough, and a huge text costs nothing.
-    printable = "".join(one if one.isprintable() else " " for one in text[: 4 * MAX_TEXT])
+    printable = "".join(one if one.isprintable() else " " for one in text.strip()[: 4 * MAX_TEXT])
     return " ".join(printable.split())[:MAX_TEXT].rstrip()
 
 

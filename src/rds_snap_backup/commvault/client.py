@@ -1,6 +1,6 @@
 """Commvault's API: CreateTask, and reading JSON. Authentication belongs here: no caller ever sees a token.
 
-What a response means is decided in `outcomes.py` and `queries.py`; what a job looks like, in `jobs.py`.
+What a response means is decided in `outcomes.py` and `queries.py`; jobs are read by `jobs.py`.
 """
 
 import json

@@ -18,7 +18,7 @@ from http.client import HTTPException
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url, parse_url
 
-from rds_snap_backup.commvault.answers import HttpResponse
+from rds_snap_backup.commvault.answers import HttpResponse, one_line
 from rds_snap_backup.commvault.hints import CHECK_JOBS, RETRIED
 from rds_snap_backup.commvault.sockets import HTTPSConnection
 from rds_snap_backup.problems import Problem
@@ -29,6 +29,8 @@ MIN_SECONDS = 1.0
 # A server or a middlebox may have dropped an idle connection without a word that reached a frozen sandbox.
 IDLE_SECONDS = 5.0
 MAX_BODY = 4 * 1024 * 1024
+# A date further off is some proxy's fault: Commvault itself does not work across such a difference.
+MAX_CLOCK_AHEAD = 86400.0
 
 NO_TIME = Problem("OUT_OF_TIME", "No time was left for a request to Commvault.", RETRIED)
 
@@ -134,18 +136,18 @@ class Connection:
         return Problem("NO_ANSWER", message, CHECK_JOBS)
 
     def _unreachable(self, error: Exception) -> Problem:
-        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+        text = one_line(str(error))
+        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in text:
             hint = "Give the CA that signed the server's certificate in CaCertificateParameter, or fix the certificate."
-            return Problem("TLS_UNTRUSTED", f"The certificate of {self._base_url} is not trusted: {error}", hint)
+            return Problem("TLS_UNTRUSTED", f"The certificate of {self._base_url} is not trusted: {text}", hint)
         if isinstance(error, LookupError):
-            return Problem(
-                "CA_UNUSABLE", str(error), "Store a PEM bundle in the parameter that CaCertificateParameter names."
-            )
+            hint = "Store a PEM bundle in the parameter that CaCertificateParameter names."
+            return Problem("CA_UNUSABLE", text, hint)
         if isinstance(error, ssl.SSLError):
             hint = "Check the port in CommvaultApiUrl, and that the server supports TLS 1.2 or later there."
-            return Problem("TLS_FAILED", f"{self._base_url} does not speak TLS: {error}", hint)
+            return Problem("TLS_FAILED", f"{self._base_url} does not speak TLS: {text}", hint)
         hint = "Check CommvaultApiUrl, the server, and the route to it (subnets, security groups, DNS). It is retried."
-        return Problem("UNREACHABLE", f"{self._base_url} cannot be reached: {error}", hint)
+        return Problem("UNREACHABLE", f"{self._base_url} cannot be reached: {text}", hint)
 
 
 def _seconds_to(deadline: float) -> float:
@@ -176,12 +178,13 @@ def _trusting(ca_certificates: str | None) -> ssl.SSLContext:
 
 
 def _clock_ahead(date: str) -> float:
-    """Return how far a `Date` header is ahead of our clock; 0 where there is none that can be read."""
+    """Return how far a `Date` header is ahead of our clock; 0 where there is none that can be read or believed."""
     # What the parser and datetime raise for texts that are not dates, and for dates and offsets out of their range.
     with suppress(ValueError, TypeError, OverflowError, OSError, IndexError):
         sent_at = parsedate_to_datetime(date)
         # A date without an offset, which HTTP's obsolete formats are, is in UTC.
-        return (sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)).timestamp() - time.time()
+        ahead = (sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)).timestamp() - time.time()
+        return ahead if abs(ahead) <= MAX_CLOCK_AHEAD else 0.0
     return 0.0
 
 

@@ -1,7 +1,7 @@
 """What Commvault has: its clients, and the Cloud Apps instances and subclients of one. For the preflight alone.
 
-Nothing is asked twice, and nothing any more once an answer says that asking is useless or the time is over. What a
-name that is missing means to a target is `preflight.py`'s business.
+Nothing is asked twice, and nothing at all once an answer shows that asking is useless or the time is over. What a missing
+name means for a target is `preflight.py`'s business.
 """
 
 import time
@@ -13,19 +13,19 @@ from typing import Any
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.clients import Client, clients_in, find_client
 from rds_snap_backup.commvault.outcomes import Unauthorized
-from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed, is_of_the_call
 from rds_snap_backup.problems import Problem
 
 CLOUD_APPS = 134
 # A connection may take 10 s to be made or to fail, whatever is left.
 CALL_SECONDS = 15.0
 RESERVE_SECONDS = 4.0
-# Comparing a name with thousands of others takes a while; who has more names wrong than this knows by then.
+# Comparing a name with thousands of others takes a while, and after so many wrong names no more guesses are needed.
 MAX_GUESSES = 100
 OUT_OF_TIME = Problem(
     "OUT_OF_TIME",
     "The function's time ran out.",
-    "Check again. If it lasts, find out why AWS or Commvault answers so slowly.",
+    "Check again. If it persists, find out why AWS or Commvault answers so slowly.",
 )
 
 # An empty list may be answered so as well, but each CommCell has clients.
@@ -48,7 +48,7 @@ class Content:
 
 
 class Discovery:
-    """One look at Commvault, within the time of one run of the function."""
+    """One inventory, taken within the time of one run of the function."""
 
     def __init__(self, commvault: Commvault, seconds_left: Callable[[], float]) -> None:
         self._commvault = commvault
@@ -96,7 +96,7 @@ class Discovery:
         return self._contents[client.id]
 
     def nearest_client(self, name: str) -> str | None:
-        """Return the client that was meant, perhaps: display names are looked at too, since those are what people see."""
+        """Return the client that may be meant: display names are compared too, since those are what people see."""
         if name not in self._meant:
             clients = (self._listed or {}).values()
             shown = {client.display_name: client.name for client in clients}
@@ -104,7 +104,7 @@ class Discovery:
         return self._meant[name]
 
     def nearest(self, name: str, names: Iterable[str]) -> str | None:
-        """Return the one of `names` that was meant, perhaps."""
+        """Return the one of `names` that may be meant."""
         return self._nearest(name, {one: one for one in names})
 
     def _nearest(self, name: str, meanings: Mapping[str, str]) -> str | None:
@@ -163,12 +163,6 @@ class Discovery:
 
     def _get(self, path: str, deadline: float) -> JsonDocument | Unauthorized | QueryFailed:
         return self._commvault.get(path, deadline, not_found_is_empty=True)
-
-
-def is_of_the_call(problem: Problem) -> bool:
-    """Tell whether Commvault refused this call, and may well answer another one."""
-    code = problem.code
-    return code.isdecimal() or code in {"ANSWER_TOO_LONG", "HTTP_400", "HTTP_403", "HTTP_500"}
 
 
 def _texts(row: Any, entity: str, *fields: str) -> Iterable[tuple[str, ...]]:

@@ -90,7 +90,7 @@ class Unavailable:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The request may have been accepted: only Commvault's list of jobs can tell."""
+    """The request may have been accepted: only Commvault's list of jobs shows it."""
 
     problem: Problem
 

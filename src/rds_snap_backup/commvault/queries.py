@@ -25,6 +25,12 @@ class QueryFailed:
     problem: Problem
 
 
+def is_of_the_call(problem: Problem) -> bool:
+    """Return whether Commvault refused this call alone, and may well answer another one."""
+    code = problem.code
+    return code.isdecimal() or code in {"ANSWER_TOO_LONG", "HTTP_400", "HTTP_403", "HTTP_500"}
+
+
 def read(response: HttpResponse, *, not_found_is_empty: bool) -> JsonDocument | Unauthorized | QueryFailed:
     """Return the JSON object of a response to a reading call.
 

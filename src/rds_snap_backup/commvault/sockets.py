@@ -9,7 +9,6 @@ import time
 from typing import Any
 
 from urllib3 import connection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 
 class HTTPSConnection(connection.HTTPSConnection):
@@ -17,16 +16,9 @@ class HTTPSConnection(connection.HTTPSConnection):
 
     def _new_conn(self) -> socket.socket:
         deadline = time.monotonic() + float(self.timeout or 0)
-        try:
-            connected = _connect(_resolve(self._dns_host, self.port, deadline), deadline)
-            for option in self.socket_options or ():
-                connected.setsockopt(*option)
-        except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
-        except TimeoutError as error:
-            raise ConnectTimeoutError(self, f"Connecting to {self.host} timed out.") from error
-        except OSError as error:
-            raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
+        connected = _connect(_resolve(self._dns_host, self.port, deadline), deadline)
+        for option in self.socket_options or ():
+            connected.setsockopt(*option)
         return connected
 
 
@@ -58,7 +50,7 @@ def _connect(addresses: list[tuple[Any, ...]], deadline: float) -> socket.socket
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError
+            raise TimeoutError("timed out")
         connecting = None
         try:
             connecting = socket.socket(family, kind, protocol)

@@ -1,6 +1,6 @@
-"""A batch of the Jobs queue: all its jobs are looked at first, then each message is handled.
+"""A batch of the Jobs queue: all its jobs are polled first, then each message is handled.
 
-It decides when a job is looked at again. What Lambda is told is `follow.py`'s business.
+It decides when a job is polled again. What Lambda is answered is `workflow.py`'s business.
 """
 
 import time
@@ -14,7 +14,6 @@ from rds_snap_backup.commvault.jobs import Job
 from rds_snap_backup.config import Config, ConfigError
 from rds_snap_backup.follow.poller import NOT_ASKED, RATE_LIMITED, JobPoller, Missing, Observation
 from rds_snap_backup.follow.tracking import MISSING_SECONDS, NotASubmission, TrackedSubmission
-from rds_snap_backup.ledger.completions import Completions
 from rds_snap_backup.ledger.steps import Done, Publish, Wait
 from rds_snap_backup.ledger.table import Item, Value
 from rds_snap_backup.messaging.batches import MAX_PAUSE_SECONDS, Consumer, Message, Redeliver, backoff
@@ -39,21 +38,19 @@ class Follower:
     """What a sandbox works with."""
 
     services: Services
-    completions: Completions
-    looks: JobPoller
+    poller: JobPoller
     jobs_queue: Consumer
 
     @classmethod
     def make(cls, config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Self:
-        """Put it together; raise `ConfigError` where there is no Jobs queue."""
+        """Build it; raise `ConfigError` where there is no Jobs queue."""
         if not config.jobs_queue_url:
             raise ConfigError("The environment variable JOBS_QUEUE_URL is not set: deploy the stack's template again.")
         services = bootstrap(config, clients, clock)
         return cls(
             services=services,
-            completions=services.completions,
-            # No pause is shorter than the first, and the first one goes by before the first look.
-            looks=JobPoller(services.commvault, config.first_poll_seconds, clock),
+            # No pause is shorter than the first, and that one passes before the first poll.
+            poller=JobPoller(services.commvault, config.first_poll_seconds, clock),
             jobs_queue=Consumer(config.jobs_queue_url, clients.sqs),
         )
 
@@ -83,45 +80,69 @@ class Batch:
         self._seconds_left = seconds_left
         self._owner = uuid.uuid4().hex
         self._items: dict[str, Item] = {}
-        self._sights: dict[str, Observation] = {}
+        self._observations: dict[str, Observation] = {}
 
-    def look(self, messages: Iterable[TrackedMessage]) -> None:
-        """Look at every job that is due and whose end is not recorded, with as few calls as can be."""
+    def poll(self, messages: Iterable[TrackedMessage]) -> None:
+        """Poll every job that is due and whose end is not recorded, with as few calls as possible."""
         latest = self._services.clock() - self._services.config.first_poll_seconds
-        submitted: dict[str, float] = {}
-        for message in messages:
-            match message.content:
-                # A job that has only just begun is looked at when its first pause is over.
-                case TrackedSubmission(job_ids=job_ids, submitted_at=submitted_at) if submitted_at <= latest:
-                    submitted |= {one: min(submitted_at, submitted.get(one, submitted_at)) for one in job_ids}
-        self._items = {job_id: {} for job_id in submitted} | self._follower.completions.find(submitted)
-        wanted = {job_id: at for job_id, at in submitted.items() if "end" not in self._items[job_id]}
-        self._sights = self._follower.looks.look(wanted, self._seconds_left() - RESERVE_SECONDS)
-        for problem in {observation for observation in self._sights.values() if isinstance(observation, Problem)}:
-            logger.warning("Jobs could not be looked at", error=problem.to_json())
+        # A job that has only just begun is polled when its first pause is over.
+        due = [
+            (job_id, submission)
+            for submission in (message.content for message in messages)
+            if isinstance(submission, TrackedSubmission) and submission.submitted_at <= latest
+            for job_id in submission.job_ids
+        ]
+        job_ids = {job_id for job_id, _ in due}
+        self._items = {job_id: {} for job_id in job_ids} | self._services.completions.find(job_ids)
+        wanted: dict[str, float] = {}
+        for job_id, submission in due:
+            item = self._items[job_id]
+            if "end" not in item and not submission.superseded(job_id, item):
+                wanted[job_id] = min(submission.submitted_at, wanted.get(job_id, submission.submitted_at))
+        deadline = time.monotonic() + self._seconds_left() - RESERVE_SECONDS
+        self._observations = self._follower.poller.poll(wanted, deadline)
+        for problem in {one for one in self._observations.values() if isinstance(one, Problem)}:
+            logger.warning("Jobs could not be polled", error=problem.to_json())
 
     def handle(self, message: TrackedMessage) -> None:
-        """Tell the ends of a message's jobs; raise `Redeliver` while there are jobs without one."""
+        """Publish the ends of a message's jobs; raise `Redeliver` while there are jobs without one."""
         if self._seconds_left() < MESSAGE_SECONDS:
-            raise Redeliver  # It returns when its visibility timeout is over.
+            raise Redeliver  # It is redelivered when its visibility timeout is over.
         match message.content:
             case NotASubmission() as error:
                 # Only the topic can send to this queue, so a person must see it: the function fails for it at each
                 # receive, until it is in the dead-letter queue after 1,000 of them, which are ten days.
                 raise Redeliver(backoff(self._services.config.first_poll_seconds, message.receives), error)
             case TrackedSubmission() as submission:
-                waits = [self._tell_end(message, submission, job_id) for job_id in submission.job_ids]
-                if pauses := [seconds for seconds in waits if seconds is not None]:
-                    raise Redeliver(min(*pauses, MAX_PAUSE_SECONDS))
+                self._publish_ends(message, submission)
 
-    def _tell_end(self, message: TrackedMessage, submission: TrackedSubmission, job_id: str) -> float | None:
-        """Tell a job's end, once. Return None when that is done, or in how many seconds to look again."""
+    def _publish_ends(self, message: TrackedMessage, submission: TrackedSubmission) -> None:
+        pauses: list[float] = []
+        failures: list[Exception] = []
+        for job_id in submission.job_ids:
+            try:
+                pause = self._publish_end(message, submission, job_id)
+            except Exception as failure:  # noqa: BLE001 - whatever one job meets, the other jobs' ends are published
+                failures.append(failure)
+            else:
+                pauses += [] if pause is None else [pause]
+        if failures:
+            raise failures[0]
+        if pauses:
+            raise Redeliver(min(*pauses, MAX_PAUSE_SECONDS))
+
+    def _publish_end(self, message: TrackedMessage, submission: TrackedSubmission, job_id: str) -> float | None:
+        """Publish a job's end, once. Return None when that is done, or in how many seconds to poll it again."""
         now, config = self._services.clock(), self._services.config
         item = self._items.get(job_id, {})
-        if "end" in item:
-            step = self._follower.completions.resume(job_id, item, self._owner)
+        completions, completion_id = self._services.completions, job_id
+        if end := submission.superseded(job_id, item):
+            completion_id = end.id
+            step = completions.record(completion_id, {}, end.notification, self._owner)
+        elif "end" in item:
+            step = completions.resume(job_id, item, self._owner)
         else:
-            observation = self._sights.get(job_id, NOT_ASKED)
+            observation = self._observations.get(job_id, NOT_ASKED)
             missing_since = self._note(job_id, item, observation)
             end = submission.end_of(job_id, observation, missing_since, now, config.follow_hours)
             if end is None:
@@ -132,28 +153,30 @@ class Batch:
                     submission.submitted_at + config.follow_hours * 3600 - now,
                 )
                 return min(pause, missing_since + MISSING_SECONDS - now) if isinstance(observation, Missing) else pause
-            step = self._follower.completions.record(job_id, item, end, self._owner)
+            completion_id = end.id
+            own = item if completion_id == job_id else {}
+            step = completions.record(completion_id, own, end.notification, self._owner)
         match step:
             case Publish(notification):
-                self._tell(job_id, notification)
+                self._publish(completion_id, notification)
             case Wait(until):
                 return until - now
             case Done():
                 pass
         return None
 
-    def _tell(self, job_id: str, notification: dict[str, Any]) -> None:
-        """Publish an end that is recorded, and mark it as told."""
+    def _publish(self, completion_id: str, notification: dict[str, Any]) -> None:
+        """Publish an end that is recorded, and mark it as published."""
         status = notification["status"]
         self._services.notifications.publish(notification)
         count(METRICS[status], self._services.config.service)
-        self._follower.completions.mark_published(job_id, self._owner)
+        self._services.completions.mark_published(completion_id, self._owner)
         shown = {name: notification[name] for name in ("target", "status", "jobIds", "durationSeconds", "reason")}
         log = logger.info if status == "completed" else logger.warning
         log("The job has ended", trigger=notification["trigger"]["id"], **shown)
 
     def _note(self, job_id: str, item: Item, observation: Observation) -> float:
-        """Note what a later look must know. Return since when the job is missing: now, where it is not."""
+        """Note what a later poll must know. Return since when the job is missing: now, where it is not."""
         now = self._services.clock()
         news: dict[str, Value] = {}
         forget: tuple[str, ...] = ()
@@ -164,10 +187,10 @@ class Batch:
                 if "missingSince" in item:
                     forget = ("missingSince",)
                 if not job.is_known and item.get("unknownStatus") != job.status:
-                    # Once for all looks at the job, and all messages about it.
+                    # Once for all polls of the job, and all messages about it.
                     logger.warning("An unknown job status counts as running", job=job_id, status=job.status)
                     news = {"unknownStatus": job.status}
         if news or forget:
-            self._follower.completions.note(job_id, news, forget)
+            self._services.completions.note(job_id, news, forget)
             item |= news
         return float(item.get("missingSince", now))

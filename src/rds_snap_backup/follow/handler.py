@@ -1,7 +1,7 @@
 """The entry of the Follow function: a batch of the Jobs queue.
 
-A message on that queue is a submission whose jobs go on. It comes back after pauses that double up to 15 minutes, until
-all of its jobs have ended; it is never sent again.
+A message on that queue is a submission with running jobs. It is redelivered after pauses that double up to 15 minutes,
+until all of its jobs have ended; it is never sent again.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,8 +1,8 @@
-"""Looking at many jobs with few reading calls, of which Commvault's SaaS allows a tenant 1,000 an hour.
+"""Polling many jobs with few reading calls, of which Commvault's SaaS allows a tenant 1,000 an hour.
 
 What was read serves every message that is due within the next minute, a *window*. A lone job is read alone, several
-from the list, whatever their clients; and a page of the list is read as soon as the jobs still looked for, and those
-read alone in this window, are more than the pages that are left. So a window costs at most two calls for every 100
+from the list, whatever their clients; and a page of the list is read as soon as the jobs still missing, and those read
+alone in this window, are more than the pages that are left. So a window costs at most two calls for every 100
 jobs that the list shows, however the messages fall into batches, and one more for each job that it does not show.
 """
 
@@ -16,7 +16,8 @@ from rds_snap_backup.commvault.answers import THROTTLE_SECONDS
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.jobs import PAGE, Job, Page
 from rds_snap_backup.commvault.outcomes import Unauthorized
-from rds_snap_backup.commvault.queries import QueryFailed
+from rds_snap_backup.commvault.queries import QueryFailed, is_of_the_call
+from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
 
 MAX_WINDOW_SECONDS = 60
@@ -26,15 +27,18 @@ MIN_SECONDS_TO_ASK = 2
 MAX_READ_ALONE = 20
 RATE_LIMITED = "HTTP_429"
 
-NOT_ASKED = Problem("NOT_ASKED", "There was no time to ask for the job.", "It is looked at again by itself.")
+# The answer to a call for the list cannot be used: a call for one job may still be.
+OF_THE_LIST = frozenset({"UNREADABLE_ANSWER", "HTTP_200"})
+
+NOT_ASKED = Problem("NOT_ASKED", "There was no time to ask for the job.", "It is polled again automatically.")
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Commvault shows no such job, not even to whoever asks for it alone."""
+    """Commvault shows no such job, not even where it is asked for alone."""
 
 
-# A job as Commvault shows it, or why it could not be looked at.
+# A job as Commvault shows it, or why it could not be polled.
 type Observation = Job | Missing | Problem
 
 
@@ -50,12 +54,12 @@ class Window:
 
     @property
     def pages_left(self) -> int:
-        """How many pages of the list were not read. Before the first page that is 1, for all that is known."""
+        """How many pages of the list were not read; 1 before the first page is read, when that is not known."""
         return -((self.end - self.total) // PAGE) if self.end < self.total else 0
 
 
 class JobPoller:
-    """What a sandbox has lately read. `window_seconds` must be shorter than any pause between looks at one job."""
+    """What a sandbox has read recently. `window_seconds` must be shorter than any pause between polls of one job."""
 
     def __init__(self, commvault: Commvault, window_seconds: float, clock: Callable[[], float]) -> None:
         self._commvault = commvault
@@ -65,9 +69,9 @@ class JobPoller:
         self._read: dict[str, tuple[float, Job]] = {}
         self._failure: tuple[float, Problem] | None = None
 
-    def look(self, wanted: Mapping[str, float], seconds: float) -> dict[str, Observation]:
-        """Look at jobs, given with the times they were submitted, within so many seconds."""
-        now, deadline = self._clock(), time.monotonic() + seconds
+    def poll(self, wanted: Mapping[str, float], deadline: float) -> dict[str, Observation]:
+        """Poll jobs, given with the times they were submitted, before a deadline on the monotonic clock."""
+        now = self._clock()
         self._read = {job_id: read for job_id, read in self._read.items() if read[0] > now - self._window_seconds}
         unread = {job_id: submitted_at for job_id, submitted_at in wanted.items() if job_id not in self._read}
         failures: dict[str, Observation] = {}
@@ -83,7 +87,7 @@ class JobPoller:
         }
 
     def _may_ask(self, now: float) -> bool:
-        """A server that has just failed is not asked again for every message."""
+        """Return whether to ask: a server that has just failed is not asked again for every message."""
         if self._failure and now >= self._failure[0]:
             self._failure = None
         return self._failure is None
@@ -96,6 +100,9 @@ class JobPoller:
                     window.end, window.total = end, total
                     self._read |= {job.id: (self._clock(), job) for job in rows}
                     unread -= self._read.keys()
+                case QueryFailed(problem) if is_of_the_call(problem) or problem.code in OF_THE_LIST:
+                    logger.warning("The job list cannot be used; jobs are read one by one", error=problem.to_json())
+                    window.total = window.end
                 case Unauthorized(problem) | QueryFailed(problem):
                     self._fail(problem)
                     return
@@ -117,7 +124,7 @@ class JobPoller:
                 case QueryFailed(problem) if problem.code == RATE_LIMITED:
                     self._fail(problem)
                 case QueryFailed(problem):
-                    # It may be about this job alone: others are asked for all the same.
+                    # It may concern this job alone: the others are asked for all the same.
                     failures[job_id] = problem
         return failures
 

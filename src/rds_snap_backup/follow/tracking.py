@@ -1,4 +1,4 @@
-"""A submission that is followed: its message, and what to tell of a job's end. Pure: it looks at nothing itself."""
+"""A submission whose jobs are followed: its message, and what is published of a job's end. Pure: it polls nothing."""
 
 import json
 from collections.abc import Mapping
@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from rds_snap_backup.commvault.jobs import Job
+from rds_snap_backup.commvault.answers import one_line
+from rds_snap_backup.commvault.jobs import CLOCK_SKEW_SECONDS, Job
 from rds_snap_backup.follow.poller import Missing, Observation
 from rds_snap_backup.messaging import notifications
 from rds_snap_backup.problems import Problem
 
 # How long a job that was seen before, or should be there by now, may be missing.
 MISSING_SECONDS = 600
+NAMES = ("clientName", "instanceName", "subclientName")
 
 CODES = {
     "completed_with_errors": "JOB_COMPLETED_WITH_ERRORS",
@@ -20,20 +22,36 @@ CODES = {
     "killed": "JOB_KILLED",
 }
 HINTS = {
-    "completed_with_errors": "Look at the job's events in Commvault for what was left out, and back up again if it matters.",
-    "failed": "Mend what Commvault's job controller shows as the cause, then start the target by hand: until the next "
+    "completed_with_errors": "Check the job's events in Commvault for what was left out; back up again if it matters.",
+    "failed": "Fix what Commvault's job controller shows as the cause, then start the target by hand: until the next "
     "trigger nothing backs it up.",
-    "killed": "Somebody in Commvault ended the job. If that was not meant, start the target by hand.",
+    "killed": "A user ended the job in Commvault. If that was not intended, start the target by hand.",
 }
+REUSED = (
+    "Commvault counts job IDs again after its database was restored or replaced. Check in its job history whether the "
+    "backup of this submission completed; if it did not, start the target by hand."
+)
 
 
 class NotASubmission(ValueError):
-    """A message on the Jobs queue that no submission's notification is."""
+    """A message on the Jobs queue that is not the notification of a submission with jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The end of a job, as it is published. The ledger keeps it under `id`.
+
+    That is the job's ID; but where the message's job is not the one that has the ID now, it is an ID of its own, so that
+    the end of the other job is published all the same.
+    """
+
+    id: str
+    notification: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedSubmission:
-    """A submission with jobs. `notification` is what was told of it."""
+    """A submission with jobs. `notification` is what was published of it."""
 
     notification: Mapping[str, Any]
     job_ids: tuple[str, ...]
@@ -44,7 +62,7 @@ class TrackedSubmission:
         """Read a message's body; raise `NotASubmission`."""
         try:
             document = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise NotASubmission("The message is not JSON.") from None
         match document:
             case {
@@ -56,69 +74,97 @@ class TrackedSubmission:
             }:
                 pass
             case _:
-                raise NotASubmission("The message is no notification of submitted jobs.")
+                raise NotASubmission("The message is not a notification of submitted jobs.")
         if not all(isinstance(one, str) and one.isascii() and one.isdecimal() for one in job_ids):
-            raise NotASubmission("The message's jobIds are no job ids.")
-        names = {"clientName", "instanceName", "subclientName"}
-        if not all(isinstance(one, dict) and names <= one.keys() for one in associations):
-            raise NotASubmission("The message's associations are none.")
+            raise NotASubmission("The message's jobIds are not job IDs.")
+        if not all(
+            isinstance(one, dict) and all(isinstance(one.get(name), str) for name in NAMES) for one in associations
+        ):
+            raise NotASubmission("The message's associations are not associations.")
         try:
             submitted_at = datetime.fromisoformat(time).timestamp()
-        except ValueError:
-            raise NotASubmission("The message's submittedAt is no time.") from None
+        except (ValueError, OverflowError, OSError):
+            raise NotASubmission("The message's submittedAt is not a time.") from None
         return cls(document, tuple(dict.fromkeys(job_ids)), submitted_at)
+
+    def superseded(self, job_id: str, claim: Mapping[str, Any]) -> Completion | None:
+        """Return the end of a job whose ID a later attempt of another submission has claimed since the message."""
+        attempted_at = claim.get("attemptedAt", 0)
+        # Published times are whole seconds, and the clocks of two sandboxes may differ.
+        if self.submitted_at >= attempted_at - CLOCK_SKEW_SECONDS or self._is_own(claim):
+            return None
+        problem = Problem("JOB_ID_REUSED", f"The job ID {job_id} is a later submission's by now.", REUSED)
+        return self._completion(job_id, "lost", problem, completion_id=f"{job_id}#{int(attempted_at)}")
 
     def end_of(
         self, job_id: str, observation: Observation, missing_since: float, now: float, follow_hours: int
-    ) -> dict[str, Any] | None:
-        """Return the notification of a job's end, or None while it is to be looked at again.
+    ) -> Completion | None:
+        """Return a job's end, or None while it is to be polled again.
 
-        `missing_since` is the time of the first look in a row that did not find it.
+        `missing_since` is the time of the first poll in a row that did not find it.
         """
         is_over = now >= self.submitted_at + follow_hours * 3600
         match observation:
+            case Job() as job if any(job.names) and not self._associations_of(job):
+                names = one_line(" / ".join(job.names))
+                problem = Problem("JOB_ID_REUSED", f"Job {job_id} is not of this submission, but of {names}.", REUSED)
+                completion_id = f"{job_id}#{self.notification['submittedAt']}"
+                return self._completion(job_id, "lost", problem, completion_id=completion_id)
             case Job(end=str(end)) as job:
-                return self._ended(job, end)
+                return self._completion(job_id, end, _problem(job, end), job)
             case Missing() if is_over or now >= missing_since + MISSING_SECONDS:
                 hint = (
                     "Look for it in Commvault's job history: its record may have been deleted, or the token's user may "
                     "not see it. If there is none, start the target by hand."
                 )
-                return self._lost(job_id, Problem("JOB_NOT_FOUND", f"Commvault shows no job {job_id}.", hint))
+                problem = Problem("JOB_NOT_FOUND", f"Commvault shows no job {job_id}.", hint)
+                return self._completion(job_id, "lost", problem)
             case Job() as job if is_over:
                 message = f"Job {job_id} has not ended within {follow_hours} h; its status is {job.status!r}."
-                hint = "Look in Commvault what holds it up; it is not followed any more. FollowHours says for how long."
-                return self._lost(job_id, Problem("JOB_STILL_RUNNING", message, hint), job)
+                hint = (
+                    "Check in Commvault what delays it; it is not followed any more. FollowHours sets how long it is."
+                )
+                return self._completion(job_id, "lost", Problem("JOB_STILL_RUNNING", message, hint), job)
             case Problem(code, message) if is_over:
                 message = f"Job {job_id} could not be followed to its end within {follow_hours} h: {message}"
-                hint = "Mend that, and look for the job in Commvault: it is not followed any more."
-                return self._lost(job_id, Problem(code, message, hint))
+                hint = "Fix that, and look for the job in Commvault: it is not followed any more."
+                return self._completion(job_id, "lost", Problem(code, message, hint))
         return None
 
-    def _ended(self, job: Job, end: str) -> dict[str, Any]:
-        problem = None
-        if code := CODES.get(end):
-            message = job.reason or f"Job {job.id} ended as {job.status!r}, and Commvault gave no reason."
-            problem = Problem(code, message, HINTS[end])
-        return notifications.build_end(
-            self.notification,
-            job.id,
-            end,
-            associations=self.notification["associations"],
-            started=job.started,
-            ended=job.ended,
-            reason=job.reason,
-            problem=problem,
-        )
+    def _is_own(self, claim: Mapping[str, Any]) -> bool:
+        """Return whether this submission has the claim: opened again, it claims the jobs that it has once more."""
+        key = str(claim.get("submission", ""))
+        target, identity = self.notification["target"], self.notification["trigger"]["id"]
+        return key.startswith(f"submission#{target}#") and key.endswith(f"#{identity}")
 
-    def _lost(self, job_id: str, problem: Problem, job: Job | None = None) -> dict[str, Any]:
-        return notifications.build_end(
+    def _associations_of(self, job: Job) -> list[dict[str, Any]]:
+        """Return the association that a job ran for, by the names in its row; all where it has none."""
+        listed = self.notification["associations"]
+        named = {name: value for name, value in zip(NAMES, job.names, strict=True) if value}
+        if not named:
+            return list(listed)
+        if not listed:  # They were too many for the message: what is known are the names in the row.
+            return [dict.fromkeys(NAMES, "") | named | {"displayName": job.client_name}]
+        return [one for one in listed if all(one[name] == value for name, value in named.items())]
+
+    def _completion(
+        self, job_id: str, status: str, problem: Problem | None, job: Job | None = None, *, completion_id: str = ""
+    ) -> Completion:
+        notification = notifications.build_end(
             self.notification,
             job_id,
-            "lost",
-            associations=self.notification["associations"],
+            status,
+            associations=self._associations_of(job) if job else self.notification["associations"],
             started=job.started if job else 0,
-            ended=0,
+            ended=job.ended if job and job.has_ended else 0,
             reason=job.reason if job else "",
             problem=problem,
         )
+        return Completion(completion_id or job_id, notification)
+
+
+def _problem(job: Job, end: str) -> Problem | None:
+    if code := CODES.get(end):
+        message = job.reason or f"Job {job.id} ended as {job.status!r}, and Commvault gave no reason."
+        return Problem(code, message, HINTS[end])
+    return None

@@ -14,5 +14,5 @@ def follow(follower: Follower, event: dict[str, Any], context: "LambdaContext") 
     records = (Message.from_record(record) for record in event["Records"])
     messages = {message.id: TrackedMessage.of(message) for message in records}
     batch = Batch(follower, lambda: context.get_remaining_time_in_millis() / 1000)
-    batch.look(messages.values())
+    batch.poll(messages.values())
     return follower.jobs_queue.consume(event, context, lambda message: batch.handle(messages[message.id]))

@@ -36,21 +36,15 @@ class Completions:
         items = self.find(job_ids)
         return {job_id: json.loads(item["end"])["status"] for job_id, item in items.items() if "end" in item}
 
-    def record(
-        self, job_id: str, item: Item, notification: dict[str, Any], owner: str, superseded: str = ""
-    ) -> Publish | Done | Wait:
+    def record(self, job_id: str, item: Item, notification: dict[str, Any], owner: str) -> Publish | Done | Wait:
         """Record a job's end, unless one is recorded, and decide what this run may do about it.
 
-        `item` is as it was read: an end is not recorded for an ID that another job has been claimed by meanwhile.
-        `superseded` is the submission whose job had the ID before; its end is kept beside the later job's.
+        `item` is as it was read: an end is not recorded for an ID that has been claimed for another job meanwhile.
         """
-        now = self._clock()
-        key = _key(job_id, superseded)
-        condition, where = "attribute_not_exists(#end)", dict[str, Value]()
-        if not superseded and "claimedAt" in item:
-            condition, where = f"{condition} AND #claimedAt = :was", {"was": item["claimedAt"]}
-        elif not superseded:
-            condition = f"{condition} AND attribute_not_exists(#claimedAt)"
+        now, key = self._clock(), job_key(job_id)
+        condition, where = "attribute_not_exists(#end) AND attribute_not_exists(#claimedAt)", dict[str, Value]()
+        if "claimedAt" in item:
+            condition, where = "attribute_not_exists(#end) AND #claimedAt = :was", {"was": item["claimedAt"]}
         values = {**self._outbox.record(notification, owner), "endRecordedAt": now, "expiresAt": self._expires_at()}
         try:
             self._table.write(Update(key, values, (), condition, where))
@@ -63,9 +57,9 @@ class Completions:
         """Decide what this run may do about an end that is recorded; `item` is as it was read."""
         return self._outbox.resume(job_key(job_id), item, owner)
 
-    def mark_published(self, job_id: str, owner: str, superseded: str = "") -> None:
+    def mark_published(self, job_id: str, owner: str) -> None:
         """Record that the end is published. Where another run took over, it is published twice."""
-        self._outbox.mark_published(_key(job_id, superseded), owner)
+        self._outbox.mark_published(job_key(job_id), owner)
 
     def note(self, job_id: str, values: Mapping[str, Value], forget: tuple[str, ...] = ()) -> None:
         """Keep something about a job for later polls, or forget it."""
@@ -73,7 +67,3 @@ class Completions:
 
     def _expires_at(self) -> int:
         return int(self._clock()) + self._ttl_seconds
-
-
-def _key(job_id: str, superseded: str) -> str:
-    return f"{job_key(job_id)}#{superseded}" if superseded else job_key(job_id)

@@ -1,12 +1,14 @@
 """The cool-down, an item per target: whose submission RDS events wait for, or whose jobs they join.
 
-`claimer` is the open submission; `jobIds`, `until` and `submittedAt` are of the last closed one. Pure: it makes the
+`claimer` is the open submission; `jobIds`, `until`, `submittedAt` and `pin` are of the last closed one. Pure: it makes the
 updates that `submissions.py` writes with a submission's own.
 """
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
+from rds_snap_backup.ledger.entries import pin_of, pin_text
 from rds_snap_backup.ledger.keys import cool_down_key
 from rds_snap_backup.ledger.states import Closed
 from rds_snap_backup.ledger.steps import Lease
@@ -46,8 +48,15 @@ def end(
     if status in {"submitted", "joined"} and job_ids:
         until = now + lease.pin.cool_down_seconds
         values |= {"until": until, "jobIds": json.dumps(list(job_ids)), "submittedAt": now}
+        values["pin"] = pin_text(lease.pin)
     keep = Update(key, values) if "until" in values else None
     if not lease.pin.cool_down_seconds:
         return keep, keep
     mine = {"key": lease.submission.key}
     return Update(key, values, ("claimer",), "#claimer = :key", mine), keep
+
+
+def joined(lease: Lease, cool_down: Item) -> tuple[Lease, tuple[str, ...]]:
+    """Return the jobs that a submission joins, pinned to what was sent for them."""
+    pin = pin_of(cool_down["pin"]) if "pin" in cool_down else lease.pin
+    return replace(lease, pin=pin), tuple(json.loads(cool_down.get("jobIds", "[]")))

@@ -39,14 +39,13 @@ class Entry:
 
 def lease_of(submission: Submission, owner: str, item: Item) -> Lease:
     """Return the lease that `owner` may take on an item."""
-    pin = json.loads(item["pin"])
     scan = json.loads(item["scan"]) if item.get("scan") else None
     return Lease(
         submission=submission,
         owner=owner,
         attempt=int(item.get("attempt", 0)),
         created_at=item["createdAt"],
-        pin=Pin(BackupRequest.from_json(pin["request"]), int(pin["coolDownSeconds"])),
+        pin=pin_of(item["pin"]),
         attempted_at=item.get("attemptedAt", 0),
         attempt_ended_at=item.get("attemptEndedAt", 0),
         is_uncertain=bool(item.get("uncertain")),
@@ -72,6 +71,12 @@ def open_values(lease: Lease, status: str) -> dict[str, Value]:
 def pin_text(pin: Pin) -> str:
     """Return a pin as the ledger keeps it."""
     return json.dumps({"request": pin.request.to_json(), "coolDownSeconds": pin.cool_down_seconds})
+
+
+def pin_of(text: str) -> Pin:
+    """Read `pin_text`'s text."""
+    document = json.loads(text)
+    return Pin(BackupRequest.from_json(document["request"]), int(document["coolDownSeconds"]))
 
 
 def scan_text(scan: Scan | None) -> str:

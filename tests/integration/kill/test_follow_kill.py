@@ -1,4 +1,4 @@
-"""The built Follow function in the real Lambda runtime, killed wherever a run can die: no end lost, none told in vain.
+"""The built Follow function in the real Lambda runtime, killed wherever a run can die: no end lost, none published in vain.
 
 Three messages are in flight each time: one about two jobs and one about the second of them in the run that is killed,
 and one about the first job in another sandbox, which goes on. Nothing in the code helps: each point is reached by a
@@ -24,20 +24,19 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from rds_snap_backup.messaging.notifications import iso
 from tests.integration.kill.stalling import StallingWire
-from tests.integration.world import ASSOCIATION, World
+from tests.integration.world import ASSOCIATION, World, scheduled
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(420)]
 
 HANDLER = "rds_snap_backup.follow.handler.lambda_handler"
 VISIBILITY_TIMEOUT = 90  # the template's
 FUNCTION_SECONDS = {"timeout": 30, "SIGKILL": 50}
-TOLD = "after it is told, before it is marked"
+PUBLISHED = "after it is published, before it is marked"
 POINTS = {
     "before an end is recorded": ("UpdateItem", 1),
-    "after it is recorded, before it is told": ("Publish", 1),
-    TOLD: ("UpdateItem", 2),
+    "after it is recorded, before it is published": ("Publish", 1),
+    PUBLISHED: ("UpdateItem", 2),
     "between two jobs of a message": ("UpdateItem", 3),
 }
 COUNTED = re.compile(r'"(Backup\w+)":\[1.0\]')
@@ -50,8 +49,8 @@ class Outcome:
     way: str
     death: str
     elsewhere: list[Any]  # what the other sandbox could not finish while the first one hung
-    told: Mapping[str, list[str]]  # the statuses told of each job, in the order of the message's jobs
-    counted: Mapping[str, int]  # the ends that the code counted, which it does once it has told one
+    published: Mapping[str, list[str]]  # the statuses published of each job, in the order of the message's jobs
+    counted: Mapping[str, int]  # the ends that the code counted, which it does once it has published one
     differing: int
     marked: list[bool]
 
@@ -109,17 +108,17 @@ class Queue:
 
 
 def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
-    """Kill a run at a point while another one is at work, let the messages return, and look."""
+    """Kill a run at a point while another one is at work, let the messages return, and see."""
     with CommServe(job_seconds=3600) as commserve, StallingWire(aws.endpoint_url) as wire:
         queue = Queue(aws)
         world = World(aws, commserve, JOBS_QUEUE_URL=queue.url)
         world.target("two", associations=TWO)
-        (submission,) = world.deliver({"target": "two", "requestId": point})["submissions"]
-        first, second = submission["jobIds"]
+        # Submitted long enough ago to be polled at once.
+        (several,) = world.deliver(scheduled(point, "two"), world.sandbox(lambda: time.time() - 60))["submissions"]
+        first, second = several["jobIds"]
         commserve.end_job(first)
         commserve.end_job(second, "Failed", "The snapshot quota is reached.")
 
-        several = {**submission, "submittedAt": iso(time.time() - 60)}
         joined = {**several, "status": "joined", "trigger": {"kind": "manual", "id": "another"}}
         queue.send(several)
         queue.send({**joined, "jobIds": [second]})
@@ -183,9 +182,11 @@ def test_eight_ways_to_be_killed_lose_no_end_and_tell_none_twice_in_vain(
         assert ("timed out" if outcome.way == "timeout" else "Killed") in outcome.death, outcome
         # Only where the first run holds the end has the other one to wait.
         assert len(outcome.elsewhere) == (outcome.point in list(POINTS)[1:3]), outcome
-        # SNS may deliver twice what the code told once, as when the SDK repeats a call whose answer was slow.
-        assert outcome.counted == {"BackupCompleted": 2 if outcome.point == TOLD else 1, "BackupFailed": 1}, outcome
-        first, second = outcome.told.values()
+        # SNS may deliver twice what the code published once, as when the SDK repeats a call whose answer was slow.
+        assert outcome.counted == {"BackupCompleted": 2 if outcome.point == PUBLISHED else 1, "BackupFailed": 1}, (
+            outcome
+        )
+        first, second = outcome.published.values()
         assert set(first) == {"completed"}, outcome
         assert set(second) == {"failed"}, outcome
         assert len(first) >= outcome.counted["BackupCompleted"], outcome

@@ -1,0 +1,19 @@
+"""The entry of the Audit function: `{"check": true}` answers with the preflight."""
+
+from typing import TYPE_CHECKING, Any
+
+from rds_snap_backup.audit.workflow import audit
+from rds_snap_backup.bootstrap import Clients, bootstrap
+from rds_snap_backup.config import Config
+from rds_snap_backup.observability import logger
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+SERVICES = bootstrap(Config.from_env(), Clients.make())
+
+
+@logger.inject_lambda_context(clear_state=True)
+def lambda_handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
+    """Return the report that the event asks for."""
+    return audit(SERVICES, event, lambda: context.get_remaining_time_in_millis() / 1000)

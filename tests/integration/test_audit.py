@@ -1,0 +1,42 @@
+"""The Audit function's entry: which events it answers, and with what. What the preflight checks has tests of its own."""
+
+from typing import Any
+
+import pytest
+
+from rds_snap_backup.audit import handler
+from tests.integration.world import World
+from tests.support import Context
+
+
+@pytest.fixture
+def invoke(world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The function in this process, with the world's AWS and Commvault."""
+    monkeypatch.setattr(handler, "SERVICES", world.sandbox())
+    return lambda event: handler.lambda_handler(event, Context())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("event", [{"check": True}, {"check": True, "target": None}])
+def test_a_check_answers_with_the_preflight(world: World, invoke: Any, event: Any) -> None:
+    world.target("orders")
+    answer = invoke(event)
+    assert answer["ok"] is True
+    assert {row["target"] for row in answer["checks"]} == {None, "default", "orders"}
+
+
+def test_a_check_of_one_target_is_limited_to_it(world: World, invoke: Any) -> None:
+    world.target("orders")
+    answer = invoke({"check": True, "target": "orders"})
+    assert answer["ok"] is True
+    assert {row["target"] for row in answer["checks"]} == {None, "orders"}
+
+
+@pytest.mark.parametrize(
+    "event", [{}, None, [], "check", {"check": False}, {"check": True, "target": 7}, {"check": True, "target": "../x"}]
+)
+def test_any_other_event_is_refused_and_does_nothing(world: World, invoke: Any, event: Any) -> None:
+    answer = invoke(event)
+    assert answer["ok"] is False
+    assert answer["refused"]["code"] == "EVENT_UNKNOWN"
+    assert '{"check": true}' in answer["refused"]["hint"]
+    assert world.commserve.requests == []

@@ -1,0 +1,66 @@
+"""The cool-down's updates: who claims it over what, and what a submission's end leaves of it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rds_snap_backup.ledger import cool_downs
+from rds_snap_backup.ledger.steps import Lease, Pin, Submission
+from rds_snap_backup.targets import Association, BackupRequest
+from rds_snap_backup.triggers import Kind, Trigger
+
+NOW, EXPIRES = 1000.0, 99
+REQUEST = BackupRequest((Association("c", "i", "d", "s"),))
+
+
+def lease(kind: Kind = "rds", seconds: int = 900) -> Lease:
+    return Lease(Submission(Trigger(kind, "one"), "orders"), "me", 1, NOW, Pin(REQUEST, seconds))
+
+
+def test_without_a_cool_down_nothing_is_claimed() -> None:
+    assert cool_downs.claim(lease(seconds=0), NOW, EXPIRES) is None
+
+
+@pytest.mark.parametrize("kind", ["schedule", "manual"])
+def test_schedules_and_manual_triggers_claim_it_whoever_has_it(kind: Any) -> None:
+    update = cool_downs.claim(lease(kind), NOW, EXPIRES)
+    assert update is not None
+    assert (update.key, update.condition) == ("cooldown#orders", "")
+    assert update.values["claimer"] == f"submission#orders#{kind}#one"
+
+
+def test_an_rds_event_claims_it_only_where_it_is_free_and_over() -> None:
+    update = cool_downs.claim(lease(), NOW, EXPIRES)
+    assert update is not None
+    assert "attribute_not_exists(#claimer) OR #claimer = :key" in update.condition
+    assert "attribute_not_exists(#until) OR #until <= :now" in update.condition
+
+
+@pytest.mark.parametrize("over", [{"claimer": "gone"}, {"until": NOW + 5}, {"claimer": "gone", "until": NOW + 5}])
+def test_a_cool_down_that_holds_nothing_up_is_claimed_as_it_was_read(over: dict[str, Any]) -> None:
+    update = cool_downs.claim(lease(), NOW, EXPIRES, over)
+    assert update is not None
+    assert update.where == {f"was_{name}": value for name, value in over.items()}
+    assert all(name in update.condition for name in ("#claimer", "#until"))
+
+
+@pytest.mark.parametrize("status", ["submitted", "joined"])
+def test_an_end_with_jobs_releases_it_and_names_them_for_its_time(status: Any) -> None:
+    mine, others = cool_downs.end(lease(), status, ["1354"], NOW, EXPIRES)
+    assert mine is not None
+    assert others is not None
+    assert (mine.remove, mine.condition) == (("claimer",), "#claimer = :key")
+    assert (others.remove, others.condition) == ((), "")
+    for update in (mine, others):
+        assert update.values["until"] == NOW + 900
+        assert json.loads(str(update.values["jobIds"])) == ["1354"]
+
+
+@pytest.mark.parametrize(("status", "job_ids"), [("rejected", []), ("abandoned", ["1354"]), ("scheduled", [])])
+def test_an_end_without_a_backup_only_releases_it(status: Any, job_ids: list[str]) -> None:
+    mine, others = cool_downs.end(lease(), status, job_ids, NOW, EXPIRES)
+    assert mine is not None
+    assert mine.remove == ("claimer",)
+    assert "until" not in mine.values
+    assert others is None

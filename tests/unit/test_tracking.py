@@ -1,0 +1,208 @@
+"""Which messages are followed, and what is published of a job's end."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rds_snap_backup.commvault.rows import Job
+from rds_snap_backup.follow.poller import Missing
+from rds_snap_backup.follow.tracking import MISSING_SECONDS, NotASubmission, TrackedSubmission
+from rds_snap_backup.problems import Problem
+
+SUBMITTED_AT = 1769824804.0
+SUBMISSION: dict[str, Any] = {
+    "version": "1",
+    "status": "submitted",
+    "target": "default",
+    "jobIds": ["1354", "1355"],
+    "taskId": 402,
+    "backupLevel": "FULL",
+    "associations": [{"clientName": "c", "instanceName": "i", "displayName": "c", "subclientName": "s"}],
+    "trigger": {"kind": "manual", "id": "m-1"},
+    "submittedAt": "2026-01-31T02:00:04Z",
+    "reconciled": True,
+    "error": {"code": "19", "message": "One of two.", "hint": "-"},
+}
+
+
+def job(status: str, started: int = 100, ended: int = 0, names: tuple[str, str, str] = ("c", "i", "s")) -> Job:
+    return Job("1354", *names, "FULL", is_backup=True, status=status, reason="", started=started, ended=ended)
+
+
+def tracked(**fields: Any) -> TrackedSubmission:
+    return TrackedSubmission.parse(json.dumps({**SUBMISSION, **fields}))
+
+
+def notification(observation: Job, **fields: Any) -> dict[str, Any]:
+    completion = tracked(**fields).end_of("1354", observation, 0, SUBMITTED_AT, 24)
+    assert completion is not None
+    return completion.notification
+
+
+def test_a_submission_is_read_from_its_notification() -> None:
+    followed = TrackedSubmission.parse(json.dumps({**SUBMISSION, "jobIds": ["1354", "1355", "1354"]}))
+    assert (followed.job_ids, followed.submitted_at) == (("1354", "1355"), SUBMITTED_AT)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"jobIds": []},
+        {"jobIds": [1354]},
+        {"jobIds": ["../Client"]},
+        {"jobIds": None},
+        {"submittedAt": None},
+        {"submittedAt": "yesterday"},
+        {"trigger": {"kind": "manual"}},
+        {"target": None},
+        {"associations": None},
+        {"associations": [{"clientName": "c"}]},
+        {"associations": [{"clientName": 1, "instanceName": "i", "subclientName": "s"}]},
+        {"associations": [[]]},
+        {"submittedAt": "0001-01-01T00:00:00"},
+    ],
+)
+def test_anything_else_is_refused(broken: dict[str, Any]) -> None:
+    with pytest.raises(NotASubmission):
+        TrackedSubmission.parse(json.dumps({**SUBMISSION, **broken}))
+
+
+def test_an_end_carries_what_was_published_of_the_submission_and_not_its_error() -> None:
+    assert notification(job("Completed", started=100, ended=160)) == {
+        "version": "1",
+        "status": "completed",
+        "target": "default",
+        "jobIds": ["1354"],
+        "taskId": 402,
+        "backupLevel": "FULL",
+        "associations": SUBMISSION["associations"],
+        "trigger": SUBMISSION["trigger"],
+        "submittedAt": "2026-01-31T02:00:04Z",
+        "reconciled": True,
+        "startedAt": "1970-01-01T00:01:40Z",
+        "endedAt": "1970-01-01T00:02:40Z",
+        "durationSeconds": 60,
+        "reason": None,
+    }
+
+
+HOURS = 24
+OVER = SUBMITTED_AT + HOURS * 3600
+
+
+@pytest.mark.parametrize(
+    ("observation", "missing_since", "now", "code"),
+    [
+        (job("Running"), 0, OVER - 1, None),
+        (job("Running"), 0, OVER, "JOB_STILL_RUNNING"),
+        (job("Pondering"), 0, OVER, "JOB_STILL_RUNNING"),
+        (Missing(), OVER - 9000, OVER - 9000 + MISSING_SECONDS - 1, None),
+        (Missing(), OVER - 9000, OVER - 9000 + MISSING_SECONDS, "JOB_NOT_FOUND"),
+        (Missing(), OVER, OVER, "JOB_NOT_FOUND"),
+        (Problem("HTTP_429", "Too many.", "Wait."), 0, OVER - 1, None),
+        (Problem("HTTP_429", "Too many.", "Wait."), 0, OVER, "HTTP_429"),
+    ],
+)
+def test_a_job_is_lost_when_its_time_is_over_or_it_is_missing_for_long(
+    observation: Any, missing_since: float, now: float, code: str | None
+) -> None:
+    completion = tracked().end_of("1354", observation, missing_since, now, HOURS)
+    if code is None:
+        assert completion is None
+    else:
+        assert completion is not None
+        assert completion.id == "1354"
+        end = completion.notification
+        assert (end["status"], end["error"]["code"]) == ("lost", code)
+        assert end["error"]["hint"]
+        assert end["durationSeconds"] is None
+
+
+MANY = [
+    {"clientName": "c", "instanceName": f"i{number}", "displayName": "C", "subclientName": "s"} for number in range(80)
+]
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Killed"])
+def test_an_end_carries_only_the_association_that_its_job_ran_for(status: str) -> None:
+    end = notification(job(status, names=("c", "i7", "s")), associations=MANY)
+    assert end["associations"] == [MANY[7]]
+    assert end["status"] != "lost"
+
+
+def test_a_row_without_names_is_of_all_associations() -> None:
+    assert notification(job("Failed", names=("", "", "")), associations=MANY)["associations"] == MANY
+
+
+def test_a_row_with_some_names_is_of_the_associations_that_have_them() -> None:
+    assert notification(job("Failed", names=("", "i7", "")), associations=MANY)["associations"] == [MANY[7]]
+
+
+def test_a_message_that_lists_no_associations_takes_them_from_the_row() -> None:
+    expected = [{"clientName": "c", "instanceName": "i7", "subclientName": "s", "displayName": "c"}]
+    assert notification(job("Failed", names=("c", "i7", "s")), associations=[])["associations"] == expected
+
+
+def test_a_job_still_running_when_its_time_is_over_names_its_association() -> None:
+    completion = tracked(associations=MANY).end_of("1354", job("Running", names=("c", "i7", "s")), 0, OVER, HOURS)
+    assert completion is not None
+    assert completion.notification["associations"] == [MANY[7]]
+
+
+@pytest.mark.parametrize("status", ["Running", "Completed", "Pondering"])
+@pytest.mark.parametrize("names", [("c", "other", "s"), ("other", "i", "s"), ("c", "i", "S")])
+def test_a_job_of_other_names_is_lost_and_kept_apart_from_the_end_of_the_job(
+    status: str, names: tuple[str, str, str]
+) -> None:
+    completion = tracked().end_of("1354", job(status, names=names), 0, SUBMITTED_AT, HOURS)
+    assert completion is not None
+    end = completion.notification
+    assert (end["status"], end["jobIds"], end["error"]["code"]) == ("lost", ["1354"], "JOB_ID_REUSED")
+    assert end["associations"] == SUBMISSION["associations"]
+    assert end["startedAt"] is None
+    assert " / ".join(names) in end["error"]["message"]
+    assert completion.id != "1354"
+
+
+def test_a_message_published_before_the_attempt_that_has_the_claim_is_superseded() -> None:
+    claim = {"attemptedAt": SUBMITTED_AT + 60, "submission": "submission#default#manual#m-2"}
+    completion = tracked().superseded("1354", claim)
+    assert completion is not None
+    end = completion.notification
+    assert (end["status"], end["jobIds"], end["error"]["code"]) == ("lost", ["1354"], "JOB_ID_REUSED")
+    assert completion.id not in {"1354", ""}
+    # All messages about the earlier job have the same completion, and those about another reuse another one.
+    again = tracked(submittedAt="2026-01-30T02:00:04Z").superseded("1354", claim)
+    assert again is not None
+    assert again.id == completion.id
+    later = tracked().superseded("1354", {**claim, "attemptedAt": SUBMITTED_AT + 9000})
+    assert later is not None
+    assert later.id != completion.id
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {},
+        {"submission": "submission#default#manual#m-2"},
+        {"submission": "submission#default#manual#m-2", "attemptedAt": SUBMITTED_AT - 1},
+        # Whole seconds and different clocks.
+        {"submission": "submission#default#manual#m-2", "attemptedAt": SUBMITTED_AT + 5},
+        # Opened again, it claims its own jobs once more.
+        {"submission": "submission#default#manual#m-1", "attemptedAt": SUBMITTED_AT + 9000},
+    ],
+)
+def test_any_other_message_is_not(claim: dict[str, Any]) -> None:
+    assert tracked().superseded("1354", claim) is None
+
+
+@pytest.mark.parametrize("status", ["rejected", "abandoned", "joined", "submitted"])
+def test_every_submission_with_jobs_is_followed_whatever_became_of_it(status: str) -> None:
+    assert tracked(status=status).job_ids == ("1354", "1355")
+    assert notification(job("Completed"), status=status)["status"] == "completed"
+
+
+def test_a_text_nested_too_deeply_is_not_a_submission() -> None:
+    with pytest.raises(NotASubmission):
+        TrackedSubmission.parse("[" * 100_000)
