@@ -1,4 +1,4 @@
-# demo · test · bench · build · deploy, and the parts of them. Python 3, make and git are all that must be there already.
+# demo · test · bench · build · deploy, and their parts. Requires only Python 3, make and git.
 SHELL := /bin/bash -eu -o pipefail
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
@@ -13,11 +13,11 @@ help:
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
 	@echo "make deploy             build, and deploy to your AWS account (sam deploy --guided)"
-	@echo "make check STACK=...    preflight of a deployed stack (also REGION=... and PROFILE=...)"
+	@echo "make check STACK=...    run the preflight of a deployed stack (also REGION=... and PROFILE=...)"
 	@echo "make redrive STACK=...  send a deployed stack's dead letters back to be retried (also REGION=... and PROFILE=...)"
 	@echo "make soak               the property test with 100,000 examples"
 	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
-	@echo "make importtime         where the built function's init goes"
+	@echo "make importtime         profile the imports of the built function"
 
 # ---- The environment: uv, and through it Python 3.13 and the locked packages
 

@@ -69,7 +69,7 @@ def perform(machine: Machine, view: View) -> Summary:
 
 def _restore(stage: Stage, machine: Machine) -> None:
     event = rds_event("billing-restored")
-    stage.begin(RESTORE, "RDS says on the event bus that billing-restored was restored from a snapshot")
+    stage.begin(RESTORE, "RDS reports on the event bus that billing-restored was restored from a snapshot")
     machine.stack.put_event(event)
     stage.wait(lambda: stage.summary.is_submitted(RESTORE))
     runs = machine.finished_runs()
@@ -94,7 +94,7 @@ def _reject(stage: Stage, machine: Machine) -> None:
 def _reset(stage: Stage, machine: Machine) -> None:
     machine.commserve.fault("reset_after")
     stage.begin(
-        RESET, "RDS says that reports-main was restored; Commvault resets the connection just after it made the job"
+        RESET, "RDS reports that reports-main was restored; Commvault resets the connection just after it made the job"
     )
     machine.stack.put_event(rds_event("reports-main"))
     stage.wait(lambda: stage.summary.is_submitted(RESET))

@@ -49,15 +49,15 @@ def running(view: View) -> Iterator[Machine]:
     with ExitStack() as started:
         token = f"QSDK demo-{secrets.token_hex(8)}"
         commserve = started.enter_context(CommServe(token=token, job_seconds=JOB_SECONDS))
-        view.say("Commvault", f"a simulated CommServe listens at {commserve.url}, its certificate of a private CA")
-        with view.step("start of the AWS emulator (the first time it is downloaded)"):
+        view.say("Commvault", f"a simulated CommServe listens at {commserve.url} (TLS, private CA)")
+        with view.step("start the AWS emulator (the first time, it is downloaded)"):
             aws = started.enter_context(Emulator())
         yield _deployed(aws, commserve, view)
 
 
 def _deployed(aws: Emulator, commserve: CommServe, view: View) -> Machine:
     aws.client("ssm").put_parameter(Name=CA_PARAMETER, Value=commserve.ca_pem, Type="String")
-    with view.step("sam build (the first time it downloads what it needs)"):
+    with view.step("sam build (the first time, it downloads what it needs)"):
         build()
     due = datetime.now(UTC).replace(microsecond=0) + SCHEDULE_AFTER
     parameters = {
@@ -78,5 +78,5 @@ def _deployed(aws: Emulator, commserve: CommServe, view: View) -> Machine:
         stack.subscribe()
     )  # first: with the token in place, a schedule that is due already is submitted at once
     stack.set_token(commserve.token)
-    view.say("stack", "the Authtoken is in the stack's secret")
+    view.say("stack", "the token is in the stack's secret")
     return Machine(aws, commserve, stack, subscriber, due)

@@ -1,5 +1,6 @@
 """What the demo shows: lines as things happen, and, on a terminal, the table below them as it fills."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Self
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
 STYLES = {"stack": "cyan", "trigger": "bold magenta", "Commvault": "yellow", "SNS": "green", "dead letter": "red"}
@@ -18,7 +20,7 @@ class View:
     """Prints log lines, and a live table on a terminal."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self.console = console
         self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
         self._began = time.monotonic()
 
@@ -36,11 +38,15 @@ class View:
         if self._live:
             self._live.stop()
 
+    def print(self, what: RenderableType) -> None:
+        """Print something; a line in a log is not broken."""
+        is_log = not (self.console.is_terminal or self.console.record)
+        self.console.print(what, soft_wrap=is_log and not isinstance(what, Table))
+
     def say(self, who: str, what: str) -> None:
         """Print that something happened."""
         head = (f"{self.seconds:5.1f} s  ", "dim"), (f"{who:<12}", STYLES.get(who, ""))
-        line = Text.assemble(*head, what)
-        self._console.print(line, soft_wrap=not self._console.is_terminal)
+        self.print(Text.assemble(*head, what))
 
     def show(self, below: RenderableType) -> None:
         """Show something below the lines, on a terminal."""
@@ -55,3 +61,9 @@ class View:
         began = time.monotonic()
         yield
         self.say("stack", f"{what}: {time.monotonic() - began:.1f} s")
+
+
+def picture(console: Console, title: str) -> str:
+    """Return what a recording console printed as SVG, in the reader's own monospace font: no file is fetched for it."""
+    svg = re.sub(r"\s*@font-face \{.*?\}", "", console.export_svg(title=title), flags=re.DOTALL)
+    return svg.replace("Fira Code", "ui-monospace, Menlo, Consolas")

@@ -1,0 +1,58 @@
+"""The project's documents as tests read them: sections, tables, and the code spans in a cell."""
+
+import re
+from pathlib import Path
+
+from local.tools import ROOT
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").glob("*.md")])
+HEADING = re.compile(r"^(#+) +(.*)$", re.MULTILINE)
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def read(name: str) -> str:
+    """Return a document's text, by its path in the repository."""
+    return (ROOT / name).read_text()
+
+
+def section(name: str, heading: str) -> str:
+    """Return what stands under a heading, sections below it included."""
+    text = read(name)
+    begin = next(found for found in HEADING.finditer(text) if found[2] == heading)
+    following = (found.start() for found in HEADING.finditer(text, begin.end()) if len(found[1]) <= len(begin[1]))
+    return text[begin.end() : next(following, len(text))]
+
+
+def tables(name: str, heading: str) -> list[list[list[str]]]:
+    """Return the tables under a heading, each as rows of cells, without head and rule."""
+    found: list[list[list[str]]] = []
+    rows: list[list[str]] = []
+    for line in [*section(name, heading).splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))])
+        elif rows:
+            found.append(rows[2:])
+            rows = []
+    return found
+
+
+def rows(name: str, heading: str) -> list[list[str]]:
+    """Return the rows of the one table, or of the first, under a heading."""
+    return tables(name, heading)[0]
+
+
+def spans(cell: str) -> list[str]:
+    """Return the code spans in a text."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def first_column(name: str, heading: str) -> list[str]:
+    """Return the code spans of a table's first column."""
+    return [span for row in rows(name, heading) for span in spans(row[0])]
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a document's headings."""
+    text = FENCE.sub("", path.read_text())
+    plain = (re.sub(r"[`*]|\[([^]]*)\]\([^)]*\)", r"\1", found[2]) for found in HEADING.finditer(text))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
