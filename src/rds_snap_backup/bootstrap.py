@@ -39,7 +39,7 @@ SDK = SdkConfig(
     connect_timeout=2,
     read_timeout=3,
     retries={"mode": "standard", "total_max_attempts": 3},
-    # A fixed one: the SDK puts its own together anew for every call, which is a tenth of a warm run's CPU time.
+    # A fixed one: the SDK builds its own for every call, which is a tenth of a warm run's CPU time.
     user_agent="rds-snap-backup",
 )
 

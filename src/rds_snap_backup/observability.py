@@ -1,4 +1,4 @@
-"""Metrics and logs, by Powertools. A metric is written at once, so that a run which is killed has told so far."""
+"""Metrics and logs, by Powertools. A metric is written at once, so that what a run had counted survives its being killed."""
 
 import logging
 from typing import Literal

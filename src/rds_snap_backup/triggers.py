@@ -213,7 +213,7 @@ def _schedule(target: object, arn: object, time: object, arrival: Arrival) -> Re
 
 
 def _seconds(time: str) -> float:
-    """Return an ISO 8601 time as Unix seconds; a text that is not one is no future time."""
+    """Return an ISO 8601 time as Unix seconds; a text that is not one counts as the past."""
     try:
         return datetime.fromisoformat(time).timestamp()
     except (ValueError, OverflowError):

@@ -35,7 +35,7 @@ def measure(*, quick: bool) -> Results:
     rounds, batches, few, count = (1, 2, 1, 40) if quick else (15, 30, 8, 1_000)
     say("building the packages")
     all_packages = packages()
-    # A fresh place for each part: the emulator slows down with what it holds, and that is no figure of the product's.
+    # A fresh place for each part: the emulator slows down with what it holds, and that says nothing of the product's.
     with Place() as place:
         say("cold starts")
         starts = cold.measure(place, all_packages, rounds)

@@ -93,14 +93,14 @@ def _drain(
             threading.Thread(target=play, args=(place, messages, count), daemon=True).start()
         try:
             running = [workers.submit(_work, one, received, done, event) for one in sandboxes]
-            came_back = sum(one.result() for one in running)
+            redelivered = sum(one.result() for one in running)
             seconds = time.monotonic() - began
         finally:
             for _ in sandboxes:  # Where one of them failed, the others must not wait for ever.
                 received.put(None)
     place.commserve.clear_faults()
-    if came_back:
-        raise RuntimeError(f"{came_back} submissions came back to the queue")
+    if redelivered:
+        raise RuntimeError(f"{redelivered} submissions were redelivered")
     return Drained(count, seconds, len(place.commserve.jobs()) - before)
 
 
@@ -119,13 +119,13 @@ def _receive(place: Place, received: Messages, count: int) -> None:
 
 
 def _work(sandbox: Sandbox, received: Messages, done: Messages, event: Callable[[Mapping[str, Any]], Any]) -> int:
-    """Hand one message after the other to a sandbox; return how many came back."""
-    came_back = 0
+    """Hand one message after the other to a sandbox; return how many are redelivered."""
+    redelivered = 0
     while message := received.get():
         [handled] = sandbox.run([event(message)])
-        came_back += bool(handled.answer and handled.answer["batchItemFailures"])
+        redelivered += bool(handled.answer and handled.answer["batchItemFailures"])
         done.put(message)
-    return came_back
+    return redelivered
 
 
 def _delete(place: Place, done: Messages, count: int) -> None:

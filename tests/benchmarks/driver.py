@@ -36,7 +36,7 @@ def main() -> None:
     """Answer commands until the input ends: `{"events": [...], "record": bool}`."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     log = os.open(os.environ["LOG_FILE"], os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-    os.dup2(log, 1)  # A function's output goes to its log, which is no terminal.
+    os.dup2(log, 1)  # A function's output goes to its log, not to a terminal.
     module, _, name = sys.argv[1].rpartition(".")
     handler = getattr(importlib.import_module(module), name)
     for line in sys.stdin:

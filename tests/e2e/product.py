@@ -1,6 +1,6 @@
 """The deployed product as its tests see it: the stack, the CommServe it talks to, and a subscriber of its topic.
 
-Each test makes targets of its own, each with an instance of its own, so that what it caused can be told from the rest.
+Each test makes targets of its own, each with an instance of its own, so that what it caused can be distinguished from the rest.
 """
 
 import os

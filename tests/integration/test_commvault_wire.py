@@ -374,7 +374,7 @@ def test_a_certificate_of_another_host_is_unavailable() -> None:
 @pytest.mark.parametrize(
     "pem", ["garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "größer", "\x00", " "]
 )
-def test_a_bundle_that_is_no_pem_is_unavailable_until_it_is_mended(server: CommServe, pem: str) -> None:
+def test_a_bundle_that_is_not_pem_is_unavailable_until_it_is_fixed(server: CommServe, pem: str) -> None:
     bundles = iter([pem, server.ca_pem])
     client = Commvault(server.url, lambda: next(bundles), StoredSecret(CANARY).credentials())
     assert isinstance(create(client), Unavailable)
@@ -386,9 +386,9 @@ def test_a_bundle_may_have_comments_in_any_language(server: CommServe) -> None:
     submitted(create(commvault(server.url, bundle)))
 
 
-def test_a_bundle_that_can_not_be_read_is_unavailable(server: CommServe) -> None:
+def test_a_bundle_that_cannot_be_read_is_unavailable(server: CommServe) -> None:
     def unreadable() -> str:
-        raise LookupError("CaCertificateParameter /ca can not be read")
+        raise LookupError("CaCertificateParameter /ca cannot be read")
 
     outcome = create(Commvault(server.url, unreadable, StoredSecret(CANARY).credentials()))
     assert isinstance(outcome, Unavailable)
@@ -456,7 +456,7 @@ def test_connecting_takes_no_longer_than_5_seconds() -> None:
         ("trickle", {"interval": 0.2}),
     ],
 )
-def test_what_can_not_be_read_can_not_be_asked(
+def test_what_cannot_be_read_cannot_be_asked(
     server: CommServe, client: Commvault, fault: str, parameters: dict[str, Any]
 ) -> None:
     server.fault(fault, path="/Job", **parameters)

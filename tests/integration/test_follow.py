@@ -269,7 +269,7 @@ def test_an_outage_delays_an_end_and_loses_none(following: Following) -> None:
 
 
 @pytest.mark.parametrize("fault", ["maintenance", "bad_gateway_after", "reset_before", "truncated", "error_top"])
-def test_an_answer_that_tells_nothing_is_no_end(following: Following, fault: str) -> None:
+def test_an_answer_without_a_job_does_not_end_it(following: Following, fault: str) -> None:
     following.world.target("two", associations=TWO)
     following.submit("two")
     following.submit()
@@ -456,7 +456,7 @@ def test_one_strange_row_never_stops_the_other_jobs_of_a_batch(following: Follow
     assert set(job_ids[1:]) <= published
 
 
-def test_a_list_that_cannot_be_used_is_no_reason_not_to_ask_for_each_job(following: Following) -> None:
+def test_where_a_list_cannot_be_used_each_job_is_asked_for(following: Following) -> None:
     following.commserve.job_seconds = 30
     for _ in range(3):
         following.put_job()

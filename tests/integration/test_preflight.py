@@ -271,7 +271,7 @@ def test_no_target_at_all(world: World, aws: Emulator) -> None:
     assert "There is none" in failed(preflight(world))["targets"]
 
 
-def test_one_client_that_can_not_be_read_keeps_no_other_from_being_checked(world: World, commserve: CommServe) -> None:
+def test_one_client_that_cannot_be_read_keeps_no_other_from_being_checked(world: World, commserve: CommServe) -> None:
     commserve.fault("forbidden", 1, "/Instance")
     world.target("sandbox", associations=[association(clientName="aws-test", instanceName="sandbox-db")])
     answer = preflight(world)
@@ -367,7 +367,7 @@ def test_when_the_last_backup_was_submitted(world: World) -> None:
     assert rows(answer, "last_backup", "other")[0]["detail"].startswith("Never submitted")
 
 
-def test_a_ledger_that_can_not_be_read(aws: Emulator, world: World) -> None:
+def test_a_ledger_that_cannot_be_read(aws: Emulator, world: World) -> None:
     services = world.sandbox()
     ledger = Ledger(Table("no-such-table", aws.client("dynamodb")), 3600, 1, time.time)
     answer = preflight(world, replace(services, ledger=ledger))

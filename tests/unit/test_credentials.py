@@ -110,7 +110,7 @@ def test_a_secret_without_a_usable_token_is_unauthorized_and_says_nothing_of_its
     for name in ("rds_snap_backup", "aws_lambda_powertools"):
         caplog.set_level(logging.DEBUG, name)
     wire = Wire(CANARY)
-    # It is read again past the cache: somebody may have filled it just now.
+    # It is read again past the cache: it may have been filled a moment ago.
     credentials = secret(value, value)
     outcome = credentials.authorized(wire)
     assert isinstance(outcome, Unauthorized)
@@ -139,7 +139,7 @@ def test_a_secret_that_is_an_empty_text_is_unauthorized() -> None:
 @pytest.mark.parametrize(
     "code", ["ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure", "InternalServiceError"]
 )
-def test_a_secret_that_can_not_be_read_is_unauthorized(secret: Secret, code: str) -> None:
+def test_a_secret_that_cannot_be_read_is_unauthorized(secret: Secret, code: str) -> None:
     wire = Wire(CANARY)
     outcome = secret(Exception(code), Exception(code)).authorized(wire)
     assert isinstance(outcome, Unauthorized)
@@ -220,7 +220,7 @@ def test_the_ca_is_read_and_decrypted() -> None:
 
 
 @pytest.mark.parametrize("code", ["ParameterNotFound", "AccessDeniedException"])
-def test_a_ca_that_can_not_be_read_is_named(code: str) -> None:
+def test_a_ca_that_cannot_be_read_is_named(code: str) -> None:
     client = boto3.client("ssm")
     with Stubber(client) as stubber:
         stubber.add_client_error("get_parameter", code)

@@ -92,7 +92,7 @@ def test_no_jobs(client: Commvault) -> None:
     ],
     ids=str,
 )
-def test_what_is_no_list_of_jobs_is_not_believed(server: CommServe, client: Commvault, body: Any) -> None:
+def test_an_answer_without_a_list_of_jobs_is_not_believed(server: CommServe, client: Commvault, body: Any) -> None:
     server.fault("status", path="/Job", status=200, body=json.dumps(body))
     assert isinstance(list_jobs(client, CLIENTS, 600, within(5)), QueryFailed)
 

@@ -92,7 +92,7 @@ def test_submitted(body: Any, status: int, job_ids: tuple[str, ...], task_id: in
 
 @pytest.mark.parametrize("task_type", ["IMMEDIATE", "SCHEDULE"])
 @pytest.mark.parametrize("code", [2, 4, 5, 19, "587207178"])
-def test_job_ids_beside_an_error_are_submitted_and_the_error_is_told(task_type: str, code: Any) -> None:
+def test_job_ids_beside_an_error_are_submitted_and_the_error_is_kept(task_type: str, code: Any) -> None:
     outcome = classify(answer({"taskId": 402, "jobIds": [1354], **error(code)}), task_type)
     assert isinstance(outcome, Submitted)
     assert outcome.job_ids == ("1354",)
@@ -130,7 +130,7 @@ def test_a_schedule_with_an_error_is_not_scheduled() -> None:
 
 
 @pytest.mark.parametrize("body", [{"taskId": 0}, {"taskId": "0", "jobIds": []}])
-def test_task_id_0_alone_is_no_schedule(body: Any) -> None:
+def test_task_id_0_alone_does_not_mean_scheduled(body: Any) -> None:
     assert isinstance(scheduled(body), Unknown)
     assert isinstance(immediate(body), Rejected)
 
@@ -171,7 +171,7 @@ def test_an_error_counts_in_every_place_and_with_every_status(place: Any, code: 
 
 @pytest.mark.parametrize("code", [0, "0", None, "", "x", True, False, 1.5, [], {}, "٤", "9" * 5000])
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_what_is_no_error_code_is_no_error(place: Any, code: Any) -> None:
+def test_a_value_that_cannot_be_an_error_code_is_ignored(place: Any, code: Any) -> None:
     body = placed(place, error(code))
     assert isinstance(immediate(body), Unknown)
     assert isinstance(immediate(body, 500), Unknown)
@@ -208,7 +208,7 @@ def test_other_4xx_without_a_code_are_rejected(status: int, body: Any) -> None:
     ("status", "kind"), [(400, Rejected), (403, Rejected), (401, Unauthorized), (409, AlreadyRunning), (500, Unknown)]
 )
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_a_text_without_a_code_is_told(status: int, kind: type, place: Any) -> None:
+def test_a_text_without_a_code_is_kept(status: int, kind: type, place: Any) -> None:
     outcome = immediate(placed(place, {"errorMessage": "The user has no permission."}), status)
     assert type(outcome) is kind
     assert not isinstance(outcome, Submitted | Scheduled)
@@ -272,12 +272,12 @@ def test_the_maintenance_page_is_unavailable_with_any_status(status: int) -> Non
         assert outcome.problem.code == "MAINTENANCE"
 
 
-def test_a_json_answer_that_speaks_of_maintenance_is_no_maintenance_page() -> None:
+def test_a_json_answer_that_mentions_maintenance_is_not_the_maintenance_page() -> None:
     assert immediate({"taskId": 402, "jobIds": ["1354"], "note": "<html> maintenance"}) == Submitted(("1354",), 402)
 
 
 def test_a_proxys_page_that_speaks_of_maintenance_may_come_after_the_request_went_through() -> None:
-    page = b"<html><body>504 Gateway Time-out. Our maintenance team has been told.</body></html>"
+    page = b"<html><body>504 Gateway Time-out. Our maintenance team is at work.</body></html>"
     assert isinstance(immediate(page, 504), Unknown)
 
 
@@ -328,7 +328,7 @@ def test_408_and_5xx_without_a_code_are_unknown(status: int, body: Any) -> None:
     ],
     ids=lambda body: str(body)[:40],
 )
-def test_what_can_not_be_read_is_unknown_and_never_a_success(body: Any, status: int, task_type: str) -> None:
+def test_what_cannot_be_read_is_unknown_and_never_a_success(body: Any, status: int, task_type: str) -> None:
     outcome = classify(answer(body, status), task_type)
     assert isinstance(outcome, Unknown)
     assert outcome.problem.code == "UNREADABLE_ANSWER"

@@ -296,7 +296,7 @@ def test_an_unknown_target_names_the_parameter_to_create(ssm: tuple[Any, Stubber
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "InternalServerError"])
-def test_a_failure_of_aws_is_no_fault_of_the_event(ssm: tuple[Any, Stubber], code: str) -> None:
+def test_a_failure_of_aws_does_not_refuse_the_event(ssm: tuple[Any, Stubber], code: str) -> None:
     from rds_snap_backup.bootstrap import AWS_FAILURES
 
     client, stubber = ssm

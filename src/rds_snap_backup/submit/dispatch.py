@@ -8,7 +8,7 @@ from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.submit.deliveries import Delivery
 from rds_snap_backup.submit.reports import only_reports, report, report_all
-from rds_snap_backup.submit.runs import Deferred, End, Published, Refused, Reported, Run
+from rds_snap_backup.submit.runs import Deferred, End, LetterReturned, Published, Reported, Run
 from rds_snap_backup.submit.workflow import submit
 from rds_snap_backup.targets import INVALID
 from rds_snap_backup.triggers import ALL, Check, Ignored, Request, parse
@@ -70,7 +70,7 @@ def submit_one(services: Services, request: Request, name: str, delivery: Delive
             return {"submissions": [{"status": "deferred", "target": name, "error": error}]}
         case Ignored(reason):
             return ignore(services, reason)
-        case Refused(problem):
+        case LetterReturned(problem):
             services.queues.dead_letter(request.trigger, name, request.attempt or 0, problem.to_json())
             return refuse(services, problem)
 
@@ -84,7 +84,7 @@ def ignore(services: Services, reason: str) -> dict[str, Any]:
 
 def refuse(services: Services, problem: Problem) -> dict[str, Any]:
     """Answer an event that is in the dead-letter queue, because it is not valid."""
-    logger.error("Refused", error=problem.to_json())
+    logger.error("LetterReturned", error=problem.to_json())
     count("EventRefused", services.config.service)
     return {"submissions": [], "refused": problem.to_json()}
 

@@ -60,13 +60,13 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class LetterReturned:
     """A redriven dead letter that cannot be retried yet, or no more: it goes back to its queue."""
 
     problem: Problem
 
 
-type End = Published | Deferred | Reported | Refused | Ignored
+type End = Published | Deferred | Reported | LetterReturned | Ignored
 
 
 @dataclass(frozen=True, slots=True)

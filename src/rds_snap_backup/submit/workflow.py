@@ -37,7 +37,7 @@ from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.submit.deliveries import DirectDelivery
 from rds_snap_backup.submit.reports import only_reports
-from rds_snap_backup.submit.runs import Deferred, End, Published, Refused, Reported, Run
+from rds_snap_backup.submit.runs import Deferred, End, LetterReturned, Published, Reported, Run
 from rds_snap_backup.triggers import Ignored, Request
 
 CUT_OFF = Problem(
@@ -71,7 +71,7 @@ def submit(run: Run, request: Request, name: str) -> End:
             entry = ledger.look_up(submission)
             match entry, document:
                 case None, _ if request.attempt is not None:
-                    return Refused(EXPIRED)
+                    return LetterReturned(EXPIRED)
                 case None, Ignored() as ignored:
                     return ignored
                 case None, Problem() as problem:
@@ -81,7 +81,7 @@ def submit(run: Run, request: Request, name: str) -> End:
                 case _ if entry and only_reports(request, run.delivery):
                     return Reported(entry)
                 case _ if entry and pin is None and entry.is_reopened_by(request.attempt):
-                    return Refused(document if isinstance(document, Problem) else _disabled(name))
+                    return LetterReturned(document if isinstance(document, Problem) else _disabled(name))
         if request.trigger.kind == "manual" and isinstance(run.delivery, DirectDelivery):
             run.delivery.send_safety_net(request.trigger, name)
         step = ledger.begin(submission, run.owner, pin, request.attempt, is_queued=run.delivery.is_queued)

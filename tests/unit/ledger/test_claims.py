@@ -15,7 +15,7 @@ def claim(job_started: float | None = None) -> Claim:
     return Claim("1354", MINE, "orders", ATTEMPTED, NOW, 99, job_started)
 
 
-def item(submission: str | None = THEIRS, **values: Any) -> dict[str, Any]:
+def item(submission: Any = THEIRS, **values: Any) -> dict[str, Any]:
     return {"pk": "job#1354"} | ({} if submission is None else {"submission": submission}) | values
 
 
