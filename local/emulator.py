@@ -38,7 +38,7 @@ def free_port() -> int:
     """Return a loopback port that nobody listens on.
 
     It lies below those that systems hand out by themselves (Linux from 32768, macOS from 49152), so that no connection
-    gets it before the program that is told to listen there.
+    gets it before the program that is to listen there.
     """
     for port in random.SystemRandom().sample(PORTS, 100):
         with socket.socket() as probe, suppress(OSError):
