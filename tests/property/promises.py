@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from rds_snap_backup.config import Config
-from tests.property.commvault import CommServe
-from tests.property.kernel import TIMEOUT_SECONDS, Kernel
+from tests.property.model.commvault import CommServe
+from tests.property.model.kernel import TIMEOUT_SECONDS, Kernel
 
 OPEN = {"submitting", "deferred", "unknown"}
 CREDITED = {"submitted", "scheduled", "joined"}

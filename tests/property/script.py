@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.property.accounts import Accounts
-from tests.property.commvault import CommServe, Settings
-from tests.property.kernel import Kernel, Run, Sandbox, Schedule
+from tests.property.model.commvault import CommServe, Settings
+from tests.property.model.kernel import Kernel, Run, Sandbox, Schedule
 from tests.property.world import DEAD_LETTERS, DOCUMENTS, SUBMISSIONS, Event, World
 
 type Start = Callable[[Sandbox], Run]

@@ -10,9 +10,9 @@ from rds_snap_backup.ledger.steps import LostLease, Reconcile, Send, Submission
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.triggers import Trigger
-from tests.property.answers import ANSWERS, READS
-from tests.property.commvault import CommServe, Settings
-from tests.property.kernel import AWS_FAULTS, Kernel, Run, Schedule
+from tests.property.model.answers import ANSWERS, READS
+from tests.property.model.commvault import CommServe, Settings
+from tests.property.model.kernel import AWS_FAULTS, Kernel, Run, Schedule
 from tests.property.promises import plain
 from tests.property.script import ARN, RDS, Example
 from tests.property.world import DEAD_LETTERS, Event, World

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from local.emulator import Emulator
 from rds_snap_backup.ledger.submissions import UNCHANGED
 from rds_snap_backup.ledger.table import Check, Conflict, Table, Update, Value
-from tests.property.dynamodb import DynamoDB
-from tests.property.kernel import Kernel, Schedule
+from tests.property.model.dynamodb import DynamoDB
+from tests.property.model.kernel import Kernel, Schedule
 
 NAME = "ledger"
 # The shapes of the ledger's conditions, over few keys, names and values, so that they often do not hold.

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as run_settings
 
 from rds_snap_backup.observability import logger
-from tests.property.answers import ANSWERS, CONNECTS, READS
-from tests.property.kernel import AWS_FAULTS
+from tests.property.model.answers import ANSWERS, CONNECTS, READS
+from tests.property.model.kernel import AWS_FAULTS
 from tests.property.script import MOODS, Given, givens
 
 IS_SOAK = os.environ.get("PROPERTY_PROFILE") == "soak"

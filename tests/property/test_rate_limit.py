@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from rds_snap_backup.observability import logger
-from tests.property.commvault import CommServe, Settings
-from tests.property.kernel import Kernel, Schedule
+from tests.property.model.commvault import CommServe, Settings
+from tests.property.model.kernel import Kernel, Schedule
 from tests.property.promises import plain
 from tests.property.world import SUBMISSIONS, World
 

@@ -22,11 +22,11 @@ from rds_snap_backup.ledger import submissions as ledger
 from rds_snap_backup.ledger import table
 from rds_snap_backup.submit import dispatch, runs
 from rds_snap_backup.submit.deliveries import direct, handle_records
-from tests.property.aws import SNS, SQS, SSM, Message, SecretsManager
-from tests.property.commvault import CommServe
-from tests.property.connection import Connection
-from tests.property.dynamodb import DynamoDB
-from tests.property.kernel import Kernel, Killed, Run, Sandbox
+from tests.property.model.aws import SNS, SQS, SSM, Message, SecretsManager
+from tests.property.model.commvault import CommServe
+from tests.property.model.connection import Connection
+from tests.property.model.dynamodb import DynamoDB
+from tests.property.model.kernel import Kernel, Killed, Run, Sandbox
 from tests.property.promises import Promises
 from tests.support import ENVIRONMENT
 

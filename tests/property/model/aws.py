@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.property.kernel import AWS_FAULTS, Kernel
+from tests.property.model.kernel import AWS_FAULTS, Kernel
 
 VISIBILITY_SECONDS = 90
 

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.property.answers import ANSWERS, CONNECTS, NO_ACCESS, READS, Reply
-from tests.property.commvault import CommServe, body_of
-from tests.property.kernel import SLOW_SECONDS, Killed
+from tests.property.model.answers import ANSWERS, CONNECTS, NO_ACCESS, READS, Reply
+from tests.property.model.commvault import CommServe, body_of
+from tests.property.model.kernel import SLOW_SECONDS, Killed
 
 ANSWER_SECONDS = 0.4
 IDLE_SECONDS = 5.0

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.property.answers import ANSWERS, HTML, NO_ACCESS, Reply
-from tests.property.kernel import Kernel
+from tests.property.model.answers import ANSWERS, HTML, NO_ACCESS, Reply
+from tests.property.model.kernel import Kernel
 
 type Names = tuple[str, str, str]
 

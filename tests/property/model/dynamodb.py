@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.property.kernel import AWS_FAULTS, Kernel
+from tests.property.model.kernel import AWS_FAULTS, Kernel
 
 type Item = dict[str, dict[str, Any]]
 type Condition = Callable[[Item, Mapping[str, str], Mapping[str, Any]], bool]
