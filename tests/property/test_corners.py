@@ -13,8 +13,9 @@ from rds_snap_backup.triggers import Trigger
 from tests.property.model.answers import ANSWERS, READS
 from tests.property.model.commvault import CommServe, Settings
 from tests.property.model.kernel import AWS_FAULTS, Kernel, Run, Schedule
-from tests.property.promises import plain
+from tests.property.plain import plain
 from tests.property.script import ARN, RDS, Example
+from tests.property.wire import in_charge
 from tests.property.world import DEAD_LETTERS, Event, World
 
 CONFIG = {"cool_down_minutes": 15, "retry_hours": 1, "first_retry_seconds": 30, "reconcile_seconds": 600}
@@ -30,9 +31,9 @@ class Stage(Example):
             case "rds":
                 detail = {"SourceArn": ARN, "EventID": "RDS-EVENT-0043", "Date": time, "SourceType": "DB_INSTANCE"}
                 tagged = {**detail, "Tags": {"rds-snap-backup:target": target}}
-                body, identity = {**RDS, "detail": tagged}, f"{ARN}|RDS-EVENT-0043|{time}"
+                body, identity = {**RDS, "detail": tagged}, f"rds#{ARN}|RDS-EVENT-0043|{time}"
             case _:
-                body, identity = {"target": target, "requestId": f"request-{number}"}, f"request-{number}"
+                body, identity = {"target": target, "requestId": f"request-{number}"}, f"manual#request-{number}"
         item = f"submission#{target}#{identity}"
         event = Event(body, f"invocation-{number}", (item,))
         self.world.events.append(event)
@@ -62,7 +63,7 @@ def stage() -> Iterator[Stage]:
     world = World(kernel, server, CONFIG, (0.0,))
     level = logger.log_level
     logger.setLevel("CRITICAL")
-    with world.in_charge(most_operations=100):
+    with in_charge(server):
         yield Stage(world, kernel, server)
     logger.setLevel(level)
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from rds_snap_backup.observability import logger
 from tests.property.model.commvault import CommServe, Settings
 from tests.property.model.kernel import Kernel, Schedule
-from tests.property.promises import plain
+from tests.property.plain import plain
+from tests.property.wire import in_charge
 from tests.property.world import SUBMISSIONS, World
 
 BACKLOG, LIMIT, PERIOD, CONCURRENCY = 300, 100, 3600, 5
@@ -21,7 +22,7 @@ def test_a_backlog_drains_with_few_refusals_an_hour(record_property: Callable[[s
     level, begun = logger.log_level, kernel.now
     logger.setLevel("CRITICAL")
     refused: Counter[int] = Counter()
-    with world.in_charge(most_operations=100):
+    with in_charge(server):
         for number in range(BACKLOG):
             trigger = {"kind": "manual", "id": f"backlog-{number}"}
             world.sqs.put(SUBMISSIONS, json.dumps({"target": "twin", "trigger": trigger}))

@@ -39,14 +39,22 @@ class Sandbox:
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """One invocation. `item` is the ledger's item that it holds, `is_queued` whether a queue message started it."""
+    """One invocation.
+
+    `item` is the ledger's item that it holds, `attempt` the number of its attempt, `answered` when the request to
+    Commvault was answered or given up, `is_queued` whether a queue message started it, `befallen` what went wrong.
+    """
 
     sandbox: Sandbox
-    is_queued: bool
+    is_queued: bool = False
+    is_follow: bool = False
     work: Callable[[], None] = lambda: None
     started: float = 0.0
     effects: int = 0
     item: str = ""
+    attempt: int = 0
+    answered: float = 0.0
+    befallen: list[str] = field(default_factory=list)
     worker: "Worker | None" = None
 
     def remaining_seconds(self, now: float) -> float:
@@ -118,13 +126,21 @@ class Kernel:
 
     def fault(self, kind: str, names: Sequence[str]) -> str:
         """Return what goes wrong at this effect, if anything does."""
-        choice = self.faults.get(kind, self.faults["aws"]).next()
+        choice = self._schedule(kind).next()
         if choice is None:
             return ""
         self.choice = choice
         name = names[choice % len(names)]
         self.seen[f"{kind}: {name}"] += 1
+        if self.current:
+            self.current.befallen.append(f"{kind}: {name}")
         return name
+
+    def _schedule(self, kind: str) -> Schedule:
+        """Requests to Commvault have schedules of their own, and so has Follow, which makes most of the calls."""
+        if self.current and self.current.is_follow:
+            return self.faults.get("follow", self.faults["aws"])
+        return self.faults.get(kind, self.faults["aws"])
 
     def effect[T](self, kind: str, act: Callable[[], T], names: Sequence[str] = AWS_FAULTS) -> T:
         """Make a call of an AWS service, with whatever befalls it."""
@@ -157,12 +173,16 @@ class Kernel:
             return
         run.effects += 1
         if run.remaining_seconds(self.now) <= 0:
-            self.seen["killed by the timeout"] += 1
-            raise Killed
+            self._kill("killed by the timeout")
         if self.doomed and run.effects == self.doomed_at:
             self.doomed -= 1
-            self.seen["killed by what lasts"] += 1
-            raise Killed
+            self._kill("killed by what lasts")
+
+    def _kill(self, why: str) -> None:
+        self.seen[why] += 1
+        if self.current:
+            self.current.befallen.append(why)
+        raise Killed
 
     def fail(self, message: str) -> None:
         """A promise was broken: say so once the runs have ended."""
