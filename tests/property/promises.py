@@ -121,8 +121,8 @@ class Promises:
             self._must(self.redriven[key, int(was["attempt"])] == 1, f"{key} was opened twice by one dead letter")
         if after not in OPEN and before != after:
             self._ends(key, before, now)
-        if after in CREDITED and before == after:
-            self._must(was["notification"] == now["notification"], f"{key}: its end changed")
+        if after not in OPEN and before == after and was["notification"] != now["notification"]:
+            self._amended(key, was, json.loads(now["notification"]))
 
     def _begins(self, key: str, now: dict[str, Any], run: Run) -> None:
         """A request is about to leave: nothing may stand in its way."""
@@ -166,6 +166,14 @@ class Promises:
             self.kernel.seen["went wrong in part"] += 1
         self.ends.append(End(key, int(now.get("attempt", 0)), notification, starts_cool_down=not waited))
         self.credits.credit(key, notification, joined_from=self.ends[:-1] if waited else ())
+
+    def _amended(self, key: str, was: dict[str, Any], notification: dict[str, Any]) -> None:
+        """An end may gain jobs until it is published."""
+        self.kernel.seen["jobs that were not named"] += 1
+        has_more = {*notification["jobIds"]} >= {*json.loads(was["notification"])["jobIds"]}
+        self._must(not was["published"] and has_more, f"{key}: its end changed")
+        next(end for end in reversed(self.ends) if end.item == key).notification = notification
+        self.credits.credit(key, notification, joined_from=())
 
     def _joins(self, key: str, notification: dict[str, Any]) -> None:
         """What was joined was submitted within the cool-down, and had not failed."""

@@ -216,7 +216,7 @@ class Example:
         request_id, time = f"request-{number}", f"2026-01-31T02:{number:02}:00Z"
         targets: tuple[str, ...] = (names[which % len(names)],)
         body: dict[str, Any]
-        is_named = True
+        is_named, instead = True, tuple[str, ...]()
         match number_of_kind % 4:
             case 0:
                 body = {"schedule": SCHEDULE, "time": time, "target": targets[0]}
@@ -237,11 +237,13 @@ class Example:
                 }
                 targets, is_named = ("one", "three"), False
                 if which < 9:
-                    targets, is_named = (names[which % 3],), True
+                    targets = (names[which % 3],)
+                    instead = tuple(name for name in ("one", "three") if name not in targets)
                     detail["Tags"] = {"rds-snap-backup:target": targets[0]}
                 body, kind, identity = {**RDS, "detail": detail}, "rds", f"{ARN}|RDS-EVENT-0043|{time}"
-        items = tuple(f"submission#{name}#{kind}#{identity}" for name in targets)
-        event = Event(body, request_id, items, is_named, is_sync=kind == "manual" and which % 3 == 0)
+        items, others = ([f"submission#{name}#{kind}#{identity}" for name in some] for some in (targets, instead))
+        is_sync = kind == "manual" and which % 3 == 0
+        event = Event(body, request_id, tuple(items), is_named, tuple(others), is_sync)
         self.world.events.append(event)
         return event
 

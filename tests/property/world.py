@@ -32,17 +32,18 @@ ENVELOPE_DELAYS = (1.0, 5.0, 85.0, 700.0, 3600.0, 30000.0)
 
 @dataclass(slots=True)
 class Event:
-    """An event, the request ID it is invoked with, and the items that it must come to.
+    """An event, the request ID it is invoked with, and the items that it must come to, or may where it names no target.
 
-    `is_sync`: its caller waits for the answer, and where the run is killed nothing delivers it again.
-    `answers` has what it was answered, `was_cut_off` whether a run of it was, `was_unsaved` whether a run of it was cut
-    off that could not send its safety net.
+    `instead` has those that it comes to where the target of its tag does not exist. `is_sync`: its caller waits for the
+    answer, and where the run is killed nothing delivers it again. `was_cut_off`: a run of it was. `was_unsaved`: that run
+    could not send its safety net.
     """
 
     body: dict[str, Any]
     request_id: str
     items: tuple[str, ...]
     is_named: bool = True
+    instead: tuple[str, ...] = ()
     is_sync: bool = False
     was_cut_off: bool = False
     was_unsaved: bool = False
@@ -213,7 +214,7 @@ class World:
         match event:
             case {"target": target, "trigger": {"kind": kind, "id": identity}}:
                 return (f"submission#{target}#{kind}#{identity}",)
-        return next((one.items for one in self.events if one.request_id == delivery_id), ())
+        return next(((*one.items, *one.instead) for one in self.events if one.request_id == delivery_id), ())
 
     def _answered(self, items: tuple[str, ...], answer: dict[str, Any]) -> None:
         for item in items:
