@@ -131,7 +131,8 @@ class Promises:
             throttle = plain(self.items.get("throttle", {}))
             self._must(throttle.get("until", 0) <= time + SLACK, f"{key} was sent while throttled")
         cool_down = plain(self.items.get(f"cooldown#{now['target']}", {}))
-        if json.loads(now["trigger"])["kind"] == "rds" and cool_down:
+        obeys = json.loads(now["trigger"])["kind"] == "rds" and json.loads(now["pin"])["coolDownSeconds"]
+        if obeys and cool_down:
             failed = [one for one in json.loads(cool_down.get("jobIds", "[]")) if self.credits.status_of(one) in FAILED]
             is_over = cool_down.get("until", 0) <= time + SLACK or bool(failed)
             self._must(is_over, f"{key} was sent inside the cool-down")
