@@ -47,6 +47,10 @@ class Documents:
         for name in DOCUMENTS:
             self.edit(name, "restored")
 
+    def add(self, name: str, document: dict[str, Any]) -> None:
+        """Let there be another target."""
+        self._put(name, document, json.dumps(document))
+
     def edit(self, name: str, how: str) -> None:
         """Let a document's owner do something to it."""
         document = {**DOCUMENTS[name]}
@@ -71,7 +75,10 @@ class Documents:
             self.parameters.pop(self.path + name, None)
             return
         text = json.dumps(document)
-        self.parameters[self.path + name] = text[:-1] if how == "broken" else text
+        self._put(name, document, text[:-1] if how == "broken" else text)
+
+    def _put(self, name: str, document: dict[str, Any], text: str) -> None:
+        self.parameters[self.path + name] = text
         self.sent[name].append(
             ({names_of(one) for one in document["associations"]}, document.get("backupLevel", "FULL"))
         )

@@ -136,8 +136,14 @@ class Promises:
             failed = [one for one in json.loads(cool_down.get("jobIds", "[]")) if self.credits.status_of(one) in FAILED]
             is_over = cool_down.get("until", 0) <= time + SLACK or bool(failed)
             self._must(is_over, f"{key} was sent inside the cool-down")
-            is_held = cool_down.get("claimer", key) != key and cool_down["claimerDeadline"] > time + SLACK
-            self._must(not is_held, f"{key} was sent although {cool_down.get('claimer')} is open")
+            self._must(not self._is_held(cool_down, key), f"{key} was sent although {cool_down.get('claimer')} is open")
+
+    def _is_held(self, cool_down: dict[str, Any], key: str) -> bool:
+        """Tell whether another submission that can still end holds the cool-down."""
+        claimer = plain(self.items.get(cool_down.get("claimer", key), {}))
+        if cool_down.get("claimer", key) == key or claimer.get("status") not in OPEN:
+            return False
+        return bool(self.kernel.now + SLACK < claimer["createdAt"] + self.config.retry_hours * 3600)
 
     def _ends(self, key: str, before: str, now: dict[str, Any]) -> None:
         notification = json.loads(now["notification"])

@@ -26,7 +26,7 @@ def test_a_backlog_drains_with_few_refusals_an_hour(record_property: Callable[[s
         for number in range(BACKLOG):
             trigger = {"kind": "manual", "id": f"backlog-{number}"}
             world.sqs.put(SUBMISSIONS, json.dumps({"target": "twin", "trigger": trigger}))
-        while (at := world.next_due()) is not None:
+        while (at := world.next_due(SUBMISSIONS)) is not None:
             kernel.now = max(kernel.now, at)
             before = kernel.seen["rate limit"]
             # The event source's maximum concurrency: so many at one time, each in a sandbox of its own.

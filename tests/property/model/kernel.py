@@ -54,6 +54,7 @@ class Run:
     item: str = ""
     attempt: int = 0
     answered: float = 0.0
+    wakes_at: float = 0.0
     befallen: list[str] = field(default_factory=list)
     worker: "Worker | None" = None
 
@@ -104,6 +105,8 @@ class Kernel:
 
     faults: dict[str, Schedule]
     switches: Schedule
+    # The calls of runs at one time come one after the other here: where there are many, each takes a part of its time.
+    call_seconds: float = CALL_SECONDS
     seen: Counter[str] = field(default_factory=Counter)
     now: float = START
     current: Run | None = None
@@ -122,7 +125,17 @@ class Kernel:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        self.now += seconds
+        """Let the other runs go on meanwhile, as far as they do not sleep too."""
+        me = self.current
+        if me is None or len(self._ready) < 2:
+            self.now += seconds
+            return
+        me.wakes_at = self.now + seconds
+        while me.wakes_at > self.now:
+            run = min(self._ready, key=lambda one: (max(one.wakes_at, self.now), one is me))
+            self.now = max(self.now, run.wakes_at)
+            if run is not me:
+                self._wait_for(run)
 
     def fault(self, kind: str, names: Sequence[str]) -> str:
         """Return what goes wrong at this effect, if anything does."""
@@ -165,7 +178,7 @@ class Kernel:
     def begin_effect(self) -> None:
         """Let other runs go on, and time pass; end a run whose time is over."""
         self._switch()
-        self.now += CALL_SECONDS
+        self.now += self.call_seconds
         if self.broken:
             raise Killed
         run = self.current
@@ -224,9 +237,14 @@ class Kernel:
         me = self.current
         others = [run for run in self._ready if run is not me]
         self.seen["hand-overs between two runs"] += 1
-        self._hand_over(others[choice % len(others)])
+        self._wait_for(others[choice % len(others)])
+
+    def _wait_for(self, run: Run) -> None:
+        """Let another run go on, until the baton comes back."""
+        me = self.current
         assert me is not None
         assert me.worker is not None
+        self._hand_over(run)
         me.worker.baton.acquire()
         self.current = me
 
