@@ -110,7 +110,8 @@ class Promises:
             attempt.ended = max(run.answered, attempt.began)
         if after == "submitting" and (before != after or was["attempt"] != now["attempt"]):
             run.item, run.attempt = key, int(now["attempt"])
-            self.attempts[key, run.attempt] = Attempt(self.kernel.now, now["lease"])
+            self.attempts[key, run.attempt] = Attempt(now["attemptedAt"], now["lease"])
+            self._must(run.started - SLACK <= now["attemptedAt"] <= self.kernel.now + SLACK, f"{key} began when?")
             self._must(now["lease"] >= run.started + TIMEOUT_SECONDS, f"{key}: the lease ends before its run may")
             self._begins(key, now, run)
         if before in WRONG and after not in WRONG:
