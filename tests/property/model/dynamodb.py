@@ -28,6 +28,7 @@ COMPARISONS = {
     ">=": operator.ge,
 }
 MAX_ITEM_BYTES = 400 * 1024
+STALE_SECONDS = 2.0
 
 
 class DynamoDB:
@@ -47,18 +48,20 @@ class DynamoDB:
         self._kernel = kernel
         self._observe = observe
         self._is_contended = is_contended
-        self._before: dict[str, Item] = {}
+        self._before: dict[str, tuple[float, Item]] = {}
         self._held: dict[str, bool] = {}
 
     def batch_get_item(self, **call: Any) -> dict[str, Any]:
         ((table, request),) = call["RequestItems"].items()
         keys = [key["pk"]["S"] for key in request["Keys"]]
         assert 0 < len(set(keys)) == len(keys) <= 100
-        # What is read without `ConsistentRead` may be as it was before the last write.
+        # What is read without `ConsistentRead` may be as it was before a write of this moment.
         is_old = not request.get("ConsistentRead") and self._kernel.fault("stale read", ("no", "yes")) == "yes"
 
         def act() -> dict[str, Any]:
-            items = {**self.items, **self._before} if is_old else self.items
+            since = self._kernel.now - STALE_SECONDS
+            old = {key: item for key, (at, item) in self._before.items() if at >= since} if is_old else {}
+            items = {**self.items, **old}
             rows = [dict(items[key]) for key in keys if items.get(key)]
             return {"Responses": {table: rows}, "UnprocessedKeys": {}}
 
@@ -154,7 +157,7 @@ class DynamoDB:
             news.append((key, old, new))
         for key, old, new in news:
             self._observe(key, old, new)
-            self._before[key], self.items[key] = old, new
+            self._before[key], self.items[key] = (self._kernel.now, old), new
 
 
 def _validate(requests: list[dict[str, Any]]) -> None:
