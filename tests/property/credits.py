@@ -104,6 +104,8 @@ class Credits:
         )
         self._must(is_same or (job.is_gone and self.kernel.now >= job.ends), f"this is the end of another job: {end}")
         shown = seen if seen is not None and is_same else job
+        self.ended.setdefault(shown, (self.kernel.now, end["status"]))
+        self.kernel.seen["end of a job with the ID of one that is gone"] += shown is not job
         started = int(shown.started + self.server.settings.ahead)
         names = [names_of(one) for one in end["associations"]]
         self._must(
