@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from rds_snap_backup.config import Config
 from tests.property.model.commvault import CommServe
-from tests.property.model.jobs import Job, names_of
+from tests.property.model.jobs import Job, Names, names_of
 from tests.property.model.kernel import Kernel
 from tests.property.plain import SLACK, key_of, seconds
 
@@ -36,6 +36,7 @@ class Credits:
     claimed: dict[Job, str] = field(default_factory=dict)
     adopted: set[Job] = field(default_factory=set)
     credited: dict[tuple[str, str], Job] = field(default_factory=dict)
+    associations: dict[str, set[Names]] = field(default_factory=dict)
     ended: dict[Job, tuple[float, str]] = field(default_factory=dict)
     recorded: set[str] = field(default_factory=set)
 
@@ -72,6 +73,7 @@ class Credits:
 
     def credit(self, key: str, notification: dict[str, Any], joined_from: Iterable[Ended]) -> None:
         """A submission ended: these jobs are its own, or those that it joined."""
+        self.associations[key] = {names_of(one) for one in notification["associations"]}
         own = {job.id: job for job, submission in self.claimed.items() if submission == key}
         joined = {
             job_id: self.credited[end.item, job_id]
@@ -98,9 +100,10 @@ class Credits:
             is_over = self.kernel.now >= seconds(end["submittedAt"]) + self.config.follow_hours * 3600 - SLACK
             self._must(is_over or job.is_gone, f"job {job_id} is lost, and is there: {end}")
             return
-        # A job of the same subclient that is nobody's and got the ID of one that is gone cannot be told from it.
+        # A job of a subclient of the submission's that nobody has claimed, and that got the ID of one that is gone,
+        # cannot be told from it.
         is_same = seen is job or (
-            job.is_gone and seen is not None and seen.names == job.names and seen not in self.claimed
+            job.is_gone and seen is not None and seen.names in self.associations[key] and seen not in self.claimed
         )
         self._must(is_same or (job.is_gone and self.kernel.now >= job.ends), f"this is the end of another job: {end}")
         shown = seen if seen is not None and is_same else job

@@ -155,8 +155,10 @@ class DynamoDB:
             if _size(new) > MAX_ITEM_BYTES:
                 raise _error("ValidationException", "UpdateItem")
             news.append((key, old, new))
-        for key, old, new in news:
+        # Whoever observes sees the claims of jobs before the submission that they are written with.
+        for key, old, new in sorted(news, key=lambda one: one[0]):
             self._observe(key, old, new)
+        for key, old, new in news:
             self._before[key], self.items[key] = (self._kernel.now, old), new
 
 
