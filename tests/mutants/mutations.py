@@ -170,9 +170,16 @@ MUTATIONS = (
         "    if document is None:\n        return replace(lease, pin=NO_PIN)\n",
     ),
     Mutation(
+        "the end of whatever job has the ID is published",
+        _in("follow/tracking"),
+        "if self.submitted_at >= attempted_at - CLOCK_SKEW_SECONDS or self._is_own(claim):",
+        "if self.submitted_at <= attempted_at + 1e9 or self._is_own(claim):",
+    ),
+    Mutation(
         "the end of a job is published before it is recorded",
         _in("follow/batches"),
-        "REPLACED LATER",
-        "",
+        "            own = item if completion_id == job_id else {}\n",
+        "            own = item if completion_id == job_id else {}\n"
+        "            self._services.notifications.publish(end.notification)\n",
     ),
 )
