@@ -158,7 +158,9 @@ class Accounts:
         for (key, job_id), job in whose.credited.items():
             # The end of one that is gone may be that of a job of its subclients that has got its ID.
             ids = {other.id for other in whose.ended if job.is_gone and other.names in whose.associations[key]}
-            assert job in whose.ended or job_id in ids, f"the end of the job {job_id} of {key} was never published: {job}"
+            assert job in whose.ended or job_id in ids, (
+                f"the end of the job {job_id} of {key} was never published: {job}"
+            )
         for key, item in self.world.dynamodb.items.items():
             if key.startswith("job#") and "end" in item:
                 assert plain(item)["endPublished"] is True, f"{key}: its end is not marked"
