@@ -16,6 +16,7 @@ help:
 	@echo "make check STACK=...    run the preflight of a deployed stack (also REGION=... and PROFILE=...)"
 	@echo "make redrive STACK=...  send a deployed stack's dead letters back to be retried (also REGION=... and PROFILE=...)"
 	@echo "make soak               the property test with 100,000 examples"
+	@echo "make mutants            plant mistakes in copies of the code, and show which test catches each"
 	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
 	@echo "make importtime         profile the imports of the built function"
 
@@ -31,7 +32,7 @@ $(UV):
 
 # ---- See it work, check it, measure it
 
-.PHONY: demo test lint unit soak bench usual-way importtime
+.PHONY: demo test lint unit soak mutants bench usual-way importtime
 demo: .venv/.synced
 	$(RUN) python -m local.demo
 
@@ -51,6 +52,9 @@ unit: .venv/.synced
 
 soak: .venv/.synced
 	PROPERTY_PROFILE=soak $(RUN) pytest tests/property -s --timeout 7200
+
+mutants: .venv/.synced
+	PYTHONPATH=. $(RUN) python -m tests.mutants
 
 bench: .venv/.synced
 	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks

@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.ledger.steps import LostLease, Reconcile, Send, Submission
+from rds_snap_backup.ledger.steps import FoundJob, LostLease, Pin, Reconcile, Send, Submission
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.targets import Association, BackupRequest
 from rds_snap_backup.triggers import Trigger
-from tests.property.answers import ANSWERS, READS
-from tests.property.commvault import CommServe, Settings
-from tests.property.kernel import AWS_FAULTS, Kernel, Run, Schedule
-from tests.property.promises import plain
-from tests.property.script import ARN, RDS, Example
-from tests.property.world import DEAD_LETTERS, Event, World
+from tests.property.model.answers import ANSWERS, READS
+from tests.property.model.aws import MAX_MESSAGE_BYTES
+from tests.property.model.commvault import CommServe, Settings
+from tests.property.model.kernel import AWS_FAULTS, Kernel, Run, Schedule
+from tests.property.plain import plain
+from tests.property.script import ARN, RDS, SCHEDULE, Example
+from tests.property.wire import in_charge
+from tests.property.world import DEAD_LETTERS, ENVELOPE_DELAYS, Event, World
 
 CONFIG = {"cool_down_minutes": 15, "retry_hours": 1, "first_retry_seconds": 30, "reconcile_seconds": 600}
 
@@ -23,18 +26,22 @@ CONFIG = {"cool_down_minutes": 15, "retry_hours": 1, "first_retry_seconds": 30, 
 class Stage(Example):
     """An example that a test plays step by step."""
 
-    def invoke(self, kind: str, number: int, target: str = "one") -> str:
+    def invoke(self, kind: str, number: int, target: str = "one", *, is_sync: bool = False) -> str:
         """Let something fire; return its item."""
         time = f"2026-01-31T02:{number:02}:00Z"
         match kind:
             case "rds":
                 detail = {"SourceArn": ARN, "EventID": "RDS-EVENT-0043", "Date": time, "SourceType": "DB_INSTANCE"}
                 tagged = {**detail, "Tags": {"rds-snap-backup:target": target}}
-                body, identity = {**RDS, "detail": tagged}, f"{ARN}|RDS-EVENT-0043|{time}"
+                body, identity = {**RDS, "detail": tagged}, f"rds#{ARN}|RDS-EVENT-0043|{time}"
+            case "schedule":
+                body = {"schedule": SCHEDULE, "time": time, "target": target}
+                identity = f"schedule#{SCHEDULE}|{time}"
             case _:
-                body, identity = {"target": target, "requestId": f"request-{number}"}, f"request-{number}"
+                body, identity = {"target": target, "requestId": f"request-{number}"}, f"manual#request-{number}"
         item = f"submission#{target}#{identity}"
-        event = Event(body, f"invocation-{number}", (item,))
+        others = tuple(f"submission#{name}#{identity}" for name in ("one", "three") if name != target and kind == "rds")
+        event = Event(body, f"invocation-{number}", (item,), instead=others, is_sync=is_sync)
         self.world.events.append(event)
         self.world.go([self.world.invoke(event)])
         return item
@@ -43,6 +50,12 @@ class Stage(Example):
         """Let the next CreateTask be acted on after one of the delays, its connection being reset."""
         choice = tuple(ANSWERS).index("reset, accepted late") + delay * len(ANSWERS)
         self.kernel.faults["create"] = Schedule([(0, choice)])
+
+    def cut_off(self, answer: str) -> None:
+        """Let something befall the next CreateTask; a run that it kills is redelivered after 85 s."""
+        fitting = (choice for choice in range(1000) if ENVELOPE_DELAYS[choice % len(ENVELOPE_DELAYS)] == 85.0)
+        index = tuple(ANSWERS).index(answer)
+        self.kernel.faults["create"] = Schedule([(0, next(one for one in fitting if one % len(ANSWERS) == index))])
 
     def status(self, item: str) -> str:
         return str(plain(self.world.dynamodb.items[item])["status"])
@@ -62,7 +75,7 @@ def stage() -> Iterator[Stage]:
     world = World(kernel, server, CONFIG, (0.0,))
     level = logger.log_level
     logger.setLevel("CRITICAL")
-    with world.in_charge(most_operations=100):
+    with in_charge(server):
         yield Stage(world, kernel, server)
     logger.setLevel(level)
 
@@ -81,9 +94,8 @@ def test_no_such_job_is_believed_by_when_commvault_was_asked(stage: Stage) -> No
 
 
 def test_what_was_abandoned_in_doubt_and_redriven_waits_before_it_is_sent_again(stage: Stage) -> None:
-    stage.kernel.faults["aws"] = Schedule([(3, AWS_FAULTS.index("die after"))])
-    item = stage.invoke("manual", 1)
-    stage.kernel.faults["aws"] = Schedule(())
+    stage.cut_off("die before")
+    item = stage.invoke("schedule", 1)
     stage.server.mood = "down"
     stage.world.deliver_until(stage.kernel.now + 3550)
     stage.server.mood = ""
@@ -96,17 +108,6 @@ def test_what_was_abandoned_in_doubt_and_redriven_waits_before_it_is_sent_again(
     stage.kernel.now += 600
     assert stage.status(item) == "submitted"
     assert stage.started() == 1
-    stage.check()
-
-
-def test_a_claimer_whose_deadline_passes_while_the_ledger_is_asked_is_no_crash(stage: Stage) -> None:
-    stage.server.mood = "down"
-    claimer = stage.invoke("manual", 1)
-    deadline = plain(stage.world.dynamodb.items["cooldown#one"])["claimerDeadline"]
-    stage.kernel.now = deadline - 0.05
-    item = stage.invoke("rds", 2)
-    stage.heal()
-    assert {stage.status(claimer), stage.status(item)} <= {"submitted", "joined", "abandoned"}
     stage.check()
 
 
@@ -141,22 +142,24 @@ def test_a_write_that_the_sdk_repeats_is_our_own_where_a_submission_has_to_wait(
 
 
 def test_a_run_whose_lease_was_taken_over_records_nothing_more(stage: Stage) -> None:
-    """It can not outlive its lease unless clocks differ by more than the room that a lease leaves."""
+    """It cannot outlive its lease unless clocks differ by more than the room that a lease leaves."""
     ledger, kernel = stage.world.services(stage.world.sandboxes[0]).ledger, stage.kernel
-    kernel.current = Run(stage.world.sandboxes[0], is_queued=False, started=kernel.now)
-    submission = Submission(Trigger("manual", "request-1"), "one", 900)
-    first = ledger.begin(submission, "first")
+    kernel.current = Run(stage.world.sandboxes[0], started=kernel.now)
+    submission = Submission(Trigger("manual", "request-1"), "one")
+    pin = Pin(BackupRequest((Association("aws-prod", "orders", "aws-prod", "default"),)), 900)
+    first = ledger.begin(submission, "first", pin)
     assert isinstance(first, Send)
     kernel.now += 81
     kernel.current.started = kernel.now
-    assert isinstance(ledger.begin(submission, "second"), Reconcile)
+    assert isinstance(ledger.begin(submission, "second", pin), Reconcile)
     problem = Problem("NONE", "None.", "None.")
     notification: dict[str, Any] = {"status": "submitted", "jobIds": ["1001"], "reconciled": False}
     writes: tuple[Callable[[], object], ...] = (
         lambda: ledger.close(first.lease, "submitted", notification, ["1001"]),
-        lambda: ledger.defer(first.lease, problem),
-        lambda: ledger.unknown(first.lease, problem, attempt_ended=True),
-        lambda: ledger.adopt(first.lease, {"a": "1001"}),
+        lambda: ledger.amend(first.lease, notification, [FoundJob("1001", kernel.now)]),
+        lambda: ledger.defer(first.lease, problem, kernel.now),
+        lambda: ledger.unknown(first.lease, problem, kernel.now),
+        lambda: ledger.adopt(first.lease, {"a": FoundJob("1001", kernel.now)}),
     )
     for write in writes:
         with pytest.raises(LostLease):
@@ -165,3 +168,67 @@ def test_a_run_whose_lease_was_taken_over_records_nothing_more(stage: Stage) -> 
     item = plain(stage.world.dynamodb.items[submission.key])
     assert (item["status"], item["owner"], "published" in item) == ("unknown", "second", False)
     assert "job#1001" not in stage.world.dynamodb.items
+
+
+def test_a_target_of_many_associations_with_long_names_is_recorded_and_published(stage: Stage) -> None:
+    """A hundred associations, of names so long that a message that lists them all is larger than SNS accepts."""
+    names = [f"{number:03}-{'n' * 450}" for number in range(100)]
+    associations = [
+        {
+            "clientName": "aws-prod",
+            "instanceName": name,
+            "displayName": f"Of {name}",
+            "subclientName": f"{name} default",
+        }
+        for name in names
+    ]
+    document = json.dumps({"associations": associations})
+    assert len(document) * 2 > MAX_MESSAGE_BYTES
+    stage.world.documents.add("one", {"associations": associations})
+    item = stage.invoke("schedule", 1)
+    assert stage.status(item) == "submitted"
+    assert stage.started() == 100
+    (message,) = [one for one in stage.world.sns.messages if one["status"] == "submitted"]
+    assert len(message["jobIds"]) == 100
+    stage.heal()
+    assert len({one["jobIds"][0] for one in stage.world.sns.messages if len(one["jobIds"]) == 1}) == 100
+
+
+def test_a_synchronous_call_that_is_killed_is_resumed_by_its_safety_net(stage: Stage) -> None:
+    """Nothing delivers it again, and it holds the cool-down: an RDS event waits for it, and joins its jobs."""
+    stage.cut_off("die after")
+    item = stage.invoke("manual", 1, is_sync=True)
+    assert stage.status(item) == "submitting"
+    waiting = stage.invoke("rds", 2)
+    stage.heal()
+    assert [stage.status(one) for one in (item, waiting)] == ["submitted", "joined"]
+    assert stage.started() == 1
+    stage.check()
+
+
+def test_a_list_that_takes_longer_than_a_run_is_read_on_by_the_next(stage: Stage) -> None:
+    """Sixty rows of others in pages of three, each of which takes its time, and no client's own list to be had."""
+    stage.server.settings.crowd, stage.server.settings.page_seconds = 60, 4.0
+    stage.server.settings.hides_clients = True
+    stage.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index("reset, accepted"))])
+    item = stage.invoke("schedule", 1)
+    stage.heal()
+    assert stage.status(item) == "submitted"
+    assert stage.started() == 1
+    stage.check()
+
+
+@pytest.mark.parametrize("how", ["narrowed", "broken", "disabled", "deleted", "renamed", "incremental"])
+@pytest.mark.parametrize("answer", ["reset, accepted", "failed", "die after"])
+@pytest.mark.parametrize("kind", ["schedule", "rds"])
+def test_a_submission_is_driven_by_what_was_sent_whatever_happens_to_its_document(
+    stage: Stage, kind: str, answer: str, how: str
+) -> None:
+    stage.cut_off(answer)
+    item = stage.invoke(kind, 1)
+    stage.world.documents.edit("one", how)
+    stage.kernel.now += 61
+    stage.heal()
+    assert stage.status(item) == "submitted"
+    assert [job.origin for job in stage.server.history].count(item) == 1
+    stage.check()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from local.emulator import Emulator
 from rds_snap_backup.ledger.submissions import UNCHANGED
 from rds_snap_backup.ledger.table import Check, Conflict, Table, Update, Value
-from tests.property.dynamodb import DynamoDB
-from tests.property.kernel import Kernel, Schedule
+from tests.property.model.dynamodb import MAX_ITEM_BYTES, DynamoDB
+from tests.property.model.kernel import Kernel, Schedule
 
 NAME = "ledger"
 # The shapes of the ledger's conditions, over few keys, names and values, so that they often do not hold.
@@ -25,9 +25,15 @@ CONDITIONS = (
     "attribute_not_exists(#until) OR #until <= :now",
     "attribute_not_exists(#submission) OR #submission = :key",
     "#claimer = :key",
-    "(attribute_not_exists(#claimer) OR #claimer = :key OR #claimerDeadline <= :now) AND #until <= :now",
+    "#submission = :key AND #claimedAt = :now AND attribute_not_exists(#endRecordedAt)",
+    "attribute_not_exists(#end) AND attribute_not_exists(#claimedAt)",
+    "attribute_exists(#owner) AND #until > :now",
+    "(attribute_not_exists(#claimer) OR #claimer = :key) AND (attribute_not_exists(#until) OR #until <= :now)",
 )
-NAMES = ("owner", "lease", "status", "until", "submission", "claimer", "claimerDeadline", "published")
+NAMES = (
+    *("owner", "lease", "status", "until", "submission", "claimer"),
+    *("claimedAt", "end", "endRecordedAt", "published"),
+)
 PLACEHOLDERS = {
     "me": "owner",
     "key": "submission",
@@ -62,7 +68,7 @@ def operations(draw: st.DrawFn) -> list[Update | Check]:
 def _value(field: str) -> st.SearchStrategy[Value]:
     if field == "published":
         return st.booleans()
-    return numbers if field in {"lease", "until", "claimerDeadline"} else texts
+    return numbers if field in {"lease", "until", "claimedAt", "endRecordedAt"} else texts
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +96,8 @@ def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
         for call in calls:
             ours, theirs = _answer(Table(name, model), call), _answer(Table(name, emulator), call)
             assert ours == theirs, call
+            keys = [operation.key for operation in call]
+            assert Table(name, model).get_many(keys) == Table(name, emulator).get_many(keys, consistent=True)
             seen.add(str(ours[0]))
         rows = {row["pk"]["S"]: _plain(row) for row in emulator.scan(TableName=name)["Items"]}
         assert {key: _plain(item) for key, item in model.items.items()} == rows
@@ -110,6 +118,14 @@ def test_the_model_refuses_what_dynamodb_refuses() -> None:
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues={":owner": {"S": "a"}, ":spare": {"S": "b"}},
         )
+
+
+def test_the_model_refuses_an_item_that_is_larger_than_dynamodb_keeps() -> None:
+    model: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
+    Table(NAME, model).write(Update("job#1", {"owner": "a" * (MAX_ITEM_BYTES - 100)}))
+    with pytest.raises(ClientError, match="ValidationException"):
+        Table(NAME, model).write(Update("job#1", {"status": "b" * 200}))
+    assert "status" not in model.items["job#1"]
 
 
 def _answer(table: Table, call: list[Update | Check]) -> tuple[str, Any]:

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from rds_snap_backup.observability import logger
-from tests.property.commvault import CommServe, Settings
-from tests.property.kernel import Kernel, Schedule
-from tests.property.promises import plain
+from tests.property.model.commvault import CommServe, Settings
+from tests.property.model.kernel import Kernel, Schedule
+from tests.property.plain import plain
+from tests.property.wire import in_charge
 from tests.property.world import SUBMISSIONS, World
 
 BACKLOG, LIMIT, PERIOD, CONCURRENCY = 300, 100, 3600, 5
@@ -21,11 +22,11 @@ def test_a_backlog_drains_with_few_refusals_an_hour(record_property: Callable[[s
     level, begun = logger.log_level, kernel.now
     logger.setLevel("CRITICAL")
     refused: Counter[int] = Counter()
-    with world.in_charge(most_operations=100):
+    with in_charge(server):
         for number in range(BACKLOG):
             trigger = {"kind": "manual", "id": f"backlog-{number}"}
             world.sqs.put(SUBMISSIONS, json.dumps({"target": "twin", "trigger": trigger}))
-        while (at := world.next_due()) is not None:
+        while (at := world.next_due(SUBMISSIONS)) is not None:
             kernel.now = max(kernel.now, at)
             before = kernel.seen["rate limit"]
             # The event source's maximum concurrency: so many at one time, each in a sandbox of its own.

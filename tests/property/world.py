@@ -1,64 +1,52 @@
-"""The function between models of AWS and Commvault: triggers, deliveries, crashes, and what comes of them."""
+"""Both functions between models of AWS and Commvault: triggers, deliveries, crashes, and what comes of them."""
 
 import json
-import ssl
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
-from aws_lambda_powertools.utilities.parameters import base as parameters
-
-from rds_snap_backup import observability
 from rds_snap_backup.bootstrap import Clients, bootstrap
-from rds_snap_backup.commvault import connection as commvault
-from rds_snap_backup.commvault import jobs
 from rds_snap_backup.config import Config
-from rds_snap_backup.ledger import submissions as ledger
-from rds_snap_backup.ledger import table
-from rds_snap_backup.submit import dispatch, runs
-from rds_snap_backup.submit.deliveries import direct, handle_records
-from tests.property.aws import SNS, SQS, SSM, Message, SecretsManager
-from tests.property.commvault import CommServe
-from tests.property.connection import Connection
-from tests.property.dynamodb import DynamoDB
-from tests.property.kernel import Kernel, Killed, Run, Sandbox
+from rds_snap_backup.follow.batches import Follower
+from rds_snap_backup.follow.workflow import follow
+from rds_snap_backup.submit import dispatch
+from rds_snap_backup.submit.deliveries import DirectDelivery, handle_records
+from tests.property.documents import Documents
+from tests.property.model.aws import SNS, SQS, SSM, Message, SecretsManager
+from tests.property.model.commvault import CommServe
+from tests.property.model.dynamodb import DynamoDB
+from tests.property.model.kernel import Kernel, Killed, Run, Sandbox
 from tests.property.promises import Promises
 from tests.support import ENVIRONMENT
+from tests.unit.template import TEMPLATE
 
 CONFIG = Config.from_env(ENVIRONMENT)
-SUBMISSIONS, DEAD_LETTERS = CONFIG.submissions_queue_url, CONFIG.dead_letter_queue_url
+SUBMISSIONS, JOBS, DEAD_LETTERS = CONFIG.submissions_queue_url, CONFIG.jobs_queue_url, CONFIG.dead_letter_queue_url
+FOLLOWED: dict[str, list[str]] = TEMPLATE["Resources"]["JobsSubscription"]["Properties"]["FilterPolicy"]
 MAX_DELIVERIES = 3000
+JOBS_BATCH = 10
 ENVELOPE_DELAYS = (1.0, 5.0, 85.0, 700.0, 3600.0, 30000.0)
 
 
-def association(instance: str) -> dict[str, str]:
-    return {"clientName": "aws-prod", "instanceName": instance, "subclientName": "default"}
-
-
-DOCUMENTS: dict[str, dict[str, Any]] = {
-    "one": {"associations": [association("orders")], "databases": ["orders-*"]},
-    "three": {
-        "associations": [association(name) for name in ("a", "b", "c")],
-        "databases": ["orders-*"],
-        "coolDownMinutes": 5,
-    },
-    "twin": {"associations": [association("orders")], "coolDownMinutes": 0},
-    "plan": {"associations": [association("plan")], "taskType": "SCHEDULE"},
-}
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """An event, the request id it is invoked with, and the items that it must come to."""
+    """An event, the request ID it is invoked with, and the items that it must come to, or may where it names no target.
+
+    `instead` has those that it comes to where the target of its tag does not exist. `is_sync`: its caller waits for the
+    answer, and where the run is killed nothing delivers it again. `was_cut_off`: a run of it was. `was_unsaved`: that run
+    could not send its safety net.
+    """
 
     body: dict[str, Any]
     request_id: str
     items: tuple[str, ...]
+    is_named: bool = True
+    instead: tuple[str, ...] = ()
+    is_sync: bool = False
+    was_cut_off: bool = False
+    was_unsaved: bool = False
 
 
 @dataclass(slots=True)
@@ -78,80 +66,116 @@ class Invocation:
 
 
 class World:
-    """One account, one CommServe, some sandboxes."""
+    """One account, one CommServe, some sandboxes of each function."""
 
-    def __init__(self, kernel: Kernel, server: CommServe, config: dict[str, Any], skews: tuple[float, ...]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        server: CommServe,
+        config: dict[str, Any],
+        skews: tuple[float, ...],
+        *,
+        is_contended: bool = False,
+    ) -> None:
         self.kernel, self.server = kernel, server
         self.config = replace(CONFIG, **config)
-        self.promises = Promises(
-            kernel, server, self.config, {name: len(d["associations"]) for name, d in DOCUMENTS.items()}
-        )
-        self.dynamodb = DynamoDB(kernel, self.promises.item_changed)
+        self.documents = Documents(CONFIG.targets_path)
+        self.promises = Promises(kernel, server, self.config, self.documents)
+        server.attempt_end, server.observe = self.promises.attempt_end, self.promises.requested
+        self.dynamodb = DynamoDB(kernel, self.promises.item_changed, is_contended=is_contended)
         self.promises.items = self.dynamodb.items
-        self.sqs = SQS(kernel, lambda how, url: self.promises.sends(how, url == SUBMISSIONS))
-        self.sns = SNS(kernel, self.promises.publishes)
-        self.ssm = SSM(kernel, {f"{CONFIG.targets_path}{name}": json.dumps(d) for name, d in DOCUMENTS.items()})
+        self.sqs = SQS(kernel, self.promises.sends)
+        self.sns = SNS(kernel, self.promises.publishes, lambda text: self.sqs.put(JOBS, text), FOLLOWED)
+        self.ssm = SSM(kernel, self.documents.parameters)
         self.secret = SecretsManager(kernel, server.token)
         self.sandboxes = [Sandbox(number, skew) for number, skew in enumerate(skews)]
+        self.followers = [Sandbox(number, skew) for number, skew in enumerate(skews[:2])]
         self.events: list[Event] = []
+        self.answers: defaultdict[str, set[str]] = defaultdict(set)
 
     # ---- Deliveries: each returns what a sandbox does.
 
     def invoke(self, event: Event) -> Callable[[Sandbox], Run]:
-        """An asynchronous invocation; what it did not survive goes to the queue, sooner or later."""
+        """An invocation; what an asynchronous one did not survive goes to the queue, sooner or later."""
 
         def handle(run: Run) -> None:
             context: Any = Invocation(self.kernel, run, event.request_id)
-            services = self.services(run.sandbox)
             try:
-                dispatch.handle(services, event.body, direct(services, context))
+                services = self.services(run.sandbox)
+                answer = dispatch.handle(services, event.body, DirectDelivery(services, context))
             except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
                 self._ended(run, error)
+                event.was_cut_off = True
+                if event.is_sync:
+                    self.kernel.seen["synchronous invoke cut off"] += 1
+                    event.was_unsaved |= "queue send: fail before" in run.befallen
+                    return
                 delay = ENVELOPE_DELAYS[self.kernel.choice % len(ENVELOPE_DELAYS)]
                 request = {"requestId": event.request_id, "condition": "RetriesExhausted"}
                 envelope = {"version": "1.0", "requestContext": request, "requestPayload": event.body}
                 self.sqs.put(SUBMISSIONS, json.dumps(envelope), delay)
+            else:
+                self._answered(event.items, answer)
 
-        return lambda sandbox: self._run(sandbox, handle, is_queued=False)
+        return lambda sandbox: self._run(Run(sandbox), handle)
 
     def hand_over(self, message: Message) -> Callable[[Sandbox], Run]:
         """A message of the Submissions queue; what it did not survive comes back."""
 
-        def handle(run: Run) -> None:
-            if message not in self.sqs.queues[SUBMISSIONS]:
-                return
-            record = self.sqs.receive(SUBMISSIONS, message)
-            context: Any = Invocation(self.kernel, run, "poller")
-            try:
-                answer = handle_records(self.services(run.sandbox), {"Records": [record]}, context, dispatch.handle)
-            except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
-                self._ended(run, error)
-            else:
-                if not answer["batchItemFailures"]:
-                    self.sqs.delete(SUBMISSIONS, message)
+        def handle_event(services: Any, event: Any, delivery: Any) -> dict[str, Any]:
+            answer = dispatch.handle(services, event, delivery)
+            self._answered(self._items_of(event, delivery.arrival.id), answer)
+            return answer
 
-        return lambda sandbox: self._run(sandbox, handle, is_queued=True)
+        def consume(run: Run, records: dict[str, Any], context: Any) -> dict[str, Any]:
+            return handle_records(self.services(run.sandbox), records, context, handle_event)
+
+        def handle(run: Run) -> None:
+            self._consume(run, SUBMISSIONS, [message], consume)
+
+        return lambda sandbox: self._run(Run(sandbox, is_queued=True), handle)
+
+    def follow(self, messages: list[Message]) -> Callable[[Sandbox], Run]:
+        """A batch of the Jobs queue."""
+
+        def consume(run: Run, records: dict[str, Any], context: Any) -> dict[str, Any]:
+            return follow(self.follower(run.sandbox), records, context)
+
+        def handle(run: Run) -> None:
+            self._consume(run, JOBS, messages, consume)
+
+        return lambda sandbox: self._run(
+            Run(self.followers[sandbox.number % len(self.followers)], is_queued=True, is_follow=True), handle
+        )
 
     def go(self, deliveries: list[Callable[[Sandbox], Run]], first: int = 0) -> None:
         """Handle deliveries at one time, each in a sandbox of its own."""
         count = len(self.sandboxes)
-        self.kernel.go([start(self.sandboxes[(first + n) % count]) for n, start in enumerate(deliveries)])
+        runs: list[Run] = []
+        for number, start in enumerate(deliveries):
+            run = start(self.sandboxes[(first + number) % count])
+            if all(run.sandbox is not other.sandbox for other in runs):
+                runs.append(run)
+        self.kernel.go(runs)
 
-    def due(self) -> list[Message]:
+    def due(self, url: str = SUBMISSIONS) -> list[Message]:
         """The messages that may be received."""
-        return [message for message in self.sqs.queues.get(SUBMISSIONS, []) if message.visible_at <= self.kernel.now]
+        return [message for message in self.sqs.queues.get(url, []) if message.visible_at <= self.kernel.now]
 
-    def next_due(self) -> float | None:
+    def next_due(self, *urls: str) -> float | None:
         """When the next message may be received."""
-        return min((message.visible_at for message in self.sqs.queues.get(SUBMISSIONS, [])), default=None)
+        queues = [self.sqs.queues.get(url, []) for url in urls or (SUBMISSIONS, JOBS)]
+        return min((message.visible_at for queue in queues for message in queue), default=None)
 
     def deliver_until(self, until: float) -> None:
         """Let time pass, and hand over each message when it is due."""
         while (at := self.next_due()) is not None and at <= until:
             self.kernel.now = max(self.kernel.now, at)
-            self.go([self.hand_over(self.due()[0])], first=self.kernel.seen["deliveries"] % len(self.sandboxes))
+            submissions = self.due()
+            start = self.hand_over(submissions[0]) if submissions else self.follow(self.due(JOBS)[:JOBS_BATCH])
+            self.go([start], first=self.kernel.seen["deliveries"] % len(self.sandboxes))
             self.kernel.seen["deliveries"] += 1
-            assert self.kernel.seen["deliveries"] < MAX_DELIVERIES, "a message comes back without an end"
+            assert self.kernel.seen["deliveries"] < MAX_DELIVERIES, "a message is redelivered without an end"
         self.kernel.now = max(self.kernel.now, until)
 
     def drain(self) -> None:
@@ -165,10 +189,38 @@ class World:
 
     # ---- Inside.
 
-    def _run(self, sandbox: Sandbox, handle: Callable[[Run], None], *, is_queued: bool) -> Run:
-        run = Run(sandbox, is_queued)
+    def _run(self, run: Run, handle: Callable[[Run], None]) -> Run:
         run.work = partial(handle, run)
         return run
+
+    def _consume(self, run: Run, url: str, messages: list[Message], handle: Callable[..., dict[str, Any]]) -> None:
+        """Be the event source of a queue."""
+        batch = {message.id: message for message in messages if message in self.sqs.queues[url]}
+        if not batch:
+            return
+        records = [self.sqs.receive(url, message) for message in batch.values()]
+        context: Any = Invocation(self.kernel, run, "poller")
+        try:
+            answer = handle(run, {"Records": records}, context)
+        except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
+            self._ended(run, error)
+        else:
+            failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+            for message in (one for name, one in batch.items() if name not in failed):
+                self.sqs.delete(url, message)
+
+    def _items_of(self, event: Any, delivery_id: str) -> tuple[str, ...]:
+        """Return the items that a queue message is about."""
+        match event:
+            case {"target": target, "trigger": {"kind": kind, "id": identity}}:
+                return (f"submission#{target}#{kind}#{identity}",)
+        return next(((*one.items, *one.instead) for one in self.events if one.request_id == delivery_id), ())
+
+    def _answered(self, items: tuple[str, ...], answer: dict[str, Any]) -> None:
+        for item in items:
+            self.answers[item] |= answer.keys() - {"submissions"}
+        for name in answer.keys() & {"ignored", "refused"}:
+            self.kernel.seen[name] += 1
 
     def _ended(self, run: Run, error: BaseException) -> None:
         if isinstance(error, Killed):
@@ -177,43 +229,23 @@ class World:
             self.kernel.seen[f"raised: {type(error).__name__}"] += 1
             self.promises.raised(error)
 
+    @property
+    def _clients(self) -> Clients:
+        models: dict[str, Any] = {
+            "dynamodb": self.dynamodb,
+            "secretsmanager": self.secret,
+            "sns": self.sns,
+            "sqs": self.sqs,
+            "ssm": self.ssm,
+        }
+        return Clients(**models)
+
     def services(self, sandbox: Sandbox) -> Any:
-        """Return what a sandbox works with; a cold one is made warm."""
-        if sandbox.services is None:
-            models: dict[str, Any] = {
-                "dynamodb": self.dynamodb,
-                "secretsmanager": self.secret,
-                "sns": self.sns,
-                "sqs": self.sqs,
-                "ssm": self.ssm,
-            }
-            sandbox.services = bootstrap(self.config, Clients(**models), self.kernel.time)
+        """Return what a sandbox of Submit works with; a cold one is made warm."""
+        sandbox.services = sandbox.services or bootstrap(self.config, self._clients, self.kernel.time)
         return sandbox.services
 
-    @contextmanager
-    def in_charge(self, *, most_operations: int) -> Iterator[None]:
-        """Put the model's wire and time in the place of the real ones."""
-        kernel = self.kernel
-        clock = SimpleNamespace(time=kernel.time, monotonic=kernel.monotonic, sleep=kernel.sleep)
-        calendar = SimpleNamespace(now=lambda: datetime.fromtimestamp(kernel.time()))  # noqa: DTZ006 - as Powertools has it
-        tls = SimpleNamespace(**{**vars(ssl), "create_default_context": lambda **_options: None})
-        timer = SimpleNamespace(start=lambda: None, cancel=lambda: None)
-
-        def connection(_host: str, _port: int | None, *, timeout: float, ssl_context: None) -> Connection:
-            return Connection(self.server, timeout)
-
-        with ExitStack() as stack:
-            for module in (commvault, jobs, runs, table):
-                stack.enter_context(patch.object(module, "time", clock))
-            for target, name, value in (
-                (parameters, "datetime", calendar),
-                (commvault, "ssl", tls),
-                # The connection in memory keeps to its deadline by itself.
-                (commvault, "threading", SimpleNamespace(Timer=lambda _seconds, _call, _arguments: timer)),
-                (commvault, "HTTPSConnection", connection),
-                (observability, "single_metric", lambda **_metric: nullcontext()),
-                (jobs, "PAGE", 3),
-                (ledger, "MAX_TRANSACTION", most_operations),
-            ):
-                stack.enter_context(patch.object(target, name, value))
-            yield
+    def follower(self, sandbox: Sandbox) -> Any:
+        """Return what a sandbox of Follow works with."""
+        sandbox.services = sandbox.services or Follower.make(self.config, self._clients, self.kernel.time)
+        return sandbox.services

@@ -80,6 +80,7 @@ class Batch:
         self._seconds_left = seconds_left
         self._owner = uuid.uuid4().hex
         self._items: dict[str, Item] = {}
+        self._published: set[str] = set()
         self._observations: dict[str, Observation] = {}
 
     def poll(self, messages: Iterable[TrackedMessage]) -> None:
@@ -157,11 +158,13 @@ class Batch:
             own = item if completion_id == job_id else {}
             step = completions.record(completion_id, own, end.notification, self._owner)
         match step:
-            case Publish(notification):
+            # A batch can have several messages about one job.
+            case Publish(notification) if completion_id not in self._published:
                 self._publish(completion_id, notification)
+                self._published.add(completion_id)
             case Wait(until):
                 return until - now
-            case Done():
+            case Publish() | Done():
                 pass
         return None
 

@@ -50,7 +50,8 @@ def end(
         values |= {"until": until, "jobIds": json.dumps(list(job_ids)), "submittedAt": now}
         values["pin"] = pin_text(lease.pin)
     keep = Update(key, values) if "until" in values else None
-    if not lease.pin.cool_down_seconds:
+    # A later attempt may have pinned a document without a cool-down after an earlier one had claimed it.
+    if not lease.pin.cool_down_seconds and lease.attempt <= 1:
         return keep, keep
     mine = {"key": lease.submission.key}
     return Update(key, values, ("claimer",), "#claimer = :key", mine), keep

@@ -5,14 +5,15 @@ Every write is conditional on the run's owner ID, and jobs are claimed in the tr
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import batched
 from typing import Any
 
 from rds_snap_backup.ledger import cool_downs
-from rds_snap_backup.ledger.claims import Claim
+from rds_snap_backup.ledger.claims import END, Claim
 from rds_snap_backup.ledger.entries import scan_text
-from rds_snap_backup.ledger.keys import THROTTLE
+from rds_snap_backup.ledger.keys import THROTTLE, job_key
 from rds_snap_backup.ledger.outbox import LEASE_SECONDS, Names, Outbox
 from rds_snap_backup.ledger.states import Closed
 from rds_snap_backup.ledger.steps import Claimed, FoundJob, Lease, LostLease
@@ -84,6 +85,14 @@ class Records:
         """Record that the attempt may have been accepted, and release the submission; raises `LostLease`."""
         doubt: dict[str, Value] = {"uncertain": True, "attemptEndedAt": lease.attempt_ended_at}
         self._release(lease, problem, wake_at, {"status": "unknown", **doubt, "scan": scan_text(lease.scan)})
+
+    def forget_ends(self, running: Iterable[FoundJob]) -> None:
+        """Forget ends that were recorded before these jobs began: they are of older jobs with the same IDs."""
+        for job in running:
+            values: dict[str, Value] = {"expiresAt": self._expires_at()}
+            with suppress(Conflict):
+                began = {"began": job.started}
+                self._table.write(Update(job_key(job.id), values, END, "#endRecordedAt < :began", began))
 
     def mark_published(self, lease: Lease) -> None:
         """Record that the notification is published. Where another run took over, it is published twice."""

@@ -118,10 +118,11 @@ def join_running(run: Run, lease: Lease, problem: Problem) -> Published | Deferr
     rest = lease.missing
     match _list_jobs(run, replace(lease, attempted_at=run.services.clock())):
         case JobList() as listed:
-            running = jobs.running(rest, listed.rows)
+            running, ahead = jobs.running(rest, listed.rows), listed.clock_ahead
         case _:
-            running = {}
+            running, ahead = {}, 0.0
     if len(running) == len(rest):
+        run.services.ledger.forget_ends(FoundJob(job.id, job.started - ahead) for job in running.values())
         return run.close(lease, "joined", job_ids=[job.id for job in running.values()])
     if len(rest) == 1:
         return run.defer(lease, problem)

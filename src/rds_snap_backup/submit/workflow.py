@@ -75,6 +75,7 @@ def submit(run: Run, request: Request, name: str) -> End:
                 case None, Ignored() as ignored:
                     return ignored
                 case None, Problem() as problem:
+                    send_safety_net(run, request, name)
                     return reject(run, submission, problem)
                 case None, _:
                     pass
@@ -82,12 +83,17 @@ def submit(run: Run, request: Request, name: str) -> End:
                     return Reported(entry)
                 case _ if entry and pin is None and entry.is_reopened_by(request.attempt):
                     return LetterReturned(document if isinstance(document, Problem) else _disabled(name))
-        if request.trigger.kind == "manual" and isinstance(run.delivery, DirectDelivery):
-            run.delivery.send_safety_net(request.trigger, name)
+        send_safety_net(run, request, name)
         step = ledger.begin(submission, run.owner, pin, request.attempt, is_queued=run.delivery.is_queued)
         return resume(run, step, pin)
     except LostLease:
         return run.wait(IN_PROGRESS)
+
+
+def send_safety_net(run: Run, request: Request, name: str) -> None:
+    """Ensure that what is recorded of a manual call is published, although nothing redelivers a call that is killed."""
+    if request.trigger.kind == "manual" and isinstance(run.delivery, DirectDelivery):
+        run.delivery.send_safety_net(request.trigger, name)
 
 
 def read_document(services: Services, request: Request, name: str) -> Pin | Ignored | Problem:

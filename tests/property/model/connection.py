@@ -1,15 +1,16 @@
 """urllib3's `HTTPSConnection`, as far as the product uses it, before the CommServe in memory."""
 
 import json
+import re
 import ssl
 from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from tests.property.answers import ANSWERS, CONNECTS, NO_ACCESS, READS, Reply
-from tests.property.commvault import CommServe, body_of
-from tests.property.kernel import SLOW_SECONDS, Killed
+from tests.property.model.answers import ANSWERS, CONNECTS, HTML, NO_ACCESS, READS, Reply
+from tests.property.model.commvault import CommServe, body_of
+from tests.property.model.kernel import SLOW_SECONDS, Killed
 
 ANSWER_SECONDS = 0.4
 IDLE_SECONDS = 5.0
@@ -41,6 +42,7 @@ class Connection:
         self._kernel = server.kernel
         self._reply: Reply | None = None
         self._ends = ""
+        self._is_task = False
         self._last_used = 0.0
 
     def connect(self) -> None:
@@ -74,34 +76,48 @@ class Connection:
         kernel.begin_effect()
         run = kernel.current
         assert run is not None
+        self._is_task = method == "POST"
         if server.mood == "down":
+            run.answered = kernel.now
             raise ConnectionResetError("the server is down")
-        token = headers["Authtoken"]
-        if method == "POST":
-            self._ends = kernel.fault("create", tuple(ANSWERS))
-            if self._ends == "die before":
-                raise Killed
-            assert body is not None
-            self._reply = server.create(json.loads(body), token, run.item, self._ends)
+        self._ends = kernel.fault(*(("create", tuple(ANSWERS)) if self._is_task else ("list", READS)))
+        if self._ends == "die before":
+            raise Killed
+        if self._is_task:
+            assert url.endswith("/CreateTask")
+            self._reply = server.create(json.loads(body or b""), headers["Authtoken"], run, self._ends)
         else:
-            self._ends = kernel.fault("list", READS)
-            if self._ends == "die before":
-                raise Killed
-            if "/Client/byName(" in url:
-                # All jobs of the model are of one client, so its list is the list of all.
-                self._ends = ""
-                client = {"clientId": 5, "clientName": "aws-prod"}
-                self._reply = (200, {"clientProperties": [{"client": {"clientEntity": client}}]}, {})
-                return
-            query = parse_qs(urlsplit(url).query)
-            lookup = float(query["completedJobLookupTime"][0])
-            self._reply = server.list(lookup, int(headers["limit"]), int(headers["offset"]), token)
+            self._reply = self._read(urlsplit(url), headers)
         if self._ends.startswith("die"):
             raise Killed
 
+    def _read(self, url: SplitResult, headers: dict[str, str]) -> Reply:
+        token, last = headers["Authtoken"], url.path.rpartition("/")[2]
+        if named := re.fullmatch(r"byName\(clientName='(.*)'\)", last):
+            return self._server.client(unquote(named[1]), token)
+        if last != "Job":
+            return self._server.show(last, token)
+        query = parse_qs(url.query)
+        lookup = float(query["completedJobLookupTime"][0])
+        if self._server.settings.page_seconds < self.timeout:
+            self._kernel.now += self._server.settings.page_seconds
+        else:
+            self._ends = "timeout"
+        client = query.get("clientId", [""])[0]
+        return self._server.list(lookup, int(headers["limit"]), int(headers["offset"]), token, client)
+
     def getresponse(self) -> Response:
+        run = self._kernel.current
+        assert run is not None
+        self._kernel.begin_effect()
+        try:
+            return self._response()
+        finally:
+            if self._is_task:
+                run.answered = self._kernel.now
+
+    def _response(self) -> Response:
         kernel = self._kernel
-        kernel.begin_effect()
         kernel.now += ANSWER_SECONDS
         reply, self._reply = self._reply, None
         match self._ends.partition(",")[0]:
@@ -121,9 +137,7 @@ class Connection:
             case "429":
                 reply = (429, "", {"X-RateLimit-Period": "60"})
             case "maintenance":
-                self._server.mood, mood = "maintenance", self._server.mood
-                reply = self._server.list(0, 0, 0, "")
-                self._server.mood = mood
+                reply = (200, HTML, {})
         if reply is None:
             raise ConnectionResetError("reset")
         self._last_used = kernel.now

@@ -9,9 +9,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.property.kernel import AWS_FAULTS, Kernel
+from tests.property.model.kernel import AWS_FAULTS, Kernel
 
 VISIBILITY_SECONDS = 90
+MAX_MESSAGE_BYTES = 256 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +36,7 @@ class SQS:
 
     def put(self, url: str, body: str, delay: float = 0) -> None:
         """Put a message on a queue, by whoever may."""
+        _limit(body, "SendMessage")
         self.queues.setdefault(url, []).append(Message(body, self._kernel.now + delay))
 
     def receive(self, url: str, message: Message) -> dict[str, Any]:
@@ -59,6 +61,7 @@ class SQS:
 
     def send_message(self, **call: Any) -> None:
         self._check("send", call["QueueUrl"])
+        assert 0 <= call.get("DelaySeconds", 0) <= 900
         delay = call.get("DelaySeconds", 0)
         self._kernel.effect("queue send", lambda: self.put(call["QueueUrl"], call["MessageBody"], delay))
 
@@ -88,17 +91,39 @@ class SQS:
 
 
 class SNS:
-    """The topic; `messages` has what was published, `check` sees it first."""
+    """The topic, and the queue that subscribes to it: raw delivery of what `policy` lets through, at least once.
 
-    def __init__(self, kernel: Kernel, check: Callable[[dict[str, Any]], None]) -> None:
+    `messages` has what was published; `check` sees it first, and whether it is for the queue.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        check: Callable[[dict[str, Any], bool], None],
+        deliver: Callable[[str], None],
+        policy: dict[str, list[str]],
+    ) -> None:
         self.messages: list[dict[str, Any]] = []
         self._kernel = kernel
         self._check = check
+        self._deliver = deliver
+        self._policy = policy
 
     def publish(self, **call: Any) -> None:
-        document = json.loads(json.loads(call["Message"])["default"])
-        self._check(document)
-        self._kernel.effect("publish", lambda: self.messages.append(document))
+        attributes = {name: one["StringValue"] for name, one in call["MessageAttributes"].items()}
+        _limit(call["Message"] + json.dumps(attributes), "Publish")
+        assert 0 < len(call["Subject"]) < 100
+        text = json.loads(call["Message"])["default"]
+        is_followed = all(attributes.get(name) in values for name, values in self._policy.items())
+        self._check(json.loads(text), is_followed)
+
+        def act() -> None:
+            self.messages.append(json.loads(text))
+            if is_followed:
+                for _ in range(2 if self._kernel.fault("topic delivery", ("twice", "once")) == "twice" else 1):
+                    self._deliver(text)
+
+        self._kernel.effect("publish", act)
 
 
 class SSM:
@@ -141,3 +166,10 @@ class SecretsManager:
     def get_secret_value(self, **_request: Any) -> dict[str, str]:
         names = [name for name in AWS_FAULTS if name != "twice"]
         return self._kernel.effect("secret", lambda: {"SecretString": self.value}, names)
+
+
+def _limit(text: str, operation: str) -> None:
+    """Refuse what is larger than SQS and SNS accept."""
+    if len(text.encode()) > MAX_MESSAGE_BYTES:
+        response: Any = {"Error": {"Code": "InvalidParameter", "Message": "Message too long"}}
+        raise ClientError(response, operation)

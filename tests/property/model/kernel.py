@@ -39,14 +39,23 @@ class Sandbox:
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """One invocation. `item` is the ledger's item that it holds, `is_queued` whether a queue message started it."""
+    """One invocation.
+
+    `item` is the ledger's item that it holds, `attempt` the number of its attempt, `answered` when the request to
+    Commvault was answered or given up, `is_queued` whether a queue message started it, `befallen` what went wrong.
+    """
 
     sandbox: Sandbox
-    is_queued: bool
+    is_queued: bool = False
+    is_follow: bool = False
     work: Callable[[], None] = lambda: None
     started: float = 0.0
     effects: int = 0
     item: str = ""
+    attempt: int = 0
+    answered: float = 0.0
+    wakes_at: float = 0.0
+    befallen: list[str] = field(default_factory=list)
     worker: "Worker | None" = None
 
     def remaining_seconds(self, now: float) -> float:
@@ -96,6 +105,8 @@ class Kernel:
 
     faults: dict[str, Schedule]
     switches: Schedule
+    # The calls of runs at one time come one after the other here: where there are many, each takes a part of its time.
+    call_seconds: float = CALL_SECONDS
     seen: Counter[str] = field(default_factory=Counter)
     now: float = START
     current: Run | None = None
@@ -114,17 +125,35 @@ class Kernel:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        self.now += seconds
+        """Let the other runs go on meanwhile, as far as they do not sleep too."""
+        me = self.current
+        if me is None or len(self._ready) < 2:
+            self.now += seconds
+            return
+        me.wakes_at = self.now + seconds
+        while me.wakes_at > self.now:
+            run = min(self._ready, key=lambda one: (max(one.wakes_at, self.now), one is me))
+            self.now = max(self.now, run.wakes_at)
+            if run is not me:
+                self._wait_for(run)
 
     def fault(self, kind: str, names: Sequence[str]) -> str:
         """Return what goes wrong at this effect, if anything does."""
-        choice = self.faults.get(kind, self.faults["aws"]).next()
+        choice = self._schedule(kind).next()
         if choice is None:
             return ""
         self.choice = choice
         name = names[choice % len(names)]
         self.seen[f"{kind}: {name}"] += 1
+        if self.current:
+            self.current.befallen.append(f"{kind}: {name}")
         return name
+
+    def _schedule(self, kind: str) -> Schedule:
+        """Requests to Commvault have schedules of their own, and so has Follow, which makes most of the calls."""
+        if self.current and self.current.is_follow:
+            return self.faults.get("follow", self.faults["aws"])
+        return self.faults.get(kind, self.faults["aws"])
 
     def effect[T](self, kind: str, act: Callable[[], T], names: Sequence[str] = AWS_FAULTS) -> T:
         """Make a call of an AWS service, with whatever befalls it."""
@@ -149,7 +178,7 @@ class Kernel:
     def begin_effect(self) -> None:
         """Let other runs go on, and time pass; end a run whose time is over."""
         self._switch()
-        self.now += CALL_SECONDS
+        self.now += self.call_seconds
         if self.broken:
             raise Killed
         run = self.current
@@ -157,12 +186,16 @@ class Kernel:
             return
         run.effects += 1
         if run.remaining_seconds(self.now) <= 0:
-            self.seen["killed by the timeout"] += 1
-            raise Killed
+            self._kill("killed by the timeout")
         if self.doomed and run.effects == self.doomed_at:
             self.doomed -= 1
-            self.seen["killed by what lasts"] += 1
-            raise Killed
+            self._kill("killed by what lasts")
+
+    def _kill(self, why: str) -> None:
+        self.seen[why] += 1
+        if self.current:
+            self.current.befallen.append(why)
+        raise Killed
 
     def fail(self, message: str) -> None:
         """A promise was broken: say so once the runs have ended."""
@@ -204,9 +237,14 @@ class Kernel:
         me = self.current
         others = [run for run in self._ready if run is not me]
         self.seen["hand-overs between two runs"] += 1
-        self._hand_over(others[choice % len(others)])
+        self._wait_for(others[choice % len(others)])
+
+    def _wait_for(self, run: Run) -> None:
+        """Let another run go on, until the baton comes back."""
+        me = self.current
         assert me is not None
         assert me.worker is not None
+        self._hand_over(run)
         me.worker.baton.acquire()
         self.current = me
 

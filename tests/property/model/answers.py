@@ -9,6 +9,8 @@ NO_SUBCLIENT = {
     "errorMessage": "Failed to start backups as no eligible subclients were found. ",
     "errorCode": 587207178,
 }
+# As long as a web server may write it, and longer than any message or item may be.
+LONG_TEXT = "The request failed. " * 15_000
 NO_ACCESS: Reply = (401, {"errorMessage": "Access denied", "errorCode": 5}, {})
 
 # What goes wrong with CreateTask: how much of the request is acted on, and what is answered (None: nothing is).
@@ -20,6 +22,8 @@ ANSWERS: dict[str, tuple[str, Reply | None]] = {
     "rejected with 302": ("none", (302, b"", {"Location": "https://elsewhere.test/"})),
     "no jobs": ("none", (200, {"taskId": 402, "jobIds": []}, {})),
     "failed": ("none", (200, {"errList": [{"errorCode": 99, "errLogMessage": "The index is busy."}]}, {})),
+    "failed at length": ("none", (200, {"errorCode": 99, "errorMessage": LONG_TEXT}, {})),
+    "rejected at length": ("none", (500, {"errorCode": 587207178, "errorMessage": LONG_TEXT}, {})),
     "failed with 500": ("none", (500, {"errorCode": 19, "errorMessage": "No resources."}, {})),
     "unauthorized": ("none", NO_ACCESS),
     "throttled": ("none", (429, "", {"X-RateLimit-Limit": "100", "X-RateLimit-Period": "700"})),
@@ -28,6 +32,8 @@ ANSWERS: dict[str, tuple[str, Reply | None]] = {
     "already running, in part": ("some", (409, {}, {})),
     "maintenance": ("none", (200, HTML, {})),
     "in part": ("some", (200, {"jobIds": "started", **NO_SUBCLIENT}, {})),
+    "in part, without an error": ("some", (200, {"taskId": 402, "jobIds": "started"}, {})),
+    "not all named": ("all", (200, {"taskId": 402, "jobIds": "not the last"}, {})),
     "ids as numbers, task 0": ("all", (200, {"taskId": 0, "jobIds": "numbers"}, {})),
     "502, not accepted": ("none", (502, b"Bad Gateway", {})),
     "502, accepted": ("all", (502, b"Bad Gateway", {})),

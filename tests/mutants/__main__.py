@@ -1,0 +1,98 @@
+"""Plants each mutation in a copy of the repository, and shows which test catches it. `make mutants`.
+
+The tests are run without a mutation first: what fails then would prove nothing. Exit status 1: a mutation survived.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.tools import ROOT
+from tests.mutants.mutations import MUTATIONS, Mutation
+
+COPIED = ("src", "tests", "local", "ops", "events", "template.yaml", "pyproject.toml", "README.md", "docs", "Makefile")
+# A fixed number of examples of a fixed seed, and no time spent on the smallest one.
+ENVIRONMENT = {"PROPERTY_EXAMPLES": "1600", "PROPERTY_SHRINK": "no", "PYTHONDONTWRITEBYTECODE": "1"}
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a mutation; `caught_by` is empty where it survived."""
+
+    mutation: Mutation
+    caught_by: str
+    seconds: float
+
+
+def main() -> int:
+    """Run all mutations, or those whose names contain one of the arguments."""
+    wanted = [one for one in MUTATIONS if not sys.argv[1:] or any(word in one.name for word in sys.argv[1:])]
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(WORKERS) as pool:
+        home = Path(folder)
+        for mutation in wanted:
+            mutation.applied_to((ROOT / mutation.path).read_text())  # All of them apply, before any is run.
+        tests = sorted({test for mutation in wanted for test in mutation.tests})
+        control = _copy(home / "control")
+        failed = [caught for caught in pool.map(lambda test: _first_failure(control, [test]), tests) if caught]
+        if failed:
+            print(f"These fail without a mutation: {', '.join(failed)}", file=sys.stderr)
+            return 2
+        results = list(pool.map(lambda numbered: _try(home / str(numbered[0]), numbered[1]), enumerate(wanted)))
+    _show(results)
+    return 0 if all(result.caught_by for result in results) else 1
+
+
+def _try(folder: Path, mutation: Mutation) -> Result:
+    begun = time.monotonic()
+    copy = _copy(folder)
+    path = copy / mutation.path
+    path.write_text(mutation.applied_to(path.read_text()))
+    caught_by = _first_failure(copy, mutation.tests)
+    shutil.rmtree(copy)
+    return Result(mutation, caught_by, time.monotonic() - begun)
+
+
+def _copy(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def _first_failure(copy: Path, tests: Iterable[str]) -> str:
+    """Run tests, one after the other, until one fails; return its name, or nothing where all pass."""
+    for test in tests:
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout", "600", test]
+        run = subprocess.run(
+            command, cwd=copy, env=os.environ | ENVIRONMENT, capture_output=True, text=True, check=False
+        )
+        if run.returncode not in {0, 1, 2}:
+            raise RuntimeError(f"{test} cannot be run: {run.stdout[-2000:]}{run.stderr[-2000:]}")
+        if run.returncode:
+            lines = (line.split() for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR ")))
+            return next((words[1] for words in lines), test)
+    return ""
+
+
+def _show(results: list[Result]) -> None:
+    width = max(len(result.mutation.name) for result in results)
+    print(f"{'Mutation':{width}}  {'s':>4}  Caught by")
+    for result in results:
+        print(f"{result.mutation.name:{width}}  {result.seconds:4.0f}  {result.caught_by or 'NOTHING: IT SURVIVED'}")
+    caught = sum(bool(result.caught_by) for result in results)
+    print(f"{caught} of {len(results)} caught")
+
+
+sys.exit(main())

@@ -1,0 +1,185 @@
+"""The mutations: each replaces an exact text of the sources by a wrong one, and names the tests that must catch it."""
+
+from dataclasses import dataclass
+
+PROPERTY = "tests/property/test_exactly_once.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A wrong text in the place of a right one. `tests` are run in turn, until one fails."""
+
+    name: str
+    path: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...] = (PROPERTY,)
+
+    def applied_to(self, text: str) -> str:
+        """Return the text with the mutation; raise ValueError unless what it replaces is there exactly once."""
+        if text.count(self.right) != 1:
+            raise ValueError(f"{self.name}: {self.path} has its text {text.count(self.right)} times, not once")
+        return text.replace(self.right, self.wrong)
+
+
+def _in(module: str) -> str:
+    return f"src/rds_snap_backup/{module}.py"
+
+
+MUTATIONS = (
+    Mutation(
+        "no such job is believed by the attempt's start",
+        _in("submit/reconcile"),
+        "believed_at = lease.attempt_ended_at +",
+        "believed_at = lease.attempted_at +",
+    ),
+    Mutation(
+        "an attempt that was cut off ended when it began",
+        _in("ledger/submissions"),
+        'is_uncertain=True, attempt_ended_at=item["lease"])',
+        'is_uncertain=True, attempt_ended_at=item["attemptedAt"])',
+    ),
+    Mutation(
+        "no such job is believed by when the answer came",
+        _in("submit/reconcile"),
+        "if begun_at < believed_at:",
+        "if run.services.clock() < believed_at:",
+        ("tests/property/test_corners.py", PROPERTY),
+    ),
+    Mutation(
+        "a job is claimed whoever has it",
+        _in("ledger/claims"),
+        'self._values(), (), "attribute_not_exists(#pk)")',
+        "self._values(), ())",
+    ),
+    Mutation(
+        "any claim of another submission is stale",
+        _in("ledger/claims"),
+        "return bool(claimed_at < self.job_started - STALE_SECONDS)",
+        "return bool(claimed_at < self.job_started + STALE_SECONDS)",
+    ),
+    Mutation(
+        "no claim is ever stale",
+        _in("ledger/claims"),
+        "return bool(claimed_at < self.attempted_at and started < self.attempted_at - CLOCK_SKEW_SECONDS)",
+        "return False",
+    ),
+    Mutation(
+        "a closed submission keeps the cool-down",
+        _in("ledger/cool_downs"),
+        'Update(key, values, ("claimer",), "#claimer = :key", mine), keep',
+        'Update(key, values, (), "#claimer = :key", mine), keep',
+    ),
+    Mutation(
+        "an RDS event does not obey the cool-down",
+        _in("ledger/cool_downs"),
+        'if lease.submission.trigger.kind != "rds":',
+        'if lease.submission.trigger.kind != "manual":',
+    ),
+    Mutation(
+        "a live lease is taken over",
+        _in("ledger/submissions"),
+        'is_live, is_cut_off = item["lease"] > now,',
+        'is_live, is_cut_off = item["lease"] < now,',
+    ),
+    Mutation(
+        "an end is recorded whoever holds the submission",
+        _in("ledger/records"),
+        'update = Update(lease.submission.key, values, (), "#owner = :me", mine)',
+        "update = Update(lease.submission.key, values)",
+        ("tests/property/test_corners.py", PROPERTY),
+    ),
+    Mutation(
+        "runs that were cut off are counted in total",
+        _in("ledger/records"),
+        '{"lease": 0, "expiredLeases": 0, "wakeAt": wake_at, **values}',
+        '{"lease": 0, "wakeAt": wake_at, **values}',
+    ),
+    Mutation(
+        "published before it is recorded",
+        _in("submit/runs"),
+        "        self.services.ledger.close(lease, status, notification, claims, starts_cool_down=starts_cool_down)\n",
+        "        self.services.notifications.publish(notification)\n"
+        "        self.services.ledger.close(lease, status, notification, claims, starts_cool_down=starts_cool_down)\n",
+    ),
+    Mutation(
+        "a dead letter has the next attempt's number",
+        _in("submit/runs"),
+        "submission.target, lease.attempt, error or {})",
+        "submission.target, lease.attempt + 1, error or {})",
+    ),
+    Mutation(
+        "a manual call has no safety net",
+        _in("submit/deliveries"),
+        "            self._queues.enqueue(trigger, target, SAFETY_NET_SECONDS)\n",
+        "            pass\n",
+    ),
+    Mutation(
+        "a message that waits is deleted",
+        _in("messaging/batches"),
+        "                    self._postpone(message, redelivery.seconds)\n                raise\n",
+        "                    self._postpone(message, redelivery.seconds)\n",
+    ),
+    Mutation(
+        "a message that waits is sent again",
+        _in("submit/deliveries"),
+        "        raise Redeliver(seconds)",
+        "        return None",
+    ),
+    Mutation(
+        "jobs are not followed",
+        _in("messaging/notifications"),
+        'attributes["followed"] = "yes"',
+        'attributes["followed"] = "no"',
+    ),
+    Mutation(
+        "a job of another level is adopted",
+        _in("commvault/matching"),
+        "FULLNESS[level] > FULLNESS[sent]",
+        "FULLNESS[level] < FULLNESS[sent]",
+    ),
+    Mutation(
+        "a job is adopted however late it started",
+        _in("commvault/matching"),
+        "if earliest <= job.started <= latest and",
+        "if earliest <= job.started and",
+    ),
+    Mutation(
+        "a backoff without a limit",
+        _in("messaging/batches"),
+        "return min(first_seconds * 2.0 ** min(tries - 1, 20), MAX_PAUSE_SECONDS)",
+        "return first_seconds * 2.0 ** min(tries - 1, 20)",
+    ),
+    Mutation(
+        "a request without associations is sent",
+        _in("ledger/submissions"),
+        "        if not lease.missing:\n            keep()\n            return Complete(waiting)\n",
+        "",
+    ),
+    Mutation(
+        "a transaction's conflict with a single write is an error",
+        _in("ledger/table"),
+        'return response["Error"]["Code"] == "TransactionConflictException" or "TransactionConflict" in codes',
+        'return "TransactionConflict" in codes',
+        ("tests/property/test_contention.py", PROPERTY),
+    ),
+    Mutation(
+        "a document that is gone ends its open submission",
+        _in("ledger/submissions"),
+        "    if document is None:\n        return lease\n",
+        "    if document is None:\n        return replace(lease, pin=NO_PIN)\n",
+    ),
+    Mutation(
+        "the end of whatever job has the ID is published",
+        _in("follow/tracking"),
+        "if self.submitted_at >= attempted_at - CLOCK_SKEW_SECONDS or self._is_own(claim):",
+        "if self.submitted_at <= attempted_at + 1e9 or self._is_own(claim):",
+    ),
+    Mutation(
+        "the end of a job is published before it is recorded",
+        _in("follow/batches"),
+        "            own = item if completion_id == job_id else {}\n",
+        "            own = item if completion_id == job_id else {}\n"
+        "            self._services.notifications.publish(end.notification)\n",
+    ),
+)

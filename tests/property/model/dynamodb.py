@@ -1,0 +1,238 @@
+"""DynamoDB's client in memory: the calls and the expressions that the ledger sends, answered as AWS answers them.
+
+`test_dynamodb_model.py` holds it against the emulator.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tests.property.model.kernel import AWS_FAULTS, Kernel
+
+type Item = dict[str, dict[str, Any]]
+type Condition = Callable[[Item, Mapping[str, str], Mapping[str, Any]], bool]
+
+TOKEN = re.compile(r"\s*(attribute_(?:not_)?exists|AND|OR|<=|>=|<>|[<>=(),]|[#:]\w+)")
+COMPARISONS = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+MAX_ITEM_BYTES = 400 * 1024
+STALE_SECONDS = 2.0
+
+
+class DynamoDB:
+    """The part of a DynamoDB client that the ledger uses. `observe` is told of every item that changed.
+
+    Where it `is_contended`, a write takes a while, and one that meets a transaction's item in that time is refused.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        observe: Callable[[str, Item, Item], None] = lambda *_: None,
+        *,
+        is_contended: bool = False,
+    ) -> None:
+        self.items: dict[str, Item] = {}
+        self._kernel = kernel
+        self._observe = observe
+        self._is_contended = is_contended
+        self._before: dict[str, tuple[float, Item]] = {}
+        self._held: dict[str, bool] = {}
+
+    def batch_get_item(self, **call: Any) -> dict[str, Any]:
+        ((table, request),) = call["RequestItems"].items()
+        keys = [key["pk"]["S"] for key in request["Keys"]]
+        assert 0 < len(set(keys)) == len(keys) <= 100
+        # What is read without `ConsistentRead` may be as it was before a write of this moment.
+        is_old = not request.get("ConsistentRead") and self._kernel.fault("stale read", ("no", "yes")) == "yes"
+
+        def act() -> dict[str, Any]:
+            since = self._kernel.now - STALE_SECONDS
+            old = {key: item for key, (at, item) in self._before.items() if at >= since} if is_old else {}
+            items = {**self.items, **old}
+            rows = [dict(items[key]) for key in keys if items.get(key)]
+            return {"Responses": {table: rows}, "UnprocessedKeys": {}}
+
+        return self._kernel.effect("ledger read", act, [name for name in AWS_FAULTS if name != "twice"])
+
+    def update_item(self, **request: Any) -> None:
+        def act() -> None:
+            _validate([request])
+            if not self._holds(request):
+                raise _error("ConditionalCheckFailedException", "UpdateItem", **self._old(request))
+            self._apply([request])
+
+        if self._kernel.fault("update in the way", ("no", "yes")) == "yes":
+            self._kernel.begin_effect()
+            raise _error("TransactionConflictException", "UpdateItem")
+        with self._holding([request["Key"]["pk"]["S"]], is_transaction=False) as in_the_way:
+            if in_the_way:
+                raise _error("TransactionConflictException", "UpdateItem")
+            self._kernel.effect("ledger update", act)
+
+    def transact_write_items(self, **call: Any) -> None:
+        operations: list[dict[str, Any]] = call["TransactItems"]
+        requests = [request for one in operations for request in one.values()]
+        keys = [request["Key"]["pk"]["S"] for request in requests]
+
+        def act() -> None:
+            _validate(requests)
+            if all(results := [self._holds(request) for request in requests]):
+                self._apply([one["Update"] for one in operations if "Update" in one])
+                return
+            reasons = [
+                {"Code": "None"} if holds else {"Code": "ConditionalCheckFailed", **self._old(request)}
+                for holds, request in zip(results, requests, strict=True)
+            ]
+            raise _error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
+
+        kernel = self._kernel
+        if kernel.fault("transaction in the way", ("no", "yes")) == "yes":
+            kernel.begin_effect()
+            raise _cancelled(keys, {keys[kernel.choice // 2 % len(keys)]})
+        with self._holding(keys, is_transaction=True) as in_the_way:
+            if in_the_way:
+                raise _cancelled(keys, in_the_way)
+            # The SDK repeats a transaction with the same token, and then it takes effect once.
+            kernel.effect("ledger transaction", act, [name for name in AWS_FAULTS if name != "twice"])
+
+    @contextmanager
+    def _holding(self, keys: list[str], *, is_transaction: bool) -> Iterator[set[str]]:
+        """Hold items for a write; yield those that a write under way refuses to it, where there are any."""
+        held = self._held if self._is_contended else {}
+        in_the_way = {key for key in keys if key in held and (is_transaction or held[key])}
+        if in_the_way or not self._is_contended:
+            self._kernel.seen["conflicts between writes"] += len(in_the_way)
+            yield in_the_way
+            return
+        self._held |= dict.fromkeys(keys, is_transaction)
+        try:
+            self._kernel.begin_effect()
+            yield in_the_way
+        finally:
+            for key in keys:
+                self._held.pop(key, None)
+
+    def _holds(self, request: Mapping[str, Any]) -> bool:
+        if "ConditionExpression" not in request:
+            return True
+        item = self.items.get(request["Key"]["pk"]["S"], {})
+        names, values = request["ExpressionAttributeNames"], request.get("ExpressionAttributeValues", {})
+        holds = _condition(request["ConditionExpression"])(item, names, values)
+        if not holds:
+            self._kernel.seen[f"condition failed: {request['Key']['pk']['S'].partition('#')[0]}"] += 1
+        return holds
+
+    def _old(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        item = self.items.get(request["Key"]["pk"]["S"])
+        return {"Item": dict(item)} if item else {}
+
+    def _apply(self, updates: list[dict[str, Any]]) -> None:
+        news: list[tuple[str, Item, Item]] = []
+        for update in updates:
+            key = update["Key"]["pk"]["S"]
+            old = self.items.get(key, {})
+            names, values = update["ExpressionAttributeNames"], update.get("ExpressionAttributeValues", {})
+            sets, _, removes = f" {update['UpdateExpression']}".removeprefix(" SET ").partition(" REMOVE ")
+            new = {"pk": {"S": key}, **old}
+            for assignment in filter(None, sets.split(", ")):
+                name, _, value = assignment.partition(" = ")
+                new[names[name]] = values[value]
+            for name in filter(None, removes.split(", ")):
+                new.pop(names[name], None)
+            if _size(new) > MAX_ITEM_BYTES:
+                raise _error("ValidationException", "UpdateItem")
+            news.append((key, old, new))
+        # Whoever observes sees the claims of jobs before the submission that they are written with.
+        for key, old, new in sorted(news, key=lambda one: one[0]):
+            self._observe(key, old, new)
+        for key, old, new in news:
+            self._before[key], self.items[key] = (self._kernel.now, old), new
+
+
+def _validate(requests: list[dict[str, Any]]) -> None:
+    """Refuse what AWS refuses: one item twice, and placeholders that are not given or not used."""
+    keys = [request["Key"]["pk"]["S"] for request in requests]
+    is_valid = len(set(keys)) == len(keys) <= 100
+    for request in requests:
+        text = f"{request.get('ConditionExpression', '')} {request.get('UpdateExpression', '')}"
+        used = set(re.findall(r"[#:]\w+", text))
+        given = {*request.get("ExpressionAttributeNames", {}), *request.get("ExpressionAttributeValues", {})}
+        is_valid &= used == given and not text.endswith("SET ")
+    if not is_valid:
+        raise _error("ValidationException", "TransactWriteItems" if len(requests) > 1 else "UpdateItem")
+
+
+def _size(item: Item) -> int:
+    """Return an item's size as DynamoDB counts it, nearly: names and values in UTF-8."""
+    return sum(len(name.encode()) + len(str(value).encode()) for name, one in item.items() for value in one.values())
+
+
+def _cancelled(keys: list[str], in_the_way: Collection[str]) -> ClientError:
+    """Return the error of a transaction that met another write on these items."""
+    reasons = [{"Code": "TransactionConflict" if key in in_the_way else "None"} for key in keys]
+    return _error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
+
+
+def _error(code: str, operation: str, **beside: Any) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": code}, **beside}
+    return ClientError(response, operation)
+
+
+@cache
+def _condition(text: str) -> Condition:
+    tokens = TOKEN.findall(text)
+    assert "".join(tokens) == re.sub(r"\s", "", text), text
+
+    def either() -> Condition:
+        parts = [both()]
+        while tokens and tokens[0] == "OR":
+            tokens.pop(0)
+            parts.append(both())
+        return lambda *given: any(part(*given) for part in parts)
+
+    def both() -> Condition:
+        parts = [term()]
+        while tokens and tokens[0] == "AND":
+            tokens.pop(0)
+            parts.append(term())
+        return lambda *given: all(part(*given) for part in parts)
+
+    def term() -> Condition:
+        match tokens.pop(0):
+            case "(":
+                inner = either()
+                assert tokens.pop(0) == ")"
+                return inner
+            case "attribute_not_exists" | "attribute_exists" as function:
+                _, name, _ = tokens.pop(0), tokens.pop(0), tokens.pop(0)
+                return lambda item, names, _values: (names[name] in item) is (function == "attribute_exists")
+            case name:
+                comparison, value = COMPARISONS[tokens.pop(0)], tokens.pop(0)
+                return lambda item, names, values: _compare(item.get(names[name]), comparison, values[value])
+
+    condition = either()
+    assert not tokens, text
+    return condition
+
+
+def _compare(one: dict[str, Any] | None, comparison: Callable[[Any, Any], Any], other: dict[str, Any]) -> bool:
+    # A missing attribute, or one of another type, equals nothing and compares with nothing.
+    if one is None or one.keys() != other.keys():
+        return comparison is operator.ne
+    (kind, mine), (_, theirs) = next(iter(one.items())), next(iter(other.items()))
+    if kind == "N":
+        mine, theirs = Decimal(mine), Decimal(theirs)
+    return bool(comparison(mine, theirs))
