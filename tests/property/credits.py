@@ -100,7 +100,7 @@ class Credits:
             is_over = self.kernel.now >= seconds(end["submittedAt"]) + self.config.follow_hours * 3600 - SLACK
             self._must(is_over or job.is_gone, f"job {job_id} is lost, and is there: {end}")
             return
-        # A job of a subclient of the submission's that got the ID of one that is gone cannot be told from it while
+        # A job of a subclient of the submission's that got the ID of one that is gone cannot be distinguished from it while
         # nobody has claimed it, nor by who has joined it.
         is_free = seen not in self.claimed or self.claimed.get(job) != key
         is_same = seen is job or (job.is_gone and seen is not None and seen.names in self.associations[key] and is_free)

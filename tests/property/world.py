@@ -120,7 +120,7 @@ class World:
         return lambda sandbox: self._run(Run(sandbox), handle)
 
     def hand_over(self, message: Message) -> Callable[[Sandbox], Run]:
-        """A message of the Submissions queue; what it did not survive comes back."""
+        """A message of the Submissions queue; what it did not survive is redelivered."""
 
         def handle_event(services: Any, event: Any, delivery: Any) -> dict[str, Any]:
             answer = dispatch.handle(services, event, delivery)

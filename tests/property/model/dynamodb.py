@@ -32,7 +32,7 @@ STALE_SECONDS = 2.0
 
 
 class DynamoDB:
-    """The part of a DynamoDB client that the ledger uses. `observe` is told of every item that changed.
+    """The part of a DynamoDB client that the ledger uses. `observe` sees every item that changed.
 
     Where it `is_contended`, a write takes a while, and one that meets a transaction's item in that time is refused.
     """

@@ -240,7 +240,7 @@ class Kernel:
         self._wait_for(others[choice % len(others)])
 
     def _wait_for(self, run: Run) -> None:
-        """Let another run go on, until the baton comes back."""
+        """Let another run go on, until the baton is handed over again."""
         me = self.current
         assert me is not None
         assert me.worker is not None
