@@ -20,6 +20,8 @@ from local.tools import ROOT
 
 __all__ = ["ENOUGH", "DeployError", "InvokeError", "Stack", "build", "deploy"]
 
+# A schedule that fires when it is set to.
+NEVER = "at(2199-12-31T00:00:00)"
 ENOUGH = {
     "CommvaultApiUrl": "https://127.0.0.1:9/commandcenter/api",
     "ClientName": "aws-prod",
@@ -79,6 +81,15 @@ class Stack:
         """Hand an event to a function's asynchronous queue, as EventBridge does."""
         client = self.aws.client("lambda")
         client.invoke(FunctionName=self.outputs[function], Payload=json.dumps(event), InvocationType="Event")
+
+    def reschedule(self, due: datetime) -> None:
+        """Change when the stack's schedule fires, and nothing else of it: a time set before deploying may pass meanwhile."""
+        client, function = self.aws.client("scheduler"), self.outputs["SubmitFunctionName"]
+        schedules = client.list_schedules()["Schedules"]
+        (ours,) = (one for one in schedules if one["Target"]["Arn"].endswith(f":{function}"))
+        schedule = client.get_schedule(Name=ours["Name"], GroupName=ours["GroupName"])
+        kept = {name: schedule[name] for name in ("Name", "GroupName", "FlexibleTimeWindow", "Target", "State")}
+        client.update_schedule(**kept, ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})")
 
     def send(self, body: Any, queue: str = "SubmissionsQueueUrl") -> None:
         """Send a message to a queue, named by its output."""

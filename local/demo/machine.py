@@ -10,12 +10,12 @@ from typing import Any
 from local.commserve import CommServe
 from local.demo.view import View
 from local.emulator import Emulator
-from local.stack import Stack, build, deploy
+from local.stack import NEVER, Stack, build, deploy
 from local.subscriber import Subscriber
 
 CLIENT = "aws-prod"
 CA_PARAMETER = "/rds-snap-backup/demo/ca"
-SCHEDULE_AFTER = timedelta(seconds=15)  # from the beginning of the deployment, which takes about half of it
+SCHEDULE_AFTER = timedelta(seconds=5)  # from when the stack is ready
 JOB_SECONDS = 6.0
 
 
@@ -59,7 +59,6 @@ def _deployed(aws: Emulator, commserve: CommServe, view: View) -> Machine:
     aws.client("ssm").put_parameter(Name=CA_PARAMETER, Value=commserve.ca_pem, Type="String")
     with view.step("sam build (the first time, it downloads what it needs)"):
         build()
-    due = datetime.now(UTC).replace(microsecond=0) + SCHEDULE_AFTER
     parameters = {
         "CommvaultApiUrl": commserve.url,
         "CaCertificateParameter": CA_PARAMETER,
@@ -67,16 +66,16 @@ def _deployed(aws: Emulator, commserve: CommServe, view: View) -> Machine:
         "InstanceName": "orders-db",
         "SubclientName": "default",
         "Databases": "orders-*",
-        "ScheduleExpression": f"at({due:%Y-%m-%dT%H:%M:%S})",
+        "ScheduleExpression": NEVER,
         "FirstRetrySeconds": "1",
         "ReconcileSeconds": "5",
         "FirstPollSeconds": "1",
     }
     with view.step("sam deploy"):
         stack = deploy(aws, "demo", parameters)
-    subscriber = (
-        stack.subscribe()
-    )  # first: with the token in place, a schedule that is due already is submitted at once
+    subscriber = stack.subscribe()
     stack.set_token(commserve.token)
     view.say("stack", "the token is in the stack's secret")
+    due = datetime.now(UTC).replace(microsecond=0) + SCHEDULE_AFTER
+    stack.reschedule(due)
     return Machine(aws, commserve, stack, subscriber, due)

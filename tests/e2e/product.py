@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -107,15 +106,6 @@ class Product:
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
         yield
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
-
-    def reschedule(self, due: datetime) -> None:
-        """Change when the stack's schedule fires, and nothing else of it."""
-        client, function = self.stack.aws.client("scheduler"), self.stack.outputs["SubmitFunctionName"]
-        schedules = client.list_schedules()["Schedules"]
-        ours = only([one for one in schedules if one["Target"]["Arn"].endswith(f":{function}")])
-        schedule = client.get_schedule(Name=ours["Name"], GroupName=ours["GroupName"])
-        kept = {name: schedule[name] for name in ("Name", "GroupName", "FlexibleTimeWindow", "Target", "State")}
-        client.update_schedule(**kept, ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})")
 
 
 def scheduled(target: str, name: str = "nightly") -> dict[str, str]:

@@ -19,7 +19,7 @@ NEVER = [f"RDS-EVENT-{number:04}" for number in (1, 2, 40, 42, 74, 75, 90, 91, 1
 
 def test_a_schedule_fires_by_itself(product: Product) -> None:
     due = datetime.now(UTC) + timedelta(seconds=2)
-    product.reschedule(due)
+    product.stack.reschedule(due)
     message = only(product.wait_for_messages("default", within=120))
     assert datetime.now(UTC) >= due.replace(microsecond=0)
     assert (message["status"], message["trigger"]["kind"]) == ("submitted", "schedule")
