@@ -11,6 +11,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from rds_snap_backup.commvault.credentials import Credentials
+from rds_snap_backup.commvault.secret import Secret
 from tests.support import ACCOUNT, REGION
 
 VALUES: dict[str, str] = {}
@@ -34,7 +35,7 @@ class StoredSecret:
 
     def credentials(self) -> Credentials:
         """Return credentials that read it, with a cache of their own."""
-        return Credentials(self.arn, _client())
+        return Credentials(Secret(self.arn, _client()), "test")
 
 
 @cache

@@ -4,6 +4,7 @@
         server.fault("reset_after")             # the next CreateTask makes its job, then the connection is cut
         …                                       # let a client use server.url, server.ca_pem, server.token
         assert len(server.jobs) == 1
+        pair = server.issue_pair()              # an access token that expires after 30 minutes, and what renews it
 
 It is for tests and the demo; it keeps everything in memory and knows only what a client of RDS snap backups calls.
 `faults` lists what can go wrong, `control.endpoint` the same controls over HTTP; `python -m local.commserve` runs it

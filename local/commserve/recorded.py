@@ -1,6 +1,6 @@
 """A request as it was received, kept so that tests can check what a client sent."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 PREFIXES = ("/commandcenter/api", "/webconsole/api")
@@ -22,11 +22,20 @@ class Recorded:
     clock: float  # Unix time on the simulator's clock
     client: tuple[str, int]
     connection: int
+    bearer: str | None = None  # the token in the header `Authorization`; not kept
     fault: str | None = None
 
     def header(self, name: str) -> str:
         """Return a header's value whatever its case, or an empty string."""
         return next((value for key, value in self.headers.items() if key.lower() == name.lower()), "")
+
+    def bearer_of(self, access: str) -> bool:
+        """Tell whether the header `Authorization`, if it was sent, holds the access token."""
+        return self.bearer in (None, f"Bearer {access}")
+
+    def without_pair(self) -> "Recorded":
+        """Return it without the token pair that a renewal presents."""
+        return replace(self, bearer=None, body=b"***", json=None)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for the control API; the body as text."""

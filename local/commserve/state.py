@@ -34,6 +34,20 @@ class RateLimit:
         return True
 
 
+@dataclass(slots=True)
+class FrontEnd:
+    """What stands before the service: after so long without a request it answers 503 to the next one, and is awake."""
+
+    sleeps_after: float | None = None
+    last: float | None = None
+
+    def wakes(self, now: float) -> bool:
+        """Note a request; tell whether it is the one that finds the front end asleep."""
+        asleep = self.sleeps_after is not None and self.last is not None and now - self.last > self.sleeps_after
+        self.last = now
+        return asleep
+
+
 class State:
     """Everything but the wire: clock, catalogue, jobs, tokens, limits and the requests seen."""
 
@@ -43,6 +57,7 @@ class State:
         self.catalogue = Catalogue(clients)
         self.jobs = JobBook(self.clock, job_seconds)
         self.tokens = Tokens(token)
+        self.front_end = FrontEnd()
         self.limits: dict[str, RateLimit] = {}
         self.requests: list[Recorded] = []
         self.statuses: dict[int, int] = {}

@@ -7,6 +7,7 @@ import ssl
 import struct
 import time
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from select import select
@@ -21,6 +22,7 @@ from local.commserve.control.endpoint import CONTROL, answer_control
 from local.commserve.faults import FaultBook
 from local.commserve.recorded import Recorded, without_prefix
 from local.commserve.state import State
+from local.commserve.tokens import RENEW
 
 SECRET_HEADERS = ("authtoken", "authorization")
 HANDSHAKE_SECONDS = 10
@@ -119,6 +121,12 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = serve  # noqa: N815 (the standard library's names)
 
+    def sent(self) -> str:
+        """Return the secrets of the request: its token headers and, where it presents a pair, its body."""
+        headers = " ".join(self.headers[name] for name in SECRET_HEADERS if name in self.headers)
+        body = self.recorded.body.decode() if self.recorded.path.lower().endswith(RENEW) else ""
+        return f"{headers} {body}".strip()
+
     def act(self) -> Answer:
         """Do what was asked for and return the proper answer."""
         try:
@@ -201,11 +209,13 @@ class Handler(BaseHTTPRequestHandler):
             json=_parsed(body),
             at=time.time(),
             clock=state.clock.now(),
+            bearer=self.headers.get("Authorization"),
             client=(str(self.client_address[0]), int(self.client_address[1])),
             connection=self.number,
             fault=fault,
         )
-        state.requests.append(recorded)
+        hidden = path.lower().endswith(RENEW) and not state.keep_tokens
+        state.requests.append(recorded.without_pair() if hidden else replace(recorded, bearer=None))
         return recorded
 
 

@@ -85,16 +85,6 @@ def test_an_idle_token_dies(server: CommServe, wire: Wire) -> None:
     assert statuses == [200, 200, 200, 401]
 
 
-def test_a_token_pair_is_renewed_and_an_older_pair_kills_the_chain(server: CommServe, wire: Wire) -> None:
-    old = {"accessToken": server.token, "refreshToken": server.tokens.refresh}
-    new = wire.post("/V4/AccessToken/Renew", old)
-
-    assert new["accessToken"] == server.token != TOKEN
-    assert wire.send("GET", "/Client").status == 200
-    assert wire.send("POST", "/V4/AccessToken/Renew", old).status == 401
-    assert wire.send("GET", "/Client").status == 401
-
-
 def test_xml_is_sent_unless_json_is_asked_for(wire: Wire) -> None:
     answer = wire.send("POST", "/CreateTask", form(), headers={"Accept": "*/*"})
 

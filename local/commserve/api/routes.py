@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 
-from local.commserve.answers import Answer, access_denied, error, too_many_requests
+from local.commserve.answers import Answer, access_denied, error, page, too_many_requests
 from local.commserve.api import discovery, jobs, sdk
 from local.commserve.api.create_task import create_task
 from local.commserve.api.tokens import renew_access_token
 from local.commserve.recorded import Recorded
 from local.commserve.state import State
+from local.commserve.tokens import RENEW
 
 type Endpoint = Callable[..., Answer]
 
@@ -22,16 +23,18 @@ ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("GET", r"/Client/byName\(clientName='(.*)'\)", discovery.get_client),
     ("GET", r"/Instance", discovery.list_instances),
     ("GET", r"/Subclient", discovery.list_subclients),
-    ("POST", r"/V4/AccessToken/Renew", renew_access_token),
+    ("POST", f"/?{RENEW}", renew_access_token),
     *sdk.ROUTES,
 ]
 ROUTES = [(method, re.compile(pattern, re.IGNORECASE), endpoint) for method, pattern, endpoint in ENDPOINTS]
 # Calls that do not need a token.
-OPEN = re.compile(r"/|/V4/AccessToken/Renew", re.IGNORECASE)
+OPEN = re.compile(f"/|/?{RENEW}", re.IGNORECASE)
 
 
 def answer(state: State, request: Recorded) -> Answer:
     """Return the proper answer to a request, having done what it asks for."""
+    if state.front_end.wakes(request.clock):
+        return page("Service Unavailable", "The service is starting.", 503)
     if not request.authorized and not OPEN.fullmatch(request.path):
         return access_denied()
     if refused := _limited(state, request):

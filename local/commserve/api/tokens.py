@@ -1,34 +1,34 @@
-"""The endpoint that renews an access token."""
+"""`POST /V4/AccessToken/Renew`."""
 
 from typing import Any
 
 from local.commserve.answers import Answer, access_denied, bare_string
 from local.commserve.recorded import Recorded
 from local.commserve.state import State
-
-REFRESH_SECONDS = 30 * 24 * 3600
+from local.commserve.tokens import RENEWABLE_AFTER_EXPIRY, Tokens
 
 
 def renew_access_token(state: State, request: Recorded) -> Answer:
-    """`POST /V4/AccessToken/Renew`: does not need a valid token, only the current pair."""
+    """`POST /V4/AccessToken/Renew`: needs no valid token, only the latest pair; a header, if sent, must agree."""
     match request.json:
-        case {"accessToken": str(access), "refreshToken": str(refresh)}:
+        case {"accessToken": str(access), "refreshToken": str(refresh), **others} if not others:
             pass
         case _:
             return bare_string()
     tokens, now = state.tokens, state.clock.now()
     with state.lock:
-        if not tokens.renew(access, refresh, now):
+        if not request.bearer_of(access) or not tokens.renew(access, refresh, now):
             return access_denied()
-        until = int(state.clock.shown(now)) + REFRESH_SECONDS
-        expiry = until if tokens.expires is None else int(state.clock.shown(tokens.expires))
-        value: dict[str, Any] = {
-            "accessTokenId": 100 + tokens.renewals,
-            "tokenName": "rds-snap-backup",
-            "accessToken": tokens.access,
-            "refreshToken": tokens.refresh,
-            "renewableUntilTimestamp": until,
-            "tokenExpiryTimestamp": expiry,
-            "refreshTokenExpiryTimestamp": until,
-        }
-    return Answer(value=value)
+        value = _renewed(state, tokens)
+    return Answer(value={tokens.envelope: value} if tokens.envelope else value)
+
+
+def _renewed(state: State, tokens: Tokens) -> dict[str, Any]:
+    expiry, until = tokens.expires or 0.0, tokens.renewable_until or 0.0
+    return tokens.pair | {
+        "accessTokenId": 100 + tokens.made,
+        "tokenName": "rds-snap-backup",
+        "renewableUntilTimestamp": int(state.clock.shown(until)),
+        "tokenExpiryTimestamp": int(state.clock.shown(expiry)),
+        "refreshTokenExpiryTimestamp": int(state.clock.shown(min(expiry + RENEWABLE_AFTER_EXPIRY, until))),
+    }

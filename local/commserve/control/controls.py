@@ -10,7 +10,7 @@ from local.commserve.job_book import Busy
 from local.commserve.jobs import SNAP_BACKUP, Job, Plan
 from local.commserve.recorded import Recorded
 from local.commserve.state import RateLimit, State
-from local.commserve.tokens import Tokens
+from local.commserve.tokens import RENEW, RENEWABLE, Tokens
 
 
 class Controls(ABC):
@@ -44,6 +44,34 @@ class Controls(ABC):
     def tokens(self) -> Tokens:
         """The token pair: when tokens expire, how often they were renewed."""
         return self.state.tokens
+
+    @property
+    def token_lifetime(self) -> float:
+        """How long an access token lives that is made from now on."""
+        return self.tokens.lifetime
+
+    @token_lifetime.setter
+    def token_lifetime(self, value: float) -> None:
+        self.tokens.lifetime = value
+
+    def issue_pair(self, renewable: float = RENEWABLE) -> dict[str, str]:
+        """Create an access and a refresh token, as Command Center does; they can be renewed for so many seconds."""
+        with self.state.lock:
+            return self.tokens.issue(self.clock.now(), renewable)
+
+    @property
+    def front_end_sleeps_after(self) -> float | None:
+        """After so many seconds without a request the next one is answered 503; None: never."""
+        return self.state.front_end.sleeps_after
+
+    @front_end_sleeps_after.setter
+    def front_end_sleeps_after(self, value: float | None) -> None:
+        self.state.front_end.sleeps_after = value
+
+    @property
+    def renewals(self) -> list[Recorded]:
+        """The requests that present a pair to be renewed, whatever became of them."""
+        return [one for one in self.requests if one.path.lower().endswith(RENEW)]
 
     @property
     def clock(self) -> Clock:

@@ -2,10 +2,13 @@
 
 GET  /_control/requests[?path=/CreateTask]   the requests seen, each with the `status` of its answer
 GET  /_control/jobs, /_control/state         the jobs; url, CA, clock, settings and armed faults
+GET  /_control/tokens                        how often the pair was renewed, and whether its chain is deleted
 POST /_control/fault       {"name", "times", "path", "parameters": {…}}
 POST /_control/clear_faults, /_control/release, /_control/clear
 POST /_control/advance     {"seconds"}
-POST /_control/set         any of token, speed, clock_offset, job_seconds, busy, frozen
+POST /_control/set         any of token, token_lifetime, front_end_sleeps_after, speed, clock_offset, job_seconds, busy,
+                           frozen
+POST /_control/issue_pair  {"renewable"}      creates an access and a refresh token and returns them
 POST /_control/rate_limit  {"writes", "reads", "period"}
 POST /_control/plan_jobs   {"times", …fields of Plan}
 POST /_control/change_job  {"identifier", …fields of Plan}
@@ -27,7 +30,16 @@ from local.commserve.answers import Answer
 from local.commserve.control.controls import Controls
 
 CONTROL = "/_control/"
-SETTINGS = ("token", "speed", "clock_offset", "job_seconds", "busy", "frozen")
+SETTINGS = (
+    "token",
+    "token_lifetime",
+    "front_end_sleeps_after",
+    "speed",
+    "clock_offset",
+    "job_seconds",
+    "busy",
+    "frozen",
+)
 
 
 def answer_control(server: Controls, method: str, path: str, query: str, body: bytes) -> Answer:
@@ -69,6 +81,17 @@ def _state(server: Controls, _query: Mapping[str, list[str]]) -> Any:
     }
 
 
+def _tokens(server: Controls, _query: Mapping[str, list[str]]) -> Any:
+    tokens = server.tokens
+    return {
+        "renewals": tokens.renewals,
+        "refused": tokens.refused,
+        "deleted": tokens.deleted,
+        "expires": tokens.expires,
+        "renewable_until": tokens.renewable_until,
+    }
+
+
 def _set(server: Controls, **settings: Any) -> None:
     if unknown := set(settings) - set(SETTINGS):
         raise ValueError(f"unknown settings: {sorted(unknown)}; the settings are {SETTINGS}")
@@ -93,7 +116,7 @@ def _outage(server: Controls, seconds: float) -> None:
     timer.start()
 
 
-READINGS: dict[str, Callable[..., Any]] = {"requests": _requests, "jobs": _jobs, "state": _state}
+READINGS: dict[str, Callable[..., Any]] = {"requests": _requests, "jobs": _jobs, "state": _state, "tokens": _tokens}
 ACTIONS: dict[str, Callable[..., Any]] = {
     "fault": _fault,
     "set": _set,
@@ -103,6 +126,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "clear": lambda server: server.clear(),
     "advance": lambda server, seconds: server.advance(seconds),
     "rate_limit": lambda server, **limits: server.rate_limit(**limits),
+    "issue_pair": lambda server, **pair: server.issue_pair(**pair),
     "plan_jobs": lambda server, **plan: server.plan_jobs(**plan),
     "change_job": lambda server, identifier, **plan: server.change_job(identifier, **plan).as_dict(),
     "end_job": lambda server, identifier, **end: server.end_job(identifier, **end).as_dict(),

@@ -24,6 +24,8 @@ the token for it:
     empty_job_ids       200 with an empty list, no job (task_id)
     missing_job_ids     200 with a task ID alone, no job (task_id)
     bad_gateway_after * the job is made and a proxy answers 502 (status)
+    echo                the answer repeats what was sent, the token too (where: text, page, header, redirect, status_line,
+                        malformed_header, length, chunk; form: plain, json, url)
     slow                the proper answer, late; the job before (after=True) or after the wait (seconds, after)
     stall_before        nothing done, no answer, until released or the client leaves
     stall_after *       the job is made, no answer until released or the client leaves
@@ -37,8 +39,8 @@ the token for it:
     trickle_headers *   the proper answer, all of it byte by byte (interval)
 """
 
-# Importing `answers` and `wire` is what registers their faults.
-from local.commserve.faults import answers, wire  # noqa: F401
+# Importing these modules is what registers their faults.
+from local.commserve.faults import answers, echo, wire  # noqa: F401
 from local.commserve.faults.book import ALL, Fault, FaultBook
 
 __all__ = ["ALL", "Fault", "FaultBook"]

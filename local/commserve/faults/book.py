@@ -15,6 +15,9 @@ class Exchange(Protocol):
 
     released: Event
 
+    def sent(self) -> str:
+        """Return the secrets of the request: its token headers and, where it presents a pair, its body."""
+
     def act(self) -> Answer:
         """Do what was asked for, once, and return the proper answer."""
 
