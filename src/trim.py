@@ -15,7 +15,7 @@ from typing import Any
 
 OPERATIONS = {
     "dynamodb": {"BatchGetItem", "TransactWriteItems", "UpdateItem"},
-    "secretsmanager": {"GetSecretValue"},
+    "secretsmanager": {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "sns": {"Publish"},
     "sqs": {"ChangeMessageVisibility", "SendMessage", "SendMessageBatch"},
     "ssm": {"GetParameter", "GetParametersByPath"},

@@ -13,10 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.credentials import Credentials, ca_certificates
+from rds_snap_backup.commvault.renewal import Renewer
+from rds_snap_backup.commvault.secret import Secret
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.completions import Completions
 from rds_snap_backup.ledger.submissions import Ledger
 from rds_snap_backup.ledger.table import Table
+from rds_snap_backup.ledger.token import TokenLease
 from rds_snap_backup.messaging.batches import Consumer
 from rds_snap_backup.messaging.notifications import Notifications
 from rds_snap_backup.messaging.queues import Queues
@@ -85,13 +88,15 @@ class Services:
 def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Services:
     """Build the services."""
     table = Table(config.ledger_table, clients.dynamodb)
+    secret = Secret(config.token_secret_arn, clients.secretsmanager, clock)
+    renewer = Renewer(secret, TokenLease(table, clock), config.service, clock) if config.renew_token else None
     return Services(
         config=config,
         targets=Targets(config.targets_path, clients.ssm),
         commvault=Commvault(
             config.commvault_api_url,
             partial(ca_certificates, config.ca_certificate_parameter, clients.ssm),
-            Credentials(config.token_secret_arn, clients.secretsmanager),
+            Credentials(secret, config.service, renewer, clock),
         ),
         ledger=Ledger(table, config.retry_hours * 3600, TTL_SECONDS, clock),
         completions=Completions(table, TTL_SECONDS, clock),

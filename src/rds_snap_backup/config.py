@@ -16,6 +16,7 @@ class Config:
 
     commvault_api_url: str
     token_secret_arn: str
+    renew_token: bool
     targets_path: str
     ledger_table: str
     notifications_topic_arn: str
@@ -50,6 +51,7 @@ class Config:
         return cls(
             commvault_api_url=text("COMMVAULT_API_URL").rstrip("/"),
             token_secret_arn=text("TOKEN_SECRET_ARN"),
+            renew_token=environ.get("RENEW_TOKEN") == "true",
             targets_path=text("TARGETS_PATH"),
             ledger_table=text("LEDGER_TABLE"),
             notifications_topic_arn=text("NOTIFICATIONS_TOPIC_ARN"),

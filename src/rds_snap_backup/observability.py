@@ -17,12 +17,18 @@ type MetricName = Literal[
     "SubmissionAbandoned",
     "EventRefused",
     "EventIgnored",
+    "TokenRefused",
+    "TokenRenewed",
+    "TokenNotStored",
     "BackupCompleted",
     "BackupFailed",
     "JobLost",
 ]
 
 logger = Logger()
+
+# urllib3 warns of headers that it cannot parse, and quotes them: a server may have put the token there.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 # At DEBUG the SDK logs whole answers, a secret's value among them; no log level may bring that out.
 for name in ("boto3", "botocore", "urllib3"):

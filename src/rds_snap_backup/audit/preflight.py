@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rds_snap_backup.audit.report import HINTS, RIGHTS, SERVER, TOKEN, Row, answer, failed, unchecked
+from rds_snap_backup.audit.token import renewal_row
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
 from rds_snap_backup.commvault.inventory import OUT_OF_TIME, Discovery
 from rds_snap_backup.commvault.outcomes import Unauthorized
@@ -43,6 +44,7 @@ def check(services: Services, seconds_left: Callable[[], float], target: str | N
     first = discovery.begin(secret)
 
     rows = [_configuration(services), _secret(services, secret), _reach(services, first), _token(first, secret)]
+    rows.append(renewal_row(from_aws(services.commvault.token_report), services.clock()))
     rows.append(_targets(services, documents))
     if not isinstance(checked, Problem):
         if target is not None and target not in checked:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rds_snap_backup.commvault.hints import RETRIED
+from rds_snap_backup.commvault.redaction import redact
 from rds_snap_backup.problems import Problem
 
 # Error codes of a refused login or token.
@@ -105,9 +106,9 @@ def whole_number(value: Any) -> int | None:
 
 
 def one_line(text: str) -> str:
-    """Return a text from a response as one line without control characters, at most `MAX_TEXT` characters long."""
+    """Return a text from outside as one line without secrets or control characters, at most `MAX_TEXT` long."""
     # A little more than is kept, so that blanks that are dropped leave enough, and a huge text costs nothing.
-    printable = "".join(one if one.isprintable() else " " for one in text.strip()[: 4 * MAX_TEXT])
+    printable = "".join(one if one.isprintable() else " " for one in redact(text.strip()[: 4 * MAX_TEXT]))
     return " ".join(printable.split())[:MAX_TEXT].rstrip()
 
 

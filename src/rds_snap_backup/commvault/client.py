@@ -10,10 +10,11 @@ from typing import Any
 from rds_snap_backup.commvault import queries
 from rds_snap_backup.commvault.answers import HttpResponse
 from rds_snap_backup.commvault.connection import Connection, NoAnswer, NotSent
-from rds_snap_backup.commvault.credentials import Credentials
+from rds_snap_backup.commvault.credentials import Credentials, TokenReport
 from rds_snap_backup.commvault.hints import RETRIED
 from rds_snap_backup.commvault.outcomes import Outcome, Rejected, Unauthorized, Unavailable, Unknown, classify
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.commvault.token import Pair
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import BackupRequest
 
@@ -27,6 +28,7 @@ class Commvault:
         self._base_url = base_url
         self._connection = Connection(base_url, ca_certificates)
         self._credentials = credentials
+        self._run_deadline = 0.0
 
     def create_task(self, request: BackupRequest, deadline: float) -> Outcome:
         """Send CreateTask, once, and return its outcome. It is sent once more only with a token that has changed."""
@@ -46,7 +48,15 @@ class Commvault:
                 case HttpResponse() as response:
                     return classify(response, request.task_type)
 
-        return self._credentials.authorized(send)
+        return self._authorized(send, deadline)
+
+    def prepare(self, deadline: float) -> None:
+        """Begin a run that may ask until `deadline`: renew a token that is about to expire before anything is sent.
+
+        A token that is refused later in the run may take that long to be renewed, however short a call's own deadline.
+        """
+        self._run_deadline = deadline
+        self._credentials.prepare(self._present, deadline)
 
     def get(
         self,
@@ -57,8 +67,8 @@ class Commvault:
         not_found_is_empty: bool = False,
     ) -> JsonDocument | Unauthorized | QueryFailed:
         """Read a JSON object; `not_found_is_empty` as in `queries.read`."""
-        return self._credentials.authorized(
-            lambda token: self._get(path, token, deadline, headers, not_found_is_empty=not_found_is_empty)
+        return self._authorized(
+            lambda token: self._get(path, token, deadline, headers, not_found_is_empty=not_found_is_empty), deadline
         )
 
     def probe(self, path: str, deadline: float) -> JsonDocument | Unauthorized | QueryFailed:
@@ -67,7 +77,21 @@ class Commvault:
 
     def unusable_secret(self) -> Problem | None:
         """Return what is wrong with the secret as it is now, past the cache; None where it holds a token."""
-        return self._credentials.unusable()
+        token = self._credentials.read(past_cache=True)
+        return token.problem if isinstance(token, Unauthorized) else None
+
+    def token_report(self) -> TokenReport | Problem:
+        """Return what is known of the token: its kind and age, and whether it can be renewed."""
+        return self._credentials.report()
+
+    def _authorized[T](self, call: Callable[[str], T], deadline: float) -> T | Unauthorized:
+        return self._credentials.authorized(call, self._present, max(deadline, self._run_deadline))
+
+    def _present(self, pair: Pair, deadline: float) -> HttpResponse | NotSent | NoAnswer:
+        """Send a pair to be renewed (https://documentation.commvault.com, "Renewing an Access Token")."""
+        body = json.dumps({"accessToken": pair.access, "refreshToken": pair.refresh}).encode()
+        headers = {"Authorization": pair.header, **JSON}
+        return self._connection.exchange("POST", "/V4/AccessToken/Renew", headers, body, deadline)
 
     def _get(
         self, path: str, token: str, deadline: float, headers: Mapping[str, str] | None, *, not_found_is_empty: bool

@@ -84,6 +84,7 @@ def submit(run: Run, request: Request, name: str) -> End:
                 case _ if entry and pin is None and entry.is_reopened_by(request.attempt):
                     return LetterReturned(document if isinstance(document, Problem) else _disabled(name))
         send_safety_net(run, request, name)
+        run.services.commvault.prepare(run.deadline)
         step = ledger.begin(submission, run.owner, pin, request.attempt, is_queued=run.delivery.is_queued)
         return resume(run, step, pin)
     except LostLease:
