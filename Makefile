@@ -14,6 +14,7 @@ help:
 	@echo "make build              build the functions as they are deployed"
 	@echo "make deploy             build, and deploy to your AWS account (sam deploy --guided)"
 	@echo "make check STACK=...    run the preflight of a deployed stack (also REGION=... and PROFILE=...)"
+	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret (also REGION=... and PROFILE=...)"
 	@echo "make redrive STACK=...  send a deployed stack's dead letters back to be retried (also REGION=... and PROFILE=...)"
 	@echo "make soak               the property test with 100,000 examples"
 	@echo "make mutants            plant mistakes in copies of the code, and show which test catches each"
@@ -67,13 +68,13 @@ importtime: .venv/.synced
 
 # ---- Your AWS account
 
-.PHONY: build deploy check redrive
+.PHONY: build deploy check token redrive
 build: .venv/.synced
 	$(TOOL) sam build
 
 deploy: build
 	$(TOOL) sam deploy --guided
 
-check redrive: .venv/.synced
+check token redrive: .venv/.synced
 	@test -n "$(STACK)" || { echo "Name the stack: make $@ STACK=rds-snap-backup" >&2; exit 2; }
 	@$(RUN) python -m ops.$@ "$(STACK)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)")
