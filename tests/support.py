@@ -16,6 +16,7 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "COMMVAULT_API_URL": "https://127.0.0.1:9/commandcenter/api",
     "TOKEN_SECRET_ARN": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:token",
+    "RENEW_TOKEN": "true",
     "TARGETS_PATH": "/rds-snap-backup/test/targets/",
     "LEDGER_TABLE": "ledger",
     "NOTIFICATIONS_TOPIC_ARN": f"arn:aws:sns:{REGION}:{ACCOUNT}:notifications",

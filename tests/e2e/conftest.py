@@ -12,15 +12,13 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from local.stack import InvokeError, Stack, build, deploy
+from local.stack import NEVER, InvokeError, Stack, build, deploy
 from tests.e2e.evidence import Evidence
 from tests.e2e.product import CLIENT, Product, scheduled, wait_until
 from tests.e2e.tap import Tap
 
 CANARY = "QSDK canary-5f1d8c70e2"
 EVIDENCE = pytest.StashKey[Evidence]()
-# The schedule is deployed for a day that never comes, and fires once the stack is ready, however long that takes.
-NEVER = "at(2199-12-31T00:00:00)"
 ALONE = {"ScheduleState": "DISABLED", "RdsEventsState": "DISABLED"}
 QUICK = {"FirstRetrySeconds": "1", "ReconcileSeconds": "5", "CoolDownMinutes": "1", "FollowHours": "0"}
 

@@ -61,7 +61,17 @@ def test_a_stack_is_checked_as_it_is_set_up(
     assert f"{NAME}: every check passed." in shown
     assert f"Commvault has {CLIENT} / orders-db / default." in shown
     assert TOKEN not in shown
-    names = ["configuration", "secret", "reach", "token", "targets", "document", "association", "last_backup"]
+    names = [
+        "configuration",
+        "secret",
+        "reach",
+        "token",
+        "renewal",
+        "targets",
+        "document",
+        "association",
+        "last_backup",
+    ]
     assert [(row["name"], row["ok"], row["hint"]) for row in checked()] == [(name, True, None) for name in names]
 
     misspelt = association("billing-db") | {"subclientName": "defualt"}

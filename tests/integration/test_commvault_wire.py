@@ -65,6 +65,7 @@ FAULTS: list[tuple[str, type[Any], int, dict[str, Any]]] = [
     ("already_running", AlreadyRunning, 0, {"status": 500}),
     ("throttled", Throttled, 0, {}),
     *(("redirect", Rejected, 0, {"status": status}) for status in (301, 302, 303, 307, 308)),
+    ("echo", Failed, 0, {}),
     ("jobs_and_error", Submitted, 1, {}),
     ("int_job_ids", Submitted, 1, {}),
     ("task_id_zero", Submitted, 1, {}),

@@ -18,7 +18,7 @@ from rds_snap_backup.ledger.submissions import Ledger
 from rds_snap_backup.ledger.table import Table
 from tests.integration.world import ASSOCIATION, World
 
-ALL = ("configuration", "secret", "reach", "token", "targets")
+ALL = ("configuration", "secret", "reach", "token", "renewal", "targets")
 
 
 def preflight(
@@ -160,7 +160,7 @@ def test_a_secret_without_a_token(world: World, commserve: CommServe, value: str
     with world.set_token(value):
         answer = preflight(world)
     # The route to Commvault is checked all the same: both can be fixed at once.
-    assert set(failed(answer)) == {"secret", "token", "association"}
+    assert set(failed(answer)) == {"secret", "token", "renewal", "association"}
     assert what in failed(answer)["secret"]
     assert "SetTokenCommand" in failed(answer)["secret"]
     assert "not checked" in failed(answer)["token"].lower()
@@ -170,7 +170,7 @@ def test_a_secret_without_a_token(world: World, commserve: CommServe, value: str
 def test_a_secret_without_a_value(aws: Emulator, commserve: CommServe) -> None:
     secret = aws.client("secretsmanager").create_secret(Name=f"empty-{time.monotonic_ns()}")["ARN"]
     answer = preflight(World(aws, commserve, TOKEN_SECRET_ARN=secret))
-    assert set(failed(answer)) == {"secret", "token", "association"}
+    assert set(failed(answer)) == {"secret", "token", "renewal", "association"}
     assert "SetTokenCommand" in failed(answer)["secret"]
 
 

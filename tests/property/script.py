@@ -69,7 +69,13 @@ givens = st.builds(
     faults=st.fixed_dictionaries(
         {
             name: st.lists(st.tuples(st.integers(0, longest), st.integers(0, 359)), max_size=most)
-            for name, longest, most in (("aws", 14, 12), ("create", 2, 8), ("list", 3, 6), ("follow", 9, 8))
+            for name, longest, most in (
+                ("aws", 14, 12),
+                ("create", 2, 8),
+                ("list", 3, 6),
+                ("follow", 9, 8),
+                ("renewal", 2, 6),
+            )
         }
     ),
     switches=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=30),
@@ -85,6 +91,7 @@ givens = st.builds(
         hides_clients=st.booleans(),
         page_seconds=st.just(2.5),
         limit=st.sampled_from([0, 0, 2]),
+        has_pair=st.booleans(),
     ),
     config=st.fixed_dictionaries(
         {
@@ -132,6 +139,10 @@ class Example:
         self.kernel.faults, self.kernel.switches = {"aws": Schedule(())}, Schedule(())
         self.kernel.doomed = 0
         self.server.mood, self.server.settings.limit = "", 0
+        if (chain := self.server.chain) and not chain.is_known:
+            # Nothing knows the latest pair, so no token is accepted until the secret's owner has stored a new one.
+            self.kernel.seen["chain lost"] += 1
+            self.world.secret.value = chain.issue()
         self.world.drain()
         self._audit()
         self.server.catch_up()
@@ -183,7 +194,10 @@ class Example:
                 kernel.doomed, kernel.doomed_at = 3 + a, 2 + b % 6
                 world.deliver_until(kernel.now + PAUSES[c % len(PAUSES)])
             case "token":
-                server.token = world.secret.value = f"fake-token-{kernel.seen['token changed']}"
+                if server.chain:
+                    world.secret.value = server.chain.issue()
+                else:
+                    server.token = world.secret.value = f"fake-token-{kernel.seen['token changed']}"
                 kernel.seen["token changed"] += 1
             case "edit":
                 world.documents.edit(tuple(DOCUMENTS)[a % len(DOCUMENTS)], EDITS[b])

@@ -53,6 +53,7 @@ EXPECTED = {
     *("update in the way: yes", "stale read: yes", "topic delivery: twice", "ignored", "refused"),
     *("transaction in the way: yes", "queue batch: partial", "queue delete: lost", "rate limit"),
     *("adopted", "joined in the cool-down", "joined the running job", "job of a stranger"),
+    *("renewed", "renewal refused", "owner: stores a pair", "stale secret: yes"),
     *("redriven", "opened again", "killed by the timeout", "killed by what lasts", "token changed"),
     *("hand-overs between two runs", "runs at one time", "delivered twice at one time", "invoked again"),
 }

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.parameters import base as parameters
 
 from rds_snap_backup import observability
 from rds_snap_backup.commvault import connection as commvault
-from rds_snap_backup.commvault import jobs
+from rds_snap_backup.commvault import jobs, renewal
 from rds_snap_backup.follow import batches, poller
 from rds_snap_backup.ledger import records, table
 from rds_snap_backup.submit import runs
@@ -34,7 +34,7 @@ def in_charge(server: CommServe, *, most_operations: int = 100) -> Iterator[None
         return Connection(server, timeout)
 
     with ExitStack() as stack:
-        for module in (commvault, jobs, runs, table, batches, poller):
+        for module in (commvault, jobs, renewal, runs, table, batches, poller):
             stack.enter_context(patch.object(module, "time", clock))
         for target, name, value in (
             (parameters, "datetime", calendar),

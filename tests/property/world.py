@@ -18,6 +18,7 @@ from tests.property.model.aws import SNS, SQS, SSM, Message, SecretsManager
 from tests.property.model.commvault import CommServe
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel, Killed, Run, Sandbox
+from tests.property.model.tokens import Chain
 from tests.property.promises import Promises
 from tests.support import ENVIRONMENT
 from tests.unit.template import TEMPLATE
@@ -87,7 +88,12 @@ class World:
         self.sqs = SQS(kernel, self.promises.sends)
         self.sns = SNS(kernel, self.promises.publishes, lambda text: self.sqs.put(JOBS, text), FOLLOWED)
         self.ssm = SSM(kernel, self.documents.parameters)
-        self.secret = SecretsManager(kernel, server.token)
+        if server.settings.has_pair:
+            server.chain = Chain(
+                kernel, server.settings.ahead, lambda: [one for one, _ in self.secret.versions.values()]
+            )
+        self.secret = SecretsManager(kernel, server.chain.issue() if server.chain else server.token)
+        self.secret.owner = server.chain.issue if server.chain else None
         self.sandboxes = [Sandbox(number, skew) for number, skew in enumerate(skews)]
         self.followers = [Sandbox(number, skew) for number, skew in enumerate(skews[:2])]
         self.events: list[Event] = []

@@ -189,7 +189,16 @@ def test_what_went_wrong_alarms_at_once_and_clears(emitted: Emitted, name: str, 
     assert (cleared[0] - 10.01) * HOUR <= (1 + spare) * 5 * MINUTE + MINUTE
 
 
-@pytest.mark.parametrize("name", ["EventRefusedAlarm", "BackupRejectedAlarm", "SubmissionAbandonedAlarm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "EventRefusedAlarm",
+        "TokenRefusedAlarm",
+        "TokenNotStoredAlarm",
+        "BackupRejectedAlarm",
+        "SubmissionAbandonedAlarm",
+    ],
+)
 @pytest.mark.parametrize("spare", SPARES)
 def test_each_new_failure_alarms_again_although_the_letters_of_earlier_ones_lie_there(
     emitted: Emitted, name: str, spare: int

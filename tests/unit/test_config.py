@@ -37,7 +37,9 @@ def test_every_variable_is_read_into_its_own_field() -> None:
         assert getattr(config, field) == f"value of {name}"
     for number, name in enumerate(NUMBERS):
         assert getattr(config, name.lower()) == number
-    assert len(fields(Config)) == len(texts) + len(numbers)
+    assert config.renew_token is False
+    assert Config.from_env({**texts, **numbers, "RENEW_TOKEN": "true"}).renew_token is True
+    assert len(fields(Config)) == len(texts) + len(numbers) + len(["renew_token"])
 
 
 @pytest.mark.parametrize("name", [*TEXTS, *NUMBERS])

@@ -2,21 +2,21 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities.parameters import base
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.stub import Stubber
 
 from rds_snap_backup.commvault.credentials import Credentials, ca_certificates
 from rds_snap_backup.commvault.outcomes import Scheduled, Unauthorized
+from rds_snap_backup.commvault.secret import Secret
+from rds_snap_backup.commvault.token import Pair, Token
 from rds_snap_backup.problems import Problem
 
 ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:token"
@@ -37,11 +37,21 @@ class Wire:
         return DONE if token in self.accepted else REFUSED
 
 
-type Secret = Callable[..., Credentials]
+type Holding = Callable[..., Credentials]
+CLOCK = [1_900_000_000.0]
+
+
+def ask(credentials: Credentials, call: Callable[[str], Any]) -> Any:
+    """Call with the token; nothing is renewed."""
+    return credentials.authorized(call, never_present, time.monotonic() + 30)
+
+
+def never_present(_pair: Pair, _deadline: float) -> Any:
+    raise AssertionError("a pair was presented")
 
 
 @pytest.fixture
-def secret() -> Iterator[Secret]:
+def secret() -> Iterator[Holding]:
     """Make credentials whose secret is read as these values, one a reading; all of them must be read."""
     client = boto3.client("secretsmanager")
     with Stubber(client) as stubber:
@@ -56,7 +66,7 @@ def secret() -> Iterator[Secret]:
                         stubber.add_response("get_secret_value", {"ARN": ARN, "SecretBinary": value}, {"SecretId": ARN})
                     case Exception() as error:
                         stubber.add_client_error("get_secret_value", str(error), "no")
-            return Credentials(ARN, client)
+            return Credentials(Secret(ARN, client, lambda: CLOCK[0]), "test")
 
         yield holding
         stubber.assert_no_pending_responses()
@@ -75,9 +85,9 @@ def secret() -> Iterator[Secret]:
         ("a", "a"),
     ],
 )
-def test_a_token_is_sent_as_it_is_but_for_blanks_around_it(secret: Secret, value: str, token: str) -> None:
+def test_a_token_is_sent_as_it_is_but_for_blanks_around_it(secret: Holding, value: str, token: str) -> None:
     wire = Wire(token)
-    assert secret(value).authorized(wire) == DONE
+    assert ask(secret(value), wire) == DONE
     assert wire.tokens == [token]
 
 
@@ -104,7 +114,7 @@ def test_a_token_is_sent_as_it_is_but_for_blanks_around_it(secret: Secret, value
     ids=lambda value: str(value)[:50],
 )
 def test_a_secret_without_a_usable_token_is_unauthorized_and_says_nothing_of_its_value(
-    secret: Secret, value: Any, code: str, caplog: pytest.LogCaptureFixture
+    secret: Holding, value: Any, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for name in ("rds_snap_backup", "aws_lambda_powertools"):
@@ -112,7 +122,7 @@ def test_a_secret_without_a_usable_token_is_unauthorized_and_says_nothing_of_its
     wire = Wire(CANARY)
     # It is read again past the cache: it may have been filled a moment ago.
     credentials = secret(value, value)
-    outcome = credentials.authorized(wire)
+    outcome = ask(credentials, wire)
     assert isinstance(outcome, Unauthorized)
     assert outcome.problem.code == code
     assert ARN in outcome.problem.message
@@ -130,7 +140,7 @@ def test_a_secret_that_is_an_empty_text_is_unauthorized() -> None:
     answer._content = body
     client.meta.events.register("before-send.secrets-manager.GetSecretValue", lambda **_: answer)
     wire = Wire()
-    outcome = Credentials(ARN, client).authorized(wire)
+    outcome = ask(Credentials(Secret(ARN, client), "test"), wire)
     assert isinstance(outcome, Unauthorized)
     assert outcome.problem.code == "SECRET_EMPTY"
     assert wire.tokens == []
@@ -139,9 +149,9 @@ def test_a_secret_that_is_an_empty_text_is_unauthorized() -> None:
 @pytest.mark.parametrize(
     "code", ["ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure", "InternalServiceError"]
 )
-def test_a_secret_that_cannot_be_read_is_unauthorized(secret: Secret, code: str) -> None:
+def test_a_secret_that_cannot_be_read_is_unauthorized(secret: Holding, code: str) -> None:
     wire = Wire(CANARY)
-    outcome = secret(Exception(code), Exception(code)).authorized(wire)
+    outcome = ask(secret(Exception(code), Exception(code)), wire)
     assert isinstance(outcome, Unauthorized)
     assert outcome.problem.code == "SECRET_UNREADABLE"
     assert ARN in outcome.problem.message
@@ -150,56 +160,53 @@ def test_a_secret_that_cannot_be_read_is_unauthorized(secret: Secret, code: str)
 
 
 @pytest.mark.parametrize("first", [" ", "{}", Exception("ResourceNotFoundException")])
-def test_a_secret_that_was_just_filled_is_used_at_once(secret: Secret, first: Any) -> None:
+def test_a_secret_that_was_just_filled_is_used_at_once(secret: Holding, first: Any) -> None:
     wire = Wire(CANARY)
-    assert secret(first, CANARY).authorized(wire) == DONE
+    assert ask(secret(first, CANARY), wire) == DONE
     assert wire.tokens == [CANARY]
 
 
-def test_a_refused_token_that_has_changed_is_tried_once_more(secret: Secret) -> None:
+def test_a_refused_token_that_has_changed_is_tried_once_more(secret: Holding) -> None:
     credentials, wire = secret("old", "new"), Wire("new")
-    assert credentials.authorized(wire) == DONE
+    assert ask(credentials, wire) == DONE
     # The new one is what is cached.
-    assert credentials.authorized(wire) == DONE
+    assert ask(credentials, wire) == DONE
     assert wire.tokens == ["old", "new", "new"]
 
 
-def test_a_changed_token_that_is_refused_too_is_not_tried_again(secret: Secret) -> None:
+def test_a_changed_token_that_is_refused_too_is_not_tried_again(secret: Holding) -> None:
     wire = Wire()
-    assert secret("old", "new").authorized(wire) == REFUSED
+    assert ask(secret("old", "new"), wire) == REFUSED
     assert wire.tokens == ["old", "new"]
 
 
 @pytest.mark.parametrize("again", ["old", "old\n", '{"token": "old"}', " ", "{}", Exception("InternalServiceError")])
-def test_a_refused_token_that_has_not_changed_is_not_tried_again(secret: Secret, again: Any) -> None:
+def test_a_refused_token_that_has_not_changed_is_not_tried_again(secret: Holding, again: Any) -> None:
     wire = Wire()
-    assert secret("old", again).authorized(wire) == REFUSED
+    assert ask(secret("old", again), wire) == REFUSED
     assert wire.tokens == ["old"]
 
 
-def test_any_other_outcome_reads_the_secret_once(secret: Secret) -> None:
+def test_any_other_outcome_reads_the_secret_once(secret: Holding) -> None:
     credentials = secret(CANARY)
-    assert [credentials.authorized(str.upper) for _ in range(3)] == [CANARY.upper()] * 3
+    assert [ask(credentials, str.upper) for _ in range(3)] == [CANARY.upper()] * 3
 
 
-def test_the_token_is_cached_for_five_minutes(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_is_cached_for_five_minutes(secret: Holding) -> None:
     credentials, wire = secret("first", "second"), Wire("first", "second")
-    clock = [datetime.now()]  # noqa: DTZ005 - as Powertools reads it
-    began = clock[0]
-    monkeypatch.setattr(base, "datetime", SimpleNamespace(now=lambda: clock[0]))
-    for seconds in (0, 299, 301):
-        clock[0] = began + timedelta(seconds=seconds)
-        assert credentials.authorized(wire) == DONE
+    for seconds in (0, 299, 2):
+        CLOCK[0] += seconds
+        assert ask(credentials, wire) == DONE
     assert wire.tokens == ["first", "first", "second"]
 
 
-def test_the_preflight_reads_past_the_cache(secret: Secret) -> None:
+def test_the_preflight_reads_past_the_cache(secret: Holding) -> None:
     credentials = secret(CANARY, " ", CANARY)
-    assert credentials.authorized(Wire(CANARY)) == DONE
-    problem = credentials.unusable()
-    assert problem is not None
-    assert problem.code == "SECRET_EMPTY"
-    assert credentials.unusable() is None
+    assert ask(credentials, Wire(CANARY)) == DONE
+    empty = credentials.read(past_cache=True)
+    assert isinstance(empty, Unauthorized)
+    assert empty.problem.code == "SECRET_EMPTY"
+    assert isinstance(credentials.read(past_cache=True), Token)
 
 
 # The private CA.
@@ -226,3 +233,27 @@ def test_a_ca_that_cannot_be_read_is_named(code: str) -> None:
         stubber.add_client_error("get_parameter", code)
         with pytest.raises(LookupError, match=f"CaCertificateParameter /ca cannot be read.*{code}"):
             ca_certificates("/ca", client)
+
+
+# What is counted.
+
+
+@pytest.mark.parametrize(
+    ("values", "accepted", "counted"),
+    [
+        (("old",), ("old",), 0),
+        (("old", "new"), ("new",), 0),
+        (("old", "old"), (), 1),
+        (("old", "new"), (), 1),
+        (("{", "{"), (), 1),
+    ],
+)
+def test_a_token_that_cannot_be_used_is_counted_once(
+    secret: Holding,
+    capsys: pytest.CaptureFixture[str],
+    values: tuple[str, ...],
+    accepted: tuple[str, ...],
+    counted: int,
+) -> None:
+    ask(secret(*values), Wire(*accepted))
+    assert capsys.readouterr().out.count('"TokenRefused":[1.0]') == counted

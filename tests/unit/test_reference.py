@@ -21,7 +21,7 @@ from tests.unit.template import TEMPLATE
 REFERENCE, RUNBOOK = "docs/reference.md", "docs/operations.md"
 PACKAGE = ROOT / "src" / "rds_snap_backup"
 SOURCES = "\n".join(path.read_text() for path in sorted(PACKAGE.rglob("*.py")))
-CODE = re.compile(r'(?:Problem|InvalidInput|_unusable|problem)\(\s*"([A-Z][A-Z_]+)"')
+CODE = re.compile(r'(?:Problem|InvalidInput|Malformed|_unusable|problem)\(\s*"([A-Z][A-Z_]+)"')
 PARAMETERS, RESOURCES = TEMPLATE["Parameters"], TEMPLATE["Resources"]
 
 

@@ -19,12 +19,14 @@ ALL = {
     "PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary",
     "NotificationEmail": "ops@example.com",
     "TokenSecretArn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:token-AbCdEf",
+    "TokenSecretKmsKeyArn": "arn:aws:kms:eu-west-1:111122223333:key/2",
 }
 PLAIN = Resolved()
 FULL = Resolved(ALL)
 VARIABLES = {
     "COMMVAULT_API_URL",
     "TOKEN_SECRET_ARN",
+    "RENEW_TOKEN",
     "TARGETS_PATH",
     "LEDGER_TABLE",
     "NOTIFICATIONS_TOPIC_ARN",
@@ -91,6 +93,8 @@ def test_only_what_cannot_be_guessed_is_required() -> None:
         ("RdsEventIds", "RDS-EVENT-43", False),
         ("ScheduleExpression", "rate(1 hour)", True),
         ("ScheduleExpression", "0 2 * * *", False),
+        ("TokenSecretKmsKeyArn", "alias/mine", False),
+        ("TokenSecretKmsKeyArn", ALL["TokenSecretKmsKeyArn"], True),
         ("TokenSecretArn", "my-secret", False),
         ("TokenSecretArn", ALL["TokenSecretArn"], True),
         ("KmsKeyArn", "arn:aws:kms:eu-west-1:111122223333:alias/a", False),
@@ -131,7 +135,34 @@ def test_every_role_bears_the_boundary_and_no_policy_of_aws() -> None:
     assert set(roles) == {"SubmitRole", "FollowRole", "SchedulerRole"}
     for role in roles.values():
         assert role["PermissionsBoundary"] == ALL["PermissionsBoundaryArn"]
-        assert set(role.get("ManagedPolicyArns", [])) <= {"SurroundingsPolicy"}
+        assert set(role.get("ManagedPolicyArns", [])) <= {"SurroundingsPolicy", "TokenPolicy"}
+
+
+@pytest.mark.parametrize("renews", ["true", "false"])
+@pytest.mark.parametrize("given", [{}, ALL], ids=["plain", "full"])
+def test_the_secret_is_written_only_where_the_token_is_renewed(given: dict[str, Any], renews: str) -> None:
+    resolved = Resolved({**given, "RenewToken": renews})
+    granted = statements(resolved, "AWS::IAM::Role", "AWS::IAM::ManagedPolicy")
+    secret = given.get("TokenSecretArn", "TokenSecret.Id")
+    actions: dict[str, set[str]] = {}
+    for statement in granted:
+        for action in [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]:
+            if action.startswith("secretsmanager:"):
+                actions.setdefault(statement["Resource"], set()).add(action.partition(":")[2])
+    writes = {"PutSecretValue", "UpdateSecretVersionStage"} if renews == "true" else set()
+    assert actions == {secret: {"GetSecretValue", *writes}}
+    keys = [statement for statement in granted if statement["Sid"] in {"TokenKey", "RenewTokenKey"}]
+    generates = ["kms:GenerateDataKey"] if renews == "true" else []
+    assert [one["Action"] for one in keys] == (["kms:Decrypt", *generates] if given else [])
+    assert all(one["Resource"] == ALL["TokenSecretKmsKeyArn"] for one in keys)
+    assert all(
+        one["Condition"] == {"StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"}}
+        for one in keys
+    )
+    roles = resolved.of_type("AWS::IAM::Role")
+    assert {name for name, role in roles.items() if "TokenPolicy" in role.get("ManagedPolicyArns", [])} == {
+        *("SubmitRole", "FollowRole")
+    }
 
 
 def test_scheduler_acts_only_for_this_account() -> None:

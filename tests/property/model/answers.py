@@ -52,4 +52,6 @@ ANSWERS: dict[str, tuple[str, Reply | None]] = {
     "die after": ("all", None),
 }
 READS = ("die before", "die after", "reset", "timeout", "500", "401", "maintenance", "429", "slow")
+# A renewal is acted on before all but the first of these.
+RENEWALS = ("die before", "die after", "reset", "timeout", "500", "maintenance", "429", "slow")
 CONNECTS = ("die before", "die after", "refused", "untrusted", "timeout", "slow")

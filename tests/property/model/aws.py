@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 from tests.property.model.kernel import AWS_FAULTS, Kernel
 
 VISIBILITY_SECONDS = 90
+STALE_SECONDS = 2.0
 MAX_MESSAGE_BYTES = 256 * 1024
 
 
@@ -157,15 +159,87 @@ class SSM:
 
 
 class SecretsManager:
-    """One secret."""
+    """One secret: its versions, and which of them has each label. A read right after a change may be as it was before."""
 
     def __init__(self, kernel: Kernel, value: str) -> None:
-        self.value = value
+        self.versions: dict[str, tuple[str, float]] = {}
+        self.labels: dict[str, str] = {}
+        # What the secret's owner stores at any moment, where they do.
+        self.owner: Callable[[], str] | None = None
         self._kernel = kernel
+        self._before = ("", 0.0)
+        self.value = value
 
-    def get_secret_value(self, **_request: Any) -> dict[str, str]:
+    @property
+    def value(self) -> str:
+        """The current value; whoever sets it does as the secret's owner."""
+        return self.versions[self.labels["AWSCURRENT"]][0]
+
+    @value.setter
+    def value(self, value: str) -> None:
+        version = str(uuid.uuid4())
+        self.versions[version] = value, self._kernel.now
+        self._label("AWSCURRENT", version)
+
+    def get_secret_value(self, **request: Any) -> dict[str, Any]:
         names = [name for name in AWS_FAULTS if name != "twice"]
-        return self._kernel.effect("secret", lambda: {"SecretString": self.value}, names)
+        is_old = "VersionId" not in request and self._kernel.fault("stale secret", ("no", "yes")) == "yes"
+
+        def act() -> dict[str, Any]:
+            version = request.get("VersionId", self.labels["AWSCURRENT"])
+            if is_old and self._before[1] >= self._kernel.now - STALE_SECONDS:
+                version = self._before[0]
+            if version not in self.versions:
+                raise _refused("ResourceNotFoundException", "GetSecretValue")
+            value, created = self.versions[version]
+            stages = [label for label, at in self.labels.items() if at == version]
+            date = datetime.fromtimestamp(created, UTC)
+            return {"SecretString": value, "VersionId": version, "VersionStages": stages, "CreatedDate": date}
+
+        return self._kernel.effect("secret", act, names)
+
+    def put_secret_value(self, **request: Any) -> None:
+        self._owner_stores()
+        version, value = request["ClientRequestToken"], request["SecretString"]
+        assert 32 <= len(version) <= 64
+
+        def act() -> None:
+            if self.versions.get(version, (value,))[0] != value:
+                raise _refused("ResourceExistsException", "PutSecretValue")
+            if version not in self.versions:
+                self.versions[version] = value, self._kernel.now
+                for label in request["VersionStages"]:
+                    self._label(label, version)
+
+        self._kernel.effect("secret write", act)
+
+    def update_secret_version_stage(self, **request: Any) -> None:
+        self._owner_stores()
+        label, version = request["VersionStage"], request["MoveToVersionId"]
+
+        def act() -> None:
+            if self.labels.get(label) != request["RemoveFromVersionId"]:
+                raise _refused("InvalidParameterException", "UpdateSecretVersionStage")
+            self._label(label, version)
+
+        self._kernel.effect("secret label", act)
+
+    def _owner_stores(self) -> None:
+        if (
+            self.owner
+            and self._kernel.fault("owner", ("nothing", "nothing", "nothing", "stores a pair")) == "stores a pair"
+        ):
+            self.value = self.owner()
+
+    def _label(self, label: str, version: str) -> None:
+        if label == "AWSCURRENT":
+            self._before = self.labels.get(label, version), self._kernel.now
+        self.labels[label] = version
+
+
+def _refused(code: str, operation: str) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": "no"}}
+    return ClientError(response, operation)
 
 
 def _limit(text: str, operation: str) -> None:

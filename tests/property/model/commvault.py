@@ -8,6 +8,7 @@ from typing import Any
 from tests.property.model.answers import ANSWERS, HTML, NO_ACCESS, Reply
 from tests.property.model.jobs import CLIENTS, CONVERTED, ENDS, Job, Names, names_of
 from tests.property.model.kernel import Kernel, Run
+from tests.property.model.tokens import Chain
 
 FIRST_ID = 1001
 
@@ -31,6 +32,7 @@ class Settings:
     limit: int = 0
     limit_seconds: int = 600
     latest_acceptance: float = 0.0
+    has_pair: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class CommServe:
     attempt_end: Callable[[str, int], float] = lambda _item, _attempt: 0.0
     observe: Callable[[str, dict[str, Any]], None] = lambda _item, _request: None
     token: str = "fake-token-1"
+    chain: Chain | None = None
     mood: str = ""
     jobs: list[Job] = field(default_factory=list)
     history: list[Job] = field(default_factory=list)
@@ -200,7 +203,15 @@ class CommServe:
                 return (200, HTML, {})
             case "refuses tokens":
                 return NO_ACCESS
-        return None if token == self.token else NO_ACCESS
+        is_accepted = self.chain.accepts(token) if self.chain else token == self.token
+        return None if is_accepted else NO_ACCESS
+
+    def renew(self, pair: dict[str, str]) -> Reply:
+        """Answer a renewal of the token."""
+        if self.mood == "maintenance":
+            return (200, HTML, {})
+        assert self.chain is not None
+        return self.chain.renew(pair["accessToken"], pair["refreshToken"])
 
     def _limit(self) -> Reply | None:
         now, limit, period = self.kernel.now, self.settings.limit, self.settings.limit_seconds

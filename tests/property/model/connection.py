@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from tests.property.model.answers import ANSWERS, CONNECTS, HTML, NO_ACCESS, READS, Reply
+from tests.property.model.answers import ANSWERS, CONNECTS, HTML, NO_ACCESS, READS, RENEWALS, Reply
 from tests.property.model.commvault import CommServe, body_of
 from tests.property.model.kernel import SLOW_SECONDS, Killed
 
@@ -76,15 +76,22 @@ class Connection:
         kernel.begin_effect()
         run = kernel.current
         assert run is not None
-        self._is_task = method == "POST"
+        self._is_task = url.endswith("/CreateTask")
+        is_renewal = url.endswith("/V4/AccessToken/Renew")
         if server.mood == "down":
             run.answered = kernel.now
             raise ConnectionResetError("the server is down")
-        self._ends = kernel.fault(*(("create", tuple(ANSWERS)) if self._is_task else ("list", READS)))
+        kind, names = ("create", tuple(ANSWERS)) if self._is_task else ("list", READS)
+        if is_renewal:
+            kind, names = "renew", RENEWALS
+        self._ends = kernel.fault(kind, names)
         if self._ends == "die before":
             raise Killed
-        if self._is_task:
-            assert url.endswith("/CreateTask")
+        if is_renewal:
+            assert method == "POST"
+            self._reply = server.renew(json.loads(body or b""))
+        elif self._is_task:
+            assert method == "POST"
             self._reply = server.create(json.loads(body or b""), headers["Authtoken"], run, self._ends)
         else:
             self._reply = self._read(urlsplit(url), headers)

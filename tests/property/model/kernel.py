@@ -17,6 +17,7 @@ TIMEOUT_SECONDS = 50.0
 CALL_SECONDS = 0.02
 SLOW_SECONDS = 26.0
 
+RENEWAL = {"renew", "secret write", "secret label"}
 AWS_FAULTS = ("die before", "die after", "fail before", "fail after", "twice", "slow")
 
 
@@ -150,7 +151,9 @@ class Kernel:
         return name
 
     def _schedule(self, kind: str) -> Schedule:
-        """Requests to Commvault have schedules of their own, and so has Follow, which makes most of the calls."""
+        """Requests to Commvault and renewals have schedules of their own, and so has Follow, which makes most of the calls."""
+        if kind in RENEWAL:
+            return self.faults.get("renewal", self.faults["aws"])
         if self.current and self.current.is_follow:
             return self.faults.get("follow", self.faults["aws"])
         return self.faults.get(kind, self.faults["aws"])

@@ -1,0 +1,151 @@
+"""The secret's value: what is read from it, what an answer to a renewal makes of it, and that nothing shows it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rds_snap_backup.commvault.token import MAX_TOKEN, Malformed, Pair, Token, read_token, successor
+
+ACCESS, REFRESH = "eyFake.access/1+=", "fake-refresh-1"
+PAIR = {"accessToken": ACCESS, "refreshToken": REFRESH}
+
+
+def pair_of(value: Any) -> Pair:
+    token = read_token(value if isinstance(value, str) else json.dumps(value))
+    assert isinstance(token, Token)
+    assert token.pair is not None
+    return token.pair
+
+
+@pytest.mark.parametrize(
+    ("value", "header"),
+    [
+        ("QSDK abc", "QSDK abc"),
+        ("raw-token\n", "raw-token"),
+        ('{"token": " QSDK abc\\n"}', "QSDK abc"),
+        (json.dumps(PAIR), f"Bearer {ACCESS}"),
+        (json.dumps(PAIR | {"token": "old"}), f"Bearer {ACCESS}"),
+        (json.dumps(PAIR | {"accessToken": f"Bearer {ACCESS}"}), f"Bearer {ACCESS}"),
+        (json.dumps(PAIR | {"accessToken": f" bearer  {ACCESS}\n"}), f"Bearer {ACCESS}"),
+    ],
+)
+def test_the_header_is_the_plain_token_or_the_bearer_of_the_pair(value: str, header: str) -> None:
+    token = read_token(value)
+    assert isinstance(token, Token)
+    assert token.header == header
+    assert (token.pair is None) == ("access" not in value)
+
+
+def test_a_pair_has_its_times_and_keeps_what_is_not_ours() -> None:
+    more = {"tokenExpiry": 1900000000, "renewableUntil": "1950000000", "renewedBy": "backups", "owner": {"team": "a"}}
+    pair = pair_of(PAIR | more)
+
+    assert (pair.expiry, pair.renewable_until, pair.renewed_by) == (1900000000, 1950000000, "backups")
+    assert json.loads(pair.to_text()) == PAIR | more | {"renewableUntil": 1950000000}
+
+
+@pytest.mark.parametrize(
+    "time", [None, True, 0, -1, 1.9e12, 1e400, float("nan"), "1e9", "", "²", "9" * 5000, [1], {"a": 1}], ids=str
+)
+def test_a_time_that_is_none_is_not_known(time: Any) -> None:
+    assert pair_of(PAIR | {"tokenExpiry": time, "renewableUntil": time}).expiry is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "{",
+        "{}",
+        '{"accessToken": "eyFake"}',
+        '{"refreshToken": "eyFake"}',
+        '{"accessToken": 7, "refreshToken": "eyFake"}',
+        '{"accessToken": "", "refreshToken": "eyFake"}',
+        '{"accessToken": "Bearer ", "refreshToken": "eyFake"}',
+        '{"accessToken": "eyFake", "refreshToken": "\\n"}',
+        '{"accessToken": "eyFake\\r\\nX: y", "refreshToken": "b"}',
+        '{"accessToken": "eyFake\\u00fc", "refreshToken": "b"}',
+        '{"token": ["eyFake"]}',
+        '{"token": "' + "eyFake" * MAX_TOKEN + '"}',
+        '{"a":' * 100_000,
+        '{"a": ' + "9" * 5000 + "}",
+    ],
+    ids=lambda value: value[:40],
+)
+def test_what_holds_no_token_is_described_without_its_value(value: str) -> None:
+    malformed = read_token(value)
+    assert isinstance(malformed, Malformed)
+    assert malformed.code in {"SECRET_EMPTY", "SECRET_WITHOUT_TOKEN"}
+    assert "eyFake" not in f"{malformed}"
+
+
+def test_no_representation_shows_a_value() -> None:
+    token = read_token(json.dumps(PAIR))
+    assert isinstance(token, Token)
+    shown = f"{token!r} {token!s} {token.pair!r} {token.pair}"
+    assert ACCESS not in shown
+    assert REFRESH not in shown
+
+
+def test_a_fingerprint_tells_pairs_apart() -> None:
+    pairs = [Pair("a", "b"), Pair("a", "c"), Pair("c", "b"), Pair("ab", ""), Pair("b", "a")]
+    assert len({pair.fingerprint for pair in pairs}) == len(pairs)
+    assert Pair("a", "b", 1.0, 2.0, "x", {"y": 1}).fingerprint == Pair("a", "b").fingerprint
+    assert all(len(pair.fingerprint) == 64 for pair in pairs)
+
+
+ANSWER = {
+    "accessTokenId": 7,
+    "tokenName": "backups",
+    "accessToken": "new-access",
+    "refreshToken": "new-refresh",
+    "renewableUntilTimestamp": 1950000000,
+    "tokenExpiryTimestamp": 1900001800,
+    "refreshTokenExpiryTimestamp": 1901211400,
+}
+
+
+@pytest.mark.parametrize("envelope", [None, "tokenInfo", "data", "response"])
+def test_an_answer_makes_the_next_pair_with_times_of_our_clock(envelope: str | None) -> None:
+    old = Pair(ACCESS, REFRESH, others={"owner": "a"})
+    new = successor(old, {envelope: ANSWER} if envelope else ANSWER, 90.0, "backups")
+
+    assert new is not None
+    assert json.loads(new.to_text()) == {
+        "accessToken": "new-access",
+        "refreshToken": "new-refresh",
+        "tokenExpiry": 1900001710,
+        "renewableUntil": 1949999910,
+        "renewedBy": "backups",
+        "owner": "a",
+    }
+
+
+def test_what_an_answer_leaves_out_is_kept_or_not_known() -> None:
+    old = Pair(ACCESS, REFRESH, expiry=1.0, renewable_until=1950000000.0)
+    new = successor(old, {"accessToken": "new-access"}, 0, "backups")
+
+    assert new == Pair("new-access", REFRESH, None, 1950000000.0, "backups", {})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        {},
+        [],
+        "text",
+        7,
+        {"errorCode": 5},
+        {"accessToken": ""},
+        {"accessToken": 7},
+        {"accessToken": ACCESS, "refreshToken": "new"},
+        {"accessToken": "new", "refreshToken": 7},
+        {"accessToken": "new\n\x00", "refreshToken": "b"},
+        {"data": [ANSWER]},
+    ],
+    ids=str,
+)
+def test_an_answer_without_a_new_pair_makes_none(answer: Any) -> None:
+    assert successor(Pair(ACCESS, REFRESH), answer, 0, "backups") is None
