@@ -44,16 +44,11 @@ EXPECTED = {
     *(f"job: {status}" for status in ENDED),
     *MOODS,
     *("CommServe restored", "level converted", "accepted after the attempt's end", "adopted a job that is not ours"),
-    *(
-        "synchronous invoke cut off",
-        "job of Commvault's own schedule",
-        "jobs that were not named",
-        "went wrong in part",
-    ),
+    *("synchronous invoke cut off", "job of Commvault's own schedule"),
     *("update in the way: yes", "stale read: yes", "topic delivery: twice", "ignored", "refused"),
     *("transaction in the way: yes", "queue batch: partial", "queue delete: lost", "rate limit"),
     *("adopted", "joined in the cool-down", "joined the running job", "job of a stranger"),
-    *("renewed", "renewal refused", "owner: stores a pair", "stale secret: yes"),
+    *("renewed", "renewal refused", "stale secret: yes"),
     *("redriven", "opened again", "killed by the timeout", "killed by what lasts", "token changed"),
     *("hand-overs between two runs", "runs at one time", "delivered twice at one time", "invoked again"),
 }

@@ -1,0 +1,35 @@
+"""Plays examples of the property test in which one part of the world goes wrong far more often than by chance."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as run_settings
+
+from rds_snap_backup.observability import logger
+from tests.property.script import Given, givens
+
+
+def play(focused: Callable[[Given], Given], examples: int) -> Counter[str]:
+    """Play so many examples, each as `focused` makes it; return what was seen."""
+    seen: Counter[str] = Counter()
+
+    @seed(20260131)
+    @run_settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    @given(givens.map(focused))
+    def explore(example: Given) -> None:
+        seen.update(example.play().seen)
+
+    level = logger.log_level
+    logger.setLevel("CRITICAL")
+    try:
+        explore()
+    finally:
+        logger.setLevel(level)
+    return seen
