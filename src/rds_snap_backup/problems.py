@@ -1,16 +1,18 @@
 """What can go wrong, in words for the engineer on call: a code, what happened, and what to do."""
 
-import re
 from dataclasses import asdict, dataclass
 
 MAX_TEXT = 500
-# Control characters, line and paragraph separators, and what changes the direction of a terminal's text.
-UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]+")
 
 
 def one_line(text: str) -> str:
-    """Return a text from outside as one line of at most 500 characters, without control characters."""
-    return UNPRINTABLE.sub(" ", text[: MAX_TEXT * 4]).encode("utf-8", "replace").decode().strip()[:MAX_TEXT]
+    """Return a text from outside as one line of at most 500 characters.
+
+    Control characters, lone surrogates and what changes the direction of a terminal's text become blanks.
+    """
+    # A little more than is kept, so that blanks that are dropped leave enough, and a huge text costs nothing.
+    printable = "".join(one if one.isprintable() else " " for one in text.strip()[: 4 * MAX_TEXT])
+    return " ".join(printable.split())[:MAX_TEXT].rstrip()
 
 
 @dataclass(frozen=True, slots=True)

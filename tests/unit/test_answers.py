@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.commvault.answers import HttpResponse, document_of, errors, one_line, text_of, whole_number
+from rds_snap_backup.commvault.answers import HttpResponse, document_of, errors, safe_line, text_of, whole_number
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ from rds_snap_backup.commvault.answers import HttpResponse, document_of, errors,
     ],
 )
 def test_a_text_becomes_one_line_without_control_characters(text: str, line: str) -> None:
-    assert one_line(text) == line
-    one_line(text).encode()
+    assert safe_line(text) == line
+    safe_line(text).encode()
 
 
 @pytest.mark.parametrize("text", ["x" * 501, "x " * 5000, "\n" * 900 + "x" * 900, "y" * 10_000_000])
 def test_a_text_has_at_most_500_characters(text: str) -> None:
-    assert 1 <= len(one_line(text)) <= 500
+    assert 1 <= len(safe_line(text)) <= 500
 
 
 @pytest.mark.parametrize("form", ["errorMessage", "errorString", "errLogMessage"])

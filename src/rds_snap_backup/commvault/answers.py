@@ -13,14 +13,13 @@ from typing import Any
 
 from rds_snap_backup.commvault.hints import RETRIED
 from rds_snap_backup.commvault.redaction import redact
-from rds_snap_backup.problems import Problem
+from rds_snap_backup.problems import MAX_TEXT, Problem, one_line
 
 # Error codes of a refused login or token.
 LOGIN_REFUSED = frozenset({"5", "1116", "1134"})
 # Used where the response does not say how long a rate limit lasts.
 THROTTLE_SECONDS = 900
 MAX_THROTTLE_SECONDS = 6 * 3600
-MAX_TEXT = 500
 NO_TEXT = "Commvault gave no text."
 # Errors are searched in objects nested no deeper than this: Commvault's own go half as deep.
 MAX_DEPTH = 10
@@ -63,14 +62,14 @@ def xml_error(response: HttpResponse) -> Problem | None:
     text = content.decode("utf-8", "replace")
     codes = map(whole_number, re.findall(r'\berrorCode="([^"]*)"', text))
     message = re.search(r'\b(?:errorMessage|errorString|errLogMessage)="([^"]+)"', text)
-    said = one_line(message[1]) if message else ""
+    said = safe_line(message[1]) if message else ""
     return next((Problem(str(code), said or NO_TEXT, RETRIED) for code in codes if code), None)
 
 
 def text_of(document: Any) -> str:
     """Return what a response without an error code says."""
     if isinstance(document, str):
-        return one_line(document)
+        return safe_line(document)
     return next(filter(None, map(_message, _entries(document, MAX_DEPTH))), "")
 
 
@@ -105,11 +104,9 @@ def whole_number(value: Any) -> int | None:
             return None
 
 
-def one_line(text: str) -> str:
-    """Return a text from outside as one line without secrets or control characters, at most `MAX_TEXT` long."""
-    # A little more than is kept, so that blanks that are dropped leave enough, and a huge text costs nothing.
-    printable = "".join(one if one.isprintable() else " " for one in redact(text.strip()[: 4 * MAX_TEXT]))
-    return " ".join(printable.split())[:MAX_TEXT].rstrip()
+def safe_line(text: str) -> str:
+    """Return a text of Commvault's as one line without secrets."""
+    return one_line(redact(text.strip()[: 4 * MAX_TEXT]))
 
 
 def _entries(document: Any, depth: int) -> Iterator[dict[str, Any]]:
@@ -128,7 +125,7 @@ def _entries(document: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 def _message(entry: dict[str, Any]) -> str:
     texts = (entry.get(name) for name in ("errorMessage", "errorString", "errLogMessage"))
-    return next(filter(None, (one_line(text) for text in texts if isinstance(text, str))), "")
+    return next(filter(None, (safe_line(text) for text in texts if isinstance(text, str))), "")
 
 
 def _unmarked(body: bytes | None) -> bytes:

@@ -6,7 +6,7 @@ Every value in a row is taken as it may be: one strange text, number or date nev
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rds_snap_backup.commvault.answers import one_line, whole_number
+from rds_snap_backup.commvault.answers import safe_line, whole_number
 from rds_snap_backup.targets import Association
 
 BACKUP_OPERATIONS = {4, 59}
@@ -106,8 +106,8 @@ def read_job(row: Any) -> Job | None:
         level=_level(summary.get("backupLevelName") or summary.get("backupLevel")),
         is_backup=whole_number(summary.get("opType")) in BACKUP_OPERATIONS
         or _text(summary.get("jobType")).lower() in BACKUP_TYPES,
-        status=one_line(_text(summary.get("status")) or _text(summary.get("localizedStatus"))),
-        reason=one_line(_text(summary.get("pendingReason"))),
+        status=safe_line(_text(summary.get("status")) or _text(summary.get("localizedStatus"))),
+        reason=safe_line(_text(summary.get("pendingReason"))),
         started=_time(summary.get("jobStartTime")),
         ended=_time(summary.get("jobEndTime")),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from rds_snap_backup.commvault.answers import one_line
+from rds_snap_backup.commvault.answers import safe_line
 from rds_snap_backup.commvault.jobs import CLOCK_SKEW_SECONDS, Job
 from rds_snap_backup.follow.poller import Missing, Observation
 from rds_snap_backup.messaging import notifications
@@ -106,7 +106,7 @@ class TrackedSubmission:
         is_over = now >= self.submitted_at + follow_hours * 3600
         match observation:
             case Job() as job if any(job.names) and not self._associations_of(job):
-                names = one_line(" / ".join(job.names))
+                names = safe_line(" / ".join(job.names))
                 problem = Problem("JOB_ID_REUSED", f"Job {job_id} is not of this submission, but of {names}.", REUSED)
                 completion_id = f"{job_id}#{self.notification['submittedAt']}"
                 return self._completion(job_id, "lost", problem, completion_id=completion_id)

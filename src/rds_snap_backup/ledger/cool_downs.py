@@ -6,7 +6,6 @@ updates that `submissions.py` writes with a submission's own.
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rds_snap_backup.ledger.entries import pin_of, pin_text
 from rds_snap_backup.ledger.keys import cool_down_key
@@ -59,5 +58,5 @@ def end(
 
 def joined(lease: Lease, cool_down: Item) -> tuple[Lease, tuple[str, ...]]:
     """Return the jobs that a submission joins, pinned to what was sent for them."""
-    pin = pin_of(cool_down["pin"]) if "pin" in cool_down else lease.pin
-    return replace(lease, pin=pin), tuple(json.loads(cool_down.get("jobIds", "[]")))
+    joining = lease.pinned(pin_of(cool_down["pin"])) if "pin" in cool_down else lease
+    return joining, tuple(json.loads(cool_down.get("jobIds", "[]")))

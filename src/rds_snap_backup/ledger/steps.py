@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from rds_snap_backup.ledger.keys import submission_key
 from rds_snap_backup.problems import Problem
@@ -67,6 +67,13 @@ class Lease:
     def request(self) -> BackupRequest:
         """What is to be sent: the pinned request, for the associations that no job is credited for."""
         return replace(self.pin.request, associations=self.missing)
+
+    def pinned(self, pin: Pin) -> Self:
+        """Pin another request; associations that have got their job stay as they are."""
+        listed = {one.key for one in pin.request.associations}
+        kept = [one for one in self.pin.request.associations if one.key in self.found and one.key not in listed]
+        request = replace(pin.request, associations=(*kept, *pin.request.associations))
+        return replace(self, pin=replace(pin, request=request))
 
 
 @dataclass(frozen=True, slots=True)

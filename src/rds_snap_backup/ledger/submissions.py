@@ -101,7 +101,9 @@ class Ledger(Records):
     def send_again(self, lease: Lease, document: Pin | None, *, is_queued: bool) -> Step:
         """Go on to the next attempt: the last one was not accepted, so the current document is pinned."""
         try:
-            return self._start(_pinned(lease, document), "#owner = :me", {"me": lease.owner}, is_queued=is_queued)
+            return self._start(
+                lease.pinned(document) if document else lease, "#owner = :me", {"me": lease.owner}, is_queued=is_queued
+            )
         except Conflict:
             return self._overtaken()
 
@@ -266,19 +268,11 @@ class Ledger(Records):
         is_queued: bool,
     ) -> Step:
         try:
-            return self._start(_pinned(lease, document), UNCHANGED, was, values, is_queued=is_queued)
+            return self._start(
+                lease.pinned(document) if document else lease, UNCHANGED, was, values, is_queued=is_queued
+            )
         except Conflict:
             return self._overtaken()
 
     def _overtaken(self) -> Wait:
         return Wait(self._clock() + LEASE_SECONDS, IN_PROGRESS, None)
-
-
-def _pinned(lease: Lease, document: Pin | None) -> Lease:
-    """Pin the current document, where it is usable; associations that have their job stay as they are."""
-    if document is None:
-        return lease
-    listed = {one.key for one in document.request.associations}
-    kept = [one for one in lease.pin.request.associations if one.key in lease.found and one.key not in listed]
-    request = replace(document.request, associations=(*kept, *document.request.associations))
-    return replace(lease, pin=replace(document, request=request))

@@ -1,11 +1,13 @@
 """The cool-down's updates: who claims it over what, and what a submission's end leaves of it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rds_snap_backup.ledger import cool_downs
+from rds_snap_backup.ledger.entries import pin_text
 from rds_snap_backup.ledger.steps import Lease, Pin, Submission
 from rds_snap_backup.targets import Association, BackupRequest
 from rds_snap_backup.triggers import Kind, Trigger
@@ -64,3 +66,12 @@ def test_an_end_without_a_backup_only_releases_it(status: Any, job_ids: list[str
     assert mine.remove == ("claimer",)
     assert "until" not in mine.values
     assert others is None
+
+
+def test_who_joins_keeps_the_associations_that_have_got_a_job_of_their_own() -> None:
+    own, rest, joined = (Association("c", instance, "d", "s") for instance in ("own", "rest", "joined"))
+    joining = replace(lease(), pin=Pin(BackupRequest((own, rest)), 900), found={own.key: "1354"})
+    pin = pin_text(Pin(BackupRequest((joined,), "INCREMENTAL"), 300))
+    lease_of_both, job_ids = cool_downs.joined(joining, {"pin": pin, "jobIds": '["1355"]'})
+    assert job_ids == ("1355",)
+    assert lease_of_both.pin == Pin(BackupRequest((own, joined), "INCREMENTAL"), 300)
