@@ -1,5 +1,6 @@
 """Plays examples of the property test in which one part of the world goes wrong far more often than by chance."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
 
@@ -8,6 +9,9 @@ from hypothesis import settings as run_settings
 
 from rds_snap_backup.observability import logger
 from tests.property.script import Given, givens
+
+# Finding the smallest example takes a while.
+PHASES = [Phase.generate] if os.environ.get("PROPERTY_SHRINK") == "no" else [Phase.generate, Phase.shrink]
 
 
 def play(focused: Callable[[Given], Given], examples: int) -> Counter[str]:
@@ -19,8 +23,9 @@ def play(focused: Callable[[Given], Given], examples: int) -> Counter[str]:
         max_examples=examples,
         deadline=None,
         database=None,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
+        phases=PHASES,
     )
     @given(givens.map(focused))
     def explore(example: Given) -> None:

@@ -65,13 +65,15 @@ class Given:
 givens = st.builds(
     Given,
     steps=st.lists(st.tuples(st.sampled_from(STEPS), small, small, small), min_size=1, max_size=9),
-    # Requests to Commvault are few among all effects, and have schedules of their own.
+    # Requests to Commvault, and what is sent, are few among all effects, and have schedules of their own.
     faults=st.fixed_dictionaries(
         {
             name: st.lists(st.tuples(st.integers(0, longest), st.integers(0, 359)), max_size=most)
             for name, longest, most in (
                 ("aws", 14, 12),
-                ("create", 2, 8),
+                ("create", 1, 14),
+                ("publish", 2, 4),
+                ("queue send", 1, 4),
                 ("list", 3, 6),
                 ("follow", 9, 8),
                 ("renewal", 2, 6),

@@ -232,3 +232,16 @@ def test_a_submission_is_driven_by_what_was_sent_whatever_happens_to_its_documen
     assert stage.status(item) == "submitted"
     assert [job.origin for job in stage.server.history].count(item) == 1
     stage.check()
+
+
+def test_no_job_is_adopted_while_the_list_does_not_show_those_that_were_named(stage: Stage) -> None:
+    """The third request is accepted in part, and its list of jobs ends before them, and after a job that is lost."""
+    answers = tuple(ANSWERS).index
+    choices = (answers("in part"), answers("reset, accepted"), answers("in part, without an error"))
+    stage.kernel.faults["create"] = Schedule([(0, choice) for choice in choices])
+    stage.kernel.faults["list"] = Schedule([(1, READS.index("429"))])
+    stage.server.settings.newest_first = False
+    items = [stage.invoke("schedule", number, "three") for number in range(3)]
+    stage.heal()
+    assert [stage.status(item) for item in items] == ["submitted"] * 3
+    stage.check()

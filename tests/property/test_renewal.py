@@ -8,7 +8,7 @@ import pytest
 from tests.property.focus import play
 from tests.property.script import Given
 
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "600")) // 2
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "600"))
 KEPT = {"run", "together", "pass", "token"}
 
 
@@ -19,6 +19,7 @@ def focused(example: Given) -> Given:
     faults = {name: pairs if name == "renewal" else pairs[:2] for name, pairs in example.faults.items()}
     # Now and then the secret's owner stores a pair of their own at the same moment.
     faults["owner"] = example.faults["follow"]
+    faults["secret label"] = example.faults["list"]
     return replace(example, steps=spaced, faults=faults, settings=replace(example.settings, has_pair=True, limit=0))
 
 
@@ -26,7 +27,7 @@ def focused(example: Given) -> Given:
 def test_no_older_pair_is_presented_while_a_newer_one_is_stored() -> None:
     seen = play(focused, EXAMPLES)
     assert seen["renewed"] > EXAMPLES
-    assert EXAMPLES < 300 or seen["owner: stores a pair"]
+    assert EXAMPLES < 600 or seen["owner: stores a pair"]
     for call in ("secret write", "secret label", "renew"):
-        assert seen[f"{call}: die before"], call
-        assert seen[f"{call}: die after"], call
+        for death in ("die before", "die after"):
+            assert EXAMPLES < 600 or seen[f"{call}: {death}"], f"{call}: {death}"

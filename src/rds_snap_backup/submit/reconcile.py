@@ -74,7 +74,8 @@ def find_rest(run: Run, lease: Lease, notification: dict[str, Any], job_ids: tup
     """Look once for the jobs that an accepted request started and its answer did not name.
 
     Returns the submission's notification, with them, as it is recorded: `error` names the associations without a job,
-    all of them where the list cannot be read.
+    all of them where the list cannot be read. Where it does not show every job that was named, none is adopted: what
+    seems to lack a job may have one of those.
     """
     match _list_jobs(run, replace(lease, attempt_ended_at=run.services.clock())):
         case JobList() as listed:
@@ -83,9 +84,10 @@ def find_rest(run: Run, lease: Lease, notification: dict[str, Any], job_ids: tup
             return notification
     ended_at = run.services.clock()
     rest = [one for one in lease.missing if not any(job.is_of(one) for job in named)]
+    adopting = rest if len(named) == len(job_ids) else []
     others: set[str] = set(job_ids)
     while True:
-        found = _adoptable(run, replace(lease, attempt_ended_at=ended_at), listed, rest, others)
+        found = _adoptable(run, replace(lease, attempt_ended_at=ended_at), listed, adopting, others)
         problem = without_job(one for one in rest if one.key not in found)
         amended = {**notification, "jobIds": [*notification["jobIds"], *(job.id for job in found.values())]}
         amended.pop("error", None)

@@ -153,7 +153,7 @@ class Kernel:
     def _schedule(self, kind: str) -> Schedule:
         """Requests to Commvault and renewals have schedules of their own, and so has Follow, which makes most of the calls."""
         if kind in RENEWAL:
-            return self.faults.get("renewal", self.faults["aws"])
+            return self.faults.get(kind, self.faults.get("renewal", self.faults["aws"]))
         if self.current and self.current.is_follow:
             return self.faults.get("follow", self.faults["aws"])
         return self.faults.get(kind, self.faults["aws"])
