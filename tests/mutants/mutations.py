@@ -47,6 +47,13 @@ MUTATIONS = (
         ("tests/property/test_corners.py", PROPERTY),
     ),
     Mutation(
+        "a job is adopted although the list does not show those that were named",
+        _in("submit/reconcile"),
+        "adopting = rest if len(named) == len(job_ids) else []",
+        "adopting = rest",
+        ("tests/property/test_corners.py", PROPERTY),
+    ),
+    Mutation(
         "a job is claimed whoever has it",
         _in("ledger/claims"),
         'self._values(), (), "attribute_not_exists(#pk)")',
@@ -152,7 +159,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a request without associations is sent",
-        _in("ledger/submissions"),
+        _in("ledger/attempts"),
         "        if not lease.missing:\n            keep()\n            return Complete(waiting)\n",
         "",
     ),
@@ -166,8 +173,8 @@ MUTATIONS = (
     Mutation(
         "a document that is gone ends its open submission",
         _in("ledger/submissions"),
-        "    if document is None:\n        return lease\n",
-        "    if document is None:\n        return replace(lease, pin=NO_PIN)\n",
+        "lease.pinned(document) if document else lease, UNCHANGED,",
+        "lease.pinned(document or NO_PIN), UNCHANGED,",
     ),
     Mutation(
         "the end of whatever job has the ID is published",

@@ -1,7 +1,7 @@
 """Claims: the item `job#ID` credits a job to one submission, so that no job is counted for two triggers.
 
 Commvault counts job IDs again after its database was restored or replaced, so a claim can be stale: it is of an older
-job with the same ID. Pure but for the type of an update; `submissions.py` writes claims with what they belong to.
+job with the same ID. Pure but for the type of an update; `records.py` writes claims with what they belong to.
 """
 
 from dataclasses import dataclass

@@ -84,7 +84,7 @@ def ignore(services: Services, reason: str) -> dict[str, Any]:
 
 def refuse(services: Services, problem: Problem) -> dict[str, Any]:
     """Answer an event that is in the dead-letter queue, because it is not valid."""
-    logger.error("LetterReturned", error=problem.to_json())
+    logger.error("Event refused", error=problem.to_json())
     count("EventRefused", services.config.service)
     return {"submissions": [], "refused": problem.to_json()}
 

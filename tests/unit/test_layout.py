@@ -1,0 +1,29 @@
+"""The layout keeps its promises: nobody but the Commvault client sees a token, and only handlers need an environment."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from local.tools import ROOT
+
+PACKAGE = ROOT / "src" / "rds_snap_backup"
+MODULES = sorted(path.relative_to(PACKAGE.parent).with_suffix("") for path in PACKAGE.rglob("*.py"))
+# A function's parameter of such a name would hand a secret around.
+SECRETS = {"token", "access_token", "refresh_token", "pair"}
+
+
+def test_importing_anything_but_a_handler_needs_no_environment() -> None:
+    names = [".".join(module.parts) for module in MODULES if module.name not in {"handler", "__init__"}]
+    assert len(names) > 40
+    script = "\n".join(f"import {name}" for name in names)
+    # No variable at all: neither the stack's settings, nor a region, nor a home with a profile.
+    subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(PACKAGE.parent)}, check=True, cwd="/")
+
+
+@pytest.mark.parametrize("module", [one for one in MODULES if one.parts[1] != "commvault"], ids=str)
+def test_nobody_but_the_commvault_client_is_handed_a_token(module: object) -> None:
+    tree = ast.parse((PACKAGE.parent / f"{module}.py").read_text())
+    parameters = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    assert not parameters & SECRETS
