@@ -3,6 +3,7 @@
 The tests are run without a mutation first: what fails then would prove nothing. Exit status 1: a mutation survived.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -13,6 +14,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
 
 from local.tools import ROOT
 from tests.mutants.mutations import MUTATIONS, Mutation
@@ -34,7 +40,12 @@ class Result:
 
 def main() -> int:
     """Run all mutations, or those whose names contain one of the arguments."""
-    wanted = [one for one in MUTATIONS if not sys.argv[1:] or any(word in one.name for word in sys.argv[1:])]
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("words", nargs="*", help="run the mutations whose names contain one of these; all without")
+    words = parser.parse_args().words
+    wanted = [one for one in MUTATIONS if not words or any(word in one.name for word in words)]
+    if not wanted:
+        parser.error(f"no mutation's name contains any of {words}")
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(WORKERS) as pool:
         home = Path(folder)
         for mutation in wanted:
@@ -87,10 +98,11 @@ def _first_failure(copy: Path, tests: Iterable[str]) -> str:
 
 
 def _show(results: list[Result]) -> None:
-    width = max(len(result.mutation.name) for result in results)
-    print(f"{'Mutation':{width}}  {'s':>4}  Caught by")
+    table = Table("Mutation", Column("s", justify="right"), "Caught by", box=box.SIMPLE)
     for result in results:
-        print(f"{result.mutation.name:{width}}  {result.seconds:4.0f}  {result.caught_by or 'NOTHING: IT SURVIVED'}")
+        caught_by = escape(result.caught_by) or "NOTHING: IT SURVIVED"
+        table.add_row(result.mutation.name, f"{result.seconds:.0f}", caught_by)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
     caught = sum(bool(result.caught_by) for result in results)
     print(f"{caught} of {len(results)} caught")
 
