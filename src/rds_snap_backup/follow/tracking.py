@@ -9,8 +9,10 @@ from typing import Any, Self
 from rds_snap_backup.commvault.answers import safe_line
 from rds_snap_backup.commvault.jobs import CLOCK_SKEW_SECONDS, Job
 from rds_snap_backup.follow.poller import Missing, Observation
+from rds_snap_backup.ledger.keys import submission_key
 from rds_snap_backup.messaging import notifications
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.triggers import Trigger
 
 # How long a job that was seen before, or should be there by now, may be missing.
 MISSING_SECONDS = 600
@@ -51,9 +53,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class TrackedSubmission:
-    """A submission with jobs. `notification` is what was published of it."""
+    """A submission with jobs. `notification` is what was published of it, `key` its key in the ledger."""
 
     notification: Mapping[str, Any]
+    key: str
     job_ids: tuple[str, ...]
     submitted_at: float
 
@@ -66,8 +69,8 @@ class TrackedSubmission:
             raise NotASubmission("The message is not JSON.") from None
         match document:
             case {
-                "target": str(),
-                "trigger": {"kind": str(), "id": str()},
+                "target": str(target),
+                "trigger": {"kind": "schedule" | "rds" | "manual" as kind, "id": str(identity)},
                 "associations": [*associations],
                 "jobIds": [_, *_] as job_ids,
                 "submittedAt": str(time),
@@ -85,31 +88,39 @@ class TrackedSubmission:
             submitted_at = datetime.fromisoformat(time).timestamp()
         except (ValueError, OverflowError, OSError):
             raise NotASubmission("The message's submittedAt is not a time.") from None
-        return cls(document, tuple(dict.fromkeys(job_ids)), submitted_at)
+        return cls(
+            document, submission_key(target, Trigger(kind, identity)), tuple(dict.fromkeys(job_ids)), submitted_at
+        )
 
     def superseded(self, job_id: str, claim: Mapping[str, Any]) -> Completion | None:
-        """Return the end of a job whose ID a later attempt of another submission has claimed since the message."""
-        attempted_at = claim.get("attemptedAt", 0)
+        """Return the end of a job whose ID another submission has claimed for a job that began after the message."""
+        began = max(claim.get("attemptedAt", 0), claim.get("jobStartedAt", 0))
         # Published times are whole seconds, and the clocks of two sandboxes may differ.
-        if self.submitted_at >= attempted_at - CLOCK_SKEW_SECONDS or self._is_own(claim):
+        if self.submitted_at >= began - CLOCK_SKEW_SECONDS or self._is_own(claim):
             return None
         problem = Problem("JOB_ID_REUSED", f"The job ID {job_id} is a later submission's by now.", REUSED)
-        return self._completion(job_id, "lost", problem, completion_id=f"{job_id}#{int(attempted_at)}")
+        return self._completion(job_id, "lost", problem, completion_id=f"{job_id}#{int(began)}")
 
     def end_of(
-        self, job_id: str, observation: Observation, missing_since: float, now: float, follow_hours: int
+        self,
+        job_id: str,
+        observation: Observation,
+        claim: Mapping[str, Any],
+        missing_since: float,
+        now: float,
+        *,
+        follow_hours: int,
     ) -> Completion | None:
         """Return a job's end, or None while it is to be polled again.
 
-        `missing_since` is the time of the first poll in a row that did not find it.
+        `claim` is the job's item in the ledger; `missing_since` is the time of the first poll in a row that did not find it.
         """
         is_over = now >= self.submitted_at + follow_hours * 3600
         match observation:
             case Job() as job if any(job.names) and not self._associations_of(job):
                 names = safe_line(" / ".join(job.names))
                 problem = Problem("JOB_ID_REUSED", f"Job {job_id} is not of this submission, but of {names}.", REUSED)
-                completion_id = f"{job_id}#{self.notification['submittedAt']}"
-                return self._completion(job_id, "lost", problem, completion_id=completion_id)
+                return self._completion(job_id, "lost", problem, completion_id=self._own_id(job_id))
             case Job(end=str(end)) as job:
                 return self._completion(job_id, end, _problem(job, end), job)
             case Missing() if is_over or now >= missing_since + MISSING_SECONDS:
@@ -128,14 +139,18 @@ class TrackedSubmission:
             case Problem(code, message) if is_over:
                 message = f"Job {job_id} could not be followed to its end within {follow_hours} h: {message}"
                 hint = "Fix that, and look for the job in Commvault: it is not followed any more."
-                return self._completion(job_id, "lost", Problem(code, message, hint))
+                # Who has joined a job that was never seen does not say that its owner's is lost: IDs are counted again.
+                is_joined = "submission" in claim and not self._is_own(claim)
+                completion_id = self._own_id(job_id) if is_joined else job_id
+                return self._completion(job_id, "lost", Problem(code, message, hint), completion_id=completion_id)
         return None
+
+    def _own_id(self, job_id: str) -> str:
+        return f"{job_id}#{self.key}"
 
     def _is_own(self, claim: Mapping[str, Any]) -> bool:
         """Return whether this submission has the claim: opened again, it claims the jobs that it has once more."""
-        key = str(claim.get("submission", ""))
-        target, identity = self.notification["target"], self.notification["trigger"]["id"]
-        return key.startswith(f"submission#{target}#") and key.endswith(f"#{identity}")
+        return bool(claim.get("submission") == self.key)
 
     def _associations_of(self, job: Job) -> list[dict[str, Any]]:
         """Return the association that a job ran for, by the names in its row; all where it has none."""

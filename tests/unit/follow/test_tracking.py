@@ -35,7 +35,7 @@ def tracked(**fields: Any) -> TrackedSubmission:
 
 
 def notification(observation: Job, **fields: Any) -> dict[str, Any]:
-    completion = tracked(**fields).end_of("1354", observation, 0, SUBMITTED_AT, 24)
+    completion = tracked(**fields).end_of("1354", observation, {}, 0, SUBMITTED_AT, follow_hours=24)
     assert completion is not None
     return completion.notification
 
@@ -107,7 +107,7 @@ OVER = SUBMITTED_AT + HOURS * 3600
 def test_a_job_is_lost_when_its_time_is_over_or_it_is_missing_for_long(
     observation: Any, missing_since: float, now: float, code: str | None
 ) -> None:
-    completion = tracked().end_of("1354", observation, missing_since, now, HOURS)
+    completion = tracked().end_of("1354", observation, {}, missing_since, now, follow_hours=HOURS)
     if code is None:
         assert completion is None
     else:
@@ -145,7 +145,9 @@ def test_a_message_that_lists_no_associations_takes_them_from_the_row() -> None:
 
 
 def test_a_job_still_running_when_its_time_is_over_names_its_association() -> None:
-    completion = tracked(associations=MANY).end_of("1354", job("Running", names=("c", "i7", "s")), 0, OVER, HOURS)
+    completion = tracked(associations=MANY).end_of(
+        "1354", job("Running", names=("c", "i7", "s")), {}, 0, OVER, follow_hours=HOURS
+    )
     assert completion is not None
     assert completion.notification["associations"] == [MANY[7]]
 
@@ -155,7 +157,7 @@ def test_a_job_still_running_when_its_time_is_over_names_its_association() -> No
 def test_a_job_of_other_names_is_lost_and_kept_apart_from_the_end_of_the_job(
     status: str, names: tuple[str, str, str]
 ) -> None:
-    completion = tracked().end_of("1354", job(status, names=names), 0, SUBMITTED_AT, HOURS)
+    completion = tracked().end_of("1354", job(status, names=names), {}, 0, SUBMITTED_AT, follow_hours=HOURS)
     assert completion is not None
     end = completion.notification
     assert (end["status"], end["jobIds"], end["error"]["code"]) == ("lost", ["1354"], "JOB_ID_REUSED")
@@ -163,6 +165,29 @@ def test_a_job_of_other_names_is_lost_and_kept_apart_from_the_end_of_the_job(
     assert end["startedAt"] is None
     assert " / ".join(names) in end["error"]["message"]
     assert completion.id != "1354"
+
+
+@pytest.mark.parametrize(
+    ("submission", "is_owner_s"),
+    [("submission#default#manual#m-1", True), ("submission#other#manual#m-2", False), (None, True)],
+)
+def test_who_joined_a_job_that_was_never_seen_does_not_end_its_owner_s(
+    submission: str | None, is_owner_s: bool
+) -> None:
+    claim = {} if submission is None else {"submission": submission}
+    unreadable = Problem("TIMED_OUT", "Commvault did not answer.", "Wait.")
+    completion = tracked().end_of("1354", unreadable, claim, 0, OVER, follow_hours=HOURS)
+    assert completion is not None
+    assert completion.notification["status"] == "lost"
+    assert (completion.id == "1354") is is_owner_s
+
+
+def test_a_message_published_before_the_job_that_has_the_claim_began_is_superseded() -> None:
+    claim = {"attemptedAt": SUBMITTED_AT - 9, "submission": "submission#default#manual#m-2"}
+    assert tracked().superseded("1354", {**claim, "jobStartedAt": SUBMITTED_AT - 1}) is None
+    completion = tracked().superseded("1354", {**claim, "jobStartedAt": SUBMITTED_AT + 60})
+    assert completion is not None
+    assert completion.notification["error"]["code"] == "JOB_ID_REUSED"
 
 
 def test_a_message_published_before_the_attempt_that_has_the_claim_is_superseded() -> None:
