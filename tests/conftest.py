@@ -15,8 +15,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "e2e" in item.path.parts and "aws" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("e2e"))
-    # They take longest, and pytest-xdist hands out what comes first.
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    # They take longest, then what waits for the leases of killed runs; pytest-xdist hands out what comes first.
+    items.sort(key=lambda item: (not item.get_closest_marker("xdist_group"), not item.get_closest_marker("kill")))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

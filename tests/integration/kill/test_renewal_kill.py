@@ -110,7 +110,7 @@ def test_a_renewal_that_is_killed_breaks_the_chain_only_where_nothing_knows_the_
 ) -> None:
     package = build() / "SubmitFunction"
     cases = [point for point in POINTS for _ in range(TIMES)]
-    with ThreadPoolExecutor(15) as pool:
+    with ThreadPoolExecutor(len(cases)) as pool:
         outcomes = list(pool.map(lambda point: killed_at(aws, package, point), cases))
     for point in POINTS:
         found = [one for one in outcomes if one.point == point]
