@@ -96,14 +96,16 @@ class Credits:
         job, seen = self.credited[key, job_id], self.server.find(job_id)
         self.kernel.seen[f"job: {end['status']}"] += 1
         self.ended.setdefault(job, (self.kernel.now, end["status"]))
-        if end["status"] == "lost":
-            is_over = self.kernel.now >= seconds(end["submittedAt"]) + self.config.follow_hours * 3600 - SLACK
-            self._must(is_over or job.is_gone, f"job {job_id} is lost, and is there: {end}")
-            return
         # A job of a subclient of the submission's that got the ID of one that is gone cannot be distinguished from it while
         # nobody has claimed it, nor by who has joined it.
         is_free = seen not in self.claimed or self.claimed.get(job) != key
         is_same = seen is job or (job.is_gone and seen is not None and seen.names in self.associations[key] and is_free)
+        if end["status"] == "lost":
+            is_over = self.kernel.now >= seconds(end["submittedAt"]) + self.config.follow_hours * 3600 - SLACK
+            self._must(is_over or job.is_gone, f"job {job_id} is lost, and is there: {end}")
+            if is_same and seen is not None:
+                self.ended.setdefault(seen, (self.kernel.now, end["status"]))
+            return
         self._must(is_same or (job.is_gone and self.kernel.now >= job.ends), f"this is the end of another job: {end}")
         shown = seen if seen is not None and is_same else job
         self.ended.setdefault(shown, (self.kernel.now, end["status"]))
@@ -116,9 +118,9 @@ class Credits:
             f"this is not how job {job_id} ended: {end}, {shown}",
         )
 
-    def status_of(self, job_id: str) -> str:
-        """Return how the job of an ID ended, as far as it is published."""
-        return next((status for job, (_, status) in reversed(self.ended.items()) if job.id == job_id), "")
+    def has_failed(self, job_id: str) -> bool:
+        """Tell whether a job that had this ID has failed, as far as it is published."""
+        return any(status in FAILED for job, (_, status) in self.ended.items() if job.id == job_id)
 
     def failed_at(self, job_id: str) -> float:
         """Return when the failure of the job of an ID was published."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rds_snap_backup.config import Config
-from tests.property.credits import ENDED, FAILED, Credits
+from tests.property.credits import ENDED, Credits
 from tests.property.documents import Documents
 from tests.property.model.commvault import CommServe
 from tests.property.model.jobs import names_of
@@ -138,8 +138,8 @@ class Promises:
         cool_down = plain(self.items.get(f"cooldown#{now['target']}", {}))
         obeys = json.loads(now["trigger"])["kind"] == "rds" and json.loads(now["pin"])["coolDownSeconds"]
         if obeys and cool_down:
-            failed = [one for one in json.loads(cool_down.get("jobIds", "[]")) if self.credits.status_of(one) in FAILED]
-            is_over = cool_down.get("until", 0) <= time + SLACK or bool(failed)
+            has_failed = any(map(self.credits.has_failed, json.loads(cool_down.get("jobIds", "[]"))))
+            is_over = cool_down.get("until", 0) <= time + SLACK or has_failed
             self._must(is_over, f"{key} was sent inside the cool-down")
             self._must(not self._is_held(cool_down, key), f"{key} was sent although {cool_down.get('claimer')} is open")
 

@@ -145,7 +145,7 @@ class Batch:
         else:
             observation = self._observations.get(job_id, NOT_ASKED)
             missing_since = self._note(job_id, item, observation)
-            end = submission.end_of(job_id, observation, item, missing_since, now, follow_hours=config.follow_hours)
+            end = submission.end_of(job_id, observation, missing_since, now, config.follow_hours)
             if end is None:
                 if isinstance(observation, Problem) and observation.code == RATE_LIMITED:
                     return MAX_PAUSE_SECONDS

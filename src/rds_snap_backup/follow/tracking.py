@@ -1,7 +1,7 @@
 """A submission whose jobs are followed: its message, and what is published of a job's end. Pure: it polls nothing."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -92,35 +92,37 @@ class TrackedSubmission:
             document, submission_key(target, Trigger(kind, identity)), tuple(dict.fromkeys(job_ids)), submitted_at
         )
 
-    def superseded(self, job_id: str, claim: Mapping[str, Any]) -> Completion | None:
-        """Return the end of a job whose ID another submission has claimed for a job that began after the message."""
-        began = max(claim.get("attemptedAt", 0), claim.get("jobStartedAt", 0))
+    def superseded(self, job_id: str, item: Mapping[str, Any]) -> Completion | None:
+        """Return the end of a job whose ID is another job's by now, as far as its item in the ledger tells.
+
+        That one was claimed, and began after the message; or it ended, and is of other subclients: who joined it while it
+        ran has recorded that.
+        """
+        began = max(item.get("attemptedAt", 0), item.get("jobStartedAt", 0))
         # Published times are whole seconds, and the clocks of two sandboxes may differ.
-        if self.submitted_at >= began - CLOCK_SKEW_SECONDS or self._is_own(claim):
-            return None
-        problem = Problem("JOB_ID_REUSED", f"The job ID {job_id} is a later submission's by now.", REUSED)
-        return self._completion(job_id, "lost", problem, completion_id=f"{job_id}#{int(began)}")
+        if self.submitted_at < began - CLOCK_SKEW_SECONDS and not self._is_own(item):
+            problem = Problem("JOB_ID_REUSED", f"The job ID {job_id} is a later submission's by now.", REUSED)
+            return self._completion(job_id, "lost", problem, completion_id=f"{job_id}#{int(began)}")
+        recorded = json.loads(item["end"])["associations"] if "end" in item else []
+        ended, own = ([tuple(one[name] for name in NAMES) for one in some] for some in (recorded, self.associations))
+        return self._reused(job_id, ended[0]) if own and ended and not {*own} & {*ended} else None
 
     def end_of(
         self,
         job_id: str,
         observation: Observation,
-        claim: Mapping[str, Any],
         missing_since: float,
         now: float,
-        *,
         follow_hours: int,
     ) -> Completion | None:
         """Return a job's end, or None while it is to be polled again.
 
-        `claim` is the job's item in the ledger; `missing_since` is the time of the first poll in a row that did not find it.
+        `missing_since` is the time of the first poll in a row that did not find it.
         """
         is_over = now >= self.submitted_at + follow_hours * 3600
         match observation:
             case Job() as job if any(job.names) and not self._associations_of(job):
-                names = safe_line(" / ".join(job.names))
-                problem = Problem("JOB_ID_REUSED", f"Job {job_id} is not of this submission, but of {names}.", REUSED)
-                return self._completion(job_id, "lost", problem, completion_id=self._own_id(job_id))
+                return self._reused(job_id, job.names)
             case Job(end=str(end)) as job:
                 return self._completion(job_id, end, _problem(job, end), job)
             case Missing() if is_over or now >= missing_since + MISSING_SECONDS:
@@ -139,14 +141,18 @@ class TrackedSubmission:
             case Problem(code, message) if is_over:
                 message = f"Job {job_id} could not be followed to its end within {follow_hours} h: {message}"
                 hint = "Fix that, and look for the job in Commvault: it is not followed any more."
-                # Who has joined a job that was never seen does not say that its owner's is lost: IDs are counted again.
-                is_joined = "submission" in claim and not self._is_own(claim)
-                completion_id = self._own_id(job_id) if is_joined else job_id
-                return self._completion(job_id, "lost", Problem(code, message, hint), completion_id=completion_id)
+                return self._completion(job_id, "lost", Problem(code, message, hint))
         return None
 
-    def _own_id(self, job_id: str) -> str:
-        return f"{job_id}#{self.key}"
+    def _reused(self, job_id: str, names: Iterable[str]) -> Completion:
+        message = f"Job {job_id} is not of this submission, but of {safe_line(' / '.join(names))}."
+        completion_id = f"{job_id}#{self.notification['submittedAt']}"
+        return self._completion(job_id, "lost", Problem("JOB_ID_REUSED", message, REUSED), completion_id=completion_id)
+
+    @property
+    def associations(self) -> list[dict[str, Any]]:
+        """The associations of the submission; empty where they were too many for the message."""
+        return list(self.notification["associations"])
 
     def _is_own(self, claim: Mapping[str, Any]) -> bool:
         """Return whether this submission has the claim: opened again, it claims the jobs that it has once more."""
@@ -154,10 +160,10 @@ class TrackedSubmission:
 
     def _associations_of(self, job: Job) -> list[dict[str, Any]]:
         """Return the association that a job ran for, by the names in its row; all where it has none."""
-        listed = self.notification["associations"]
+        listed = self.associations
         named = {name: value for name, value in zip(NAMES, job.names, strict=True) if value}
         if not named:
-            return list(listed)
+            return listed
         if not listed:  # They were too many for the message: what is known are the names in the row.
             return [dict.fromkeys(NAMES, "") | named | {"displayName": job.client_name}]
         return [one for one in listed if all(one[name] == value for name, value in named.items())]
@@ -169,7 +175,7 @@ class TrackedSubmission:
             self.notification,
             job_id,
             status,
-            associations=self._associations_of(job) if job else self.notification["associations"],
+            associations=self._associations_of(job) if job else self.associations,
             started=job.started if job else 0,
             ended=job.ended if job and job.has_ended else 0,
             reason=job.reason if job else "",

@@ -35,7 +35,7 @@ def tracked(**fields: Any) -> TrackedSubmission:
 
 
 def notification(observation: Job, **fields: Any) -> dict[str, Any]:
-    completion = tracked(**fields).end_of("1354", observation, {}, 0, SUBMITTED_AT, follow_hours=24)
+    completion = tracked(**fields).end_of("1354", observation, 0, SUBMITTED_AT, 24)
     assert completion is not None
     return completion.notification
 
@@ -107,7 +107,7 @@ OVER = SUBMITTED_AT + HOURS * 3600
 def test_a_job_is_lost_when_its_time_is_over_or_it_is_missing_for_long(
     observation: Any, missing_since: float, now: float, code: str | None
 ) -> None:
-    completion = tracked().end_of("1354", observation, {}, missing_since, now, follow_hours=HOURS)
+    completion = tracked().end_of("1354", observation, missing_since, now, HOURS)
     if code is None:
         assert completion is None
     else:
@@ -145,9 +145,7 @@ def test_a_message_that_lists_no_associations_takes_them_from_the_row() -> None:
 
 
 def test_a_job_still_running_when_its_time_is_over_names_its_association() -> None:
-    completion = tracked(associations=MANY).end_of(
-        "1354", job("Running", names=("c", "i7", "s")), {}, 0, OVER, follow_hours=HOURS
-    )
+    completion = tracked(associations=MANY).end_of("1354", job("Running", names=("c", "i7", "s")), 0, OVER, HOURS)
     assert completion is not None
     assert completion.notification["associations"] == [MANY[7]]
 
@@ -157,7 +155,7 @@ def test_a_job_still_running_when_its_time_is_over_names_its_association() -> No
 def test_a_job_of_other_names_is_lost_and_kept_apart_from_the_end_of_the_job(
     status: str, names: tuple[str, str, str]
 ) -> None:
-    completion = tracked().end_of("1354", job(status, names=names), {}, 0, SUBMITTED_AT, follow_hours=HOURS)
+    completion = tracked().end_of("1354", job(status, names=names), 0, SUBMITTED_AT, HOURS)
     assert completion is not None
     end = completion.notification
     assert (end["status"], end["jobIds"], end["error"]["code"]) == ("lost", ["1354"], "JOB_ID_REUSED")
@@ -168,18 +166,24 @@ def test_a_job_of_other_names_is_lost_and_kept_apart_from_the_end_of_the_job(
 
 
 @pytest.mark.parametrize(
-    ("submission", "is_owner_s"),
-    [("submission#default#manual#m-1", True), ("submission#other#manual#m-2", False), (None, True)],
+    ("names", "associations", "is_other"),
+    [
+        (("c", "other", "s"), SUBMISSION["associations"], True),
+        (("c", "i", "s"), SUBMISSION["associations"], False),
+        (("c", "other", "s"), [], False),
+        (None, SUBMISSION["associations"], False),
+    ],
 )
-def test_who_joined_a_job_that_was_never_seen_does_not_end_its_owner_s(
-    submission: str | None, is_owner_s: bool
+def test_an_end_that_is_recorded_of_a_job_of_other_subclients_is_another_job_s(
+    names: tuple[str, str, str] | None, associations: Any, *, is_other: bool
 ) -> None:
-    claim = {} if submission is None else {"submission": submission}
-    unreadable = Problem("TIMED_OUT", "Commvault did not answer.", "Wait.")
-    completion = tracked().end_of("1354", unreadable, claim, 0, OVER, follow_hours=HOURS)
-    assert completion is not None
-    assert completion.notification["status"] == "lost"
-    assert (completion.id == "1354") is is_owner_s
+    """Whoever joined a job that runs under an ID that was counted again records its end, unlike the submission's own."""
+    ended = [dict(zip(("clientName", "instanceName", "subclientName"), names, strict=True))] if names else []
+    completion = tracked(associations=associations).superseded("1354", {"end": json.dumps({"associations": ended})})
+    assert (completion is not None) is is_other
+    if completion:
+        assert (completion.notification["status"], completion.id != "1354") == ("lost", True)
+        assert "c / other / s" in completion.notification["error"]["message"]
 
 
 def test_a_message_published_before_the_job_that_has_the_claim_began_is_superseded() -> None:
