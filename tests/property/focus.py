@@ -4,10 +4,11 @@ import os
 from collections import Counter
 from collections.abc import Callable
 
-from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as run_settings
 
 from rds_snap_backup.observability import logger
+from tests.property.choices import seeded
 from tests.property.script import Given, givens
 
 # Finding the smallest example takes a while.
@@ -18,8 +19,8 @@ def play(focused: Callable[[Given], Given], examples: int) -> Counter[str]:
     """Play so many examples, each as `focused` makes it; return what was seen."""
     seen: Counter[str] = Counter()
 
-    @seed(20260131)
     @run_settings(
+        backend=seeded(int(os.environ.get("PROPERTY_SEED", "20260131"))),
         max_examples=examples,
         deadline=None,
         database=None,

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, seed
+from hypothesis import HealthCheck, given
 from hypothesis import settings as run_settings
 
 from rds_snap_backup.observability import logger
+from tests.property.choices import seeded
 from tests.property.credits import ENDED
 from tests.property.documents import EDITS
 from tests.property.focus import PHASES
@@ -62,8 +63,8 @@ def test_every_trigger_ends_with_one_job_or_one_notice(
 ) -> None:
     seen: Counter[str] = Counter()
 
-    @seed(SEED + part)
     @run_settings(
+        backend=seeded(SEED + part),
         max_examples=EXAMPLES // PARTS,
         deadline=None,
         database=None,

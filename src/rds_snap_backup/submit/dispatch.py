@@ -28,7 +28,7 @@ def handle(services: Services, event: Any, delivery: Delivery) -> dict[str, Any]
             return check(services, delivery.seconds_left, target)
         case Ignored(reason):
             return ignore(services, reason)
-    match services.targets.select(request):
+    match select(services, request):
         case ():
             return ignore(services, f"No target's databases match {request.trigger.source_arn or 'anything'}.")
         case (name,):
@@ -41,6 +41,19 @@ def handle(services: Services, event: Any, delivery: Delivery) -> dict[str, Any]
             services.queues.fan_out(request.trigger, names)
             logger.info("Fanned out", trigger=request.trigger.id, targets=len(names))
             return {"submissions": [{"status": "queued", "target": name} for name in names]}
+
+
+def select(services: Services, request: Request) -> tuple[str, ...]:
+    """Return the targets that a request selects, and for an RDS event also those that it selected before.
+
+    An earlier delivery may have left a submission open, or not published, of a target whose document has been edited since.
+    """
+    names = services.targets.select(request)
+    if request.names:
+        return names
+    others = (Submission(request.trigger, name) for name in services.targets.documents() if name not in names)
+    known = services.ledger.look_up_all(others)
+    return (*names, *(name for name, entry in known.items() if not entry.is_published))
 
 
 def submit_one(services: Services, request: Request, name: str, delivery: Delivery) -> dict[str, Any]:
