@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,13 +127,14 @@ def resources(aws: Emulator) -> dict[str, Any]:
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
     )
-    secret = aws.client("secretsmanager").create_secret(Name="build-token", SecretString="canary")["ARN"]
+    secret = aws.client("secretsmanager").create_secret(Name="build-token", SecretString="canary")
     topic = aws.client("sns").create_topic(Name="build-notifications")["TopicArn"]
     queue = aws.client("sqs").create_queue(QueueName="build-queue")["QueueUrl"]
     aws.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
     (message,) = aws.client("sqs").receive_message(QueueUrl=queue)["Messages"]
     aws.client("ssm").put_parameter(Name="/build/targets/default", Value="{}", Type="String")
-    return {"table": table, "secret": secret, "topic": topic, "queue": queue, "receipt": message["ReceiptHandle"]}
+    found = {"table": table, "topic": topic, "queue": queue, "receipt": message["ReceiptHandle"]}
+    return {**found, "secret": secret["ARN"], "version": secret["VersionId"]}
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +174,12 @@ def arguments(service: str, operation: str, resources: dict[str, Any]) -> dict[s
             return {"TransactItems": [{"Update": update}, {"ConditionCheck": check}]}
         case "dynamodb", _:
             return {"TableName": table, "Key": key}
+        case "secretsmanager", "PutSecretValue":
+            stored = {"SecretString": "{}", "VersionStages": ["BUILD"], "ClientRequestToken": str(uuid.uuid4())}
+            return {"SecretId": resources["secret"]} | stored
+        case "secretsmanager", "UpdateSecretVersionStage":
+            moved = {"VersionStage": "AWSCURRENT", "MoveToVersionId": resources["version"]}
+            return {"SecretId": resources["secret"], "RemoveFromVersionId": resources["version"]} | moved
         case "secretsmanager", _:
             return {"SecretId": resources["secret"]}
         case "sns", _:
