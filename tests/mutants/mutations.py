@@ -54,6 +54,13 @@ MUTATIONS = (
         ("tests/property/test_corners.py", PROPERTY),
     ),
     Mutation(
+        "what a run had claimed before it was killed is forgotten",
+        _in("ledger/entries"),
+        'claimed=tuple(json.loads(item.get("claimed", "[]")))',
+        "claimed=()",
+        ("tests/property/test_corners.py", PROPERTY),
+    ),
+    Mutation(
         "a job is claimed whoever has it",
         _in("ledger/claims"),
         'self._values(), (), "attribute_not_exists(#pk)")',

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rds_snap_backup.ledger import records
 from rds_snap_backup.ledger.steps import FoundJob, LostLease, Pin, Reconcile, Send, Submission
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
@@ -253,4 +254,24 @@ def test_no_job_is_adopted_while_the_list_does_not_show_those_that_were_named(st
     items = [stage.invoke("schedule", number, "three") for number in range(3)]
     stage.heal()
     assert [stage.status(item) for item in items] == ["submitted"] * 3
+    stage.check()
+
+
+def test_jobs_that_were_claimed_before_a_run_was_killed_are_named(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More jobs than one transaction holds are claimed by two; between them the run is killed."""
+    monkeypatch.setattr(records, "MAX_TRANSACTION", 4)
+    stage.kernel.faults["ledger transaction"] = Schedule([(2, AWS_FAULTS.index("die before"))])
+    item = stage.invoke("schedule", 1, "three")
+    claimed = {key for key in stage.world.dynamodb.items if key.startswith("job#")}
+    assert (stage.status(item), len(claimed)) == ("submitting", 1)
+    # Newer jobs, of a request whose answer is lost, come first in the list, whose next page cannot be read.
+    stage.cut_off("reset, accepted")
+    stage.invoke("schedule", 2, "three")
+    stage.kernel.now += 81
+    stage.kernel.faults["list"] = Schedule([(1, READS.index("429"))])
+    stage.world.go([stage.world.invoke(stage.world.events[0])])
+    stage.heal()
+    assert stage.started() == 6
     stage.check()

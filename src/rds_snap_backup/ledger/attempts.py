@@ -42,7 +42,7 @@ class Attempts(Records):
         is_queued: bool,
     ) -> Step:
         """Write `submitting`, before the request leaves. Raises `Conflict` for the submission's own condition."""
-        beside, lease = beside or {}, replace(lease, is_uncertain=False, scan=None)
+        beside, lease = beside or {}, replace(lease, is_uncertain=False, scan=None, claimed=())
         # What waits made no attempt; opened again, it takes the next number all the same, so that no copy of its dead
         # letter has the current one.
         waiting = lease if "createdAt" not in beside else replace(lease, attempt=lease.attempt + 1)
@@ -51,7 +51,7 @@ class Attempts(Records):
             values = {**beside, **open_values(held, status), **self._held(held)}
             if status == "submitting":
                 values["attemptedAt"] = held.attempted_at
-            return Update(lease.submission.key, values, (), condition, where)
+            return Update(lease.submission.key, values, ("claimed",), condition, where)
 
         def keep() -> None:
             self._write_mine(held("deferred", waiting), lease.owner)

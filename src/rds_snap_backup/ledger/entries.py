@@ -51,6 +51,7 @@ def lease_of(submission: Submission, owner: str, item: Item) -> Lease:
         is_uncertain=bool(item.get("uncertain")),
         found=json.loads(item.get("found", "{}")),
         scan=None if scan is None else Scan(scan["position"], scan["begunAt"]),
+        claimed=tuple(json.loads(item.get("claimed", "[]"))),
     )
 
 

@@ -113,9 +113,10 @@ class Records:
         mine = {"me": lease.owner}
         wanted = [self._claim(lease, one) for one in claims]
         last = wanted[: MAX_TRANSACTION - 2]
-        # A target of very many associations: the claims that do not fit go first, and are ours when it is retried.
+        # A target of very many associations: the claims that do not fit go first, and are noted for the next run.
         for batch in batched(wanted[len(last) :], MAX_TRANSACTION - 1, strict=False):
-            self._write_claims(Check(lease.submission.key, "#owner = :me", mine), batch)
+            noted: dict[str, Value] = {"claimed": json.dumps([claim.job_id for claim in wanted[len(last) :]])}
+            self._write_claims(Update(lease.submission.key, noted, (), "#owner = :me", mine), batch)
         update = Update(lease.submission.key, values, (), "#owner = :me", mine)
         self._write_claims(update, last, *cool_down)
 

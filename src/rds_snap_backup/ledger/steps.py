@@ -44,7 +44,8 @@ class Lease:
     """A submission that this run alone may go on with.
 
     `attempt` is the number of the last one, `attempted_at` and `attempt_ended_at` its times, and `is_uncertain` whether
-    it may have been accepted; `found` has the jobs already adopted, by association.
+    it may have been accepted; `found` has the jobs already adopted, by association. `claimed` has the IDs of jobs that
+    were claimed before the rest of its end could be recorded, which one transaction does not hold.
     """
 
     submission: Submission
@@ -57,6 +58,7 @@ class Lease:
     is_uncertain: bool = False
     found: Mapping[str, str] = field(default_factory=dict)
     scan: Scan | None = None
+    claimed: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[Association, ...]:

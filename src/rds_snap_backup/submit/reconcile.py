@@ -39,6 +39,13 @@ def reconcile(run: Run, lease: Lease) -> Published | Deferred | Lease:
     """
     if lease.pin.request.task_type == "SCHEDULE":
         return abandon_schedule(run, lease)
+    for job_id in lease.claimed:
+        match jobs.get_job(run.services.commvault, job_id, run.deadline):
+            case Job() as job:
+                own = {one.key: FoundJob(job.id, job.started) for one in lease.missing if job.is_of(one)}
+                lease = run.services.ledger.adopt(lease, own)
+            case Unauthorized(problem) | QueryFailed(problem):
+                return run.leave_unknown(lease, problem)
     # What the list does not show, it did not show when it was asked for: its answer may take a while.
     begun_at = lease.scan.begun_at if lease.scan else run.services.clock()
     match _list_jobs(run, lease):
