@@ -79,7 +79,7 @@ def test_a_stack_is_checked_as_it_is_set_up(
     assert check.main([NAME]) == 1
     shown = capsys.readouterr().out
     assert "Did you mean 'default'?" in shown
-    assert f"{NAME}: 1 of 12 checks failed." in shown
+    assert f"{NAME}: 1 of 13 checks failed." in shown
     wrong = only([row for row in checked() if not row["ok"]])
     assert (wrong["name"], wrong["target"]) == ("association", "billing")
     assert "no subclient 'defualt' of instance 'billing-db'" in wrong["detail"]
