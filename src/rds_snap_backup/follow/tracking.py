@@ -101,11 +101,10 @@ class TrackedSubmission:
         began = max(item.get("attemptedAt", 0), item.get("jobStartedAt", 0))
         # Published times are whole seconds, and the clocks of two sandboxes may differ.
         if self.submitted_at < began - CLOCK_SKEW_SECONDS and not self._is_own(item):
-            problem = Problem("JOB_ID_REUSED", f"The job ID {job_id} is a later submission's by now.", REUSED)
-            return self._completion(job_id, "lost", problem, completion_id=f"{job_id}#{int(began)}")
+            return self._reused(job_id, "a later one")
         recorded = json.loads(item["end"])["associations"] if "end" in item else []
         ended, own = ([tuple(one[name] for name in NAMES) for one in some] for some in (recorded, self.associations))
-        return self._reused(job_id, ended[0]) if own and ended and not {*own} & {*ended} else None
+        return self._reused(job_id, _text_of(ended[0])) if own and ended and not {*own} & {*ended} else None
 
     def end_of(
         self,
@@ -122,7 +121,7 @@ class TrackedSubmission:
         is_over = now >= self.submitted_at + follow_hours * 3600
         match observation:
             case Job() as job if any(job.names) and not self._associations_of(job):
-                return self._reused(job_id, job.names)
+                return self._reused(job_id, _text_of(job.names))
             case Job(end=str(end)) as job:
                 return self._completion(job_id, end, _problem(job, end), job)
             case Missing() if is_over or now >= missing_since + MISSING_SECONDS:
@@ -144,10 +143,9 @@ class TrackedSubmission:
                 return self._completion(job_id, "lost", Problem(code, message, hint))
         return None
 
-    def _reused(self, job_id: str, names: Iterable[str]) -> Completion:
-        message = f"Job {job_id} is not of this submission, but of {safe_line(' / '.join(names))}."
-        completion_id = f"{job_id}#{self.notification['submittedAt']}"
-        return self._completion(job_id, "lost", Problem("JOB_ID_REUSED", message, REUSED), completion_id=completion_id)
+    def _reused(self, job_id: str, whose: str) -> Completion:
+        problem = Problem("JOB_ID_REUSED", f"Job {job_id} is not of this submission, but of {whose}.", REUSED)
+        return self._completion(job_id, "lost", problem, completion_id=f"{job_id}#{self.key}")
 
     @property
     def associations(self) -> list[dict[str, Any]]:
@@ -182,6 +180,10 @@ class TrackedSubmission:
             problem=problem,
         )
         return Completion(completion_id or job_id, notification)
+
+
+def _text_of(names: Iterable[str]) -> str:
+    return safe_line(" / ".join(names))
 
 
 def _problem(job: Job, end: str) -> Problem | None:
