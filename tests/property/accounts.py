@@ -152,7 +152,7 @@ class Accounts:
     def _is_swapped(self, orphan: Job) -> bool:
         """Tell whether a job was accepted so late that the other submission, whose job this one's has, had given up.
 
-        Two requests for one subclient within seconds, both without an answer, cannot be told apart.
+        Two requests for one subclient within seconds, both without an answer, cannot be distinguished.
         """
         latest = orphan.started - self.world.config.reconcile_seconds
         return any(
