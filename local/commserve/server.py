@@ -23,7 +23,7 @@ class CommServe(Controls):
         self,
         host: str = "127.0.0.1",
         port: int = 0,
-        token: str = "fake-token",  # noqa: S107 (a default for tests)
+        token: str = "fake-token-5b07e2c49d",  # noqa: S107 (a default for tests)
         job_seconds: float = 2.0,
         clients: Clients = DEFAULT_CLIENTS,
         *,

@@ -2,30 +2,19 @@
 
 import json
 import logging
-import re
 import time
 import uuid
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 
 from local.commserve import CommServe
+from tests.integration.leaks import leaks
 from tests.integration.pairs import RENEW, PairInSecret
 from tests.integration.world import World
 
 PLACES = ("text", "page", "header", "redirect", "status_line", "malformed_header", "length", "chunk")
 FORMS = ("plain", "json", "url")
-RUN = 12
-
-
-def leaks(text: str, secrets: list[str]) -> list[str]:
-    """Return the runs of a secret that are in a text, in any form."""
-    undone = [text, unquote(text), unquote(unquote(text))]
-    undone += [re.sub(r"\\u00([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), one) for one in undone]
-    undone += [one.replace("\\", "") for one in undone]
-    runs = {secret[at : at + RUN] for secret in secrets for at in range(len(secret) - RUN + 1)}
-    return sorted({run for run in runs for one in undone if run in one})
 
 
 class Seen:

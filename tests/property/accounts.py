@@ -150,13 +150,17 @@ class Accounts:
             assert count <= lacking + strangers + gone + late, f"{count} jobs of {names} are nobody's"
 
     def _is_swapped(self, orphan: Job) -> bool:
-        """Tell whether a job was accepted so late that the other submission, whose job this one's has, had given up.
+        """Tell whether a job is one that a submission has not got because it adopted another's, which cannot adopt this one.
 
-        Two requests for one subclient within seconds, both without an answer, cannot be distinguished.
+        Two requests for one subclient within seconds, both without an answer, cannot be distinguished. The other has given
+        up before this job was accepted, or asked for a fuller level.
         """
         latest = orphan.started - self.world.config.reconcile_seconds
         return any(
-            job.names == orphan.names and job.origin != owner == orphan.origin and job.origin and job.started < latest
+            job.names == orphan.names
+            and job.origin
+            and job.origin != owner == orphan.origin
+            and (job.started < latest or not _is_as_full(orphan.level, job.level))
             for job, owner in self.world.promises.credits.claimed.items()
         )
 
