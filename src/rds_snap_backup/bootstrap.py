@@ -47,7 +47,7 @@ SDK = SdkConfig(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Clients:
     """The SDK's clients."""
 
@@ -70,7 +70,7 @@ class Clients:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Services:
     """Everything that a run works with. `clock` gives Unix seconds."""
 

@@ -10,7 +10,7 @@ class ConfigError(Exception):
     """An environment variable is missing or not usable; the text names it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Config:
     """What the stack's parameters say, in the units of their names. An optional text that is not set is empty."""
 

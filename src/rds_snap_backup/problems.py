@@ -15,7 +15,7 @@ def one_line(text: str) -> str:
     return " ".join(printable.split())[:MAX_TEXT].rstrip()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Problem:
     """The `error` object of notifications, answers and dead letters."""
 

@@ -28,7 +28,7 @@ TASK_TYPES = ("IMMEDIATE", "SCHEDULE")
 _NAMES = ("clientName", "instanceName", "subclientName")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Association:
     """One subclient, by the names that Commvault knows it by."""
 
@@ -65,7 +65,7 @@ class Association:
 type TaskType = Literal["IMMEDIATE", "SCHEDULE"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BackupRequest:
     """What one CreateTask request asks for."""
 
@@ -94,7 +94,7 @@ class BackupRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     """A target document. `rds_event_ids` is None where any event may start it; None elsewhere: the stack's setting."""
 
@@ -171,7 +171,7 @@ class Targets:
         return (*(tagged or matched or fallback), *unknown)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """Which RDS events a document selects. One whose `databases` cannot be read is selected by name alone."""
 

@@ -34,7 +34,7 @@ _FORMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trigger:
     """What happened. `id` is its identity: two deliveries with the same one are the same trigger."""
 
@@ -79,7 +79,7 @@ class Trigger:
         return (self.source_arn or "").rpartition(":")[2]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """A trigger and the targets it is for.
 
@@ -94,21 +94,21 @@ class Request:
     attempt: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Check:
     """A request for the preflight of all targets, or of one; nothing is submitted."""
 
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ignored:
     """An event that is understood and must not start a backup."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arrival:
     """How an event arrived: at what time, and under which ID, the identity of a trigger that brings none.
 

@@ -1,6 +1,9 @@
 """The entry of the Audit function: `{"check": true}` answers with the preflight."""
 
+import gc
 from typing import TYPE_CHECKING, Any
+
+gc.disable()  # Nothing that is made while a sandbox starts is garbage; looking for it takes a tenth of a cold start.
 
 from rds_snap_backup.audit.workflow import audit
 from rds_snap_backup.bootstrap import Clients, bootstrap
@@ -11,6 +14,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 SERVICES = bootstrap(Config.from_env(), Clients.make())
+gc.freeze()
+gc.enable()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -38,7 +38,7 @@ HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """One thing that was checked, of a target or of all of them. `hint` says what to do; None where nothing is wrong."""
 

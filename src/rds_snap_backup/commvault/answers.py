@@ -25,7 +25,7 @@ NO_TEXT = "Commvault gave no text."
 MAX_DEPTH = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HttpResponse:
     """An HTTP response as it arrived.
 

@@ -10,7 +10,7 @@ from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Client:
     """A client, by its ID, its name and the name that people see."""
 

@@ -35,14 +35,14 @@ MAX_CLOCK_AHEAD = 86400.0
 NO_TIME = Problem("OUT_OF_TIME", "No time was left for a request to Commvault.", RETRIED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NotSent:
     """The request certainly did not leave."""
 
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NoAnswer:
     """The request may have arrived, and no answer came: in time, or at all."""
 

@@ -34,7 +34,7 @@ RENEW_EVERY_SECONDS = 600
 SETTLED_SECONDS = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenReport:
     """What the preflight reports of a token. `renewed_by` names another stack that renews the pair."""
 

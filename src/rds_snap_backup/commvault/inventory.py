@@ -35,7 +35,7 @@ NO_CLIENTS = Problem("NO_CLIENTS", "The address answers, but with no list of cli
 type Get = Callable[[str, float], JsonDocument | Unauthorized | QueryFailed]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Content:
     """A client's instances, and its subclients as (instance, subclient)."""
 

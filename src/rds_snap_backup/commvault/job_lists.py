@@ -9,7 +9,7 @@ from rds_snap_backup.commvault.rows import Job
 OVERLAP = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """A page of the job list. `end` is how many rows it and those before it had, `total` how many there are in all."""
 
@@ -24,7 +24,7 @@ class Page:
         return self.end >= self.total
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Position:
     """Where a later delivery reads on: `client_ids` are those whose lists are left, `offset` is into the first one's.
 
@@ -61,7 +61,7 @@ class Position:
                 return cls()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobList:
     """Jobs that were read, and how many seconds Commvault's clock is, at least, ahead of ours.
 

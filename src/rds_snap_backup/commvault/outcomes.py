@@ -29,7 +29,7 @@ PERMANENT = {
 PARTIAL = "Check Commvault's job controller: do all subclients of the target have a job? Nothing is retried."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Submitted:
     """Commvault started these jobs; `problem` is the error beside them."""
 
@@ -38,42 +38,42 @@ class Submitted:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scheduled:
     """Commvault created a task that starts its jobs later."""
 
     task_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AlreadyRunning:
     """A job of the same subclient is running."""
 
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rejected:
     """Nothing was started, and the same request will never be accepted."""
 
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failed:
     """Nothing was started, for a reason that may pass."""
 
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unauthorized:
     """The token was refused, or there is none."""
 
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Throttled:
     """Too many requests: send nothing for this many seconds."""
 
@@ -81,14 +81,14 @@ class Throttled:
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unavailable:
     """The request certainly never reached Commvault's application."""
 
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unknown:
     """The request may have been accepted: only Commvault's list of jobs shows it."""
 

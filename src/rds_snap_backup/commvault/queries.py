@@ -10,7 +10,7 @@ from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.problems import Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JsonDocument:
     """A JSON object that was read; `clock_ahead` as in `HttpResponse`."""
 
@@ -18,7 +18,7 @@ class JsonDocument:
     clock_ahead: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QueryFailed:
     """Commvault could not be asked, or its answer is not usable."""
 

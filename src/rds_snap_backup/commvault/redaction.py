@@ -4,7 +4,6 @@ A text is compared with the secrets after its escapes are undone (JSON, URL, HTM
 secret counts as well as the whole: servers cut long values off.
 """
 
-import html
 import re
 from collections.abc import Iterable
 from urllib.parse import unquote
@@ -85,4 +84,6 @@ def _meaning(escape: str) -> str:
         case "%":
             return unquote(escape, encoding="latin-1")
         case _:
+            import html  # Its table of all entities takes as long to import as all of our modules in front of it.
+
             return html.unescape(escape)

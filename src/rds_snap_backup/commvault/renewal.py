@@ -57,7 +57,7 @@ def is_renewing(unauthorized: Unauthorized) -> bool:
     return unauthorized.problem.code == "TOKEN_RENEWING"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Attempt:
     """One renewal: the pair that is presented, the version it was read as, and the one the new pair is stored as."""
 

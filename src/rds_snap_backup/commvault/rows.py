@@ -32,7 +32,7 @@ MAX_SECONDS = 10**11
 type End = Literal["completed", "completed_with_errors", "failed", "killed"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """A job as Commvault shows it. Times are Unix seconds on Commvault's clock, 0 where it gives none."""
 

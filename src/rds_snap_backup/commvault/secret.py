@@ -19,7 +19,7 @@ CACHE_SECONDS = 300
 CURRENT, RENEWED = "AWSCURRENT", "RENEWED"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Version:
     """A value of the secret. `created` is Unix seconds."""
 

@@ -19,7 +19,7 @@ MAX_TIME = 4102444800.0
 BEARER = "Bearer "
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Pair:
     """An access token and its refresh token. Times are Unix seconds on our clock, None where they are not known."""
 
@@ -48,7 +48,7 @@ class Pair:
         return json.dumps({**tokens, **known, "renewedBy": self.renewed_by, **self.others})
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Token:
     """What is sent in the header `Authtoken`, and the pair that it is of."""
 
@@ -61,7 +61,7 @@ class Token:
         return (self.header.removeprefix(BEARER), *([self.pair.access, self.pair.refresh] if self.pair else []))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Malformed:
     """A value that holds no usable token; `what` completes "The secret …" without showing it."""
 

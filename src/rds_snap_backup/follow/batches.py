@@ -33,7 +33,7 @@ METRICS: dict[str, MetricName] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Follower:
     """What a sandbox works with."""
 
@@ -55,7 +55,7 @@ class Follower:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrackedMessage:
     """A message of the Jobs queue, read."""
 

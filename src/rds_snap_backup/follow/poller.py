@@ -33,7 +33,7 @@ OF_THE_LIST = frozenset({"UNREADABLE_ANSWER", "HTTP_200"})
 NOT_ASKED = Problem("NOT_ASKED", "There was no time to ask for the job.", "It is polled again automatically.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Missing:
     """Commvault shows no such job, not even where it is asked for alone."""
 

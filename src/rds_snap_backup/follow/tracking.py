@@ -39,7 +39,7 @@ class NotASubmission(ValueError):
     """A message on the Jobs queue that is not the notification of a submission with jobs."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Completion:
     """The end of a job, as it is published. The ledger keeps it under `id`.
 
@@ -51,7 +51,7 @@ class Completion:
     notification: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrackedSubmission:
     """A submission with jobs. `notification` is what was published of it, `key` its key in the ledger."""
 

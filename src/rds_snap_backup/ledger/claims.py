@@ -17,7 +17,7 @@ STALE_SECONDS = 60
 END = ("end", "endPublished", "endOwner", "endLease", "endRecordedAt", "missingSince", "unknownStatus")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
     """A job ID for the submission whose attempt began at `attempted_at`.
 

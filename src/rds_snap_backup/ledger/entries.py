@@ -10,7 +10,7 @@ from rds_snap_backup.ledger.table import Item, Value
 from rds_snap_backup.targets import BackupRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """A submission as the ledger has it. `notification` is None while it is open, `error` why it waits."""
 

@@ -19,7 +19,7 @@ LEASE_SECONDS = 80
 IN_PROGRESS = Problem("IN_PROGRESS", "Another run holds this submission.", "No action is needed.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Names:
     """The names of the attributes that hold the handshake."""
 

@@ -10,7 +10,7 @@ from rds_snap_backup.targets import Association, BackupRequest
 from rds_snap_backup.triggers import Trigger
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Submission:
     """What is submitted: a trigger for one target."""
 
@@ -23,7 +23,7 @@ class Submission:
         return submission_key(self.target, self.trigger)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pin:
     """What an attempt sends, recorded before it leaves, with the target's cool-down (0: none)."""
 
@@ -31,7 +31,7 @@ class Pin:
     cool_down_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scan:
     """How far a list of jobs was read that is too long for one run. `position` is `commvault.jobs`'s; `begun_at` ours."""
 
@@ -39,7 +39,7 @@ class Scan:
     begun_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lease:
     """A submission that this run alone may go on with.
 
@@ -78,7 +78,7 @@ class Lease:
         return replace(self, pin=replace(pin, request=request))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FoundJob:
     """A job that reconciling found; `started` is its start in Unix seconds on our clock."""
 
@@ -86,28 +86,28 @@ class FoundJob:
     started: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Send:
     """The request may be sent: no request that was sent before was accepted."""
 
     lease: Lease
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Complete:
     """Nothing is left to be sent: each association that the target still has got its job from an earlier attempt."""
 
     lease: Lease
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reconcile:
     """An earlier request may have been accepted: Commvault must be asked first."""
 
     lease: Lease
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Join:
     """The target is cooling down: these jobs are the trigger's."""
 
@@ -115,14 +115,14 @@ class Join:
     job_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Exhausted:
     """Too many runs in a row were cut off; something kills them."""
 
     lease: Lease
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Publish:
     """It has ended, and its notification may not have been published. `lease` is None for the end of a job."""
 
@@ -130,14 +130,14 @@ class Publish:
     lease: Lease | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Done:
     """It has ended, and its notification is published."""
 
     notification: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wait:
     """Not now: another run holds it, or the cool-down's claimer is open, or Commvault's rate limit is reached.
 

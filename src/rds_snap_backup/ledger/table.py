@@ -27,7 +27,7 @@ MAX_READ = 100
 CONFLICT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Update:
     """An update of one item, made where `condition` holds: it makes the item if there is none."""
 
@@ -48,7 +48,7 @@ class Update:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Check:
     """A condition on an item that the transaction leaves as it is."""
 

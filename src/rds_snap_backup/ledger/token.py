@@ -15,7 +15,7 @@ KEPT_SECONDS = 24 * 3600
 PRESENTED = ("presented", "versionId", "newVersionId")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RenewalState:
     """What earlier renewals left; an empty text stands for nothing.
 

@@ -18,7 +18,7 @@ MAX_PAUSE_SECONDS = 900
 MAX_VISIBILITY_SECONDS = 43000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """A message as it was received; `receives` says how often it was, this time included."""
 

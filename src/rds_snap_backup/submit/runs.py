@@ -36,7 +36,7 @@ METRICS: dict[str, MetricName] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Published:
     """The submission has ended, and its notification is published. Unless `is_marked`, a later run publishes it again."""
 
@@ -44,7 +44,7 @@ class Published:
     is_marked: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Deferred:
     """It is retried after so many seconds."""
 
@@ -52,14 +52,14 @@ class Deferred:
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reported:
     """The submission exists, and the trigger only asked for its state."""
 
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LetterReturned:
     """A redriven dead letter that cannot be retried yet, or no more: it goes back to its queue."""
 
@@ -69,7 +69,7 @@ class LetterReturned:
 type End = Published | Deferred | Reported | LetterReturned | Ignored
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """A delivery that is being handled."""
 
