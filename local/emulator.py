@@ -12,6 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -29,21 +30,28 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AW
 PORTS = range(20_000, 32_000)
 STARTS_WITHIN = 120  # seconds; the first start also downloads it
 
+# The last ones that this process was given: by the time that one leaves, its program has long been listening.
+RESERVATIONS = deque[socket.socket](maxlen=200)
+
 
 class EmulatorError(RuntimeError):
     """The emulator did not start; the message ends with its output."""
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on.
+    """Return a loopback port that nobody listens on, and that no other process on this machine is given for now.
 
     It lies below those that systems hand out by themselves (Linux from 32768, macOS from 49152), so that no connection
-    gets it before the program that is to listen there.
+    gets it before the program that is to listen there. Until then the UDP port of the same number reserves it.
     """
     for port in random.SystemRandom().sample(PORTS, 100):
+        reservation = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as probe, suppress(OSError):
+            reservation.bind(("127.0.0.1", port))
             probe.bind(("127.0.0.1", port))
+            RESERVATIONS.append(reservation)
             return port
+        reservation.close()
     raise EmulatorError("No loopback port is free.")
 
 
