@@ -30,6 +30,7 @@ class Config:
     follow_hours: int
     first_poll_seconds: int
     ca_certificate_parameter: str
+    account_ids: frozenset[str]
     service: str
 
     @classmethod
@@ -65,5 +66,6 @@ class Config:
             follow_hours=number("FOLLOW_HOURS"),
             first_poll_seconds=number("FIRST_POLL_SECONDS"),
             ca_certificate_parameter=environ.get("CA_CERTIFICATE_PARAMETER", ""),
+            account_ids=frozenset(text("ACCOUNT_IDS").split(",")),
             service=text("POWERTOOLS_SERVICE_NAME"),
         )

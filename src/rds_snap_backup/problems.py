@@ -2,18 +2,6 @@
 
 from dataclasses import asdict, dataclass
 
-MAX_TEXT = 500
-
-
-def one_line(text: str) -> str:
-    """Return a text from outside as one line of at most 500 characters.
-
-    Control characters, lone surrogates and what changes the direction of a terminal's text become blanks.
-    """
-    # A little more than is kept, so that blanks that are dropped leave enough, and a huge text costs nothing.
-    printable = "".join(one if one.isprintable() else " " for one in text.strip()[: 4 * MAX_TEXT])
-    return " ".join(printable.split())[:MAX_TEXT].rstrip()
-
 
 @dataclass(frozen=True)
 class Problem:

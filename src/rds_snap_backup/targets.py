@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 
 from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.triggers import ALL, TARGET_NAME, Request, Trigger, invalid_name
+from rds_snap_backup.untrusted import MAX_NAME, NotJson, clean_text, is_name, read_json, whole_number
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -183,8 +184,8 @@ class Rule:
     def read(cls, text: str) -> Self:
         """Read a document as far as it can be read."""
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
+            document = read_json(text)
+        except NotJson:
             return cls()
         if not isinstance(document, dict) or not _texts(databases := document.get("databases", [])):
             return cls()
@@ -224,15 +225,15 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
         )
 
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        document = read_json(text)
+    except NotJson as error:
         raise invalid("the document", f"JSON ({error})") from None
     if not isinstance(document, dict):
         raise invalid("the document", "a JSON object")
     allowed = {
         "associations": (
             _is_associations,
-            f"a list of 1 or more different objects with {', '.join(_NAMES)} (and displayName)",
+            f"a list of 1 or more different objects with {', '.join(_NAMES)} (and displayName) of at most {MAX_NAME} characters",
         ),
         "backupLevel": (LEVELS.__contains__, f"one of {', '.join(LEVELS)}"),
         "taskType": (TASK_TYPES.__contains__, f"one of {', '.join(TASK_TYPES)}"),
@@ -245,7 +246,7 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
         "enabled": (lambda value: isinstance(value, bool), "true or false"),
     }
     if unknown := document.keys() - allowed.keys():
-        raise invalid(", ".join(sorted(unknown)), f"left out; known fields are {', '.join(allowed)}")
+        raise invalid(clean_text(", ".join(sorted(unknown))), f"left out; known fields are {', '.join(allowed)}")
     for field, (is_valid, what) in allowed.items():
         if (field in document or field == "associations") and not is_valid(document.get(field)):
             raise invalid(field, what)
@@ -263,7 +264,7 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
 
 
 def _is_number(least: int, most: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and least <= value <= most
+    return lambda value: isinstance(value, int) and whole_number(value, least, most) is not None
 
 
 def _is_associations(value: Any) -> bool:
@@ -272,8 +273,8 @@ def _is_associations(value: Any) -> bool:
         and bool(value)
         and all(
             isinstance(one, dict)
-            and all(isinstance(one.get(field), str) and one[field] for field in _NAMES)
-            and isinstance(one.get("displayName", ""), str)
+            and all(is_name(one.get(field)) for field in _NAMES)
+            and (one.get("displayName", "") == "" or is_name(one["displayName"]))
             and not one.keys() - {*_NAMES, "displayName"}
             for one in value
         )
@@ -282,4 +283,4 @@ def _is_associations(value: Any) -> bool:
 
 
 def _texts(value: Any) -> TypeIs[list[str]]:
-    return isinstance(value, list) and all(isinstance(one, str) and one for one in value)
+    return isinstance(value, list) and all(map(is_name, value))

@@ -3,13 +3,13 @@
 Pure: no AWS call and no clock. Which targets an RDS event selects is decided in `targets.py`.
 """
 
-import json
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, Self, TypeIs
 
-from rds_snap_backup.problems import InvalidInput, one_line
+from rds_snap_backup.problems import InvalidInput
+from rds_snap_backup.untrusted import NotJson, clean_text, is_deep, is_printable, read_json, whole_number
 
 type Kind = Literal["schedule", "rds", "manual"]
 
@@ -20,6 +20,10 @@ TARGET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MAX_IDENTITY = 1024
 # A schedule fires when it is due; its clock and ours differ by less.
 MAX_AHEAD_SECONDS = 300
+# What AWS allows a tag's value to be.
+MAX_TAG = 256
+# A message is received 1,000 times at most, and redriven by hand.
+MAX_ATTEMPT = 1_000_000
 SNAPSHOT_ARN = re.compile(r":(cluster-)?snapshot:", re.IGNORECASE)
 
 # A snap backup makes snapshots, and RDS reports them: these never start a backup, or it would feed itself.
@@ -84,14 +88,15 @@ class Request:
     """A trigger and the targets it is for.
 
     `names` are those that it names, `("*",)` all of them; `()` is an RDS event's, which selects its targets by the names
-    in its database's tag (`tagged`) or by their patterns. `attempt` is set on a dead letter that was redriven: the
-    attempt whose end it reports.
+    in its database's tag (`tagged`) or by their patterns, and comes from an `account`. `attempt` is set on a dead letter
+    that was redriven: the attempt whose end it reports.
     """
 
     trigger: Trigger
     names: tuple[str, ...] = ()
     tagged: tuple[str, ...] = ()
     attempt: int | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,15 +127,20 @@ class Arrival:
 
 def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
     """Read an event as it arrived. Raises `InvalidInput`."""
+    if is_deep(event):
+        raise InvalidInput("EVENT_UNKNOWN", "The event is nested more deeply than any that is known.", _FORMS)
     match event:
         case {"check": True, **rest}:
             return Check(_name(rest["target"]) if "target" in rest else None)
         case {"target": name, "trigger": trigger, **rest} if arrival.is_message:
             return Request(Trigger.from_json(trigger), (_name(name),), attempt=_attempt(rest.get("attempt")))
+        case {"refused": dict(), "event": {"refused": dict()} as letter} if arrival.is_message:
+            return parse(letter, arrival)
         case {"refused": dict(), "event": inner, "deliveryId": str(first_delivery)} if arrival.is_message:
-            return parse(inner, replace(arrival, id=first_delivery))
-        case {"source": "aws.rds", "detail-type": str(kind), "detail": dict(detail)}:
-            return _rds(kind, detail)
+            # Whoever sent what was refused may do no more now than before.
+            return parse(inner, replace(arrival, id=first_delivery, is_message=False))
+        case {"source": "aws.rds", "detail-type": str(kind), "detail": dict(detail), **rest}:
+            return _rds(kind, detail, rest.get("account"))
         case {"source": "aws.scheduler" | "aws.events", "detail-type": "Scheduled Event", **rest}:
             resources = rest.get("resources")
             arn = resources[0] if isinstance(resources, list) and resources else None
@@ -143,15 +153,15 @@ def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
             identity = rest.get("requestId")
             if identity is None or _is_placeholder(identity):
                 identity = arrival.id
-            elif not _is_identity(identity):
+            if not _is_identity(identity):
                 raise InvalidInput(
                     "REQUEST_ID_INVALID",
-                    f"requestId must be a text of 1 to {MAX_IDENTITY} bytes.",
+                    f"requestId must be a text of 1 to {MAX_IDENTITY} bytes without control characters.",
                     "Give the same requestId to calls that mean the same backup, or leave it out.",
                 )
             return Request(Trigger("manual", identity), (_name(name),))
         case {"source": str(source)}:
-            message = f"Events of {one_line(source)!r} ({one_line(str(event.get('detail-type')))!r}) are not known."
+            message = f"Events of {clean_text(source)!r} ({clean_text(str(event.get('detail-type')))!r}) are not known."
             raise InvalidInput("EVENT_UNKNOWN", message, _FORMS)
         case _:
             raise InvalidInput("EVENT_UNKNOWN", "The event is empty or of no known kind.", _FORMS)
@@ -164,8 +174,8 @@ def unwrap(text: str, message_id: str, now: float) -> tuple[object, Arrival]:
     had that ID, and another one would be another trigger.
     """
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = read_json(text)
+    except NotJson:
         return text, Arrival(message_id, now, is_message=True)
     match body:
         case {"requestPayload": payload, "requestContext": {"requestId": str(request_id)}} if request_id:
@@ -176,17 +186,18 @@ def unwrap(text: str, message_id: str, now: float) -> tuple[object, Arrival]:
             return body, Arrival(message_id, now, is_message=True)
 
 
-def _rds(kind: str, detail: dict[str, Any]) -> Request | Ignored:
+def _rds(kind: str, detail: dict[str, Any], account: object) -> Request | Ignored:
     event_id, source_arn, date = (_text(detail.get(name)) for name in ("EventID", "SourceArn", "Date"))
-    source_type = str(detail.get("SourceType"))
+    source_type = _text(detail.get("SourceType")) or ""
     if "snapshot" in f"{source_type} {kind}".lower() or SNAPSHOT_ARN.search(source_arn or ""):
         return Ignored(
-            f"Snapshot events never start a backup: a backup makes snapshots ({one_line(source_type)}, {event_id})."
+            "Snapshot events never start a backup: a backup makes snapshots "
+            f"({clean_text(source_type)}, {clean_text(event_id or '')})."
         )
     if event_id in SELF_TRIGGERS:
         return Ignored(f"{event_id} never starts a backup: a backup causes it.")
     if kind not in {"RDS DB Instance Event", "RDS DB Cluster Event"}:
-        raise InvalidInput("EVENT_UNKNOWN", f"RDS events of type {one_line(kind)!r} are not known.", _FORMS)
+        raise InvalidInput("EVENT_UNKNOWN", f"RDS events of type {clean_text(kind)!r} are not known.", _FORMS)
     identity = f"{source_arn}|{event_id}|{date}"
     if not (event_id and source_arn and date and _is_identity(identity)):
         raise InvalidInput(
@@ -197,18 +208,23 @@ def _rds(kind: str, detail: dict[str, Any]) -> Request | Ignored:
     trigger = Trigger("rds", identity, date, event_id, source_arn, _message(detail.get("Message")))
     tags = detail.get("Tags")
     tag = tags.get(TARGET_TAG) if isinstance(tags, dict) else None
-    return Request(trigger, tagged=tuple(dict.fromkeys(tag.split())) if isinstance(tag, str) else ())
+    names = clean_text(tag[:MAX_TAG]).split() if isinstance(tag, str) else ()
+    if not isinstance(account, str):  # Some samples lack it, and their database's ARN has it.
+        account = source_arn.split(":")[4] if source_arn.count(":") > 4 else ""
+    return Request(trigger, tagged=tuple(dict.fromkeys(names)), account=clean_text(account))
 
 
 def _schedule(target: object, arn: object, time: object, arrival: Arrival) -> Request:
     """A schedule's identity is its ARN and the time it was due; a placeholder that was not filled in is none."""
     due = _text(time) if not _is_placeholder(time) else None
     identity = f"{arn}|{due}" if due and _text(arn) and not _is_placeholder(arn) else arrival.id
-    if not _is_identity(identity):
-        raise InvalidInput("EVENT_UNKNOWN", "The schedule's ARN or time is too long.", _FORMS)
+    if not _is_identity(identity) or not (due is None or _is_identity(due)):
+        raise InvalidInput(
+            "EVENT_UNKNOWN", "The schedule's ARN or time is too long, or has control characters.", _FORMS
+        )
     if due and _seconds(due) > arrival.now + MAX_AHEAD_SECONDS:
         # The identity of a run to come: accepted now, it would suppress that run.
-        raise InvalidInput("SCHEDULE_IN_FUTURE", f"The schedule's time {one_line(due)} lies ahead.", _FORMS)
+        raise InvalidInput("SCHEDULE_IN_FUTURE", f"The schedule's time {clean_text(due)} lies ahead.", _FORMS)
     return Request(Trigger("schedule", identity, due), (_name(target),))
 
 
@@ -224,8 +240,8 @@ def _named_in(detail: object) -> object:
     """The target named in a schedule's `detail`, which Scheduler's default payload sends as a JSON text."""
     if isinstance(detail, str):
         try:
-            detail = json.loads(detail)
-        except (ValueError, RecursionError):
+            detail = read_json(detail)
+        except NotJson:
             detail = {}
     return detail.get("target", "default") if isinstance(detail, dict) else "default"
 
@@ -240,7 +256,7 @@ def invalid_name(name: object) -> InvalidInput:
     """Return the error of what cannot be a target's name."""
     return InvalidInput(
         "TARGET_NAME_INVALID",
-        f"{one_line(str(name))!r} is not a target name.",
+        f"{clean_text(name) if isinstance(name, str) else type(name).__name__!r} is not a target name.",
         'Names have 1 to 64 letters, digits, "_", "." or "-"; "*" is all targets.',
     )
 
@@ -254,15 +270,12 @@ def _bounded(value: object) -> str | None:
 
 
 def _message(value: object) -> str | None:
-    return one_line(value) or None if isinstance(value, str) else None
+    return clean_text(value) or None if isinstance(value, str) else None
 
 
 def _is_identity(value: object) -> TypeIs[str]:
-    """Tell whether this is a text that fits into the ledger's key; DynamoDB refuses lone surrogates."""
-    try:
-        return isinstance(value, str) and 0 < len(value.encode()) <= MAX_IDENTITY
-    except UnicodeEncodeError:
-        return False
+    """Tell whether this is a text that fits into the ledger's key, and can stand in a message as it is."""
+    return isinstance(value, str) and is_printable(value) and 0 < len(value.encode()) <= MAX_IDENTITY
 
 
 def _is_placeholder(value: object) -> bool:
@@ -271,4 +284,4 @@ def _is_placeholder(value: object) -> bool:
 
 
 def _attempt(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return whole_number(value, 0, MAX_ATTEMPT) if isinstance(value, int) else None

@@ -23,6 +23,7 @@ TEXTS = (
     "NOTIFICATIONS_TOPIC_ARN",
     "SUBMISSIONS_QUEUE_URL",
     "DEAD_LETTER_QUEUE_URL",
+    "ACCOUNT_IDS",
     "POWERTOOLS_SERVICE_NAME",
 )
 OPTIONAL = ("JOBS_QUEUE_URL", "CA_CERTIFICATE_PARAMETER")
@@ -34,7 +35,8 @@ def test_every_variable_is_read_into_its_own_field() -> None:
     config = Config.from_env({**texts, **numbers})
     for name in (*TEXTS, *OPTIONAL):
         field = "service" if name == "POWERTOOLS_SERVICE_NAME" else name.lower()
-        assert getattr(config, field) == f"value of {name}"
+        value = f"value of {name}"
+        assert getattr(config, field) == (frozenset({value}) if name == "ACCOUNT_IDS" else value)
     for number, name in enumerate(NUMBERS):
         assert getattr(config, name.lower()) == number
     assert config.renew_token is False

@@ -5,15 +5,15 @@ clients read. What a response means is decided elsewhere: `outcomes.py` for Crea
 """
 
 import codecs
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from rds_snap_backup.commvault.hints import RETRIED
-from rds_snap_backup.commvault.redaction import redact
-from rds_snap_backup.problems import MAX_TEXT, Problem, one_line
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.untrusted import NotJson, clean_text, read_json, whole_number
 
 # Error codes of a refused login or token.
 LOGIN_REFUSED = frozenset({"5", "1116", "1134"})
@@ -21,8 +21,12 @@ LOGIN_REFUSED = frozenset({"5", "1116", "1134"})
 THROTTLE_SECONDS = 900
 MAX_THROTTLE_SECONDS = 6 * 3600
 NO_TEXT = "Commvault gave no text."
-# Errors are searched in objects nested no deeper than this: Commvault's own go half as deep.
+# Where errors stand. They are searched no deeper than this, Commvault's own being half as deep, and among no more objects:
+# an answer of some megabytes can hold a million.
+PLACES = ("response", "error", "errors", "errList", "errorList")
 MAX_DEPTH = 10
+MAX_ENTRIES = 1000
+MAX_TEXTS = 10
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,14 @@ class HttpResponse:
 def document_of(response: HttpResponse) -> Any:
     """Return a response's JSON, or None where it has none."""
     try:
-        return json.loads(response.body) if response.body else None
-    except (ValueError, RecursionError):
+        return read_json(response.body) if response.body else None
+    except NotJson:
         return None
 
 
 def errors(document: Any) -> Iterator[Problem]:
     """Yield each error in a response, wherever Commvault puts it; a code of 0 or "0" is a success."""
-    for entry in _entries(document, MAX_DEPTH):
+    for entry in _entries(document):
         if code := whole_number(entry.get("errorCode")):
             yield Problem(str(code), _message(entry) or NO_TEXT, RETRIED)
 
@@ -62,15 +66,15 @@ def xml_error(response: HttpResponse) -> Problem | None:
     text = content.decode("utf-8", "replace")
     codes = map(whole_number, re.findall(r'\berrorCode="([^"]*)"', text))
     message = re.search(r'\b(?:errorMessage|errorString|errLogMessage)="([^"]+)"', text)
-    said = safe_line(message[1]) if message else ""
+    said = clean_text(message[1]) if message else ""
     return next((Problem(str(code), said or NO_TEXT, RETRIED) for code in codes if code), None)
 
 
 def text_of(document: Any) -> str:
     """Return what a response without an error code says."""
     if isinstance(document, str):
-        return safe_line(document)
-    return next(filter(None, map(_message, _entries(document, MAX_DEPTH))), "")
+        return clean_text(document)
+    return next(filter(None, map(_message, islice(_entries(document), MAX_TEXTS))), "")
 
 
 def is_maintenance(response: HttpResponse) -> bool:
@@ -91,41 +95,21 @@ def throttle_seconds(headers: Mapping[str, str]) -> int:
     return THROTTLE_SECONDS
 
 
-def whole_number(value: Any) -> int | None:
-    """Return an int, or a text of as many digits as Commvault's numbers have, as an int; a boolean is not a number."""
-    match value:
-        case bool():
-            return None
-        case int():
-            return value
-        case str() if re.fullmatch(r"-?[0-9]{1,20}", value):
-            return int(value)
-        case _:
-            return None
-
-
-def safe_line(text: str) -> str:
-    """Return a text of Commvault's as one line without secrets."""
-    return one_line(redact(text.strip()[: 4 * MAX_TEXT]))
-
-
-def _entries(document: Any, depth: int) -> Iterator[dict[str, Any]]:
+def _entries(document: Any) -> Iterator[dict[str, Any]]:
     """Yield the objects in which an error can stand, outermost first."""
-    match document:
-        case _ if depth == 0:
-            return
-        case list():
-            for one in document:
-                yield from _entries(one, depth - 1)
-        case dict():
-            yield document
-            for name in ("response", "error", "errors", "errList", "errorList"):
-                yield from _entries(document.get(name), depth - 1)
+    waiting = [(document, MAX_DEPTH)]
+    for _ in range(MAX_ENTRIES):
+        match waiting.pop() if waiting else (None, 0):
+            case [*listed], depth if depth:
+                waiting += [(one, depth - 1) for one in reversed(listed[:MAX_ENTRIES])]
+            case dict(entry), depth if depth:
+                yield entry
+                waiting += [(entry[name], depth - 1) for name in reversed(PLACES) if name in entry]
 
 
 def _message(entry: dict[str, Any]) -> str:
     texts = (entry.get(name) for name in ("errorMessage", "errorString", "errLogMessage"))
-    return next(filter(None, (safe_line(text) for text in texts if isinstance(text, str))), "")
+    return next(filter(None, (clean_text(text) for text in texts if isinstance(text, str))), "")
 
 
 def _unmarked(body: bytes | None) -> bytes:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.untrusted import is_name, list_in, whole_number
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ def find_client(commvault: Commvault, name: str, deadline: float) -> Client | Un
 def clients_in(document: Mapping[str, Any]) -> dict[str, Client]:
     """Return the clients in an answer, by name."""
     found: dict[str, Client] = {}
-    listed = document.get("clientProperties")
-    for row in listed if isinstance(listed, list) else ():
+    for row in list_in(document, "clientProperties"):
         match row:
-            case {"client": {"clientEntity": {"clientId": int() | str() as identity, "clientName": str(name), **rest}}}:
-                found[name] = Client(str(identity), name, str(rest.get("displayName") or name))
+            case {"client": {"clientEntity": {"clientId": identity, "clientName": name, **rest}}} if is_name(name):
+                shown = rest.get("displayName")
+                if (number := whole_number(identity, 1)) is not None:
+                    found[name] = Client(str(number), name, shown if is_name(shown) else name)
     return found

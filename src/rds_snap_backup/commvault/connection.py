@@ -18,10 +18,11 @@ from http.client import HTTPException
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url, parse_url
 
-from rds_snap_backup.commvault.answers import HttpResponse, safe_line
+from rds_snap_backup.commvault.answers import HttpResponse
 from rds_snap_backup.commvault.hints import CHECK_JOBS, RETRIED
 from rds_snap_backup.commvault.sockets import HTTPSConnection
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.untrusted import clean_text
 
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
@@ -136,7 +137,7 @@ class Connection:
         return Problem("NO_ANSWER", message, CHECK_JOBS)
 
     def _unreachable(self, error: Exception) -> Problem:
-        text = safe_line(str(error))
+        text = clean_text(str(error))
         if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in text:
             hint = "Give the CA that signed the server's certificate in CaCertificateParameter, or fix the certificate."
             return Problem("TLS_UNTRUSTED", f"The certificate of {self._base_url} is not trusted: {text}", hint)

@@ -17,12 +17,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rds_snap_backup.commvault.hints import NEW_TOKEN
 from rds_snap_backup.commvault.outcomes import Rejected, Unauthorized
 from rds_snap_backup.commvault.queries import QueryFailed
-from rds_snap_backup.commvault.redaction import remember
 from rds_snap_backup.commvault.renewal import Present, Renewer, is_renewing
 from rds_snap_backup.commvault.secret import Secret
 from rds_snap_backup.commvault.token import Malformed, Pair, Token, read_token
 from rds_snap_backup.observability import count
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.redaction import remember
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

@@ -15,6 +15,7 @@ from rds_snap_backup.commvault.clients import Client, clients_in, find_client
 from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed, is_of_the_call
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.untrusted import is_name, list_in
 
 CLOUD_APPS = 134
 # A connection may take 10 s to be made or to fail, whatever is left.
@@ -124,12 +125,12 @@ class Discovery:
             return subclients
         pairs = {
             (instance, name)
-            for row in subclients.get("subClientProperties") or ()
+            for row in list_in(subclients, "subClientProperties")
             for instance, name in _texts(row, "subClientEntity", "instanceName", "subclientName")
         }
         names = {
             name
-            for row in instances.get("instanceProperties") or ()
+            for row in list_in(instances, "instanceProperties")
             for (name,) in _texts(row, "instance", "instanceName")
         }
         return Content(frozenset(names | {instance for instance, _ in pairs}), frozenset(pairs))
@@ -166,7 +167,7 @@ class Discovery:
 
 
 def _texts(row: Any, entity: str, *fields: str) -> Iterable[tuple[str, ...]]:
-    """Yield the texts in an entity's fields, unless one is missing."""
+    """Yield the names in an entity's fields, unless one is missing."""
     found = row.get(entity) if isinstance(row, dict) else None
-    if isinstance(found, dict) and all(isinstance(found.get(field), str) for field in fields):
+    if isinstance(found, dict) and all(is_name(found.get(field)) for field in fields):
         yield tuple(found[field] for field in fields)

@@ -55,8 +55,8 @@ class Position:
     def from_json(cls, document: Any) -> Self:
         """Read `to_json`'s object; anything else is the beginning of the list."""
         match document:
-            case {"offset": int(offset) | float(offset), "clientIds": [*client_ids]} if offset >= 0:
-                return cls(int(offset), tuple(str(one) for one in client_ids))
+            case {"offset": int(offset), "clientIds": [*client_ids]} if offset >= 0:
+                return cls(offset, tuple(str(one) for one in client_ids))
             case _:
                 return cls()
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Collection
 from urllib.parse import urlencode
 
-from rds_snap_backup.commvault.answers import whole_number
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.clients import Client, find_client
 from rds_snap_backup.commvault.hints import RETRIED
@@ -18,6 +17,7 @@ from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.commvault.rows import End, Job, read_job
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.untrusted import list_in, whole_number
 
 __all__ = [
     "CLOCK_SKEW_SECONDS",
@@ -100,7 +100,7 @@ def list_page(
     query = urlencode(narrow | wanted)
     match commvault.get(f"/Job?{query}", deadline, {"limit": str(PAGE), "offset": str(offset)}):
         case JsonDocument(document, clock_ahead):
-            listed, total = document.get("jobs"), whole_number(document.get("totalRecordsWithoutPaging"))
+            listed, total = document.get("jobs"), whole_number(document.get("totalRecordsWithoutPaging"), 0)
             if not isinstance(listed, list):
                 if total is None:
                     return NO_JOB_LIST
@@ -120,9 +120,8 @@ def get_job(commvault: Commvault, job_id: str, deadline: float) -> Job | Unautho
     """Read one job; None where Commvault shows none of this ID."""
     match commvault.get(f"/Job/{job_id}", deadline):
         case JsonDocument(document, _):
-            listed = document.get("jobs")
-            rows = map(read_job, listed if isinstance(listed, list) else [])
-            return next((job for job in rows if job and job.id == job_id), None)
+            read = map(read_job, list_in(document, "jobs"))
+            return next((job for job in read if job and job.id == job_id), None)
         case failure:
             return failure
 

@@ -14,11 +14,11 @@ from rds_snap_backup.commvault.answers import (
     is_maintenance,
     text_of,
     throttle_seconds,
-    whole_number,
     xml_error,
 )
 from rds_snap_backup.commvault.hints import CHECK_JOBS, NEW_TOKEN, RETRIED
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.untrusted import whole_number
 
 PERMANENT = {
     "4": "Check the target's client, instance and subclient names against Commvault, then redrive the dead letter.",
@@ -26,6 +26,8 @@ PERMANENT = {
     "587207178": "No subclient of these names can be backed up: check that it exists, has content and its backups are "
     "enabled, then redrive.",
 }
+# A target has some hundred associations at most, and each of them one job.
+MAX_JOBS = 1000
 PARTIAL = "Check Commvault's job controller: do all subclients of the target have a job? Nothing is retried."
 
 
@@ -159,8 +161,10 @@ def _hint(status: int) -> str:
 
 
 def _job_ids(document: Any) -> tuple[str, ...] | None:
-    """Return the real job IDs, in order and once each, or None where there may be some in an unknown form."""
+    """Return the real job IDs, in order and once each, or None where there may be some in an unknown form, or too many."""
     listed = document.get("jobIds") if isinstance(document, dict) else None
+    if isinstance(listed, list) and len(listed) > MAX_JOBS:
+        return None
     numbers = [whole_number(one) for one in listed] if isinstance(listed, list) else [] if listed is None else [None]
     real = tuple(dict.fromkeys(str(number) for number in numbers if number and number > 0))
     return real if real or None not in numbers else None

@@ -21,11 +21,11 @@ from rds_snap_backup.commvault.connection import NoAnswer, NotSent
 from rds_snap_backup.commvault.hints import RETRIED
 from rds_snap_backup.commvault.lease import HeldLease, RenewalLease, RenewalState
 from rds_snap_backup.commvault.outcomes import Unauthorized
-from rds_snap_backup.commvault.redaction import remember
 from rds_snap_backup.commvault.secret import Secret, Version
 from rds_snap_backup.commvault.token import Malformed, Pair, Token, read_token, successor
 from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.redaction import remember
 
 # Of the time that is left to ask; the callers keep 12 s back, so this is 40 s before the end of a run.
 MIN_SECONDS = 28.0

@@ -3,11 +3,11 @@
 Every value in a row is taken as it may be: one strange text, number or date never keeps other rows from being read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rds_snap_backup.commvault.answers import safe_line, whole_number
 from rds_snap_backup.targets import Association
+from rds_snap_backup.untrusted import clean_text, is_name, whole_number
 
 BACKUP_OPERATIONS = {4, 59}
 BACKUP_TYPES = {"backup", "snap backup", "snapbackup"}
@@ -25,6 +25,7 @@ ACTIVE = {
     "running (cannot be verified)",
     "abnormal terminated cleanup",
 }
+MAX_STATUS = 100
 # The last second that Python's datetime knows; and a number above this one is in milliseconds, not seconds.
 MAX_TIME = 253402300799
 MAX_SECONDS = 10**11
@@ -43,9 +44,14 @@ class Job:
     level: str
     is_backup: bool
     status: str
-    reason: str
     started: int
     ended: int
+    raw_reason: str = field(default="", repr=False)
+
+    @property
+    def reason(self) -> str:
+        """What Commvault says of its state. Read only here: of a list of thousands of jobs few are asked for it."""
+        return clean_text(self.raw_reason)
 
     @property
     def has_ended(self) -> bool:
@@ -91,25 +97,25 @@ def read_job(row: Any) -> Job | None:
     """Return a row of a job list as a `Job`, or None where it has no ID."""
     match row:
         case {"jobSummary": {"jobId": job_id} as summary}:
-            number = whole_number(job_id)
+            number = whole_number(job_id, 1)
         case _:
             return None
-    if number is None or not 0 < number < 10**20:
+    if number is None:
         return None
     named = summary.get("subclient")
     subclient: dict[str, Any] = named if isinstance(named, dict) else {}
     return Job(
         id=str(number),
-        client_name=_text(subclient.get("clientName")),
-        instance_name=_text(subclient.get("instanceName")),
-        subclient_name=_text(subclient.get("subclientName")),
+        client_name=_name(subclient.get("clientName")),
+        instance_name=_name(subclient.get("instanceName")),
+        subclient_name=_name(subclient.get("subclientName")),
         level=_level(summary.get("backupLevelName") or summary.get("backupLevel")),
         is_backup=whole_number(summary.get("opType")) in BACKUP_OPERATIONS
         or _text(summary.get("jobType")).lower() in BACKUP_TYPES,
-        status=safe_line(_text(summary.get("status")) or _text(summary.get("localizedStatus"))),
-        reason=safe_line(_text(summary.get("pendingReason"))),
+        status=clean_text((_text(summary.get("status")) or _text(summary.get("localizedStatus")))[:MAX_STATUS]),
         started=_time(summary.get("jobStartTime")),
         ended=_time(summary.get("jobEndTime")),
+        raw_reason=_text(summary.get("pendingReason")),
     )
 
 
@@ -117,12 +123,17 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _name(value: Any) -> str:
+    """A name is compared with a target's, character by character, so one that no target can have counts as missing."""
+    return value if is_name(value) else ""
+
+
 def _level(value: Any) -> str:
     """`Synthetic Full`, `SYNTHETIC_FULL` and `Full` are written in several ways; a number says nothing."""
-    return value.strip().upper().replace(" ", "_") if isinstance(value, str) and whole_number(value) is None else ""
+    return value.strip().upper().replace(" ", "_") if is_name(value) and whole_number(value) is None else ""
 
 
 def _time(value: Any) -> int:
-    number = whole_number(value) or 0
+    number = whole_number(value, 0) or 0
     seconds = number // 1000 if number > MAX_SECONDS else number
-    return seconds if 0 <= seconds <= MAX_TIME else 0
+    return seconds if seconds <= MAX_TIME else 0

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from rds_snap_backup.untrusted import NotJson, read_json
+
 # Command Center's tokens have some hundred characters; a header of more than this is refused by web servers.
 MAX_TOKEN = 8192
 # Times beyond the year 2100 are of another unit, or wrong.
@@ -75,8 +77,8 @@ def read_token(value: str) -> Token | Malformed:
     if not text.startswith("{"):
         return _plain(text)
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = read_json(text)
+    except NotJson:
         return Malformed("SECRET_WITHOUT_TOKEN", "begins like JSON and is not JSON")
     match document:
         case {"accessToken": str(access), "refreshToken": str(refresh)}:

@@ -85,7 +85,8 @@ class Batch:
 
     def poll(self, messages: Iterable[TrackedMessage]) -> None:
         """Poll every job that is due and whose end is not recorded, with as few calls as possible."""
-        latest = self._services.clock() - self._services.config.first_poll_seconds
+        now, config = self._services.clock(), self._services.config
+        latest, oldest = now - config.first_poll_seconds, now - config.follow_hours * 3600 - MAX_PAUSE_SECONDS
         # A job that has only just begun is polled when its first pause is over.
         due = [
             (job_id, submission)
@@ -99,7 +100,9 @@ class Batch:
         for job_id, submission in due:
             item = self._items[job_id]
             if "end" not in item and not submission.superseded(job_id, item):
-                wanted[job_id] = min(submission.submitted_at, wanted.get(job_id, submission.submitted_at))
+                # What is older ends as lost whatever Commvault answers, and would make its list of jobs long for all.
+                since = max(submission.submitted_at, oldest)
+                wanted[job_id] = min(since, wanted.get(job_id, since))
         deadline = time.monotonic() + self._seconds_left() - RESERVE_SECONDS
         self._observations = self._follower.poller.poll(wanted, deadline)
         for problem in {one for one in self._observations.values() if isinstance(one, Problem)}:

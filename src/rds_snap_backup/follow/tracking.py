@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from rds_snap_backup.commvault.answers import safe_line
 from rds_snap_backup.commvault.jobs import CLOCK_SKEW_SECONDS, Job
 from rds_snap_backup.follow.poller import Missing, Observation
 from rds_snap_backup.ledger.keys import submission_key
 from rds_snap_backup.messaging import notifications
-from rds_snap_backup.problems import Problem
-from rds_snap_backup.triggers import Trigger
+from rds_snap_backup.problems import InvalidInput, Problem
+from rds_snap_backup.targets import LEVELS
+from rds_snap_backup.triggers import TARGET_NAME, Trigger
+from rds_snap_backup.untrusted import NotJson, clean_text, is_name, read_json, whole_number
 
 # How long a job that was seen before, or should be there by now, may be missing.
 MISSING_SECONDS = 600
+# More than a target can start.
+MAX_JOBS = 1000
 NAMES = ("clientName", "instanceName", "subclientName")
 
 CODES = {
@@ -53,7 +56,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class TrackedSubmission:
-    """A submission with jobs. `notification` is what was published of it, `key` its key in the ledger."""
+    """A submission with jobs. `notification` is what a job's end repeats of it, `key` its key in the ledger."""
 
     notification: Mapping[str, Any]
     key: str
@@ -64,33 +67,46 @@ class TrackedSubmission:
     def parse(cls, body: str) -> Self:
         """Read a message's body; raise `NotASubmission`."""
         try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            raise NotASubmission("The message is not JSON.") from None
+            document = read_json(body)
+        except NotJson as error:
+            raise NotASubmission(f"The message is not JSON: {error}.") from None
         match document:
             case {
                 "target": str(target),
-                "trigger": {"kind": "schedule" | "rds" | "manual" as kind, "id": str(identity)},
+                "trigger": fired,
                 "associations": [*associations],
                 "jobIds": [_, *_] as job_ids,
                 "submittedAt": str(time),
-            }:
+            } if TARGET_NAME.fullmatch(target):
                 pass
             case _:
                 raise NotASubmission("The message is not a notification of submitted jobs.")
-        if not all(isinstance(one, str) and one.isascii() and one.isdecimal() for one in job_ids):
+        numbers = [whole_number(one, 1) if isinstance(one, str) else None for one in job_ids]
+        if None in numbers or len(numbers) > MAX_JOBS:
             raise NotASubmission("The message's jobIds are not job IDs.")
-        if not all(
-            isinstance(one, dict) and all(isinstance(one.get(name), str) for name in NAMES) for one in associations
-        ):
+        if not all(isinstance(one, dict) and all(is_name(one.get(name)) for name in NAMES) for one in associations):
             raise NotASubmission("The message's associations are not associations.")
         try:
+            trigger = Trigger.from_json(fired)
             submitted_at = datetime.fromisoformat(time).timestamp()
+            time = notifications.iso(submitted_at)
+        except InvalidInput:
+            raise NotASubmission("The message's trigger is not a trigger.") from None
         except (ValueError, OverflowError, OSError):
             raise NotASubmission("The message's submittedAt is not a time.") from None
-        return cls(
-            document, submission_key(target, Trigger(kind, identity)), tuple(dict.fromkeys(job_ids)), submitted_at
-        )
+        level = document.get("backupLevel")
+        notification = {
+            "target": target,
+            "trigger": trigger.to_json(),
+            "taskId": whole_number(document.get("taskId")),
+            "backupLevel": level if level in LEVELS else None,
+            "associations": [
+                {name: one[name] for name in (*NAMES, "displayName") if is_name(one.get(name))} for one in associations
+            ],
+            "submittedAt": time,
+            "reconciled": document.get("reconciled") is True,
+        }
+        return cls(notification, submission_key(target, trigger), tuple(dict.fromkeys(map(str, numbers))), submitted_at)
 
     def superseded(self, job_id: str, item: Mapping[str, Any]) -> Completion | None:
         """Return the end of a job whose ID is another job's by now, as far as its item in the ledger tells.
@@ -183,7 +199,7 @@ class TrackedSubmission:
 
 
 def _text_of(names: Iterable[str]) -> str:
-    return safe_line(" / ".join(names))
+    return clean_text(" / ".join(names))
 
 
 def _problem(job: Job, end: str) -> Problem | None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from rds_snap_backup.untrusted import list_in, whole_number
+
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_sqs import SQSClient
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
 MAX_PAUSE_SECONDS = 900
 # SQS allows 12 hours from the receive, which was a moment ago.
 MAX_VISIBILITY_SECONDS = 43000
+
+
+def is_batch(event: object) -> bool:
+    """Tell whether an event is what Lambda's poller sends: messages of a queue."""
+    records = list_in(event, "Records")
+    return bool(records) and all(
+        isinstance(record, dict)
+        and record.get("eventSource") == "aws:sqs"
+        and all(isinstance(record.get(name), str) for name in ("messageId", "receiptHandle", "body"))
+        for record in records
+    )
 
 
 @dataclass(frozen=True)
@@ -30,8 +43,9 @@ class Message:
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:
         """Read an SQS record of a Lambda event."""
-        receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
-        return cls(record["messageId"], record["receiptHandle"], record["body"], receives)
+        attributes = record.get("attributes")
+        count = attributes.get("ApproximateReceiveCount") if isinstance(attributes, dict) else None
+        return cls(record["messageId"], record["receiptHandle"], record["body"], whole_number(count, 1) or 1)
 
 
 class Redeliver(Exception):

@@ -7,6 +7,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from rds_snap_backup.triggers import Trigger
+from rds_snap_backup.untrusted import is_deep
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 MAX_BATCH = 10
 MAX_DELAY = 900
 BATCH_TRIES = 3
+# Of the 262,144 bytes that SQS accepts.
+MAX_BODY = 250_000
+MAX_DELIVERY_ID = 1024
 
 
 class FanOutError(Exception):
@@ -59,11 +63,17 @@ class Queues:
         )
 
     def refuse(self, event: object, delivery_id: str, error: dict[str, str]) -> None:
-        """Keep an event that was not understood; redriven, it is read again under the same identity."""
+        """Keep an event that was not understood; redriven, it is read again under the same identity.
+
+        Of an event that no message can hold the beginning is kept, as a text.
+        """
         match event:
             case {"event": inner, "deliveryId": str(first), "refused": dict()}:
                 event, delivery_id = inner, first  # It was refused before.
-        body = json.dumps({"event": event, "deliveryId": delivery_id, "refused": error})
+        kept = {"deliveryId": delivery_id[:MAX_DELIVERY_ID], "refused": error}
+        body = json.dumps({"event": "It is nested too deeply to be kept." if is_deep(event) else event, **kept})
+        if len(body) > MAX_BODY:
+            body = json.dumps({"event": json.dumps(event)[: MAX_BODY // 4], **kept})
         self._client.send_message(QueueUrl=self._dead_letters_url, MessageBody=body)
 
 

@@ -4,15 +4,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
-from rds_snap_backup.messaging.batches import Message, Redeliver
+from rds_snap_backup.messaging.batches import Message, Redeliver, is_batch
 from rds_snap_backup.observability import logger
 from rds_snap_backup.triggers import Arrival, Trigger, unwrap
+from rds_snap_backup.untrusted import whole_number
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # Longer than a lease: when the message is received, a run that was killed has lost its submission.
 SAFETY_NET_SECONDS = 90
+# A direct delivery pauses once before it is on the queue.
+MAX_PAUSES = 1000
 
 
 class Delivery(Protocol):
@@ -80,7 +83,7 @@ class QueuedDelivery:
 
 def receive(services: Services, event: Any, context: "LambdaContext", handler: Handler) -> dict[str, Any]:
     """Handle what a service or a caller invoked the function with, or a batch of the Submissions queue."""
-    if isinstance(event, dict) and event.get("Records"):
+    if is_batch(event):
         return handle_records(services, event, context, handler)
     return handler(services, event, DirectDelivery(services, context))
 
@@ -92,8 +95,8 @@ def handle_records(
 
     def handle_message(message: Message) -> None:
         inner, arrival = unwrap(message.body, message.id, services.clock())
-        pauses = inner.get("pauses", 0) if isinstance(inner, dict) else 0
-        tries = message.receives + (pauses if isinstance(pauses, int) else 0)
+        pauses = whole_number(inner.get("pauses"), 0, MAX_PAUSES) if isinstance(inner, dict) else None
+        tries = message.receives + (pauses or 0)
         handler(services, inner, QueuedDelivery(arrival, tries, context))
 
     return services.submissions.consume(event, context, handle_message)

@@ -12,6 +12,7 @@ from rds_snap_backup.submit.runs import Deferred, End, LetterReturned, Published
 from rds_snap_backup.submit.workflow import submit
 from rds_snap_backup.targets import INVALID
 from rds_snap_backup.triggers import ALL, Check, Ignored, Request, parse
+from rds_snap_backup.untrusted import clean_text
 
 
 def handle(services: Services, event: Any, delivery: Delivery) -> dict[str, Any]:
@@ -28,6 +29,8 @@ def handle(services: Services, event: Any, delivery: Delivery) -> dict[str, Any]
             return check(services, delivery.seconds_left, target)
         case Ignored(reason):
             return ignore(services, reason)
+        case Request(account=str(account)) if account not in services.config.account_ids:
+            return ignore(services, f"Events of the account {account!r} do not count: AccountIds does not list it.")
     match select(services, request):
         case ():
             return ignore(services, f"No target's databases match {request.trigger.source_arn or 'anything'}.")
@@ -67,7 +70,7 @@ def submit_one(services: Services, request: Request, name: str, delivery: Delive
         if delivery.is_queued:
             raise
         logger.exception("An AWS call failed; the submission goes to the queue")
-        end = run.wait(Problem("AWS_FAILURE", str(failure), "It is retried automatically."))
+        end = run.wait(Problem("AWS_FAILURE", clean_text(str(failure)), "It is retried automatically."))
     match end:
         case Published(notification, is_marked):
             if not is_marked:

@@ -27,7 +27,7 @@ def read(**fields: Any) -> Job:
 
 
 def test_a_row_is_read() -> None:
-    assert read() == Job("1354", "aws-prod", "orders-db", "default", "FULL", True, "Running", "", 1000, 0)
+    assert read() == Job("1354", "aws-prod", "orders-db", "default", "FULL", True, "Running", 1000, 0)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,16 @@ def test_a_time_is_in_seconds_within_what_a_date_can_be_or_not_known(value: Any,
     assert datetime.fromtimestamp(job.started, UTC)
 
 
-@pytest.mark.parametrize("field", ["status", "pendingReason"])
-def test_texts_are_one_line_without_control_characters(field: str) -> None:
-    job = read(**{field: "No\r\nspace\x00 \u2028left" + "." * 9999})
-    text = job.status if field == "status" else job.reason
-    assert text.startswith("No space left...")
-    assert len(text) == 500
+def test_texts_are_one_line_without_control_characters() -> None:
+    job = read(**dict.fromkeys(("status", "pendingReason"), "No\r\nspace\x00 \u2028left" + "." * 9999))
+    assert job.status.startswith("No space left...")
+    assert job.reason.startswith("No space left...")
+    assert (len(job.status), len(job.reason)) == (97, 500)
+
+
+@pytest.mark.parametrize("name", ["orders\n", "x" * 501, "\x1b[31m", {"name": "orders"}, ["orders"], 7, None])
+def test_a_name_that_no_target_can_have_is_missing(name: Any) -> None:
+    assert read(subclient={"clientName": name, "instanceName": "orders-db"}).names == ("", "orders-db", "")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ SUBMISSION: dict[str, Any] = {
 
 
 def job(status: str, started: int = 100, ended: int = 0, names: tuple[str, str, str] = ("c", "i", "s")) -> Job:
-    return Job("1354", *names, "FULL", is_backup=True, status=status, reason="", started=started, ended=ended)
+    return Job("1354", *names, "FULL", is_backup=True, status=status, started=started, ended=ended)
 
 
 def tracked(**fields: Any) -> TrackedSubmission:

@@ -8,9 +8,10 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from rds_snap_backup.commvault import redaction
-from rds_snap_backup.commvault.answers import HttpResponse, errors, safe_line, text_of, xml_error
-from rds_snap_backup.commvault.redaction import REDACTED, redact, remember
+from rds_snap_backup import redaction
+from rds_snap_backup.commvault.answers import HttpResponse, errors, text_of, xml_error
+from rds_snap_backup.redaction import REDACTED, redact, remember
+from rds_snap_backup.untrusted import clean_text
 
 SECRET = 'eyJ0fake/a+b=c"d&e\\f~ghijkl%2Fmnopqrstuvw'
 FORMS = {
@@ -61,7 +62,7 @@ def test_the_texts_of_answers_are_redacted() -> None:
     document = {"errorCode": 5, "errorMessage": f"No: {SECRET}", "errList": [{"errorCode": 6, "errorString": SECRET}]}
     assert [problem.message for problem in errors(document)] == [f"No: {REDACTED}", REDACTED]
     assert text_of(f"{SECRET}\n") == REDACTED
-    assert safe_line("a" * 1990 + SECRET).endswith("a")
+    assert clean_text("a" * 1990 + SECRET).endswith("a")
     problem = xml_error(HttpResponse(200, {}, f'<a errorCode="5" errorMessage="{html.escape(SECRET)}"/>'.encode()))
     assert problem is not None
     assert problem.message == REDACTED

@@ -1,0 +1,129 @@
+"""What comes from outside is read with bounds: texts, numbers, JSON."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rds_snap_backup.redaction import remember
+from rds_snap_backup.untrusted import (
+    MAX_DEPTH,
+    MAX_JSON,
+    MAX_NUMBER,
+    NotJson,
+    clean_text,
+    is_deep,
+    is_name,
+    list_in,
+    read_json,
+    whole_number,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Access denied", "Access denied"),
+        (" Failed to start backups. \n", "Failed to start backups."),
+        ("a\r\nb\tc\x0bd\x85e\u2028f\u2029g", "a b c d e f g"),
+        ("\x1b[31mred\x1b[0m \x00\x7f", "[31mred [0m"),
+        ("right\u202eleft \ud800 lone", "right left lone"),
+        ("größer, 容量", "größer, 容量"),
+        ("", ""),
+        ("\n\n", ""),
+    ],
+)
+def test_a_text_becomes_one_line_without_control_characters(text: str, line: str) -> None:
+    assert clean_text(text) == line
+    clean_text(text).encode()
+
+
+@pytest.mark.parametrize("text", ["x" * 501, "x " * 5000, "\n" * 900 + "x" * 900, "y" * 10_000_000])
+def test_a_text_has_at_most_500_characters(text: str) -> None:
+    assert 1 <= len(clean_text(text)) <= 500
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (7, 7),
+        ("7", 7),
+        ("-7", -7),
+        (True, None),
+        (7.0, None),
+        ("7.0", None),
+        ("", None),
+        ("9" * 21, None),
+        (MAX_NUMBER, MAX_NUMBER),
+        (MAX_NUMBER + 1, None),
+        (-(10**400), None),
+        ("٣", None),
+        (None, None),
+    ],
+)
+def test_a_whole_number_is_an_int_or_a_text_of_digits(value: Any, number: int | None) -> None:
+    assert whole_number(value) == number
+
+
+def test_a_number_has_bounds() -> None:
+    assert [whole_number(one, 1, 3) for one in (0, 1, "3", "4")] == [None, 1, 3, None]
+
+
+def test_a_text_shows_no_secret() -> None:
+    remember(["canary-of-the-clean-text"])
+    assert clean_text("Token canary-of-the-clean-text\nis refused") == "Token *** is refused"
+
+
+@pytest.mark.parametrize("name", ["orders", "größer 容量", "a\u3000b\u00a0c", "x" * 500])
+def test_a_name_is_any_printable_text(name: str) -> None:
+    assert is_name(name)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "a\nb", "a\x1b[31m", "a\u202eb", "a\u2028b", "\ud800", "x" * 501, 7, None, ["a"], {"a": 1}]
+)
+def test_what_could_not_stand_in_a_message_is_not_a_name(value: Any) -> None:
+    assert not is_name(value)
+
+
+def nested(depth: int) -> Any:
+    document: Any = "leaf"
+    for level in range(depth):
+        document = {"a": document} if level % 2 else [document]
+    return document
+
+
+def test_json_is_read_up_to_a_depth() -> None:
+    assert read_json(json.dumps(nested(MAX_DEPTH))) == nested(MAX_DEPTH)
+    with pytest.raises(NotJson, match="deeper than 50 levels"):
+        read_json(json.dumps(nested(MAX_DEPTH + 1)))
+    assert not is_deep(nested(MAX_DEPTH))
+    assert is_deep(nested(MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "Expecting property name"),
+        ("", "Expecting value"),
+        (b"\xff\xfe\x00", "encoding"),
+        (b"\x80", "encoding"),
+        ("[" * 1_000_000, "deeper"),
+        ("1" * 5000, "encoding|digits"),
+        ('"' + "x" * MAX_JSON + '"', "longer"),
+    ],
+    ids=range(7),
+)
+def test_what_is_not_json_is_named_and_not_shown(text: str | bytes, why: str) -> None:
+    with pytest.raises(NotJson, match=why) as caught:
+        read_json(text)
+    assert len(str(caught.value)) < 100
+
+
+def test_a_list_is_read_where_there_is_one() -> None:
+    assert list_in({"jobs": [1]}, "jobs") == [1]
+
+
+@pytest.mark.parametrize("document", [{"jobs": {}}, {"jobs": "x"}, {"jobs": 7}, {}, [], None, "jobs"])
+def test_what_is_not_a_list_has_no_rows(document: Any) -> None:
+    assert list_in(document, "jobs") == []
