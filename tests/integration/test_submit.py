@@ -23,7 +23,7 @@ RESTORED: dict[str, Any] = {
     "detail": {
         "EventID": "RDS-EVENT-0043",
         "SourceType": "DB_INSTANCE",
-        "SourceArn": "arn:aws:rds:us-east-1:111111111111:db:orders",
+        "SourceArn": "arn:aws:rds:us-east-1:111122223333:db:orders",
         "SourceIdentifier": "rds:orders",
         "Date": "2026-01-31T02:00:00.000Z",
         "Message": "Restored from snapshot",

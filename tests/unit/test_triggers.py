@@ -411,6 +411,32 @@ def test_a_refused_event_that_is_sent_back_keeps_its_first_delivery() -> None:
     assert refused({**letter, "event": "not JSON"}) == "EVENT_UNKNOWN"
 
 
+def test_what_was_refused_may_do_no_more_when_it_is_sent_back() -> None:
+    event = {"target": "orders", "trigger": {"kind": "schedule", "id": "forged"}}
+    assert refused({"event": event, "deliveryId": "first", "refused": {"code": "X"}}) == "TRIGGER_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("identity", ["", "x" * 1025, "ü" * 513, "\ud800", "a\nb", "a\x1b[31m", "a\u2028b", "a\u202eb"])
+def test_an_identity_is_what_a_key_and_a_line_can_hold(identity: str) -> None:
+    assert refused({"target": "orders", "requestId": identity}) == "REQUEST_ID_INVALID"
+    assert refused({"event": {"target": "orders"}, "deliveryId": identity, "refused": {}}) == "REQUEST_ID_INVALID"
+    assert refused({"target": "orders", "trigger": {"kind": "manual", "id": identity}}) == "TRIGGER_INVALID"
+    if identity:
+        assert refused({"schedule": SCHEDULE_ARN, "time": identity}) == "EVENT_UNKNOWN"
+        assert refused({"schedule": identity, "time": DUE}) == "EVENT_UNKNOWN"
+        assert refused({"schedule": "<aws.scheduler.schedule-arn>", "time": identity}) == "EVENT_UNKNOWN"
+        assert refused(rds(Date=identity)) == "EVENT_INCOMPLETE"
+        assert refused(rds(SourceArn=identity)) == "EVENT_INCOMPLETE"
+
+
+def test_the_account_of_an_rds_event_is_its_own_field_or_else_its_arns() -> None:
+    assert requested({**rds(), "account": "444455556666"}).account == "444455556666"
+    without = {name: value for name, value in rds().items() if name != "account"}
+    assert requested(without).account == "111122223333"
+    assert requested({**without, "detail": {**without["detail"], "SourceArn": "orders"}}).account == ""
+    assert requested({"target": "orders"}).account is None
+
+
 def test_a_ready_made_trigger_is_accepted_only_as_the_body_of_a_queue_message() -> None:
     event = {"target": "orders", "trigger": {"kind": "schedule", "id": "forged"}}
     letter = {"event": {"target": "orders"}, "deliveryId": "forged", "refused": {"code": "X"}}

@@ -61,11 +61,46 @@ def test_a_submission_is_read_from_its_notification() -> None:
         {"associations": [{"clientName": 1, "instanceName": "i", "subclientName": "s"}]},
         {"associations": [[]]},
         {"submittedAt": "0001-01-01T00:00:00"},
+        {"submittedAt": "9999-12-31T23:59:59-23:00"},
+        {"jobIds": ["1" * 100_000]},
+        {"jobIds": [str(number) for number in range(1, 1002)]},
+        {"target": "\ud800"},
+        {"target": "x" * 65},
+        {"trigger": {"kind": "manual", "id": "\ud800"}},
+        {"trigger": {"kind": "manual", "id": "x" * 5000}},
+        {"trigger": []},
+        {"associations": [{"clientName": "c\n", "instanceName": "i", "subclientName": "s"}]},
+        {"associations": [{"clientName": "c" * 501, "instanceName": "i", "subclientName": "s"}]},
     ],
 )
 def test_anything_else_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(NotASubmission):
         TrackedSubmission.parse(json.dumps({**SUBMISSION, **broken}))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"taskId": []},
+        {"taskId": 10**400},
+        {"backupLevel": {"a": [1]}},
+        {"backupLevel": "x" * 9000},
+        {"trigger": {"kind": "rds", "id": "x", "message": 5, "time": ["x"], "sourceArn": {}, "rdsEventId": 7}},
+        {"reconciled": "yes"},
+        {"submittedAt": "2026-01-31\n02:00:04"},
+        {"more": "x" * 200_000},
+    ],
+    ids=str,
+)
+def test_odd_values_never_reach_the_message_of_an_end(odd: dict[str, Any]) -> None:
+    end = notification(job("Completed"), **odd)
+    assert end["trigger"]["id"] in {"m-1", "x"}
+    assert (end["taskId"], end["backupLevel"]) == (
+        None if "taskId" in odd else 402,
+        None if "backupLevel" in odd else "FULL",
+    )
+    assert len(json.dumps(end)) < 1000
+    assert "\\n" not in json.dumps(end)
 
 
 def test_an_end_carries_what_was_published_of_the_submission_and_not_its_error() -> None:
