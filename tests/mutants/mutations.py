@@ -186,8 +186,8 @@ MUTATIONS = (
     Mutation(
         "the end of whatever job has the ID is published",
         _in("follow/tracking"),
-        "if self.submitted_at >= attempted_at - CLOCK_SKEW_SECONDS or self._is_own(claim):",
-        "if self.submitted_at <= attempted_at + 1e9 or self._is_own(claim):",
+        "if self.submitted_at < began - CLOCK_SKEW_SECONDS and not self._is_own(item):",
+        "if self.submitted_at < began - 1e9 and not self._is_own(item):",
     ),
     Mutation(
         "the end of a job is published before it is recorded",
