@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 
@@ -30,6 +30,8 @@ class Config:
     follow_hours: int
     first_poll_seconds: int
     ca_certificate_parameter: str
+    # Not shown: whoever sets the variable by hand may have put a password into it.
+    commvault_proxy: str = field(repr=False)
     service: str
 
     @classmethod
@@ -65,5 +67,6 @@ class Config:
             follow_hours=number("FOLLOW_HOURS"),
             first_poll_seconds=number("FIRST_POLL_SECONDS"),
             ca_certificate_parameter=environ.get("CA_CERTIFICATE_PARAMETER", ""),
+            commvault_proxy=environ.get("COMMVAULT_PROXY", ""),
             service=text("POWERTOOLS_SERVICE_NAME"),
         )
