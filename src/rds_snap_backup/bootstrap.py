@@ -97,6 +97,7 @@ def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = tim
             config.commvault_api_url,
             partial(ca_certificates, config.ca_certificate_parameter, clients.ssm),
             Credentials(secret, config.service, renewer, clock),
+            config.commvault_proxy,
         ),
         ledger=Ledger(table, config.retry_hours * 3600, TTL_SECONDS, clock),
         completions=Completions(table, TTL_SECONDS, clock),

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 
@@ -31,6 +31,8 @@ class Config:
     first_poll_seconds: int
     ca_certificate_parameter: str
     account_ids: frozenset[str]
+    # Not shown: whoever sets the variable by hand may have put a password into it.
+    commvault_proxy: str = field(repr=False)
     service: str
 
     @classmethod
@@ -67,5 +69,6 @@ class Config:
             first_poll_seconds=number("FIRST_POLL_SECONDS"),
             ca_certificate_parameter=environ.get("CA_CERTIFICATE_PARAMETER", ""),
             account_ids=frozenset(text("ACCOUNT_IDS").split(",")),
+            commvault_proxy=environ.get("COMMVAULT_PROXY", ""),
             service=text("POWERTOOLS_SERVICE_NAME"),
         )

@@ -3,6 +3,7 @@
 import logging
 from typing import Literal
 
+import urllib3
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -27,12 +28,13 @@ type MetricName = Literal[
 
 logger = Logger()
 
-# urllib3 warns of headers that it cannot parse, and quotes them: a server may have put the token there.
-logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
-
 # At DEBUG the SDK logs whole answers, a secret's value among them; no log level may bring that out.
-for name in ("boto3", "botocore", "urllib3"):
+for name in ("boto3", "botocore"):
     logging.getLogger(name).setLevel(logging.INFO)
+
+# urllib3 only warns, never of what fails, and quotes what it warns of: a server may have put the token there.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+urllib3.disable_warnings()
 
 
 def count(name: MetricName, service: str) -> None:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -93,6 +94,11 @@ FAULTS: list[tuple[str, type[Any], int, dict[str, Any]]] = [
     ("truncated", Unknown, 1, {"missing": 1000}),
     ("huge", Unknown, 0, {"size": MAX_BODY + 1}),
     ("huge", Unknown, 1, {"size": 16 * 1024 * 1024, "after": True}),
+    *(
+        ("endless", Unknown, 0, {"what": what})
+        for what in ("headers", "line", "continue", "body", "chunks", "trailers")
+    ),
+    ("bomb", Unknown, 0, {}),
     ("trickle", Unknown, 1, {"interval": 0.2}),
     ("trickle_headers", Unknown, 1, {"interval": 0.05}),
 ]
@@ -164,6 +170,51 @@ def test_a_fault_costs_one_request_and_is_one_outcome(
     server.clear_faults()
     assert len(submitted(create(client))) == 1
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "parameters", "named"),
+    [
+        ("endless", {"what": "headers"}, "more than 100 headers"),
+        ("endless", {"what": "line"}, "a line of its headers is longer than 64 KiB"),
+        ("endless", {"what": "continue"}, "are longer than 256 KiB"),
+        ("endless", {"what": "chunks"}, "are longer than 256 KiB"),
+        ("endless", {"what": "trailers"}, "are longer than 256 KiB"),
+        ("endless", {"what": "body"}, "is longer than 4 MiB"),
+        ("bomb", {}, "is longer than 4 MiB"),
+        ("redirect", {}, "redirects (HTTP 302)"),
+        ("garbage", {}, "it is not HTTP"),
+        ("truncated", {}, "it ends too early"),
+        ("close", {}, "the connection was closed"),
+        ("reset_after", {}, "the connection was closed"),
+        ("status", {"headers": {"Content-Encoding": "gzip"}, "body": "no"}, "its compression is broken"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_is_named(
+    server: CommServe, client: Commvault, fault: str, parameters: dict[str, Any], named: str
+) -> None:
+    server.fault(fault, times=2, **parameters)
+    began = time.monotonic()
+    outcome = client.create_task(REQUEST, within(4))
+    assert isinstance(outcome, Unknown | Rejected)
+    assert named in outcome.problem.message
+    assert time.monotonic() - began < 4 + LATE
+    answer = client.get("/CreateTask", within(4))
+    assert isinstance(answer, QueryFailed)
+    if fault != "redirect":
+        assert named in answer.problem.message
+
+
+def test_a_compressed_answer_is_unpacked_only_as_far_as_it_is_read(server: CommServe, client: Commvault) -> None:
+    submitted(create(client))
+    server.fault("bomb")
+    tracemalloc.start()
+    try:
+        assert isinstance(client.create_task(REQUEST, within(30)), Unknown)
+        assert tracemalloc.get_traced_memory()[1] < 64 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_request_is_the_rds_snap_backup_form_field_for_field(server: CommServe, client: Commvault) -> None:

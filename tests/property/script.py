@@ -19,8 +19,8 @@ from tests.property.world import DEAD_LETTERS, JOBS, JOBS_BATCH, SUBMISSIONS, Ev
 type Start = Callable[[Sandbox], Run]
 
 RDS = {"source": "aws.rds", "detail-type": "RDS DB Instance Event"}
-ARN = "arn:aws:rds:eu-west-1:111111111111:db:orders-1"
-SCHEDULE = "arn:aws:scheduler:eu-west-1:111111111111:schedule/default/nightly"
+ARN = "arn:aws:rds:eu-west-1:111122223333:db:orders-1"
+SCHEDULE = "arn:aws:scheduler:eu-west-1:111122223333:schedule/default/nightly"
 # Nobody starts a job by hand within so many seconds of a request of ours.
 APART_SECONDS = 20.0
 STEPS = (

@@ -26,7 +26,7 @@ TEXTS = (
     "ACCOUNT_IDS",
     "POWERTOOLS_SERVICE_NAME",
 )
-OPTIONAL = ("JOBS_QUEUE_URL", "CA_CERTIFICATE_PARAMETER")
+OPTIONAL = ("JOBS_QUEUE_URL", "CA_CERTIFICATE_PARAMETER", "COMMVAULT_PROXY")
 
 
 def test_every_variable_is_read_into_its_own_field() -> None:
@@ -74,3 +74,8 @@ def test_a_slash_at_the_end_of_the_address_does_not_matter(slashes: str) -> None
 def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEDGER_TABLE", "another-table")
     assert Config.from_env().ledger_table == "another-table"
+
+
+def test_a_proxys_password_that_was_set_by_hand_is_not_shown() -> None:
+    config = Config.from_env({**ENVIRONMENT, "COMMVAULT_PROXY": "http://user:fake-password@proxy.example:3128"})
+    assert "fake-password" not in f"{config} {config!r}"

@@ -1,5 +1,8 @@
 """Faults of time and of the connection: late, partial, endless or no answers."""
 
+import gzip
+from itertools import chain, cycle
+
 from local.commserve.answers import JSON, Answer
 from local.commserve.faults.book import Exchange, behaviour
 
@@ -101,6 +104,43 @@ def trickle_headers(exchange: Exchange, *, interval: float = 1.0) -> None:
     """The proper answer, byte by byte from its status line on."""
     head, body = exchange.render(exchange.act())
     _drip(exchange, head + body, interval)
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+# What comes first, and what is repeated.
+ENDLESS = {
+    "headers": (OK, b"X-Padding: x\r\n" * 1000),
+    "line": (OK + b"X-Padding: ", b"x" * CHUNK),
+    "continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "body": (OK + b"\r\n", b" " * CHUNK),
+    "chunks": (CHUNKED, b"1\r\n \r\n" * 1000),
+    "trailers": (CHUNKED + b"0\r\n", b"X-Padding: x\r\n" * 1000),
+}
+
+
+@behaviour
+def endless(exchange: Exchange, *, what: str = "body", after: bool = False) -> None:
+    """An answer of which one part does not end before the client leaves."""
+    if after:
+        exchange.act()
+    first, again = ENDLESS[what]
+    for part in chain((first,), cycle((again,))):
+        exchange.raw(part)
+        if not exchange.pause(0.001):
+            break
+    exchange.close()
+
+
+@behaviour
+def bomb(exchange: Exchange, *, size: int = 1024 * 1024 * 1024, after: bool = False) -> None:
+    """A small compressed body of `size` blanks when it is unpacked, although no compression was asked for."""
+    if after:
+        exchange.act()
+    member = 1024 * 1024
+    body = gzip.compress(b" " * member) * (size // member)
+    head, _ = exchange.render(Answer(body=b"", content_type=JSON))
+    exchange.raw(head.replace(b"Content-Length: 0", b"Content-Encoding: gzip\r\nContent-Length: %d" % len(body)) + body)
 
 
 def _drip(exchange: Exchange, data: bytes, interval: float) -> None:

@@ -91,7 +91,7 @@ def _reach(services: Services, first: JsonDocument | Unauthorized | QueryFailed)
     match first:
         case QueryFailed(Problem("API_URL_INVALID" | "OUT_OF_TIME") as problem):
             return unchecked("reach", None, problem)
-        case QueryFailed(Problem("TLS_FAILED" | "CA_UNUSABLE") as problem):
+        case QueryFailed(Problem("TLS_FAILED" | "CA_UNUSABLE" | "PROXY_FAILED" | "PROXY_INVALID") as problem):
             return Row("reach", None, ok=False, detail=problem.message, hint=problem.hint)
         case QueryFailed(Problem("TLS_UNTRUSTED", message)):
             parameter = services.config.ca_certificate_parameter

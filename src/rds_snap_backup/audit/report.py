@@ -34,7 +34,7 @@ HINTS = {
     **dict.fromkeys(("HTTP_301", "HTTP_302", "HTTP_303", "HTTP_307", "HTTP_308"), REDIRECT),
     **dict.fromkeys(("HTTP_401", *LOGIN_REFUSED), TOKEN),
     **dict.fromkeys(("SECRET_UNREADABLE", "SECRET_EMPTY", "SECRET_WITHOUT_TOKEN"), THE_ROWS_ABOVE),
-    **dict.fromkeys(("TLS_UNTRUSTED", "TLS_FAILED", "CA_UNUSABLE"), THE_ROWS_ABOVE),
+    **dict.fromkeys(("TLS_UNTRUSTED", "TLS_FAILED", "CA_UNUSABLE", "PROXY_FAILED", "PROXY_INVALID"), THE_ROWS_ABOVE),
 }
 
 

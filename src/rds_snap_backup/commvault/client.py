@@ -24,9 +24,11 @@ JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 class Commvault:
     """A client of one API base. Deadlines are values of `time.monotonic()`; one request takes at most 30 s."""
 
-    def __init__(self, base_url: str, ca_certificates: Callable[[], str | None], credentials: Credentials) -> None:
+    def __init__(
+        self, base_url: str, ca_certificates: Callable[[], str | None], credentials: Credentials, proxy: str = ""
+    ) -> None:
         self._base_url = base_url
-        self._connection = Connection(base_url, ca_certificates)
+        self._connection = Connection(base_url, ca_certificates, proxy)
         self._credentials = credentials
         self._run_deadline = 0.0
 

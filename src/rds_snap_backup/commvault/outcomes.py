@@ -16,6 +16,7 @@ from rds_snap_backup.commvault.answers import (
     throttle_seconds,
     xml_error,
 )
+from rds_snap_backup.commvault.connection import MAX_BODY
 from rds_snap_backup.commvault.hints import CHECK_JOBS, NEW_TOKEN, RETRIED
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.untrusted import whole_number
@@ -146,7 +147,8 @@ def classify(response: HttpResponse, task_type: str) -> Outcome:
                 message = f"Commvault created task {task_id} without a job: nothing was started."
                 hint = "Check that the target's subclients exist and their backups are enabled, then redrive."
                 return Rejected(Problem("NO_JOBS", message, hint))
-    message = f"Commvault's answer (HTTP {response.status}) cannot be read."
+    flaw = "cannot be read" if response.body is not None else f"is longer than {MAX_BODY >> 20} MiB"
+    message = f"Commvault's answer (HTTP {response.status}) {flaw}."
     return Unknown(Problem("UNREADABLE_ANSWER", message, CHECK_JOBS))
 
 

@@ -1,25 +1,72 @@
 """urllib3's HTTPS connection, whose connecting takes no longer than its timeout over all addresses of the name.
 
-urllib3 gives the whole timeout to each address in turn, and resolving the name has no limit of its own.
+urllib3 gives the whole timeout to each address in turn and to each byte of a proxy's answer, and resolving the name has
+no limit of its own. No proxy but the one that `set_tunnel` names is used: the environment's are not ours.
 """
 
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from typing import Any
 
 from urllib3 import connection
 
+from rds_snap_backup.commvault.limits import Response
+from rds_snap_backup.commvault.proxy import ProxyFailed
+
 
 class HTTPSConnection(connection.HTTPSConnection):
-    """A connection of which resolving, connecting and the TLS handshake share one timeout."""
+    """A connection of which resolving, connecting, a proxy's tunnel and the TLS handshake share one timeout."""
+
+    response_class = Response
+    _deadline = 0.0
 
     def _new_conn(self) -> socket.socket:
-        deadline = time.monotonic() + float(self.timeout or 0)
-        connected = _connect(_resolve(self._dns_host, self.port, deadline), deadline)
+        self._deadline = time.monotonic() + float(self.timeout or 0)
+        try:
+            connected = _connect(_resolve(self._dns_host, self.port, self._deadline), self._deadline)
+        except (OSError, ValueError) as error:
+            if self.proxy_is_tunneling:
+                raise ProxyFailed(str(error)) from error
+            raise
         for option in self.socket_options or ():
             connected.setsockopt(*option)
         return connected
+
+    def _tunnel(self) -> None:
+        """Have the proxy connect; the handshake that follows has what is left of the time, all in all."""
+        connected = self.sock
+        try:
+            with ended_at(self._deadline, connected):
+                super()._tunnel()
+        except (OSError, HTTPException) as error:
+            is_late = time.monotonic() >= self._deadline
+            raise ProxyFailed("it did not answer in time" if is_late else str(error)) from error
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise ProxyFailed("it did not answer in time")
+        connected.settimeout(left)
+
+
+@contextmanager
+def ended_at(deadline: float, connected: socket.socket) -> Iterator[None]:
+    """Shut a connection down at a deadline: a read timeout starts again with every byte, however slowly they come."""
+    watchdog = threading.Timer(deadline - time.monotonic(), _shut_down, [connected])
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+
+
+def _shut_down(connected: socket.socket) -> None:
+    # Not the TLS socket's own method, which the reading thread would trip over. An error: the exchange is just over.
+    with suppress(OSError):
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
 def _resolve(host: str, port: int, deadline: float) -> list[tuple[Any, ...]]:

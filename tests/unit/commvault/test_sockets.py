@@ -13,6 +13,7 @@ from local.commserve import CommServe
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.outcomes import Outcome, Submitted, Unavailable
 from rds_snap_backup.targets import Association, BackupRequest
+from tests.proxy import ConnectProxy
 from tests.secrets import StoredSecret
 
 TOKEN = "fake-token"
@@ -61,8 +62,8 @@ def black_holes() -> Iterator[list[tuple[str, int]]]:
         yield addresses
 
 
-def client(url: str, ca_pem: str | None = None) -> Commvault:
-    return Commvault(url, lambda: ca_pem, StoredSecret(TOKEN).credentials())
+def client(url: str, ca_pem: str | None = None, proxy: str = "") -> Commvault:
+    return Commvault(url, lambda: ca_pem, StoredSecret(TOKEN).credentials(), proxy)
 
 
 def create(commvault: Commvault, seconds: float = 38) -> tuple[Outcome, float]:
@@ -115,3 +116,38 @@ def test_an_earlier_deadline_holds_for_connecting_too(names: Names, black_holes:
     outcome, seconds = create(client(f"https://{NAME}"), seconds=1.5)
     assert isinstance(outcome, Unavailable)
     assert seconds < 2.2
+
+
+def test_connecting_takes_5_seconds_over_all_addresses_of_a_proxy(
+    names: Names, black_holes: list[tuple[str, int]]
+) -> None:
+    names.addresses = black_holes
+    outcome, seconds = create(client("https://localhost", proxy=f"http://{NAME}:3128"))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.problem.code == "PROXY_FAILED"
+    assert 4.5 < seconds < 5.8
+
+
+def test_a_proxys_name_that_is_not_resolved_in_time_is_unavailable(names: Names) -> None:
+    names.answers.clear()
+    outcome, seconds = create(client("https://localhost", proxy=f"http://{NAME}:3128"))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.problem.code == "PROXY_FAILED"
+    assert "not resolved in time" in outcome.problem.message
+    assert 4.5 < seconds < 5.8
+
+
+def test_a_tunnel_has_only_what_connecting_left(names: Names, black_holes: list[tuple[str, int]]) -> None:
+    with ConnectProxy(b"") as silent:
+        names.addresses = [black_holes[0], silent.address]
+        outcome, seconds = create(client("https://localhost", proxy=f"http://{NAME}:3128"))
+        assert isinstance(outcome, Unavailable)
+        assert len(silent.heads) == 1
+        assert 4.5 < seconds < 5.8
+
+
+def test_an_earlier_deadline_holds_for_the_tunnel_too() -> None:
+    with ConnectProxy(b"") as silent:
+        outcome, seconds = create(client("https://localhost", proxy=silent.url), seconds=1.5)
+        assert isinstance(outcome, Unavailable)
+        assert seconds < 2.2

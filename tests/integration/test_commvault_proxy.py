@@ -1,0 +1,262 @@
+"""The proxy for Commvault: a tunnel that sees no token, bounded in time, and used for nothing but Commvault."""
+
+import logging
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from local.commserve import CommServe
+from local.emulator import Emulator
+from rds_snap_backup.commvault.client import Commvault
+from rds_snap_backup.commvault.outcomes import Outcome, Submitted, Unavailable
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.targets import Association, BackupRequest
+from tests.integration.world import World, scheduled
+from tests.proxy import ESTABLISHED, ConnectProxy
+from tests.secrets import StoredSecret
+
+CANARY = "QSDK 3canary0000fake1111token2222"
+PASSWORD = "fake-password-of-the-proxy"
+REQUEST = BackupRequest((Association("aws-prod", "orders-db", "aws-prod", "default"),))
+# A busy machine may be so late.
+LATE = 2.0
+
+
+@pytest.fixture
+def server() -> Iterator[CommServe]:
+    with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as running:
+        yield running
+
+
+def through(proxy: str, server: CommServe) -> Commvault:
+    return Commvault(server.url, lambda: server.ca_pem, StoredSecret(CANARY).credentials(), proxy)
+
+
+def create(client: Commvault, seconds: float = 30) -> Outcome:
+    return client.create_task(REQUEST, time.monotonic() + seconds)
+
+
+def authority(server: CommServe) -> str:
+    return f"localhost:{server.port}"
+
+
+# ---- The tunnel
+
+
+def test_the_tunnel_is_tls_from_end_to_end(server: CommServe) -> None:
+    with ConnectProxy() as proxy:
+        client = through(proxy.url, server)
+        assert isinstance(create(client), Submitted)
+        assert isinstance(client.get("/Client", time.monotonic() + 5), JsonDocument)
+    assert proxy.connects == [authority(server)]  # both requests by one connection
+    assert [one.header("Authtoken") for one in server.requests] == [CANARY] * 2
+    assert server.requests[0].header("Host") == authority(server)
+    assert proxy.seen.startswith(b"\x16\x03")  # a TLS handshake
+    for text in (proxy.heads[0].encode(), proxy.seen):
+        assert b"Authtoken" not in text
+        assert CANARY.encode() not in text
+
+
+def test_a_connection_that_the_proxy_closed_is_made_again(server: CommServe) -> None:
+    with ConnectProxy() as proxy:
+        client = through(proxy.url, server)
+        assert isinstance(create(client), Submitted)
+        server.stop()
+        assert isinstance(create(client), Unavailable)
+        server.start()
+        assert isinstance(create(client), Submitted)
+    assert proxy.connects == [authority(server)] * 3
+    assert len(server.create_tasks) == 2
+
+
+@pytest.mark.parametrize("address", ["[::1]", "127.0.0.1", "commvault.example"])
+def test_the_proxy_is_asked_for_the_servers_name_and_resolves_it(address: str) -> None:
+    with ConnectProxy(b"HTTP/1.1 403 Forbidden\r\n\r\n") as proxy:
+        client = Commvault(f"https://{address}/api", lambda: None, StoredSecret(CANARY).credentials(), proxy.url)
+        assert isinstance(create(client), Unavailable)
+    assert proxy.heads == [f"CONNECT {address}:443 HTTP/1.1\r\nHost: {address}:443\r\n\r\n"]
+
+
+def test_an_impostor_behind_the_proxy_gets_no_token(server: CommServe) -> None:
+    with CommServe(token=CANARY) as impostor, ConnectProxy(to=("127.0.0.1", impostor.port)) as proxy:
+        outcome = create(through(proxy.url, server))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.problem.code == "TLS_UNTRUSTED"
+    assert f"through the proxy {proxy.url}" in outcome.problem.message
+    assert not impostor.requests
+    assert not server.requests
+
+
+# ---- Refusals
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n",
+            "407 Proxy Authentication",
+        ),
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "403 Forbidden"),
+        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 2\r\n\r\nno", "502 Bad Gateway"),
+        (b"HTTP/1.1 302 Found\r\nLocation: https://localhost:9/\r\n\r\n", "302 Found"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "100 Continue"),
+        (b"HTTP/1.1 503 a\x1b[31mred\x07line\r\n\r\n", "503 a [31mred line"),
+        (f"HTTP/1.1 403 {CANARY}\r\n\r\n".encode(), "403 ***"),
+        (b"nonsense\r\n\r\n", "nonsense"),
+        (ESTABLISHED[:-2] + b"X: y\r\n" * 101 + b"\r\n", "more than 100 headers"),
+        (ESTABLISHED[:-2] + b"X: " + b"y" * 70_000 + b"\r\n\r\n", "more than 65536 bytes"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_refused_connect_is_unavailable_and_names_the_proxy(
+    server: CommServe, caplog: pytest.LogCaptureFixture, answer: bytes, named: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with ConnectProxy(answer) as proxy:
+        client = through(proxy.url, server)
+        outcome = create(client)
+        asked = client.get("/Client", time.monotonic() + 30)
+    assert isinstance(outcome, Unavailable)
+    assert isinstance(asked, QueryFailed)
+    for problem in (outcome.problem, asked.problem):
+        assert problem.code == "PROXY_FAILED"
+        assert proxy.url in problem.message
+        assert named in problem.message
+        assert "HttpsProxy" in problem.hint
+    ours = [one.getMessage() for one in caplog.records if not one.name.startswith("botocore")]
+    assert CANARY not in f"{outcome} {asked} {ours}"
+    assert proxy.connects == [authority(server)] * 2
+    assert not proxy.seen
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("parts", "pause"),
+    [
+        ((ESTABLISHED[:-2], b"X: y\r\n"), 0.001),
+        ((ESTABLISHED[:-2], b"y" * 65536), 0.001),
+        ((ESTABLISHED[:-2], b"y"), 0.2),
+        ((b"HTTP/1.1 ", b"2"), 0.2),
+    ],
+    ids=["headers", "line", "header-by-byte", "status-by-byte"],
+)
+def test_an_endless_answer_of_the_proxy_ends(server: CommServe, parts: tuple[bytes, ...], pause: float) -> None:
+    with ConnectProxy(*parts, pause=pause, is_endless=True) as proxy:
+        began = time.monotonic()
+        outcome = create(through(proxy.url, server))
+        assert time.monotonic() - began < 5 + LATE
+    assert isinstance(outcome, Unavailable)
+    assert outcome.problem.code == "PROXY_FAILED"
+    assert not server.requests
+
+
+def test_a_proxy_that_never_answers_is_unavailable_within_5_seconds(server: CommServe) -> None:
+    with ConnectProxy(b"") as proxy:
+        began = time.monotonic()
+        outcome = create(through(proxy.url, server))
+        assert 4.5 < time.monotonic() - began < 5 + LATE
+    assert isinstance(outcome, Unavailable)
+    assert outcome.problem.code == "PROXY_FAILED"
+    assert "did not answer in time" in outcome.problem.message
+
+
+def test_a_slow_proxy_leaves_the_handshake_what_is_left(server: CommServe) -> None:
+    # After 3 s the proxy says that it has connected, and then nothing comes: 5 s in all, and not 3 and 5.
+    with ConnectProxy(b"", ESTABLISHED, pause=3) as proxy:
+        began = time.monotonic()
+        outcome = create(through(proxy.url, server))
+        assert 4.5 < time.monotonic() - began < 5 + LATE
+    assert isinstance(outcome, Unavailable)
+    assert f"through the proxy {proxy.url}" in outcome.problem.message
+
+
+def test_a_proxy_that_is_not_there_is_named(server: CommServe) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        outcome = create(through(url, server))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.problem.code == "PROXY_FAILED"
+    assert url in outcome.problem.message
+    assert not server.requests
+
+
+# ---- The setting
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        f"http://user:{PASSWORD}@127.0.0.1:{{port}}",
+        "https://127.0.0.1:{port}",
+        "127.0.0.1:{port}",
+        "http://127.0.0.1",
+        "http://127.0.0.1:0",
+        "http://127.0.0.1:65536",
+        "http://127.0.0.1:{port}/path",
+        "http://127.0.0.1:{port}\r\nX: y",
+    ],
+)
+def test_what_is_not_a_proxys_address_is_unavailable_and_not_shown(server: CommServe, form: str) -> None:
+    with ConnectProxy() as proxy:
+        setting = form.format(port=proxy.address[1])
+        outcome = create(through(setting, server))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.problem.code == "PROXY_INVALID"
+    assert "http://HOST:PORT" in outcome.problem.hint
+    for secret in (PASSWORD, "user:", str(proxy.address[1])):
+        assert secret not in repr(outcome)
+    assert not proxy.heads
+    assert not server.requests
+
+
+def test_the_environments_proxies_are_not_ours(server: CommServe, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ConnectProxy() as other, ConnectProxy() as proxy:
+        for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, other.url)
+        assert isinstance(create(through("", server)), Submitted)
+        assert not other.heads
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "*")
+        assert isinstance(create(through(proxy.url, server)), Submitted)
+        assert not other.heads
+        assert proxy.connects == [authority(server)]
+
+
+# ---- The whole function
+
+
+def test_a_backup_uses_the_proxy_for_commvault_and_for_nothing_else(aws: Emulator, commserve: CommServe) -> None:
+    with ConnectProxy() as proxy:
+        world = World(aws, commserve, COMMVAULT_PROXY=proxy.url)
+        (submitted,) = world.deliver(scheduled("one"))["submissions"]
+        assert submitted["status"] == "submitted"
+        assert world.notifications() == [submitted]
+        assert world.deliver({"check": True})["ok"] is True
+    assert set(proxy.connects) == {authority(commserve)}
+    assert len(proxy.heads) == len({one.connection for one in commserve.requests})
+
+
+def test_the_preflight_names_the_proxy_and_what_to_do(aws: Emulator, commserve: CommServe) -> None:
+    with ConnectProxy(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as proxy:
+        world = World(aws, commserve, COMMVAULT_PROXY=proxy.url)
+        answer = world.deliver({"check": True})
+    rows = {row["name"]: row for row in answer["checks"]}
+    assert answer["ok"] is False
+    assert rows["reach"]["ok"] is False
+    assert proxy.url in rows["reach"]["detail"]
+    assert "407" in rows["reach"]["detail"]
+    assert "HttpsProxy" in rows["reach"]["hint"]
+    assert rows["token"]["hint"] == "Do what the rows above say, then check again."
+    assert not commserve.requests
+
+
+def test_a_backup_that_the_proxy_refuses_is_deferred(aws: Emulator, commserve: CommServe) -> None:
+    with ConnectProxy(b"HTTP/1.1 502 Bad Gateway\r\n\r\n") as proxy:
+        world = World(aws, commserve, COMMVAULT_PROXY=proxy.url)
+        (deferred,) = world.deliver(scheduled("one"))["submissions"]
+    assert (deferred["status"], deferred["error"]["code"]) == ("deferred", "PROXY_FAILED")
+    assert not commserve.requests
