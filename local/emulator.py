@@ -83,9 +83,10 @@ class Emulator:
             "LAMBDA_EXECUTOR": "local",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
         }
+        *run, _ministack = command("ministack")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                command("ministack"),
+                [*run, "python", "-P", str(Path(__file__).with_name("emulator_start.py"))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,6 +1,7 @@
 """The template as CloudFormation would see it: read with its short tags, and resolved for given parameters.
 
-Only what the template uses is known here. Resource attributes resolve to `Resource.Attribute`, references to `Resource`.
+Only what the template uses is known here. Resource attributes resolve to `Resource.Attribute`, references to `Resource`,
+unless the parameters say what they are.
 """
 
 import re
@@ -75,7 +76,7 @@ class Resolved:
             case {"Condition": str(name)} if len(part) == 1:
                 return self.holds(name)
             case {"Fn::GetAtt": [name, attribute]}:
-                return f"{name}.{attribute}"
+                return self.parameters.get(f"{name}.{attribute}", f"{name}.{attribute}")
             case {"Fn::If": [condition, then, otherwise]}:
                 return self.resolve(then if self.holds(condition) else otherwise)
             case {"Fn::Equals": [left, right]}:
@@ -110,3 +111,11 @@ class Resolved:
         """Return the properties of all resources of a type, by logical id."""
         found = {name: part for name, part in self.resources.items() if part["Type"] == kind}
         return {name: part.get("Properties", {}) for name, part in found.items()}
+
+    def policies_of(self, function: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the statements that a function's role has, by the logical id of the role or the policy."""
+        role = self.resources[function]["Properties"]["Role"].partition(".")[0]
+        own = self.resources[role]["Properties"]
+        attached = {name: self.resources[name]["Properties"]["PolicyDocument"] for name in own["ManagedPolicyArns"]}
+        inline = [one for policy in own["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+        return {role: inline, **{name: document["Statement"] for name, document in attached.items()}}

@@ -32,7 +32,7 @@ def of_type(*kinds: str) -> dict[str, Any]:
 def statements(part: Any) -> Iterator[dict[str, Any]]:
     """Yield the policy statements in a resource, those under a condition included."""
     match part:
-        case {"Sid": _, "Effect": "Allow"}:
+        case {"Sid": _, "Effect": _}:
             yield part
         case dict():
             for value in part.values():
@@ -42,9 +42,37 @@ def statements(part: Any) -> Iterator[dict[str, Any]]:
                 yield from statements(value)
 
 
-def actions(statement: dict[str, Any]) -> tuple[str, ...]:
-    listed = statement["Action"]
-    return tuple(sorted(listed if isinstance(listed, list) else [listed]))
+def texts(part: Any) -> set[str]:
+    """Return what an action or a resource can be, as the tables name it: a text, a resource or a parameter, a path."""
+    match part:
+        case {"Ref": "AWS::NoValue"}:
+            return set()
+        case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+            return {name}
+        case {"Fn::Sub": text}:
+            name = str(text).partition(":parameter")[2].replace("${AWS::StackName}", "STACK")
+            return {name.removeprefix("${").removesuffix("}")}
+        case {"Fn::If": [_, *either]} | list(either):
+            return {one for each in either for one in texts(each)}
+        case _:
+            return {part}
+
+
+def facts(statement: dict[str, Any]) -> tuple[str, list[str], list[str], list[str]]:
+    """Return a statement's effect, actions, resources and condition keys."""
+    keys = {key for wanted in statement.get("Condition", {}).values() for key in wanted}
+    return (
+        statement["Effect"],
+        sorted(texts(statement["Action"])),
+        sorted(texts(statement["Resource"])),
+        sorted(keys),
+    )
+
+
+def written(actions: str, resources: str, condition: str) -> tuple[str, list[str], list[str], list[str]]:
+    """Return the same of a table's row."""
+    effect = "Deny" if actions.startswith("denies ") else "Allow"
+    return effect, sorted(spans(actions)), sorted(spans(resources)), sorted(spans(condition))
 
 
 def error_codes() -> set[str]:
@@ -175,23 +203,24 @@ def test_the_runbook_has_every_alarm_of_the_template() -> None:
 
 
 def test_the_permissions_of_the_roles_are_those_of_the_template() -> None:
-    granted = {
-        (name, statement["Sid"], actions(statement))
+    granted = [
+        (name, statement["Sid"], *facts(statement))
         for name, properties in of_type("AWS::IAM::Role", "AWS::IAM::ManagedPolicy").items()
         for statement in statements(properties)
-    }
-    listed = [(spans(row[0])[0], spans(row[1])[0], tuple(sorted(spans(row[2])))) for row in rows(REFERENCE, "Roles")]
+    ]
+    listed = [(spans(row[0])[0], spans(row[1])[0], *written(*row[2:5])) for row in rows(REFERENCE, "Roles")]
     assert sorted(listed) == sorted(granted)
 
 
 def test_the_resource_policies_are_those_of_the_template() -> None:
-    granted = {
-        (name, statement["Sid"], statement["Principal"]["Service"], actions(statement))
+    granted = [
+        (name, statement["Sid"], principal if isinstance(principal, str) else principal["Service"], *facts(statement))
         for name, properties in of_type("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy").items()
         for statement in statements(properties)
-    }
+        for principal in [statement["Principal"]]
+    ]
     listed = [
-        (spans(row[0])[0], spans(row[1])[0], spans(row[2])[0], tuple(sorted(spans(row[3]))))
+        (spans(row[0])[0], spans(row[1])[0], spans(row[2])[0], *written(*row[3:6]))
         for row in rows(REFERENCE, "Resource policies")
     ]
     assert sorted(listed) == sorted(granted)

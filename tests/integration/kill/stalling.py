@@ -3,19 +3,33 @@
 import http.client
 import re
 import threading
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as it was sent: the service that it was signed for, AWS's name of the operation, and its parameters."""
+
+    service: str
+    operation: str
+    body: bytes
+
+
 class StallingWire:
-    """Forwards to an AWS endpoint. After `stall`, the nth call of an operation and all that follow get no answer."""
+    """Forwards to an AWS endpoint, and keeps every call.
+
+    After `stall`, the nth call of an operation and all that follow get no answer.
+    """
 
     def __init__(self, endpoint_url: str) -> None:
         self._address = urlsplit(endpoint_url).netloc
         self._lock, self._released = threading.Lock(), threading.Event()
         self._operation, self._left, self._stalls = "", 0, False
         self.reached = threading.Event()
+        self.calls: list[Call] = []
         wire = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -23,7 +37,9 @@ class StallingWire:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                if wire._is_stalled(operation_of(self.headers.get("X-Amz-Target", ""), body)):
+                operation = operation_of(self.headers.get("X-Amz-Target", ""), body)
+                wire.calls.append(Call(service_of(self.headers["Authorization"]), operation, body))
+                if wire._is_stalled(operation):
                     wire._released.wait()
                     self.close_connection = True
                     return
@@ -85,3 +101,8 @@ def operation_of(target: str, body: bytes) -> str:
     """Return an AWS call's operation: from the JSON protocols' header, or the query protocol's body."""
     in_body = re.search(rb"(?:^|&)Action=(\w+)", body)
     return target.rpartition(".")[2] or (in_body[1].decode() if in_body else "")
+
+
+def service_of(authorization: str) -> str:
+    """Return the service that a call was signed for: the fourth part of the credential's scope."""
+    return authorization.partition("Credential=")[2].split("/")[3]

@@ -1,0 +1,75 @@
+"""Enough of IAM's evaluation for the template's policies: a statement's actions, resources, principals and conditions."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+type Statement = Mapping[str, Any]
+type Decision = Literal["Allow", "Deny", "Nothing"]
+
+
+def listed(value: str | list[str]) -> list[str]:
+    """Return what can be one text or a list of them as a list."""
+    return [value] if isinstance(value, str) else value
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Tell whether a pattern with `*` and `?` is of this text."""
+    parts = (
+        re.escape(part) if part not in {"*", "?"} else part.replace("?", ".").replace("*", ".*") for part in pattern
+    )
+    return re.fullmatch("".join(parts), text, re.DOTALL) is not None
+
+
+def covers(statement: Statement, action: str, resource: str) -> bool:
+    """Tell whether a statement is about this action on this resource, whatever its conditions."""
+    return any(matches(one.lower(), action.lower()) for one in listed(statement["Action"])) and any(
+        matches(one, resource) for one in listed(statement["Resource"])
+    )
+
+
+def decide(
+    statements: Iterable[Statement],
+    action: str,
+    resource: str,
+    context: Mapping[str, str] | None = None,
+    service: str | None = None,
+) -> Decision:
+    """Evaluate policies for a call with these condition keys; `service` is the AWS service that makes it, if one does."""
+    effects = {
+        one["Effect"]
+        for one in statements
+        if covers(one, action, resource) and _is_for(one, service) and _holds(one, context or {})
+    }
+    return "Deny" if "Deny" in effects else "Allow" if effects else "Nothing"
+
+
+def _is_for(statement: Statement, service: str | None) -> bool:
+    match statement.get("Principal"):
+        case None | "*":
+            return True
+        case {"Service": name}:
+            return service in listed(name)
+        case other:
+            raise NotImplementedError(other)
+
+
+def _holds(statement: Statement, context: Mapping[str, str]) -> bool:
+    return all(
+        _condition_holds(operator, listed(wanted), context.get(key))
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, wanted in keys.items()
+    )
+
+
+def _condition_holds(operator: str, wanted: list[str], given: str | None) -> bool:
+    if given is None and operator.endswith("IfExists"):
+        return True
+    match operator.removesuffix("IfExists"):
+        case "StringEquals" | "Bool":
+            return given in wanted
+        case "StringNotEquals":
+            return given not in wanted
+        case "ArnEquals" | "ArnLike":
+            return given is not None and any(matches(one, given) for one in wanted)
+    raise NotImplementedError(operator)

@@ -1,0 +1,61 @@
+"""The runbook's examples of key policies and its list of endpoints are what the template and the code need."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.iam import decide
+from tests.unit.documents import read, section
+from tests.unit.template import PSEUDO, TEMPLATE
+
+ACCOUNT, REGION = PSEUDO["AWS::AccountId"], PSEUDO["AWS::Region"]
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
+
+
+def examples() -> list[dict[str, Any]]:
+    """Return the key policies of the runbook: the stack's key, then the secret's."""
+    text = section("docs/operations.md", "Key policies")
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+
+
+def test_the_example_of_a_key_policy_admits_who_uses_the_key() -> None:
+    stack, _ = examples()
+    description = TEMPLATE["Parameters"]["KmsKeyArn"]["Description"]
+    named = set(re.findall(r"[a-z]+\.amazonaws\.com", description))
+    assert named == {"cloudwatch.amazonaws.com", "sns.amazonaws.com", "events.amazonaws.com"}
+    services = [one for one in stack["Statement"] if "Service" in one["Principal"]]
+    for service in named:
+        context = {"aws:SourceAccount": ACCOUNT}
+        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+            assert decide(services, action, KEY, context, service) == "Allow"
+    # The calls of EventBridge and SNS bear no source; those of alarms do.
+    for service in ("events.amazonaws.com", "sns.amazonaws.com"):
+        assert decide(services, "kms:Decrypt", KEY, {}, service) == "Allow"
+    assert decide(services, "kms:Decrypt", KEY, {"aws:SourceAccount": "9"}, "cloudwatch.amazonaws.com") == "Nothing"
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:rds-snap-backup-SubmitLogs-0A1B2C"
+    context = {"kms:EncryptionContext:aws:logs:arn": group}
+    for action in ("Encrypt", "Decrypt", "ReEncryptFrom", "GenerateDataKey", "DescribeKey"):
+        assert decide(services, f"kms:{action}", KEY, context, f"logs.{REGION}.amazonaws.com") == "Allow"
+
+
+@pytest.mark.parametrize(("number", "owner"), [(0, ACCOUNT), (1, "444455556666")])
+def test_an_example_of_a_key_policy_leaves_the_key_to_its_account(number: int, owner: str) -> None:
+    policy = examples()[number]
+    (administration,) = [one for one in policy["Statement"] if one["Action"] == "kms:*"]
+    assert administration["Principal"] == {"AWS": f"arn:aws:iam::{owner}:root"}
+    assert all(one["Effect"] == "Allow" and "*" not in str(one["Principal"]) for one in policy["Statement"])
+
+
+def test_the_example_for_the_secrets_key_is_for_secrets_manager_alone() -> None:
+    (use,) = [one for one in examples()[1]["Statement"] if one["Action"] != "kms:*"]
+    assert use["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    assert sorted(use["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert use["Condition"] == {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
+
+
+def test_the_endpoints_of_a_closed_vpc_are_the_services_that_the_code_calls() -> None:
+    called = set(re.findall(r'^    "([a-z]+)": \{', read("src/trim.py"), re.MULTILINE))
+    text = section("docs/operations.md", "A closed VPC")
+    assert set(re.findall(r"`com\.amazonaws\.REGION\.([a-z]+)`", text)) == called
