@@ -47,7 +47,6 @@ test: lint
 LINTERS := mypy checkov sam-validate cfn-lint ruff-check ruff-format lint-imports bandit zizmor
 lint: .venv/.synced
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 $(LINTERS)
-
 .PHONY: $(LINTERS)
 $(LINTERS): .venv/.synced
 ruff-check:
