@@ -11,6 +11,8 @@ from local.locks import SHIPPED, packages
 from local.sbom import sbom, write
 from local.tools import LOCKS, ROOT, environment
 
+pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that it is written once for all
+
 VALIDATE = """
 import sys
 from cyclonedx.schema import SchemaVersion
