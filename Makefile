@@ -1,6 +1,5 @@
 # demo · test · bench · build · deploy, and their parts. Requires only Python 3, make and git.
 SHELL := /bin/bash -eu -o pipefail
-UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen --quiet
 TOOL := $(RUN) python -m local.tools
@@ -12,6 +11,7 @@ help:
 	@echo "make test               every check and every test"
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
+	@echo "make package            build, and write what they consist of to dist/ (a CycloneDX SBOM)"
 	@echo "make deploy             build, and deploy to your AWS account (sam deploy --guided)"
 	@echo "make check STACK=...    run the preflight of a deployed stack (also REGION=... and PROFILE=...)"
 	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret (also REGION=... and PROFILE=...)"
@@ -20,12 +20,15 @@ help:
 	@echo "make mutants            plant mistakes in copies of the code, and show which test catches each"
 	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
 	@echo "make importtime         profile the imports of the built function"
+	@echo "make lock               renew the locks after a pin has changed"
+	@echo "make audit-packages     ask the OSV database about every locked package"
 
 # ---- The environment: uv, and through it Python 3.13 and the locked packages
 
-$(UV):
+$(UV): tools/uv.txt
 	python3 -m venv .tools
-	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	.tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tools/uv.txt
+	touch $@
 
 .venv/.synced: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen --quiet --compile-bytecode
@@ -40,13 +43,31 @@ demo: .venv/.synced
 test: lint
 	$(RUN) pytest -n 4 --dist loadgroup
 
+# Two at a time; each is also a target of its own.
+LINTERS := mypy checkov sam-validate cfn-lint ruff-check ruff-format lint-imports bandit zizmor
 lint: .venv/.synced
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 $(LINTERS)
+.PHONY: $(LINTERS)
+$(LINTERS): .venv/.synced
+ruff-check:
 	$(RUN) ruff check
+ruff-format:
 	$(RUN) ruff format --check
+mypy:
 	$(RUN) mypy
+lint-imports:
 	PYTHONPATH=src $(RUN) lint-imports
+sam-validate:
 	$(TOOL) sam validate --lint
+cfn-lint:
 	$(TOOL) cfn-lint template.yaml
+checkov:
+	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file template.yaml
+bandit:
+	$(TOOL) bandit --quiet --recursive src ops
+	$(TOOL) bandit --quiet --recursive local
+zizmor:
+	$(TOOL) zizmor --offline --pedantic --quiet .
 
 unit: .venv/.synced
 	$(RUN) pytest tests/unit
@@ -66,11 +87,28 @@ usual-way: .venv/.synced
 importtime: .venv/.synced
 	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks.imports
 
+# ---- What is installed: `tools/NAME.in` pins a tool, `tools/NAME.txt` all that is installed for it, with hashes
+
+.PHONY: lock audit-packages
+lock: $(UV)
+	$(UV) lock --quiet
+	$(UV) export --frozen --quiet --no-dev --no-annotate --output-file src/requirements.txt
+	for pins in tools/*.in; do \
+		$(UV) pip compile --quiet --generate-hashes --only-binary :all: --universal --python-version 3.13 --no-annotate \
+			"$$pins" --output-file "$${pins%.in}.txt"; \
+	done
+
+audit-packages: .venv/.synced
+	$(RUN) python -m local.audit
+
 # ---- Your AWS account
 
-.PHONY: build deploy check token redrive
+.PHONY: build package deploy check token redrive
 build: .venv/.synced
 	$(TOOL) sam build
+
+package: build
+	$(RUN) python -m local.sbom
 
 deploy: build
 	$(TOOL) sam deploy --guided

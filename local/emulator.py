@@ -28,7 +28,7 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 PORTS = range(20_000, 32_000)
-STARTS_WITHIN = 120  # seconds; the first start also downloads it
+STARTS_WITHIN = 120  # seconds; many may start at once, and the first start compiles it
 
 # The last ones that this process was given: by the time that one leaves, its program has long been listening.
 RESERVATIONS = deque[socket.socket](maxlen=200)
@@ -83,10 +83,10 @@ class Emulator:
             "LAMBDA_EXECUTOR": "local",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
         }
-        *run, _ministack = command("ministack")
+        python = Path(*command("ministack")).with_name("python")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*run, "python", "-P", str(Path(__file__).with_name("emulator_start.py"))],
+                [str(python), "-P", str(Path(__file__).with_name("emulator_start.py"))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -7,7 +7,6 @@ timeout. Events and AWS services are the caller's.
 import contextlib
 import functools
 import http.client
-import importlib.metadata
 import json
 import os
 import platform
@@ -25,8 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from local.emulator import CREDENTIALS, REGION, free_port
-from local.sam import locked
-from local.tools import ROOT, command
+from local.tools import LOCKS, environment
 
 # The emulator's own figures: the "Init Duration" of its REPORT line is not the init's.
 INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
@@ -178,22 +176,14 @@ def _number(pattern: re.Pattern[str], text: str) -> float | None:
 def runtime_emulator() -> Path:
     """Return the emulator's binary, which is part of the pinned SAM CLI."""
     machine = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
-    *run, _sam = command("sam")
-    where = "import pathlib, samcli; print(pathlib.Path(samcli.__file__).parent)"
-    folder = subprocess.run([*run, "python", "-c", where], capture_output=True, text=True, check=True).stdout.strip()
-    return Path(folder) / "local" / "rapid" / f"aws-lambda-rie-{machine}"
+    return _packages("sam") / "samcli" / "local" / "rapid" / f"aws-lambda-rie-{machine}"
 
 
 @functools.cache
 def runtime_client() -> Path:
-    """Return a folder that holds the runtime client of the development environment's version, and only that."""
-    version = importlib.metadata.version("awslambdaric")
-    folder = ROOT / ".tools" / f"awslambdaric-{version}"
-    with locked(folder.parent / "lock"):
-        if not folder.exists():
-            uv = command("sam")[0]
-            with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
-                install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", f"{fresh}/client"]
-                subprocess.run([*install, f"awslambdaric=={version}"], check=True)
-                (Path(fresh) / "client").rename(folder)
-    return folder
+    """Return the folder that holds Lambda's runtime client with what it needs, and only that."""
+    return _packages("awslambdaric")
+
+
+def _packages(tool: str) -> Path:
+    return environment(LOCKS / f"{tool}.txt") / "lib" / "python3.13" / "site-packages"

@@ -1,16 +1,13 @@
 """The real SAM CLI on this project: `sam build`, cached until an input changes, and any other of its commands."""
 
-import fcntl
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from local.tools import ROOT, command
+from local.tools import ROOT, command, locked, uv
 
 KEPT = 10  # builds
 
@@ -46,7 +43,7 @@ def sam(*arguments: str, root: Path, environment: dict[str, str]) -> str:
     process = subprocess.Popen(
         command("sam", *arguments),
         cwd=root,
-        env=os.environ | {"SAM_CLI_TELEMETRY": "0"} | environment,
+        env=os.environ | {"SAM_CLI_TELEMETRY": "0", "UV": uv()} | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -72,11 +69,3 @@ def digest(root: Path) -> str:
     for path in sorted([*sources, root / "template.yaml", root / "samconfig.toml"]):
         inputs.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
     return inputs.hexdigest()[:16]
-
-
-@contextmanager
-def locked(lock: Path) -> Iterator[None]:
-    """Hold a lock against others, in this process and elsewhere: two builds in one folder would undo each other."""
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield

@@ -21,6 +21,9 @@ OPERATIONS = {
     "ssm": {"GetParameter", "GetParametersByPath"},
 }
 
+# A package's licence and notices, in its `*.dist-info`, or below that in `licenses/`.
+LICENCES = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*", "licenses/**/*")
+
 # Nothing imports or reads these; globs below the package. Powertools' event handler alone holds a web interface.
 UNUSED = [
     "*.dist-info",
@@ -45,6 +48,7 @@ UNUSED = [
 
 def trim(package: Path) -> None:
     """Cut the installed `package` down in place."""
+    keep_licences(package)
     for pattern in UNUSED:
         for path in list(package.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -60,6 +64,16 @@ def trim(package: Path) -> None:
         rewrite(versions[-1] / "paginators-1.json", lambda pages, keep=operations: smaller_pages(pages, keep))
         rewrite(versions[-1] / "endpoint-rule-set-1.json.gz", lambda rules: rules)
     rewrite(data / "endpoints.json", smaller_endpoints)
+
+
+def keep_licences(package: Path) -> None:
+    """Copy each licence to `licenses/NAME/`: whoever passes a package on passes its licence on."""
+    for info in package.glob("*.dist-info"):
+        kept = package / "licenses" / info.name.split("-")[0].replace("_", "-").lower()
+        for path in [path for pattern in LICENCES for path in info.glob(pattern) if path.is_file()]:
+            target = kept / path.relative_to(info / "licenses" if (info / "licenses") in path.parents else info)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def rewrite(path: Path, change: Any) -> None:

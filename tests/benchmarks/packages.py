@@ -19,7 +19,7 @@ from pathlib import Path
 
 from local.sam import digest, sam
 from local.stack import build
-from local.tools import ROOT, command
+from local.tools import ROOT, uv
 
 HERE = Path(__file__).parent
 KEPT = ROOT / ".aws-sam" / "benchmarks"
@@ -101,8 +101,7 @@ def _sam_build(folder: Path, source: Path, requirements: str) -> Path:
     template = {"Transform": "AWS::Serverless-2016-10-31", "Resources": resources}
     (folder / "template.json").write_text(json.dumps(template))
     # The Python that a plain build looks for on the PATH must have pip.
-    uv = command("sam")[0]
-    subprocess.run([uv, "venv", "--quiet", "--seed", "--python", "3.13", f"{folder}/venv"], check=True)
+    subprocess.run([uv(), "venv", "--quiet", "--seed", "--python", "3.13", f"{folder}/venv"], check=True)
     path = {"PATH": f"{folder}/venv/bin:{os.environ['PATH']}", "AWS_DEFAULT_REGION": "us-east-1"}
     sam("build", "--template-file", "template.json", "--build-dir", "built", root=folder, environment=path)
     return folder / "built"

@@ -20,6 +20,7 @@ import pytest
 from botocore import xform_name
 from botocore.loaders import Loader
 
+from local import locks
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
@@ -98,14 +99,26 @@ def test_it_holds_nothing_unused(package: Path) -> None:
     files = [path.relative_to(package) for path in package.rglob("*") if path.is_file()]
     assert {path.parts[0] for path in files} == {
         *("rds_snap_backup", "aws_lambda_powertools", "boto3", "botocore", "dateutil", "jmespath", "s3transfer"),
-        *("six.py", "typing_extensions.py", "urllib3", "__pycache__"),
+        *("six.py", "typing_extensions.py", "urllib3", "__pycache__", "licenses"),
     }
     allowed = {".py", ".pyc", ".json", ".pem", ".txt"}
-    assert {path.suffix for path in files} <= allowed  # no shared object, so that any processor runs it
+    used = [path for path in files if path.parts[0] != "licenses"]
+    assert {path.suffix for path in used} <= allowed  # no shared object, so that any processor runs it
     assert {path.parts[2] for path in files if path.parts[:2] == ("botocore", "data")} == {
         *OPERATIONS,
         *("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"),
     }
+
+
+def test_it_holds_the_licence_of_everything_in_it(package: Path) -> None:
+    shipped = {one.name for one in locks.packages(locks.SHIPPED)}
+    folders = {path.name: path for path in (package / "licenses").iterdir()}
+    assert folders.keys() == shipped | {"rds-snap-backup"}
+    for name, folder in folders.items():
+        files = {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
+        assert any(len(text) > 500 and "LICENSE" in file for file, text in files.items()), name
+    assert (folders["boto3"] / "NOTICE").exists()
+    assert (folders["rds-snap-backup"] / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
 def test_every_module_has_unchecked_bytecode(package: Path) -> None:

@@ -110,7 +110,7 @@ class JobPoller:
     def _read_alone(self, unread: set[str], deadline: float) -> dict[str, Observation]:
         """Read jobs one by one; return those that were not read, and why."""
         failures: dict[str, Observation] = {}
-        for job_id in random.sample(sorted(unread), min(len(unread), MAX_READ_ALONE)):
+        for job_id in random.sample(sorted(unread), min(len(unread), MAX_READ_ALONE)):  # nosec B311 # no secret
             if self._failure or not self._has_time(deadline):
                 break
             self._window.alone += 1

@@ -6,7 +6,7 @@ SUBMISSION = "submission#"
 COOL_DOWN = "cooldown#"
 JOB = "job#"
 THROTTLE = "throttle"
-TOKEN = "token"  # noqa: S105 - a key, not a token
+TOKEN = "token"  # noqa: S105  # nosec B105 # a key, not a token
 
 
 def submission_key(target: str, trigger: Trigger) -> str:

@@ -108,7 +108,7 @@ class Table:
             except ClientError as error:
                 if pause is None or not _is_transaction_conflict(error):
                     raise
-                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - a jitter, not a secret
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # nosec B311 # a jitter, not a secret
             else:
                 return
 

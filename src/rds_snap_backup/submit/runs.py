@@ -188,7 +188,7 @@ class Run:
             pause = min(pause, not_after - now)
         if not_before > now:
             rest = not_before - now
-            pause = max(pause, rest + random.uniform(0, min(rest / 10, MAX_JITTER_SECONDS)))  # noqa: S311 - a jitter
+            pause = max(pause, rest + random.uniform(0, min(rest / 10, MAX_JITTER_SECONDS)))  # noqa: S311  # nosec B311 # a jitter
         if lease:
             pause = min(pause, lease.created_at + self._retry_seconds - now)
         count("SubmissionDeferred", self.services.config.service)

@@ -1,0 +1,89 @@
+"""`make audit-packages`: every locked package, asked about at the OSV database by pip-audit.
+
+Green means that each of them was asked about. Exit status 1: one of them has a known vulnerability; 2: not all, or none, were
+asked about.
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from local.locks import locks, normalized, packages
+from local.tools import command
+
+type Pin = tuple[str, str]  # name and version
+type Answer = tuple[str, str]  # JSON and complaints
+
+FOUND, NOT_AUDITED = 1, 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Audit the locks that are named, or all; print what was found, and return the exit status."""
+    audited_locks = [Path(argument) for argument in arguments] or locks()
+    pins = {(package.name, package.version) for lock in audited_locks for package in packages(lock)}
+    if not pins:
+        print("NOT AUDITED: the locks name no package.", file=sys.stderr)
+        return NOT_AUDITED
+    print(f"Asking about {len(pins)} packages of {len(audited_locks)} locks …", flush=True)
+    return verdict(pins, [audit(part) for part in rounds(pins)])
+
+
+def rounds(pins: Collection[Pin]) -> list[list[Pin]]:
+    """Divide pins so that no part has a package at two versions, which pip-audit refuses; the locks have some."""
+    versions: dict[str, list[Pin]] = {}
+    for pin in sorted(pins):
+        versions.setdefault(pin[0], []).append(pin)
+    return [[pin for pin in part if pin] for part in itertools.zip_longest(*versions.values())]
+
+
+def audit(pins: Collection[Pin]) -> Answer:
+    """Run pip-audit; return what it answers, nothing when it failed, and what it complains of.
+
+    It is given no markers: what is only installed on other systems is asked about too.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.writelines(f"{name}=={version}\n" for name, version in pins)
+        file.flush()
+        asked = ["--vulnerability-service", "osv", "--no-deps", "--disable-pip", "--requirement", file.name]
+        output = ["--format", "json", "--desc", "off", "--progress-spinner", "off"]
+        done = subprocess.run(command("pip-audit", *asked, *output), capture_output=True, text=True, check=False)
+    return done.stdout, done.stderr
+
+
+def verdict(pins: Collection[Pin], answers: Sequence[Answer]) -> int:
+    """Print what the answers say about each pin, and return the exit status."""
+    entries: dict[Pin, list[dict[str, Any]]] = {}
+    complaints: list[str] = []
+    for answer, complaint in answers:
+        if not answer.strip():
+            reason = (complaint.strip().splitlines() or ["no answer"])[-1]
+            print(f"NOT AUDITED: the vulnerability database cannot be asked: {reason}", file=sys.stderr)
+            return NOT_AUDITED
+        audited = [entry for entry in json.loads(answer)["dependencies"] if "vulns" in entry]
+        entries |= {(normalized(entry["name"]), entry["version"]): entry["vulns"] for entry in audited}
+        complaints += complaint.splitlines()
+    for (name, version), vulnerabilities in sorted(entries.items()):
+        for one in vulnerabilities:
+            fixed = ", ".join(one["fix_versions"]) or "no version yet"
+            print(f"{name} {version}: {one['id']} ({', '.join(one['aliases'])}), fixed in {fixed}", file=sys.stderr)
+    # pip-audit leaves out an entry of the database that it cannot read.
+    if unread := [line for line in complaints if "OSV" in line]:
+        print(f"NOT AUDITED: {'; '.join(unread)}", file=sys.stderr)
+        return NOT_AUDITED
+    if missing := sorted(set(pins) - set(entries)):
+        names = ", ".join(f"{name} {version}" for name, version in missing)
+        print(f"NOT AUDITED: {len(missing)} of {len(pins)} packages: {names}", file=sys.stderr)
+        return NOT_AUDITED
+    if any(entries.values()):
+        return FOUND
+    print(f"{len(pins)} packages audited, no known vulnerability.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,115 @@
+"""`make audit-packages` with the real pip-audit: green only if the database was asked about every package."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from local.emulator import free_port
+from local.locks import SHIPPED, packages
+from local.tools import ROOT
+
+VULNERABILITY = {
+    "id": "PYSEC-0000-1",
+    "aliases": ["CVE-0000-1"],
+    "affected": [
+        {
+            "package": {"name": "six", "ecosystem": "PyPI"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9.9"}]}],
+        }
+    ],
+}
+
+
+@contextmanager
+def database(answers: Mapping[str, Any], asked: list[dict[str, Any]], status: int = 200) -> Iterator[str]:
+    """Serve OSV's query API on a loopback port: an answer for each package that has one, and `{}` for all others."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append(query)
+            body = json.dumps(answers.get(query["package"]["name"], {})).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the standard library's name
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def audit(url: str, *locks: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local.audit", *map(str, locks)],
+        env=os.environ | {"PIP_AUDIT_OSV_URL": url},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_is_green_when_every_package_was_asked_about() -> None:
+    asked: list[dict[str, Any]] = []
+    with database({}, asked) as url:
+        done = audit(url, SHIPPED)
+    assert done.returncode == 0, done.stderr
+    shipped = {(one.name, one.version) for one in packages(SHIPPED)}
+    assert {(one["package"]["name"], one["version"]) for one in asked} == shipped
+    assert f"{len(shipped)} packages audited" in done.stdout
+
+
+def test_by_itself_it_asks_about_every_lock() -> None:
+    asked: list[dict[str, Any]] = []
+    with database({}, asked) as url:
+        assert audit(url).returncode == 0
+    names = {one["package"]["name"] for one in asked}
+    assert names >= {"boto3", "aws-sam-cli", "checkov", "hypothesis", "uv", "pip-audit"}
+    assert "pywin32" in names  # installed on Windows only
+
+
+def test_it_names_a_vulnerability() -> None:
+    with database({"six": {"vulns": [VULNERABILITY]}}, []) as url:
+        done = audit(url, SHIPPED)
+    assert done.returncode == 1
+    assert "six 1.17.0: PYSEC-0000-1 (CVE-0000-1), fixed in 9.9" in done.stderr
+    assert "audited" not in done.stdout
+
+
+@pytest.mark.parametrize("entry", [{"id": "X", "aliases": []}, VULNERABILITY | {"schema_version": "2.0.0"}])
+def test_it_fails_when_an_entry_is_unreadable(entry: Mapping[str, Any]) -> None:
+    with database({"six": {"vulns": [entry]}}, []) as url:
+        done = audit(url, SHIPPED)
+    assert (done.returncode, "NOT AUDITED" in done.stderr) == (2, True)
+
+
+def test_it_fails_when_the_database_cannot_be_reached() -> None:
+    done = audit(f"http://127.0.0.1:{free_port()}/", SHIPPED)
+    assert (done.returncode, "NOT AUDITED: the vulnerability database cannot be asked" in done.stderr) == (2, True)
+
+
+def test_it_fails_when_the_database_fails() -> None:
+    with database({}, [], status=503) as url:
+        done = audit(url, SHIPPED)
+    assert (done.returncode, "NOT AUDITED: the vulnerability database cannot be asked" in done.stderr) == (2, True)
+
+
+def test_it_fails_when_there_is_nothing_to_audit(tmp_path: Path) -> None:
+    (tmp_path / "tool.txt").write_text("# nothing\n")
+    with database({}, []) as url:
+        done = audit(url, tmp_path / "tool.txt")
+    assert (done.returncode, "NOT AUDITED: the locks name no package" in done.stderr) == (2, True)

@@ -1,0 +1,70 @@
+"""The SBOM: CycloneDX's own schema accepts it, and it names what ships, no more and no less."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.locks import SHIPPED, packages
+from local.sbom import sbom, write
+from local.tools import LOCKS, ROOT, environment
+
+pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that it is written once for all
+
+VALIDATE = """
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+validator = JsonStrictValidator(SchemaVersion.V1_6)
+print([validator.validate_str(line) is None for line in sys.stdin])
+"""
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return sbom()
+
+
+@pytest.fixture(scope="module")
+def document(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def test_it_is_valid(document: dict[str, Any]) -> None:
+    python = environment(LOCKS / "cyclonedx-py.txt") / "bin" / "python"
+    broken = document | {"components": [{"name": "without a type"}]}
+    lines = f"{json.dumps(document)}\n{json.dumps(broken)}\n"
+    done = subprocess.run([python, "-c", VALIDATE], input=lines, capture_output=True, text=True, check=False)
+    assert done.stdout == "[True, False]\n", done.stderr
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+
+
+def test_it_names_what_ships(document: dict[str, Any]) -> None:
+    shipped = packages(SHIPPED)
+    components = {one["purl"]: one for one in document["components"]}
+    assert components.keys() == {package.purl for package in shipped}
+    assert len(document["components"]) == len(shipped)
+    for package in shipped:
+        component = components[package.purl]
+        assert component["version"] == package.version
+        assert component["licenses"]
+        (source,) = (one for one in component["externalReferences"] if one["type"] == "distribution")
+        assert {f"sha256:{one['content']}" for one in source["hashes"]} == set(package.hashes)
+
+
+def test_its_subject_is_the_project_and_what_it_depends_on(document: dict[str, Any]) -> None:
+    subject = document["metadata"]["component"]
+    assert (subject["name"], subject["version"]) == ("rds-snap-backup", "1.0.0")
+    assert subject["licenses"][0]["license"]["id"] == "Apache-2.0"
+    (own,) = (one for one in document["dependencies"] if one["ref"] == subject["bom-ref"])
+    assert {reference.split("==")[0] for reference in own["dependsOn"]} == {"aws_lambda_powertools", "boto3", "urllib3"}
+
+
+def test_the_same_inputs_give_the_same_bytes_in_a_file_of_the_version(text: str, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    assert path.name == "rds-snap-backup-1.0.0.cdx.json"
+    assert path.read_text() == text
+    assert str(Path(ROOT)) not in text

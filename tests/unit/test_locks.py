@@ -1,0 +1,77 @@
+"""Everything that is installed has a hash, and the locks have what the pins say."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from local.locks import DEVELOPMENT, SHIPPED, Package, locks, packages
+from local.tools import LOCKS
+from tests.unit.documents import read
+
+TOOLS = sorted(LOCKS.glob("*.in"))
+HASH = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def name(path: Path) -> str:
+    return path.name
+
+
+@pytest.mark.parametrize("lock", locks(), ids=name)
+def test_every_package_has_hashes(lock: Path) -> None:
+    found = packages(lock)
+    assert found
+    for package in found:
+        assert package.hashes, package
+        assert all(HASH.fullmatch(one) for one in package.hashes), package
+
+
+@pytest.mark.parametrize("line", ["six", "six>=1.17", "six @ https://example.com/six.whl", "-r other.txt"])
+def test_a_line_that_pins_nothing_is_an_error(line: str, tmp_path: Path) -> None:
+    lock = tmp_path / "tool.txt"
+    lock.write_text(f"# a comment\n{line}\n")
+    with pytest.raises(ValueError, match="does not pin"):
+        packages(lock)
+
+
+def test_a_package_is_read_with_its_marker_and_hashes(tmp_path: Path) -> None:
+    lock = tmp_path / "tool.txt"
+    lock.write_text("A_b==1.0 ; sys_platform == 'win32' \\\n    --hash=sha256:2 \\\n    --hash=sha256:1\nc==2\n")
+    assert packages(lock) == [Package("a-b", "1.0", ("sha256:1", "sha256:2")), Package("c", "2")]
+
+
+def test_every_tool_has_a_lock() -> None:
+    assert [path.stem for path in TOOLS] == sorted(path.stem for path in LOCKS.glob("*.txt"))
+    # Besides the commands: the installer, and the runtime client, which the tests run functions with.
+    used = set(re.findall(r"\$\(TOOL\) (\S+)", read("Makefile")))
+    used |= {"ministack", "cyclonedx-py", "pip-audit", "uv", "awslambdaric"}
+    assert {path.stem for path in TOOLS} == used
+
+
+@pytest.mark.parametrize("pins", TOOLS, ids=name)
+def test_a_lock_has_what_its_tool_is_pinned_to(pins: Path) -> None:
+    pinned = {(one.name, one.version) for one in packages(pins)}
+    assert pinned <= {(one.name, one.version) for one in packages(pins.with_suffix(".txt"))}
+
+
+def test_what_ships_is_what_the_project_pins_and_the_development_lock_has() -> None:
+    shipped = packages(SHIPPED)
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    assert set(project["dependencies"]) <= {f"{one.name}=={one.version}" for one in shipped}
+    assert set(shipped) <= set(packages(DEVELOPMENT))
+
+
+@pytest.mark.parametrize("makefile", ["Makefile", "src/Makefile"])
+def test_make_installs_by_hash_alone(makefile: str) -> None:
+    text = read(makefile).replace("\\\n", " ").replace("$(INSTALL)", "pip install")
+    installs = [line for line in text.splitlines() if re.search(r"^\t.*pip install", line)]
+    assert installs
+    assert all("--require-hashes" in line for line in installs)
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    workflows = [read(f".github/workflows/{name}.yml") for name in ("ci", "audit")]
+    used = [line for workflow in workflows for line in re.findall(r"uses: (.+)", workflow)]
+    assert used
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line) for line in used), used
