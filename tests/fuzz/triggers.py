@@ -1,0 +1,62 @@
+"""What follows from an event: its outcome, and every message and key that is made of it."""
+
+import json
+from typing import Any
+
+from rds_snap_backup.ledger.steps import Submission
+from rds_snap_backup.messaging import notifications
+from rds_snap_backup.messaging.notifications import Notifications
+from rds_snap_backup.messaging.queues import Queues
+from rds_snap_backup.problems import InvalidInput
+from rds_snap_backup.triggers import ALL, Arrival, Check, Ignored, Request, parse, unwrap
+from tests.fuzz import limits
+from tests.fuzz.wire import Aws
+
+NOW = 1_790_000_000.0
+# RDS's tag values have at most 256 characters.
+MAX_TAGGED = 128
+
+
+def handle(event: Any, arrival: Arrival) -> None:
+    """Read an event and require that whatever it is can be acted on."""
+    aws: Any = Aws()
+    queues = Queues("submissions", "dead-letters", aws)
+    try:
+        outcome = parse(event, arrival)
+    except InvalidInput as invalid:
+        limits.problem(invalid.problem)
+        queues.refuse(event, arrival.id, invalid.problem.to_json())
+        _redrive(aws.bodies[0])
+        return
+    match outcome:
+        case Ignored(reason):
+            limits.line(reason, "a reason")
+        case Check(target):
+            limits.require(target is None or _is_name(target), "a check is not of a target")
+        case Request(trigger, names, tagged, attempt):
+            limits.trigger(trigger)
+            limits.require(all(map(_is_name, names)), "a request names something else than targets")
+            limits.require(len(tagged) <= MAX_TAGGED, "a tag names more targets than fit into one")
+            limits.require(attempt is None or 0 <= attempt < 10**9, "an attempt has no usable number")
+            named = [name for name in (*names, *tagged) if name != ALL] or ["orders"]
+            queues.fan_out(trigger, named)
+            for name in named:
+                limits.target(name)
+                limits.key(Submission(trigger, name).key)
+                queues.enqueue(trigger, name, 1)
+                queues.dead_letter(trigger, name, attempt or 0, {"code": "X", "message": "x" * 500, "hint": "x" * 500})
+                notification = notifications.build("rejected", name, None, trigger, now=NOW)
+                limits.item(notification)
+                Notifications("topic", aws).publish(notification)
+
+
+def _is_name(name: str) -> bool:
+    limits.require(name == ALL or len(name) <= 64, "a target's name is too long")
+    return name == ALL or name.isprintable()
+
+
+def _redrive(body: str) -> None:
+    """Require that a refused event, redriven, is read as it was."""
+    event, arrival = unwrap(body, "redriven", NOW)
+    limits.require(arrival.is_message, "a dead letter is not a message any more")
+    limits.require(json.loads(body)["deliveryId"] and isinstance(event, dict), "a dead letter has lost its identity")
