@@ -7,14 +7,16 @@ at most one second of processor time, and no more memory than the function has.
 import json
 import resource
 import signal
+import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rds_snap_backup.problems import MAX_TEXT, Problem
+from rds_snap_backup.problems import Problem
 from rds_snap_backup.triggers import MAX_IDENTITY, TARGET_NAME, Trigger
+from rds_snap_backup.untrusted import MAX_TEXT
 from tests.fuzz.hostile import SECRET
 
 MAX_SECONDS = 1.0
@@ -48,7 +50,12 @@ def line(text: object, what: str, most: int = MAX_TEXT) -> None:
     """Require one printable line."""
     require(isinstance(text, str), f"{what} is not a text: {type(text).__name__}")
     require(len(str(text)) <= most, f"{what} has more than {most} characters")
-    require(str(text).isprintable(), f"{what} is not one printable line")
+    require(not any(map(_is_hidden, str(text))), f"{what} is not one printable line")
+
+
+def _is_hidden(char: str) -> bool:
+    """Tell whether a character breaks a line, controls a terminal, reverses a direction, or is half a pair."""
+    return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
 
 
 def hidden(text: str, what: str) -> None:

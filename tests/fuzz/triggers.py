@@ -33,8 +33,9 @@ def handle(event: Any, arrival: Arrival) -> None:
             limits.line(reason, "a reason")
         case Check(target):
             limits.require(target is None or _is_name(target), "a check is not of a target")
-        case Request(trigger, names, tagged, attempt):
+        case Request(trigger, names, tagged, attempt, account):
             limits.trigger(trigger)
+            limits.line(account or "", "an account")
             limits.require(all(map(_is_name, names)), "a request names something else than targets")
             limits.require(len(tagged) <= MAX_TAGGED, "a tag names more targets than fit into one")
             limits.require(attempt is None or 0 <= attempt < 10**9, "an attempt has no usable number")

@@ -7,9 +7,9 @@ from rds_snap_backup.commvault.answers import MAX_THROTTLE_SECONDS, HttpResponse
 from rds_snap_backup.commvault.connection import MAX_BODY, MAX_CLOCK_AHEAD, _clock_ahead
 from rds_snap_backup.commvault.outcomes import Outcome, Scheduled, Submitted, Throttled, classify
 from rds_snap_backup.commvault.queries import JsonDocument, is_of_the_call, read
-from rds_snap_backup.commvault.redaction import remember
 from rds_snap_backup.messaging import notifications
 from rds_snap_backup.messaging.notifications import Notifications
+from rds_snap_backup.redaction import remember
 from rds_snap_backup.triggers import Trigger
 from tests.fuzz import limits
 from tests.fuzz.hostile import SECRET, Choices, edited, is_choices, written

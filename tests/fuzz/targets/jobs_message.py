@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from rds_snap_backup.commvault.redaction import remember
 from rds_snap_backup.commvault.rows import read_job
 from rds_snap_backup.follow.poller import NOT_ASKED, Missing, Observation
 from rds_snap_backup.follow.tracking import Completion, NotASubmission, TrackedSubmission
@@ -10,6 +9,7 @@ from rds_snap_backup.ledger.keys import job_key
 from rds_snap_backup.messaging import notifications
 from rds_snap_backup.messaging.notifications import Notifications
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.redaction import remember
 from rds_snap_backup.targets import Association, BackupRequest
 from rds_snap_backup.triggers import Trigger
 from tests.fuzz import limits

@@ -1,8 +1,7 @@
 """Any text becomes one line without a secret."""
 
-from rds_snap_backup.commvault.answers import safe_line
-from rds_snap_backup.commvault.redaction import redact, remember
-from rds_snap_backup.problems import one_line
+from rds_snap_backup.redaction import redact, remember
+from rds_snap_backup.untrusted import clean_text, is_name, is_printable
 from tests.fuzz import limits
 from tests.fuzz.hostile import SECRET, UNITS, Choices, is_choices, text_of
 
@@ -31,10 +30,10 @@ def fuzz(data: bytes) -> None:
         choices = Choices(data[1:])
         parts = (choices.one_of((*PIECES, choices.text())) * choices.one_of(COUNTS) for _ in range(choices.below(8)))
         text = "".join(parts)
-    shown = one_line(text)
-    limits.require(len(shown) <= 500 and shown.isprintable(), "a line is too long or not printable")
-    limits.require(one_line(shown) == shown, "a line is not one yet")
-    safe = safe_line(text)
-    limits.line(safe, "a safe line")
-    limits.hidden(safe, "a safe line")
+    shown = clean_text(text)
+    limits.line(shown, "a clean text")
+    limits.hidden(shown, "a clean text")
     limits.hidden(redact(text[:2000]), "a redacted text")
+    limits.require(clean_text(shown) == shown, "a clean text is not clean yet")
+    if is_name(text) or is_printable(text):
+        limits.line(text, "a name", max(len(text), 1))
