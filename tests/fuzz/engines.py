@@ -25,6 +25,7 @@ FOUND = ROOT / "build" / "fuzz"
 HANGS_SECONDS = 60
 MAX_INPUT = 5000  # No file of a corpus is longer: libFuzzer would cut it off.
 COVERED = re.compile(r"cov: (\d+) ft: (\d+)")
+NOISE = re.compile(r"^(?:INFO: Instrumenting|WARNING: Failed to find function) .*\n", re.MULTILINE)
 RUNS = re.compile(r"^(?:Done|#)(\d+)\s+DONE|^Done (\d+) runs", re.MULTILINE)
 
 
@@ -97,7 +98,7 @@ def run(
 def _result(
     target: str, engine: Engine, process: subprocess.CompletedProcess[str], seconds: float, kept: list[Path]
 ) -> Result:
-    said = process.stderr
+    said = NOISE.sub("", process.stderr)
     done = RUNS.search(said)
     covered = COVERED.findall(said)
     failure = ""

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.triggers import MAX_IDENTITY, TARGET_NAME, Trigger
+from rds_snap_backup.triggers import MAX_IDENTITY, Trigger
 from rds_snap_backup.untrusted import MAX_TEXT
 from tests.fuzz.hostile import SECRET
 
@@ -102,11 +102,6 @@ def trigger(some: Trigger) -> None:
         if (value := getattr(some, name)) is not None:
             line(value, f"a trigger's {name}", MAX_IDENTITY)
     require(Trigger.from_json(json.loads(json.dumps(some.to_json()))) == some, "a trigger changes on its way")
-
-
-def target(name: str) -> None:
-    """Require the name of a target."""
-    require(TARGET_NAME.fullmatch(name), "a target's name is not one")
 
 
 def item(notification: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """What follows from an event: its outcome, and every message and key that is made of it."""
 
-import json
 from typing import Any
 
 from rds_snap_backup.ledger.steps import Submission
@@ -8,12 +7,13 @@ from rds_snap_backup.messaging import notifications
 from rds_snap_backup.messaging.notifications import Notifications
 from rds_snap_backup.messaging.queues import Queues
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.triggers import ALL, Arrival, Check, Ignored, Request, parse, unwrap
+from rds_snap_backup.triggers import ALL, TARGET_NAME, Arrival, Check, Ignored, Request, parse, unwrap
 from tests.fuzz import limits
 from tests.fuzz.wire import Aws
 
 NOW = 1_790_000_000.0
 # RDS's tag values have at most 256 characters.
+MAX_TAG = 256
 MAX_TAGGED = 128
 
 
@@ -42,7 +42,7 @@ def handle(event: Any, arrival: Arrival) -> None:
             named = [name for name in (*names, *tagged) if name != ALL] or ["orders"]
             queues.fan_out(trigger, named)
             for name in named:
-                limits.target(name)
+                limits.line(name, "a target's name", MAX_TAG)
                 limits.key(Submission(trigger, name).key)
                 queues.enqueue(trigger, name, 1)
                 queues.dead_letter(trigger, name, attempt or 0, {"code": "X", "message": "x" * 500, "hint": "x" * 500})
@@ -52,12 +52,16 @@ def handle(event: Any, arrival: Arrival) -> None:
 
 
 def _is_name(name: str) -> bool:
-    limits.require(name == ALL or len(name) <= 64, "a target's name is too long")
-    return name == ALL or name.isprintable()
+    return name == ALL or TARGET_NAME.fullmatch(name) is not None
 
 
 def _redrive(body: str) -> None:
-    """Require that a refused event, redriven, is read as it was."""
+    """Require that a refused event that is redriven as it is, is refused again: no more is believed of it than before."""
     event, arrival = unwrap(body, "redriven", NOW)
-    limits.require(arrival.is_message, "a dead letter is not a message any more")
-    limits.require(json.loads(body)["deliveryId"] and isinstance(event, dict), "a dead letter has lost its identity")
+    limits.require(arrival.is_message and isinstance(event, dict), "a dead letter is not a message any more")
+    try:
+        parse(event, arrival)
+    except InvalidInput as invalid:
+        limits.problem(invalid.problem)
+    else:
+        raise AssertionError("what was refused is accepted when it is redriven")

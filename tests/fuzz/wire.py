@@ -6,7 +6,7 @@ from typing import Any
 from tests.fuzz import limits
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-SUBJECT = re.compile(r"[!-~][ -~]{0,98}")
+SUBJECT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,99}")
 
 
 class Aws:

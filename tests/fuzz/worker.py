@@ -66,7 +66,15 @@ def _atheris(spec: str, flags: list[str]) -> None:
     # Ours alone, and not the harnesses; libFuzzer refuses what nothing of is instrumented.
     with atheris.instrument_imports(include=[PACKAGE, "tests.fuzz.planted"]):
         fuzz = _loaded(spec)
-    atheris.Setup([sys.argv[0], *flags], fuzz)
+
+    def reported(data: bytes) -> None:
+        try:
+            fuzz(data)
+        except BaseException:
+            traceback.print_exc()  # atheris writes it to the standard output, among the metrics.
+            raise
+
+    atheris.Setup([sys.argv[0], *flags], reported)
     atheris.Fuzz()
 
 
