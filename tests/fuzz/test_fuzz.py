@@ -13,14 +13,14 @@ from tests.fuzz.engines import BESIDE, HERE, MAX_INPUT, TARGETS, Engine, default
 
 # As many inputs as take a second or two.
 RUNS = {
-    "answers": 600,
-    "events": 3000,
-    "job_lists": 800,
+    "answers": 400,
+    "events": 1500,
+    "job_lists": 400,
     "jobs_message": 2500,
     "secret": 8000,
-    "target_documents": 8000,
-    "texts": 1500,
-    "unwrap": 2500,
+    "target_documents": 4000,
+    "texts": 600,
+    "unwrap": 1200,
 }
 HYPOTHESIS_RUNS = 100
 needs_atheris = pytest.mark.skipif(
