@@ -17,6 +17,7 @@ help:
 	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret (also REGION=... and PROFILE=...)"
 	@echo "make redrive STACK=...  send a deployed stack's dead letters back to be retried (also REGION=... and PROFILE=...)"
 	@echo "make soak               the property test with 100,000 examples"
+	@echo "make fuzz               fuzz whatever reads bytes from outside, 5 minutes a harness (also SECONDS=..., RUNS=..., TARGET=...)"
 	@echo "make mutants            plant mistakes in copies of the code, and show which test catches each"
 	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
 	@echo "make importtime         profile the imports of the built function"
@@ -36,7 +37,7 @@ $(UV): tools/uv.txt
 
 # ---- See it work, check it, measure it
 
-.PHONY: demo test lint unit soak mutants bench usual-way importtime
+.PHONY: demo test lint unit soak fuzz mutants bench usual-way importtime
 demo: .venv/.synced
 	$(RUN) python -m local.demo
 
@@ -74,6 +75,9 @@ unit: .venv/.synced
 
 soak: .venv/.synced
 	PROPERTY_PROFILE=soak $(RUN) pytest tests/property -s --timeout 7200
+
+fuzz: .venv/.synced
+	PYTHONPATH=src:. $(RUN) python -m tests.fuzz $(TARGET) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 mutants: .venv/.synced
 	PYTHONPATH=. $(RUN) python -m tests.mutants
