@@ -61,7 +61,7 @@ def _check(token: Token) -> None:
 
 def _check_stored(pair: Pair) -> None:
     stored = pair.to_text()
-    limits.require(len(stored.encode()) <= MAX_SECRET, "a pair does not fit into the secret")
+    limits.require(len(limits.encoded(stored, "a pair")) <= MAX_SECRET, "a pair does not fit into the secret")
     match read_token(stored):
         case Token(pair=Pair() as again):
             limits.require(again.fingerprint == pair.fingerprint, "a pair changes in the secret")

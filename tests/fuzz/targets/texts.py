@@ -29,7 +29,7 @@ def fuzz(data: bytes) -> None:
     if is_choices(data):
         choices = Choices(data[1:])
         parts = (choices.one_of((*PIECES, choices.text())) * choices.one_of(COUNTS) for _ in range(choices.below(8)))
-        text = "".join(parts)
+        text = "".join(parts)[: limits.MAX_MESSAGE]
     shown = clean_text(text)
     limits.line(shown, "a clean text")
     limits.hidden(shown, "a clean text")
