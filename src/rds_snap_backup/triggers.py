@@ -15,11 +15,13 @@ type Kind = Literal["schedule", "rds", "manual"]
 
 ALL = "*"
 TARGET_TAG = "rds-snap-backup:target"
-TARGET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+MAX_TARGET_NAME = 64
+TARGET_NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_TARGET_NAME}}}")
 # In bytes: the ledger's key holds the target's name too, and DynamoDB's keys end at 2048.
 MAX_IDENTITY = 1024
 # A schedule fires when it is due; its clock and ours differ by less.
 MAX_AHEAD_SECONDS = 300
+MAX_QUOTED = 100
 # What AWS allows a tag's value to be.
 MAX_TAG = 256
 # A message is received 1,000 times at most, and redriven by hand.
@@ -134,7 +136,9 @@ def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
             return Check(_name(rest["target"]) if "target" in rest else None)
         case {"target": name, "trigger": trigger, **rest} if arrival.is_message:
             return Request(Trigger.from_json(trigger), (_name(name),), attempt=_attempt(rest.get("attempt")))
-        case {"refused": dict(), "event": {"refused": dict()} as letter} if arrival.is_message:
+        case {"refused": dict(), "event": {"refused": dict(), "event": _, "deliveryId": str()} as letter} if (
+            arrival.is_message
+        ):
             return parse(letter, arrival)
         case {"refused": dict(), "event": inner, "deliveryId": str(first_delivery)} if arrival.is_message:
             # Whoever sent what was refused may do no more now than before.
@@ -161,7 +165,7 @@ def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
                 )
             return Request(Trigger("manual", identity), (_name(name),))
         case {"source": str(source)}:
-            message = f"Events of {clean_text(source)!r} ({clean_text(str(event.get('detail-type')))!r}) are not known."
+            message = f"Events of {_quoted(source)} ({_quoted(event.get('detail-type'))}) are not known."
             raise InvalidInput("EVENT_UNKNOWN", message, _FORMS)
         case _:
             raise InvalidInput("EVENT_UNKNOWN", "The event is empty or of no known kind.", _FORMS)
@@ -192,12 +196,12 @@ def _rds(kind: str, detail: dict[str, Any], account: object) -> Request | Ignore
     if "snapshot" in f"{source_type} {kind}".lower() or SNAPSHOT_ARN.search(source_arn or ""):
         return Ignored(
             "Snapshot events never start a backup: a backup makes snapshots "
-            f"({clean_text(source_type)}, {clean_text(event_id or '')})."
+            f"({_quoted(source_type)}, {_quoted(event_id)})."
         )
     if event_id in SELF_TRIGGERS:
         return Ignored(f"{event_id} never starts a backup: a backup causes it.")
     if kind not in {"RDS DB Instance Event", "RDS DB Cluster Event"}:
-        raise InvalidInput("EVENT_UNKNOWN", f"RDS events of type {clean_text(kind)!r} are not known.", _FORMS)
+        raise InvalidInput("EVENT_UNKNOWN", f"RDS events of type {_quoted(kind)} are not known.", _FORMS)
     identity = f"{source_arn}|{event_id}|{date}"
     if not (event_id and source_arn and date and _is_identity(identity)):
         raise InvalidInput(
@@ -208,10 +212,14 @@ def _rds(kind: str, detail: dict[str, Any], account: object) -> Request | Ignore
     trigger = Trigger("rds", identity, date, event_id, source_arn, _message(detail.get("Message")))
     tags = detail.get("Tags")
     tag = tags.get(TARGET_TAG) if isinstance(tags, dict) else None
-    names = clean_text(tag[:MAX_TAG]).split() if isinstance(tag, str) else ()
+    # What is longer than a target's name can be is shortened, and stays what is none.
+    names = [
+        name if len(name) <= MAX_TARGET_NAME else f"{name[: MAX_TARGET_NAME - 1]}…"
+        for name in (clean_text(tag[:MAX_TAG]).split() if isinstance(tag, str) else ())
+    ]
     if not isinstance(account, str):  # Some samples lack it, and their database's ARN has it.
         account = source_arn.split(":")[4] if source_arn.count(":") > 4 else ""
-    return Request(trigger, tagged=tuple(dict.fromkeys(names)), account=clean_text(account))
+    return Request(trigger, tagged=tuple(dict.fromkeys(names)), account=clean_text(account, MAX_QUOTED))
 
 
 def _schedule(target: object, arn: object, time: object, arrival: Arrival) -> Request:
@@ -256,9 +264,14 @@ def invalid_name(name: object) -> InvalidInput:
     """Return the error of what cannot be a target's name."""
     return InvalidInput(
         "TARGET_NAME_INVALID",
-        f"{clean_text(name) if isinstance(name, str) else type(name).__name__!r} is not a target name.",
+        f"{_quoted(name)} is not a target name.",
         'Names have 1 to 64 letters, digits, "_", "." or "-"; "*" is all targets.',
     )
+
+
+def _quoted(value: object) -> str:
+    """Return what a message says of a value that is not known: the beginning of a text, or what else it is."""
+    return repr(clean_text(value, MAX_QUOTED)) if isinstance(value, str) else f"a value of type {type(value).__name__}"
 
 
 def _text(value: object) -> str | None:

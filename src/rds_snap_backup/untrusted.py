@@ -16,7 +16,7 @@ MAX_NAME = 500
 # Blanks of other scripts and widths, which stand in names, and which Python does not call printable.
 SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 # DynamoDB keeps numbers of 38 digits; none of Commvault's or AWS's numbers has more than 20.
-MAX_NUMBER = 10**20
+MAX_NUMBER = 10**20 - 1
 # The largest payload that Lambda takes.
 MAX_JSON = 6_291_456
 # Deeper than anything that AWS or Commvault sends, and far from where Python's own recursion ends.
@@ -27,15 +27,15 @@ class NotJson(ValueError):
     """A text is not JSON that can be read; `str` completes "must be JSON" or "is not JSON", and shows none of it."""
 
 
-def clean_text(text: str) -> str:
-    """Return a text as one line of at most 500 characters, without secrets.
+def clean_text(text: str, most: int = MAX_TEXT) -> str:
+    """Return a text as one line of at most 500 characters, or fewer, without secrets.
 
     Control characters, lone surrogates and what changes the direction of a terminal's text become blanks.
     """
     # A little more than is kept, so that blanks that are dropped leave enough, and a huge text costs nothing.
     shown = redact(text.strip()[: 4 * MAX_TEXT])
     printable = "".join(one if one.isprintable() else " " for one in shown)
-    return " ".join(printable.split())[:MAX_TEXT].rstrip()
+    return " ".join(printable.split())[:most].rstrip()
 
 
 def is_name(value: object) -> TypeIs[str]:

@@ -29,6 +29,8 @@ MAX_ITEM = 400 * 1024
 MAX_MESSAGE = 256 * 1024
 # As many digits as Commvault's numbers have.
 MAX_DIGITS = 20
+# A message of ours may quote a text from outside, which is limited by itself.
+MAX_MESSAGE_TEXT = MAX_TEXT + 500
 # The other attributes of an item, and their names.
 ITEM_RESERVE = 20_000
 # As many characters of a secret as are taken out of texts.
@@ -90,7 +92,7 @@ def problem(some: Problem | None) -> None:
     """Require an error whose texts can be shown."""
     if some is not None:
         line(some.code, "a problem's code", 64)
-        line(some.message, "a problem's message")
+        line(some.message, "a problem's message", MAX_MESSAGE_TEXT)
         line(some.hint, "a problem's hint")
 
 

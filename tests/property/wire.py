@@ -1,6 +1,5 @@
 """Puts the model's wire and its time in the place of the real ones."""
 
-import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
@@ -27,8 +26,6 @@ def in_charge(server: CommServe, *, most_operations: int = 100) -> Iterator[None
     kernel = server.kernel
     clock = SimpleNamespace(time=kernel.time, monotonic=kernel.monotonic, sleep=kernel.sleep)
     calendar = SimpleNamespace(now=lambda: datetime.fromtimestamp(kernel.time()))  # noqa: DTZ006 - as Powertools has it
-    tls = SimpleNamespace(**{**vars(ssl), "create_default_context": lambda **_options: None})
-    timer = SimpleNamespace(start=lambda: None, cancel=lambda: None)
 
     def connection(_host: str, _port: int | None, *, timeout: float, ssl_context: None) -> Connection:
         return Connection(server, timeout)
@@ -38,9 +35,9 @@ def in_charge(server: CommServe, *, most_operations: int = 100) -> Iterator[None
             stack.enter_context(patch.object(module, "time", clock))
         for target, name, value in (
             (parameters, "datetime", calendar),
-            (commvault, "ssl", tls),
+            (commvault, "trusting", lambda _bundle: None),
             # The connection in memory keeps to its deadline by itself.
-            (commvault, "threading", SimpleNamespace(Timer=lambda _seconds, _call, _arguments: timer)),
+            (commvault, "ended_at", lambda _deadline, _socket: nullcontext()),
             (commvault, "HTTPSConnection", connection),
             (observability, "single_metric", lambda **_metric: nullcontext()),
             (jobs, "PAGE", PAGE),

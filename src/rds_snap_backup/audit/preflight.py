@@ -18,6 +18,7 @@ from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.targets import Association, parse_target
 from rds_snap_backup.triggers import TARGET_NAME
+from rds_snap_backup.untrusted import clean_text
 
 # What an AWS call may take at most, its tries included.
 AWS_SECONDS = 20.0
@@ -176,7 +177,7 @@ def _association(target: str, parameter: str, one: Association, discovery: Disco
     names = f"{client_name} / {instance_name} / {subclient_name}"
 
     def missing(field: str, what: str, meant: str | None) -> Row:
-        guess = f"Did you mean {meant!r}? " if meant else ""
+        guess = f"Did you mean {clean_text(meant)!r}? " if meant else ""
         hint = f"{guess}Correct {field} in {parameter}, or give the token's user the right to see it."
         return Row("association", target, ok=False, detail=f"Commvault has no {what}.", hint=hint)
 

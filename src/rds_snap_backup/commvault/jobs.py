@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 PAGE = 100
+# A row has some thousand characters, so that no answer of the size that is read has more of them, whatever was asked for.
+MAX_ROWS = 10_000
 # A list of more pages than this is asked again by client, where the clients' IDs can be found.
 MAX_PAGES = 5
 # What the first page of that list may take at least, where there is so much time.
@@ -105,6 +107,8 @@ def list_page(
                 if total is None:
                     return NO_JOB_LIST
                 listed = []
+            if len(listed) > MAX_ROWS:
+                return NO_JOB_LIST
             end = offset + len(listed)
             if not listed:
                 total = end
@@ -120,7 +124,7 @@ def get_job(commvault: Commvault, job_id: str, deadline: float) -> Job | Unautho
     """Read one job; None where Commvault shows none of this ID."""
     match commvault.get(f"/Job/{job_id}", deadline):
         case JsonDocument(document, _):
-            read = map(read_job, list_in(document, "jobs"))
+            read = map(read_job, list_in(document, "jobs")[:MAX_ROWS])
             return next((job for job in read if job and job.id == job_id), None)
         case failure:
             return failure

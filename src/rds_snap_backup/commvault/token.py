@@ -19,6 +19,7 @@ MAX_TOKEN = 8192
 # Times beyond the year 2100 are of another unit, or wrong.
 MAX_TIME = 4102444800.0
 BEARER = "Bearer "
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,7 +48,10 @@ class Pair:
         times = {"tokenExpiry": self.expiry, "renewableUntil": self.renewable_until}
         known = {name: round(time) for name, time in times.items() if time is not None}
         tokens = {"accessToken": self.access, "refreshToken": self.refresh}
-        return json.dumps({**tokens, **known, "renewedBy": self.renewed_by, **self.others})
+        document = {**tokens, **known, "renewedBy": self.renewed_by, **self.others}
+        # No longer than it must be: a secret has 64 KiB, of which the owner may use what there is.
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        return LONE_SURROGATE.sub(lambda one: f"\\u{ord(one[0]):04x}", text)
 
 
 @dataclass(frozen=True, repr=False)

@@ -179,7 +179,8 @@ class TrackedSubmission:
         if not named:
             return listed
         if not listed:  # They were too many for the message: what is known are the names in the row.
-            return [dict.fromkeys(NAMES, "") | named | {"displayName": job.client_name}]
+            shown = {name: clean_text(value) for name, value in named.items()}
+            return [{**dict.fromkeys(NAMES, ""), **shown, "displayName": clean_text(job.client_name)}]
         return [one for one in listed if all(one[name] == value for name, value in named.items())]
 
     def _completion(
