@@ -86,14 +86,15 @@ def list_in(document: Any, name: str) -> list[Any]:
 
 def is_deep(document: object) -> bool:
     """Tell whether objects and lists are nested so deeply that no function should descend into them."""
-    level = [document]
+    level: list[Any] = [document]
     for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for one in level
-            if isinstance(one, (dict, list))
-            for child in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
+        below: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                below += one.values()
+            elif isinstance(one, list):
+                below += one
+        if not below:
             return False
+        level = below
     return any(isinstance(one, (dict, list)) for one in level)

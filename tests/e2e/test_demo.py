@@ -33,8 +33,12 @@ def test_the_demo_shows_every_trigger_and_what_came_of_it() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_stopped_ends_all_that_it_started(number: signal.Signals) -> None:
     with _demo() as (process, lines):
-        wait_until(lambda: any("sam deploy" in line for line in lines), 120, "the deployment has begun")
-        wait_until(lambda: len(descendants(process.pid)) >= 4, 30, "emulator and sam run")
+
+        def runs(command: str) -> bool:
+            return any(command in line for line in descendants(process.pid).values())
+
+        wait_until(lambda: runs("sam deploy"), 120, "the deployment has begun")
+        assert runs("ministack")
         started = descendants(process.pid)
         process.send_signal(number)
         assert process.wait(timeout=30) == 128 + number, lines
