@@ -15,8 +15,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "e2e" in item.path.parts and "aws" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("e2e"))
-    # They take longest, then what waits for the leases of killed runs; pytest-xdist hands out what comes first.
-    items.sort(key=lambda item: (not item.get_closest_marker("xdist_group"), not item.get_closest_marker("kill")))
+    # They take longest, then what waits for the leases of killed runs, then the many examples of the property tests;
+    # pytest-xdist hands out what comes first, and what is short fills the gaps at the end.
+    items.sort(
+        key=lambda item: (
+            not item.get_closest_marker("xdist_group"),
+            not item.get_closest_marker("kill"),
+            "property" not in item.path.parts,
+        )
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

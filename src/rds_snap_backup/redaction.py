@@ -30,10 +30,12 @@ _runs: dict[int, frozenset[str]] = {}
 
 def remember(secrets: Iterable[str]) -> None:
     """Take these out of every text from now on."""
-    for secret in secrets:
-        if len(secret) >= MIN_SECRET and secret not in _known:
-            length = min(MIN_RUN, len(secret))
-            _known[secret] = frozenset(secret[at : at + length] for at in range(len(secret) - length + 1))
+    new = [secret for secret in secrets if len(secret) >= MIN_SECRET and secret not in _known]
+    if not new:
+        return
+    for secret in new:
+        length = min(MIN_RUN, len(secret))
+        _known[secret] = frozenset(secret[at : at + length] for at in range(len(secret) - length + 1))
     for oldest in list(_known)[:-MAX_SECRETS]:
         del _known[oldest]
     _runs.clear()

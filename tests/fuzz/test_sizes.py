@@ -38,9 +38,14 @@ ELEMENTS: dict[str, Any] = {
 every_element = pytest.mark.parametrize("element", ELEMENTS.values(), ids=ELEMENTS)
 
 
-def many(element: Any, size: int) -> list[Any]:
-    """Return a list of as many elements as fit into a size."""
-    return [element] * (size // (len(json.dumps(element)) + 2) - 20)
+def how_many(element: Any, size: int) -> int:
+    """Return how many elements of a list fit into a size."""
+    return size // (len(json.dumps(element)) + 2) - 20
+
+
+def many(element: Any, size: int) -> str:
+    """Return a list of as many elements, as JSON: quicker than to serialize each of a million."""
+    return f"[{', '.join([json.dumps(element)] * how_many(element, size))}]"
 
 
 def takes_less_than_a_second[T](call: Callable[[], T]) -> T:
@@ -59,7 +64,8 @@ def takes_less_than_a_second[T](call: Callable[[], T]) -> T:
 
 @every_element
 def test_an_answer_to_create_task(element: Any) -> None:
-    for body in (json.dumps(many(element, MAX_BODY)), json.dumps({"jobIds": many(element, MAX_BODY)})):
+    elements = many(element, MAX_BODY)
+    for body in (elements, f'{{"jobIds": {elements}}}'):
         takes_less_than_a_second(partial(classify, HttpResponse(500, {}, body.encode()), "IMMEDIATE"))
 
 
@@ -73,7 +79,7 @@ def test_an_answer_in_xml(piece: str) -> None:
 
 @every_element
 def test_an_answer_to_a_reading_call(element: Any) -> None:
-    response = HttpResponse(200, {}, json.dumps({"jobs": many(element, MAX_BODY)}).encode())
+    response = HttpResponse(200, {}, f'{{"jobs": {many(element, MAX_BODY)}}}'.encode())
     Wire.response = response
     deadline = time.monotonic() + 60
     takes_less_than_a_second(lambda: read(response, not_found_is_empty=False))
@@ -83,7 +89,7 @@ def test_an_answer_to_a_reading_call(element: Any) -> None:
 
 @every_element
 def test_an_event(element: Any) -> None:
-    event = {"source": "aws.rds", "detail-type": "x", "detail": {"Tags": many(element, MAX_EVENT)}}
+    event = {"source": "aws.rds", "detail-type": "x", "detail": {"Tags": [element] * how_many(element, MAX_EVENT)}}
 
     def refuse() -> None:
         aws: Any = Aws()
@@ -98,6 +104,6 @@ def test_an_event(element: Any) -> None:
 def test_a_message_of_the_jobs_queue(element: Any) -> None:
     def refuse() -> None:
         with pytest.raises(NotASubmission):
-            TrackedSubmission.parse(json.dumps({"associations": many(element, MAX_MESSAGE)}))
+            TrackedSubmission.parse(f'{{"associations": {many(element, MAX_MESSAGE)}}}')
 
     takes_less_than_a_second(refuse)

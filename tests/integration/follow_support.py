@@ -155,7 +155,8 @@ class Following:
 
     def due(self) -> list[Waiting]:
         """The messages that are visible."""
-        return [one for one in self.messages.values() if one.visible_at <= self.clock()]
+        now = self.clock()
+        return [one for one in self.messages.values() if one.visible_at <= now]
 
     def receive(self, follower: Follower | None = None, most: int = 10, context: Any = None) -> None:
         """Be the event source once: hand over what is due, delete what was done; nothing, where the function failed."""

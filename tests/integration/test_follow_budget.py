@@ -25,8 +25,7 @@ def follow_until(following: Following, end: float, batch: int, sandboxes: list[F
     following.commserve.advance(max(0.0, end - following.clock()))
 
 
-@pytest.mark.parametrize("batch", [1, 10])
-@pytest.mark.parametrize("spread", [0, 900])
+@pytest.mark.parametrize(("spread", "batch"), [(0, 10), (900, 1)])
 def test_two_hundred_running_jobs_cost_less_than_the_budget(
     aws: Emulator, commserve: CommServe, spread: int, batch: int
 ) -> None:
