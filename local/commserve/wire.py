@@ -173,10 +173,11 @@ class Handler(BaseHTTPRequestHandler):
     def pause(self, seconds: float, *, alone: bool = False) -> bool:
         """Wait; False if the server stopped or, unless `alone`, the client disconnected meanwhile."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self.released.wait(min(left, CHECK_SECONDS)):
-            if self.server.stopping.is_set() or (not alone and self._is_client_gone()):
-                return False
-        return True
+        while not (self.server.stopping.is_set() or (not alone and self._is_client_gone())):
+            left = until - time.monotonic()
+            if left <= 0 or self.released.wait(min(left, CHECK_SECONDS)):
+                return True
+        return False
 
     def _is_client_gone(self) -> bool:
         # A client sends nothing while it waits for an answer: what can be read is the end of the connection.

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import threading
 import time
 from collections.abc import Iterator
 from threading import Timer
@@ -127,6 +128,24 @@ def test_a_stall_ends_with_its_release(server: CommServe, wire: Wire, name: str)
     server.fault(name)
     Timer(0.2, server.release).start()
     assert wire.create().json()["jobIds"] == list(server.jobs)
+
+
+@pytest.mark.parametrize("ended_by", ["client", "server"])
+def test_an_endless_answer_leaves_no_thread_behind(ended_by: str) -> None:
+    before = {*threading.enumerate()}
+    with CommServe(token=TOKEN) as server:
+        others = {*threading.enumerate()} - before
+        server.fault("endless")
+        client = Wire(server)
+        answer = client.pool.request("POST", f"{server.url}/CreateTask", preload_content=False)
+        assert answer.read(100_000) == b" " * 100_000
+        (answering,) = {*threading.enumerate()} - before - others
+        server.release()
+        if ended_by == "client":
+            answer.close()
+            answering.join(10)
+    answering.join(10)
+    assert not answering.is_alive()
 
 
 def test_a_slow_server_makes_the_job_though_the_client_left(server: CommServe, wire: Wire) -> None:
