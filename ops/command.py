@@ -47,6 +47,9 @@ def run(command: Callable[[DeployedStack], Exit], name: str, about: str, argumen
     except (CannotRun, sdk.BotoCoreError, sdk.ClientError) as error:
         print(f"{options.stack}: {explain(error)}", file=sys.stderr)
         return Exit.COULD_NOT_RUN
+    except KeyboardInterrupt:
+        print(f"{options.stack}: interrupted", file=sys.stderr)
+        return Exit.COULD_NOT_RUN
 
 
 def parser(name: str, about: str) -> argparse.ArgumentParser:

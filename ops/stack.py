@@ -56,6 +56,9 @@ def saved_region(samconfig: Path) -> str | None:
     """Return the region that `sam deploy --guided` saved, if any."""
     if not samconfig.exists():
         return None
-    default = tomllib.loads(samconfig.read_text()).get("default", {})
+    try:
+        default = tomllib.loads(samconfig.read_text()).get("default", {})
+    except tomllib.TOMLDecodeError as error:
+        raise CannotRun(f"{samconfig.name} is not TOML: {error}. Correct it, or name the region: --region.") from None
     places = (default.get(command, {}).get("parameters", {}) for command in ("deploy", "global"))
     return next((place["region"] for place in places if place.get("region")), None)

@@ -60,7 +60,7 @@ class ConnectProxy:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a socket that was closed meanwhile has no descriptor
             head = b""
             while b"\r\n\r\n" not in head:
                 if not (received := client.recv(65536)):

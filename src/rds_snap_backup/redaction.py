@@ -16,7 +16,7 @@ MIN_SECRET = 4
 # The pairs of several renewals: an answer may still speak of an earlier one.
 MAX_SECRETS = 24
 ROUNDS = 3
-ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\.|%[0-9a-fA-F]{2}|&#?\w{1,8};", re.DOTALL)
+ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\.|%[0-9a-fA-F]{2}|&#?\w{1,8};", re.DOTALL)
 ESCAPE_OR_CHARACTER = re.compile(f"{ESCAPE.pattern}|.", re.DOTALL)
 
 # A character as it is meant, and where it stands in the text: from and up to.

@@ -113,7 +113,9 @@ class Target:
         if not self.enabled:
             return f'The target {self.name!r} is disabled ("enabled": false in its document).'
         if trigger.kind == "rds" and self.rds_event_ids is not None and trigger.rds_event_id not in self.rds_event_ids:
-            return f"The target {self.name!r} does not list {trigger.rds_event_id} in its rdsEventIds."
+            return (
+                f"The target {self.name!r} does not list {clean_text(trigger.rds_event_id or '')!r} in its rdsEventIds."
+            )
         return None
 
 

@@ -29,7 +29,7 @@ MAX_ATTEMPT = 1_000_000
 SNAPSHOT_ARN = re.compile(r":(cluster-)?snapshot:", re.IGNORECASE)
 
 # A snap backup makes snapshots, and RDS reports them: these never start a backup, or it would feed itself.
-# Backup started and finished, snapshot created, deleted, restored or copied, for instances and clusters.
+# Backup started and finished, snapshots being created and created, of instances and clusters.
 SELF_TRIGGERS = frozenset(
     f"RDS-EVENT-{number}" for number in ("0001", "0002", "0040", "0042", "0074", "0075", "0090", "0091", "0168", "0169")
 )
@@ -133,7 +133,8 @@ def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
         raise InvalidInput("EVENT_UNKNOWN", "The event is nested more deeply than any that is known.", _FORMS)
     match event:
         case {"check": True, **rest}:
-            return Check(_name(rest["target"]) if "target" in rest else None)
+            name = rest.get("target", ALL)
+            return Check(None if name == ALL else _name(name))
         case {"target": name, "trigger": trigger, **rest} if arrival.is_message:
             return Request(Trigger.from_json(trigger), (_name(name),), attempt=_attempt(rest.get("attempt")))
         case {"refused": dict(), "event": {"refused": dict(), "event": _, "deliveryId": str()} as letter} if (
@@ -230,6 +231,9 @@ def _schedule(target: object, arn: object, time: object, arrival: Arrival) -> Re
         raise InvalidInput(
             "EVENT_UNKNOWN", "The schedule's ARN or time is too long, or has control characters.", _FORMS
         )
+    if identity == arrival.id and "|" in identity:
+        # A letter that was made up to take another run's identity: AWS's own IDs have no such character.
+        raise InvalidInput("EVENT_UNKNOWN", "The schedule has no ARN or no time, and its delivery no ID.", _FORMS)
     if due and _seconds(due) > arrival.now + MAX_AHEAD_SECONDS:
         # The identity of a run to come: accepted now, it would suppress that run.
         raise InvalidInput("SCHEDULE_IN_FUTURE", f"The schedule's time {clean_text(due)} lies ahead.", _FORMS)

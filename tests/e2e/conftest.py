@@ -13,9 +13,9 @@ import pytest
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.stack import NEVER, InvokeError, Stack, build, deploy
-from tests.e2e.evidence import Evidence
 from tests.e2e.product import CLIENT, Product, scheduled, wait_until
 from tests.e2e.tap import Tap
+from tests.evidence import Evidence
 
 CANARY = "QSDK canary-5f1d8c70e2"
 EVIDENCE = pytest.StashKey[Evidence]()
@@ -29,10 +29,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Save what a failed test leaves behind, and tell where."""
     report = yield
-    evidence = item.config.stash.get(EVIDENCE, None)
-    if report.failed and evidence and call.excinfo:
-        folder = evidence.save_once(f"{item.path.stem}-{item.name}", call.excinfo.value)
-        report.sections.append(("Logs, ledgers, queues and requests are saved in", str(folder)))
+    if evidence := item.config.stash.get(EVIDENCE, None):
+        evidence.add_to(report, item, call)
     return report
 
 

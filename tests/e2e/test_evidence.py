@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.evidence import Evidence
 from tests.e2e.product import Product, only
 from tests.e2e.test_token import SECRET_PART
+from tests.evidence import Evidence
 
 pytestmark = pytest.mark.e2e
 

@@ -9,8 +9,8 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.rds import rds_event
 from local.stack import deploy
-from tests.e2e.evidence import Evidence
 from tests.e2e.product import CLIENT, Product, association, only, tagged, wait_until
+from tests.evidence import Evidence
 
 pytestmark = pytest.mark.e2e
 

@@ -11,8 +11,8 @@ from local.emulator import Emulator
 from local.stack import Stack, deploy
 from ops import check
 from ops.stack import DeployedStack
-from tests.e2e.evidence import Evidence
 from tests.e2e.product import CLIENT, association, only
+from tests.evidence import Evidence
 
 pytestmark = pytest.mark.e2e
 

@@ -15,8 +15,8 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.rds import rds_event
 from tests.e2e.conftest import ALONE, deploy_quick
-from tests.e2e.evidence import Evidence
 from tests.e2e.product import Product, tagged, wait_until
+from tests.evidence import Evidence
 
 pytestmark = pytest.mark.e2e
 

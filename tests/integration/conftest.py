@@ -2,21 +2,39 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
+from tests.evidence import Evidence
 from tests.integration.leaks import leaks
 from tests.integration.world import World
+from tests.support import ENVIRONMENT
+
+EVIDENCE = Evidence()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Save what a failed test leaves behind, and tell where."""
+    report = yield
+    for world in World.made if report.failed else ():
+        EVIDENCE.add(world.name, world.commserve)
+    EVIDENCE.add_to(report, item, call)
+    return report
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[Emulator]:
     """AWS on this machine."""
     with Emulator() as emulator:
+        EVIDENCE.aws = emulator
         yield emulator
+        EVIDENCE.aws = None
 
 
 @pytest.fixture
@@ -33,17 +51,17 @@ def world(aws: Emulator, commserve: CommServe) -> World:
 
 
 @pytest.fixture(autouse=True)
-def no_secret_is_shown(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Search what each test of the layer has logged at DEBUG, recorded and published for every token there was."""
-    if "world" not in request.fixturenames:
-        yield
-        return
-    world: World = request.getfixturevalue("world")
-    caplog.set_level(logging.DEBUG, world.config.service)
+def no_secret_is_shown(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Search what each test has logged at DEBUG, recorded, queued and published for every token there was."""
+    World.made.clear()
+    caplog.set_level(logging.DEBUG, ENVIRONMENT["POWERTOOLS_SERVICE_NAME"])
     yield
-    tokens = world.commserve.tokens
-    logged = (f"{one.getMessage()} {one.exc_text} {one.__dict__}" for one in caplog.get_records("call"))
-    shown = "\n".join((*logged, json.dumps([world.items(""), world.notifications()], default=str)))
-    secrets = {tokens.access, tokens.refresh, *(secret for pair in tokens.earlier for secret in pair)}
-    assert leaks(shown, secrets) == []
-    assert leaks(f"{shown} {tokens.access}", secrets), "the search finds nothing"
+    records = caplog.get_records("call")
+    logged = "\n".join(f"{one.getMessage()} {one.exc_text} {one.__dict__}" for one in records)
+    for world in World.made:
+        tokens = world.commserve.tokens
+        queued = [world.messages_of(url) for url in (world.submissions, world.dead_letter_queue)]
+        shown = logged + json.dumps([world.items(""), world.notifications(), queued], default=str)
+        secrets = {tokens.access, tokens.refresh, *(secret for pair in tokens.earlier for secret in pair)}
+        assert leaks(shown, secrets) == []
+        assert leaks(f"{shown} {tokens.access}", secrets), "the search finds nothing"

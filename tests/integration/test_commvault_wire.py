@@ -96,7 +96,7 @@ FAULTS: list[tuple[str, type[Any], int, dict[str, Any]]] = [
     ("huge", Unknown, 1, {"size": 16 * 1024 * 1024, "after": True}),
     *(
         ("endless", Unknown, 0, {"what": what})
-        for what in ("headers", "line", "continue", "body", "chunks", "trailers")
+        for what in ("headers", "line", "continue", "body", "chunks", "negative", "trailers")
     ),
     ("bomb", Unknown, 0, {}),
     ("trickle", Unknown, 1, {"interval": 0.2}),
@@ -181,6 +181,7 @@ def test_a_fault_costs_one_request_and_is_one_outcome(
         ("endless", {"what": "chunks"}, "are longer than 256 KiB"),
         ("endless", {"what": "trailers"}, "are longer than 256 KiB"),
         ("endless", {"what": "body"}, "is longer than 4 MiB"),
+        ("endless", {"what": "negative"}, "it is not HTTP"),
         ("bomb", {}, "is longer than 4 MiB"),
         ("redirect", {}, "redirects (HTTP 302)"),
         ("garbage", {}, "it is not HTTP"),

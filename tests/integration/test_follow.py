@@ -403,6 +403,11 @@ def test_job_ids_counted_again_make_the_earlier_job_lost_and_the_later_one_is_fo
     ends = following.ends()
     assert sorted((end["status"], end["trigger"]["id"]) for end in ends) == [("completed", "later"), ("lost", job_id)]
     assert {end["error"]["code"] for end in ends if "error" in end} == {"JOB_ID_REUSED"}
+    found = {
+        request: following.submitter.completions.ends([job_id], f"submission#default#manual#{request}")
+        for request in (job_id, "later")
+    }
+    assert found == {job_id: {job_id: "lost"}, "later": {job_id: "completed"}}
     assert following.messages == {}
 
 

@@ -148,7 +148,7 @@ def test_an_end_recorded_for_the_old_job_is_not_the_new_jobs(world: World) -> No
     world.services.completions.record(job_id, item, {"status": "completed", "jobIds": [job_id]}, "follower")
     world.commserve.restore_database(int(job_id))
     world.deliver(scheduled("two"))
-    assert world.services.completions.ends([job_id]) == {}
+    assert world.services.completions.ends([job_id], "submission#none") == {}
 
 
 def test_a_claim_of_another_submission_is_not_stolen_in_reconciling(world: World) -> None:
@@ -251,6 +251,15 @@ def test_a_repeated_request_for_all_targets_reports_each(world: World) -> None:
         ("other", "submitted", 1),
     }
     assert not world.waiting()
+
+
+def test_a_repeated_request_for_all_targets_sends_what_the_first_call_could_not(world: World) -> None:
+    world.target("other")
+    world.deliver({"target": "default", "requestId": "all"})
+    reported = world.deliver({"target": "*", "requestId": "all"})["submissions"]
+    assert {one["target"]: one["status"] for one in reported} == {"default": "submitted", "other": "queued"}
+    assert world.poll(wait=1) == 1
+    assert sorted(one["target"] for one in world.notifications()) == ["default", "other"]
 
 
 # ---- Requests and answers in part.

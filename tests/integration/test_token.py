@@ -328,6 +328,52 @@ def test_a_new_pair_that_cannot_be_stored_is_an_error_and_not_used(
     assert set(pair.value) == {"accessToken", "refreshToken"}
 
 
+def test_a_new_pair_that_cannot_be_made_current_is_an_error_at_each_try(
+    world: World, pair: PairInSecret, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rds_snap_backup.commvault.renewal.MIN_SECONDS", 0)
+    monkeypatch.setattr("rds_snap_backup.commvault.credentials.SETTLED_SECONDS", 0)
+    pair.expire()
+    services = world.sandbox(secretsmanager=Failing(pair.client, update_secret_version_stage=denied))
+    for _ in range(2):
+        services.commvault.get("/Client", time.monotonic() + 13)
+
+    assert metrics(capsys.readouterr().out) == {"TokenNotStored": 2}
+    assert len(pair.commserve.renewals) == 1
+    # The right to move the label is given back: the pair that was stored is used, and nothing is presented again.
+    assert statuses(world.deliver(trigger())) == ["submitted"]
+    assert len(pair.commserve.renewals) == 1
+
+
+def test_a_write_that_aws_throttles_is_not_a_refusal(world: World, pair: PairInSecret) -> None:
+    pair.expire()
+    throttled = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
+
+    def throttle(call: Any, **_: Any) -> Any:
+        raise ClientError(throttled, "PutSecretValue")  # type: ignore[arg-type]
+
+    services = world.sandbox(secretsmanager=Failing(pair.client, put_secret_value=throttle))
+    (submission,) = world.deliver(trigger(), services)["submissions"]
+
+    assert submission["error"]["code"] == "TOKEN_RENEWING"
+    assert "Rate exceeded" in submission["error"]["message"]
+    world.drain()
+    assert len(pair.commserve.jobs) == 1
+
+
+@pytest.mark.parametrize("fault", [{"status": 200}, {"status": 500}])
+def test_a_renewal_that_is_refused_by_its_error_code_is_a_refusal(
+    world: World, pair: PairInSecret, fault: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair.expire()
+    pair.commserve.fault("error_top", code=5, message="Invalid session.", path=RENEW, **fault)
+    (submission,) = world.deliver(trigger())["submissions"]
+
+    assert submission["error"]["code"] == "TOKEN_REFUSED"
+    assert "Invalid session." in submission["error"]["message"]
+    assert metrics(capsys.readouterr().out)["TokenRefused"] == 1
+
+
 @pytest.mark.parametrize("at", ["get_secret_value", "put_secret_value", "update_secret_version_stage"])
 @pytest.mark.parametrize("theirs", ["pair", "plain", "malformed", "empty"])
 def test_a_value_that_the_owner_stores_meanwhile_wins(world: World, pair: PairInSecret, at: str, theirs: str) -> None:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from local.commserve import CommServe
 from local.emulator import Emulator
@@ -33,6 +33,9 @@ def scheduled(name: str, target: str = "default") -> dict[str, Any]:
 
 class World:
     """AWS resources, a target `default` whose databases are all, a token, and the deliveries of events."""
+
+    # Those of the test that runs, which are searched for secrets at its end.
+    made: ClassVar[list["World"]] = []
 
     def __init__(self, aws: Emulator, commserve: CommServe, **settings: str) -> None:
         self.aws, self.commserve = aws, commserve
@@ -64,6 +67,7 @@ class World:
         self.subscriber = Subscriber.subscribe(aws, topic)
         self.target("default", databases=["*"])
         self.services = self.sandbox()
+        self.made.append(self)
 
     def sandbox(self, clock: Callable[[], float] = time.time, **clients: Any) -> Services:
         """Return the services of another sandbox of the function: nothing is cached in it yet."""
@@ -123,17 +127,20 @@ class World:
 
     def delayed(self) -> list[dict[str, Any]]:
         """Look at the messages of the Submissions queue that are not visible yet, without receiving any."""
-        query = urllib.parse.urlencode({"QueueUrl": self.submissions})
+        return [json.loads(one["Body"]) for one in self.messages_of(self.submissions) if not one["IsVisible"]]
+
+    def messages_of(self, url: str) -> list[dict[str, Any]]:
+        """Look at all messages of a queue, without receiving any."""
+        query = urllib.parse.urlencode({"QueueUrl": url})
         with urllib.request.urlopen(f"{self.aws.endpoint_url}/_ministack/sqs/messages?{query}", timeout=10) as answer:
             accounts = json.load(answer)["messages"]
-        found = [
+        return [
             one
             for regions in accounts.values()
             for queues in regions.values()
             for rows in queues.values()
             for one in rows
         ]
-        return [json.loads(one["Body"]) for one in found if not one["IsVisible"]]
 
     def deliver_delayed(self) -> None:
         """Put the messages that are delayed on the queue again, without a delay, and hand them over."""

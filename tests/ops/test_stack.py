@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ops import stack
-from ops.stack import DeployedStack, saved_region
+from ops.stack import CannotRun, DeployedStack, saved_region
 from tests.ops.wire import AwsWire
 
 
@@ -47,6 +47,12 @@ def test_then_the_shells_and_the_profiles(wire: AwsWire, config: Path, monkeypat
 def test_then_the_one_that_sam_saved(wire: AwsWire, config: Path) -> None:
     DeployedStack.find("prod")
     assert region_of(wire) == "eu-west-1"
+
+
+def test_a_saved_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "samconfig.toml").write_text("region = ")
+    with pytest.raises(CannotRun, match=r"samconfig\.toml is not TOML: .*name the region"):
+        saved_region(tmp_path / "samconfig.toml")
 
 
 @pytest.mark.parametrize(

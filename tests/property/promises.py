@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rds_snap_backup.config import Config
+from rds_snap_backup.ledger.states import TRANSITIONS
 from tests.property.credits import ENDED, Credits
 from tests.property.documents import Documents
 from tests.property.model.commvault import CommServe
@@ -19,18 +20,6 @@ from tests.property.plain import SLACK, key_of, plain, seconds
 OPEN = {"submitting", "deferred", "unknown"}
 CREDITED = {"submitted", "scheduled", "joined"}
 WRONG = {"rejected", "abandoned"}
-# What may follow a status. What went wrong is opened again by a dead letter alone.
-NEXT = {
-    "": {"submitting", "deferred", "rejected"},
-    "submitting": {"unknown", "deferred", *CREDITED, *WRONG},
-    "deferred": {"submitting", "deferred", "unknown", "submitted", "joined", "rejected", "abandoned"},
-    "unknown": {"submitting", "deferred", "unknown", "submitted", "joined", "abandoned"},
-    "rejected": {"submitting", "deferred"},
-    "abandoned": {"submitting", "deferred", "unknown"},
-    "submitted": set(),
-    "scheduled": set(),
-    "joined": set(),
-}
 CUT_OFF_RUNS = 5
 
 
@@ -98,8 +87,10 @@ class Promises:
             return
         before, after = was.get("status", ""), now["status"]
         is_repeated = before == after and was.get("owner") == now["owner"]
-        if before != after and not is_repeated:
-            self._must(after in NEXT[before], f"{key}: {before} -> {after}")
+        if not is_repeated:
+            if before != after:
+                self._must(after in TRANSITIONS[before], f"{key}: {before} -> {after}")
+            self.kernel.seen[f"state: {before} -> {after}"] += 1
         self._must(now.get("attempt", 0) >= was.get("attempt", 0), f"{key}: the attempt fell")
         if was and was["owner"] != now["owner"]:
             self._must(was["lease"] <= self.kernel.now + SLACK, f"{key} was taken over while its lease was live")

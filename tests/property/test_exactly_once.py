@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as run_settings
 
+from rds_snap_backup.ledger.states import TRANSITIONS
 from rds_snap_backup.observability import logger
 from tests.property.choices import seeded
 from tests.property.credits import ENDED
@@ -24,7 +25,7 @@ from tests.property.script import MOODS, Given, givens
 from tests.property.test_partial import PARTIAL
 
 IS_SOAK = os.environ.get("PROPERTY_PROFILE") == "soak"
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100000" if IS_SOAK else "5000"))
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100000" if IS_SOAK else "3000"))
 SEED = int(os.environ.get("PROPERTY_SEED", random.randrange(10**9) if IS_SOAK else 20260131))
 
 # Played in two parts, with a seed each, so that two processes share them.
@@ -32,6 +33,8 @@ PARTS = 2
 AWS_CALLS = ("parameter", "secret", "ledger read", "ledger update", "queue send", "queue visibility", "publish")
 # Reading twice is reading.
 UNREPEATED = {("secret", "twice"), ("ledger read", "twice")}
+# Five runs in a row that are cut off before they sent anything, and a part whose rest the operator removes: elsewhere.
+RARE_CHANGES = {("deferred", "unknown"), ("deferred", "submitted")}
 # What must have happened in a whole run, or the test would prove nothing.
 EXPECTED = {
     *(f"{call}: {fault}" for call in AWS_CALLS for fault in AWS_FAULTS if (call, fault) not in UNREPEATED),
@@ -44,6 +47,12 @@ EXPECTED = {
     *(f"abandoned: {code}" for code in ("RUNS_CUT_OFF", "OUTCOME_UNKNOWN", "UNREACHABLE")),
     *(f"document: {edit}" for edit in EDITS),
     *(f"job: {status}" for status in ENDED),
+    *(
+        f"state: {before} -> {after}"
+        for before, followers in TRANSITIONS.items()
+        for after in followers
+        if (before, after) not in RARE_CHANGES
+    ),
     *MOODS,
     *("CommServe restored", "level converted", "accepted after the attempt's end", "adopted a job that is not ours"),
     *("synchronous invoke cut off", "job of Commvault's own schedule"),
@@ -85,7 +94,7 @@ def test_every_trigger_ends_with_one_job_or_one_notice(
         logger.setLevel(level)
         record_property(f"the property test, part {part + 1} of {PARTS}", _summary(seen, SEED + part))
     never = sorted(EXPECTED - seen.keys())
-    assert EXAMPLES < 5000 or not never, f"never happened: {never}"
+    assert EXAMPLES < 3000 or not never, f"never happened: {never}"
 
 
 def _summary(seen: Counter[str], seeded: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.tools import ROOT
-from tests.unit.template import Resolved
+from tests.unit.template import PSEUDO, TEMPLATE, Resolved
 
 EVENTS = sorted((ROOT / "events").glob("*.json"))
 PATTERN = Resolved().of_type("AWS::Serverless::Function")["SubmitFunction"]["Events"]["RdsEvents"]["Properties"][
@@ -54,3 +54,16 @@ def test_the_rule_never_matches_a_self_trigger_by_type_even_if_its_id_were_allow
     allowed = PATTERN | {"detail": {"EventID": [f"RDS-EVENT-{number}" for number in NEVER_IDS]}}
     assert snapshots
     assert not [sample for sample in snapshots if matches(allowed, sample)]
+
+
+def test_of_a_central_bus_only_the_accounts_that_are_named_count() -> None:
+    stack = Resolved({"AccountIds": "444455556666,777788889999"})
+    function = stack.of_type("AWS::Serverless::Function")["SubmitFunction"]
+    pattern = function["Events"]["RdsEvents"]["Properties"]["Pattern"]
+    variables = stack.resolve(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+    assert pattern["account"] == [PSEUDO["AWS::AccountId"], "444455556666", "777788889999"]
+    assert variables["ACCOUNT_IDS"] == ",".join(pattern["account"])
+    sample = read(ROOT / "events" / "rds-instance-created.json")
+    assert matches(pattern, {**sample, "account": "777788889999"})
+    assert not matches(pattern, {**sample, "account": "000011112222"})
+    assert not matches(PATTERN, {**sample, "account": "777788889999"})

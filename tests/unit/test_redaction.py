@@ -20,6 +20,7 @@ FORMS = {
     "JSON": json.dumps(SECRET),
     "JSON, slashes escaped": json.dumps(SECRET).replace("/", "\\/"),
     "JSON, all escaped": "".join(f"\\u{ord(char):04X}" for char in SECRET),
+    "a program's escapes": "".join(f"\\x{ord(char):02x}" for char in SECRET),
     "JSON in JSON": json.dumps(json.dumps({"token": SECRET})),
     "URL": quote(SECRET, safe=""),
     "URL, lower case": "".join(f"%{ord(char):02x}" for char in SECRET),

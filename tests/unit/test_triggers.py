@@ -276,6 +276,7 @@ def test_a_name_that_is_not_a_target_name_is_refused(name: Any) -> None:
 
 def test_only_true_asks_for_the_preflight() -> None:
     assert parse({"check": True}, DELIVERY) == Check()
+    assert parse({"check": True, "target": "*"}, DELIVERY) == Check()
     for event in ({"check": False}, {"check": 1}, {"check": "true"}, {"check": None}):
         assert refused(event) == "EVENT_UNKNOWN"
 
@@ -448,6 +449,15 @@ def test_a_ready_made_trigger_is_accepted_only_as_the_body_of_a_queue_message() 
     with pytest.raises(InvalidInput):
         parse(letter, Arrival("one", NOW))
     assert requested(event).trigger.id == "forged"
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_letter_that_was_made_up_takes_no_schedules_identity(levels: int) -> None:
+    event: Any = {"schedule": "x", "target": "orders"}
+    for _ in range(levels):
+        event = {"refused": {}, "event": event, "deliveryId": f"{SAMPLE_SCHEDULE}|2027-01-01T02:00:00Z"}
+    with pytest.raises(InvalidInput, match="its delivery no ID"):
+        requested(event)
 
 
 @pytest.mark.parametrize(("value", "attempt"), [(3, 3), (None, None), ("3", None), (True, None), ([], None)])

@@ -35,7 +35,7 @@ the token for it:
     garbage             bytes that are not HTTP (text, after)
     truncated *         the proper answer without its last bytes (missing)
     huge                a JSON object of many bytes (size, after)
-    endless             an answer of which one part does not end (what: headers, line, continue, body, chunks, trailers; after)
+    endless             an answer of which one part does not end (what: headers, line, continue, body, chunks, negative, trailers; after)
     bomb                a small compressed body that is `size` bytes when it is unpacked (size, after)
     trickle *           the proper answer, its body byte by byte (interval)
     trickle_headers *   the proper answer, all of it byte by byte (interval)

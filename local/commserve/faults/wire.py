@@ -115,6 +115,7 @@ ENDLESS = {
     "continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
     "body": (OK + b"\r\n", b" " * CHUNK),
     "chunks": (CHUNKED, b"1\r\n \r\n" * 1000),
+    "negative": (CHUNKED + b"-1\r\n", b" " * CHUNK),
     "trailers": (CHUNKED + b"0\r\n", b"X-Padding: x\r\n" * 1000),
 }
 

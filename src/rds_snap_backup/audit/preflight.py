@@ -1,7 +1,7 @@
 """The preflight, `{"check": true}`: whether a backup would be submitted if a trigger came now, and if not what to do.
 
-One row for each thing that must be right, in the order in which they depend on each other. It submits nothing and
-writes nothing, and it ends before the function's time does: what there was no time for is reported as such.
+One row for each thing that must be right, in the order in which they depend on each other. It submits
+nothing, and it ends before the function's time does: what there was no time for is reported as such.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ def check(services: Services, seconds_left: Callable[[], float], target: str | N
         try:
             return call()
         except AWS_FAILURES as failure:
-            return Problem("AWS_FAILURE", str(failure), "Fix what AWS reports, then check again.")
+            return Problem("AWS_FAILURE", clean_text(str(failure)), "Fix what AWS reports, then check again.")
 
     # AWS first: its calls are short, and Commvault gets the time that is left.
     secret = from_aws(services.commvault.unusable_secret)

@@ -6,6 +6,7 @@ from rds_snap_backup.audit.report import Row, unchecked
 from rds_snap_backup.commvault.credentials import TokenReport
 from rds_snap_backup.commvault.renewal import NEW_PAIR, OWN_PAIR
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.untrusted import clean_text
 
 WARNING_DAYS = 14
 DAY = 86400
@@ -28,12 +29,13 @@ def renewal_row(report: TokenReport | Problem, now: float) -> Row:
                 "else must renew it before it expires."
             )
         case TokenReport(renewed_by=str(stack)) if stack:
-            return row(f"The stack {stack!r} renews the token, and so this one does not.", OWN_PAIR)
-        case TokenReport(obstacle=Problem(_, message, hint)):
-            return row(message, hint)
-        case TokenReport(renewable_until=float(until)) if until < now + WARNING_DAYS * DAY:
+            return row(f"The stack {clean_text(stack)!r} renews the token, and so this one does not.", OWN_PAIR)
+        case TokenReport(obstacle=Problem(_, message, hint), stored_at=stored_at):
+            return row(f"The access token was stored {_ago(stored_at, now)}. {message}", hint)
+        case TokenReport(renewable_until=float(until), stored_at=stored_at) if until < now + WARNING_DAYS * DAY:
             verb = "could" if until < now else "can"
-            return row(f"The access token {verb} be renewed until {_date(until)}, and not after that.", NEW_PAIR)
+            age = f"The access token, stored {_ago(stored_at, now)},"
+            return row(f"{age} {verb} be renewed until {_date(until)}, and not after that.", NEW_PAIR)
         case TokenReport(renewable_until=None, stored_at=stored_at):
             return row(f"The access token, stored {_ago(stored_at, now)}, can be renewed.")
         case TokenReport(renewable_until=until, stored_at=stored_at):

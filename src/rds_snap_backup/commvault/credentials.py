@@ -23,6 +23,7 @@ from rds_snap_backup.commvault.token import Malformed, Pair, Token, read_token
 from rds_snap_backup.observability import count
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.redaction import remember
+from rds_snap_backup.untrusted import clean_text
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -107,7 +108,9 @@ class Credentials:
             value = self._secret.current(past_cache=past_cache).value
         except (ClientError, BotoCoreError) as error:
             # The SDK's error names the secret and the reason, and never holds a value.
-            return self._unusable("SECRET_UNREADABLE", f"cannot be read, or has no value yet ({error})")
+            return self._unusable(
+                "SECRET_UNREADABLE", f"cannot be read, or has no value yet ({clean_text(str(error))})"
+            )
         match read_token(value):
             case Malformed(code, what):
                 return self._unusable(code, what)

@@ -23,6 +23,7 @@ CALL_SECONDS = 15.0
 RESERVE_SECONDS = 4.0
 # Comparing a name with thousands of others takes a while, and after so many wrong names no more guesses are needed.
 MAX_GUESSES = 100
+MAX_CANDIDATES = 2000
 OUT_OF_TIME = Problem(
     "OUT_OF_TIME",
     "The function's time ran out.",
@@ -111,7 +112,7 @@ class Discovery:
     def _nearest(self, name: str, meanings: Mapping[str, str]) -> str | None:
         """Return what the most similar text means, whatever its case; None also where that would take too long."""
         self._guesses += 1
-        if self._guesses > MAX_GUESSES or self._seconds_left() < RESERVE_SECONDS:
+        if self._guesses > MAX_GUESSES or len(meanings) > MAX_CANDIDATES or self._seconds_left() < RESERVE_SECONDS:
             return None
         folded = {text.casefold(): meaning for text, meaning in meanings.items()}
         return next((folded[found] for found in get_close_matches(name.casefold(), folded, n=1)), None)

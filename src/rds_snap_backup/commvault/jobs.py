@@ -39,6 +39,8 @@ PAGE = 100
 MAX_ROWS = 10_000
 # A list of more pages than this is asked again by client, where the clients' IDs can be found.
 MAX_PAGES = 5
+# Of a longer list the rest is read at the next delivery.
+MAX_KEPT = 20_000
 # What the first page of that list may take at least, where there is so much time.
 MIN_WIDE_SECONDS = 5.0
 
@@ -77,6 +79,8 @@ def list_jobs(
                 clocks.append(page.clock_ahead)
                 narrow = is_wide and page.total > MAX_PAGES * PAGE and _narrowed(commvault, clients, deadline)
                 at = narrow or at.after(page)
+                if len(rows) > MAX_KEPT:
+                    break
             case _ if clocks:
                 break
             case QueryFailed(Problem("TIMED_OUT", message)):

@@ -15,6 +15,10 @@ class TooManyLines(HTTPException):
     """The lines of an answer are longer, taken together, than is read."""
 
 
+class NegativeLength(HTTPException):
+    """A chunk's length is below zero."""
+
+
 class _Lines(io.BufferedReader):
     left = MAX_LINES
 
@@ -24,6 +28,12 @@ class _Lines(io.BufferedReader):
         if self.left < 0:
             raise TooManyLines(f"got more than {MAX_LINES} bytes of lines")
         return line
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        # http.client takes "-1" for the length of a chunk, and would read until the server closes.
+        if size is None or size < 0:
+            raise NegativeLength("got a chunk of negative length")
+        return super().read(size)
 
 
 class Response(HTTPResponse):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rds_snap_backup.commvault.answers import HttpResponse, document_of, errors, text_of
+from rds_snap_backup.commvault.answers import LOGIN_REFUSED, HttpResponse, document_of, errors, text_of
 from rds_snap_backup.commvault.connection import NoAnswer, NotSent
 from rds_snap_backup.commvault.hints import RETRIED
 from rds_snap_backup.commvault.lease import HeldLease, RenewalLease, RenewalState
@@ -26,6 +26,7 @@ from rds_snap_backup.commvault.token import Malformed, Pair, Token, read_token, 
 from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.redaction import remember
+from rds_snap_backup.untrusted import clean_text
 
 # Of the time that is left to ask; the callers keep 12 s back, so this is 40 s before the end of a run.
 MIN_SECONDS = 28.0
@@ -104,11 +105,10 @@ class Renewer:
         try:
             self._secret.check_writable(self._secret.current(past_cache=True))
         except ClientError as failure:
-            problem: Unauthorized | None = _unwritable(failure)
-        else:
-            problem = None
-        _release(held)
-        return problem
+            return _unwritable(failure)
+        finally:
+            _release(held)
+        return None
 
     def may_renew(self, pair: Pair) -> bool:
         """Return whether the pair is this stack's to renew."""
@@ -145,7 +145,11 @@ class Renewer:
         """Return the current version, having completed what a run that was killed has left."""
         state = held.state
         if state.new_version_id and (stored := self._secret.version(state.new_version_id)):
-            is_current = self._secret.make_current(stored, state.version_id)
+            try:
+                is_current = self._secret.make_current(stored, state.version_id)
+            except (ClientError, BotoCoreError):
+                self._not_current()
+                raise
             held.mark_renewed(state.presented, stored.id)
             count("TokenRenewed", self._stack)
             logger.info("A renewal that was cut off is completed", version=stored.id, is_current=is_current)
@@ -162,7 +166,7 @@ class Renewer:
         """Return why the pair must not be presented."""
         pair = attempt.pair
         if not self.may_renew(pair):
-            return refusal(f"The token is renewed by the stack {pair.renewed_by!r}.", OWN_PAIR)
+            return refusal(f"The token is renewed by the stack {clean_text(pair.renewed_by)!r}.", OWN_PAIR)
         if pair.fingerprint == state.refused and self._clock() < state.refused_at + REFUSED_SECONDS:
             return refusal("Commvault has refused to renew the token.")
         if not state.stored_version_id:
@@ -196,7 +200,8 @@ class Renewer:
             return new
         error = next(errors(document), None)
         reason = error.message if error else text_of(document) or f"HTTP {status}"
-        if 400 <= status < 500 and status not in {408, 429}:
+        is_refused = 400 <= status < 500 and status not in {408, 429}
+        if is_refused or (error and error.code in LOGIN_REFUSED):
             return refusal(f"Commvault refuses to renew the token: {reason}")
         return _renewing(f"Commvault did not renew the token: {reason}")
 
@@ -208,6 +213,7 @@ class Renewer:
             return _renewing("The renewed token could not be stored.")
         is_current = _until(deadline, lambda: self._secret.make_current(stored, attempt.version.id))
         if is_current is None:
+            self._not_current()
             return _renewing("The renewed token is stored, and not yet the secret's current value.")
         count("TokenRenewed", self._stack)
         logger.info("The token is renewed", version=stored.id, is_current=is_current)
@@ -215,6 +221,11 @@ class Renewer:
         if is_current:
             return Token(new.header, new)
         return self._of_owner(attempt.pair) or _renewing("The secret was changed while the token was being renewed.")
+
+    def _not_current(self) -> None:
+        """Count a pair that every run finds stored, and that none may use before it is the current one."""
+        count("TokenNotStored", self._stack)
+        logger.error("The renewed token is stored, but cannot be made the current value", secret=self._secret.arn)
 
     def _of_owner(self, old: Pair) -> Token | None:
         """Return the token that the secret's owner has stored while the old pair was being renewed, if it is usable."""
@@ -236,11 +247,16 @@ def refusal(message: str, hint: str = NEW_PAIR) -> Unauthorized:
 
 def _failed(failure: Exception) -> Unauthorized:
     logger.exception("An AWS call failed; the token is not renewed")
-    return _renewing(f"The token could not be renewed: {failure}")
+    return _renewing(f"The token could not be renewed: {clean_text(str(failure))}")
 
 
 def _unwritable(failure: ClientError) -> Unauthorized:
-    return refusal(f"The secret cannot be written, so the token is not renewed: {failure}", WRITABLE)
+    """Return what a failure to write comes to; raise it where it says nothing of the right to write."""
+    status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    if status >= 500 or "Throttl" in failure.response["Error"]["Code"]:
+        raise failure
+    reason = clean_text(str(failure))
+    return refusal(f"The secret cannot be written, so the token is not renewed: {reason}", WRITABLE)
 
 
 def _renewing(message: str) -> Unauthorized:
@@ -261,7 +277,7 @@ def _until[T](deadline: float, call: Callable[[], T]) -> T | None:
         try:
             return call()
         except (ClientError, BotoCoreError) as failure:
-            logger.warning("The secret could not be written", error=str(failure))
+            logger.warning("The secret could not be written", error=clean_text(str(failure)))
             if time.monotonic() + RETRY_SECONDS >= deadline:
                 return None
             time.sleep(RETRY_SECONDS)

@@ -26,6 +26,8 @@ ACTIVE = {
     "abnormal terminated cleanup",
 }
 MAX_STATUS = 100
+# A list is kept in memory; of a reason 500 characters are shown, once it is unescaped.
+MAX_REASON = 2000
 # The last second that Python's datetime knows; and a number above this one is in milliseconds, not seconds.
 MAX_TIME = 253402300799
 MAX_SECONDS = 10**11
@@ -115,7 +117,7 @@ def read_job(row: Any) -> Job | None:
         status=clean_text((_text(summary.get("status")) or _text(summary.get("localizedStatus")))[:MAX_STATUS]),
         started=_time(summary.get("jobStartTime")),
         ended=_time(summary.get("jobEndTime")),
-        raw_reason=_text(summary.get("pendingReason")),
+        raw_reason=_text(summary.get("pendingReason"))[:MAX_REASON],
     )
 
 

@@ -19,6 +19,8 @@ MAX_TOKEN = 8192
 # Times beyond the year 2100 are of another unit, or wrong.
 MAX_TIME = 4102444800.0
 BEARER = "Bearer "
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+STACK = re.compile("[A-Za-z0-9-]{1,128}")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -131,16 +133,22 @@ def _of_pair(document: Mapping[str, Any], access: str, refresh: str) -> Token | 
     if flaw := _flaw(access) or _flaw(refresh):
         return flaw
     ours = ("accessToken", "refreshToken", "tokenExpiry", "renewableUntil", "renewedBy")
-    renewed_by = document.get("renewedBy")
     pair = Pair(
         access,
         refresh,
         expiry=_time(document.get("tokenExpiry")),
         renewable_until=_time(document.get("renewableUntil")),
-        renewed_by=renewed_by if isinstance(renewed_by, str) else "",
+        renewed_by=_stack(document.get("renewedBy")),
         others={name: value for name, value in document.items() if name not in ours},
     )
     return Token(pair.header, pair)
+
+
+def _stack(name: Any) -> str:
+    """Return the name of the stack that renews; what cannot be one is a stack that is not known."""
+    if not isinstance(name, str) or not name:
+        return ""
+    return name if STACK.fullmatch(name) else "unknown"
 
 
 def _flaw(token: str) -> Malformed | None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from rds_snap_backup.commvault.jobs import CLOCK_SKEW_SECONDS, Job
 from rds_snap_backup.follow.poller import Missing, Observation
-from rds_snap_backup.ledger.keys import submission_key
+from rds_snap_backup.ledger.keys import own_end, submission_key
 from rds_snap_backup.messaging import notifications
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.targets import LEVELS
@@ -19,6 +19,8 @@ from rds_snap_backup.untrusted import NotJson, clean_text, is_name, read_json, w
 MISSING_SECONDS = 600
 # More than a target can start.
 MAX_JOBS = 1000
+# The largest message of the topic: a job's end repeats what its submission's message had, in DynamoDB too.
+MAX_ASSOCIATIONS_JSON = 262_144
 NAMES = ("clientName", "instanceName", "subclientName")
 
 CODES = {
@@ -86,6 +88,8 @@ class TrackedSubmission:
             raise NotASubmission("The message's jobIds are not job IDs.")
         if not all(isinstance(one, dict) and all(is_name(one.get(name)) for name in NAMES) for one in associations):
             raise NotASubmission("The message's associations are not associations.")
+        if len(json.dumps(associations)) > MAX_ASSOCIATIONS_JSON:
+            raise NotASubmission("The message's associations are too long to be repeated.")
         try:
             trigger = Trigger.from_json(fired)
             submitted_at = datetime.fromisoformat(time).timestamp()
@@ -161,7 +165,7 @@ class TrackedSubmission:
 
     def _reused(self, job_id: str, whose: str) -> Completion:
         problem = Problem("JOB_ID_REUSED", f"Job {job_id} is not of this submission, but of {whose}.", REUSED)
-        return self._completion(job_id, "lost", problem, completion_id=f"{job_id}#{self.key}")
+        return self._completion(job_id, "lost", problem, completion_id=own_end(job_id, self.key))
 
     @property
     def associations(self) -> list[dict[str, Any]]:

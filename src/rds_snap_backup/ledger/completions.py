@@ -4,10 +4,10 @@ The item also keeps what earlier polls of a job noted. It does not know how a jo
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from rds_snap_backup.ledger.keys import JOB, job_key
+from rds_snap_backup.ledger.keys import JOB, job_key, own_end
 from rds_snap_backup.ledger.outbox import Names, Outbox
 from rds_snap_backup.ledger.steps import Done, Publish, Wait
 from rds_snap_backup.ledger.table import Conflict, Item, Table, Update, Value
@@ -31,10 +31,14 @@ class Completions:
         found = self._table.get_many({job_key(job_id) for job_id in job_ids})
         return {key.removeprefix(JOB): item for key, item in found.items()}
 
-    def ends(self, job_ids: Iterable[str]) -> dict[str, str]:
-        """Return how jobs have ended, for those whose end is recorded."""
-        items = self.find(job_ids)
-        return {job_id: json.loads(item["end"])["status"] for job_id, item in items.items() if "end" in item}
+    def ends(self, job_ids: Sequence[str], key: str) -> dict[str, str]:
+        """Return how the jobs of the submission `key` have ended, for those whose end is recorded.
+
+        Where a job's ID is another one's by now, the submission's own end is kept under an ID of its own.
+        """
+        items = self.find((*job_ids, *(own_end(job_id, key) for job_id in job_ids)))
+        found = {job_id: items.get(own_end(job_id, key)) or items.get(job_id) or {} for job_id in job_ids}
+        return {job_id: json.loads(item["end"])["status"] for job_id, item in found.items() if "end" in item}
 
     def record(self, job_id: str, item: Item, notification: dict[str, Any], owner: str) -> Publish | Done | Wait:
         """Record a job's end, unless one is recorded, and decide what this run may do about it.

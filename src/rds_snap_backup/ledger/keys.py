@@ -22,3 +22,8 @@ def cool_down_key(target: str) -> str:
 def job_key(job_id: str) -> str:
     """Return the key of a job: who claimed it, and how it ended."""
     return f"{JOB}{job_id}"
+
+
+def own_end(job_id: str, key: str) -> str:
+    """Return under which job ID a submission's own end is kept, where another job has the ID by now."""
+    return f"{job_id}#{key}"

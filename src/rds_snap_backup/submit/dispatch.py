@@ -33,14 +33,18 @@ def handle(services: Services, event: Any, delivery: Delivery) -> dict[str, Any]
             return ignore(services, f"Events of the account {account!r} do not count: AccountIds does not list it.")
     match select(services, request):
         case ():
-            return ignore(services, f"No target's databases match {request.trigger.source_arn or 'anything'}.")
+            return ignore(
+                services, f"No target's databases match {clean_text(request.trigger.source_arn or 'anything')}."
+            )
         case (name,):
             return submit_one(services, request, name, delivery)
         case names:
             if ALL in request.names and only_reports(request, delivery):
                 known = services.ledger.look_up_all(Submission(request.trigger, name) for name in names)
                 if known:
-                    return {"submissions": report_all(services, names, known)}
+                    # The first call may have failed before it had sent all of them.
+                    services.queues.fan_out(request.trigger, [name for name in names if name not in known])
+                    return {"submissions": report_all(services, request.trigger, names, known)}
             services.queues.fan_out(request.trigger, names)
             logger.info("Fanned out", trigger=request.trigger.id, targets=len(names))
             return {"submissions": [{"status": "queued", "target": name} for name in names]}
@@ -78,7 +82,7 @@ def submit_one(services: Services, request: Request, name: str, delivery: Delive
                 delivery.redeliver(request.trigger, name, run.pause)
             return _answer(notification)
         case Reported(entry):
-            return {"submissions": [report(services, name, entry)]}
+            return {"submissions": [report(services, request.trigger, name, entry)]}
         case Deferred(seconds, problem):
             error = problem.to_json()
             logger.warning("Deferred", seconds=seconds, error=error)

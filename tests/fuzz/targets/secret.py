@@ -43,6 +43,7 @@ def fuzz(data: bytes) -> None:
         case Token() as token:
             _check(token)
             if token.pair:
+                limits.line(token.pair.renewed_by, "the stack that renews", 128)
                 _check_stored(token.pair)
     for clock_ahead in (0.0, -86400.0, 86400.0):
         if pair := successor(CURRENT, read(text), clock_ahead, "rds-snap-backup"):

@@ -24,6 +24,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
+from tests.integration.kill.sandboxes import sandbox
 from tests.integration.kill.stalling import StallingWire
 from tests.integration.world import ASSOCIATION, World, scheduled
 
@@ -130,8 +131,8 @@ def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
             world.environment | {"AWS_ENDPOINT_URL": url} for url in (wire.url, aws.endpoint_url)
         )
         with (
-            Runtime(package, HANDLER, beside_it) as other,
-            Runtime(package, HANDLER, behind_the_wire, timeout=FUNCTION_SECONDS[way]) as function,
+            sandbox(package, HANDLER, beside_it) as other,
+            sandbox(package, HANDLER, behind_the_wire, timeout=FUNCTION_SECONDS[way]) as function,
             ThreadPoolExecutor(1) as pool,
         ):
             invocation = pool.submit(function.invoke, {"Records": in_flight})

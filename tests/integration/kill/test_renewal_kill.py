@@ -20,6 +20,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
+from tests.integration.kill.sandboxes import sandbox
 from tests.integration.kill.stalling import StallingWire
 from tests.integration.pairs import RENEW, PairInSecret
 from tests.integration.world import World
@@ -66,13 +67,13 @@ def killed_at(aws: Emulator, package: Path, point: str) -> Outcome:
         else:
             commserve.fault("stall_after" if "after" in point else "stall_before", path=RENEW)
         environment = {**world.environment, "AWS_ENDPOINT_URL": wire.url}
-        with Runtime(package, HANDLER, environment) as function, ThreadPoolExecutor(1) as pool:
+        with sandbox(package, HANDLER, environment) as function, ThreadPoolExecutor(1) as pool:
             invocation = pool.submit(function.invoke, event)
             wait_for(lambda: wire.reached.is_set() if POINTS[point] else bool(commserve.renewals))
             function.kill()
             death = str(invocation.result().error)
         wire.release()
-        with Runtime(package, HANDLER, environment) as function:
+        with sandbox(package, HANDLER, environment) as function:
             world.redrive({"requestContext": {"requestId": str(uuid.uuid4())}, "requestPayload": event})
             drain(world, function, lambda: commserve.tokens.deleted)
             deleted, hinted = commserve.tokens.deleted, "make token" in function.output

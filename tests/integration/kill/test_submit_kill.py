@@ -18,6 +18,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
+from tests.integration.kill.sandboxes import sandbox
 from tests.integration.kill.stalling import StallingWire
 from tests.integration.world import World
 
@@ -55,11 +56,11 @@ def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
         wire.stall(*POINTS[point])
         if "before the answer" in point:
             commserve.fault("stall_after")
-        with Runtime(package, HANDLER, environment, timeout=FUNCTION_SECONDS[way]) as function:
+        with sandbox(package, HANDLER, environment, timeout=FUNCTION_SECONDS[way]) as function:
             death = kill(function, event, wire, commserve if "before the answer" in point else None, way)
         wire.release()
         commserve.release()
-        with Runtime(package, HANDLER, environment) as function:
+        with sandbox(package, HANDLER, environment) as function:
             envelope = {"requestContext": {"requestId": str(uuid.uuid4())}, "requestPayload": event}
             world.redrive(envelope)
             world.drain(within=240, handler=lambda records: answer_of(function, records))

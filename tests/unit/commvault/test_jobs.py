@@ -147,6 +147,18 @@ def test_a_later_page_that_fails_leaves_what_was_read_and_where_to_read_on(
     assert {job.id for job in (*first.rows, *rest.rows)} == set(made)
 
 
+def test_a_list_of_more_jobs_than_memory_should_hold_is_read_across_deliveries(
+    server: CommServe, client: Commvault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rds_snap_backup.commvault.jobs.MAX_KEPT", PAGE)
+    expected = add(server, 3 * PAGE)
+    first = listed(client)
+    assert first.next
+    rest = listed(client, first.next)
+    assert PAGE < len(first.rows) <= 2 * PAGE
+    assert {job.id for job in (*first.rows, *rest.rows)} == {*expected}
+
+
 def test_a_list_longer_than_can_be_read_in_time_is_read_across_deliveries(server: CommServe, client: Commvault) -> None:
     made = add(server, 4 * PAGE)
     server.fault("slow", None, path="/Job", seconds=0.6)

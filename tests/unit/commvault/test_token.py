@@ -149,3 +149,20 @@ def test_what_an_answer_leaves_out_is_kept_or_not_known() -> None:
 )
 def test_an_answer_without_a_new_pair_makes_none(answer: Any) -> None:
     assert successor(Pair(ACCESS, REFRESH), answer, 0, "backups") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("backups-2", "backups-2"),
+        ("a" * 129, "unknown"),
+        ("one\nline", "unknown"),
+        ("secret.access", "unknown"),
+        (7, ""),
+    ],
+)
+def test_only_a_stacks_name_is_who_renews_a_pair(value: Any, shown: str) -> None:
+    token = read_token(json.dumps({"accessToken": "secret.access", "refreshToken": "r", "renewedBy": value}))
+    assert isinstance(token, Token)
+    assert token.pair
+    assert token.pair.renewed_by == shown

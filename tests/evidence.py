@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.tools import ROOT
@@ -38,6 +40,12 @@ class Evidence:
         if self._last is None or self._last[0] is not error:
             self._last = (error, self.save(test))
         return self._last[1]
+
+    def add_to(self, report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Save it where a test has failed, and let its report say where."""
+        if report.failed and call.excinfo:
+            folder = self.save_once(f"{item.path.stem}-{item.name}", call.excinfo.value)
+            report.sections.append(("Logs, ledgers, queues and requests are saved in", str(folder)))
 
     def save(self, test: str, failures: Path = FAILURES) -> Path:
         """Save everything into a new folder named after a test, and return the folder.
