@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 PROPERTY = "tests/property/test_exactly_once.py"
+CORNERS = "tests/property/test_corners.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ MUTATIONS = (
         _in("submit/reconcile"),
         "believed_at = lease.attempt_ended_at +",
         "believed_at = lease.attempted_at +",
+        (CORNERS, PROPERTY),
     ),
     Mutation(
         "an attempt that was cut off ended when it began",
@@ -44,21 +46,21 @@ MUTATIONS = (
         _in("submit/reconcile"),
         "if begun_at < believed_at:",
         "if run.services.clock() < believed_at:",
-        ("tests/property/test_corners.py", PROPERTY),
+        (CORNERS, PROPERTY),
     ),
     Mutation(
         "a job is adopted although the list does not show those that were named",
         _in("submit/reconcile"),
         "adopting = rest if len(named) == len(job_ids) else []",
         "adopting = rest",
-        ("tests/property/test_corners.py", PROPERTY),
+        (CORNERS, PROPERTY),
     ),
     Mutation(
         "what a run had claimed before it was killed is forgotten",
         _in("ledger/entries"),
         'claimed=tuple(json.loads(item.get("claimed", "[]")))',
         "claimed=()",
-        ("tests/property/test_corners.py", PROPERTY),
+        (CORNERS, PROPERTY),
     ),
     Mutation(
         "a job is claimed whoever has it",
@@ -77,6 +79,7 @@ MUTATIONS = (
         _in("ledger/claims"),
         "return bool(claimed_at < self.attempted_at and started < self.attempted_at - CLOCK_SKEW_SECONDS)",
         "return False",
+        ("tests/unit/ledger/test_claims.py", PROPERTY),
     ),
     Mutation(
         "a closed submission keeps the cool-down",
@@ -101,13 +104,14 @@ MUTATIONS = (
         _in("ledger/records"),
         'update = Update(lease.submission.key, values, (), "#owner = :me", mine)',
         "update = Update(lease.submission.key, values)",
-        ("tests/property/test_corners.py", PROPERTY),
+        (CORNERS, PROPERTY),
     ),
     Mutation(
         "runs that were cut off are counted in total",
-        _in("ledger/records"),
-        '{"lease": 0, "expiredLeases": 0, "wakeAt": wake_at, **values}',
-        '{"lease": 0, "wakeAt": wake_at, **values}',
+        _in("ledger/submissions"),
+        'item.get("expiredLeases", 0) + 1 if is_cut_off else 0',
+        'item.get("expiredLeases", 0) + is_cut_off',
+        (CORNERS, PROPERTY),
     ),
     Mutation(
         "published before it is recorded",
@@ -163,19 +167,21 @@ MUTATIONS = (
         _in("messaging/batches"),
         "return min(first_seconds * 2.0 ** min(tries - 1, 20), MAX_PAUSE_SECONDS)",
         "return first_seconds * 2.0 ** min(tries - 1, 20)",
+        ("tests/unit/messaging/test_batches.py", PROPERTY),
     ),
     Mutation(
         "a request without associations is sent",
         _in("ledger/attempts"),
         "        if not lease.missing:\n            keep()\n            return Complete(waiting)\n",
         "",
+        (CORNERS, PROPERTY),
     ),
     Mutation(
         "a transaction's conflict with a single write is an error",
         _in("ledger/table"),
         'return response["Error"]["Code"] == "TransactionConflictException" or "TransactionConflict" in codes',
         'return "TransactionConflict" in codes',
-        ("tests/property/test_contention.py", PROPERTY),
+        (CORNERS, "tests/property/test_contention.py", PROPERTY),
     ),
     Mutation(
         "a document that is gone ends its open submission",

@@ -12,6 +12,7 @@ from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest
 from rds_snap_backup.triggers import Trigger
+from tests.property.documents import association
 from tests.property.model.answers import ANSWERS, READS
 from tests.property.model.aws import MAX_MESSAGE_BYTES
 from tests.property.model.commvault import CommServe, Settings
@@ -19,7 +20,7 @@ from tests.property.model.kernel import AWS_FAULTS, Kernel, Run, Schedule
 from tests.property.plain import plain
 from tests.property.script import ARN, RDS, SCHEDULE, Example
 from tests.property.wire import in_charge
-from tests.property.world import DEAD_LETTERS, ENVELOPE_DELAYS, Event, World
+from tests.property.world import DEAD_LETTERS, ENVELOPE_DELAYS, SUBMISSIONS, Event, World
 
 CONFIG = {"cool_down_minutes": 15, "retry_hours": 1, "first_retry_seconds": 30, "reconcile_seconds": 600}
 
@@ -60,9 +61,16 @@ class Stage(Example):
         choice = tuple(ANSWERS).index("reset, accepted late") + delay * len(ANSWERS)
         self.kernel.faults["create"] = Schedule([(0, choice)])
 
-    def cut_off(self, answer: str) -> None:
-        """Let something befall the next CreateTask; a run that it kills is redelivered after 85 s."""
-        fitting = (choice for choice in range(1000) if ENVELOPE_DELAYS[choice % len(ENVELOPE_DELAYS)] == 85.0)
+    def cut_off(self, answer: str, delay: int = 0) -> None:
+        """Let something befall the next CreateTask; a run that it kills is redelivered after 85 s.
+
+        What is acted on late is acted on after one of the delays.
+        """
+        fitting = (
+            choice
+            for choice in range(10_000)
+            if ENVELOPE_DELAYS[choice % len(ENVELOPE_DELAYS)] == 85.0 and choice // len(ANSWERS) % 4 == delay
+        )
         index = tuple(ANSWERS).index(answer)
         self.kernel.faults["create"] = Schedule([(0, next(one for one in fitting if one % len(ANSWERS) == index))])
 
@@ -92,10 +100,24 @@ def stage() -> Iterator[Stage]:
 def test_no_such_job_is_believed_by_when_commvault_was_asked(stage: Stage) -> None:
     """The list was read before the request was acted on, and its answer came after the wait was over."""
     stage.accepted_late(3)
-    item = stage.invoke("manual", 1)
+    item = stage.invoke("schedule", 1)
     stage.world.deliver_until(stage.kernel.now + 585)
     stage.kernel.faults["list"] = Schedule([(0, READS.index("slow"))])
     stage.world.go([stage.world.invoke(stage.world.events[0])])
+    stage.heal()
+    assert stage.status(item) == "submitted"
+    assert stage.started() == 1
+    stage.check()
+
+
+def test_no_such_job_is_believed_by_when_the_attempt_may_have_ended(stage: Stage) -> None:
+    """Its run was killed, and its request under way until the lease ended: the wait begins then, and not at its start."""
+    stage.cut_off("die with it under way", 3)
+    item = stage.invoke("schedule", 1)
+    begun = stage.kernel.now
+    stage.world.deliver_until(begun + 610)
+    stage.world.go([stage.world.invoke(stage.world.events[0])])
+    assert stage.started() == 0
     stage.heal()
     assert stage.status(item) == "submitted"
     assert stage.started() == 1
@@ -275,3 +297,42 @@ def test_jobs_that_were_claimed_before_a_run_was_killed_are_named(
     stage.heal()
     assert stage.started() == 6
     stage.check()
+
+
+def test_a_request_is_never_empty_and_what_has_all_its_jobs_is_submitted(stage: Stage) -> None:
+    """One of two associations has its job, the other one fails, and is then taken out of the target."""
+    both = [association("a"), association("b")]
+    stage.world.documents.add("two", {"associations": both})
+    answers = tuple(ANSWERS).index
+    stage.kernel.faults["create"] = Schedule([(0, answers("reset, accepted in part")), (0, answers("failed"))])
+    item = stage.invoke("schedule", 1, "two")
+    while not stage.kernel.seen["create: failed"]:
+        stage.world.deliver_until(stage.kernel.now + 30)
+    stage.world.documents.add("two", {"associations": both[:1]})
+    stage.kernel.now += 61
+    stage.heal()
+    assert stage.status(item) == "submitted"
+    assert stage.kernel.seen["deliveries"] > 2
+    assert stage.started() == 1
+    stage.check()
+
+
+def test_only_runs_that_are_cut_off_in_a_row_end_a_submission(stage: Stage) -> None:
+    """Seven runs are cut off in all, and never more than three in a row: others come to their end between them."""
+    stage.cut_off("die before")
+    die = READS.index("die before")
+    stage.kernel.faults["list"] = Schedule([(gap, die) for gap in (0, 0, 1, 0, 1, 0)])
+    item = stage.invoke("schedule", 1)
+    stage.world.drain()
+    assert stage.kernel.seen["list: die before"] == 6
+    assert stage.status(item) == "submitted"
+    assert stage.started() == 1
+    stage.check()
+
+
+def test_a_single_write_that_meets_a_transaction_is_tried_again_by_its_run(stage: Stage) -> None:
+    stage.kernel.faults["update in the way"] = Schedule([(0, 1)])
+    item = stage.invoke("schedule", 1)
+    assert stage.kernel.seen["update in the way: yes"] == 1
+    assert plain(stage.world.dynamodb.items[item])["published"] is True
+    assert not stage.world.sqs.queues.get(SUBMISSIONS)

@@ -163,7 +163,7 @@ class Records:
         self, lease: Lease, problem: Problem, wake_at: float, values: Mapping[str, Value], *beside: Update
     ) -> None:
         """Release the lease; raises `LostLease`."""
-        released: dict[str, Value] = {"lease": 0, "expiredLeases": 0, "wakeAt": wake_at, **values}
+        released: dict[str, Value] = {"lease": 0, "wakeAt": wake_at, **values}
         released["error"] = json.dumps(problem.to_json())
         update = Update(lease.submission.key, released, (), "#owner = :me", {"me": lease.owner})
         try:

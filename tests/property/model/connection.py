@@ -10,10 +10,12 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from tests.property.model.answers import ANSWERS, CONNECTS, HTML, NO_ACCESS, READS, RENEWALS, Reply
 from tests.property.model.commvault import CommServe, body_of
-from tests.property.model.kernel import SLOW_SECONDS, Killed
+from tests.property.model.kernel import Killed
 
 ANSWER_SECONDS = 0.4
 IDLE_SECONDS = 5.0
+# Less than the first page of a list of jobs may take.
+SLOW_ANSWER_SECONDS = 15.0
 
 
 class Response:
@@ -134,8 +136,8 @@ class Connection:
             case "reset":
                 raise ConnectionResetError("reset")
             case "slow":
-                kernel.now += min(SLOW_SECONDS, self.timeout)
-                if self.timeout < SLOW_SECONDS:
+                kernel.now += min(SLOW_ANSWER_SECONDS, self.timeout)
+                if self.timeout < SLOW_ANSWER_SECONDS:
                     raise TimeoutError("read")
             case "500":
                 reply = (500, b"Internal Server Error", {})
