@@ -155,9 +155,14 @@ def test_what_a_backup_causes_never_starts_one(product: Product) -> None:
     assert product.stack.invoke(rds_event("orders", tags=tagged(target)))["submissions"][0]["status"] == "submitted"
 
 
+def _answered(fleet: Product) -> int:
+    """Count requests, without those that a sandbox was refused because its token was replaced since it read it."""
+    return sum(status != 401 for status in fleet.commserve.statuses.values())
+
+
 def test_everything_is_fanned_out_to_one_backup_a_target(fleet: Product) -> None:
     names = list(fleet.started)
-    before = len(fleet.commserve.requests)
+    before = _answered(fleet)
     answer = fleet.stack.invoke({"target": "*", "requestId": "all"})
     assert {one["status"] for one in answer["submissions"]} == {"queued"}
     assert {one["target"] for one in answer["submissions"]} == {"default", *names}
@@ -166,7 +171,7 @@ def test_everything_is_fanned_out_to_one_backup_a_target(fleet: Product) -> None
     assert {message["target"] for message in messages} == {"default", *names}
     assert {message["status"] for message in messages} == {"submitted"}
     assert {fleet.commserve.jobs[only(message["jobIds"])].instance for message in messages} == {"orders-db", *names}
-    assert len(fleet.commserve.requests) == before + 25
+    assert _answered(fleet) == before + 25
 
 
 def test_one_target_of_several_subclients_is_one_request(product: Product) -> None:
