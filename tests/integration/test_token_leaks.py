@@ -27,12 +27,7 @@ class Seen:
     def text(self) -> str:
         out, err = self.capfd.readouterr()
         logged = "\n".join(f"{one.getMessage()} {one.exc_info} {one.__dict__}" for one in self.caplog.records)
-        sqs = self.world.aws.client("sqs")
-        waiting = [
-            message["Body"]
-            for url in (self.world.submissions, self.world.dead_letter_queue)
-            for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        ]
+        waiting = [self.world.messages_of(url) for url in (self.world.submissions, self.world.dead_letter_queue)]
         parts = (self.answers, self.world.notifications(), self.world.items(""), waiting)
         return "\n".join((out, err, logged, *(json.dumps(part, default=str) for part in parts)))
 
