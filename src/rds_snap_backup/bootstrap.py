@@ -17,6 +17,8 @@ from rds_snap_backup.commvault.renewal import Renewer
 from rds_snap_backup.commvault.secret import Secret
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.completions import Completions
+from rds_snap_backup.ledger.history import History
+from rds_snap_backup.ledger.stuck import OpenSubmissions
 from rds_snap_backup.ledger.submissions import Ledger
 from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.ledger.token import TokenLease
@@ -79,6 +81,8 @@ class Services:
     commvault: Commvault
     ledger: Ledger
     completions: Completions
+    history: History
+    open_submissions: OpenSubmissions
     notifications: Notifications
     queues: Queues
     submissions: Consumer
@@ -101,6 +105,8 @@ def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = tim
         ),
         ledger=Ledger(table, config.retry_hours * 3600, TTL_SECONDS, clock),
         completions=Completions(table, TTL_SECONDS, clock),
+        history=History(table, TTL_SECONDS, clock),
+        open_submissions=OpenSubmissions(table, clock),
         notifications=Notifications(config.notifications_topic_arn, clients.sns),
         queues=Queues(config.submissions_queue_url, config.dead_letter_queue_url, clients.sqs),
         submissions=Consumer(config.submissions_queue_url, clients.sqs),

@@ -14,6 +14,7 @@ from local.commserve import ControlClient
 from local.emulator import Emulator
 from local.tools import ROOT
 from tests.benchmarks.meter import Meter
+from tests.ledger import create_ledger
 from tests.support import ENVIRONMENT
 
 TOKEN = "QSDK fake-token"
@@ -66,12 +67,7 @@ class Place:
     def _make_resources(self) -> None:
         aws, name = self.aws, self.name
         topic = aws.client("sns").create_topic(Name=name)["TopicArn"]
-        aws.client("dynamodb").create_table(
-            TableName=name,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_ledger(aws.client("dynamodb"), name)
         secret = aws.client("secretsmanager").create_secret(Name=name, SecretString=TOKEN)["ARN"]
         aws.client("ssm").put_parameter(Name=f"/{name}/ca", Value=self._authority, Type="String")
         self.submissions: str = aws.client("sqs").create_queue(QueueName=f"{name}-submissions")["QueueUrl"]

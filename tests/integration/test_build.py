@@ -25,6 +25,7 @@ from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
 from local.tools import ROOT
+from tests.ledger import create_ledger
 from tests.support import ENVIRONMENT
 
 _spec = importlib.util.spec_from_file_location("trim", ROOT / "src" / "trim.py")
@@ -134,12 +135,7 @@ def test_every_module_has_unchecked_bytecode(package: Path) -> None:
 def resources(aws: Emulator) -> dict[str, Any]:
     """What the calls below act on."""
     table = "build-ledger"
-    aws.client("dynamodb").create_table(
-        TableName=table,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
+    create_ledger(aws.client("dynamodb"), table)
     secret = aws.client("secretsmanager").create_secret(Name="build-token", SecretString="canary")
     topic = aws.client("sns").create_topic(Name="build-notifications")["TopicArn"]
     queue = aws.client("sqs").create_queue(QueueName="build-queue")["QueueUrl"]

@@ -16,6 +16,7 @@ from local.subscriber import Subscriber
 from rds_snap_backup.bootstrap import Clients, Services, bootstrap
 from rds_snap_backup.config import Config
 from rds_snap_backup.submit.deliveries import DirectDelivery, handle_records
+from tests.ledger import create_ledger
 from tests.support import ENVIRONMENT, Context
 
 ASSOCIATION = {
@@ -41,12 +42,7 @@ class World:
         self.aws, self.commserve = aws, commserve
         self.name = f"world-{uuid.uuid4().hex[:8]}"
         topic = aws.client("sns").create_topic(Name=self.name)["TopicArn"]
-        aws.client("dynamodb").create_table(
-            TableName=self.name,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_ledger(aws.client("dynamodb"), self.name)
         self.submissions = self._queue("submissions")
         self.dead_letter_queue = self._queue("dead-letters")
         self.secret = aws.client("secretsmanager").create_secret(Name=self.name, SecretString=commserve.token)["ARN"]

@@ -8,12 +8,13 @@ from typing import Any
 from tests.property.documents import UNUSABLE
 from tests.property.model.aws import Message
 from tests.property.model.jobs import Job, Names, names_of
-from tests.property.plain import key_of, plain
+from tests.property.plain import SLACK, key_of, plain, seconds
 from tests.property.promises import OPEN, WRONG, End
 from tests.property.world import DEAD_LETTERS, World
 
 # What AWS failed at may be raised; nothing else is.
 RAISED = {"EndpointConnectionError", "ClientError", "GetParameterError", "FanOutError"}
+COMPLETED = {"completed", "completed_with_errors"}
 LEVELS = ("INCREMENTAL", "DIFFERENTIAL", "FULL")
 
 
@@ -44,6 +45,7 @@ class Accounts:
             self._check_jobs_of(key)
         self._check_orphans()
         self._check_job_ends()
+        self._check_histories()
         for key, item in self.world.dynamodb.items.items():
             assert not (key.startswith("cooldown#") and "claimer" in item), f"{key} is held by a closed one: {item}"
 
@@ -183,6 +185,34 @@ class Accounts:
         for key, item in self.world.dynamodb.items.items():
             if key.startswith("job#") and "end" in item:
                 assert plain(item)["endPublished"] is True, f"{key}: its end is not marked"
+
+    def _check_histories(self) -> None:
+        """A target's last completed backup is the newest submission all of whose jobs completed, and none that is not."""
+        whose = self.world.promises.credits
+        completed = {job for job, (_, status) in whose.ended.items() if status in COMPLETED}
+        histories = {
+            key.removeprefix("cooldown#"): (item["completedAt"], {*json.loads(item["completedJobs"])})
+            for key, item in ((key, plain(item)) for key, item in self.world.dynamodb.items.items())
+            if key.startswith("cooldown#") and "completedAt" in item
+        }
+        ends = [
+            end for end in self.world.promises.ends if end.notification["jobIds"] and "error" not in end.notification
+        ]
+        for target, (_, ids) in histories.items():
+            named = [{*end.notification["jobIds"]} for end in ends if end.notification["target"] == target]
+            assert ids in named, f"{target}: no submission has got the jobs {ids} for all that it backs up"
+            assert ids <= {job.id for job in completed}, f"{target}: not all of {ids} completed"
+        for end in ends:
+            notice = end.notification
+            jobs = [whose.credited[end.item, job_id] for job_id in notice["jobIds"]]
+            if any(job.is_gone or job not in completed for job in jobs):
+                continue
+            self.world.kernel.seen["completed targets"] += 1
+            at = min(seconds(notice["submittedAt"]), *(job.started for job in jobs)) - abs(
+                self.world.server.settings.ahead
+            )
+            recorded, _ = histories.get(notice["target"], (0, None))
+            assert recorded >= at - SLACK, f"{end.item} completed, and the history of its target ends at {recorded}"
 
 
 def _is_as_full(level: str, asked: str) -> bool:

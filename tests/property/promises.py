@@ -85,6 +85,7 @@ class Promises:
             self.throttled_at = self.kernel.now
         if not key.startswith("submission#"):
             return
+        self._is_findable(key, now)
         before, after = was.get("status", ""), now["status"]
         is_repeated = before == after and was.get("owner") == now["owner"]
         if not is_repeated:
@@ -118,6 +119,12 @@ class Promises:
             self._ends(key, before, now)
         if after not in OPEN and before == after and was["notification"] != now["notification"]:
             self._amended(key, was, json.loads(now["notification"]))
+
+    def _is_findable(self, key: str, now: dict[str, Any]) -> None:
+        """A submission is in the index of the open ones until its end is published, and there when it should go on."""
+        is_settled = now["status"] not in OPEN and now["published"]
+        self._must(is_settled == ("open" not in now), f"{key} is {now['status']} and open: {now.get('open')}")
+        self._must(is_settled or now["wakeAt"] >= self.kernel.now - TIMEOUT_SECONDS, f"{key} is woken too early")
 
     def _begins(self, key: str, now: dict[str, Any], run: Run) -> None:
         """A request is about to leave: nothing may stand in its way."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from local.emulator import Emulator
 from rds_snap_backup.ledger.submissions import UNCHANGED
 from rds_snap_backup.ledger.table import Check, Conflict, Table, Update, Value
+from tests.ledger import create_ledger
 from tests.property.model.dynamodb import MAX_ITEM_BYTES, DynamoDB
 from tests.property.model.kernel import Kernel, Schedule
 
@@ -86,12 +87,7 @@ def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
     @given(st.lists(operations(), min_size=1, max_size=12))
     def compare(calls: list[list[Update | Check]]) -> None:
         name = f"{NAME}-{next(tables)}"
-        emulator.create_table(
-            TableName=name,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_ledger(emulator, name)
         model: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
         for call in calls:
             ours, theirs = _answer(Table(name, model), call), _answer(Table(name, emulator), call)

@@ -5,7 +5,7 @@ It decides when a job is polled again. What Lambda is answered is `workflow.py`'
 
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -122,21 +122,30 @@ class Batch:
 
     def _publish_ends(self, message: TrackedMessage, submission: TrackedSubmission) -> None:
         pauses: list[float] = []
+        ends: list[Mapping[str, Any]] = []
         failures: list[Exception] = []
         for job_id in submission.job_ids:
             try:
-                pause = self._publish_end(message, submission, job_id)
+                end = self._publish_end(message, submission, job_id)
             except Exception as failure:  # noqa: BLE001 - whatever one job meets, the other jobs' ends are published
                 failures.append(failure)
             else:
-                pauses += [] if pause is None else [pause]
+                match end:
+                    case Mapping():
+                        ends.append(end)
+                    case seconds:
+                        pauses.append(seconds)
         if failures:
             raise failures[0]
         if pauses:
             raise Redeliver(min(*pauses, MAX_PAUSE_SECONDS))
+        if (began_at := submission.completed_from(ends)) is not None:
+            self._services.history.record_completion(submission.notification["target"], began_at, submission.job_ids)
 
-    def _publish_end(self, message: TrackedMessage, submission: TrackedSubmission, job_id: str) -> float | None:
-        """Publish a job's end, once. Return None when that is done, or in how many seconds to poll it again."""
+    def _publish_end(
+        self, message: TrackedMessage, submission: TrackedSubmission, job_id: str
+    ) -> float | Mapping[str, Any]:
+        """Publish a job's end, once, and return its notification; or return in how many seconds to poll it again."""
         now, config = self._services.clock(), self._services.config
         item = self._items.get(job_id, {})
         completions, completion_id = self._services.completions, job_id
@@ -165,11 +174,11 @@ class Batch:
             case Publish(notification) if completion_id not in self._published:
                 self._publish(completion_id, notification)
                 self._published.add(completion_id)
+                return notification
+            case Publish(notification) | Done(notification):
+                return notification
             case Wait(until):
                 return until - now
-            case Publish() | Done():
-                pass
-        return None
 
     def _publish(self, completion_id: str, notification: dict[str, Any]) -> None:
         """Publish an end that is recorded, and mark it as published."""

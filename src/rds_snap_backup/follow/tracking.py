@@ -23,6 +23,7 @@ MAX_JOBS = 1000
 MAX_ASSOCIATIONS_JSON = 262_144
 NAMES = ("clientName", "instanceName", "subclientName")
 
+COMPLETED = frozenset({"completed", "completed_with_errors"})
 CODES = {
     "completed_with_errors": "JOB_COMPLETED_WITH_ERRORS",
     "failed": "JOB_FAILED",
@@ -58,12 +59,16 @@ class Completion:
 
 @dataclass(frozen=True)
 class TrackedSubmission:
-    """A submission with jobs. `notification` is what a job's end repeats of it, `key` its key in the ledger."""
+    """A submission with jobs. `notification` is what a job's end repeats of it, `key` its key in the ledger.
+
+    `is_whole`: each of its associations got a job, as far as its message tells.
+    """
 
     notification: Mapping[str, Any]
     key: str
     job_ids: tuple[str, ...]
     submitted_at: float
+    is_whole: bool
 
     @classmethod
     def parse(cls, body: str) -> Self:
@@ -110,7 +115,13 @@ class TrackedSubmission:
             "submittedAt": time,
             "reconciled": document.get("reconciled") is True,
         }
-        return cls(notification, submission_key(target, trigger), tuple(dict.fromkeys(map(str, numbers))), submitted_at)
+        return cls(
+            notification,
+            submission_key(target, trigger),
+            tuple(dict.fromkeys(map(str, numbers))),
+            submitted_at,
+            is_whole=document.get("error") is None,
+        )
 
     def superseded(self, job_id: str, item: Mapping[str, Any]) -> Completion | None:
         """Return the end of a job whose ID is another job's by now, as far as its item in the ledger tells.
@@ -162,6 +173,18 @@ class TrackedSubmission:
                 hint = "Fix that, and look for the job in Commvault: it is not followed any more."
                 return self._completion(job_id, "lost", Problem(code, message, hint))
         return None
+
+    def completed_from(self, ends: Iterable[Mapping[str, Any]]) -> float | None:
+        """Return since when a backup of the whole target exists, given the ends of all jobs; None where it does not.
+
+        Of jobs that it joined that is when the first of them began.
+        """
+        times = [self.submitted_at]
+        for end in ends:
+            if end["status"] not in COMPLETED:
+                return None
+            times += [datetime.fromisoformat(end["startedAt"]).timestamp()] if end["startedAt"] else []
+        return min(times) if self.is_whole else None
 
     def _reused(self, job_id: str, whose: str) -> Completion:
         problem = Problem("JOB_ID_REUSED", f"Job {job_id} is not of this submission, but of {whose}.", REUSED)

@@ -14,7 +14,7 @@ from rds_snap_backup.ledger.table import Conflict, Item, Table, Update, Value
 from rds_snap_backup.problems import Problem
 
 CLAIMED = Problem("CLAIMED_MEANWHILE", "The job's ID has been claimed meanwhile.", "No action is needed.")
-NAMES = Names(notification="end", published="endPublished", owner="endOwner", lease="endLease")
+NAMES = Names(notification="end", published="endPublished", owner="endOwner", lease="endLease", wake=None)
 
 
 class Completions:

@@ -41,14 +41,19 @@ def claim(lease: Lease, now: float, expires_at: int, over: Item | None = None) -
 def end(
     lease: Lease, status: Closed, job_ids: Sequence[str], now: float, expires_at: int
 ) -> tuple[Update | None, Update | None]:
-    """Return what a submission's end does to the cool-down if it is still the claimer, and if it is not."""
+    """Return what a submission's end does to the cool-down if it is still the claimer, and if it is not.
+
+    The item also keeps when a schedule last started the target, whatever came of it (`history.py`).
+    """
     key = cool_down_key(lease.submission.target)
     values: dict[str, Value] = {"expiresAt": expires_at}
+    if lease.submission.trigger.kind == "schedule":
+        values["scheduledAt"] = now
     if status in {"submitted", "joined"} and job_ids:
         until = now + lease.pin.cool_down_seconds
         values |= {"until": until, "jobIds": json.dumps(list(job_ids)), "submittedAt": now}
         values["pin"] = pin_text(lease.pin)
-    keep = Update(key, values) if "until" in values else None
+    keep = Update(key, values) if len(values) > len({"expiresAt"}) else None
     # A later attempt may have pinned a document without a cool-down after an earlier one had claimed it.
     if not lease.pin.cool_down_seconds and lease.attempt <= 1:
         return keep, keep

@@ -6,6 +6,9 @@ SUBMISSION = "submission#"
 COOL_DOWN = "cooldown#"
 JOB = "job#"
 THROTTLE = "throttle"
+# The sparse index of the submissions that are open or not published; its range key is `wakeAt`. Removing `open` leaves it.
+OPEN = "open"
+OPEN_INDEX = "open-submissions"
 TOKEN = "token"  # noqa: S105  # nosec B105 # a key, not a token
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from rds_snap_backup.ledger.keys import OPEN
 from rds_snap_backup.ledger.steps import Done, Publish, Wait
 from rds_snap_backup.ledger.table import Conflict, Item, Table, Update, Value
 from rds_snap_backup.problems import Problem
@@ -21,12 +22,13 @@ IN_PROGRESS = Problem("IN_PROGRESS", "Another run holds this submission.", "No a
 
 @dataclass(frozen=True)
 class Names:
-    """The names of the attributes that hold the handshake."""
+    """The names of the attributes that hold the handshake; `wake` is when another run should take it up, where one looks."""
 
     notification: str = "notification"
     published: str = "published"
     owner: str = "owner"
     lease: str = "lease"
+    wake: str | None = "wakeAt"
 
 
 class Outbox:
@@ -64,15 +66,17 @@ class Outbox:
 
     def mark_published(self, key: str, owner: str) -> None:
         """Record that the notification is published. Where another run took over, it is published twice."""
-        self._let_go(key, owner, {self._names.published: True, self._names.lease: 0})
+        self._let_go(key, owner, {self._names.published: True, self._names.lease: 0}, (OPEN,))
 
     def release(self, key: str, owner: str) -> None:
         """Release a notification that could not be published, so that the next run need not wait for the lease."""
         self._let_go(key, owner, {self._names.lease: 0})
 
-    def _let_go(self, key: str, owner: str, values: dict[str, Value]) -> None:
+    def _let_go(self, key: str, owner: str, values: dict[str, Value], remove: tuple[str, ...] = ()) -> None:
         with suppress(Conflict):
-            self._table.write(Update(key, values, (), f"#{self._names.owner} = :me", {"me": owner}))
+            self._table.write(Update(key, values, remove, f"#{self._names.owner} = :me", {"me": owner}))
 
     def _held(self, owner: str) -> dict[str, Value]:
-        return {self._names.owner: owner, self._names.lease: self._clock() + LEASE_SECONDS}
+        until = self._clock() + LEASE_SECONDS
+        held: dict[str, Value] = {self._names.owner: owner, self._names.lease: until}
+        return {**held, self._names.wake: until} if self._names.wake else held

@@ -13,7 +13,7 @@ from typing import Any
 from rds_snap_backup.ledger import cool_downs
 from rds_snap_backup.ledger.claims import END, Claim
 from rds_snap_backup.ledger.entries import scan_text
-from rds_snap_backup.ledger.keys import THROTTLE, job_key
+from rds_snap_backup.ledger.keys import OPEN, THROTTLE, job_key
 from rds_snap_backup.ledger.outbox import LEASE_SECONDS, Names, Outbox
 from rds_snap_backup.ledger.states import Closed
 from rds_snap_backup.ledger.steps import Claimed, FoundJob, Lease, LostLease
@@ -172,8 +172,14 @@ class Records:
             raise LostLease from None
 
     def _held(self, lease: Lease) -> dict[str, Value]:
-        held: dict[str, Value] = {"owner": lease.owner, "lease": self._clock() + LEASE_SECONDS}
-        return {**held, "expiresAt": self._expires_at()}
+        until = self._clock() + LEASE_SECONDS
+        return {
+            "owner": lease.owner,
+            "lease": until,
+            OPEN: "yes",
+            "wakeAt": until,  # Where this run is cut off; a release says when instead.
+            "expiresAt": self._expires_at(),
+        }
 
     def _claim(self, lease: Lease, job: str | FoundJob) -> Claim:
         return Claim(

@@ -95,6 +95,7 @@ class Ledger(Attempts):
     def reject(self, submission: Submission, owner: str, notification: dict[str, Any]) -> Step:
         """Record the end of a submission whose target is unknown or not valid, unless the ledger knows it."""
         now = self._clock()
+        lease = Lease(submission, owner, attempt=0, created_at=now, pin=NO_PIN)
         values: dict[str, Value] = {
             "status": "rejected",
             "attempt": 0,
@@ -103,9 +104,8 @@ class Ledger(Attempts):
             "createdAt": now,
             "pin": pin_text(NO_PIN),
             **self._outbox.record(notification, owner),
-            "expiresAt": self._expires_at(),
+            **self._held(lease),
         }
-        lease = Lease(submission, owner, attempt=0, created_at=now, pin=NO_PIN)
         try:
             self._table.write(Update(submission.key, values, (), "attribute_not_exists(#pk)"))
         except Conflict as conflict:

@@ -7,7 +7,7 @@ reserves hundreds of ordinary words.
 import random
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import batched
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,20 @@ class Table:
                 if not left:
                     break
         return found
+
+    def query(self, index: str, equal: Mapping[str, Value], below: Mapping[str, Value]) -> Iterator[str]:
+        """Return the keys that an index has for one value of its hash key, below one of its range key; lowest first."""
+        ((hash_name, hash_value),) = equal.items()
+        ((range_name, range_value),) = below.items()
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=index,
+            KeyConditionExpression="#hash = :hash AND #range < :range",
+            ExpressionAttributeNames={"#hash": hash_name, "#range": range_name},
+            ExpressionAttributeValues={":hash": _encode(hash_value), ":range": _encode(range_value)},
+        )
+        for page in pages:
+            yield from (item["pk"]["S"] for item in page["Items"])
 
     def write(self, *operations: Update | Check) -> None:
         """Make all of it or nothing; raise `Conflict` when a condition does not hold."""

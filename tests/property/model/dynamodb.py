@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
+from itertools import batched
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -29,6 +31,9 @@ COMPARISONS = {
 }
 MAX_ITEM_BYTES = 400 * 1024
 STALE_SECONDS = 2.0
+ROWS_PER_PAGE = 2
+# A read that is repeated is the same read.
+READ_FAULTS = [name for name in AWS_FAULTS if name != "twice"]
 
 
 class DynamoDB:
@@ -65,7 +70,28 @@ class DynamoDB:
             rows = [dict(items[key]) for key in keys if items.get(key)]
             return {"Responses": {table: rows}, "UnprocessedKeys": {}}
 
-        return self._kernel.effect("ledger read", act, [name for name in AWS_FAULTS if name != "twice"])
+        return self._kernel.effect("ledger read", act, READ_FAULTS)
+
+    def get_paginator(self, name: str) -> Any:
+        """Return the pages of a query of the one index there is: the items that have both of its keys."""
+        assert name == "query"
+
+        def pages(**call: Any) -> Iterator[dict[str, Any]]:
+            assert call["KeyConditionExpression"] == "#hash = :hash AND #range < :range"
+            names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
+            hash_name, range_name = names["#hash"], names["#range"]
+            found = [
+                item
+                for item in self.items.values()
+                if _compare(item.get(hash_name), operator.eq, values[":hash"])
+                and _compare(item.get(range_name), operator.lt, values[":range"])
+            ]
+            found.sort(key=lambda item: Decimal(item[range_name]["N"]))
+            for rows in batched(found, ROWS_PER_PAGE, strict=False) if found else [()]:
+                page = {"Items": [{name: item[name] for name in ("pk", hash_name, range_name)} for item in rows]}
+                yield self._kernel.effect("ledger query", partial(dict, page), READ_FAULTS)
+
+        return SimpleNamespace(paginate=pages)
 
     def update_item(self, **request: Any) -> None:
         def act() -> None:

@@ -271,3 +271,30 @@ def test_every_submission_with_jobs_is_followed_whatever_became_of_it(status: st
 def test_a_text_nested_too_deeply_is_not_a_submission() -> None:
     with pytest.raises(NotASubmission):
         TrackedSubmission.parse("[" * 100_000)
+
+
+def ended(status: str, started: str | None = "2026-01-31T02:00:09Z") -> dict[str, Any]:
+    return {"status": status, "startedAt": started}
+
+
+WHOLE: dict[str, Any] = {"error": None}
+
+
+@pytest.mark.parametrize("statuses", [["completed", "completed"], ["completed", "completed_with_errors"]])
+def test_a_submission_all_of_whose_jobs_completed_backed_its_target_up_from_its_start(statuses: list[str]) -> None:
+    assert tracked(**WHOLE).completed_from(map(ended, statuses)) == SUBMITTED_AT
+
+
+@pytest.mark.parametrize("status", ["failed", "killed", "lost"])
+def test_one_job_that_did_not_complete_leaves_the_target_without_a_backup(status: str) -> None:
+    assert tracked(**WHOLE).completed_from([ended("completed"), ended(status)]) is None
+
+
+def test_a_submission_that_lacks_the_jobs_of_some_associations_is_none_either() -> None:
+    assert tracked().completed_from([ended("completed"), ended("completed")]) is None
+
+
+def test_jobs_that_were_joined_are_as_old_as_the_first_of_them() -> None:
+    joined = tracked(**WHOLE, status="joined")
+    ends = [ended("completed", "2026-01-31T01:55:00Z"), ended("completed", None)]
+    assert joined.completed_from(ends) == SUBMITTED_AT - 304
