@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import boto3
@@ -51,12 +51,12 @@ SDK = SdkConfig(
 
 @dataclass(frozen=True)
 class Clients:
-    """The SDK's clients."""
+    """The SDK's clients. `sqs` makes its own when it is first needed: a submission that succeeds at once sends no message."""
 
     dynamodb: "DynamoDBClient"
     secretsmanager: "SecretsManagerClient"
     sns: "SNSClient"
-    sqs: "SQSClient"
+    sqs: "Callable[[], SQSClient]"
     ssm: "SSMClient"
 
     @classmethod
@@ -67,7 +67,7 @@ class Clients:
             dynamodb=session.client("dynamodb", config=SDK),
             secretsmanager=session.client("secretsmanager", config=SDK),
             sns=session.client("sns", config=SDK),
-            sqs=session.client("sqs", config=SDK),
+            sqs=cache(partial(session.client, "sqs", config=SDK)),
             ssm=session.client("ssm", config=SDK),
         )
 

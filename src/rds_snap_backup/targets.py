@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeIs
 
 from aws_lambda_powertools.utilities.parameters import SSMProvider
@@ -216,6 +217,7 @@ class Rule:
         return self.rds_event_ids is None or trigger.rds_event_id in self.rds_event_ids
 
 
+@lru_cache(maxsize=16)  # A warm sandbox meets the same text again and again.
 def parse_target(name: str, parameter: str, text: str) -> Target:
     """Read a target document; raise `InvalidInput` naming the parameter, the field and what is allowed there."""
 

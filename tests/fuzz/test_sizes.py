@@ -95,7 +95,7 @@ def test_an_event(element: Any) -> None:
         aws: Any = Aws()
         with pytest.raises(InvalidInput) as refused:
             parse(event, Arrival("id", 0.0))
-        Queues("submissions", "dead-letters", aws).refuse(event, "id", refused.value.problem.to_json())
+        Queues("submissions", "dead-letters", lambda: aws).refuse(event, "id", refused.value.problem.to_json())
 
     takes_less_than_a_second(refuse)
 

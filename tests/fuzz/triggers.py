@@ -21,7 +21,7 @@ MAX_TAGGED = 128
 def handle(event: Any, arrival: Arrival) -> None:
     """Read an event and require that whatever it is can be acted on."""
     aws: Any = Aws()
-    queues = Queues("submissions", "dead-letters", aws)
+    queues = Queues("submissions", "dead-letters", lambda: aws)
     try:
         outcome = parse(event, arrival)
     except InvalidInput as invalid:

@@ -18,7 +18,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from rds_snap_backup.bootstrap import AWS_FAILURES, Clients, bootstrap
+from rds_snap_backup.bootstrap import AWS_FAILURES, bootstrap
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.outbox import LEASE_SECONDS
 from rds_snap_backup.submit import dispatch
@@ -26,7 +26,7 @@ from rds_snap_backup.submit.deliveries import DirectDelivery
 from tests.integration.kill.stalling import Call, StallingWire
 from tests.integration.pairs import PairInSecret
 from tests.integration.permissions import arn, queue_arn
-from tests.integration.world import ASSOCIATION, World, scheduled
+from tests.integration.world import ASSOCIATION, World, lazily, scheduled
 from tests.support import ACCOUNT, REGION, Context
 from tests.unit.template import TEMPLATE, Resolved
 
@@ -188,7 +188,7 @@ class Stack:
         session = boto3.Session("test", "test", region_name=REGION)
         once = SdkConfig(read_timeout=2, retries={"total_max_attempts": 1})
         names: tuple[Any, ...] = ("dynamodb", "secretsmanager", "sns", "sqs", "ssm")
-        clients = Clients(**{name: session.client(name, endpoint_url=wire.url, config=once) for name in names})
+        clients = lazily({name: session.client(name, endpoint_url=wire.url, config=once) for name in names})
         services = bootstrap(Config.from_env(self.environment("SubmitFunction")), clients, clock)
         context: Any = Context()
         dispatch.handle(services, event, DirectDelivery(services, context))

@@ -5,17 +5,16 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from rds_snap_backup.bootstrap import Clients
 from rds_snap_backup.follow.batches import Follower
 from rds_snap_backup.follow.workflow import follow
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.observability import logger
-from tests.integration.world import ASSOCIATION, World
+from tests.integration.world import ASSOCIATION, World, lazily
 from tests.support import Context
 
 VISIBILITY_TIMEOUT = 90
@@ -102,8 +101,8 @@ class Following:
     def sandbox(self, **clients: Any) -> Follower:
         """Return another sandbox of the Follow function."""
         names = ("dynamodb", "secretsmanager", "sns", "ssm")
-        ours = Clients(**{name: self.aws.client(name) for name in names}, sqs=self)  # type: ignore[arg-type]
-        return Follower.make(self.world.config, replace(ours, **clients), self.clock)
+        made = {name: self.aws.client(name) for name in names} | {"sqs": self} | clients
+        return Follower.make(self.world.config, lazily(made), self.clock)
 
     def change_message_visibility(self, **call: Any) -> None:
         """Be the queue's API."""

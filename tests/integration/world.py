@@ -7,7 +7,6 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from local.commserve import CommServe
@@ -30,6 +29,11 @@ ASSOCIATION = {
 def scheduled(name: str, target: str = "default") -> dict[str, Any]:
     """Return the input of a schedule, which unlike a manual trigger needs no safety net."""
     return {"target": target, "schedule": f"arn:aws:scheduler:{name}", "time": "2026-01-31T02:00:00Z"}
+
+
+def lazily(clients: Mapping[str, Any]) -> Clients:
+    """Return these clients as the function has them: that of SQS is made when it is needed."""
+    return Clients(**{**clients, "sqs": lambda: clients["sqs"]})
 
 
 class World:
@@ -67,8 +71,9 @@ class World:
 
     def sandbox(self, clock: Callable[[], float] = time.time, **clients: Any) -> Services:
         """Return the services of another sandbox of the function: nothing is cached in it yet."""
-        ours = Clients(**{name: self.aws.client(name) for name in ("dynamodb", "secretsmanager", "sns", "sqs", "ssm")})
-        return bootstrap(self.config, replace(ours, **clients), clock)
+        names = ("dynamodb", "secretsmanager", "sns", "sqs", "ssm")
+        made = {name: self.aws.client(name) for name in names} | clients
+        return bootstrap(self.config, lazily(made), clock)
 
     def target(self, name: str, **document: Any) -> None:
         """Add or replace a target; without `associations` it has the one of orders-db."""

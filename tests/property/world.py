@@ -241,7 +241,7 @@ class World:
             "dynamodb": self.dynamodb,
             "secretsmanager": self.secret,
             "sns": self.sns,
-            "sqs": self.sqs,
+            "sqs": lambda: self.sqs,
             "ssm": self.ssm,
         }
         return Clients(**models)

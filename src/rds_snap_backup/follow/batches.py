@@ -47,6 +47,7 @@ class Follower:
         if not config.jobs_queue_url:
             raise ConfigError("The environment variable JOBS_QUEUE_URL is not set: deploy the stack's template again.")
         services = bootstrap(config, clients, clock)
+        clients.sqs()  # Made while the sandbox starts: nearly every run leaves a job that is polled again.
         return cls(
             services=services,
             # No pause is shorter than the first, and that one passes before the first poll.

@@ -63,7 +63,8 @@ class Lease:
     @property
     def missing(self) -> tuple[Association, ...]:
         """The associations that no job is credited for."""
-        return tuple(one for one in self.pin.request.associations if one.key not in self.found)
+        associations = self.pin.request.associations
+        return tuple(one for one in associations if one.key not in self.found) if self.found else associations
 
     @property
     def request(self) -> BackupRequest:
@@ -72,6 +73,8 @@ class Lease:
 
     def pinned(self, pin: Pin) -> Self:
         """Pin another request; associations that have got their job stay as they are."""
+        if not self.found:
+            return replace(self, pin=pin)
         listed = {one.key for one in pin.request.associations}
         kept = [one for one in self.pin.request.associations if one.key in self.found and one.key not in listed]
         request = replace(pin.request, associations=(*kept, *pin.request.associations))

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -173,16 +174,18 @@ def _transact_item(table: str, operation: Update | Check) -> dict[str, Any]:
 def _condition(
     key: str, condition: str, where: Mapping[str, Value], text: str, values: Mapping[str, Value]
 ) -> dict[str, Any]:
-    names = set(re.findall(r"#(\w+)", f"{condition} {text}"))
-    parts: dict[str, Any] = {
-        "Key": {"pk": {"S": key}},
-        "ExpressionAttributeNames": {f"#{name}": name for name in sorted(names)},
-    }
+    parts: dict[str, Any] = {"Key": {"pk": {"S": key}}, "ExpressionAttributeNames": _names(f"{condition} {text}")}
     if condition:
         parts["ConditionExpression"] = condition
     if everything := {**values, **where}:
         parts["ExpressionAttributeValues"] = {f":{name}": _encode(value) for name, value in everything.items()}
     return parts
+
+
+@lru_cache(maxsize=64)
+def _names(expressions: str) -> dict[str, str]:
+    """Return the placeholders of names; kept, since the claims of a submission's jobs all have the same."""
+    return {f"#{name}": name for name in sorted(set(re.findall(r"#(\w+)", expressions)))}
 
 
 def _encode(value: Value) -> dict[str, Any]:

@@ -66,9 +66,9 @@ def backoff(first_seconds: float, tries: int) -> float:
 
 
 class Consumer:
-    """The consumer of one queue."""
+    """The consumer of one queue. `client` makes the client: it is needed only where a message waits."""
 
-    def __init__(self, queue_url: str, client: "SQSClient") -> None:
+    def __init__(self, queue_url: str, client: "Callable[[], SQSClient]") -> None:
         self._queue_url = queue_url
         self._client = client
 
@@ -103,7 +103,7 @@ class Consumer:
         return dict(response)
 
     def _postpone(self, message: Message, seconds: float) -> None:
-        self._client.change_message_visibility(
+        self._client().change_message_visibility(
             QueueUrl=self._queue_url,
             ReceiptHandle=message.receipt_handle,
             VisibilityTimeout=min(max(1, math.ceil(seconds)), MAX_VISIBILITY_SECONDS),

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +26,16 @@ class FanOutError(Exception):
 
 
 class Queues:
-    """The Submissions queue and its dead-letter queue."""
+    """The Submissions queue and its dead-letter queue. `client` makes the client: most runs send no message."""
 
-    def __init__(self, submissions_url: str, dead_letters_url: str, client: "SQSClient") -> None:
+    def __init__(self, submissions_url: str, dead_letters_url: str, client: "Callable[[], SQSClient]") -> None:
         self._submissions_url = submissions_url
         self._dead_letters_url = dead_letters_url
         self._client = client
 
     def enqueue(self, trigger: Trigger, target: str, delay: float) -> None:
         """Put a submission that was delivered otherwise on the queue, to be resumed after `delay` seconds."""
-        self._client.send_message(
+        self._client().send_message(
             QueueUrl=self._submissions_url,
             MessageBody=_body(trigger, target, pauses=1),
             DelaySeconds=min(math.ceil(delay), MAX_DELAY),
@@ -49,7 +49,7 @@ class Queues:
                 entries: list[SendMessageBatchRequestEntryTypeDef] = [
                     {"Id": str(number), "MessageBody": _body(trigger, name)} for number, name in left.items()
                 ]
-                answer = self._client.send_message_batch(QueueUrl=self._submissions_url, Entries=entries)
+                answer = self._client().send_message_batch(QueueUrl=self._submissions_url, Entries=entries)
                 left = {int(one["Id"]): left[int(one["Id"])] for one in answer.get("Failed", [])}
                 if not left:
                     break
@@ -58,7 +58,7 @@ class Queues:
 
     def dead_letter(self, trigger: Trigger, target: str, attempt: int, error: dict[str, str]) -> None:
         """Keep a submission that has failed; redriven, it is opened again."""
-        self._client.send_message(
+        self._client().send_message(
             QueueUrl=self._dead_letters_url, MessageBody=_body(trigger, target, attempt=attempt, error=error)
         )
 
@@ -74,7 +74,7 @@ class Queues:
         body = json.dumps({"event": "It is nested too deeply to be kept." if is_deep(event) else event, **kept})
         if len(body) > MAX_BODY:
             body = json.dumps({"event": json.dumps(event)[: MAX_BODY // 4], **kept})
-        self._client.send_message(QueueUrl=self._dead_letters_url, MessageBody=body)
+        self._client().send_message(QueueUrl=self._dead_letters_url, MessageBody=body)
 
 
 def _body(trigger: Trigger, target: str, **beside: Any) -> str:

@@ -12,7 +12,7 @@ from tests.fuzz.wire import Aws
 from tests.support import Context
 
 AWS: Any = Aws()
-SERVICES: Any = SimpleNamespace(clock=lambda: NOW, submissions=Consumer("submissions", AWS))
+SERVICES: Any = SimpleNamespace(clock=lambda: NOW, submissions=Consumer("submissions", lambda: AWS))
 CONTEXT: Any = Context()
 
 
