@@ -80,7 +80,7 @@ def _cold(results: Results) -> list[str]:
         _table(head, rows),
         (
             f"What bounds init: the SDK. The floor on the product's own, trimmed SDK takes {bound:.0%} of the product's init. "
-            f"The product's import profile (`-X importtime`), {total:.0f} ms in all:"
+            f"The product's imports, by wall time, {total:.0f} ms in all:"
         ),
         _table(["Imports of", "own ms", "modules"], imports),
     ]
