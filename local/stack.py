@@ -180,6 +180,7 @@ def _fix_event_sources(aws: Emulator) -> None:
 def _fix_policies(aws: Emulator) -> None:
     """Allow calls that AWS authorises by their parts, and the emulator by actions or resources that AWS does not have."""
     calls = ["dynamodb:TransactWriteItems", "sqs:SendMessageBatch", "ssm:GetParametersByPath"]
+    calls += [f"rds:DescribeDB{what}" for what in ("Instances", "Clusters", "Snapshots", "ClusterSnapshots")]
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": calls, "Resource": "*"}]}
     client = aws.client("iam")
     for role in client.list_roles()["Roles"]:
