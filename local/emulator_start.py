@@ -1,15 +1,19 @@
-"""Starts the emulator with the two facts about a call that policies of queues and topics ask for, and it does not know.
+"""Starts the emulator with what it lacks and the template has. `local.emulator` runs this file; nothing imports it.
 
-It speaks plain HTTP, and takes every call for one by an account. On AWS the functions' calls come by TLS, and a service's
-own are marked. `local.emulator` runs this file with the emulator's interpreter; nothing imports it.
+Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
+account. On AWS the functions' calls come by TLS, and a service's own are marked. And two kinds of resources, which deploy
+and are not acted on: alarms on expressions, and saved queries.
 """
 
+import uuid
 from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_evaluator
+from ministack.services.cloudformation import provisioners
 
 _known = iam_evaluator._resolve_condition_key  # noqa: SLF001 - there is no other way in
+_on_a_metric = provisioners._cw_metric_alarm_record  # noqa: SLF001
 
 
 def resolve(key: str, context: Any) -> Any:
@@ -23,7 +27,28 @@ def resolve(key: str, context: Any) -> Any:
             return _known(key, context)
 
 
+def alarm(name: str, properties: dict[str, Any]) -> Any:
+    """Return the record of an alarm; one on an expression is kept as one on the metric in it."""
+    match properties:
+        case {"Metrics": queries, **others}:
+            (stat,) = (one["MetricStat"] for one in queries if "MetricStat" in one)
+            return _on_a_metric(name, {**others, **stat["Metric"], "Statistic": stat["Stat"], "Period": stat["Period"]})
+        case _:
+            return _on_a_metric(name, properties)
+
+
+def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
+    """Return the ID of a saved query; no log is searched here."""
+    query_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{stack}/{logical_id}"))
+    return query_id, {"QueryDefinitionId": query_id}
+
+
 iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001
+provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001
+provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001
+    "create": create_query,
+    "delete": lambda *_: None,
+}
 
 if __name__ == "__main__":
     main()

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
-# How long the ledger keeps its items.
-TTL_SECONDS = 90 * 86400
 # What the SDK raises when AWS fails; Powertools wraps some of it.
 AWS_FAILURES = (ClientError, BotoCoreError, GetParameterError)
 
@@ -93,6 +91,7 @@ def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = tim
     """Build the services."""
     table = Table(config.ledger_table, clients.dynamodb)
     secret = Secret(config.token_secret_arn, clients.secretsmanager, clock)
+    ttl_seconds = config.ledger_days * 86400
     renewer = Renewer(secret, TokenLease(table, clock), config.service, clock) if config.renew_token else None
     return Services(
         config=config,
@@ -103,9 +102,9 @@ def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = tim
             Credentials(secret, config.service, renewer, clock),
             config.commvault_proxy,
         ),
-        ledger=Ledger(table, config.retry_hours * 3600, TTL_SECONDS, clock),
-        completions=Completions(table, TTL_SECONDS, clock),
-        history=History(table, TTL_SECONDS, clock),
+        ledger=Ledger(table, config.retry_hours * 3600, ttl_seconds, clock),
+        completions=Completions(table, ttl_seconds, clock),
+        history=History(table, ttl_seconds, clock),
         open_submissions=OpenSubmissions(table, clock),
         notifications=Notifications(config.notifications_topic_arn, clients.sns),
         queues=Queues(config.submissions_queue_url, config.dead_letter_queue_url, clients.sqs),

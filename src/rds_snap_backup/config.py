@@ -29,6 +29,7 @@ class Config:
     reconcile_seconds: int
     follow_hours: int
     first_poll_seconds: int
+    ledger_days: int
     ca_certificate_parameter: str
     account_ids: frozenset[str]
     # Not shown: whoever sets the variable by hand may have put a password into it.
@@ -67,6 +68,7 @@ class Config:
             reconcile_seconds=number("RECONCILE_SECONDS"),
             follow_hours=number("FOLLOW_HOURS"),
             first_poll_seconds=number("FIRST_POLL_SECONDS"),
+            ledger_days=number("LEDGER_DAYS"),
             ca_certificate_parameter=environ.get("CA_CERTIFICATE_PARAMETER", ""),
             account_ids=frozenset(text("ACCOUNT_IDS").split(",")),
             commvault_proxy=environ.get("COMMVAULT_PROXY", ""),

@@ -1,37 +1,16 @@
 """What backups cost in AWS money, from measured calls and milliseconds. Free tiers are left out."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from local.tools import ROOT
+from tests.benchmarks import standing
+from tests.benchmarks.prices import DAYS, PRICES
 
-PRICED = "us-east-1, list prices of June 2025"
-# US dollars.
-PRICES = {
-    "Lambda GB-second (arm64)": 0.0000133334,
-    "Lambda request": 0.20e-6,
-    "DynamoDB write unit": 0.625e-6,
-    "DynamoDB read unit": 0.125e-6,
-    "SNS publish": 0.50e-6,
-    "SQS request": 0.40e-6,
-    "Secrets Manager call": 0.05e-4,
-    "CloudWatch Logs GB": 0.50,
-    "Secrets Manager secret-month": 0.40,
-    "CloudWatch metric-month": 0.30,
-    "CloudWatch alarm-month": 0.10,
-    "CloudWatch dashboard-month": 3.00,
-}
 MEMORY_GB = 0.5
-DAYS = 365 / 12
 JOB_MINUTES = 30
 VOLUMES = (1, 100, 10_000)
-# An event source polls a quiet queue with five pollers that wait 20 s each.
-POLLS_A_MONTH = 5 * 3 * 60 * 24 * DAYS
-QUEUES = 2
-METRICS = 2  # BackupSubmitted and BackupCompleted; the others count what goes wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +64,7 @@ def _bill(backup: Backup, volume: int, cold_ms: float) -> Bill:
     submission = _price(backup.submit, cold_ms) + (PRICES["Secrets Manager call"] if cold_ms else 0)
     received_and_deleted = (polls(JOB_MINUTES) + 1) * PRICES["SQS request"]
     following = (polls(JOB_MINUTES) - 1) * _price(backup.poll, cold_ms) + _price(backup.end, cold_ms)
-    return Bill(volume, submission, following + received_and_deleted, _standing())
+    return Bill(volume, submission, following + received_and_deleted, standing.month())
 
 
 def _price(run: Run, cold_ms: float) -> float:
@@ -121,18 +100,3 @@ def _writes(method: str, parameters: Mapping[str, Any]) -> list[tuple[Mapping[st
     if method == "transact_write_items":
         return [(next(iter(one.values())), 2) for one in parameters["TransactItems"]]
     return [(parameters, 1)] if method == "update_item" else []
-
-
-def _standing() -> float:
-    template = (ROOT / "template.yaml").read_text()
-    alarms = len(re.findall(r"Type: AWS::CloudWatch::Alarm\b", template))
-    dashboards = len(re.findall(r"Type: AWS::CloudWatch::Dashboard\b", template))
-    return sum(
-        (
-            PRICES["Secrets Manager secret-month"],
-            alarms * PRICES["CloudWatch alarm-month"],
-            dashboards * PRICES["CloudWatch dashboard-month"],
-            METRICS * PRICES["CloudWatch metric-month"],
-            QUEUES * POLLS_A_MONTH * PRICES["SQS request"],
-        )
-    )

@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.benchmarks import cost, drain, plot, usual_way
 from tests.benchmarks.figures import Spread, ratio
 from tests.benchmarks.growth import Size
+from tests.benchmarks.prices import PRICED
 from tests.benchmarks.results import Results, goals
 
 HERE = Path(__file__).parent
@@ -181,10 +182,9 @@ def _cost(results: Results) -> list[str]:
     return [
         "## What a backup costs in AWS",
         (
-            f"Computed from this run's calls and milliseconds ({cost.PRICED}; no free tier). Up to 100 a day every run is "
+            f"Computed from this run's calls and milliseconds ({PRICED}; no free tier). Up to 100 a day every run is "
             f"taken for a cold start; a job lasts {cost.JOB_MINUTES} minutes and is polled {cost.polls(cost.JOB_MINUTES)} "
-            "times. What stands there anyway: the secret, the alarms, the dashboard, two metrics and the polling of two "
-            "quiet queues."
+            "times. Standing by costs the same whatever the number: [what it is](../../docs/reference.md#costs)."
         ),
         _table(["Backups a day", "submission", "following", "backups a month", "standing a month"], rows),
     ]

@@ -367,6 +367,12 @@ def test_when_the_last_backup_was_submitted(world: World) -> None:
     assert rows(answer, "last_backup", "other")[0]["detail"].startswith("Never submitted")
 
 
+def test_how_far_back_the_ledger_goes(aws: Emulator, commserve: CommServe) -> None:
+    answer = preflight(World(aws, commserve, LEDGER_DAYS="400"))
+    (row,) = rows(answer, "last_backup", "default")
+    assert "more than 400 days ago" in row["detail"]
+
+
 def test_a_ledger_that_cannot_be_read(aws: Emulator, world: World) -> None:
     services = world.sandbox()
     ledger = Ledger(Table("no-such-table", aws.client("dynamodb")), 3600, 1, time.time)

@@ -39,6 +39,18 @@ def statuses(world: World) -> list[str]:
     return [message["status"] for message in world.notifications()]
 
 
+@pytest.mark.parametrize("days", [30, 3650])
+def test_what_the_ledger_records_expires_after_ledger_days(aws: Emulator, commserve: CommServe, days: int) -> None:
+    world = World(aws, commserve, LEDGER_DAYS=str(days))
+    began = int(time.time())
+    world.deliver({"target": "default"})
+    items = aws.client("dynamodb").scan(TableName=world.name)["Items"]
+    recorded = [item for item in items if item["pk"]["S"].startswith(("submission#", "job#"))]
+    assert {item["pk"]["S"].partition("#")[0] for item in recorded} == {"submission", "job"}
+    for item in recorded:
+        assert 0 <= int(item["expiresAt"]["N"]) - began - days * 86400 <= time.time() - began
+
+
 def test_a_backup_is_one_request_and_one_notification(world: World) -> None:
     world.target("default", associations=[{k: v for k, v in ASSOCIATION.items() if k != "displayName"}])
     answer = world.deliver({"target": "default", "requestId": "one"})

@@ -44,6 +44,12 @@ _Loader.add_multi_constructor("!", _tag)
 TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # a SafeLoader
 
 
+def rule_arn(name: str, bus: str = "default") -> str:
+    """Return the ARN of an EventBridge rule, which names the bus unless that is the default one."""
+    path = name if bus == "default" else f"{bus}/{name}"
+    return f"arn:aws:events:{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}:rule/{path}"
+
+
 @dataclass
 class Resolved:
     """The template with parameters: `resources` and `outputs` hold only what their conditions let be."""
@@ -55,6 +61,8 @@ class Resolved:
         required = {name: f"some-{name}" for name in TEMPLATE["Parameters"]}
         defaults = {name: part["Default"] for name, part in TEMPLATE["Parameters"].items() if "Default" in part}
         self.parameters = PSEUDO | required | defaults | self.parameters
+        bus = self.parameters["EventBusName"]
+        self.parameters.setdefault("SubmitFunctionRdsEvents.Arn", rule_arn("rds-events", bus))
         self.resources = self._existing(TEMPLATE["Resources"])
         self.outputs = self._existing(TEMPLATE["Outputs"])
 
@@ -89,6 +97,8 @@ class Resolved:
                 return any(map(self.resolve, values))
             case {"Fn::Split": [separator, text]}:
                 return self.resolve(text).split(separator)
+            case {"Fn::Select": [index, values]}:
+                return self.resolve(values)[int(index)]
             case {"Fn::Join": [separator, values]}:
                 return separator.join(self.resolve(values))
             case {"Fn::Sub": [text, names]}:

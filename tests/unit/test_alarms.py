@@ -1,56 +1,41 @@
-"""What the template's own alarms would do: CloudWatch's rules over the lines that the code really emits.
+"""What the template's own alarms would do: CloudWatch's rules over what the code really emits and what AWS reports.
 
-No emulator treats missing data, on which the dead man's switch lives. Times are in hours from a Sunday, 00:00 UTC.
+No emulator treats missing data or evaluates expressions. For every alarm there is a case: it fires for its cause and again
+for the next, and is quiet otherwise. The dead man's switches are in `test_silence.py`.
 """
 
 import ast
-import datetime as dt
-from collections.abc import Callable, Mapping
+import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
-from aws_lambda_powertools.metrics import base
 
 from local.tools import ROOT
 from rds_snap_backup.follow import batches
-from rds_snap_backup.observability import NAMESPACE, MetricName, count
+from rds_snap_backup.observability import NAMESPACE, MetricName
 from rds_snap_backup.submit import runs
-from tests.unit.alarms import DAY, HOUR, MINUTE, Alarm, Sample, samples
+from tests.unit.alarm_cases import (
+    ALARMS,
+    CASES,
+    NIGHTLY,
+    SPARES,
+    STACK,
+    SUNDAY,
+    TOPIC,
+    Emitted,
+    alarm,
+    alarms,
+    depth,
+    of_kind,
+    story,
+)
+from tests.unit.alarms import DAY, HOUR, MINUTE, Alarm, Sample, differences
 from tests.unit.template import TEMPLATE, Resolved
 
-SUNDAY = dt.datetime(2026, 2, 1, tzinfo=dt.UTC).timestamp()
-NIGHTLY = 2 + 4 / HOUR  # what a schedule of 02:00 comes to
-TOPIC = ("Notifications",)
-SPARES = [0, 1, 2]
-ALARMS = Resolved().of_type("AWS::CloudWatch::Alarm")
-SWITCH = "MissedBackupAlarm"
 PARAMETERS = TEMPLATE["Parameters"]
-
-type Emit = Callable[..., None]
-
-
-class Emitted:
-    """Emits metrics as the code does, at any time, and collects what CloudWatch would make of the lines."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-        self.samples: list[Sample] = []
-
-    def emit(self, *hours: float, name: MetricName = "BackupSubmitted", stack: str = "backups") -> None:
-        """Emit one at each of these times."""
-        for hour in hours:
-
-            class Clock(dt.datetime):
-                @classmethod
-                def now(cls, tz: dt.tzinfo | None = None, hour: float = hour) -> "Clock":
-                    return cls.fromtimestamp(SUNDAY + hour * HOUR, tz)
-
-            with self._monkeypatch.context() as patch:
-                patch.setattr(base, "dt", SimpleNamespace(datetime=Clock))
-                count(name, stack)
-        self.samples += samples(self._capsys.readouterr().out.splitlines())
+# When a queue of dead letters holds some: from 10:00 to 12:00, and from 14:00 to 16:00.
+LETTERS = [(10, "ALARM"), (12, "OK"), (14, "ALARM"), (16, "OK")]
 
 
 @pytest.fixture
@@ -58,15 +43,7 @@ def emitted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return Emitted(monkeypatch, capsys)
 
 
-def switch(hours: int = 26, spare: int = 2, stack: str = "backups") -> Alarm:
-    resolved = Resolved({"MissedBackupAlarmHours": hours, "AWS::StackName": stack})
-    return Alarm(resolved.of_type("AWS::CloudWatch::Alarm")[SWITCH], spare)
-
-
-def story(alarm: Alarm, data: list[Sample], begin: float, end: float) -> list[tuple[float, str]]:
-    """Return the changes of state with the hours at which they come."""
-    changes = alarm.changes(data, SUNDAY + begin * HOUR, SUNDAY + end * HOUR)
-    return [((change.at - SUNDAY) / HOUR, change.state) for change in changes]
+# ---- CloudWatch's rules
 
 
 @pytest.mark.parametrize(
@@ -93,162 +70,224 @@ def test_the_evaluation_agrees_with_the_examples_of_the_user_guide(
     assert states == [breaching, not_breaching]
 
 
+def test_a_window_by_the_clock_is_of_hours_that_are_over(emitted: Emitted) -> None:
+    """The user guide's example: at 14:07 and 14:08 the hour 13:00 to 14:00 is evaluated."""
+    shape = ALARMS["MissedBackupAlarm"] | {"EvaluationPeriods": 1}
+    emitted.emit(13.5)
+    assert story(Alarm(shape, 0), emitted.samples, 13, 16) == [(13, "ALARM"), (14, "OK"), (15, "ALARM")]
+
+
+def test_a_difference_is_to_the_value_before() -> None:
+    assert differences([None, 1, 1, 3, None, 2]) == [None, None, 0, 2, None, -1]
+
+
 def test_an_emitted_line_is_one_sample_of_one_metric_with_one_dimension(emitted: Emitted) -> None:
     emitted.emit(NIGHTLY)
-    key = (NAMESPACE, "BackupSubmitted", frozenset({("service", "backups")}))
+    key = (NAMESPACE, "BackupSubmitted", frozenset({("service", STACK)}))
     assert emitted.samples == [Sample(key, SUNDAY + NIGHTLY * HOUR, 1)]
 
 
+# ---- Every alarm
+
+
+def test_every_alarm_has_a_case() -> None:
+    assert sorted(CASES) == sorted(
+        n for n, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::CloudWatch::Alarm"
+    )
+    assert sorted(CASES) == sorted(ALARMS), "with the parameters' defaults"
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_an_alarm_is_on_the_metric_of_its_case(name: str) -> None:
+    assert alarm(name).metric == CASES[name].sample(0).metric
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_levels_give_the_all_clear_and_what_has_happened_does_not(name: str) -> None:
+    is_level = CASES[name].kind in {"holds letters", "waits", "silence"}
+    assert ALARMS[name]["AlarmActions"] == [*TOPIC]
+    assert ALARMS[name].get("OKActions") == ([*TOPIC] if is_level else None)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_alarms_go_to_a_topic_of_their_own_where_one_is_given(name: str) -> None:
+    topic = "arn:aws:sns:eu-west-1:111122223333:on-call"
+    given = Resolved({"AlarmTopicArn": topic}).of_type("AWS::CloudWatch::Alarm")[name]
+    assert {*given["AlarmActions"], *given.get("OKActions", [])} == {topic}
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_an_alarm_says_what_has_happened_and_what_to_do(name: str) -> None:
+    text = ALARMS[name]["AlarmDescription"]
+    assert 80 <= len(text) <= 1024
+    does = r"\b(?:check|correct|create|find|fix|look|raise|read|run|start|store|then)\b"
+    assert re.search(does, text, re.IGNORECASE), text
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(CASES) if name not in of_kind("silence")])
 @pytest.mark.parametrize("spare", SPARES)
-@pytest.mark.parametrize("hours", [1, 24, 26, 167, 168])
-def test_silence_alarms_when_its_hours_are_over_and_not_before(emitted: Emitted, hours: int, spare: int) -> None:
-    emitted.emit(NIGHTLY)
-    alarm = switch(hours, spare)
-    (_, is_ok), (at, is_alarm) = story(alarm, emitted.samples, 3, hours + 10)
-    assert (is_ok, is_alarm) == ("OK", "ALARM")
-    assert hours <= at - NIGHTLY <= hours + 1 + spare
+def test_missing_data_does_not_trigger_an_alarm(name: str, spare: int) -> None:
+    assert story(alarm(name, spare), [], 0, 48) == [(0, "OK")]
 
 
+@pytest.mark.parametrize("name", sorted(CASES))
 @pytest.mark.parametrize("spare", SPARES)
-def test_a_backup_every_night_keeps_it_quiet_also_when_the_clocks_change(emitted: Emitted, spare: int) -> None:
-    emitted.emit(NIGHTLY, NIGHTLY + 24, NIGHTLY + 49, NIGHTLY + 73, NIGHTLY + 96)  # one night is an hour longer
-    assert story(switch(26, spare), emitted.samples, 3, 122) == [(3, "OK")]
+def test_what_happens_to_another_stacks_resource_does_not_trigger_it(name: str, spare: int) -> None:
+    case, hours = CASES[name], range(1, 120)
+    theirs = [case.sample(hour, hour, of="another") for hour in hours]
+    assert alarms(alarm(name, spare), theirs, 60, 119) == ([] if case.kind != "silence" else [60])
 
 
+# ---- What has happened: a sum
+
+
+def happenings(emitted: Emitted, name: str, *hours: float) -> list[Sample]:
+    """Return what AWS reports of something that happens at these hours; our own metrics as the code emits them."""
+    case = CASES[name]
+    if case.namespace == NAMESPACE:
+        emitted.emit(*hours, name=case.metric)
+        return emitted.samples
+    return [case.sample(hour) for hour in hours]
+
+
+@pytest.mark.parametrize("name", of_kind("happened"))
 @pytest.mark.parametrize("spare", SPARES)
-def test_one_late_backup_alarms_and_clears_it(emitted: Emitted, spare: int) -> None:
-    emitted.emit(NIGHTLY, NIGHTLY + 34, NIGHTLY + 48)  # the second ten hours late, at noon
-    changes = switch(26, spare).changes(emitted.samples, SUNDAY + 3 * HOUR, SUNDAY + 74 * HOUR)
-    notified = [((change.at - SUNDAY) / HOUR, change.state, change.notified) for change in changes]
-    assert notified == [(3, "OK", TOPIC), (29 + spare, "ALARM", TOPIC), (37, "OK", TOPIC)]
-
-
-@pytest.mark.parametrize("spare", SPARES)
-def test_a_backup_that_is_an_hour_late_does_not_alarm(emitted: Emitted, spare: int) -> None:
-    emitted.emit(NIGHTLY, NIGHTLY + 25.9, NIGHTLY + 48)
-    assert story(switch(26, spare), emitted.samples, 3, 74) == [(3, "OK")]
-
-
-def test_the_backups_of_another_stack_in_the_region_do_not_keep_it_quiet(emitted: Emitted) -> None:
-    emitted.emit(NIGHTLY)
-    emitted.emit(*(NIGHTLY + 24 * night for night in range(5)), stack="other")
-    assert story(switch(spare=0), emitted.samples, 3, 100) == [(3, "OK"), (29, "ALARM")]
-    assert story(switch(spare=0, stack="other"), emitted.samples, 3, 100) == [(3, "OK")]
-
-
-@pytest.mark.parametrize("name", sorted(set(get_args(MetricName.__value__)) - {"BackupSubmitted"}))
-def test_nothing_but_a_submitted_backup_keeps_it_quiet(emitted: Emitted, name: MetricName) -> None:
-    emitted.emit(*range(60), name=name)
-    assert story(switch(), emitted.samples, 0, 60) == [(0, "ALARM")]
-
-
-@pytest.mark.parametrize("spare", SPARES)
-def test_a_weekly_schedule_fits_into_the_longest_time(emitted: Emitted, spare: int) -> None:
-    emitted.emit(*(NIGHTLY + 168 * week for week in range(4)))
-    assert story(switch(168, spare), emitted.samples, 3, 3 * 168 + 160) == [(3, "OK")]
-
-
-@pytest.mark.parametrize("spare", SPARES)
-def test_a_weekly_backup_that_is_an_hour_late_alarms_for_an_hour_at_most(emitted: Emitted, spare: int) -> None:
-    # CloudWatch evaluates seven days at most: there is no slack to give.
-    emitted.emit(NIGHTLY, NIGHTLY + 169)
-    changes = story(switch(168, spare), emitted.samples, 3, 300)
-    assert changes == ([(3, "OK"), (171, "ALARM"), (172, "OK")] if spare == 0 else [(3, "OK")])
-
-
-def test_a_week_that_is_missed_alarms_whatever_the_other_weeks(emitted: Emitted) -> None:
-    emitted.emit(NIGHTLY, NIGHTLY + 2 * 168)
-    assert story(switch(168, 0), emitted.samples, 3, 400) == [(3, "OK"), (171, "ALARM"), (339, "OK")]
-
-
-@pytest.mark.parametrize("hours", [1, 26, 168])
-def test_a_fresh_stack_alarms_until_its_first_backup(emitted: Emitted, hours: int) -> None:
-    emitted.emit(30 + NIGHTLY)
-    (begun, first), (cleared, then), *_ = story(switch(hours), emitted.samples, 0, 40)
-    assert (first, then) == ("ALARM", "OK")
-    assert begun == 0
-    assert 0 < cleared - 30 - NIGHTLY <= 1
-
-
-@pytest.mark.parametrize("name", sorted(ALARMS.keys() - {SWITCH}))
-def test_missing_data_does_not_trigger_any_other_alarm(name: str) -> None:
-    assert story(Alarm(ALARMS[name]), [], 0, 48) == [(0, "OK")]
-
-
-@pytest.mark.parametrize(
-    "name", sorted(n for n, one in ALARMS.items() if one["Namespace"] == NAMESPACE and n != SWITCH)
-)
-@pytest.mark.parametrize("spare", SPARES)
-def test_what_went_wrong_alarms_at_once_and_clears(emitted: Emitted, name: str, spare: int) -> None:
-    emitted.emit(10.01, name=ALARMS[name]["MetricName"])
-    emitted.emit(10.01, name=ALARMS[name]["MetricName"], stack="other")
-    (quiet, alarmed, cleared) = story(Alarm(ALARMS[name], spare), emitted.samples, 9, 12)
-    assert [quiet[1], alarmed[1], cleared[1]] == ["OK", "ALARM", "OK"]
-    assert (alarmed[0] - 10.01) * HOUR <= MINUTE
+def test_what_has_happened_alarms_at_once_and_without_an_all_clear(emitted: Emitted, name: str, spare: int) -> None:
+    data = happenings(emitted, name, 10.01)
+    changes = alarm(name, spare).changes(data, SUNDAY + 9 * HOUR, SUNDAY + 12 * HOUR)
+    assert [(one.state, one.notified) for one in changes] == [("OK", ()), ("ALARM", TOPIC), ("OK", ())]
+    _, alarmed, cleared = (change.at - SUNDAY - 10.01 * HOUR for change in changes)
+    assert alarmed <= MINUTE
     # It lasts for the period, and for as long as the only value there is lies in the evaluated periods.
-    assert (cleared[0] - 10.01) * HOUR <= (1 + spare) * 5 * MINUTE + MINUTE
+    assert cleared <= (1 + spare) * 5 * MINUTE + MINUTE
 
 
+@pytest.mark.parametrize("name", of_kind("happened"))
+@pytest.mark.parametrize("spare", SPARES)
+@pytest.mark.parametrize("pause", [0.3, 1, 24])
+def test_the_next_one_alarms_again(emitted: Emitted, name: str, spare: int, pause: float) -> None:
+    hours = [10.01 + number * pause for number in range(13)]
+    data = happenings(emitted, name, *hours)
+    fired = alarms(alarm(name, spare), data, 0, hours[-1] + 1)
+    assert len(fired) == len(hours)
+    assert all(0 < at - hour <= MINUTE / HOUR for at, hour in zip(fired, hours, strict=True))
+
+
+@pytest.mark.parametrize("name", of_kind("happened"))
+@pytest.mark.parametrize("spare", SPARES)
+def test_where_nothing_has_happened_it_is_quiet(emitted: Emitted, name: str, spare: int) -> None:
+    case = CASES[name]
+    zeros = [case.sample(minute / 60, 0) for minute in range(600)]
+    others = sorted({one.metric for one in CASES.values() if one.namespace == NAMESPACE} - {case.metric})
+    for other in others:
+        emitted.emit(5, name=other)
+    assert story(alarm(name, spare), [*zeros, *emitted.samples], 1, 9) == [(1, "OK")]
+
+
+# ---- Dead letters: a level for the first, a rise for each more
+
+
+@pytest.mark.parametrize("name", of_kind("holds letters"))
+@pytest.mark.parametrize("spare", SPARES)
+def test_the_first_letter_alarms_and_the_empty_queue_is_the_all_clear(name: str, spare: int) -> None:
+    # Nobody has used the queue before: SQS reports nothing of it.
+    data = depth(CASES[name], 10, (10, 1), (12, 0), (14, 2), (16, 0), until=18)
+    changes = alarm(name, spare).changes(data, SUNDAY + 9 * HOUR, SUNDAY + 18 * HOUR)
+    notified = [(round((one.at - SUNDAY) / HOUR), one.state, one.notified) for one in changes]
+    assert notified == [(9, "OK", TOPIC), *((at, state, TOPIC) for at, state in LETTERS)]
+    assert all(0 <= (one.at - SUNDAY) % (2 * HOUR) <= (1 + spare) * 5 * MINUTE + MINUTE for one in changes[1:])
+
+
+@pytest.mark.parametrize("name", of_kind("holds letters"))
+@pytest.mark.parametrize("spare", SPARES)
+def test_an_empty_queue_of_dead_letters_is_quiet(name: str, spare: int) -> None:
+    assert story(alarm(name, spare), depth(CASES[name], 0, until=20), 1, 20) == [(1, "OK")]
+
+
+@pytest.mark.parametrize("name", of_kind("more letters"))
+@pytest.mark.parametrize("spare", SPARES)
+def test_each_further_letter_alarms_again(name: str, spare: int) -> None:
+    hours = [11.02, 12.5, 36.7, 36.99]
+    levels = [(hour, number) for number, hour in enumerate([10, *hours], 1)]
+    fired = alarms(alarm(name, spare), depth(CASES[name], 10, *levels, until=38), 9, 38)
+    assert len(fired) == len(hours)
+    assert all(0 < at - hour <= 2 * MINUTE / HOUR for at, hour in zip(fired, hours, strict=True))
+
+
+@pytest.mark.parametrize("name", of_kind("more letters"))
+@pytest.mark.parametrize("spare", SPARES)
 @pytest.mark.parametrize(
-    "name",
+    "levels",
     [
-        "EventRefusedAlarm",
-        "TokenRefusedAlarm",
-        "TokenNotStoredAlarm",
-        "BackupRejectedAlarm",
-        "SubmissionAbandonedAlarm",
+        pytest.param([(10, 3)], id="those that were there"),
+        pytest.param([(10, 3), (11, 2), (12, 0)], id="fewer"),
+        pytest.param([(10, 3), (11, 0), (11 + 3 / 60, 3)], id="read and left there"),
+        pytest.param([], id="none"),
     ],
 )
+def test_without_a_further_letter_it_is_quiet(name: str, spare: int, levels: list[tuple[float, int]]) -> None:
+    assert alarms(alarm(name, spare), depth(CASES[name], 10, *levels, until=14), 9, 14) == []
+
+
+@pytest.mark.parametrize("queue", ["DeadLetter", "JobsDeadLetter"])
 @pytest.mark.parametrize("spare", SPARES)
-def test_each_new_failure_alarms_again_although_the_letters_of_earlier_ones_lie_there(
-    emitted: Emitted, name: str, spare: int
-) -> None:
-    days = [10.01 + 24 * day for day in range(13)]
-    emitted.emit(*days, name=ALARMS[name]["MetricName"])
-    alarmed = [at for at, state in story(Alarm(ALARMS[name], spare), emitted.samples, 0, 14 * 24) if state == "ALARM"]
-    assert len(alarmed) == len(days)
+@pytest.mark.parametrize("begin", [0, 10], ids=["used", "unused"])
+def test_no_letter_is_missed_by_both(queue: str, spare: int, begin: float) -> None:
+    hours = [10.0, 11.02, 30.5]
+    data = depth(CASES[f"{queue}Alarm"], begin, *((hour, at) for at, hour in enumerate(hours, 1)), until=32)
+    both = [alarm(f"{queue}Alarm", spare), alarm(f"New{queue}Alarm", spare)]
+    fired = [at for one in both for at in alarms(one, data, 9, 32)]
+    assert all(any(0 <= at - hour <= 2 * MINUTE / HOUR for at in fired) for hour in hours)
 
 
-@pytest.mark.parametrize("name", sorted(name for name, one in ALARMS.items() if one["Namespace"] != NAMESPACE))
-def test_an_alarm_on_aws_own_metrics_separates_good_from_bad(name: str) -> None:
-    def after(value: float) -> list[str]:
-        alarm = Alarm(ALARMS[name])
-        data = [Sample(alarm.metric, SUNDAY + minute * MINUTE, value) for minute in range(2 * DAY // MINUTE)]
-        return [state for _, state in story(alarm, data, 1, 47)]
-
-    threshold = ALARMS[name]["Threshold"]
-    assert after(threshold - 1) == ["OK"]
-    assert after(threshold)[-1] == "ALARM"
+# ---- What waits: visible for an hour
 
 
+@pytest.mark.parametrize("name", of_kind("waits"))
+@pytest.mark.parametrize("spare", SPARES)
+@pytest.mark.parametrize("begin", [0, 10.5], ids=["polled before", "not used before"])
+def test_a_message_that_nobody_reads_alarms_after_an_hour(name: str, spare: int, begin: float) -> None:
+    data = depth(CASES[name], begin, (10.5, 1), (15, 0), (20, 3), until=24)
+    changes = alarm(name, spare).changes(data, SUNDAY + 9 * HOUR, SUNDAY + 24 * HOUR)
+    assert [(one.state, one.notified) for one in changes] == [
+        (state, TOPIC) for state in ("OK", "ALARM", "OK", "ALARM")
+    ]
+    _, fired, cleared, again = ((change.at - SUNDAY) / HOUR for change in changes)
+    assert 55 * MINUTE <= (fired - 10.5) * HOUR <= 61 * MINUTE
+    assert 0 <= (cleared - 15) * HOUR <= 6 * MINUTE
+    assert 55 * MINUTE <= (again - 20) * HOUR <= 61 * MINUTE
+
+
+@pytest.mark.parametrize("name", of_kind("waits"))
+@pytest.mark.parametrize("spare", SPARES)
 @pytest.mark.parametrize(
-    ("name", "parameter"), [("SubmissionsAgeAlarm", "RetryHours"), ("JobsAgeAlarm", "FollowHours")]
+    "levels",
+    [
+        pytest.param([(10, 1), (10.9, 0)], id="less than an hour"),
+        pytest.param([(10 + at / 30, at % 2) for at in range(1, 241)], id="those that come are read"),
+        pytest.param([], id="none is visible, as of those that wait for their retry"),
+    ],
 )
-@pytest.mark.parametrize("hours", [1, 6, 24, 72])
-def test_a_message_that_is_not_received_alarms_when_its_time_is_over(name: str, parameter: str, hours: int) -> None:
-    alarm = Alarm(Resolved({parameter: hours}).of_type("AWS::CloudWatch::Alarm")[name])
-    sent, until = 5.5, 10 + hours
-    ages = [Sample(alarm.metric, SUNDAY + at * MINUTE, max(0.0, at * MINUTE - sent * HOUR)) for at in range(until * 60)]
-    (_, (at, state)) = story(alarm, ages, 1, until)
-    assert state == "ALARM"
-    assert hours <= at - sent <= hours + 2
+def test_a_queue_that_is_read_is_quiet(name: str, spare: int, levels: list[tuple[float, int]]) -> None:
+    assert alarms(alarm(name, spare), depth(CASES[name], 0, *levels, until=24), 1, 24) == []
+
+
+# ---- What CloudWatch accepts
 
 
 @pytest.mark.parametrize("least_or_most", ["MinValue", "MaxValue"])
 def test_every_alarm_is_one_that_cloudwatch_accepts(least_or_most: str) -> None:
-    names = ("RetryHours", "FollowHours", "MissedBackupAlarmHours")
-    given = {name: max(1, PARAMETERS[name][least_or_most]) for name in names}
-    alarms = Resolved(given).of_type("AWS::CloudWatch::Alarm")
-    assert alarms.keys() == ALARMS.keys()
-    for alarm in map(Alarm, alarms.values()):
-        assert alarm.periods >= 1
-        assert alarm.period % MINUTE == 0
-        assert alarm.period * alarm.periods <= (7 * DAY if alarm.period >= HOUR else DAY)
+    given = {name: max(1, PARAMETERS[name][least_or_most]) for name in ("FollowHours", "MissedBackupAlarmHours")}
+    accepted = Resolved(given).of_type("AWS::CloudWatch::Alarm")
+    assert accepted.keys() == ALARMS.keys()
+    for one in map(Alarm, accepted.values()):
+        assert one.periods >= 1
+        assert one.period % MINUTE == 0
+        assert one.period * one.periods <= (7 * DAY if one.period >= HOUR else DAY)
 
 
 def test_every_metric_that_has_a_name_is_counted_somewhere() -> None:
-    tables: list[Mapping[str, MetricName]] = [runs.METRICS, batches.METRICS]
-    named: set[Any] = {name for table in tables for name in table.values()}
+    named: set[Any] = {name for table in (runs.METRICS, batches.METRICS) for name in table.values()}
     for path in Path(ROOT / "src" / "rds_snap_backup").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.iam import decide, listed
-from tests.unit.template import PSEUDO, TEMPLATE, Resolved
+from tests.unit.template import PSEUDO, TEMPLATE, Resolved, rule_arn
 
 ACCOUNT, REGION = PSEUDO["AWS::AccountId"], PSEUDO["AWS::Region"]
 KEY, TOKEN_KEY = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{number}" for number in (1, 2))
@@ -52,6 +52,7 @@ def test_the_stacks_key_is_used_through_the_services_that_encrypt_with_it() -> N
     read = {"dynamodb", "sns", "sqs"}
     assert key_use("SubmitFunction", KEY) == {"kms:Decrypt": read, "kms:GenerateDataKey": {"sns", "sqs"}}
     assert key_use("FollowFunction", KEY) == {"kms:Decrypt": read, "kms:GenerateDataKey": {"sns"}}
+    assert key_use("AuditFunction", KEY) == {"kms:Decrypt": read, "kms:GenerateDataKey": {"sns", "sqs"}}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -86,6 +87,59 @@ def found(part: Any) -> Iterator[dict[str, Any]]:
             yield from (one for value in part.values() for one in found(value))
         case list():
             yield from (one for value in part for one in found(value))
+
+
+# ---- The audit
+
+
+def test_the_audit_can_submit_nothing() -> None:
+    own = FULL.policies_of("AuditFunction")["AuditRole"]
+    assert {action for one in own for action in listed(one["Action"])} == {
+        *("logs:CreateLogStream", "logs:PutLogEvents"),
+        *("rds:DescribeDBInstances", "rds:DescribeDBClusters"),
+        *("rds:DescribeDBSnapshots", "rds:DescribeDBClusterSnapshots"),
+        *("dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:Query"),
+        *("ssm:GetParametersByPath", "ssm:GetParameter"),
+        *("sns:ListSubscriptionsByTopic", "sns:Publish"),
+        *("sqs:SendMessage", "kms:GenerateDataKey"),
+    }
+    statements = granted("AuditFunction")
+    reached = {
+        one for statement in own for one in listed(statement["Resource"]) if "sqs:SendMessage" in statement["Action"]
+    }
+    assert reached == {"SubmissionsQueue.Arn"}
+    for action in (
+        "lambda:InvokeFunction",
+        "dynamodb:PutItem",
+        "dynamodb:DeleteItem",
+        "rds:CreateDBSnapshot",
+        "rds:DeleteDBInstance",
+    ):
+        assert decide(statements, action, "*") == "Nothing"
+
+
+@pytest.mark.parametrize(("index", "may"), [("open-submissions", "Allow"), ("another", "Nothing"), ("", "Nothing")])
+def test_the_audit_queries_one_index_of_the_ledger(index: str, may: str) -> None:
+    resource = "Ledger.Arn" + (f"/index/{index}" if index else "")
+    assert decide(granted("AuditFunction"), "dynamodb:Query", resource) == may
+    (its_index,) = FULL.of_type("AWS::DynamoDB::Table")["Ledger"]["GlobalSecondaryIndexes"]
+    assert its_index["IndexName"] == "open-submissions"
+
+
+@pytest.mark.parametrize("kind", ["db", "cluster", "snapshot", "cluster-snapshot"])
+def test_the_audit_reads_databases_of_its_account_and_region(kind: str) -> None:
+    statements = granted("AuditFunction")
+    action = "rds:DescribeDBSnapshots" if "snapshot" in kind else "rds:DescribeDBInstances"
+    assert decide(statements, action, f"arn:aws:rds:{REGION}:{ACCOUNT}:{kind}:orders") == "Allow"
+    assert decide(statements, action, f"arn:aws:rds:us-west-2:{ACCOUNT}:{kind}:orders") == "Nothing"
+    assert decide(statements, action, f"arn:aws:rds:{REGION}:999988887777:{kind}:orders") == "Nothing"
+
+
+@pytest.mark.parametrize("function", ["SubmitFunction", "AuditFunction"])
+def test_schedules_may_start_the_functions_that_are_scheduled(function: str) -> None:
+    schedules = list(found(FULL.of_type("AWS::IAM::Role")["SchedulerRole"]))
+    assert decide(schedules, "lambda:InvokeFunction", f"{function}.Arn") == "Allow"
+    assert decide(schedules, "lambda:InvokeFunction", "FollowFunction.Arn") == "Nothing"
 
 
 # ---- The VPC
@@ -147,7 +201,7 @@ def test_plain_transport_and_foreign_accounts_are_denied(name: str) -> None:
         assert decide(statements, action, resource, TLS) == "Deny", "without any credentials"
 
 
-RULE, TOPIC = "SubmitFunctionRdsEvents.Arn", "Notifications"
+RULE, TOPIC = rule_arn("rds-events"), "Notifications"
 ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:any"
 
 

@@ -50,8 +50,10 @@ def texts(part: Any) -> set[str]:
         case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
             return {name}
         case {"Fn::Sub": text}:
-            name = str(text).partition(":parameter")[2].replace("${AWS::StackName}", "STACK")
-            return {name.removeprefix("${").removesuffix("}")}
+            name = re.sub(r"^arn:.*?\$\{AWS::AccountId\}:(?:parameter)?", "", str(text)).replace(
+                "${AWS::StackName}", "STACK"
+            )
+            return {re.sub(r"\$\{(\w+)(?:\.Arn)?\}", r"\1", name)}
         case {"Fn::If": [_, *either]} | list(either):
             return {one for each in either for one in texts(each)}
         case _:

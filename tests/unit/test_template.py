@@ -2,15 +2,17 @@
 
 import json
 import re
+import tomllib
 from typing import Any, get_args
 
 import pytest
 
+from local.tools import ROOT
 from rds_snap_backup.observability import NAMESPACE, MetricName
-from tests.unit.template import TEMPLATE, Resolved
+from tests.unit.template import TEMPLATE, Resolved, rule_arn
 
 PARAMETERS = TEMPLATE["Parameters"]
-EMITTED = set(get_args(MetricName.__value__))
+EMITTED = {*get_args(MetricName.__value__), "AuditFinding", "AuditCompleted"}
 ALL = {
     "KmsKeyArn": "arn:aws:kms:eu-west-1:111122223333:key/1",
     "SubnetIds": "subnet-0a,subnet-0b",
@@ -39,6 +41,7 @@ VARIABLES = {
     "RECONCILE_SECONDS",
     "FOLLOW_HOURS",
     "FIRST_POLL_SECONDS",
+    "LEDGER_DAYS",
     "CA_CERTIFICATE_PARAMETER",
     "ACCOUNT_IDS",
     "COMMVAULT_PROXY",
@@ -75,7 +78,14 @@ def test_the_console_groups_every_parameter_once() -> None:
     groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     assert [group["Label"]["default"] for group in groups] == ["Essential", "Advanced"]
     grouped = [name for group in groups for name in group["Parameters"]]
-    assert sorted(grouped) == sorted(PARAMETERS)
+    assert grouped == list(PARAMETERS), "guided deployment asks in the same order"
+
+
+def test_what_must_be_answered_comes_first_and_the_essential_is_little() -> None:
+    essential = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"][0]["Parameters"]
+    has_default = ["Default" in PARAMETERS[name] for name in essential]
+    assert has_default == sorted(has_default)
+    assert len(essential) <= 8
 
 
 def test_only_what_cannot_be_guessed_is_required() -> None:
@@ -108,6 +118,14 @@ def test_only_what_cannot_be_guessed_is_required() -> None:
         ("KmsKeyArn", "arn:aws:kms:eu-west-1:111122223333:alias/a", False),
         ("SubnetIds", "subnet-0a1b2c3d,subnet-0a1b2c3e", True),
         ("CaCertificateParameter", "ca", False),
+        ("EventBusName", "central", True),
+        ("EventBusName", "aws.partner/example.com/1", False),
+        ("AlarmTopicArn", "", True),
+        ("AlarmTopicArn", "arn:aws-us-gov:sns:us-gov-west-1:111122223333:on-call", True),
+        ("AlarmTopicArn", "arn:aws:sns:eu-west-1:111122223333:on-call.fifo", False),
+        ("AlarmTopicArn", "on-call", False),
+        ("AuditScheduleExpression", "rate(12 hours)", True),
+        ("AuditScheduleExpression", "at(2026-12-24T12:00:00)", False),
         ("HttpsProxy", "http://proxy.example:3128", True),
         ("HttpsProxy", "http://[fd00::1]:3128", True),
         ("HttpsProxy", "http://proxy.example", False),
@@ -138,7 +156,7 @@ def test_no_role_may_touch_everything(resolved: Resolved) -> None:
 
 def test_every_role_bears_the_boundary_and_no_policy_of_aws() -> None:
     roles = FULL.of_type("AWS::IAM::Role")
-    assert set(roles) == {"SubmitRole", "FollowRole", "SchedulerRole"}
+    assert set(roles) == {"SubmitRole", "FollowRole", "AuditRole", "SchedulerRole"}
     for role in roles.values():
         assert role["PermissionsBoundary"] == ALL["PermissionsBoundaryArn"]
         assert set(role.get("ManagedPolicyArns", [])) <= {"SurroundingsPolicy", "TokenPolicy"}
@@ -159,7 +177,7 @@ def test_the_secret_is_written_only_where_the_token_is_renewed(given: dict[str, 
     assert actions == {secret: {"GetSecretValue", *writes}}
     roles = resolved.of_type("AWS::IAM::Role")
     assert {name for name, role in roles.items() if "TokenPolicy" in role.get("ManagedPolicyArns", [])} == {
-        *("SubmitRole", "FollowRole")
+        *("SubmitRole", "FollowRole", "AuditRole")
     }
 
 
@@ -175,13 +193,20 @@ def test_the_functions_environments_are_complete() -> None:
     assert common == VARIABLES
     assert "Environment" not in functions["SubmitFunction"]
     assert functions["FollowFunction"]["Environment"]["Variables"] == {"JOBS_QUEUE_URL": "JobsQueue"}
+    assert functions["AuditFunction"]["Environment"]["Variables"] == {
+        "BACKUP_MAX_AGE_HOURS": 26,
+        "SCHEDULE_STATE": "ENABLED",
+    }
 
 
-def test_lambda_itself_retries_nothing() -> None:
-    submit = PLAIN.of_type("AWS::Serverless::Function")["SubmitFunction"]
-    assert submit["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
-    assert submit["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"] == "SubmissionsQueue.Arn"
-    assert TEMPLATE["Globals"]["Function"]["RecursiveLoop"] == "Terminate"
+def test_lambda_itself_retries_no_submission() -> None:
+    functions = PLAIN.of_type("AWS::Serverless::Function")
+    submit = functions["SubmitFunction"]["EventInvokeConfig"]
+    assert submit["MaximumRetryAttempts"] == 0
+    assert submit["DestinationConfig"]["OnFailure"]["Destination"] == "SubmissionsQueue.Arn"
+    assert functions["AuditFunction"]["EventInvokeConfig"] == {"MaximumRetryAttempts": 1}
+    # Not every region and partition knows it, and what it would say is the default.
+    assert "RecursiveLoop" not in TEMPLATE["Globals"]["Function"]
 
 
 def test_queues_keep_messages_and_let_the_clock_end_the_trying() -> None:
@@ -213,8 +238,10 @@ def test_nothing_bears_a_name_that_a_second_stack_would_want() -> None:
     named = {
         (name, key) for name, part in PLAIN.resources.items() for key in part.get("Properties", {}) if key in names
     }
-    assert named == {("DefaultTarget", "Name")}
+    assert named == {(name, "Name") for name in ("DefaultTarget", "TriggerQuery", "TargetQuery", "FailureQuery")}
     assert PLAIN.resources["DefaultTarget"]["Properties"]["Name"] == "/rds-snap-backup/backups/targets/default"
+    for query in PLAIN.of_type("AWS::Logs::QueryDefinition").values():
+        assert query["Name"].startswith("backups/")
 
 
 @pytest.mark.parametrize(
@@ -235,73 +262,119 @@ def test_the_default_target_is_json(databases: str, patterns: list[str]) -> None
     }
 
 
-def test_the_schedule_names_itself_and_its_time() -> None:
-    schedule = PLAIN.of_type("AWS::Serverless::Function")["SubmitFunction"]["Events"]["Schedule"]["Properties"]
-    assert json.loads(schedule["Input"]) == {
-        "target": "default",
+SCHEDULES = {
+    function: event["Properties"]
+    for function, properties in PLAIN.of_type("AWS::Serverless::Function").items()
+    for event in properties["Events"].values()
+    if event["Type"] == "ScheduleV2"
+}
+
+
+@pytest.mark.parametrize(
+    ("function", "asks_for"), [("SubmitFunction", {"target": "default"}), ("AuditFunction", {"audit": True})]
+)
+def test_a_schedule_names_itself_and_its_time(function: str, asks_for: dict[str, Any]) -> None:
+    assert json.loads(SCHEDULES[function]["Input"]) == asks_for | {
         "schedule": "<aws.scheduler.schedule-arn>",
         "time": "<aws.scheduler.scheduled-time>",
     }
-    assert schedule["OmitName"] is True
+
+
+def test_the_schedules_are_of_one_group_role_and_time_zone() -> None:
+    assert sorted(SCHEDULES) == ["AuditFunction", "SubmitFunction"]
+    for schedule in SCHEDULES.values():
+        assert schedule["OmitName"] is True
+        assert (schedule["GroupName"], schedule["RoleArn"]) == ("Schedules", "SchedulerRole.Arn")
+        assert schedule["ScheduleExpressionTimezone"] == "UTC"
+    given = {"AuditState": "DISABLED", "AuditScheduleExpression": "rate(6 hours)", "ScheduleTimezone": "Europe/Rome"}
+    functions = Resolved(given).of_type("AWS::Serverless::Function")
+    audit = functions["AuditFunction"]["Events"]["Daily"]["Properties"]
+    assert (audit["State"], audit["ScheduleExpression"]) == ("DISABLED", "rate(6 hours)")
+    assert audit["ScheduleExpressionTimezone"] == "Europe/Rome"
+    assert functions["SubmitFunction"]["Events"]["DefaultSchedule"]["Properties"]["State"] == "ENABLED"
 
 
 def test_what_cannot_be_delivered_is_kept() -> None:
-    events = PLAIN.of_type("AWS::Serverless::Function")["SubmitFunction"]["Events"]
-    for name in ("Schedule", "RdsEvents"):
-        assert events[name]["Properties"]["DeadLetterConfig"] == {"Arn": "DeadLetterQueue.Arn"}
-        assert events[name]["Properties"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    rule = PLAIN.of_type("AWS::Serverless::Function")["SubmitFunction"]["Events"]["RdsEvents"]["Properties"]
+    for source in (*SCHEDULES.values(), rule):
+        assert source["DeadLetterConfig"] == {"Arn": "DeadLetterQueue.Arn"}
+        assert source["RetryPolicy"]["MaximumRetryAttempts"] > 0
     policy = PLAIN.of_type("AWS::SQS::QueuePolicy")["DeadLetterQueuePolicy"]["PolicyDocument"]["Statement"]
     (admitted,) = allowing(policy)
-    assert admitted["Condition"] == {"ArnEquals": {"aws:SourceArn": "SubmitFunctionRdsEvents.Arn"}}
+    assert admitted["Condition"] == {"ArnEquals": {"aws:SourceArn": rule_arn("rds-events")}}
+
+
+@pytest.mark.parametrize("bus", ["default", "central"])
+def test_the_rule_is_named_as_its_metrics_name_it(bus: str) -> None:
+    resolved = Resolved({"EventBusName": bus})
+    dimensions = resolved.of_type("AWS::CloudWatch::Alarm")["RuleDeliveryAlarm"]["Dimensions"]
+    named = {one["Name"]: one["Value"] for one in dimensions}
+    assert named == {"RuleName": "rds-events"} | ({} if bus == "default" else {"EventBusName": bus})
+    body = json.loads(resolved.resources["Dashboard"]["Properties"]["DashboardBody"])
+    shown = [
+        one for widget in body["widgets"] for one in widget["properties"].get("metrics", []) if one[0] == "AWS/Events"
+    ]
+    assert [dict(zip(one[2:-1:2], one[3:-1:2], strict=True)) for one in shown] == [named]
+
+
+def left_out(**given: Any) -> set[str]:
+    """Return the resources that parameters leave out."""
+    return set(PLAIN.resources) - set(Resolved(given).resources)
 
 
 def test_without_following_its_parts_are_not_there() -> None:
-    followed, alone = set(PLAIN.resources), set(Resolved({"FollowHours": 0}).resources)
-    assert followed - alone == {
+    assert left_out(FollowHours=0) == {
         *("FollowFunction", "FollowLogs", "FollowRole", "JobsQueue", "JobsQueuePolicy", "JobsSubscription"),
-        *("JobsDeadLetterQueue", "JobsDeadLetterQueuePolicy", "JobsDeadLetterAlarm", "JobsAgeAlarm"),
-        *("FollowErrorsAlarm", "FollowRecursionAlarm", "BackupFailedAlarm", "JobLostAlarm"),
+        *("JobsDeadLetterQueue", "JobsDeadLetterQueuePolicy", "JobsDeadLetterAlarm", "NewJobsDeadLetterAlarm"),
+        *("FollowErrorsAlarm", "FollowThrottlesAlarm", "FollowRecursionAlarm", "TopicDeliveryAlarm"),
+        *("JobsWaitingAlarm", "BackupFailedAlarm", "JobLostAlarm"),
     }
     assert not [name for name in Resolved({"FollowHours": 0}).outputs if name.startswith(("Follow", "Jobs"))]
 
 
-def test_every_alarm_notifies_the_topic_and_only_missing_backups_are_breaching() -> None:
+def test_what_is_switched_off_has_no_alarm() -> None:
+    assert left_out(MissedBackupAlarmHours=0) == {"MissedBackupAlarm"}
+    assert left_out(AuditState="DISABLED") == {"AuditFindingAlarm", "MissedAuditAlarm"}
+    assert left_out(RenewToken="false") == {"TokenNotStoredAlarm"}
+
+
+def test_alarms_may_publish_and_only_what_is_missing_is_breaching() -> None:
     alarms = PLAIN.of_type("AWS::CloudWatch::Alarm")
     assert {name for name, alarm in alarms.items() if alarm["TreatMissingData"] != "notBreaching"} == {
-        "MissedBackupAlarm"
+        *("MissedBackupAlarm", "MissedAuditAlarm")
     }
-    assert all(alarm["AlarmActions"] == ["Notifications"] and alarm["AlarmDescription"] for alarm in alarms.values())
     policy = PLAIN.of_type("AWS::SNS::TopicPolicy")["NotificationsPolicy"]["PolicyDocument"]["Statement"]
     (admitted,) = allowing(policy)
     assert admitted["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
 
 
-def test_the_dead_mans_switch() -> None:
-    alarm = Resolved({"MissedBackupAlarmHours": 168}).of_type("AWS::CloudWatch::Alarm")["MissedBackupAlarm"]
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == (NAMESPACE, "BackupSubmitted", "Sum")
+@pytest.mark.parametrize(("name", "metric"), [("MissedBackup", "BackupSubmitted"), ("MissedAudit", "AuditCompleted")])
+def test_a_dead_mans_switch(name: str, metric: str) -> None:
+    alarm = Resolved({"MissedBackupAlarmHours": 26}).of_type("AWS::CloudWatch::Alarm")[f"{name}Alarm"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == (NAMESPACE, metric, "Sum")
     assert alarm["Dimensions"] == [{"Name": "service", "Value": "backups"}]
-    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (3600, 168)
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (3600, 26)
     assert "DatapointsToAlarm" not in alarm  # then it is all of them
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
     assert alarm["TreatMissingData"] == "breaching"
-    assert "MissedBackupAlarm" not in Resolved({"MissedBackupAlarmHours": 0}).resources
-
-
-def test_no_alarm_has_a_longer_window_than_cloudwatch_allows() -> None:
-    extremes = {name: PARAMETERS[name]["MaxValue"] for name in ("RetryHours", "FollowHours", "MissedBackupAlarmHours")}
-    for alarm in Resolved(extremes).of_type("AWS::CloudWatch::Alarm").values():
-        assert alarm["Period"] * int(alarm["EvaluationPeriods"]) <= 7 * 24 * 3600
+    assert alarm["EvaluationWindow"] == {"WallClockWindow": {"Timezone": "UTC"}}
 
 
 def test_alarms_watch_metrics_that_are_emitted() -> None:
-    own = [alarm for alarm in PLAIN.of_type("AWS::CloudWatch::Alarm").values() if alarm["Namespace"] == NAMESPACE]
+    own = [one for one in PLAIN.of_type("AWS::CloudWatch::Alarm").values() if one.get("Namespace") == NAMESPACE]
     assert {alarm["MetricName"] for alarm in own} <= EMITTED
     assert all(alarm["Dimensions"] == [{"Name": "service", "Value": "backups"}] for alarm in own)
 
 
-@pytest.mark.parametrize("hours", [(24, 26), (0, 26), (24, 0), (0, 0)])
-def test_the_dashboard_shows_what_is_emitted_and_every_alarm(hours: tuple[int, int]) -> None:
-    resolved = Resolved({"FollowHours": hours[0], "MissedBackupAlarmHours": hours[1]})
+@pytest.mark.parametrize("follow_hours", [24, 0])
+@pytest.mark.parametrize("missed_hours", [26, 0])
+@pytest.mark.parametrize("audit_state", ["ENABLED", "DISABLED"])
+@pytest.mark.parametrize("renews", ["true", "false"])
+def test_the_dashboard_shows_what_is_emitted_and_every_alarm(
+    follow_hours: int, missed_hours: int, audit_state: str, renews: str
+) -> None:
+    given = {"FollowHours": follow_hours, "MissedBackupAlarmHours": missed_hours}
+    resolved = Resolved(given | {"AuditState": audit_state, "RenewToken": renews})
     body = json.loads(resolved.resources["Dashboard"]["Properties"]["DashboardBody"])
     metrics = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
     own = [metric for metric in metrics if metric[0] == NAMESPACE]
@@ -321,9 +394,62 @@ def test_the_token_command_keeps_the_token_out_of_the_arguments() -> None:
     }
 
 
+def test_widgets_do_not_overlap() -> None:
+    body = json.loads(PLAIN.resources["Dashboard"]["Properties"]["DashboardBody"])
+    taken = [
+        (one["x"] + x, one["y"] + y)
+        for one in body["widgets"]
+        for x in range(one["width"])
+        for y in range(one["height"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+
+
 def test_outputs_are_those_of_the_design() -> None:
     assert set(PLAIN.outputs) == {
-        *("SubmitFunctionName", "FollowFunctionName", "NotificationsTopicArn", "TokenSecretArn", "TargetsPath"),
-        *("LedgerTableName", "SubmissionsQueueUrl", "JobsQueueUrl", "DeadLetterQueueUrl", "JobsDeadLetterQueueUrl"),
-        *("DashboardUrl", "SetTokenCommand"),
+        *("SubmitFunctionName", "SubmitFunctionArn", "FollowFunctionName", "AuditFunctionName"),
+        *("NotificationsTopicArn", "TokenSecretArn", "TargetsPath", "LedgerTableName"),
+        *("SubmissionsQueueUrl", "SubmissionsQueueArn", "JobsQueueUrl", "DeadLetterQueueUrl", "DeadLetterQueueArn"),
+        *("JobsDeadLetterQueueUrl", "SchedulerRoleArn", "ScheduleGroupName", "DashboardUrl", "SetTokenCommand"),
+        "Version",
     }
+
+
+def test_the_version_is_the_projects() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert PLAIN.outputs["Version"]["Value"] == project["version"]
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "host"),
+    [
+        ("aws", "eu-west-1", "console.aws.amazon.com"),
+        ("aws-cn", "cn-north-1", "console.amazonaws.cn"),
+        ("aws-us-gov", "us-gov-west-1", "console.amazonaws-us-gov.com"),
+    ],
+)
+def test_the_dashboard_is_found_in_every_partition(partition: str, region: str, host: str) -> None:
+    url = Resolved({"AWS::Partition": partition, "AWS::Region": region}).outputs["DashboardUrl"]["Value"]
+    assert url == f"https://{host}/cloudwatch/home?region={region}#dashboards/dashboard/Dashboard"
+
+
+# ---- What a deployment refuses
+
+
+def asserted(**given: str) -> dict[str, bool]:
+    """Return the rules that apply to these parameters, and whether they let them pass."""
+    resolved = Resolved(given)
+    return {
+        name: all(resolved.resolve(one["Assert"]) for one in rule["Assertions"])
+        for name, rule in TEMPLATE["Rules"].items()
+        if resolved.resolve(rule["RuleCondition"])
+    }
+
+
+@pytest.mark.parametrize(
+    ("subnets", "groups", "allowed"),
+    [("", "", True), ("subnet-0a", "sg-0a", True), ("subnet-0a", "", False), ("", "sg-0a", False)],
+)
+def test_a_network_is_given_whole_or_not_at_all(subnets: str, groups: str, *, allowed: bool) -> None:
+    assert all(asserted(SubnetIds=subnets, SecurityGroupIds=groups).values()) is allowed

@@ -52,7 +52,7 @@ def check(services: Services, seconds_left: Callable[[], float], target: str | N
             rows.append(_unknown(target, services.targets.parameter(target)))
         for name, text in checked.items():
             rows += _target(name, services.targets.parameter(name), text, discovery)
-            rows.append(_last_backup(name, submitted))
+            rows.append(_last_backup(name, submitted, services.config.ledger_days))
     logger.info("Checked", rows=len(rows), failed=sum(not row.ok for row in rows))
     return answer(rows)
 
@@ -198,7 +198,7 @@ def _association(target: str, parameter: str, one: Association, discovery: Disco
     return missing("subclientName", f"subclient {subclient_name!r} of {instance}", meant)
 
 
-def _last_backup(target: str, submitted: Mapping[str, float] | Problem) -> Row:
+def _last_backup(target: str, submitted: Mapping[str, float] | Problem, ledger_days: int) -> Row:
     match submitted:
         case Problem("OUT_OF_TIME"):
             return unchecked("last_backup", target, submitted)
@@ -208,4 +208,5 @@ def _last_backup(target: str, submitted: Mapping[str, float] | Problem) -> Row:
             detail = f"Last submitted at {datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%M:%SZ}."
             return Row("last_backup", target, ok=True, detail=detail)
         case _:
-            return Row("last_backup", target, ok=True, detail="Never submitted, or more than 90 days ago.")
+            detail = f"Never submitted, or more than {ledger_days} days ago."
+            return Row("last_backup", target, ok=True, detail=detail)
