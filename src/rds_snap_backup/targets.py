@@ -6,14 +6,14 @@ The documents are cached for a minute (Powertools), since an event storm selects
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeIs
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from rds_snap_backup.problems import InvalidInput
+from rds_snap_backup.selection import Rules, is_texts
 from rds_snap_backup.triggers import ALL, TARGET_NAME, Request, Trigger, invalid_name
 from rds_snap_backup.untrusted import MAX_NAME, NotJson, clean_text, is_name, read_json, whole_number
 
@@ -120,6 +120,14 @@ class Target:
         return None
 
 
+@dataclass(frozen=True)
+class Document:
+    """A target's document as it is stored; `changed_at` is the time of its last change in Unix seconds."""
+
+    text: str
+    changed_at: float
+
+
 class Targets:
     """The target documents under one SSM path."""
 
@@ -149,16 +157,23 @@ class Targets:
         """Return the name of the SSM parameter that holds a target."""
         return self._path + name
 
+    def read_all(self) -> dict[str, Document]:
+        """Return every target's document by its name, as it is now, and when it was last changed."""
+        pages = self._client.get_paginator("get_parameters_by_path").paginate(Path=self._path)
+        found = {
+            row["Name"].removeprefix(self._path): Document(row["Value"], row["LastModifiedDate"].timestamp())
+            for page in pages
+            for row in page["Parameters"]
+        }
+        return {name: found[name] for name in sorted(found)}
+
     def documents(self, *, past_cache: bool = False) -> dict[str, str]:
-        """Return every target's document by its name."""
+        """Return the text of every target's document by its name."""
         found = self._parameters.get_multiple(self._path, max_age=CACHE_SECONDS, force_fetch=past_cache) or {}
         return {name: str(found[name]) for name in sorted(found)}
 
     def select(self, request: Request) -> tuple[str, ...]:
-        """Return the names of the targets that a request selects; those that it names need not exist.
-
-        An RDS event's tag comes before the patterns, of which `*` alone is a fallback. A tag selects no `*`.
-        """
+        """Return the names of the targets that a request selects; those that it names need not exist."""
         match request:
             case Request(names=names) if ALL in names:
                 return tuple(self.documents())
@@ -167,54 +182,8 @@ class Targets:
         documents = self.documents()
         if not set(request.tagged) <= documents.keys() | {ALL}:
             documents = self.documents(past_cache=True)  # A tag may name a target that is less than a minute old.
-        rules = {name: Rule.read(text) for name, text in documents.items()}
-        tagged = [name for name in request.tagged if name in rules and rules[name].allows_tag]
-        unknown = [name for name in request.tagged if name not in rules and name != ALL]
-        matched = [name for name, rule in rules.items() if rule.matches(request.trigger)]
-        fallback = [name for name, rule in rules.items() if rule.is_fallback_for(request.trigger)]
-        return (*(tagged or matched or fallback), *unknown)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Which RDS events a document selects. One whose `databases` cannot be read is selected by name alone."""
-
-    patterns: tuple[str, ...] = ()
-    rds_event_ids: tuple[str, ...] | None = None
-    allows_tag: bool = True
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """Read a document as far as it can be read."""
-        try:
-            document = read_json(text)
-        except NotJson:
-            return cls()
-        if not isinstance(document, dict) or not _texts(databases := document.get("databases", [])):
-            return cls()
-        event_ids = document.get("rdsEventIds")
-        return cls(
-            # RDS keeps its names in lower case, whatever case they were written in.
-            tuple(pattern.lower() for pattern in databases),
-            tuple(event_ids) if _texts(event_ids) else None,
-            document.get("allowTag") is not False,
-        )
-
-    def matches(self, trigger: Trigger) -> bool:
-        """Tell whether a pattern other than `*` alone matches the event's database, and its event ID is listed."""
-        arn, database = (trigger.source_arn or "").lower(), trigger.database.lower()
-        return self._lists(trigger) and any(
-            fnmatchcase(arn if pattern.startswith("arn:") else database, pattern)
-            for pattern in self.patterns
-            if pattern != ALL
-        )
-
-    def is_fallback_for(self, trigger: Trigger) -> bool:
-        """Tell whether the pattern `*` alone is among the patterns: it counts where no other target matches."""
-        return ALL in self.patterns and self._lists(trigger)
-
-    def _lists(self, trigger: Trigger) -> bool:
-        return self.rds_event_ids is None or trigger.rds_event_id in self.rds_event_ids
+        selected = Rules.read(documents).select(request.trigger, request.tagged)
+        return (*selected.names, *selected.unknown)
 
 
 @lru_cache(maxsize=16)  # A warm sandbox meets the same text again and again.
@@ -242,8 +211,8 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
         "backupLevel": (LEVELS.__contains__, f"one of {', '.join(LEVELS)}"),
         "taskType": (TASK_TYPES.__contains__, f"one of {', '.join(TASK_TYPES)}"),
         "notifyUserOnJobCompletion": (lambda value: isinstance(value, bool), "true or false"),
-        "databases": (_texts, "a list of names, globs or ARN globs"),
-        "rdsEventIds": (_texts, 'a list of ids like "RDS-EVENT-0043"'),
+        "databases": (is_texts, "a list of names, globs or ARN globs"),
+        "rdsEventIds": (is_texts, 'a list of ids like "RDS-EVENT-0043"'),
         "allowTag": (lambda value: isinstance(value, bool), "true or false"),
         "coolDownMinutes": (_is_number(0, MAX_COOL_DOWN_MINUTES), f"a whole number, 0 to {MAX_COOL_DOWN_MINUTES}"),
         "maxAgeHours": (_is_number(1, MAX_AGE_HOURS), f"a whole number, 1 to {MAX_AGE_HOURS}"),
@@ -284,7 +253,3 @@ def _is_associations(value: Any) -> bool:
         )
         and len({tuple(one[field] for field in _NAMES) for one in value}) == len(value)
     )
-
-
-def _texts(value: Any) -> TypeIs[list[str]]:
-    return isinstance(value, list) and all(map(is_name, value))

@@ -135,6 +135,9 @@ def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
         case {"check": True, **rest}:
             name = rest.get("target", ALL)
             return Check(None if name == ALL else _name(name))
+        case {"audit": True}:
+            # With a schedule's fields, it would be one for the target `default`.
+            raise InvalidInput("EVENT_UNKNOWN", "The Submit function makes no audit: the Audit function does.", _FORMS)
         case {"target": name, "trigger": trigger, **rest} if arrival.is_message:
             return Request(Trigger.from_json(trigger), (_name(name),), attempt=_attempt(rest.get("attempt")))
         case {"refused": dict(), "event": {"refused": dict(), "event": _, "deliveryId": str()} as letter} if (
@@ -212,15 +215,20 @@ def _rds(kind: str, detail: dict[str, Any], account: object) -> Request | Ignore
         )
     trigger = Trigger("rds", identity, date, event_id, source_arn, _message(detail.get("Message")))
     tags = detail.get("Tags")
-    tag = tags.get(TARGET_TAG) if isinstance(tags, dict) else None
+    tagged = tagged_names(tags.get(TARGET_TAG) if isinstance(tags, dict) else None)
+    if not isinstance(account, str):  # Some samples lack it, and their database's ARN has it.
+        account = source_arn.split(":")[4] if source_arn.count(":") > 4 else ""
+    return Request(trigger, tagged=tagged, account=clean_text(account, MAX_QUOTED))
+
+
+def tagged_names(tag: object) -> tuple[str, ...]:
+    """Return the names in the value of a database's tag `rds-snap-backup:target`, where it has one."""
     # What is longer than a target's name can be is shortened, and stays what is none.
     names = [
         name if len(name) <= MAX_TARGET_NAME else f"{name[: MAX_TARGET_NAME - 1]}…"
         for name in (clean_text(tag[:MAX_TAG]).split() if isinstance(tag, str) else ())
     ]
-    if not isinstance(account, str):  # Some samples lack it, and their database's ARN has it.
-        account = source_arn.split(":")[4] if source_arn.count(":") > 4 else ""
-    return Request(trigger, tagged=tuple(dict.fromkeys(names)), account=clean_text(account, MAX_QUOTED))
+    return tuple(dict.fromkeys(names))
 
 
 def _schedule(target: object, arn: object, time: object, arrival: Arrival) -> Request:

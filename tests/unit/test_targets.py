@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.targets import Association, BackupRequest, Rule, Target, Targets, parse_target
+from rds_snap_backup.targets import Association, BackupRequest, Target, Targets, parse_target
 from rds_snap_backup.triggers import Request, Trigger
 
 PATH = "/rds-snap-backup/test/targets/"
@@ -186,47 +186,8 @@ def test_json_that_is_not_an_object_is_refused(text: str) -> None:
 # Selection.
 
 
-@pytest.mark.parametrize(
-    ("patterns", "arn", "is_selected"),
-    [
-        (["*"], ARN, False),
-        ([], ARN, False),
-        (["orders-db"], ARN, True),
-        (["orders"], ARN, False),
-        (["orders-*"], ARN, True),
-        (["*-db"], ARN, True),
-        (["order?-db"], ARN, True),
-        (["[a-o]rders-db"], ARN, True),
-        (["Orders-db"], ARN, True),
-        (["billing", "orders-db"], ARN, True),
-        ([ARN], ARN, True),
-        (["arn:aws:rds:*:*:db:orders-*"], ARN, True),
-        (["arn:aws:rds:*:111122223333:*"], ARN, True),
-        (["arn:aws:rds:us-east-1:*:db:*"], ARN, False),
-        (["arn:aws:rds:*:*:cluster:orders-*"], ARN, False),
-        (["arn:aws:rds:*:*:cluster:billing"], "arn:aws:rds:eu-west-1:1:cluster:billing", True),
-        (["orders-db"], "arn:aws:rds:eu-west-1:1:cluster:orders-db", True),
-    ],
-)
-def test_databases_select_by_name_glob_and_arn_glob(patterns: list[str], arn: str, is_selected: bool) -> None:
-    assert Rule.read(document(databases=patterns)).matches(event(arn)) is is_selected
-
-
-def test_the_pattern_of_all_databases_alone_is_a_fallback() -> None:
-    rule = Rule.read(document(databases=["*"]))
-    assert (rule.matches(event()), rule.is_fallback_for(event())) == (False, True)
-    assert not Rule.read(document(databases=["orders-*"])).is_fallback_for(event())
-
-
-def test_without_databases_no_event_selects_a_target() -> None:
-    rule = Rule.read(document())
-    assert (rule.matches(event()), rule.is_fallback_for(event())) == (False, False)
-
-
 @pytest.mark.parametrize(("ids", "is_selected"), [(["RDS-EVENT-0043"], True), (["RDS-EVENT-0005"], False), ([], False)])
 def test_rds_event_ids_bind(ids: list[str], is_selected: bool) -> None:
-    assert Rule.read(document(databases=["orders-*"], rdsEventIds=ids)).matches(event()) is is_selected
-    assert Rule.read(document(databases=["*"], rdsEventIds=ids)).is_fallback_for(event()) is is_selected
     assert (parse(rdsEventIds=ids).declines(event()) is None) is is_selected
     assert parse(rdsEventIds=ids).declines(Trigger("schedule", "x")) is None
     assert parse(rdsEventIds=ids).declines(Trigger("manual", "x")) is None
@@ -236,22 +197,6 @@ def test_rds_event_ids_bind(ids: list[str], is_selected: bool) -> None:
 @pytest.mark.parametrize("trigger", [event(), Trigger("schedule", "x"), Trigger("manual", "x")])
 def test_a_disabled_target_declines_every_trigger(trigger: Trigger) -> None:
     assert "disabled" in (parse(enabled=False).declines(trigger) or "")
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "not JSON", "[]", "7", '{"databases": "orders-db"}', '{"databases": null}', '{"databases": [7]}', "[" * 8000],
-)
-def test_a_document_whose_databases_cannot_be_read_is_selected_by_name_only(text: str) -> None:
-    rule = Rule.read(text)
-    assert (rule.matches(event()), rule.is_fallback_for(event())) == (False, False)
-    assert rule.allows_tag
-
-
-@pytest.mark.parametrize("fields", [{"backupLevel": "NONE"}, {"associations": None}, {"rdsEventIds": "x"}, {"x": 1}])
-def test_a_broken_document_is_selected_only_by_its_databases(fields: dict[str, Any]) -> None:
-    assert Rule.read(document(databases=["orders-*"], **fields)).matches(event())
-    assert not Rule.read(document(databases=["billing"], **fields)).matches(event())
 
 
 # Parameters.

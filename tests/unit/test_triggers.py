@@ -229,6 +229,11 @@ def test_a_scheduled_event_without_a_usable_arn_is_known_by_its_delivery(resourc
     assert requested(event).trigger.id == DELIVERY
 
 
+@pytest.mark.parametrize("beside", [{}, {"schedule": SCHEDULE_ARN, "time": DUE}, {"target": "orders"}])
+def test_the_audit_functions_event_starts_nothing_here(beside: dict[str, str]) -> None:
+    assert refused({"audit": True, **beside}) == "EVENT_UNKNOWN"
+
+
 def test_a_schedule_whose_identity_is_longer_than_the_ledgers_key_is_refused() -> None:
     assert refused({"schedule": "a" * 2000, "time": DUE}) == "EVENT_UNKNOWN"
 

@@ -7,7 +7,8 @@ from rds_snap_backup.ledger.steps import Pin
 from rds_snap_backup.messaging import notifications
 from rds_snap_backup.messaging.notifications import Notifications
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.targets import Rule, parse_target
+from rds_snap_backup.selection import Rule
+from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import MAX_IDENTITY, Trigger
 from tests.fuzz import limits
 from tests.fuzz.hostile import Choices, edited, is_choices, text_of, written
