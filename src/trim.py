@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 OPERATIONS = {
-    "dynamodb": {"BatchGetItem", "TransactWriteItems", "UpdateItem"},
+    "dynamodb": {"BatchGetItem", "Query", "TransactWriteItems", "UpdateItem"},
+    "rds": {"DescribeDBClusterSnapshots", "DescribeDBClusters", "DescribeDBInstances", "DescribeDBSnapshots"},
     "secretsmanager": {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
-    "sns": {"Publish"},
+    "sns": {"ListSubscriptionsByTopic", "Publish"},
     "sqs": {"ChangeMessageVisibility", "SendMessage", "SendMessageBatch"},
     "ssm": {"GetParameter", "GetParametersByPath"},
 }

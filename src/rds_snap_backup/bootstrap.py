@@ -29,6 +29,7 @@ from rds_snap_backup.targets import Targets
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_rds import RDSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -49,9 +50,13 @@ SDK = SdkConfig(
 
 @dataclass(frozen=True)
 class Clients:
-    """The SDK's clients. `sqs` makes its own when it is first needed: a submission that succeeds at once sends no message."""
+    """The SDK's clients. `sqs` makes its own when it is first needed: a submission that succeeds at once sends no message.
+
+    So does `rds`, which the audit alone asks.
+    """
 
     dynamodb: "DynamoDBClient"
+    rds: "Callable[[], RDSClient]"
     secretsmanager: "SecretsManagerClient"
     sns: "SNSClient"
     sqs: "Callable[[], SQSClient]"
@@ -63,6 +68,8 @@ class Clients:
         session = boto3.Session()
         return cls(
             dynamodb=session.client("dynamodb", config=SDK),
+            # A page of a hundred databases takes longer than other answers.
+            rds=cache(partial(session.client, "rds", config=SDK.merge(SdkConfig(read_timeout=5)))),
             secretsmanager=session.client("secretsmanager", config=SDK),
             sns=session.client("sns", config=SDK),
             sqs=cache(partial(session.client, "sqs", config=SDK)),

@@ -24,6 +24,8 @@ type MetricName = Literal[
     "BackupCompleted",
     "BackupFailed",
     "JobLost",
+    "AuditFinding",
+    "AuditCompleted",
 ]
 
 logger = Logger()
@@ -37,9 +39,9 @@ logging.getLogger("urllib3").setLevel(logging.ERROR)
 urllib3.disable_warnings()
 
 
-def count(name: MetricName, service: str) -> None:
-    """Count one, under the only dimension: `service`, the stack's name."""
+def count(name: MetricName, service: str, number: int = 1) -> None:
+    """Count one, or some, under the only dimension: `service`, the stack's name."""
     with single_metric(
-        name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE, default_dimensions={"service": service}
+        name=name, unit=MetricUnit.Count, value=number, namespace=NAMESPACE, default_dimensions={"service": service}
     ):
         pass

@@ -12,7 +12,7 @@ from tests.support import Context
 @pytest.fixture
 def invoke(world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The function in this process, with the world's AWS and Commvault."""
-    monkeypatch.setattr(handler, "SERVICES", world.sandbox())
+    monkeypatch.setattr(handler, "AUDITOR", world.auditor())
     return lambda event: handler.lambda_handler(event, Context())  # type: ignore[arg-type]
 
 

@@ -14,11 +14,11 @@ from rds_snap_backup.audit import report
 from rds_snap_backup.audit.preflight import check
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault import inventory as discovery
-from rds_snap_backup.ledger.submissions import Ledger
+from rds_snap_backup.ledger.history import History
 from rds_snap_backup.ledger.table import Table
 from tests.integration.world import ASSOCIATION, World
 
-ALL = ("configuration", "secret", "reach", "token", "renewal", "targets")
+ALL = ("configuration", "secret", "reach", "token", "renewal", "targets", "listeners")
 
 
 def preflight(
@@ -375,8 +375,8 @@ def test_how_far_back_the_ledger_goes(aws: Emulator, commserve: CommServe) -> No
 
 def test_a_ledger_that_cannot_be_read(aws: Emulator, world: World) -> None:
     services = world.sandbox()
-    ledger = Ledger(Table("no-such-table", aws.client("dynamodb")), 3600, 1, time.time)
-    answer = preflight(world, replace(services, ledger=ledger))
+    history = History(Table("no-such-table", aws.client("dynamodb")), 1, time.time)
+    answer = preflight(world, replace(services, history=history))
     assert set(failed(answer)) == {"last_backup"}
     assert "The ledger cannot be read" in failed(answer)["last_backup"]
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.subscriber import Subscriber
+from rds_snap_backup.audit.daily import Auditor
 from rds_snap_backup.bootstrap import Clients, Services, bootstrap
 from rds_snap_backup.config import Config
 from rds_snap_backup.submit.deliveries import DirectDelivery, handle_records
@@ -32,8 +33,8 @@ def scheduled(name: str, target: str = "default") -> dict[str, Any]:
 
 
 def lazily(clients: Mapping[str, Any]) -> Clients:
-    """Return these clients as the function has them: that of SQS is made when it is needed."""
-    return Clients(**{**clients, "sqs": lambda: clients["sqs"]})
+    """Return these clients as the function has them: those of SQS and RDS are made when they are needed."""
+    return Clients(**{**clients, "sqs": lambda: clients["sqs"], "rds": lambda: clients["rds"]})
 
 
 class World:
@@ -71,9 +72,11 @@ class World:
 
     def sandbox(self, clock: Callable[[], float] = time.time, **clients: Any) -> Services:
         """Return the services of another sandbox of the function: nothing is cached in it yet."""
-        names = ("dynamodb", "secretsmanager", "sns", "sqs", "ssm")
-        made = {name: self.aws.client(name) for name in names} | clients
-        return bootstrap(self.config, lazily(made), clock)
+        return bootstrap(self.config, self._clients(clients), clock)
+
+    def auditor(self, clock: Callable[[], float] = time.time, **clients: Any) -> Auditor:
+        """Return a sandbox of the Audit function."""
+        return Auditor.make(self.config, self._clients(clients), clock)
 
     def target(self, name: str, **document: Any) -> None:
         """Add or replace a target; without `associations` it has the one of orders-db."""
@@ -196,6 +199,10 @@ class World:
 
         context = context or Context()
         return handle_records(self.services, event, context, handle)
+
+    def _clients(self, clients: Mapping[str, Any]) -> Clients:
+        names = ("dynamodb", "rds", "secretsmanager", "sns", "sqs", "ssm")
+        return lazily({name: self.aws.client(name) for name in names} | clients)
 
     def _queue(self, name: str) -> str:
         url = self.aws.client("sqs").create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]

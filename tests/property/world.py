@@ -239,6 +239,7 @@ class World:
     def _clients(self) -> Clients:
         models: dict[str, Any] = {
             "dynamodb": self.dynamodb,
+            "rds": None,
             "secretsmanager": self.secret,
             "sns": self.sns,
             "sqs": lambda: self.sqs,

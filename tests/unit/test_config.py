@@ -27,6 +27,7 @@ TEXTS = (
     "ACCOUNT_IDS",
     "POWERTOOLS_SERVICE_NAME",
 )
+OF_AUDIT = ("BACKUP_MAX_AGE_HOURS", "SCHEDULE_STATE")
 OPTIONAL = ("JOBS_QUEUE_URL", "CA_CERTIFICATE_PARAMETER", "COMMVAULT_PROXY")
 
 
@@ -42,7 +43,7 @@ def test_every_variable_is_read_into_its_own_field() -> None:
         assert getattr(config, name.lower()) == number
     assert config.renew_token is False
     assert Config.from_env({**texts, **numbers, "RENEW_TOKEN": "true"}).renew_token is True
-    assert len(fields(Config)) == len(texts) + len(numbers) + len(["renew_token"])
+    assert len(fields(Config)) == len(texts) + len(numbers) + len(["renew_token", *OF_AUDIT])
 
 
 @pytest.mark.parametrize("name", [*TEXTS, *NUMBERS])
@@ -64,6 +65,16 @@ def test_a_variable_that_is_not_a_number_is_named(name: str, value: str) -> None
 def test_what_may_be_left_out_is_empty(name: str) -> None:
     environ = {key: value for key, value in ENVIRONMENT.items() if key != name}
     assert getattr(Config.from_env(environ), name.lower()) == ""
+
+
+@pytest.mark.parametrize(("state", "is_scheduled"), [("ENABLED", True), ("DISABLED", False)])
+def test_the_audit_function_has_two_variables_more(state: str, is_scheduled: bool) -> None:
+    config = Config.from_env({**ENVIRONMENT, "BACKUP_MAX_AGE_HOURS": "26", "SCHEDULE_STATE": state})
+    assert (config.backup_max_age_hours, config.is_default_scheduled) == (26, is_scheduled)
+    without = Config.from_env({name: value for name, value in ENVIRONMENT.items() if name not in OF_AUDIT})
+    assert (without.backup_max_age_hours, without.is_default_scheduled) == (0, False)
+    with pytest.raises(ConfigError, match="BACKUP_MAX_AGE_HOURS must be a whole number"):
+        Config.from_env({**ENVIRONMENT, "BACKUP_MAX_AGE_HOURS": "26 h"})
 
 
 @pytest.mark.parametrize("slashes", ["", "/", "//"])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rds_snap_backup.commvault.answers import LOGIN_REFUSED
@@ -17,6 +17,7 @@ THE_ROWS_ABOVE = "Do what the rows above say, then check again."
 URL = "Check CommvaultApiUrl: it is https://HOST/commandcenter/api, or the SaaS API host alone."
 NETWORK = "Check the host and port in CommvaultApiUrl, the server, and the route to it (subnets, security groups, DNS)."
 SERVER = "Look at the Commvault web server and CommServe, then check again."
+AWS = "Fix what AWS reports, such as a missing permission of the function's role, then check again."
 TOKEN = "Put a valid access token into the secret (the stack's output SetTokenCommand), then check again."  # noqa: S105  # nosec B105 # a hint
 RIGHTS = "Give the token's user the right to see and back up the targets' clients, then check again."
 REDIRECT = "Set CommvaultApiUrl to the address that answers itself: redirects are never followed with the token."
@@ -31,6 +32,7 @@ HINTS = {
     "HTTP_429": "Check again when Commvault's rate limit has ended; submissions wait for that automatically.",
     "ANSWER_TOO_LONG": "Give the token's user rights on the targets' clients alone: then it is shown no others.",
     OUT_OF_TIME.code: OUT_OF_TIME.hint,
+    "AWS_FAILURE": AWS,
     **dict.fromkeys(("HTTP_301", "HTTP_302", "HTTP_303", "HTTP_307", "HTTP_308"), REDIRECT),
     **dict.fromkeys(("HTTP_401", *LOGIN_REFUSED), TOKEN),
     **dict.fromkeys(("SECRET_UNREADABLE", "SECRET_EMPTY", "SECRET_WITHOUT_TOKEN"), THE_ROWS_ABOVE),
@@ -40,28 +42,51 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that was checked, of a target or of all of them. `hint` says what to do; None where nothing is wrong."""
+    """One thing that was checked, of a target or of all of them. `hint` says what to do; None where nothing is wrong.
+
+    Where something is, `code` is that of the audit's finding; a row that was not checked has none. `cause` is the problem
+    behind it, which other rows can have in common.
+    """
 
     name: str
     target: str | None
     ok: bool
     detail: str
     hint: str | None = None
+    code: str | None = None
+    cause: Problem | None = None
+
+    @property
+    def is_checked(self) -> bool:
+        """Tell whether there is an answer, good or bad."""
+        return self.ok or self.code is not None
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer's form of it."""
-        return {**asdict(self), "detail": self.detail[:MAX_TEXT]}
+        shown = {"name": self.name, "target": self.target, "ok": self.ok}
+        return {**shown, "detail": self.detail[:MAX_TEXT], "hint": self.hint}
 
 
-def failed(name: str, target: str | None, problem: Problem) -> Row:
-    """Return the row of something that went wrong."""
-    return Row(name, target, ok=False, detail=problem.message, hint=HINTS.get(problem.code, SERVER))
+def failed(name: str, target: str | None, problem: Problem, code: str = "", detail: str = "") -> Row:
+    """Return the row of something that went wrong; the finding's code is the problem's, unless one is given."""
+    hint = HINTS.get(problem.code, SERVER)
+    return Row(
+        name, target, ok=False, detail=detail or problem.message, hint=hint, code=code or problem.code, cause=problem
+    )
 
 
 def unchecked(name: str, target: str | None, problem: Problem, what: str = "") -> Row:
     """Return the row of something that a problem kept from being checked."""
     detail = f"{what}{': n' if what else 'N'}ot checked. {problem.message}"
-    return Row(name, target, ok=False, detail=detail, hint=HINTS.get(problem.code, SERVER))
+    return Row(name, target, ok=False, detail=detail, hint=HINTS.get(problem.code, SERVER), cause=problem)
+
+
+def unread(name: str, target: str | None, problem: Problem, what: str) -> Row:
+    """Return the row of something that needs what AWS did not show."""
+    if problem.code == OUT_OF_TIME.code:
+        return unchecked(name, target, problem)
+    detail = f"{what} cannot be read: {problem.message}"
+    return Row(name, target, ok=False, detail=detail, hint=problem.hint, cause=problem)
 
 
 def answer(rows: Sequence[Row]) -> dict[str, Any]:

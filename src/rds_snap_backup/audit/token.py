@@ -10,13 +10,14 @@ from rds_snap_backup.untrusted import clean_text
 
 WARNING_DAYS = 14
 DAY = 86400
+EXPIRING = "TOKEN_EXPIRING"
 
 
 def renewal_row(report: TokenReport | Problem, now: float) -> Row:
     """Return the row `renewal`."""
 
     def row(detail: str, hint: str | None = None) -> Row:
-        return Row("renewal", None, ok=hint is None, detail=detail, hint=hint)
+        return Row("renewal", None, ok=hint is None, detail=detail, hint=hint, code=EXPIRING if hint else None)
 
     match report:
         case Problem() as problem:

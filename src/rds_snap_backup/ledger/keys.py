@@ -5,6 +5,7 @@ from rds_snap_backup.triggers import Trigger
 SUBMISSION = "submission#"
 COOL_DOWN = "cooldown#"
 JOB = "job#"
+AUDIT = "audit"
 THROTTLE = "throttle"
 # The sparse index of the submissions that are open or not published; its range key is `wakeAt`. Removing `open` leaves it.
 OPEN = "open"

@@ -16,7 +16,6 @@ from typing import Any
 
 from rds_snap_backup.ledger.attempts import Attempts
 from rds_snap_backup.ledger.entries import Entry, lease_of, pin_text
-from rds_snap_backup.ledger.keys import COOL_DOWN, cool_down_key
 from rds_snap_backup.ledger.outbox import IN_PROGRESS, LEASE_SECONDS
 from rds_snap_backup.ledger.states import CLOSED
 from rds_snap_backup.ledger.steps import (
@@ -50,13 +49,6 @@ class Ledger(Attempts):
         keys = {submission.key: submission.target for submission in submissions}
         found = self._table.get_many(keys, consistent=True)
         return {keys[key]: Entry.from_item(item) for key, item in found.items()}
-
-    def last_submitted(self, targets: Iterable[str]) -> dict[str, float]:
-        """Return when a backup of each target was last submitted, for those that have one."""
-        items = self._table.get_many(cool_down_key(target) for target in targets)
-        return {
-            key.removeprefix(COOL_DOWN): item["submittedAt"] for key, item in items.items() if "submittedAt" in item
-        }
 
     def begin(
         self,

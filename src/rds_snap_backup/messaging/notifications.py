@@ -1,10 +1,15 @@
-"""SNS messages: one JSON object for programs, plain text for people."""
+"""SNS messages: one JSON object for programs, plain text for people; and who is subscribed to them.
+
+What an audit's message holds is decided in `audit_messages.py`.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rds_snap_backup.messaging import audit_messages
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import BackupRequest
 from rds_snap_backup.triggers import Trigger
@@ -87,6 +92,15 @@ def iso(timestamp: float) -> str:
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@dataclass(frozen=True)
+class Subscription:
+    """A subscription of the topic. One that its owner has not confirmed yet receives nothing."""
+
+    protocol: str
+    endpoint: str
+    is_confirmed: bool
+
+
 class Notifications:
     """The topic."""
 
@@ -103,11 +117,28 @@ class Notifications:
         }
         if notification["jobIds"] and notification["status"] in SUBMISSION_ENDS:
             attributes["followed"] = "yes"
+        self._publish(_subject(notification), _message(notification), attributes)
+
+    def publish_audit(self, report: Mapping[str, Any]) -> None:
+        """Publish what an audit found, which is of no one target and no one trigger."""
+        message = audit_messages.message(report, MAX_MESSAGE_BYTES)
+        self._publish(audit_messages.subject(report), message, {"status": report["status"]})
+
+    def subscriptions(self) -> Iterator[Subscription]:
+        """Yield the topic's subscriptions, page by page."""
+        pages = self._client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self._topic_arn)
+        for page in pages:
+            for row in page["Subscriptions"]:
+                # https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html: else "PendingConfirmation" or "Deleted".
+                is_confirmed = row.get("SubscriptionArn", "").startswith("arn:")
+                yield Subscription(row.get("Protocol", ""), row.get("Endpoint", ""), is_confirmed)
+
+    def _publish(self, subject: str, message: str, attributes: Mapping[str, str]) -> None:
         self._client.publish(
             TopicArn=self._topic_arn,
-            Subject=_subject(notification),
+            Subject=subject[:MAX_SUBJECT],
             MessageStructure="json",
-            Message=_message(notification),
+            Message=message,
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
@@ -126,7 +157,7 @@ def _message(notification: dict[str, Any]) -> str:
 def _subject(notification: dict[str, Any]) -> str:
     status = notification["status"].replace("_", " ")
     jobs = ", ".join(notification["jobIds"])
-    return f"RDS backup {status}: {notification['target']}{f' (job {jobs})' if jobs else ''}"[:MAX_SUBJECT]
+    return f"RDS backup {status}: {notification['target']}{f' (job {jobs})' if jobs else ''}"
 
 
 def _text(notification: dict[str, Any]) -> str:
