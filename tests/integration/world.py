@@ -202,7 +202,7 @@ class World:
 
     def _clients(self, clients: Mapping[str, Any]) -> Clients:
         names = ("dynamodb", "rds", "secretsmanager", "sns", "sqs", "ssm")
-        return lazily({name: self.aws.client(name) for name in names} | clients)
+        return lazily({name: self.aws.client(name) for name in names} | dict(clients))
 
     def _queue(self, name: str) -> str:
         url = self.aws.client("sqs").create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]
