@@ -32,11 +32,22 @@ def test_a_check_of_one_target_is_limited_to_it(world: World, invoke: Any) -> No
 
 
 @pytest.mark.parametrize(
-    "event", [{}, None, [], "check", {"check": False}, {"check": True, "target": 7}, {"check": True, "target": "../x"}]
+    "event",
+    [
+        *({}, None, [], "check", {"check": False}, {"check": True, "target": 7}, {"check": True, "target": "../x"}),
+        *({"audit": False}, {"audit": 1}, {"audit": "true"}, {"audit": True, "target": "orders"}),
+        *(
+            {"audit": True, "schedule": 7},
+            {"audit": True, "time": None},
+            {"audit": True, "schedule": "a" * 2000, "time": "t"},
+        ),
+        {"audit": True, "schedule": "arn", "time": "2999-01-31T02:00:00Z"},
+        *({"target": "default"}, {"target": "*"}, {"schedule": "arn", "time": "t"}),
+    ],
 )
 def test_any_other_event_is_refused_and_does_nothing(world: World, invoke: Any, event: Any) -> None:
     answer = invoke(event)
     assert answer["ok"] is False
-    assert answer["refused"]["code"] == "EVENT_UNKNOWN"
+    assert answer["refused"]["code"] in {"EVENT_UNKNOWN", "SCHEDULE_IN_FUTURE"}
     assert '{"check": true}' in answer["refused"]["hint"]
     assert world.commserve.requests == []
