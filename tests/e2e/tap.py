@@ -1,9 +1,12 @@
 """A tap on the wire between the deployed functions and one of AWS's services: it sees calls, and can cut them off.
 
+It can also let parameters seem older than they are: the emulator has no other way to let days pass.
+
 The functions reach AWS through it because the emulator hands them `AWS_ENDPOINT_URL_…`; nothing in them knows of it.
 """
 
 import http.client
+import json
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +35,7 @@ class Tap:
         self.calls: list[Call] = []
         self.target = ""
         self._refusals: list[tuple[str, str]] = []
+        self._ages: dict[str, float] = {}
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -49,6 +53,20 @@ class Tap:
         """Cut off the next `times` calls of an operation whose body contains a text; the SDK makes three of one."""
         with self._lock:
             self._refusals += [(operation, about)] * times
+
+    def age(self, parameter: str, seconds: float) -> None:
+        """Let a parameter seem to have been changed so much earlier."""
+        with self._lock:
+            self._ages[parameter] = seconds
+
+    def aged(self, call: Call, content: bytes) -> bytes:
+        """Return an answer of AWS with the parameters' ages."""
+        if call.operation != "GetParametersByPath" or not self._ages:
+            return content
+        answer = json.loads(content)
+        for row in answer["Parameters"]:
+            row["LastModifiedDate"] -= self._ages.get(row["Name"], 0)
+        return json.dumps(answer).encode()
 
     @property
     def refusals_left(self) -> int:
@@ -83,7 +101,7 @@ class Tap:
                 try:
                     upstream.request("POST", self.path, body, dict(self.headers))
                     answer = upstream.getresponse()
-                    content = answer.read()
+                    content = tap.aged(call, answer.read())
                 finally:
                     upstream.close()
                 self.send_response(answer.status)

@@ -18,7 +18,9 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from rds_snap_backup.bootstrap import AWS_FAILURES, bootstrap
+from rds_snap_backup.audit.daily import Auditor
+from rds_snap_backup.audit.workflow import audit
+from rds_snap_backup.bootstrap import AWS_FAILURES, Clients, bootstrap
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.outbox import LEASE_SECONDS
 from rds_snap_backup.submit import dispatch
@@ -30,6 +32,7 @@ from tests.integration.world import ASSOCIATION, World, lazily, scheduled
 from tests.support import ACCOUNT, REGION, Context
 from tests.unit.template import TEMPLATE, Resolved
 
+DAY = 86400
 # More than the claims that one transaction holds, which is the one case of a condition check.
 MANY = [{**ASSOCIATION, "instanceName": f"db-{number:03}"} for number in range(100)]
 
@@ -185,13 +188,33 @@ class Stack:
         self._deliver(event, wire, lambda: time.time() + LEASE_SECONDS + 1)
 
     def _deliver(self, event: Any, wire: StallingWire, clock: Callable[[], float]) -> None:
-        session = boto3.Session("test", "test", region_name=REGION)
-        once = SdkConfig(read_timeout=2, retries={"total_max_attempts": 1})
-        names: tuple[Any, ...] = ("dynamodb", "secretsmanager", "sns", "sqs", "ssm")
-        clients = lazily({name: session.client(name, endpoint_url=wire.url, config=once) for name in names})
-        services = bootstrap(Config.from_env(self.environment("SubmitFunction")), clients, clock)
+        services = bootstrap(Config.from_env(self.environment("SubmitFunction")), self._clients(wire), clock)
         context: Any = Context()
         dispatch.handle(services, event, DirectDelivery(services, context))
+
+    def _clients(self, wire: StallingWire) -> Clients:
+        session = boto3.Session("test", "test", region_name=REGION)
+        once = SdkConfig(read_timeout=2, retries={"total_max_attempts": 1})
+        names: tuple[Any, ...] = ("dynamodb", "rds", "secretsmanager", "sns", "sqs", "ssm")
+        return lazily({name: session.client(name, endpoint_url=wire.url, config=once) for name in names})
+
+    def audit(self, wire: StallingWire, submit: StallingWire) -> None:
+        """Drive the Audit function: by hand, and started by its schedule with something to publish and to wake.
+
+        The latter is a day later, and so in this process: it is the function's code and SDK, and the same wire.
+        """
+        with self.function("AuditFunction", wire) as function:
+            self.pair.expire()
+            for event in ({"audit": True}, {"check": True}):
+                response = function.invoke(event)
+                assert response.error is None, function.output
+                assert response.payload["ok"] is True
+        self.commserve.fault("maintenance")
+        self._deliver(scheduled("stuck", "orders"), submit, time.time)
+        config = Config.from_env(self.environment("AuditFunction"))
+        auditor = Auditor.make(config, self._clients(wire), lambda: time.time() + DAY)
+        answer = audit(auditor, {"audit": True, "schedule": "audit", "time": "tomorrow"}, "request", lambda: 300)
+        assert {one["code"] for one in answer["findings"]} >= {"SUBMISSION_STUCK"}
 
     def follow(self, wire: StallingWire) -> None:
         """Drive the Follow function: jobs that run on, that end, and whose end is read with a renewed token."""
@@ -209,9 +232,12 @@ def drive(aws: Emulator) -> Recorded:
         CommServe(job_seconds=3600) as commserve,
         StallingWire(aws.endpoint_url) as submit,
         StallingWire(aws.endpoint_url) as follow,
+        StallingWire(aws.endpoint_url) as audit_wire,
     ):
         stack = Stack(aws, commserve)
         stack.submit(submit)
         stack.follow(follow)
         stack.many(submit)
-        return Recorded(stack.template, {"SubmitFunction": submit.calls, "FollowFunction": follow.calls})
+        stack.audit(audit_wire, submit)
+        calls = {"SubmitFunction": submit.calls, "FollowFunction": follow.calls, "AuditFunction": audit_wire.calls}
+        return Recorded(stack.template, calls)

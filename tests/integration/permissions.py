@@ -11,6 +11,13 @@ from urllib.parse import parse_qs
 from tests.integration.kill.stalling import Call
 from tests.support import ACCOUNT, REGION
 
+# The kinds of resources that RDS's lists are authorized for.
+LISTED = {
+    "DescribeDBInstances": ("db",),
+    "DescribeDBClusters": ("cluster",),
+    "DescribeDBSnapshots": ("db", "snapshot"),
+    "DescribeDBClusterSnapshots": ("cluster", "cluster-snapshot"),
+}
 # A transaction is authorized by its parts.
 TRANSACTION = {"Update": "UpdateItem", "ConditionCheck": "ConditionCheckItem", "Put": "PutItem", "Delete": "DeleteItem"}
 
@@ -37,7 +44,9 @@ def needed(call: Call) -> set[Permission]:
     """Return the permissions that a call needs; raise for one of which nothing is known here."""
     action = f"{call.service}:{call.operation}"
     match call.service, call.operation:
-        case "sns", "Publish":
+        case "rds", operation if operation in LISTED:
+            return {Permission(action, arn("rds", f"{kind}:*")) for kind in LISTED[operation]}
+        case "sns", "Publish" | "ListSubscriptionsByTopic":
             return {Permission(action, parse_qs(call.body.decode())["TopicArn"][0])}
         case "dynamodb", "BatchGetItem":
             return {Permission(action, arn("dynamodb", f"table/{name}")) for name in _body(call)["RequestItems"]}
@@ -46,6 +55,12 @@ def needed(call: Call) -> set[Permission]:
                 Permission(f"dynamodb:{TRANSACTION[kind]}", arn("dynamodb", f"table/{part['TableName']}"))
                 for item in _body(call)["TransactItems"]
                 for kind, part in item.items()
+            }
+        case "dynamodb", "Query":
+            return {
+                Permission(
+                    action, arn("dynamodb", f"table/{_body(call)['TableName']}/index/{_body(call)['IndexName']}")
+                )
             }
         case "dynamodb", "UpdateItem":
             return {Permission(action, arn("dynamodb", f"table/{_body(call)['TableName']}"))}
@@ -65,3 +80,10 @@ def needed(call: Call) -> set[Permission]:
 def _body(call: Call) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(call.body)
     return body
+
+
+def is_meaningful(permission: Permission) -> bool:
+    """Tell whether a resource is of a kind that the action is authorized for: to RDS's lists others mean nothing."""
+    service, _, operation = permission.action.partition(":")
+    kinds = LISTED.get(operation) if service == "rds" else None
+    return kinds is None or permission.resource.split(":")[5] in kinds

@@ -426,13 +426,12 @@ def test_without_time_it_says_what_it_has_not_asked(timeless: AuditScene) -> Non
 
 def test_no_audit_sends_createtask(timeless: AuditScene) -> None:
     with_stuck(timeless)
-    timeless.commserve.requests.clear()
+    before = len(timeless.commserve.requests)
     timeless.database("crm")
     for answer in (timeless.by_hand(), timeless.daily(), timeless.daily()):
         assert {code for code, _ in codes(answer)} == {"DATABASE_UNCOVERED", "SUBMISSION_STUCK"}
     assert timeless.invoke({"check": True})["ok"] is True
-    assert timeless.commserve.create_tasks == []
-    assert {one.method for one in timeless.commserve.requests} == {"GET"}
+    assert {one.method for one in timeless.commserve.requests[before:]} == {"GET"}
 
 
 def test_a_scheduled_event_of_the_audit_starts_nothing_in_the_submit_function(timeless: AuditScene) -> None:
