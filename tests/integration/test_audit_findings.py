@@ -139,7 +139,7 @@ def test_a_stale_target(scene: AuditScene) -> None:
     is_found_once(scene, complete, ("BACKUP_STALE", "default"))
 
 
-def test_what_completed_is_told_by_the_follow_functions_record(scene: AuditScene) -> None:
+def test_a_backup_that_completed_is_recent(scene: AuditScene) -> None:
     scene.world.deliver(scheduled("nightly"))
     assert scene.by_hand()["targets"][0]["lastSubmittedAt"] is not None
     answer = scene.daily(2)

@@ -1,6 +1,7 @@
 """What a user can set, receives or sees is in docs/reference.md and the runbook: nothing is missing, nothing left over."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -8,6 +9,9 @@ from typing import Any, get_args
 import pytest
 
 from local.tools import ROOT
+from rds_snap_backup.audit import access, coverage, documents, freshness, listeners, stuck, token
+from rds_snap_backup.audit.findings import Finding
+from rds_snap_backup.audit.summary import summary
 from rds_snap_backup.commvault import answers, outcomes
 from rds_snap_backup.follow import batches
 from rds_snap_backup.observability import NAMESPACE, MetricName
@@ -167,7 +171,24 @@ def test_the_fields_of_a_message_are_those_that_the_code_builds() -> None:
 
 
 def test_the_statuses_are_those_that_the_code_counts() -> None:
-    assert sorted(first_column(REFERENCE, "Statuses")) == sorted({*runs.METRICS, *batches.METRICS})
+    assert sorted(first_column(REFERENCE, "Statuses")) == sorted({*runs.METRICS, *batches.METRICS, "audit"})
+
+
+def test_every_finding_is_explained_and_has_an_entry_in_the_runbook() -> None:
+    codes = {access.REFUSED, token.EXPIRING, documents.INVALID, documents.UNKNOWN, listeners.NOBODY, freshness.STALE}
+    codes |= {stuck.STUCK, coverage.UNCOVERED}
+    assert set(first_column(REFERENCE, "Findings")) == codes
+    assert set(first_column(RUNBOOK, "Findings")) == codes
+
+
+def test_the_audits_message_is_as_the_code_builds_it() -> None:
+    (sample,) = re.findall(r"```json\n(.*?)```", section(REFERENCE, "The audit"), re.DOTALL)
+    finding = Finding("coverage", "DATABASE_UNCOVERED", None, "crm", "…", "…")
+    built = summary([finding], [], [], {}, {})
+    shown = json.loads(sample)
+    assert shown.keys() == built.keys() - {"databases", "targets"}
+    assert shown["counts"].keys() == built["counts"].keys()
+    assert shown["findings"] == built["findings"]
 
 
 def test_the_message_attributes_are_those_that_the_code_sets() -> None:

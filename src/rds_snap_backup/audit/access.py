@@ -8,7 +8,6 @@ from rds_snap_backup.config import Config
 from rds_snap_backup.problems import Problem
 
 REFUSED = "TOKEN_REFUSED"
-NO_RIGHTS = Problem("NO_RIGHTS", "The token's user sees no client.", RIGHTS)
 
 
 def access_rows(config: Config, secret: Problem | None, first: JsonDocument | Unauthorized | QueryFailed) -> list[Row]:
@@ -67,14 +66,14 @@ def _unreachable(problem: Problem, detail: str, hint: str) -> Row:
 
 
 def _token(first: JsonDocument | Unauthorized | QueryFailed, secret: Problem | None) -> Row:
-    def refused(problem: Problem, detail: str, hint: str) -> Row:
+    def refused(problem: Problem | None, detail: str, hint: str) -> Row:
         return Row("token", None, ok=False, detail=detail, hint=hint, code=REFUSED, cause=problem)
 
     match first:
         case _ if secret:
             return unchecked("token", None, secret)
         case JsonDocument({"clientProperties": []}):
-            return refused(NO_RIGHTS, "It is accepted, and its user sees 0 clients.", RIGHTS)
+            return refused(None, "It is accepted, and its user sees 0 clients.", RIGHTS)
         case JsonDocument(document):
             count = len(document["clientProperties"])
             detail = f"It is accepted, and its user sees {count} client{'' if count == 1 else 's'}."

@@ -40,7 +40,9 @@ class Auditor:
     def make(cls, config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Self:
         """Build it."""
         table = Table(config.ledger_table, clients.dynamodb)
-        return cls(bootstrap(config, clients, clock), Databases(clients.rds), Audits(table, config.ledger_days * 86400, clock))
+        return cls(
+            bootstrap(config, clients, clock), Databases(clients.rds), Audits(table, config.ledger_days * 86400, clock)
+        )
 
 
 def make_audit(auditor: Auditor, seconds_left: Callable[[], float], run: str | None) -> dict[str, Any]:

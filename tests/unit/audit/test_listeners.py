@@ -37,7 +37,7 @@ def test_without_a_jobs_queue_every_subscription_is_of_others() -> None:
     assert listeners_row([JOBS], "").ok
 
 
-def test_what_could_not_be_asked_is_no_good_news() -> None:
+def test_what_could_not_be_asked_is_not_well() -> None:
     denied = listeners_row(Problem("AWS_FAILURE", "AccessDenied", "Fix it."), URL)
     assert (denied.ok, denied.code) == (False, None)
     assert denied.detail == "The topic's subscriptions cannot be read: AccessDenied"
