@@ -35,6 +35,10 @@ def stack(aws: Emulator, commserve: CommServe) -> Stack:
     return deploy(aws, NAME, parameters | {"ScheduleState": "DISABLED", "RdsEventsState": "DISABLED"})
 
 
+def failed() -> list[str]:
+    return [row["name"] for row in checked() if not row["ok"]]
+
+
 @pytest.fixture
 def shell(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell whose AWS is the emulator, as wide as the table."""
@@ -56,6 +60,8 @@ def test_a_stack_is_checked_as_it_is_set_up(
     assert "SetTokenCommand" in capsys.readouterr().out
 
     stack.set_token(TOKEN)
+    assert failed() == ["listeners"], "the Jobs queue is no listener"
+    stack.subscribe()
     assert check.main([NAME]) == 0
     shown = capsys.readouterr().out
     assert f"{NAME}: every check passed." in shown
@@ -68,6 +74,7 @@ def test_a_stack_is_checked_as_it_is_set_up(
         "token",
         "renewal",
         "targets",
+        "listeners",
         "document",
         "association",
         "last_backup",
@@ -79,7 +86,7 @@ def test_a_stack_is_checked_as_it_is_set_up(
     assert check.main([NAME]) == 1
     shown = capsys.readouterr().out
     assert "Did you mean 'default'?" in shown
-    assert f"{NAME}: 1 of 13 checks failed." in shown
+    assert f"{NAME}: 1 of 14 checks failed." in shown
     wrong = only([row for row in checked() if not row["ok"]])
     assert (wrong["name"], wrong["target"]) == ("association", "billing")
     assert "no subclient 'defualt' of instance 'billing-db'" in wrong["detail"]

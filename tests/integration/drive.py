@@ -47,10 +47,11 @@ def restored(event_id: str = "RDS-EVENT-0043") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The template with the names of the resources, and every call of each function."""
+    """The template with the names of the resources, every call of each function, and the Audit function's to Commvault."""
 
     template: Resolved
     calls: dict[str, list[Call]]
+    audited_requests: list[str]
 
 
 class Stack:
@@ -198,23 +199,27 @@ class Stack:
         names: tuple[Any, ...] = ("dynamodb", "rds", "secretsmanager", "sns", "sqs", "ssm")
         return lazily({name: session.client(name, endpoint_url=wire.url, config=once) for name in names})
 
-    def audit(self, wire: StallingWire, submit: StallingWire) -> None:
+    def audit(self, wire: StallingWire, submit: StallingWire) -> list[str]:
         """Drive the Audit function: by hand, and started by its schedule with something to publish and to wake.
+
+        Return the paths of its requests to Commvault.
 
         The latter is a day later, and so in this process: it is the function's code and SDK, and the same wire.
         """
+        self.commserve.fault("maintenance")
+        self._deliver(scheduled("stuck", "orders"), submit, time.time)
+        before = len(self.commserve.requests)
         with self.function("AuditFunction", wire) as function:
             self.pair.expire()
             for event in ({"audit": True}, {"check": True}):
                 response = function.invoke(event)
                 assert response.error is None, function.output
                 assert response.payload["ok"] is True
-        self.commserve.fault("maintenance")
-        self._deliver(scheduled("stuck", "orders"), submit, time.time)
         config = Config.from_env(self.environment("AuditFunction"))
         auditor = Auditor.make(config, self._clients(wire), lambda: time.time() + DAY)
         answer = audit(auditor, {"audit": True, "schedule": "audit", "time": "tomorrow"}, "request", lambda: 300)
         assert {one["code"] for one in answer["findings"]} >= {"SUBMISSION_STUCK"}
+        return [request.path for request in self.commserve.requests[before:]]
 
     def follow(self, wire: StallingWire) -> None:
         """Drive the Follow function: jobs that run on, that end, and whose end is read with a renewed token."""
@@ -238,6 +243,6 @@ def drive(aws: Emulator) -> Recorded:
         stack.submit(submit)
         stack.follow(follow)
         stack.many(submit)
-        stack.audit(audit_wire, submit)
+        requests = stack.audit(audit_wire, submit)
         calls = {"SubmitFunction": submit.calls, "FollowFunction": follow.calls, "AuditFunction": audit_wire.calls}
-        return Recorded(stack.template, calls)
+        return Recorded(stack.template, calls, requests)

@@ -35,6 +35,7 @@ trim = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(trim)
 
 OPERATIONS: dict[str, set[str]] = trim.OPERATIONS
+PAGINATED = OPERATIONS["rds"] | {"GetParametersByPath", "ListSubscriptionsByTopic", "Query"}
 CALLS = [(service, operation) for service in sorted(OPERATIONS) for operation in sorted(OPERATIONS[service])]
 MAGIC_AND_FLAGS = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")  # a hash, not checked
 
@@ -181,6 +182,10 @@ def arguments(service: str, operation: str, resources: dict[str, Any]) -> dict[s
                 "ConditionExpression": "attribute_not_exists(pk)",
             }
             return {"TransactItems": [{"Update": update}, {"ConditionCheck": check}]}
+        case "dynamodb", "Query":
+            names, values = {"#hash": "open"}, {":hash": {"S": "yes"}}
+            index = {"IndexName": "open-submissions", "KeyConditionExpression": "#hash = :hash"}
+            return {"TableName": table, **index, "ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
         case "dynamodb", _:
             return {"TableName": table, "Key": key}
         case "secretsmanager", "PutSecretValue":
@@ -191,6 +196,10 @@ def arguments(service: str, operation: str, resources: dict[str, Any]) -> dict[s
             return {"SecretId": resources["secret"], "RemoveFromVersionId": resources["version"]} | moved
         case "secretsmanager", _:
             return {"SecretId": resources["secret"]}
+        case "rds", operation:
+            return {"MaxRecords": 100} | ({"SnapshotType": "manual"} if "Snapshots" in operation else {})
+        case "sns", "ListSubscriptionsByTopic":
+            return {"TopicArn": resources["topic"]}
         case "sns", _:
             attributes = {"status": {"DataType": "String", "StringValue": "submitted"}}
             text = {"Message": '{"default": "{}"}', "MessageStructure": "json", "Subject": "s"}
@@ -223,7 +232,7 @@ def test_it_makes_every_call(service: str, operation: str, probe: Runtime, resou
     assert response.error is None, probe.output
     assert response.payload["sdk"] == str(probe.package / "boto3")
     assert "ResponseMetadata" in response.payload["answer"]
-    assert response.payload["paginates"] is (operation == "GetParametersByPath")
+    assert response.payload["paginates"] is (operation in PAGINATED)
 
 
 def test_the_code_makes_no_other_call() -> None:
@@ -265,7 +274,7 @@ def test_it_finds_every_endpoint_that_the_whole_sdk_finds(package: Path) -> None
     assert endpoints(small) == endpoints(whole)
 
 
-@pytest.mark.parametrize(("entry", "event"), [("submit", {}), ("follow", {})])
+@pytest.mark.parametrize(("entry", "event"), [("submit", {}), ("follow", {}), ("audit", {})])
 def test_an_entry_starts(entry: str, event: Any, package: Path, aws: Emulator, resources: dict[str, Any]) -> None:
     """Init, with every import and client, and the first event: one that is refused."""
     environment = ENVIRONMENT | aws.environment | {"DEAD_LETTER_QUEUE_URL": resources["queue"]}

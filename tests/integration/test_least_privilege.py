@@ -7,14 +7,14 @@ import pytest
 from local.emulator import Emulator
 from tests.iam import Statement, decide, listed, matches
 from tests.integration.drive import Recorded, drive
-from tests.integration.permissions import Permission, needed
+from tests.integration.permissions import Permission, is_meaningful, needed
 from tests.unit.documents import rows, spans
-from tests.unit.template import Resolved
+from tests.unit.template import TEMPLATE, Resolved
 
 # One process makes all the calls: what another one records cannot be seen here.
 pytestmark = pytest.mark.xdist_group("least-privilege")
 
-FUNCTIONS = ["SubmitFunction", "FollowFunction"]
+FUNCTIONS = [name for name, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
 KEY = "arn:aws:kms:us-east-1:000000000000:key/1"
 EVERYTHING = {"KmsKeyArn": KEY, "SubnetIds": "subnet-0a", "SecurityGroupIds": "sg-0a"}
 # What AWS does in a function's name, and its code does not.
@@ -57,12 +57,12 @@ def statements(recorded: Recorded, function: str) -> Iterator[tuple[str, Stateme
 
 
 def allowed(recorded: Recorded, function: str) -> Iterator[tuple[str, str, Permission]]:
-    """Yield every action with every resource of the statements that allow something."""
+    """Yield every action with every resource of the statements that allow something, where the two have to do with each other."""
     for policy, statement in statements(recorded, function):
         if statement["Effect"] == "Allow":
             for action in listed(statement["Action"]):
-                for resource in listed(statement["Resource"]):
-                    yield policy, statement["Sid"], Permission(action, resource)
+                pairs = [Permission(action, resource) for resource in listed(statement["Resource"])]
+                yield from ((policy, statement["Sid"], one) for one in pairs if is_meaningful(one))
 
 
 def uses(made: set[Permission], allowed: Permission) -> bool:
@@ -89,6 +89,17 @@ def test_nothing_is_spare(recorded: Recorded, function: str) -> None:
         if permission.action not in BY_AWS and not uses(calls, permission)
     ]
     assert spare == []
+
+
+def test_no_audit_submits_and_its_role_cannot(recorded: Recorded) -> None:
+    """It can start nothing but what the Submit function decides about: it sends to that one's queue."""
+    granted = {permission for *_, permission in allowed(recorded, "AuditFunction")}
+    queues = {one.resource for one in granted if one.action.startswith("sqs:")}
+    assert queues == {recorded.template.parameters["SubmissionsQueue.Arn"]}
+    starting = ("lambda:", "states:", "events:", "scheduler:", "iam:", "rds:Create", "rds:Start", "rds:Restore")
+    assert not [one for one in granted if one.action.startswith(starting)]
+    assert recorded.audited_requests
+    assert "/CreateTask" not in recorded.audited_requests
 
 
 def test_what_aws_does_itself_is_allowed_and_never_called(recorded: Recorded) -> None:
