@@ -4,7 +4,7 @@ The documents are cached for a minute (Powertools), since an event storm selects
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -157,15 +157,12 @@ class Targets:
         """Return the name of the SSM parameter that holds a target."""
         return self._path + name
 
-    def read_all(self) -> dict[str, Document]:
-        """Return every target's document by its name, as it is now, and when it was last changed."""
-        pages = self._client.get_paginator("get_parameters_by_path").paginate(Path=self._path)
-        found = {
-            row["Name"].removeprefix(self._path): Document(row["Value"], row["LastModifiedDate"].timestamp())
-            for page in pages
-            for row in page["Parameters"]
-        }
-        return {name: found[name] for name in sorted(found)}
+    def stored(self) -> Iterator[tuple[str, Document]]:
+        """Yield every target's name and document, as it is now, page by page."""
+        for page in self._client.get_paginator("get_parameters_by_path").paginate(Path=self._path):
+            for row in page["Parameters"]:
+                document = Document(row["Value"], row["LastModifiedDate"].timestamp())
+                yield row["Name"].removeprefix(self._path), document
 
     def documents(self, *, past_cache: bool = False) -> dict[str, str]:
         """Return the text of every target's document by its name."""

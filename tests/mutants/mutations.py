@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 PROPERTY = "tests/property/test_exactly_once.py"
 CORNERS = "tests/property/test_corners.py"
+COVERAGE = ("tests/unit/audit/test_coverage.py",)
+AUDIT = ("tests/integration/test_audit_findings.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,5 +203,68 @@ MUTATIONS = (
         "            own = item if completion_id == job_id else {}\n",
         "            own = item if completion_id == job_id else {}\n"
         "            self._services.notifications.publish(end.notification)\n",
+    ),
+    Mutation(
+        "the pattern of all databases covers",
+        _in("audit/coverage"),
+        "[name for name, reason in self.reasons.items() if reason != FALLBACK]",
+        "[*self.reasons]",
+        COVERAGE,
+    ),
+    Mutation(
+        "a target that is disabled covers",
+        _in("audit/coverage"),
+        "for one in targets if one.content and one.content.enabled}",
+        "for one in targets if one.content}",
+        COVERAGE,
+    ),
+    Mutation(
+        "what could not be asked is gone",
+        _in("audit/publication"),
+        "today.setdefault(question, set()).update(state.keys.get(question, ()))",
+        "today.setdefault(question, set())",
+        AUDIT,
+    ),
+    Mutation(
+        "a run that is delivered again publishes again",
+        _in("audit/publication"),
+        "if state.run == self._run:",
+        "if not self._run:",
+        AUDIT,
+    ),
+    Mutation(
+        "what a killed run has recorded is not published",
+        _in("audit/publication"),
+        "if state.is_pending:",
+        "if not state:",
+        AUDIT,
+    ),
+    Mutation(
+        "what is stuck is put back every day",
+        _in("audit/stuck"),
+        "if is_scheduled and not one.is_woken:",
+        "if is_scheduled:",
+        AUDIT,
+    ),
+    Mutation(
+        "an audit by hand wakes what is stuck",
+        _in("audit/stuck"),
+        "if is_scheduled and not one.is_woken:",
+        "if not one.is_woken:",
+        AUDIT,
+    ),
+    Mutation(
+        "the Jobs queue is a listener",
+        _in("audit/listeners"),
+        "if not _is_of_queue(one, jobs_queue_url)]",
+        "if one]",
+        AUDIT,
+    ),
+    Mutation(
+        "what a problem kept from being asked is not said",
+        _in("audit/findings"),
+        "if not row.is_checked and row.cause]",
+        "if not row and row.cause]",
+        AUDIT,
     ),
 )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -9,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.targets import Association, BackupRequest, Target, Targets, parse_target
+from rds_snap_backup.targets import Association, BackupRequest, Document, Target, Targets, parse_target
 from rds_snap_backup.triggers import Request, Trigger
 
 PATH = "/rds-snap-backup/test/targets/"
@@ -333,3 +334,14 @@ def test_without_targets_nothing_is_selected(ssm: tuple[Any, Stubber]) -> None:
     client, stubber = ssm
     stubber.add_response("get_parameters_by_path", {"Parameters": []})
     assert Targets(PATH, client).select(Request(event(), ())) == ()
+
+
+def test_every_stored_document_is_read_with_the_time_of_its_last_change(ssm: tuple[Any, Stubber]) -> None:
+    client, stubber = ssm
+    changed = datetime(2026, 1, 31, tzinfo=UTC)
+    rows = [parameter(name, name) | {"LastModifiedDate": changed} for name in ("orders", "billing")]
+    stubber.add_response("get_parameters_by_path", {"Parameters": rows[:1], "NextToken": "more"}, {"Path": PATH})
+    more = {"Path": PATH, "NextToken": "more"}
+    stubber.add_response("get_parameters_by_path", {"Parameters": rows[1:]}, more)
+    found = list(Targets(PATH, client).stored())
+    assert found == [(name, Document(name, changed.timestamp())) for name in ("orders", "billing")]

@@ -54,7 +54,7 @@ def make_audit(auditor: Auditor, seconds_left: Callable[[], float], run: str | N
 
     asking = Asking(left)
     resources = asking.all(auditor.databases.resources)
-    snapshots = [] if run else asking.all(auditor.databases.snapshots)
+    snapshots = asking.all(auditor.databases.snapshots) if run is None else []
     overdue = asking.all(lambda: services.open_submissions.overdue(stuck.STUCK_SECONDS))
     waking = stuck.wake(services, asking, [] if isinstance(overdue, Problem) else overdue, is_scheduled=run is not None)
     checked = examine(services, left)

@@ -1,6 +1,6 @@
 """The preflight's rows about targets: whether their documents are valid, and whether Commvault has what they name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rds_snap_backup.audit.report import Row, unchecked, unread
@@ -25,18 +25,19 @@ class StoredTarget:
     row: Row
 
 
-def read_targets(targets: Targets, documents: Mapping[str, Document]) -> list[StoredTarget]:
-    """Read every document; each has the row that says whether it is valid."""
-    return [_read(name, targets.parameter(name), document) for name, document in documents.items()]
+def read_targets(targets: Targets, documents: Iterable[tuple[str, Document]]) -> list[StoredTarget]:
+    """Read every document, in the order of their names; each has the row that says whether it is valid."""
+    named = sorted(documents, key=lambda one: one[0])
+    return [_read(name, targets.parameter(name), document) for name, document in named]
 
 
-def targets_row(path: str, documents: Mapping[str, Document] | Problem) -> Row:
+def targets_row(path: str, targets: Sequence[StoredTarget] | Problem) -> Row:
     """Return the row about all targets together."""
-    match documents:
+    match targets:
         case Problem():
-            return unread("targets", None, documents, "They")
-        case _ if documents:
-            return Row("targets", None, ok=True, detail=f"{len(documents)} under {path}.")
+            return unread("targets", None, targets, "They")
+        case _ if targets:
+            return Row("targets", None, ok=True, detail=f"{len(targets)} under {path}.")
         case _:
             hint = f"Store a target document in an SSM parameter {path}NAME."
             return Row("targets", None, ok=False, detail=f"There is none under {path}.", hint=hint, code=INVALID)

@@ -47,7 +47,7 @@ def examine(services: Services, seconds_left: Callable[[], float], only: str | N
     asking, now = Asking(seconds_left), services.clock()
     # AWS first: its calls are short, and Commvault gets the time that is left.
     secret = asking.one(services.commvault.unusable_secret)
-    documents = asking.one(services.targets.read_all)
+    documents = asking.all(services.targets.stored)
     targets = documents if isinstance(documents, Problem) else read_targets(services.targets, documents)
     asked = [] if isinstance(targets, Problem) else [one for one in targets if only in {None, one.name}]
     histories = asking.one(lambda: services.history.find(one.name for one in asked))
@@ -57,7 +57,7 @@ def examine(services: Services, seconds_left: Callable[[], float], only: str | N
 
     rows = access_rows(services.config, secret, first)
     rows.append(renewal_row(asking.one(services.commvault.token_report), now))
-    rows.append(targets_row(services.targets.parameter(""), documents))
+    rows.append(targets_row(services.targets.parameter(""), targets))
     rows.append(listeners_row(subscriptions, services.config.jobs_queue_url))
     if only is not None and not asked and not isinstance(targets, Problem):
         rows.append(missing_row(only, services.targets.parameter(only)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rds_snap_backup.audit.asking import Asking
 from rds_snap_backup.audit.findings import Finding, Unasked
 from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.ledger.states import CLOSED
 from rds_snap_backup.ledger.stuck import Overdue
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.observability import logger
@@ -55,8 +56,8 @@ def _wake(services: Services, overdue: Overdue) -> None:
 
 def _finding(overdue: Overdue, hint: str) -> Finding:
     trigger = overdue.submission.trigger
+    state = f"{overdue.status}, and not published," if overdue.status in CLOSED else overdue.status
     message = (
-        f"A submission is {overdue.status} and should have gone on at {iso(overdue.since)}: "
-        f"{trigger.kind} trigger {trigger.id}."
+        f"A submission is {state} and should have gone on at {iso(overdue.since)}: {trigger.kind} trigger {trigger.id}."
     )
     return Finding("stuck", STUCK, overdue.submission.target, None, message, hint, overdue.submission.key)

@@ -20,7 +20,7 @@ def text(instance: str = "elsewhere", **fields: Any) -> str:
 def stored(name: str, document: str, changed_at: float = 0) -> StoredTarget:
     """Return a target as it is stored."""
     client: Any = None  # nothing is asked
-    (found,) = read_targets(Targets(PATH, client), {name: Document(document, changed_at)})
+    (found,) = read_targets(Targets(PATH, client), [(name, Document(document, changed_at))])
     return found
 
 
