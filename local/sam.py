@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -63,9 +64,9 @@ def sam(*arguments: str, root: Path, environment: dict[str, str]) -> str:
 
 
 def digest(root: Path) -> str:
-    """Name the inputs of a build by their contents."""
+    """Name the inputs of a build by their contents; the release of Python is one, since it makes the bytecode."""
     sources = [path for path in (root / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    inputs = hashlib.sha256()
+    inputs = hashlib.sha256(platform.python_version().encode())
     for path in sorted([*sources, root / "template.yaml", root / "samconfig.toml"]):
         inputs.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
     return inputs.hexdigest()[:16]

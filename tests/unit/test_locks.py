@@ -43,9 +43,9 @@ def test_a_package_is_read_with_its_marker_and_hashes(tmp_path: Path) -> None:
 
 def test_every_tool_has_a_lock() -> None:
     assert [path.stem for path in TOOLS] == sorted(path.stem for path in LOCKS.glob("*.txt"))
-    # Besides the commands: the installer, and the runtime client, which the tests run functions with.
+    # Besides the commands: the installer, and what the tests run functions and deploy the package with.
     used = set(re.findall(r"\$\(TOOL\) (\S+)", read("Makefile")))
-    used |= {"ministack", "cyclonedx-py", "pip-audit", "uv", "awslambdaric"}
+    used |= {"ministack", "cyclonedx-py", "pip-audit", "uv", "awslambdaric", "aws"}
     assert {path.stem for path in TOOLS} == used
 
 
