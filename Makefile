@@ -11,7 +11,7 @@ help:
 	@echo "make test               every check and every test"
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
-	@echo "make package            build, and write what they consist of to dist/ (a CycloneDX SBOM)"
+	@echo "make package            build, and write to dist/ a zip that the AWS CLI alone deploys, its SBOM and checksums"
 	@echo "make deploy             build, and deploy to your AWS account (sam deploy --guided)"
 	@echo "make check STACK=...    run the preflight of a deployed stack (also REGION=... and PROFILE=...)"
 	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret (also REGION=... and PROFILE=...)"
@@ -111,8 +111,8 @@ audit-packages: .venv/.synced
 build: .venv/.synced
 	$(TOOL) sam build
 
-package: build
-	$(RUN) python -m local.sbom
+package: .venv/.synced
+	$(RUN) python -m local.package
 
 deploy: build
 	$(TOOL) sam deploy --guided

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from local.tools import ROOT, command, locked, uv
 
-KEPT = 10  # builds
+KEPT = "kept-"
+BUILDS = 10  # that are kept
 
 
 class DeployError(RuntimeError):
@@ -21,19 +23,20 @@ def build(root: Path = ROOT) -> Path:
 
     It holds `template.yaml` and a package per function, and later builds do not change it.
     """
-    kept = root / ".aws-sam" / "kept"
-    kept.mkdir(parents=True, exist_ok=True)
-    with locked(kept / "lock"):
-        while not (built := kept / digest(root)).exists():
+    # Beside what `sam build` makes: the template has paths to files that it left in `root`.
+    home = root / ".aws-sam"
+    home.mkdir(parents=True, exist_ok=True)
+    with locked(home / "lock"):
+        while not (built := home / f"{KEPT}{digest(root)}").exists():
             sam("build", root=root, environment={"AWS_DEFAULT_REGION": "us-east-1"})
-            if digest(root) != built.name:  # a source was edited meanwhile
+            if f"{KEPT}{digest(root)}" != built.name:  # a source was edited meanwhile
                 continue
-            fresh = kept / "fresh"
+            fresh = home / "fresh"
             shutil.rmtree(fresh, ignore_errors=True)
-            shutil.copytree(root / ".aws-sam" / "build", fresh, copy_function=os.link)
+            shutil.copytree(home / "build", fresh, copy_function=os.link)
             fresh.rename(built)
         built.touch()
-        for old in sorted(filter(Path.is_dir, kept.iterdir()), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        for old in sorted(home.glob(f"{KEPT}*"), key=lambda path: path.stat().st_mtime)[:-BUILDS]:
             shutil.rmtree(old)
     return built
 
@@ -63,9 +66,9 @@ def sam(*arguments: str, root: Path, environment: dict[str, str]) -> str:
 
 
 def digest(root: Path) -> str:
-    """Name the inputs of a build by their contents."""
+    """Name the inputs of a build by their contents; the release of Python is one, since it makes the bytecode."""
     sources = [path for path in (root / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    inputs = hashlib.sha256()
+    inputs = hashlib.sha256(platform.python_version().encode())
     for path in sorted([*sources, root / "template.yaml", root / "samconfig.toml"]):
         inputs.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
     return inputs.hexdigest()[:16]

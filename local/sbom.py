@@ -1,4 +1,4 @@
-"""`make package`: what the package consists of, as a CycloneDX SBOM in `dist/`.
+"""What the package consists of, as a CycloneDX SBOM; `make package` writes it to `dist/`.
 
 CycloneDX's own tool describes an environment that holds what ships; the hashes are those of the lock. The same inputs give
 the same bytes.
@@ -13,11 +13,13 @@ from typing import Any
 from local.locks import SHIPPED, Package, packages
 from local.tools import ROOT, command, environment
 
+SUFFIX = ".cdx.json"
+
 
 def write(folder: Path) -> Path:
     """Write the SBOM of this version to `folder`; return its path."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    path = folder / f"{project['name']}-{project['version']}.cdx.json"
+    path = folder / f"{project['name']}-{project['version']}{SUFFIX}"
     folder.mkdir(exist_ok=True)
     path.write_text(sbom())
     return path
@@ -44,7 +46,3 @@ def distribution(package: Package) -> dict[str, Any]:
         "url": f"https://pypi.org/project/{package.name}/{package.version}/",
         "hashes": hashes,
     }
-
-
-if __name__ == "__main__":
-    print(write(ROOT / "dist"))

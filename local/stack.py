@@ -18,7 +18,7 @@ from local.sam import DeployError, build, sam
 from local.subscriber import Subscriber
 from local.tools import ROOT
 
-__all__ = ["ENOUGH", "DeployError", "InvokeError", "Stack", "build", "deploy"]
+__all__ = ["ENOUGH", "DeployError", "InvokeError", "Stack", "build", "deploy", "deployed"]
 
 # A schedule that fires when it is set to.
 NEVER = "at(2199-12-31T00:00:00)"
@@ -164,11 +164,16 @@ def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None
         root=root,
         environment=aws.environment | {"SAM_CLI_POLL_DELAY": "0.1"},
     )
+    return deployed(aws, name, chosen)
+
+
+def deployed(aws: Emulator, name: str, parameters: Mapping[str, str]) -> Stack:
+    """Return a stack that was deployed to the emulator, by whatever tool, with `parameters`."""
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     _fix_event_sources(aws)
     _fix_policies(aws)
-    return Stack(aws, name, chosen, outputs)
+    return Stack(aws, name, parameters, outputs)
 
 
 def _fix_event_sources(aws: Emulator) -> None:

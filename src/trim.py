@@ -1,5 +1,7 @@
 """Cuts an installed package down to what the functions use: part of the build (`src/Makefile`), never shipped.
 
+It runs on any Python from 3.8 on.
+
 Every call that the functions make to AWS is listed here, and nowhere else. `tests/integration/test_build.py` makes each
 of them with the built package, so that a call missing here cannot reach a deployment.
 """
@@ -44,6 +46,7 @@ UNUSED = [
     "**/*.pyi",
     "**/py.typed",
     "**/__pycache__",
+    "**/.DS_Store",
 ]
 
 

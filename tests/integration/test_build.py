@@ -1,14 +1,13 @@
-"""The package as `sam build` makes it: the same bytes each time, small, and complete for every call it makes to AWS."""
+"""The package as `sam build` makes it: small, and complete for every call it makes to AWS.
+
+That other machines make the same bytes is shown by `test_machines.py`.
+"""
 
 import ast
-import hashlib
 import importlib.util
 import io
 import marshal
-import os
 import shutil
-import subprocess
-import sys
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
 from local.tools import ROOT
+from tests.integration.machines import contents
 from tests.ledger import create_ledger
 from tests.support import ENVIRONMENT
 
@@ -45,48 +45,10 @@ def package() -> Path:
     return build() / "SubmitFunction"
 
 
-def made(folder: Path, path: str) -> Path:
-    """Run the build by itself, in a copy of `src`, as another machine would."""
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    package = folder / "package"
-    package.mkdir()
-    environment = os.environ | {"PATH": path, "ARTIFACTS_DIR": str(package)}
-    done = subprocess.run(
-        ["make", "-C", str(folder / "src"), "build-FollowFunction"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return package
-
-
-def contents(package: Path) -> dict[str, tuple[str, int, float]]:
-    """Everything that a zip of the package holds: names, bytes, modes and times."""
-    return {
-        str(path.relative_to(package)): (
-            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
-            path.stat().st_mode,
-            path.stat().st_mtime if path.is_file() else 0.0,
-        )
-        for path in package.rglob("*")
-    }
-
-
-def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, package: Path) -> None:
-    """Whether pip or uv installs, and wherever."""
-    own = os.environ["PATH"]
-    without_pip = f"{Path(sys.executable).parent}{os.pathsep}{own}"
-    with_pip = f"{ROOT / '.tools' / 'bin'}{os.pathsep}{own}"
-    one = contents(made(tmp_path / "one", with_pip))
-    other = contents(made(tmp_path / "a-longer-path" / "other", without_pip))
-    assert one == other
-    assert {name: part[0] for name, part in one.items()} == {name: part[0] for name, part in contents(package).items()}
-
-
-def test_both_functions_are_the_same_package(package: Path) -> None:
-    assert contents(package) == contents(package.parent / "FollowFunction")
+def test_all_functions_are_the_same_package(package: Path) -> None:
+    functions = [path for path in package.parent.iterdir() if path.is_dir()]
+    assert {f"{name}Function" for name in ("Submit", "Follow")} <= {path.name for path in functions}
+    assert [path.name for path in functions if contents(path) != contents(package)] == []
 
 
 def test_it_is_small(package: Path) -> None:

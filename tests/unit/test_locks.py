@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.locks import DEVELOPMENT, SHIPPED, Package, locks, packages
-from local.tools import LOCKS
+from local.tools import LOCKS, ROOT
 from tests.unit.documents import read
 
 TOOLS = sorted(LOCKS.glob("*.in"))
@@ -43,9 +43,9 @@ def test_a_package_is_read_with_its_marker_and_hashes(tmp_path: Path) -> None:
 
 def test_every_tool_has_a_lock() -> None:
     assert [path.stem for path in TOOLS] == sorted(path.stem for path in LOCKS.glob("*.txt"))
-    # Besides the commands: the installer, and the runtime client, which the tests run functions with.
+    # Besides the commands: the installer, and what the tests run functions and deploy the package with.
     used = set(re.findall(r"\$\(TOOL\) (\S+)", read("Makefile")))
-    used |= {"ministack", "cyclonedx-py", "pip-audit", "uv", "awslambdaric"}
+    used |= {"ministack", "cyclonedx-py", "pip-audit", "uv", "awslambdaric", "aws"}
     assert {path.stem for path in TOOLS} == used
 
 
@@ -71,7 +71,7 @@ def test_make_installs_by_hash_alone(makefile: str) -> None:
 
 
 def test_actions_are_pinned_by_commit() -> None:
-    workflows = [read(f".github/workflows/{name}.yml") for name in ("ci", "audit")]
+    workflows = [path.read_text() for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
     used = [line for workflow in workflows for line in re.findall(r"uses: (.+)", workflow)]
     assert used
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line) for line in used), used

@@ -1,0 +1,134 @@
+"""The build where users are: CloudShell, a machine with uv alone, Lambda's build image. The same bytes, or a named fix."""
+
+import shlex
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from local import stack
+from local.tools import uv
+from tests.integration.machines import (
+    Interpreter,
+    build,
+    contents,
+    interpreter,
+    machine,
+    modes_and_times,
+    old_interpreter,
+    with_uv_alone,
+)
+
+FIX = ("sudo dnf install -y python3.13 python3.13-pip", "brew install python@3.13", "python3 -m pip install --user uv")
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("machines")
+
+
+@pytest.fixture(scope="session")
+def modern(places: Path) -> Interpreter:
+    return interpreter(places / "modern", pip=True)
+
+
+@pytest.fixture(scope="session")
+def without_pip(places: Path) -> Interpreter:
+    return interpreter(places / "without-pip", pip=False)
+
+
+@pytest.fixture(scope="session")
+def old(places: Path) -> Interpreter:
+    """CloudShell's `python3`."""
+    return old_interpreter(places / "old") or pytest.skip("no Python below 3.12 is here, and none can be fetched")
+
+
+@pytest.fixture(scope="session")
+def by_sam() -> dict[str, str]:
+    """What `sam build` makes of the same sources."""
+    return contents(stack.build() / "FollowFunction")
+
+
+@pytest.fixture
+def own_uv(tmp_path: Path) -> dict[str, str]:
+    return with_uv_alone(tmp_path / "fetched")
+
+
+def check(folder: Path, by_sam: dict[str, str]) -> None:
+    """Compare all that a zip of the package would hold: names, bytes, modes, and times, which zips keep as local."""
+    assert contents(folder / "package") == by_sam
+    kept = modes_and_times(folder / "package")
+    begin = datetime(2000, 1, 1).timestamp()  # noqa: DTZ001 - as `touch` and zips have it, in whatever zone
+    assert {(mode & 0o777, time) for mode, time in kept.values() if time} == {(0o644, begin)}
+    assert {mode & 0o777 for mode, time in kept.values() if not time} == {0o755}
+
+
+def test_cloudshell_with_python_313_and_its_pip(
+    tmp_path: Path, old: Interpreter, modern: Interpreter, by_sam: dict[str, str]
+) -> None:
+    commands = machine(tmp_path / "bin", python3=old.path, python3_13=modern.path)
+    done = build(tmp_path, commands)
+    assert done.returncode == 0, done.stderr
+    assert "python3.13 -m pip install" in done.stdout
+    check(tmp_path, by_sam)
+
+
+def test_cloudshell_with_python_313_alone(
+    tmp_path: Path, old: Interpreter, without_pip: Interpreter, by_sam: dict[str, str]
+) -> None:
+    """The old pip installs for a Python that is not its own, and the new Python compiles."""
+    commands = machine(tmp_path / "bin", python3=old.path, python3_13=without_pip.path)
+    done = build(tmp_path, commands)
+    assert done.returncode == 0, done.stderr
+    assert "python3 -m pip install" in done.stdout
+    check(tmp_path, by_sam)
+
+
+def test_cloudshell_with_uv(tmp_path: Path, old: Interpreter, own_uv: dict[str, str], by_sam: dict[str, str]) -> None:
+    done = build(tmp_path, machine(tmp_path / "bin", python3=old.path, uv=Path(uv())), **own_uv)
+    assert done.returncode == 0, done.stderr
+    assert "uv pip install" in done.stdout.replace('"', "")
+    check(tmp_path, by_sam)
+
+
+def test_uv_alone(tmp_path: Path, own_uv: dict[str, str], by_sam: dict[str, str]) -> None:
+    done = build(tmp_path, machine(tmp_path / "bin", uv=Path(uv())), **own_uv)
+    assert done.returncode == 0, done.stderr
+    check(tmp_path, by_sam)
+
+
+def test_without_a_python_313_it_fails_and_names_the_fix(tmp_path: Path, old: Interpreter) -> None:
+    """On both streams: sam shows what a build writes to stderr only when it fails, and to stdout always."""
+    done = build(tmp_path, machine(tmp_path / "bin", python3=old.path))
+    assert done.returncode
+    for words in ("needs Python 3.13", *FIX, "ALLOW_NO_BYTECODE=1"):
+        assert words in done.stdout
+        assert words in done.stderr
+    assert contents(tmp_path / "package") == {}
+
+
+def test_with_nothing_that_installs_it_fails_and_names_the_fix(tmp_path: Path, without_pip: Interpreter) -> None:
+    done = build(tmp_path, machine(tmp_path / "bin", python3=without_pip.path))
+    assert done.returncode
+    for words in FIX:
+        assert words in done.stdout
+        assert words in done.stderr
+    assert contents(tmp_path / "package") == {}
+
+
+def test_who_asks_for_it_goes_without_bytecode(tmp_path: Path, old: Interpreter, by_sam: dict[str, str]) -> None:
+    done = build(tmp_path, machine(tmp_path / "bin", python3=old.path), ALLOW_NO_BYTECODE="1")
+    assert done.returncode == 0, done.stderr
+    assert "every cold start takes 2.5 times as long" in done.stdout
+    sources = {name: content for name, content in by_sam.items() if not name.endswith(".pyc")}
+    assert len(sources) < len(by_sam)
+    assert contents(tmp_path / "package") == sources
+    if old.version < (3, 10):
+        # Unless it is asked not to, this pip refuses what ships: else the tests here would show nothing.
+        (line,) = (one for one in done.stdout.splitlines() if "-m pip install" in one)
+        install = [part for part in shlex.split(line)[1:] if part != "--ignore-requires-python"]
+        refused = subprocess.run(
+            [old.path, *install], cwd=tmp_path / "src", capture_output=True, text=True, check=False
+        )
+        assert "requires a different Python" in refused.stderr

@@ -1,0 +1,111 @@
+"""The zip of `make package`: the same bytes each time, whole, and small. `tests/e2e/test_install.py` deploys it."""
+
+import hashlib
+import os
+import re
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.package import PackageError, write
+from local.stack import build
+from local.tools import ROOT
+from tests.integration import machines
+
+pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that the SBOM's environment is made once
+
+TOP = "rds-snap-backup-1.0.0/"
+IN_A_REQUEST = 51_200  # bytes of a template that CloudFormation takes without a bucket
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    names = [path.name for path in write(folder)]
+    assert names == ["rds-snap-backup-1.0.0.zip", "rds-snap-backup-1.0.0.cdx.json", "SHA256SUMS"]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unpacked(dist: Path) -> Path:
+    with zipfile.ZipFile(dist / "rds-snap-backup-1.0.0.zip") as archive:
+        archive.extractall(dist / "unpacked")
+    return dist / "unpacked" / TOP
+
+
+@pytest.fixture(scope="module")
+def template(unpacked: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((unpacked / "template.yaml").read_text())
+    return found
+
+
+def test_it_holds_what_it_says(unpacked: Path) -> None:
+    assert {path.name for path in unpacked.iterdir()} == {
+        *("README.md", "LICENSE", "template.yaml", "rds-snap-backup-1.0.0.cdx.json", "functions"),
+    }
+    assert machines.contents(unpacked / "functions") == machines.contents(build() / "SubmitFunction")
+    assert (unpacked / "README.md").read_text() == (ROOT / "docs" / "install.md").read_text()
+    assert (unpacked / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_the_sbom_and_the_checksums_are_beside_it(dist: Path, unpacked: Path) -> None:
+    files = {path for path in dist.glob("rds-*") if path.is_file()}
+    lines = {f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files}
+    assert len(lines) == 2
+    assert set((dist / "SHA256SUMS").read_text().splitlines()) == lines
+    name = "rds-snap-backup-1.0.0.cdx.json"
+    assert (dist / name).read_bytes() == (unpacked / name).read_bytes()
+
+
+def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None:
+    """Whatever the modes and times of the files, and in whatever order the system lists them."""
+    built = shutil.copytree(build(), tmp_path / "built", copy_function=shutil.copyfile)
+    for path in built.rglob("*"):
+        path.chmod(0o700)
+        os.utime(path, (1_800_000_000, 1_800_000_000))
+    package, *_ = write(tmp_path / "dist", built)
+    assert package.read_bytes() == (dist / package.name).read_bytes()
+
+
+def test_everybody_may_read_what_is_unpacked(dist: Path) -> None:
+    with zipfile.ZipFile(dist / "rds-snap-backup-1.0.0.zip") as archive:
+        entries = archive.infolist()
+    assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
+    assert {entry.create_system for entry in entries} == {3}
+    assert len({entry.filename for entry in entries}) == len(entries)
+
+
+def test_its_template_is_the_stacks_with_paths_of_its_own(unpacked: Path, template: dict[str, Any]) -> None:
+    built: dict[str, Any] = yaml.safe_load((build() / "template.yaml").read_text())
+    functions = [name for name, one in built["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
+    for name in functions:
+        assert (unpacked / template["Resources"][name]["Properties"].pop("CodeUri")).is_dir()
+        del built["Resources"][name]["Properties"]["CodeUri"]
+        del built["Resources"][name]["Metadata"]["BuildMethod"]
+    del built["Globals"]["Function"]["CodeUri"]
+    application = template["Metadata"]["AWS::ServerlessRepo::Application"]
+    for name in ("LicenseUrl", "ReadmeUrl"):
+        assert (unpacked / application[name]).is_file()
+        built["Metadata"]["AWS::ServerlessRepo::Application"][name] = application[name]
+    assert template == built
+
+
+def test_it_is_small_and_its_readme_knows_how_large_the_template_is(dist: Path, unpacked: Path) -> None:
+    assert (dist / "rds-snap-backup-1.0.0.zip").stat().st_size < 4_000_000
+    size = (unpacked / "template.yaml").stat().st_size
+    assert size < 500_000  # half of what CloudFormation takes from a bucket
+    deploy = re.search(r"aws cloudformation deploy(?:.*\\\n)*.*\n", (unpacked / "README.md").read_text())
+    assert deploy
+    assert ("--s3-bucket" in deploy[0]) is (size > IN_A_REQUEST)
+
+
+def test_functions_that_differ_are_not_packaged(tmp_path: Path) -> None:
+    built = shutil.copytree(build(), tmp_path / "built")
+    (built / "FollowFunction" / "six.py").unlink()
+    with pytest.raises(PackageError, match="FollowFunction and SubmitFunction were not built alike"):
+        write(tmp_path / "dist", built)
+    assert list((tmp_path / "dist").glob("*.zip")) == []
