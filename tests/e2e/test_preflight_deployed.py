@@ -60,7 +60,7 @@ def test_a_stack_is_checked_as_it_is_set_up(
     assert "SetTokenCommand" in capsys.readouterr().out
 
     stack.set_token(TOKEN)
-    assert failed() == ["listeners"], "the Jobs queue is no listener"
+    assert failed() == ["listeners"], "the Jobs queue is not a listener"
     stack.subscribe()
     assert check.main([NAME]) == 0
     shown = capsys.readouterr().out
