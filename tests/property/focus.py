@@ -10,13 +10,14 @@ from hypothesis import settings as run_settings
 from rds_snap_backup.observability import logger
 from tests.property.choices import seeded
 from tests.property.script import Given, givens
+from tests.property.watch import watched
 
 # Finding the smallest example takes a while.
 PHASES = [Phase.generate] if os.environ.get("PROPERTY_SHRINK") == "no" else [Phase.generate, Phase.shrink]
 
 
-def play(focused: Callable[[Given], Given], examples: int) -> Counter[str]:
-    """Play so many examples, each as `focused` makes it; return what was seen."""
+def play(name: str, focused: Callable[[Given], Given], examples: int) -> Counter[str]:
+    """Play so many examples, each as `focused` makes it; return what was seen. `name` is for the watch over them."""
     seen: Counter[str] = Counter()
 
     @run_settings(
@@ -30,12 +31,14 @@ def play(focused: Callable[[Given], Given], examples: int) -> Counter[str]:
     )
     @given(givens.map(focused))
     def explore(example: Given) -> None:
+        watch()
         seen.update(example.play().seen)
 
     level = logger.log_level
     logger.setLevel("CRITICAL")
     try:
-        explore()
+        with watched(name) as watch:
+            explore()
     finally:
         logger.setLevel(level)
     return seen

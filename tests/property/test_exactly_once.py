@@ -4,7 +4,6 @@
 `PROPERTY_SHRINK=no` saves the time that finding the smallest example takes.
 """
 
-import faulthandler
 import os
 import random
 from collections import Counter
@@ -16,7 +15,6 @@ from hypothesis import settings as run_settings
 
 from rds_snap_backup.ledger.states import TRANSITIONS
 from rds_snap_backup.observability import logger
-from tests.evidence import FAILURES
 from tests.property.choices import seeded
 from tests.property.credits import ENDED
 from tests.property.documents import EDITS
@@ -25,14 +23,12 @@ from tests.property.model.answers import ANSWERS, CONNECTS, READS
 from tests.property.model.kernel import AWS_FAULTS
 from tests.property.script import MOODS, Given, givens
 from tests.property.test_partial import PARTIAL
+from tests.property.watch import watched
 
 IS_SOAK = os.environ.get("PROPERTY_PROFILE") == "soak"
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100000" if IS_SOAK else "3000"))
 SEED = int(os.environ.get("PROPERTY_SEED", random.randrange(10**9) if IS_SOAK else 20260131))
 
-# An example takes a twentieth of a second. One that takes this long never ends: its process does, and `build/failures/`
-# has where it was.
-HUNG_SECONDS = 240
 # Played in two parts, with a seed each, so that two processes share them.
 PARTS = 2
 AWS_CALLS = ("parameter", "secret", "ledger read", "ledger update", "queue send", "queue visibility", "publish")
@@ -70,7 +66,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.timeout(0)  # How long all examples take is the machine's business; none of them may hang.
+@pytest.mark.timeout(0)  # Each example is watched instead.
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_trigger_ends_with_one_job_or_one_notice(
     part: int, record_property: Callable[[str, object], None]
@@ -88,19 +84,16 @@ def test_every_trigger_ends_with_one_job_or_one_notice(
     )
     @given(givens)
     def explore(example: Given) -> None:
-        faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True, file=stacks)
+        watch()
         seen.update(example.play().seen)
         seen["examples"] += 1
 
     level = logger.log_level
     logger.setLevel("CRITICAL")
-    FAILURES.mkdir(parents=True, exist_ok=True)
-    stacks = (FAILURES / f"hung-example-{part}.txt").open("w")
     try:
-        explore()
+        with watched(f"part-{part}") as watch:
+            explore()
     finally:
-        faulthandler.cancel_dump_traceback_later()
-        stacks.close()
         logger.setLevel(level)
         record_property(f"the property test, part {part + 1} of {PARTS}", _summary(seen, SEED + part))
     never = sorted(EXPECTED - seen.keys())
