@@ -22,7 +22,10 @@ EVIDENCE = pytest.StashKey[Evidence]()
 ALONE = {"ScheduleState": "DISABLED", "RdsEventsState": "DISABLED"}
 # Nothing but what the tests do: the schedule of an audit would fire in the midst of them once a day.
 QUICK = {
-    **{"FirstRetrySeconds": "1", "ReconcileSeconds": "5", "CoolDownMinutes": "1", "FollowHours": "0"},
+    "FirstRetrySeconds": "1",
+    "ReconcileSeconds": "5",
+    "CoolDownMinutes": "1",
+    "FollowHours": "0",
     "AuditState": "DISABLED",
 }
 

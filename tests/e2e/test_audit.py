@@ -73,7 +73,6 @@ def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
         more = {
             "ScheduleState": "DISABLED",
             "RdsEventsState": "DISABLED",
-            "AuditState": "DISABLED",
             "FollowHours": "24",
         }
         stack = deploy_quick(aws, NAME, commserve, more)
