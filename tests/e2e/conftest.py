@@ -20,7 +20,14 @@ from tests.evidence import Evidence
 CANARY = "QSDK canary-5f1d8c70e2"
 EVIDENCE = pytest.StashKey[Evidence]()
 ALONE = {"ScheduleState": "DISABLED", "RdsEventsState": "DISABLED"}
-QUICK = {"FirstRetrySeconds": "1", "ReconcileSeconds": "5", "CoolDownMinutes": "1", "FollowHours": "0"}
+# Nothing but what the tests do: the schedule of an audit would fire in the midst of them once a day.
+QUICK = {
+    "FirstRetrySeconds": "1",
+    "ReconcileSeconds": "5",
+    "CoolDownMinutes": "1",
+    "FollowHours": "0",
+    "AuditState": "DISABLED",
+}
 
 
 @pytest.hookimpl(wrapper=True)

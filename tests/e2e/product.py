@@ -54,7 +54,7 @@ class Product:
         self.subscriber.receive()
         found: list[Mapping[str, Any]] = []
         for message in self.subscriber.received:
-            if message.body["target"] in targets and message.body not in found:
+            if message.body.get("target") in targets and message.body not in found:
                 found.append(message.body)
         return found
 

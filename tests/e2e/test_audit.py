@@ -73,7 +73,6 @@ def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
         more = {
             "ScheduleState": "DISABLED",
             "RdsEventsState": "DISABLED",
-            "AuditState": "DISABLED",
             "FollowHours": "24",
         }
         stack = deploy_quick(aws, NAME, commserve, more)
@@ -92,6 +91,19 @@ def delete(aws: Emulator, name: str) -> None:
     aws.client("rds").delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
 
 
+@pytest.fixture(autouse=True)
+def cleaned(audited: Audited, aws: Emulator) -> Iterator[None]:
+    """Leave each test the one database and the one target that there were, whatever became of the test before."""
+    yield
+    ssm, path = aws.client("ssm"), audited.stack.outputs["TargetsPath"]
+    for row in ssm.get_parameters_by_path(Path=path)["Parameters"]:
+        if row["Name"] != f"{path}default":
+            ssm.delete_parameter(Name=row["Name"])
+    for instance in aws.client("rds").describe_db_instances()["DBInstances"]:
+        if instance["DBInstanceIdentifier"] != "orders-db":
+            delete(aws, instance["DBInstanceIdentifier"])
+
+
 def test_by_hand_it_answers_with_every_database_and_target(audited: Audited) -> None:
     answer = audited.stack.invoke({"audit": True}, "AuditFunctionName")
     assert (answer["ok"], answer["counts"]["databases"], answer["counts"]["covered"]) == (True, 1, 1)
@@ -107,8 +119,6 @@ def test_an_uncovered_database_until_a_target_is_for_it(audited: Audited, aws: E
         lambda: audited.stack.put_target("crm", document),
         ("DATABASE_UNCOVERED", "crm"),
     )
-    delete(aws, "crm")
-    aws.client("ssm").delete_parameter(Name=f"{audited.stack.outputs['TargetsPath']}crm")
 
 
 def test_an_uncovered_database_until_it_is_excluded(audited: Audited, aws: Emulator) -> None:
@@ -120,7 +130,6 @@ def test_an_uncovered_database_until_it_is_excluded(audited: Audited, aws: Emula
         lambda: rds.add_tags_to_resource(ResourceName=arn, Tags=[tag]),
         ("DATABASE_UNCOVERED", "scratch"),
     )
-    delete(aws, "scratch")
 
 
 def test_a_stale_target_until_a_backup_of_it_completes(audited: Audited, tap: Tap) -> None:
@@ -141,7 +150,6 @@ def test_a_stale_target_until_a_backup_of_it_completes(audited: Audited, tap: Ta
         wait_until(lambda: any("completedAt" in item for item in stack.ledger()), 20, "that is recorded")
 
     audited.is_found_and_gone_once(add, back_up, ("BACKUP_STALE", "weekly"))
-    stack.aws.client("ssm").delete_parameter(Name=f"{path}weekly")
 
 
 def test_a_refused_token_until_another_is_stored(audited: Audited) -> None:
@@ -153,13 +161,12 @@ def test_a_refused_token_until_another_is_stored(audited: Audited) -> None:
     )
 
 
-def test_a_target_that_is_not_valid_until_it_is_corrected(audited: Audited, aws: Emulator) -> None:
+def test_a_target_that_is_not_valid_until_it_is_corrected(audited: Audited) -> None:
     audited.is_found_and_gone_once(
         lambda: audited.stack.put_target("broken", {"associations": []}),
         lambda: audited.stack.put_target("broken", {"associations": [association("orders-db")]}),
         ("TARGET_INVALID", "broken"),
     )
-    aws.client("ssm").delete_parameter(Name=f"{audited.stack.outputs['TargetsPath']}broken")
 
 
 def test_nobody_listens_until_one_subscribes(audited: Audited, aws: Emulator, tap: Tap) -> None:

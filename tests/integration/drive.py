@@ -114,8 +114,9 @@ class Stack:
     @contextmanager
     def function(self, name: str, wire: StallingWire) -> Iterator[Runtime]:
         """Run a function, its calls to AWS through the wire."""
-        handler = self.template.resources[name]["Properties"]["Handler"]
-        with Runtime(build() / name, handler, self.environment(name) | {"AWS_ENDPOINT_URL": wire.url}) as function:
+        given = TEMPLATE["Globals"]["Function"] | self.template.resources[name]["Properties"]
+        environment = self.environment(name) | {"AWS_ENDPOINT_URL": wire.url}
+        with Runtime(build() / name, given["Handler"], environment, timeout=given["Timeout"]) as function:
             yield function
 
     def poll(self, function: Runtime, url: str) -> None:
@@ -214,7 +215,7 @@ class Stack:
             for event in ({"audit": True}, {"check": True}):
                 response = function.invoke(event)
                 assert response.error is None, function.output
-                assert response.payload["ok"] is True
+                assert response.payload["ok"] is True, response.payload
         config = Config.from_env(self.environment("AuditFunction"))
         auditor = Auditor.make(config, self._clients(wire), lambda: time.time() + DAY)
         answer = audit(auditor, {"audit": True, "schedule": "audit", "time": "tomorrow"}, "request", lambda: 300)

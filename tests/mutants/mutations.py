@@ -5,7 +5,7 @@ from dataclasses import dataclass
 PROPERTY = "tests/property/test_exactly_once.py"
 CORNERS = "tests/property/test_corners.py"
 COVERAGE = ("tests/unit/audit/test_coverage.py",)
-AUDIT = ("tests/integration/test_audit_findings.py",)
+AUDIT = tuple(f"tests/unit/audit/test_{name}.py" for name in ("publication", "stuck", "listeners", "findings"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,15 @@
 """When findings are published: when they change, once when they are gone, and weekly while they last."""
 
+from typing import Any
+
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from rds_snap_backup.audit.findings import Finding, Question
-from rds_snap_backup.audit.publication import MAX_KEYS, Change, change_of
+from rds_snap_backup.audit.publication import MAX_KEYS, Change, Publication, change_of
+from rds_snap_backup.audit.summary import summary
 from rds_snap_backup.ledger.audits import AuditState
+from tests.unit.audit.support import Aws
 
 NOW = 1769824804.0
 DAY = 86400.0
@@ -73,3 +78,62 @@ def test_very_many_findings_are_compared_as_far_as_they_are_kept() -> None:
     assert sum(map(len, before.keys.values())) == MAX_KEYS
     change = change_of(before, many, EMPTY, NOW)
     assert (change.is_due, change.new) == (False, 0)
+
+
+def publish(aws: Aws, run: str, *findings: Finding) -> None:
+    """Publish what a run found, in a sandbox of its own."""
+    auditor = aws.auditor()
+    report = summary(findings, [], [], {}, {})
+    Publication(auditor.services, auditor.audits, run).publish(report, findings, EMPTY)
+
+
+def names(aws: Aws) -> list[list[str]]:
+    """Return the databases in each message that was published."""
+    return [[one["database"] for one in report["findings"]] for report in aws.published]
+
+
+def test_a_run_that_is_delivered_again_publishes_nothing_more() -> None:
+    aws = Aws()
+    publish(aws, "monday", ONE)
+    publish(aws, "monday", ONE, TWO)
+    assert names(aws) == [["one"]]
+    publish(aws, "tuesday", ONE, TWO)
+    assert names(aws) == [["one"], ["one", "two"]]
+
+
+def test_what_could_not_be_published_is_the_next_runs_with_its_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    aws = Aws()
+    aws.failing = "publish"
+    with pytest.raises(EndpointConnectionError):
+        publish(aws, "monday", ONE, TWO)
+    aws.failing = ""
+    assert "AuditFinding" not in capsys.readouterr().out
+    publish(aws, "monday", ONE)
+    assert names(aws) == [["one", "two"]]
+    assert '"AuditFinding":[2.0]' in capsys.readouterr().out
+    publish(aws, "tuesday", ONE)
+    assert names(aws) == [["one", "two"], ["one"]]
+
+
+def test_it_is_recorded_before_it_is_published() -> None:
+    aws = Aws()
+    aws.failing = "publish"
+    with pytest.raises(EndpointConnectionError):
+        publish(aws, "monday", ONE)
+    assert aws.auditor().audits.last().is_pending
+
+
+def test_of_two_runs_that_see_the_same_change_one_publishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one records its findings between this one's reading and its recording."""
+    aws = Aws()
+    update = aws.dynamodb.update_item
+
+    def after_the_other(**call: Any) -> Any:
+        monkeypatch.setattr(aws.dynamodb, "update_item", update)
+        publish(aws, "other", ONE)
+        return update(**call)
+
+    monkeypatch.setattr(aws.dynamodb, "update_item", after_the_other)
+    publish(aws, "mine", ONE)
+    assert names(aws) == [["one"]]
+    assert aws.auditor().audits.last().run == "other"
