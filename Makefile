@@ -139,9 +139,10 @@ ARGUMENTS_schedule = $(TARGET_ARGUMENT) $(if $(EXPRESSION),--expression "$$EXPRE
 ARGUMENTS_letters = $(QUEUE_ARGUMENT)
 ARGUMENTS_redrive = $(QUEUE_ARGUMENT)
 ARGUMENTS_discard = $(QUEUE_ARGUMENT) $(foreach id,$(ID),--id "$(id)") $(if $(ALL),--all) $(if $(YES),--yes)
+ARGUMENTS_verify = $(foreach step,$(ONLY),--only "$(step)")
 
 # Values reach the shell in variables, so that it expands nothing in them.
 export STACK REGION PROFILE TARGET QUEUE EXPRESSION TIMEZONE REQUEST_ID
 check token backup schedule letters discard redrive verify: .venv/.synced
-	@test -n "$(STACK)" || { echo "Name the stack: make $@ STACK=rds-snap-backup" >&2; exit 2; }
+	@test -n "$${STACK-}" || { echo "Name the stack: make $@ STACK=rds-snap-backup" >&2; exit 2; }
 	@$(RUN) python -m ops.$@ "$$STACK" $(if $(REGION),--region "$$REGION") $(if $(PROFILE),--profile "$$PROFILE") $(ARGUMENTS_$@)

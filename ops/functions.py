@@ -8,6 +8,7 @@ from botocore.config import Config
 
 from ops.stack import CannotRun, DeployedStack
 
+SUBMIT = "SubmitFunctionName"  # the output
 # Submit is cut off after 50 s.
 READ_SECONDS = 70
 
@@ -17,7 +18,7 @@ def invoke_submit(stack: DeployedStack, event: Mapping[str, Any], attempts: int)
 
     `attempts` is how often the SDK may send the event: more than once only where the event may be handled twice.
     """
-    name = stack.output("SubmitFunctionName")
+    name = stack.output(SUBMIT)
     config = Config(read_timeout=READ_SECONDS, retries={"mode": "standard", "total_max_attempts": attempts})
     answer = stack.session.client("lambda", config=config).invoke(FunctionName=name, Payload=json.dumps(event))
     match payload := json.loads(answer["Payload"].read() or b"null"):

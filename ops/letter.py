@@ -79,7 +79,8 @@ def describe(document: Mapping[str, Any], attributes: Mapping[str, str]) -> tupl
         case {"target": target, "requestId": identity}:
             return target, f"manual {identity}", undelivered
         case _:
-            return document.get("target"), None, undelivered
+            due = filter(None, map(attributes.get, ("SCHEDULE_ARN", "SCHEDULED_TIME", "RULE_ARN")))
+            return document.get("target"), "|".join(due), undelivered
 
 
 def _within(event: object) -> tuple[object, object]:

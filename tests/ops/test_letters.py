@@ -244,6 +244,7 @@ def test_a_long_queue_is_read_in_part(
             ("orders", "schedule arn|t", "AWS.Lambda.ResourceNotFoundException", -1),
         ),
         ({"a": 1}, {}, ("-", '{"a": 1}', "-", -1)),
+        ({}, {"SCHEDULE_ARN": "arn", "SCHEDULED_TIME": "t", "ERROR_CODE": "X"}, ("-", "arn|t", "X", -1)),
         ([1], {}, ("-", "[1]", "-", -1)),
         (None, {}, ("-", "null", "-", -1)),
         ({"target": 7, "trigger": {"kind": [], "id": {}}, "attempt": "x"}, {}, ("-", "[] {}", "-", -1)),

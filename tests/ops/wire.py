@@ -62,7 +62,7 @@ class AwsWire:
                 wire.calls.append((operation, parameters, authorization))
                 status, text, *more = wire.answers[operation](parameters)
                 is_cbor = "Smithy-Protocol" in {name.title() for name in self.headers}
-                content = cbor2.dumps(json.loads(text)) if is_cbor else text.encode()
+                content = cbor2.dumps(json.loads(text, object_hook=with_times)) if is_cbor else text.encode()
                 headers = {
                     "Content-Type": "text/xml" if text.startswith("<") else "application/x-amz-json-1.0",
                     "Content-Length": str(len(content)),
@@ -116,6 +116,11 @@ class AwsWire:
     def no_stack(self, status: int, code: str, message: str) -> None:
         """Describing the stack fails."""
         self.answers["DescribeStacks"] = lambda _: (status, ERROR.format(code=code, message=message))
+
+
+def with_times(members: dict[str, Any]) -> dict[str, Any]:
+    """Tag the times of an object, Unix seconds in JSON, as CBOR has them."""
+    return {name: cbor2.CBORTag(1, one) if name.endswith("Timestamp") else one for name, one in members.items()}
 
 
 def understand(method: str, path: str, headers: "Mapping[str, str]", body: bytes) -> tuple[str, dict[str, Any]]:
