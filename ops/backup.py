@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from ops.command import Exit, execute, parser
-from ops.functions import Refused, invoke_submit
+from ops.functions import NotAccepted, invoke_submit
 from ops.stack import CannotRun, DeployedStack
 from ops.text import one_line
 
@@ -55,8 +55,8 @@ def backup(stack: DeployedStack, target: str, request_id: str, *, wait: bool) ->
         while True:
             try:
                 outcome, text = judge(invoke_submit(stack, {"target": target, "requestId": request_id}, ATTEMPTS))
-            except Refused as refused:
-                outcome, text = Outcome.FAILED, str(refused)
+            except NotAccepted as problem:
+                outcome, text = Outcome.FAILED, str(problem)
             if text != shown:
                 console.print(f"{time.strftime('%H:%M:%S')} {text}")
                 shown = text

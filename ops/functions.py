@@ -25,10 +25,10 @@ def invoke_submit(stack: DeployedStack, event: Mapping[str, Any], attempts: int)
         case {"errorMessage": str(reason)}:
             raise CannotRun(f"its Submit function failed: {reason} See the log of {name}.")
         case {"refused": {"message": str(reason), "hint": str(hint)}}:
-            raise Refused(f"{reason} {hint}")
+            raise NotAccepted(f"{reason} {hint}")
         case _:
             return payload
 
 
-class Refused(CannotRun):
+class NotAccepted(CannotRun):
     """The function does not accept the event."""

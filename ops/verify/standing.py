@@ -43,7 +43,7 @@ def deployment(subject: Subject) -> Finding:
 
 
 def tags(subject: Subject) -> Finding:
-    """The stack's tags are on its resources, so that its cost can be told from others'."""
+    """The stack's tags are on its resources, so that its cost can be seen apart."""
     wanted = {one["Key"]: one["Value"] for one in subject.description.get("Tags", ())}
     if not wanted:
         return failed("the stack has no tags: deploy it with tags, as docs/verify-on-aws.md says")

@@ -1,6 +1,11 @@
 """Scheduling a target, at the wire; and in emulated AWS, whose schedules the stack's own are made with."""
 
 import json
+import os
+import re
+import subprocess
+from itertools import batched
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +15,7 @@ from ops import schedule
 from ops.command import Exit
 from ops.schedule import schedule_name
 from tests.ops.wire import AwsWire
+from tests.unit.documents import read
 from tests.unit.template import TEMPLATE
 
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:prod-submit"
@@ -155,6 +161,43 @@ def test_a_long_name_is_cut_and_stays_one_targets() -> None:
     assert len(names) == 2
     assert {len(name) for name in names} == {64}
     assert schedule_name("s" * 60, "abc") == "s" * 60 + "-abc"
+
+
+# An AWS CLI that knows the outputs, and keeps the arguments of any other call.
+AWS_CLI = """#!/usr/bin/env bash
+set -eu
+if [ "$2" = describe-stacks ]; then
+  query="${@: -3:1}"
+  name="${query#*OutputKey==\\'}"
+  printenv "OUTPUT_${name%%\\'*}"
+else
+  printf '%s\\0' "$@" > "$ARGUMENTS"
+fi
+"""
+
+
+def test_the_documents_command_makes_the_same_schedule(scheduler: AwsWire, tmp_path: Path) -> None:
+    scheduler.stack(**OUTPUTS, ScheduleGroupName="backups")
+    assert schedule.main(["rds-snap-backup", *ORDERS[1:], "--timezone", "Europe/Berlin"]) == Exit.OK
+    (made,) = scheduler.asked("CreateSchedule")
+    sample = re.search(r"```bash\n(output\(\).*?)```", read("docs/operations.md"), re.DOTALL)
+    assert sample
+    (tmp_path / "aws").write_text(AWS_CLI)
+    (tmp_path / "aws").chmod(0o700)
+    environment = {f"OUTPUT_{name}": value for name, value in OUTPUTS.items()} | {
+        "OUTPUT_ScheduleGroupName": "backups",
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "ARGUMENTS": str(tmp_path / "arguments"),
+    }
+    subprocess.run(["bash", "-eu", "-c", sample[1]], env=environment, check=True)
+    arguments = (tmp_path / "arguments").read_text().split("\0")[2:-1]
+    given = dict(batched(arguments, 2, strict=True))
+    target = json.loads(given["--target"])
+    assert json.loads(target.pop("Input")) == json.loads(made["Target"].pop("Input"))
+    assert target == made["Target"]
+    assert (given["--name"], given["--group-name"]) == (made["Name"], made["GroupName"])
+    assert given["--schedule-expression"] == made["ScheduleExpression"]
+    assert given["--schedule-expression-timezone"] == made["ScheduleExpressionTimezone"]
 
 
 def test_emulated_scheduler_takes_it(shell: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
