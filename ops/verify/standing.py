@@ -25,6 +25,7 @@ OUTPUTS = (
     "DeadLetterQueueUrl",
     "DeadLetterQueueArn",
     "SchedulerRoleArn",
+    "ScheduleGroupName",
     "DashboardUrl",
     "SetTokenCommand",
     "Version",

@@ -65,7 +65,7 @@ def test_a_schedule_has_all_that_the_stacks_own_has(scheduler: AwsWire, capsys: 
             "RetryPolicy": {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185},
         },
     }
-    own = TEMPLATE["Resources"]["SubmitFunction"]["Properties"]["Events"]["Schedule"]["Properties"]
+    own = TEMPLATE["Resources"]["SubmitFunction"]["Properties"]["Events"]["DefaultSchedule"]["Properties"]
     assert event == json.loads(own["Input"]) | {"target": "orders"} == INPUT
     assert made["Target"]["RetryPolicy"] == own["RetryPolicy"]
     assert scheduler.asked("GetParameter") == [{"Name": "/rds-snap-backup/prod/targets/orders"}]
