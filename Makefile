@@ -12,10 +12,16 @@ help:
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
 	@echo "make package            build, and write to dist/ a zip that the AWS CLI alone deploys, its SBOM and checksums"
-	@echo "make deploy             build, and deploy to your AWS account (sam deploy --guided)"
-	@echo "make check STACK=...    run the preflight of a deployed stack (also REGION=... and PROFILE=...)"
-	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret (also REGION=... and PROFILE=...)"
-	@echo "make redrive STACK=...  send a deployed stack's dead letters back to be retried (also REGION=... and PROFILE=...)"
+	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (GUIDED=1 asks for every parameter)"
+	@echo "For a deployed stack (also REGION=... and PROFILE=...):"
+	@echo "make check STACK=...    run the preflight (also TARGET=...)"
+	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret"
+	@echo "make backup STACK=... TARGET=...    start a backup; WAIT=1 waits until it is completed (also REQUEST_ID=...)"
+	@echo "make schedule STACK=... TARGET=... EXPRESSION=...  back up a target on a schedule (also TIMEZONE=...)"
+	@echo "make letters STACK=...  list the dead letters (also QUEUE=jobs)"
+	@echo "make discard STACK=...  delete the dead letters ID=... or ALL=1 (also QUEUE=jobs, YES=1)"
+	@echo "make redrive STACK=...  send the dead letters back to be retried (also QUEUE=jobs)"
+	@echo "make verify STACK=...   prove on AWS what no emulator can; for a stack made for that (docs/verify-on-aws.md)"
 	@echo "make soak               the property test with 100,000 examples"
 	@echo "make fuzz               fuzz whatever reads bytes from outside, 5 minutes a harness (also SECONDS=..., RUNS=..., TARGET=...)"
 	@echo "make mutants            plant mistakes in copies of the code, and show which test catches each"
@@ -107,16 +113,36 @@ audit-packages: .venv/.synced
 
 # ---- Your AWS account
 
-.PHONY: build package deploy check token redrive
+.PHONY: build package deploy
 build: .venv/.synced
 	$(TOOL) sam build
 
 package: .venv/.synced
 	$(RUN) python -m local.package
 
-deploy: build
-	$(TOOL) sam deploy --guided
+# The first deployment asks what it must know. samconfig.local.toml keeps the answers, and git ignores it; GUIDED=1 asks for
+# every parameter.
+deploy: samconfig.local.toml build
+	$(TOOL) sam deploy --config-file $< $(if $(GUIDED),--guided)
 
-check token redrive: .venv/.synced
-	@test -n "$(STACK)" || { echo "Name the stack: make $@ STACK=rds-snap-backup" >&2; exit 2; }
-	@$(RUN) python -m ops.$@ "$(STACK)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)")
+samconfig.local.toml: | .venv/.synced
+	@$(if $(GUIDED),cp samconfig.toml $@,$(RUN) python -m ops.answers $@)
+
+# ---- A deployed stack
+
+.PHONY: check token backup schedule letters discard redrive verify
+TARGET_ARGUMENT = $(if $(TARGET),--target "$$TARGET")
+QUEUE_ARGUMENT = $(if $(QUEUE),--queue "$$QUEUE")
+ARGUMENTS_check = $(TARGET_ARGUMENT)
+ARGUMENTS_backup = $(TARGET_ARGUMENT) $(if $(WAIT),--wait) $(if $(REQUEST_ID),--request-id "$$REQUEST_ID")
+ARGUMENTS_schedule = $(TARGET_ARGUMENT) $(if $(EXPRESSION),--expression "$$EXPRESSION") $(if $(TIMEZONE),--timezone "$$TIMEZONE")
+ARGUMENTS_letters = $(QUEUE_ARGUMENT)
+ARGUMENTS_redrive = $(QUEUE_ARGUMENT)
+ARGUMENTS_discard = $(QUEUE_ARGUMENT) $(foreach id,$(ID),--id "$(id)") $(if $(ALL),--all) $(if $(YES),--yes)
+ARGUMENTS_verify = $(foreach step,$(ONLY),--only "$(step)")
+
+# Values reach the shell in variables, so that it expands nothing in them.
+export STACK REGION PROFILE TARGET QUEUE EXPRESSION TIMEZONE REQUEST_ID
+check token backup schedule letters discard redrive verify: .venv/.synced
+	@test -n "$${STACK-}" || { echo "Name the stack: make $@ STACK=rds-snap-backup" >&2; exit 2; }
+	@$(RUN) python -m ops.$@ "$$STACK" $(if $(REGION),--region "$$REGION") $(if $(PROFILE),--profile "$$PROFILE") $(ARGUMENTS_$@)

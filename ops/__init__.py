@@ -1,1 +1,1 @@
-"""Commands against a deployed stack. They use the AWS APIs only, and share nothing with `local/`."""
+"""Commands for a stack in an account: what a deployment asks, and what is done with a deployed stack. They share nothing with `local/`."""

@@ -1,4 +1,4 @@
-"""`python -m ops.check STACK`: ask a deployed stack for its preflight, and show what it says.
+"""`python -m ops.check STACK [--target NAME]`: ask a deployed stack for its preflight, and show what it says.
 
 It exits with 1 unless every check passed.
 """
@@ -8,43 +8,40 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from botocore.config import Config
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ops.command import Exit, run
+from ops.command import Exit, execute, parser
+from ops.functions import invoke_submit
 from ops.stack import CannotRun, DeployedStack
-
-# The function has 50 s; one call is enough.
-SLOW = Config(read_timeout=70, retries={"total_max_attempts": 1})
 
 
 def main(arguments: Sequence[str]) -> Exit:
     """Print the preflight of the stack that is named; return the exit status."""
-    return run(check, "check", "Preflight of a deployed stack: nothing is submitted.", arguments)
+    understood = parser("check", "Preflight of a deployed stack: nothing is submitted.")
+    understood.add_argument("--target", help="default: every target")
+    options = understood.parse_args(arguments)
+    return execute(lambda stack: check(stack, options.target), options)
 
 
-def check(stack: DeployedStack) -> Exit:
-    """Print the preflight of a stack."""
-    report = preflight(stack)
+def check(stack: DeployedStack, target: str | None) -> Exit:
+    """Print the preflight of a stack, or of one of its targets."""
+    report = preflight(stack, target)
     show(stack.name, report, Console())
     return Exit.OK if report["ok"] else Exit.FINDINGS
 
 
-def preflight(stack: DeployedStack) -> Mapping[str, Any]:
-    """Invoke the stack's Submit function with `{"check": true}` and return its report."""
-    name = stack.output("SubmitFunctionName")
-    answer = stack.session.client("lambda", config=SLOW).invoke(FunctionName=name, Payload=json.dumps({"check": True}))
-    match payload := json.loads(answer["Payload"].read() or b"null"):
+def preflight(stack: DeployedStack, target: str | None = None) -> Mapping[str, Any]:
+    """Return the preflight's report, on one target if it is named."""
+    event = {"check": True} | ({"target": target} if target else {})
+    match payload := invoke_submit(stack, event, attempts=1):
         case {"ok": bool(), "checks": list()}:
             report: dict[str, Any] = payload
             return report
-        case {"errorMessage": str(reason)}:
-            text = f"its Submit function failed: {reason}"
         case _:
-            text = f"its Submit function returned no report: {json.dumps(payload)}"
-    raise CannotRun(f"{text} See the log of {name}.")
+            name = stack.output("SubmitFunctionName")
+            raise CannotRun(f"{name} returned no report: {json.dumps(payload)} See its log.")
 
 
 def show(stack: str, report: Mapping[str, Any], console: Console) -> None:

@@ -41,7 +41,11 @@ ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "KMSAccessDeniedExcept
 
 def run(command: Callable[[DeployedStack], Exit], name: str, about: str, arguments: Sequence[str]) -> Exit:
     """Find the stack that the arguments name, run `command` on it, and return the exit status."""
-    options = parser(name, about).parse_args(arguments)
+    return execute(command, parser(name, about).parse_args(arguments))
+
+
+def execute(command: Callable[[DeployedStack], Exit], options: argparse.Namespace) -> Exit:
+    """Do the same for a command with arguments of its own, which it has added to `parser` and parsed."""
     try:
         return command(DeployedStack.find(options.stack, options.region, options.profile))
     except (CannotRun, sdk.BotoCoreError, sdk.ClientError) as error:
@@ -56,7 +60,7 @@ def parser(name: str, about: str) -> argparse.ArgumentParser:
     """Return the parser of the arguments that every command takes."""
     made = argparse.ArgumentParser(prog=f"python -m ops.{name}", description=about)
     made.add_argument("stack", metavar="STACK", help="the stack's name")
-    made.add_argument("--region", help="default: the AWS SDK's own, else the one that `sam deploy` saved")
+    made.add_argument("--region", help="default: AWS_REGION, else where `make deploy` put it, else the profile's")
     made.add_argument("--profile", help="default: the AWS SDK's own")
     return made
 

@@ -1,15 +1,21 @@
 """A deployed stack: its name, a session of the account and region it is in, and its outputs."""
 
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import boto3
 from botocore.exceptions import ClientError
 
-SAMCONFIG = Path(__file__).parent.parent / "samconfig.toml"
+ROOT = Path(__file__).parent.parent
+# The first is what `make deploy` writes and git ignores, the second the project's defaults.
+SAMCONFIGS = (ROOT / "samconfig.local.toml", ROOT / "samconfig.toml")
+# The AWS CLI and other SDKs read the first one too, the Python SDK only the second.
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 class CannotRun(RuntimeError):
@@ -26,23 +32,30 @@ class DeployedStack:
 
     @classmethod
     def find(cls, name: str, region: str | None = None, profile: str | None = None) -> Self:
-        """Describe the stack. The region is the one given, else the SDK's own, else the one that `sam deploy` saved."""
+        """Describe the stack.
+
+        Its region is the one given, else the environment's, else the one that the stack was deployed to from here, else
+        that of the profile. Raises `CannotRun` where there is no such stack.
+        """
+        source = ""
+        region = region or next(filter(None, map(os.environ.get, REGION_VARIABLES)), None)
+        if region is None and (saved := saved_region(name)):
+            region, source = saved.region, f" (the region in {saved.file})"
         session = boto3.Session(region_name=region, profile_name=profile)
-        if session.region_name is None and (saved := saved_region(SAMCONFIG)):
-            session = boto3.Session(region_name=saved, profile_name=profile)
         try:
             (stack,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
             if "does not exist" not in error.response["Error"]["Message"]:
                 raise
             raise CannotRun(
-                f"there is no such stack in {session.region_name}. Check its name, or name another region or profile."
+                f"there is no such stack in {session.region_name}{source}. Check its name, or name another region or "
+                "profile."
             ) from error
         outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
         return cls(name, session, outputs)
 
     def output(self, name: str) -> str:
-        """Return an output of the stack."""
+        """Return an output of the stack; raise `CannotRun` where it has none of that name."""
         try:
             return self.outputs[name]
         except KeyError:
@@ -52,13 +65,50 @@ class DeployedStack:
             ) from None
 
 
-def saved_region(samconfig: Path) -> str | None:
-    """Return the region that `sam deploy --guided` saved, if any."""
+@dataclass(frozen=True, slots=True)
+class SavedRegion:
+    """A region that a file says a stack is deployed to."""
+
+    region: str
+    file: str
+
+
+def saved_region(stack: str) -> SavedRegion | None:
+    """Return the region in which SAM's configuration files have a stack, else the one for stacks that they do not name.
+
+    Raises `CannotRun` where a file cannot be read, or has several regions for it.
+    """
+    deployments = {path.name: list(_deployments(path)) for path in SAMCONFIGS}
+    for wanted in (stack, None):
+        for file, entries in deployments.items():
+            match sorted({region for name, region in entries if name == wanted}):
+                case [region]:
+                    return SavedRegion(region, file)
+                case [_, *_] as regions:
+                    names = " and ".join(regions)
+                    raise CannotRun(f"{file} has it in {names}. Name one: --region, or REGION= with make.")
+    return None
+
+
+def _deployments(samconfig: Path) -> Iterator[tuple[str | None, str]]:
+    """Yield name and region of the stack in each environment of a file, where it has a region.
+
+    https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-cli-config.html
+    """
     if not samconfig.exists():
-        return None
+        return
     try:
-        default = tomllib.loads(samconfig.read_text()).get("default", {})
+        document = tomllib.loads(samconfig.read_text())
     except tomllib.TOMLDecodeError as error:
         raise CannotRun(f"{samconfig.name} is not TOML: {error}. Correct it, or name the region: --region.") from None
-    places = (default.get(command, {}).get("parameters", {}) for command in ("deploy", "global"))
-    return next((place["region"] for place in places if place.get("region")), None)
+    for environment in document.values():
+        if not isinstance(environment, dict):  # such as the file's `version`
+            continue
+        parameters: dict[str, Any] = {}
+        for command in ("global", "deploy"):
+            match environment.get(command):
+                case {"parameters": dict(own)}:
+                    parameters |= own
+        match parameters:
+            case {"region": str(region)} if region:
+                yield parameters.get("stack_name"), region

@@ -1,6 +1,7 @@
 """How jobs end, through the deployed Follow function: every subscriber receives the submission and its right end."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.rds import rds_event
 from local.stack import deploy
+from ops import backup
+from ops.command import Exit
 from tests.e2e.product import CLIENT, Product, association, only, tagged, wait_until
 from tests.evidence import Evidence
 
@@ -77,6 +80,28 @@ def _deploy(aws: Emulator, commserve: CommServe, name: str, **more: str) -> Prod
     stack = deploy(aws, name, QUIET | parameters | {"Databases": ""} | more)
     stack.set_token(TOKEN)
     return Product(stack, commserve, stack.subscribe())
+
+
+@pytest.mark.parametrize(("ending", "status"), [("Completed", Exit.OK), ("Failed", Exit.FINDINGS)])
+def test_a_backup_that_is_waited_for_ends_like_its_job(
+    watched: Watched,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ending: str,
+    status: Exit,
+) -> None:
+    product = watched.product
+    for name, value in product.stack.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(backup, "POLL_SECONDS", 0.2)
+    target = product.target("gate")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(backup.main, [product.stack.name, "--target", target, "--wait"])
+        wait_until(lambda: product.jobs(target), 20, f"a job of {target}")
+        job = only(product.jobs(target))
+        product.commserve.end_job(job.id, ending)
+        assert waiting.result(120) == status
+    assert f"job {job.id} {ending.lower()}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -62,11 +62,25 @@ def test_a_check_that_failed_says_what_to_do(shell: Emulator, capsys: pytest.Cap
     assert f"{name}: 1 of 2 checks failed." in printed
 
 
+def test_one_target_is_checked_alone(shell: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = {"ok": True, "checks": [row(ok=True, detail="Fine.")]}
+    name = stack_with(shell, answer, event={"check": True, "target": "orders"})
+    assert check.main([name, "--target", "orders"]) == Exit.OK
+    assert "every check passed." in capsys.readouterr().out
+
+
+def test_what_cannot_be_a_targets_name_is_refused(shell: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    problem = {"code": "TARGET_NAME_INVALID", "message": "'a b' is not a target name.", "hint": "Names have letters."}
+    name = stack_with(shell, {"submissions": [], "refused": problem}, event={"check": True, "target": "a b"})
+    assert check.main([name, "--target", "a b"]) == Exit.COULD_NOT_RUN
+    assert capsys.readouterr().err == f"{name}: 'a b' is not a target name. Names have letters.\n"
+
+
 @pytest.mark.parametrize("answer", [None, {"submissions": []}])
 def test_a_function_that_returns_no_report(shell: Emulator, capsys: pytest.CaptureFixture[str], answer: Any) -> None:
     assert check.main([stack_with(shell, answer)]) == Exit.COULD_NOT_RUN
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"its Submit function returned no report: {json.dumps(answer)} See the log of" in line
+    assert f"returned no report: {json.dumps(answer)} See its log." in line
 
 
 def test_a_function_that_fails(shell: Emulator, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,9 @@ def test_arguments_that_are_not_understood_print_the_usage(
     with pytest.raises(SystemExit) as stopped:
         command(arguments)
     assert stopped.value.code == Exit.COULD_NOT_RUN
-    assert "[--region REGION] [--profile PROFILE] STACK" in capsys.readouterr().err
+    usage = capsys.readouterr().err
+    assert usage.startswith("usage: python -m ops.")
+    assert "[--region REGION] [--profile PROFILE]" in usage
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,8 @@ def test_a_stack_of_an_older_version_is_to_be_updated(wire: AwsWire, capsys: pyt
 def test_no_region_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     assert redrive.main(["prod"]) == Exit.COULD_NOT_RUN
     assert capsys.readouterr().err == "prod: no region is configured. Name one: --region, or REGION= with make.\n"

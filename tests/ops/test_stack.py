@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from ops import stack
-from ops.stack import CannotRun, DeployedStack, saved_region
+from ops.stack import CannotRun, DeployedStack, SavedRegion, saved_region
 from tests.ops.wire import AwsWire
+
+SAVED = '[default.deploy.parameters]\nstack_name = "prod"\nregion = "eu-west-1"\n'
 
 
 def region_of(wire: AwsWire) -> str:
@@ -16,55 +18,114 @@ def region_of(wire: AwsWire) -> str:
 
 
 @pytest.fixture
-def config(wire: AwsWire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A shell without a region, a profile that has one, and the samconfig.toml of another."""
+def samconfigs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """The paths of two configuration files, of which there is none."""
+    paths = (tmp_path / "samconfig.local.toml", tmp_path / "samconfig.toml")
+    monkeypatch.setattr(stack, "SAMCONFIGS", paths)
+    return paths
+
+
+@pytest.fixture
+def local(wire: AwsWire, tmp_path: Path, samconfigs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A shell without a region, two profiles that have one, and the configuration of a stack in another."""
     wire.stack(Version="1")
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
-    config, samconfig = tmp_path / "config", tmp_path / "samconfig.toml"
-    config.write_text(
-        "[profile frankfurt]\nregion = eu-central-1\naws_access_key_id = other\naws_secret_access_key = other\n"
-    )
-    samconfig.write_text('[default.deploy.parameters]\nregion = "eu-west-1"\n')
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    config = tmp_path / "config"
+    keys = "aws_access_key_id = other\naws_secret_access_key = other\n"
+    config.write_text(f"[default]\nregion = ap-northeast-1\n{keys}[profile frankfurt]\nregion = eu-central-1\n{keys}")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.setattr(stack, "SAMCONFIG", samconfig)
-    return samconfig
+    samconfigs[0].write_text(SAVED)
+    return samconfigs[0]
 
 
-def test_the_region_that_is_named_comes_first(wire: AwsWire, config: Path) -> None:
+def test_the_region_that_is_named_comes_first(wire: AwsWire, local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
     assert DeployedStack.find("prod", "ap-south-1", "frankfurt").outputs == {"Version": "1"}
     assert region_of(wire) == "ap-south-1"
 
 
-def test_then_the_shells_and_the_profiles(wire: AwsWire, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_then_the_environments(wire: AwsWire, local: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "us-west-2")
     DeployedStack.find("prod", None, "frankfurt")
-    assert region_of(wire) == "eu-central-1"
-    assert "Credential=other/" in wire.calls.pop()[2]
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    assert region_of(wire) == "us-west-2"
+
+
+def test_of_two_variables_the_one_of_the_aws_cli_counts(
+    wire: AwsWire, local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-2")
     DeployedStack.find("prod")
     assert region_of(wire) == "us-west-2"
 
 
-def test_then_the_one_that_sam_saved(wire: AwsWire, config: Path) -> None:
-    DeployedStack.find("prod")
+@pytest.mark.parametrize("profile", [None, "frankfurt"])
+def test_then_the_one_that_the_stack_was_deployed_to(wire: AwsWire, local: Path, profile: str | None) -> None:
+    DeployedStack.find("prod", None, profile)
     assert region_of(wire) == "eu-west-1"
 
 
-def test_a_saved_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "samconfig.toml").write_text("region = ")
-    with pytest.raises(CannotRun, match=r"samconfig\.toml is not TOML: .*name the region"):
-        saved_region(tmp_path / "samconfig.toml")
+@pytest.mark.parametrize(("profile", "region"), [(None, "ap-northeast-1"), ("frankfurt", "eu-central-1")])
+def test_of_a_stack_that_was_deployed_elsewhere_the_profiles_counts(
+    wire: AwsWire, local: Path, profile: str | None, region: str
+) -> None:
+    DeployedStack.find("other", None, profile)
+    assert region_of(wire) == region
+    assert ("Credential=other/" in wire.calls[0][2]) is (profile is not None)
+
+
+def test_a_stack_that_is_not_there_names_the_file_that_the_region_is_from(wire: AwsWire, local: Path) -> None:
+    wire.no_stack(400, "ValidationError", "Stack with id prod does not exist")
+    with pytest.raises(CannotRun, match=r"no such stack in eu-west-1 \(the region in samconfig\.local\.toml\)\. Check"):
+        DeployedStack.find("prod")
 
 
 @pytest.mark.parametrize(
     ("text", "region"),
     [
-        ('[default.global.parameters]\nregion = "eu-west-2"', "eu-west-2"),
-        ('[default.global.parameters]\nregion = "a"\n[default.deploy.parameters]\nregion = "eu-west-3"', "eu-west-3"),
+        ('[default.global.parameters]\nregion = "eu-west-2"\nstack_name = "prod"', "eu-west-2"),
+        ('[default.global.parameters]\nregion = "a"\nstack_name = "b"\n' + SAVED, "eu-west-1"),
+        ('[default.deploy.parameters]\nregion = "eu-west-3"', "eu-west-3"),
+        ('[default.deploy.parameters]\nregion = "eu-west-3"\n' + SAVED.replace("default", "other"), "eu-west-1"),
+        (
+            SAVED.replace("prod", "test") + SAVED.replace("default", "other").replace("eu-west-1", "sa-east-1"),
+            "sa-east-1",
+        ),
+        (SAVED.replace("prod", "test"), None),
         ('[default.deploy.parameters]\nstack_name = "prod"', None),
+        (SAVED.replace("eu-west-1", ""), None),
+        ("version = 0.1\n[default]\ndeploy = 1\n[other]\nglobal = []", None),
         ("", None),
     ],
 )
-def test_sam_saves_a_region_for_deploy_or_for_all_commands(tmp_path: Path, text: str, region: str | None) -> None:
-    assert saved_region(tmp_path / "missing.toml") is None
-    (tmp_path / "samconfig.toml").write_text(text)
-    assert saved_region(tmp_path / "samconfig.toml") == region
+def test_the_region_of_each_environment_is_that_of_its_stack(
+    samconfigs: tuple[Path, Path], text: str, region: str | None
+) -> None:
+    samconfigs[1].write_text(text)
+    assert saved_region("prod") == (SavedRegion(region, "samconfig.toml") if region else None)
+
+
+def test_what_a_deployment_has_saved_comes_before_the_projects_defaults(samconfigs: tuple[Path, Path]) -> None:
+    samconfigs[1].write_text(SAVED)
+    samconfigs[0].write_text(SAVED.replace("eu-west-1", "eu-west-2"))
+    assert saved_region("prod") == SavedRegion("eu-west-2", "samconfig.local.toml")
+
+
+def test_a_stack_in_several_regions_is_not_guessed(samconfigs: tuple[Path, Path]) -> None:
+    samconfigs[0].write_text(SAVED + SAVED.replace("default", "us").replace("eu-west-1", "us-east-1"))
+    with pytest.raises(
+        CannotRun, match=r"samconfig\.local\.toml has it in eu-west-1 and us-east-1\. Name one: --region"
+    ):
+        saved_region("prod")
+
+
+def test_a_saved_configuration_that_cannot_be_read_is_named(samconfigs: tuple[Path, Path]) -> None:
+    samconfigs[0].write_text("region = ")
+    with pytest.raises(CannotRun, match=r"samconfig\.local\.toml is not TOML: .*name the region"):
+        saved_region("prod")
+
+
+def test_no_file_has_no_region(samconfigs: tuple[Path, Path]) -> None:
+    assert saved_region("prod") is None

@@ -1,0 +1,72 @@
+"""`python -m ops.discard STACK [--queue jobs] (--id ID … | --all) [--yes]`: delete dead letters, after asking.
+
+What is deleted is exactly what was shown, however many letters arrive meanwhile.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.prompt import Confirm
+
+from ops.command import Exit, execute, parser
+from ops.dead_letters import DeadLetterQueue, add_queue_argument
+from ops.letter import Letter
+from ops.letters import counted, show
+from ops.stack import CannotRun, DeployedStack
+
+
+def main(arguments: Sequence[str]) -> Exit:
+    """Delete dead letters of the stack that is named; return the exit status."""
+    understood = parser("discard", "Delete dead letters of a deployed stack, after showing them and asking.")
+    add_queue_argument(understood)
+    which = understood.add_mutually_exclusive_group(required=True)
+    which.add_argument("--id", action="append", dest="ids", help="a letter's ID, or its beginning; may be repeated")
+    which.add_argument("--all", action="store_true", help="all letters")
+    understood.add_argument("--yes", action="store_true", help="delete without asking")
+    options = understood.parse_args(arguments)
+    return execute(lambda stack: discard(stack, options.queue, options.ids, yes=options.yes), options)
+
+
+def discard(stack: DeployedStack, name: str, ids: Sequence[str] | None, *, yes: bool) -> Exit:
+    """Delete the letters whose IDs begin like these, or all; exit with 1 where not all of them were deleted."""
+    queue = DeadLetterQueue.of(stack, name)
+    with queue.held() as held:
+        chosen = held if ids is None else [pick(held, one) for one in dict.fromkeys(ids)]
+    show(chosen, Console())
+    if not chosen:
+        print(f"{stack.name}: no letters in the dead-letter queue of {name}.")
+        return Exit.OK
+    if not (yes or agreed(len(chosen))):
+        print(f"{stack.name}: nothing was deleted.")
+        return Exit.FINDINGS
+    wanted = {letter.id for letter in chosen}
+    with queue.held() as held:
+        deleted = queue.delete([letter for letter in held if letter.id in wanted])
+    print(f"{stack.name}: {counted(deleted)} deleted.")
+    if deleted < len(wanted):
+        print(f"{stack.name}: {counted(len(wanted) - deleted)} could not be deleted, or had gone meanwhile. Try again.")
+        return Exit.FINDINGS
+    return Exit.OK
+
+
+def pick(held: Sequence[Letter], beginning: str) -> Letter:
+    """Return the one letter whose ID begins so."""
+    match [letter for letter in held if beginning and letter.id.startswith(beginning)]:
+        case [letter]:
+            return letter
+        case []:
+            raise CannotRun(f"there is no letter {beginning!r} in the queue. Nothing was deleted.")
+        case several:
+            raise CannotRun(f"{len(several)} letters' IDs begin with {beginning!r}. Nothing was deleted.")
+
+
+def agreed(number: int) -> bool:
+    """Ask whether to delete."""
+    if not sys.stdin.isatty():
+        raise CannotRun("there is no terminal to ask on. Nothing was deleted: use --yes, or YES=1 with make.")
+    return Confirm.ask(f"Delete {counted(number)}? They cannot be restored", default=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

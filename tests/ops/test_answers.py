@@ -1,0 +1,191 @@
+"""The questions of a first deployment, and the file that they become, as the real SAM CLI reads it."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.emulator import Emulator
+from local.tools import ROOT, command
+from ops import answers
+from ops.command import Exit
+from tests.unit.template import TEMPLATE
+
+GROUPS = {
+    one["Label"]["default"]: one["Parameters"]
+    for one in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+}
+REQUIRED = {name for name, one in TEMPLATE["Parameters"].items() if "Default" not in one}
+VALUES = {
+    "stack_name": "prod",
+    "region": "eu-west-1",
+    "CommvaultApiUrl": "https://commvault.example.com/commandcenter/api",
+    "ClientName": "AWS prod's = 'client'",
+    "InstanceName": "orders",
+    "SubclientName": "default",
+    "ScheduleExpression": "cron(0 3 * * ? *)",
+    "NotificationEmail": "",
+}
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A shell without a region; return the file to write."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    return tmp_path / "samconfig.local.toml"
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, **entries: str) -> None:
+    """Enter these answers, and nothing at what else is asked; several tries are separated by line breaks."""
+    names = ["stack_name", "region", *GROUPS[answers.ESSENTIAL]]
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{entries.get(name, '')}\n" for name in names)))
+
+
+def parameters(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads(file.read_text())["default"]["deploy"]["parameters"]
+    return found
+
+
+def test_what_has_no_default_is_asked() -> None:
+    assert set(GROUPS[answers.ESSENTIAL]) >= REQUIRED
+    assert "NotificationEmail" in GROUPS[answers.ESSENTIAL]
+
+
+def test_the_answers_are_written_beside_the_projects_defaults(monkeypatch: pytest.MonkeyPatch, shell: Path) -> None:
+    typed(monkeypatch, **VALUES)
+    assert answers.main([str(shell)]) == Exit.OK
+    written, project = parameters(shell), parameters(ROOT / "samconfig.toml")
+    overrides = written.pop("parameter_overrides")
+    assert written == project | {"stack_name": "prod", "region": "eu-west-1"}
+    assert set(overrides) == set(GROUPS[answers.ESSENTIAL])
+    assert overrides["ClientName"] == VALUES["ClientName"]
+    defaults = {name: TEMPLATE["Parameters"][name].get("Default") for name in set(overrides) - set(VALUES)}
+    assert {name: overrides[name] for name in defaults} == defaults
+    assert tomllib.loads(shell.read_text())["version"] == 0.1
+
+
+def test_an_answer_that_the_template_would_refuse_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, shell: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tries = {
+        "CommvaultApiUrl": f"http://commvault.example.com\n\n{VALUES['CommvaultApiUrl']}",
+        "ClientName": "\nprod",
+        "region": "\nnowhere\neu-west-1",
+        "stack_name": "my stack\nprod",
+    }
+    typed(monkeypatch, **VALUES | tries)
+    assert answers.main([str(shell)]) == Exit.OK
+    printed = " ".join(capsys.readouterr().out.split())
+    for name in ("CommvaultApiUrl", "ClientName"):
+        assert f"{name} {TEMPLATE['Parameters'][name]['ConstraintDescription']}" in printed
+    assert printed.count("region must be a region's name") == 2
+    assert "stack_name must be" in printed
+    assert parameters(shell)["parameter_overrides"]["ClientName"] == "prod"
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1", "eusc-de-east-1", "ap-southeast-7"])
+def test_regions_of_every_partition_are_accepted(region: str) -> None:
+    assert re.fullmatch(answers.REGION, region)
+
+
+def test_the_sdks_own_region_is_offered(
+    monkeypatch: pytest.MonkeyPatch, shell: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    typed(monkeypatch, **VALUES | {"region": ""})
+    assert answers.main([str(shell)]) == Exit.OK
+    assert parameters(shell)["region"] == "eu-central-1"
+    assert "(eu-central-1)" in capsys.readouterr().out
+
+
+def test_what_is_not_answered_to_its_end_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, shell: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("prod\n"))
+    assert answers.main([str(shell)]) == Exit.COULD_NOT_RUN
+    assert "nothing was written" in capsys.readouterr().err
+    assert not shell.exists()
+
+
+def test_a_parameters_allowed_values_are_its_rule() -> None:
+    question = answers.Question.of("BackupLevel", TEMPLATE["Parameters"]["BackupLevel"])
+    assert re.fullmatch(question.pattern, "SYNTHETIC_FULL")
+    assert not re.fullmatch(question.pattern, "FULL|INCREMENTAL")
+
+
+def test_git_ignores_the_file_and_make_deploys_with_it() -> None:
+    ignored = ["git", "check-ignore", "--quiet", "samconfig.local.toml"]
+    assert subprocess.run(ignored, cwd=ROOT, check=False).returncode == 0
+    rules = (ROOT / "Makefile").read_text()
+    assert "\ndeploy: samconfig.local.toml build\n\t$(TOOL) sam deploy --config-file $< " in rules
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The real SAM CLI on a template that only shows what its parameters, the essential ones, came to."""
+
+    aws: Emulator
+    folder: Path
+
+    def __call__(self, config: Path, *arguments: str, entries: str = "") -> dict[str, str]:
+        """Deploy with a configuration file; return the outputs of the stack that it names."""
+        names = GROUPS[answers.ESSENTIAL]
+        template = {
+            "AWSTemplateFormatVersion": "2010-09-09",
+            "Parameters": {name: {"Type": "String"} for name in names},
+            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+            "Outputs": {name: {"Value": {"Ref": name}} for name in names},
+        }
+        (self.folder / "template.json").write_text(json.dumps(template))
+        line = command("sam", "deploy", "--template-file", "template.json", "--config-file", config.name, *arguments)
+        environment = {"AWS_ENDPOINT_URL": self.aws.endpoint_url, "SAM_CLI_TELEMETRY": "0"}
+        done = subprocess.run(
+            line,
+            cwd=self.folder,
+            env=os.environ | environment,
+            input=entries,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        client = self.aws.client("cloudformation")
+        (stack,) = client.describe_stacks(StackName=parameters(config)["stack_name"])["Stacks"]
+        return {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+
+
+@pytest.fixture
+def deployment(aws: Emulator, tmp_path: Path) -> Deployment:
+    return Deployment(aws, tmp_path)
+
+
+def test_sam_deploys_what_was_answered(monkeypatch: pytest.MonkeyPatch, deployment: Deployment, shell: Path) -> None:
+    typed(monkeypatch, **VALUES | {"stack_name": "answered", "region": "us-east-1"})
+    assert answers.main([str(shell)]) == Exit.OK
+    overrides = parameters(shell)["parameter_overrides"]
+    assert deployment(shell, entries="y\n") == overrides
+    assert deployment(shell) == overrides  # nothing has changed, and nothing fails
+
+
+def test_a_guided_deployment_writes_to_that_file_alone(
+    monkeypatch: pytest.MonkeyPatch, deployment: Deployment, shell: Path
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # sam looks there for the bucket, whatever is answered
+    project = (ROOT / "samconfig.toml").read_text()
+    for file in (shell, shell.with_name("samconfig.toml")):
+        file.write_text(project)
+    names = GROUPS[answers.ESSENTIAL]
+    entries = ["guided", "us-east-1", *(f"my {name}" for name in names), *[""] * 6, "y", ""]
+    assert deployment(shell, "--guided", entries="\n".join(entries)) == {name: f"my {name}" for name in names}
+    assert parameters(shell)["region"] == "us-east-1"
+    assert parameters(shell)["capabilities"] == "CAPABILITY_IAM"
+    assert shell.with_name("samconfig.toml").read_text() == project

@@ -1,0 +1,213 @@
+"""Listing and discarding dead letters, in queues of emulated AWS and at the wire."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.prompt import Confirm
+
+from local.emulator import Emulator
+from ops import discard, letters
+from ops.command import Exit
+from ops.letter import Letter
+from ops.letters import age, short_ids
+from tests.ops.mail import REJECTED, TRIGGER, message
+from tests.ops.wire import AwsWire
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack with dead-letter queues that a test fills."""
+
+    aws: Emulator
+    name: str = field(default_factory=lambda: f"letters-{uuid.uuid4().hex[:8]}")
+
+    def create(self) -> None:
+        outputs = ("DeadLetterQueueUrl", "SubmissionsQueueUrl", "JobsDeadLetterQueueUrl", "JobsQueueUrl")
+        template = {
+            "Resources": {one: {"Type": "AWS::SQS::Queue"} for one in outputs},
+            "Outputs": {one: {"Value": {"Ref": one}} for one in outputs},
+        }
+        client = self.aws.client("cloudformation")
+        client.create_stack(StackName=self.name, TemplateBody=json.dumps(template))
+        client.get_waiter("stack_create_complete").wait(StackName=self.name, WaiterConfig={"Delay": 1})
+
+    def url(self, output: str = "DeadLetterQueueUrl") -> str:
+        (stack,) = self.aws.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        return str(next(one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == output))
+
+    def put(self, *bodies: Any, output: str = "DeadLetterQueueUrl") -> list[str]:
+        """Send letters; return their IDs."""
+        sqs, url = self.aws.client("sqs"), self.url(output)
+        return [sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))["MessageId"] for body in bodies]
+
+    def left(self, output: str = "DeadLetterQueueUrl") -> set[str]:
+        """Return the IDs of the letters that anybody can read now."""
+        sqs, found = self.aws.client("sqs"), set[str]()
+        while messages := sqs.receive_message(QueueUrl=self.url(output), MaxNumberOfMessages=10).get("Messages"):
+            found |= {one["MessageId"] for one in messages}
+        return found
+
+
+@pytest.fixture
+def stack(shell: Emulator) -> Iterator[Stack]:
+    made = Stack(shell)
+    made.create()
+    yield made
+    shell.client("cloudformation").delete_stack(StackName=made.name)
+
+
+def test_letters_are_shown_and_stay_where_they_are(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = stack.put(REJECTED, *({"target": f"t{number}", "trigger": TRIGGER} for number in range(12)))
+    assert letters.main([stack.name]) == Exit.OK
+    printed = capsys.readouterr().out
+    row = next(line for line in printed.splitlines() if ids[0][:8] in line)
+    assert row.split("│")[2].strip() == "orders"
+    assert "NO_JOBS: Commvault created no [red]job." in printed
+    assert "schedule arn:schedule/default/nightly|2026-01-31T02:00:00Z" in printed
+    assert f"{stack.name}: 13 letters in the dead-letter queue of submissions." in printed
+    assert stack.left() == set(ids)
+
+
+def test_each_queue_has_letters_of_its_own(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    stack.put({"target": "orders", "trigger": TRIGGER, "jobIds": ["1354"]}, output="JobsDeadLetterQueueUrl")
+    assert letters.main([stack.name]) == Exit.OK
+    assert capsys.readouterr().out == f"{stack.name}: no letters in the dead-letter queue of submissions.\n"
+    assert letters.main([stack.name, "--queue", "jobs"]) == Exit.OK
+    assert "no longer followed: jobs 1354" in capsys.readouterr().out
+
+
+def test_named_letters_are_deleted_and_the_others_are_not(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, third = stack.put(REJECTED, REJECTED, REJECTED)
+    assert discard.main([stack.name, "--id", first, "--id", second[:8], "--yes"]) == Exit.OK
+    printed = capsys.readouterr().out
+    assert first[:8] in printed
+    assert third[:8] not in printed
+    assert f"{stack.name}: 2 letters deleted." in printed
+    assert stack.left() == {third}
+
+
+def test_all_letters_are_deleted(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    stack.put(*[REJECTED] * 12)
+    assert discard.main([stack.name, "--all", "--yes"]) == Exit.OK
+    assert f"{stack.name}: 12 letters deleted." in capsys.readouterr().out
+    assert stack.left() == set()
+    assert discard.main([stack.name, "--all", "--yes"]) == Exit.OK
+    assert capsys.readouterr().out == f"{stack.name}: no letters in the dead-letter queue of submissions.\n"
+
+
+def test_without_a_terminal_nothing_is_deleted(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = stack.put(REJECTED)
+    assert discard.main([stack.name, "--all"]) == Exit.COULD_NOT_RUN
+    assert "YES=1" in capsys.readouterr().err
+    assert stack.left() == set(ids)
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y", Exit.OK), ("n", Exit.FINDINGS), ("", Exit.FINDINGS)])
+def test_on_a_terminal_it_asks(
+    stack: Stack,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    status: Exit,
+) -> None:
+    ids = stack.put(REJECTED)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    late: list[str] = []
+
+    def typed(*_: object, **__: object) -> str:
+        late.extend(stack.put(REJECTED))  # a letter that arrives while the question stands
+        return answer
+
+    monkeypatch.setattr(Confirm, "get_input", typed)
+    assert discard.main([stack.name, "--all"]) == status
+    printed = capsys.readouterr().out
+    assert ("1 letter deleted." in printed) is (status == Exit.OK)
+    assert stack.left() == {*late, *(ids if status else ())}
+
+
+@pytest.mark.parametrize(
+    ("beginning", "said"), [("not-there", "there is no letter 'not-there'"), ("", "there is no letter ''")]
+)
+def test_a_letter_that_is_not_there_is_named(
+    stack: Stack, capsys: pytest.CaptureFixture[str], beginning: str, said: str
+) -> None:
+    ids = stack.put(REJECTED, REJECTED)
+    assert discard.main([stack.name, "--id", ids[0], "--id", beginning, "--yes"]) == Exit.COULD_NOT_RUN
+    assert said in capsys.readouterr().err
+    assert stack.left() == set(ids)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--all", "--id", "a"]])
+def test_which_letters_must_be_said(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        discard.main(["prod", *arguments])
+    assert stopped.value.code == Exit.COULD_NOT_RUN
+    assert "--all" in capsys.readouterr().err
+
+
+# ---- At the wire: what the emulator does not do
+
+
+@pytest.fixture
+def sqs(wire: AwsWire) -> AwsWire:
+    wire.stack(DeadLetterQueueUrl="https://sqs/dead-letters", SubmissionsQueueUrl="https://sqs/submissions")
+    wire.answer("ChangeMessageVisibilityBatch", {"Successful": [], "Failed": []})
+    return wire
+
+
+def test_a_beginning_that_several_ids_have_is_refused(sqs: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
+    sqs.answer("ReceiveMessage", {"Messages": [message("abc-1"), message("abc-2")]}, {})
+    assert discard.main(["prod", "--id", "abc", "--yes"]) == Exit.COULD_NOT_RUN
+    assert "2 letters' IDs begin with 'abc'. Nothing was deleted." in capsys.readouterr().err
+    (back,) = sqs.asked("ChangeMessageVisibilityBatch")
+    assert {one["ReceiptHandle"]: one["VisibilityTimeout"] for one in back["Entries"]} == {"r-abc-1": 0, "r-abc-2": 0}
+
+
+def test_what_could_not_be_deleted_is_said(sqs: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
+    found = {"Messages": [message("a"), message("b")]}
+    sqs.answer("ReceiveMessage", found, {}, found, {})
+    sqs.answer("DeleteMessageBatch", {"Successful": [{"Id": "0"}], "Failed": [{"Id": "1", "Code": "InternalError"}]})
+    assert discard.main(["prod", "--all", "--yes"]) == Exit.FINDINGS
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "prod: 1 letter deleted.",
+        "prod: 1 letter could not be deleted, or had gone meanwhile. Try again.",
+    ]
+
+
+def test_a_letter_that_is_received_twice_is_shown_once(sqs: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
+    sqs.answer("ReceiveMessage", {"Messages": [message("a")]}, {"Messages": [message("a"), message("b")]}, {})
+    assert letters.main(["prod"]) == Exit.OK
+    assert "prod: 2 letters" in capsys.readouterr().out
+
+
+def test_a_long_queue_is_read_in_part(
+    sqs: AwsWire, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.dead_letters.MAX_LETTERS", 20)
+    monkeypatch.setattr("ops.letters.MAX_LETTERS", 20)
+    pages = [{"Messages": [message(f"{page}-{number}") for number in range(10)]} for page in range(3)]
+    sqs.answer("ReceiveMessage", *pages)
+    assert letters.main(["prod"]) == Exit.OK
+    assert "prod: 20 of its letters in the dead-letter queue" in capsys.readouterr().out
+    assert len(sqs.asked("ReceiveMessage")) == 2
+
+
+def test_short_ids_are_as_long_as_they_must_be() -> None:
+    def named(identity: str) -> Letter:
+        return Letter(identity, "", datetime.now(UTC), "", "", "")
+
+    assert short_ids([named("123456789"), named("23456789")]) == {"123456789": "12345678", "23456789": "23456789"}
+    found = short_ids([named("12345678-ab"), named("12345678-ac")])
+    assert found == {"12345678-ab": "12345678-ab", "12345678-ac": "12345678-ac"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (200_000, "2 d")]
+)
+def test_an_age_is_in_its_largest_unit(seconds: int, said: str) -> None:
+    assert age(timedelta(seconds=seconds)) == said

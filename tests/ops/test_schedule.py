@@ -1,0 +1,222 @@
+"""Scheduling a target, at the wire; and in emulated AWS, whose schedules the stack's own are made with."""
+
+import json
+import os
+import re
+import subprocess
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.emulator import Emulator
+from ops import schedule
+from ops.command import Exit
+from ops.schedule import schedule_name
+from tests.ops.wire import AwsWire
+from tests.unit.documents import read
+from tests.unit.template import TEMPLATE
+
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:prod-submit"
+ROLE = "arn:aws:iam::000000000000:role/prod-scheduler"
+LETTERS = "arn:aws:sqs:us-east-1:000000000000:prod-dead-letters"
+OUTPUTS = {
+    "SubmitFunctionArn": FUNCTION,
+    "SchedulerRoleArn": ROLE,
+    "DeadLetterQueueArn": LETTERS,
+    "TargetsPath": "/rds-snap-backup/prod/targets/",
+}
+ORDERS = ["prod", "--target", "orders", "--expression", "cron(0 3 * * ? *)"]
+INPUT = {"target": "orders", "schedule": "<aws.scheduler.schedule-arn>", "time": "<aws.scheduler.scheduled-time>"}
+
+
+@pytest.fixture
+def scheduler(wire: AwsWire) -> AwsWire:
+    """A stack with the target `orders`, which has no schedule."""
+    wire.stack(**OUTPUTS)
+    wire.answer("GetParameter", {"Parameter": {"Name": "orders", "Value": "{}"}})
+    wire.fail("GetSchedule", 404, "ResourceNotFoundException", "Schedule prod-orders does not exist.")
+    wire.answer("CreateSchedule", {"ScheduleArn": "arn"})
+    wire.answer("UpdateSchedule", {"ScheduleArn": "arn"})
+    return wire
+
+
+def existing(wire: AwsWire, arn: str = FUNCTION, event: str = json.dumps(INPUT), **more: Any) -> None:
+    target = {"Arn": arn, "RoleArn": ROLE, "Input": event}
+    wire.answer("GetSchedule", {"Name": "prod-orders", "GroupName": "default", "Target": target} | more)
+
+
+def test_a_schedule_has_all_that_the_stacks_own_has(scheduler: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
+    assert schedule.main([*ORDERS, "--timezone", "Europe/Berlin"]) == Exit.OK
+    (made,) = scheduler.asked("CreateSchedule")
+    event = json.loads(made["Target"].pop("Input"))
+    assert made.pop("ClientToken")
+    assert made == {
+        "Name": "prod-orders",
+        "GroupName": "default",
+        "ScheduleExpression": "cron(0 3 * * ? *)",
+        "ScheduleExpressionTimezone": "Europe/Berlin",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {
+            "Arn": FUNCTION,
+            "RoleArn": ROLE,
+            "DeadLetterConfig": {"Arn": LETTERS},
+            "RetryPolicy": {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185},
+        },
+    }
+    own = TEMPLATE["Resources"]["SubmitFunction"]["Properties"]["Events"]["DefaultSchedule"]["Properties"]
+    assert event == json.loads(own["Input"]) | {"target": "orders"} == INPUT
+    assert made["Target"]["RetryPolicy"] == own["RetryPolicy"]
+    assert scheduler.asked("GetParameter") == [{"Name": "/rds-snap-backup/prod/targets/orders"}]
+    assert capsys.readouterr().out == "prod: the schedule prod-orders of the group default is made.\n"
+
+
+def test_without_a_time_zone_it_is_utc(scheduler: AwsWire) -> None:
+    assert schedule.main(ORDERS) == Exit.OK
+    assert scheduler.asked("CreateSchedule")[0]["ScheduleExpressionTimezone"] == "UTC"
+
+
+def test_all_targets_can_be_scheduled(scheduler: AwsWire) -> None:
+    assert schedule.main(["prod", "--target", "*", "--expression", "rate(1 day)"]) == Exit.OK
+    (made,) = scheduler.asked("CreateSchedule")
+    assert made["Name"] == "prod-all"
+    assert json.loads(made["Target"]["Input"]) == INPUT | {"target": "*"}
+    assert not scheduler.asked("GetParameter")
+
+
+def test_the_stacks_group_is_used(scheduler: AwsWire) -> None:
+    scheduler.stack(**OUTPUTS, ScheduleGroupName="backups")
+    assert schedule.main(ORDERS) == Exit.OK
+    assert scheduler.asked("GetSchedule") == [{"Name": "prod-orders", "groupName": "backups"}]
+    assert scheduler.asked("CreateSchedule")[0]["GroupName"] == "backups"
+
+
+def test_one_that_exists_is_changed_and_the_rest_of_it_is_kept(
+    scheduler: AwsWire, capsys: pytest.CaptureFixture[str]
+) -> None:
+    existing(scheduler, State="DISABLED", Description="nightly", ScheduleExpressionTimezone="Asia/Tokyo", Arn="arn")
+    assert schedule.main(ORDERS) == Exit.OK
+    assert not scheduler.asked("CreateSchedule")
+    (changed,) = scheduler.asked("UpdateSchedule")
+    assert (changed["State"], changed["Description"]) == ("DISABLED", "nightly")
+    assert changed["ScheduleExpressionTimezone"] == "Asia/Tokyo"
+    assert changed["ScheduleExpression"] == "cron(0 3 * * ? *)"
+    assert "is changed. It is disabled, as it was." in capsys.readouterr().out
+    assert schedule.main([*ORDERS, "--timezone", "UTC"]) == Exit.OK
+    assert scheduler.asked("UpdateSchedule")[1]["ScheduleExpressionTimezone"] == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("arn", "event"),
+    [
+        ("arn:aws:lambda:us-east-1:000000000000:function:other", json.dumps(INPUT)),
+        (FUNCTION, json.dumps(INPUT | {"target": "b-orders"})),
+        (FUNCTION, "not JSON"),
+        (FUNCTION, "[]"),
+    ],
+)
+def test_a_schedule_of_another_stack_or_target_is_left_alone(
+    scheduler: AwsWire, capsys: pytest.CaptureFixture[str], arn: str, event: str
+) -> None:
+    existing(scheduler, arn, event)
+    assert schedule.main(ORDERS) == Exit.COULD_NOT_RUN
+    assert not scheduler.asked("UpdateSchedule")
+    assert "there is a schedule prod-orders already, for another function or target." in capsys.readouterr().err
+
+
+def test_an_unknown_target_is_refused(scheduler: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
+    scheduler.fail("GetParameter", 400, "ParameterNotFound", "")
+    assert schedule.main(ORDERS) == Exit.COULD_NOT_RUN
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the SSM parameter /rds-snap-backup/prod/targets/orders is missing. Store its document" in line
+    assert not scheduler.asked("CreateSchedule")
+
+
+@pytest.mark.parametrize("target", ["a/b", "a b", "", "x" * 65])
+def test_what_cannot_be_a_targets_name_is_refused(
+    scheduler: AwsWire, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    assert schedule.main(["prod", "--target", target, "--expression", "rate(1 day)"]) == Exit.COULD_NOT_RUN
+    assert "is not a target name" in capsys.readouterr().err
+    assert not scheduler.asked("CreateSchedule")
+
+
+def test_what_scheduler_refuses_is_one_line(scheduler: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
+    scheduler.fail("CreateSchedule", 400, "ValidationException", "Invalid Schedule Expression cron(0 3).")
+    assert schedule.main(ORDERS) == Exit.COULD_NOT_RUN
+    expected = "prod: CreateSchedule failed (ValidationException): Invalid Schedule Expression cron(0 3).\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_an_older_stack_is_to_be_updated(scheduler: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
+    scheduler.stack(**{name: value for name, value in OUTPUTS.items() if name != "SchedulerRoleArn"})
+    assert schedule.main(ORDERS) == Exit.COULD_NOT_RUN
+    assert "no output SchedulerRoleArn" in capsys.readouterr().err
+
+
+def test_a_long_name_is_cut_and_stays_one_targets() -> None:
+    stack = "s" * 50
+    names = {schedule_name(stack, f"orders-of-the-{kind}-region") for kind in ("eastern", "western", "eastern")}
+    assert len(names) == 2
+    assert {len(name) for name in names} == {64}
+    assert schedule_name("s" * 60, "abc") == "s" * 60 + "-abc"
+
+
+# An AWS CLI that knows the outputs, and keeps the arguments of any other call.
+AWS_CLI = """#!/usr/bin/env bash
+set -eu
+if [ "$2" = describe-stacks ]; then
+  query="${@: -3:1}"
+  name="${query#*OutputKey==\\'}"
+  printenv "OUTPUT_${name%%\\'*}"
+else
+  printf '%s\\0' "$@" > "$ARGUMENTS"
+fi
+"""
+
+
+def test_the_documents_command_makes_the_same_schedule(scheduler: AwsWire, tmp_path: Path) -> None:
+    scheduler.stack(**OUTPUTS, ScheduleGroupName="backups")
+    assert schedule.main(["rds-snap-backup", *ORDERS[1:], "--timezone", "Europe/Berlin"]) == Exit.OK
+    (made,) = scheduler.asked("CreateSchedule")
+    sample = re.search(r"```bash\n(output\(\).*?)```", read("docs/operations.md"), re.DOTALL)
+    assert sample
+    (tmp_path / "aws").write_text(AWS_CLI)
+    (tmp_path / "aws").chmod(0o700)
+    environment = {f"OUTPUT_{name}": value for name, value in OUTPUTS.items()} | {
+        "OUTPUT_ScheduleGroupName": "backups",
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "ARGUMENTS": str(tmp_path / "arguments"),
+    }
+    subprocess.run(["bash", "-eu", "-c", sample[1]], env=environment, check=True)
+    arguments = (tmp_path / "arguments").read_text().split("\0")[2:-1]
+    given = dict(batched(arguments, 2, strict=True))
+    target = json.loads(given["--target"])
+    assert json.loads(target.pop("Input")) == json.loads(made["Target"].pop("Input"))
+    assert target == made["Target"]
+    assert (given["--name"], given["--group-name"]) == (made["Name"], made["GroupName"])
+    assert given["--schedule-expression"] == made["ScheduleExpression"]
+    assert given["--schedule-expression-timezone"] == made["ScheduleExpressionTimezone"]
+
+
+def test_emulated_scheduler_takes_it(shell: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    cloudformation = shell.client("cloudformation")
+    template = {
+        "Resources": {
+            "Orders": {
+                "Type": "AWS::SSM::Parameter",
+                "Properties": {"Name": "/scheduled/orders", "Type": "String", "Value": "{}"},
+            }
+        },
+        "Outputs": {name: {"Value": value} for name, value in (OUTPUTS | {"TargetsPath": "/scheduled/"}).items()},
+    }
+    cloudformation.create_stack(StackName="scheduled", TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="scheduled", WaiterConfig={"Delay": 1})
+    for expression in ("rate(1 day)", "rate(2 days)"):
+        assert schedule.main(["scheduled", "--target", "orders", "--expression", expression]) == Exit.OK
+    found = shell.client("scheduler").get_schedule(Name="scheduled-orders")
+    assert found["ScheduleExpression"] == "rate(2 days)"
+    assert json.loads(found["Target"]["Input"]) == INPUT
+    assert schedule.main(["scheduled", "--target", "other", "--expression", "rate(1 day)"]) == Exit.COULD_NOT_RUN
+    assert "is missing" in capsys.readouterr().err
