@@ -12,7 +12,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.stack import Stack
 from local.subscriber import Subscriber
-from tests.e2e.conftest import deploy_quick
+from tests.e2e.conftest import ALONE, deploy_quick
 from tests.e2e.product import CLIENT, Product, association, only, scheduled, wait_until
 from tests.e2e.tap import Tap
 from tests.evidence import Evidence
@@ -70,12 +70,7 @@ def codes(report: Any) -> list[tuple[str, str | None]]:
 def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
     with CommServe(token="fake-token-8a31", job_seconds=3600, keep_tokens=True) as commserve:
         evidence.add(NAME, commserve)
-        more = {
-            "ScheduleState": "DISABLED",
-            "RdsEventsState": "DISABLED",
-            "FollowHours": "24",
-        }
-        stack = deploy_quick(aws, NAME, commserve, more)
+        stack = deploy_quick(aws, NAME, commserve, ALONE | {"FollowHours": "24", "FirstPollSeconds": "1"})
         create(aws, "orders-db")
         yield Audited(stack, commserve, stack.subscribe())
         delete(aws, "orders-db")
