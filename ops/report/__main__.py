@@ -63,6 +63,8 @@ def report(stack: DeployedStack, form: str, out: Path | None) -> Exit:
         show(stack.name, audit, Console())
     else:
         sys.stdout.write(text)
+    for omission in audit.omissions if form == "csv" else ():  # which has no place for it
+        print(f"{stack.name}: {omission}", file=sys.stderr)
     return Exit.OK if audit.is_ok else Exit.FINDINGS
 
 

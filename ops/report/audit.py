@@ -149,6 +149,17 @@ class Audit:
             ) from error
 
     @property
+    def omissions(self) -> list[str]:
+        """What the counts have and the lists do not: an answer of a function holds a limited number of rows."""
+        lists = {"findings": self.findings, "targets": self.targets, "databases": self.databases}
+        missing = ((name, self.counts[name] - len(rows)) for name, rows in lists.items())
+        return [
+            f"{count} of {self.counts[name]} {name} are left out: the audit's answer has no room for more."
+            for name, count in missing
+            if count > 0
+        ]
+
+    @property
     def verdict(self) -> str:
         """The audit in a few words."""
         match self.counts["findings"]:

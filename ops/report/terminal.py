@@ -16,6 +16,8 @@ def show(stack: str, audit: Audit, console: Console) -> None:
     console.print(_databases(audit))
     if audit.findings:
         console.print(_findings(audit))
+    for omission in audit.omissions:
+        console.print(Text(omission, "bold yellow"))
     # As texts: square brackets in a name are not markup.
     console.print(Text(f"{stack}: {audit.verdict}.", "bold green" if audit.is_ok else "bold red"))
 

@@ -27,7 +27,7 @@ def test_the_function_is_asked_once_and_nothing_else_is(prod: AuditedStack) -> N
     prod.answers(sample.answer())
     main(["prod"])
     assert [call for call, _, _ in prod.wire.calls] == ["DescribeStacks", "Invoke"]
-    assert prod.calls("Invoke") == [{"FunctionName": "prod-Audit-1", "Payload": {"audit": True}}]
+    assert prod.calls("Invoke") == [{"FunctionName": "prod-Audit-1", "audit": True}]
 
 
 def test_the_table_shows_each_database_and_each_finding(prod: AuditedStack, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,6 +153,21 @@ def test_names_are_neither_markup_nor_commands_to_the_terminal(
     printed = capsys.readouterr().out
     assert r"[red]a[/red]\x1b]0;title\x07\u202eb" in printed
     assert all(one.isprintable() or one == "\n" for one in printed)
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "html"])
+def test_rows_that_the_answer_had_no_room_for_are_counted(
+    prod: AuditedStack, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    full = sample.answer()
+    prod.answers(full | {"counts": full["counts"] | {"databases": 9005, "findings": 3}})
+    prod.has_ledger([])
+    assert main(["prod", "--format", form]) == Exit.FINDINGS
+    said = capsys.readouterr()
+    printed = said.err if form == "csv" else said.out
+    for what in ("9000 of 9005 databases", "1 of 3 findings"):
+        assert f"{what} are left out: the audit&#39;s answer" in printed.replace("audit's", "audit&#39;s")
+    assert "targets are left out" not in printed
 
 
 @pytest.mark.parametrize("form", FORMS)

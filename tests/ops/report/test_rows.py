@@ -6,8 +6,9 @@ from io import StringIO
 import pytest
 
 from ops.report.audit import Audit
-from ops.report.rows import csv_of, guarded
+from ops.report.rows import HEAD, csv_of, guarded
 from tests.ops.report import sample
+from tests.unit.documents import spans, tables
 
 # Spaces and lines that do not print are escaped before, the full-width signs are those of East Asian keyboards.
 FORMULAS = [
@@ -51,3 +52,8 @@ def test_quotes_commas_and_lines_stay_in_their_cell() -> None:
     _, row = csv.reader(StringIO(csv_of(Audit.read(sample.answer() | {"databases": [sample.database(name, "stale")]}))))
     assert row[0] == 'a","b;c\\n,d'
     assert len(row) == 11
+
+
+def test_the_reference_has_every_column() -> None:
+    _, columns = tables("docs/reference.md", "The report")
+    assert sorted(name for row in columns for name in spans(row[0])) == sorted(HEAD)
