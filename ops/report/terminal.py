@@ -60,7 +60,8 @@ def _snapshot(database: Database) -> str:
 
 def _findings(audit: Audit) -> Table:
     table = Table()
-    for heading in ("Finding", "About", "What was found", "What to do"):
+    table.add_column("Finding", no_wrap=True)
+    for heading in ("About", "What was found", "What to do"):
         table.add_column(heading, overflow="fold")
     for one in audit.findings:
         table.add_row(Text(one.code, "bold red"), *(Text(cell) for cell in (one.about, one.message, one.hint)))
