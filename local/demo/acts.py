@@ -75,8 +75,10 @@ def _have_databases(stage: Stage, machine: Machine) -> None:
     stage.view.say("RDS", "there are three databases: orders-main, archive-main and web-sessions")
     old = datetime.now(UTC) - timedelta(days=40)
     machine.add_target("archive", "archive-db", databases=["archive-*"], maxAgeHours=168, changed=old)
+    rds = machine.aws.client("rds")
     for name, engine in (("orders-main", "postgres"), ("archive-main", "mysql"), ("web-sessions", "mariadb")):
-        create_instance(machine.aws.client("rds"), name, engine)
+        create_instance(rds, name, engine)
+    rds.create_db_snapshot(DBSnapshotIdentifier="orders-before-upgrade", DBInstanceIdentifier="orders-main")
 
 
 def _restore(stage: Stage, machine: Machine) -> None:
