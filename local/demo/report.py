@@ -20,22 +20,26 @@ EXPECTED = ("TARGET_UNKNOWN_TO_COMMVAULT", "BACKUP_STALE", "DATABASE_UNCOVERED")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the command printed, and its exit status."""
+    """The command, what it printed, and its exit status."""
 
+    command: str
     text: str
     status: int
 
     @classmethod
     def make(cls, machine: Machine, view: View) -> Self:
         """Run the command for the stack."""
-        command = [sys.executable, "-m", "ops.report", machine.stack.name]
+        shown, command = (
+            f"make report STACK={machine.stack.name}",
+            [sys.executable, "-m", "ops.report", machine.stack.name],
+        )
         colours = {"FORCE_COLOR": "1"} if view.console.is_terminal or view.console.record else {}
         environment = os.environ | machine.aws.environment | {"COLUMNS": str(view.console.width)} | colours
-        with view.step(f"make report STACK={machine.stack.name}"):
+        with view.step(shown):
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
             )
-        return cls(done.stdout + done.stderr, done.returncode)
+        return cls(shown, done.stdout + done.stderr, done.returncode)
 
     @property
     def is_as_expected(self) -> bool:
@@ -45,5 +49,5 @@ class Report:
 
     @property
     def shown(self) -> Text:
-        """What it printed, in its colours."""
-        return Text.from_ansi(self.text.rstrip())
+        """The command, and what it printed, in its colours."""
+        return Text.assemble((f"$ {self.command}\n", "bold"), Text.from_ansi(self.text.rstrip()))
