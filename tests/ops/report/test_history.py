@@ -4,14 +4,18 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import pytest
 
+from local.emulator import Emulator
 from ops.report import history
 from ops.report.history import History
 from ops.stack import DeployedStack
-from rds_snap_backup.ledger.completions import NAMES
+from rds_snap_backup.ledger.completions import NAMES, Completions
 from rds_snap_backup.ledger.keys import JOB
+from rds_snap_backup.ledger.table import Table, Update
 from rds_snap_backup.messaging.notifications import build_end
+from tests.ledger import create_ledger
 from tests.ops.report.conftest import AuditedStack
 
 NOW = datetime(2026, 3, 31, 6, 0, 4, tzinfo=UTC)
@@ -47,6 +51,22 @@ def test_the_scan_asks_for_what_the_product_writes(prod: AuditedStack) -> None:
     assert asked["ExpressionAttributeNames"] == {"#key": "pk", "#end": NAMES.notification, "#recorded": "endRecordedAt"}
     assert asked["ExpressionAttributeValues"] == {":job": {"S": JOB}, ":since": {"N": str(int(SINCE.timestamp()))}}
     assert asked["FilterExpression"] == "begins_with(#key, :job) AND attribute_exists(#end) AND #recorded >= :since"
+
+
+def test_of_a_ledger_the_recent_ends_of_jobs_are_read_and_nothing_else(shell: Emulator) -> None:
+    client = shell.client("dynamodb")
+    create_ledger(client, "history")
+    table = Table("history", client)
+    for job, days in (("7", 1), ("8", 28), ("9", 30)):
+        at = NOW - timedelta(days=days)
+        end = {"target": "orders", "status": "completed", "jobIds": [job], "startedAt": at.isoformat()}
+        Completions(table, 9, at.timestamp).record(job, {}, end, "me")
+    table.write(Update("job#10", {"claimedAt": NOW.timestamp()}))
+    table.write(Update("submission#orders#manual#1", {"end": "{}", "endRecordedAt": NOW.timestamp()}))
+    read: list[int] = []
+    found = history.read(DeployedStack("prod", boto3.Session(), {"LedgerTableName": "history"}), SINCE, read.append)
+    assert ([one.jobs for one in found.ends], found.unreadable) == ([("8",), ("7",)], 0)
+    assert read == [5]
 
 
 @pytest.mark.parametrize("known", ["startedAt", "submittedAt", "endedAt", None])
