@@ -18,6 +18,7 @@ help:
 	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret"
 	@echo "make backup STACK=... TARGET=...    start a backup; WAIT=1 waits until it is completed (also REQUEST_ID=...)"
 	@echo "make schedule STACK=... TARGET=... EXPRESSION=...  back up a target on a schedule (also TIMEZONE=...)"
+	@echo "make report STACK=...   audit it: every database, what selects it, its backups (also FORMAT=json|csv|html and OUT=FILE)"
 	@echo "make letters STACK=...  list the dead letters (also QUEUE=jobs)"
 	@echo "make discard STACK=...  delete the dead letters ID=... or ALL=1 (also QUEUE=jobs, YES=1)"
 	@echo "make redrive STACK=...  send the dead letters back to be retried (also QUEUE=jobs)"
@@ -130,19 +131,20 @@ samconfig.local.toml: | .venv/.synced
 
 # ---- A deployed stack
 
-.PHONY: check token backup schedule letters discard redrive verify
+.PHONY: check token backup schedule report letters discard redrive verify
 TARGET_ARGUMENT = $(if $(TARGET),--target "$$TARGET")
 QUEUE_ARGUMENT = $(if $(QUEUE),--queue "$$QUEUE")
 ARGUMENTS_check = $(TARGET_ARGUMENT)
 ARGUMENTS_backup = $(TARGET_ARGUMENT) $(if $(WAIT),--wait) $(if $(REQUEST_ID),--request-id "$$REQUEST_ID")
 ARGUMENTS_schedule = $(TARGET_ARGUMENT) $(if $(EXPRESSION),--expression "$$EXPRESSION") $(if $(TIMEZONE),--timezone "$$TIMEZONE")
+ARGUMENTS_report = $(if $(FORMAT),--format "$$FORMAT") $(if $(OUT),--out "$$OUT")
 ARGUMENTS_letters = $(QUEUE_ARGUMENT)
 ARGUMENTS_redrive = $(QUEUE_ARGUMENT)
 ARGUMENTS_discard = $(QUEUE_ARGUMENT) $(foreach id,$(ID),--id "$(id)") $(if $(ALL),--all) $(if $(YES),--yes)
 ARGUMENTS_verify = $(foreach step,$(ONLY),--only "$(step)")
 
 # Values reach the shell in variables, so that it expands nothing in them.
-export STACK REGION PROFILE TARGET QUEUE EXPRESSION TIMEZONE REQUEST_ID
-check token backup schedule letters discard redrive verify: .venv/.synced
+export STACK REGION PROFILE TARGET QUEUE EXPRESSION TIMEZONE REQUEST_ID FORMAT OUT
+check token backup schedule report letters discard redrive verify: .venv/.synced
 	@test -n "$${STACK-}" || { echo "Name the stack: make $@ STACK=rds-snap-backup" >&2; exit 2; }
 	@$(RUN) python -m ops.$@ "$$STACK" $(if $(REGION),--region "$$REGION") $(if $(PROFILE),--profile "$$PROFILE") $(ARGUMENTS_$@)

@@ -1,19 +1,26 @@
-"""Starts the emulator with what it lacks and the template has. `local.emulator` runs this file; nothing imports it.
+"""Starts the emulator with what it lacks. `local.emulator` runs this file; nothing imports it.
 
 Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
-account. On AWS the functions' calls come by TLS, and a service's own are marked. And two kinds of resources, which deploy
-and are not acted on: alarms on expressions, and saved queries.
+account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
+not acted on: alarms on expressions, and saved queries. And the past: a parameter can be stored as if it had been changed at
+another time.
 """
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_evaluator
+from ministack.services import ssm
 from ministack.services.cloudformation import provisioners
+
+# In front of the time, in a parameter's description; `local.stack` writes it.
+CHANGED = "last changed "
 
 _known = iam_evaluator._resolve_condition_key  # noqa: SLF001 - there is no other way in
 _on_a_metric = provisioners._cw_metric_alarm_record  # noqa: SLF001
+_put = ssm._put_parameter  # noqa: SLF001
 
 
 def resolve(key: str, context: Any) -> Any:
@@ -43,12 +50,23 @@ def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tu
     return query_id, {"QueryDefinitionId": query_id}
 
 
+def put_parameter(call: dict[str, Any]) -> Any:
+    """Store a parameter, with the time of its last change that its description says."""
+    answer = _put(call)
+    description = call.get("Description", "")
+    if description.startswith(CHANGED):
+        changed = datetime.fromisoformat(description.removeprefix(CHANGED))
+        ssm._parameters[call["Name"]]["LastModifiedDate"] = changed.timestamp()  # noqa: SLF001
+    return answer
+
+
 iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001
 provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001
     "create": create_query,
     "delete": lambda *_: None,
 }
+ssm._put_parameter = put_parameter  # noqa: SLF001
 
 if __name__ == "__main__":
     main()

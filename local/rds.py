@@ -1,5 +1,9 @@
-"""RDS events as RDS puts them on the bus, for tests and the demo. The samples in `events/` are complete ones of each kind."""
+"""RDS's databases, and its events as it puts them on the bus, for tests and the demo.
 
+The samples in `events/` are complete ones of each kind.
+"""
+
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +18,19 @@ SOURCES = {
     "CLUSTER_SNAPSHOT": ("RDS DB Cluster Snapshot Event", "cluster-snapshot"),
 }
 RESTORED = "RDS-EVENT-0043"
+
+
+def create_instance(rds: Any, name: str, engine: str, tags: Mapping[str, str] | None = None) -> None:
+    """Create an instance in the emulated RDS, which makes its records and no database; `rds` is a client of it."""
+    rds.create_db_instance(
+        DBInstanceIdentifier=name,
+        DBInstanceClass="db.t3.micro",
+        Engine=engine,
+        AllocatedStorage=20,
+        MasterUsername="owner",
+        MasterUserPassword=secrets.token_hex(12),
+        Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+    )
 
 
 def rds_event(

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from local.demo.acts import perform
 from local.demo.machine import running
+from local.demo.report import Report
 from local.demo.view import View, picture
 from local.emulator import EmulatorError
 from local.stack import DeployError
@@ -54,6 +55,7 @@ def main() -> int:
     try:
         with view, running(view) as machine:
             summary = perform(machine, view)
+            report = Report.make(machine, view)
     except Stopped as stopped:
         view.print(f"Stopped by {stopped}; everything that was started has ended.")
         return 128 + stopped.number
@@ -61,10 +63,11 @@ def main() -> int:
         view.print(str(error))
         return 1
     view.print(summary.table(is_final=True))
-    view.print(summary.verdict(view.seconds))
+    view.print(report.shown)
+    view.print(summary.verdict(view.seconds, report))
     if svg:
         svg.write_text(picture(view.console, "make demo"))
-    return 0 if summary.is_complete else 1
+    return 0 if summary.is_complete and report.is_as_expected else 1
 
 
 def _console(*, is_recorded: bool) -> Console:

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from local.demo.machine import Machine
 from local.demo.observed import Observed, Row
 from local.demo.summary import Summary
 from local.demo.view import View
-from local.rds import RESTORED, rds_event
+from local.rds import RESTORED, create_instance, rds_event
 
 PATIENCE = 30.0  # seconds for one trigger's outcome; each takes a few
 
@@ -54,6 +55,7 @@ def perform(machine: Machine, view: View) -> Summary:
     machine.add_target("users", "users-db")
     machine.add_target("typo", "no-such-db")
     machine.add_target("reports", "reports-db", databases=["reports-*"])
+    _have_databases(stage, machine)
     stage.begin(SCHEDULE, f"the stack's schedule is due at {machine.due:%H:%M:%S} UTC; the others begin meanwhile")
     _restore(stage, machine)
     _manual(stage, machine)
@@ -64,7 +66,19 @@ def perform(machine: Machine, view: View) -> Summary:
         "stack", "every trigger has been answered; now the jobs run, and the Follow function waits for them to end"
     )
     stage.wait(lambda: stage.summary.is_complete)
+    stage.wait(lambda: not machine.stack.messages("JobsQueueUrl"))  # What completed is recorded after it is published.
     return stage.summary
+
+
+def _have_databases(stage: Stage, machine: Machine) -> None:
+    """Let RDS have one database that is backed up, one whose target last worked long ago, and one that nobody thought of."""
+    stage.view.say("RDS", "there are three databases: orders-main, archive-main and web-sessions")
+    old = datetime.now(UTC) - timedelta(days=40)
+    machine.add_target("archive", "archive-db", databases=["archive-*"], maxAgeHours=168, changed=old)
+    rds = machine.aws.client("rds")
+    for name, engine in (("orders-main", "postgres"), ("archive-main", "mysql"), ("web-sessions", "mariadb")):
+        create_instance(rds, name, engine)
+    rds.create_db_snapshot(DBSnapshotIdentifier="orders-before-upgrade", DBInstanceIdentifier="orders-main")
 
 
 def _restore(stage: Stage, machine: Machine) -> None:

@@ -14,6 +14,7 @@ from local.stack import NEVER, Stack, build, deploy
 from local.subscriber import Subscriber
 
 CLIENT = "aws-prod"
+INSTANCES = ("orders-db", "billing-db", "users-db", "reports-db", "archive-db")
 CA_PARAMETER = "/rds-snap-backup/demo/ca"
 SCHEDULE_AFTER = timedelta(seconds=5)  # from when the stack is ready
 JOB_SECONDS = 6.0
@@ -29,9 +30,9 @@ class Machine:
     subscriber: Subscriber
     due: datetime
 
-    def add_target(self, name: str, instance: str, **more: Any) -> None:
+    def add_target(self, name: str, instance: str, *, changed: datetime | None = None, **more: Any) -> None:
         """Add a target of one subclient, as `aws ssm put-parameter` does."""
-        self.stack.put_target(name, {"associations": [association(instance)], **more})
+        self.stack.put_target(name, {"associations": [association(instance)], **more}, changed=changed)
 
     def finished_runs(self) -> int:
         """How many runs of the Submit function have ended, according to its log."""
@@ -48,7 +49,8 @@ def running(view: View) -> Iterator[Machine]:
     """Start everything, and stop it however the block is left."""
     with ExitStack() as started:
         token = f"QSDK demo-{secrets.token_hex(8)}"
-        commserve = started.enter_context(CommServe(token=token, job_seconds=JOB_SECONDS))
+        known = {CLIENT: dict.fromkeys(INSTANCES, ("default",))}
+        commserve = started.enter_context(CommServe(token=token, clients=known, job_seconds=JOB_SECONDS))
         view.say("Commvault", f"a simulated CommServe listens at {commserve.url} (TLS, private CA)")
         with view.step("start the AWS emulator (the first time, it is downloaded)"):
             aws = started.enter_context(Emulator())

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from local.demo.observed import Observed, Row
+from local.demo.report import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,16 @@ class Summary:
             table.add_row(*self._cells(row), Text("✓", "green") if is_done else pending)
         return table
 
-    def verdict(self, seconds: float) -> Text:
+    def verdict(self, seconds: float, report: Report) -> Text:
         """Return the last line."""
         calls, jobs = len(self.observed.machine.commserve.create_tasks), len(self.observed.machine.commserve.jobs)
         seen = f"{calls} CreateTask calls, {jobs} jobs, {len(self.observed.messages)} messages in {seconds:.0f} s."
-        if self.is_complete:
-            return Text(f"Everything happened as it should: {seen}", style="bold green")
-        missing = ", ".join(row.title for row in self.rows if not (self.is_submitted(row) and self.has_ended(row)))
-        return Text(f"Something did not happen: {missing}. {seen}", style="bold red")
+        missing = [row.title for row in self.rows if not (self.is_submitted(row) and self.has_ended(row))]
+        if not report.is_as_expected:
+            missing.append("the report's findings")
+        if missing:
+            return Text(f"Something did not happen: {', '.join(missing)}. {seen}", style="bold red")
+        return Text(f"Everything happened as it should: {seen}", style="bold green")
 
     def _cells(self, row: Row) -> tuple[str, ...]:
         submission, end = self.observed.submission(row), self.observed.end(row)

@@ -13,7 +13,14 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-STYLES = {"stack": "cyan", "trigger": "bold magenta", "Commvault": "yellow", "SNS": "green", "dead letter": "red"}
+STYLES = {
+    "stack": "cyan",
+    "trigger": "bold magenta",
+    "Commvault": "yellow",
+    "RDS": "blue",
+    "SNS": "green",
+    "dead letter": "red",
+}
 
 
 class View:

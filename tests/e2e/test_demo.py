@@ -28,6 +28,16 @@ def test_the_demo_shows_every_trigger_and_what_came_of_it() -> None:
     assert "✗" not in text
     assert "Everything happened as it should" in lines[-1]
     assert "5 CreateTask calls, 4 jobs" in lines[-1]
+    report = text[text.index("demo: databases 3 (2 covered, 1 uncovered, 0 excluded), targets 6 (1 stale)") :]
+    rows = {cells[0]: cells for line in report.splitlines() if len(cells := line.replace("│", " ").split()) > 3}
+    assert rows["orders-main"][1:4] == ["postgres", "default", "(pattern)"]
+    assert [rows[name][-1] for name in ("orders-main", "archive-main", "web-sessions")] == [
+        "covered",
+        "stale",
+        "uncovered",
+    ]
+    assert "orders-before-upgrade" in report
+    assert "demo: 3 findings." in report
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
