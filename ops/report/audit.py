@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from botocore.config import Config
-
+from ops.functions import AUDIT, invoke
 from ops.report.values import flag, number, optional_text, optional_time, text, time
 from ops.stack import CannotRun, DeployedStack
-
-# The function has 300 s, and one call is enough. Idle connections of that length are cut on the way without keep-alive.
-# https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-SLOW = Config(read_timeout=330, tcp_keepalive=True, retries={"total_max_attempts": 1})
+from ops.text import one_line
 
 COUNTS = ("databases", "covered", "uncovered", "excluded", "targets", "stale", "stuck", "findings")
 
@@ -173,14 +169,10 @@ class Audit:
 
 def ask(stack: DeployedStack) -> Mapping[str, Any]:
     """Invoke the stack's Audit function with `{"audit": true}`, which publishes nothing, and return its answer."""
-    name = stack.output("AuditFunctionName")
-    answer = stack.session.client("lambda", config=SLOW).invoke(FunctionName=name, Payload=json.dumps({"audit": True}))
-    match payload := json.loads(answer["Payload"].read() or b"null"):
+    match payload := invoke(stack, AUDIT, {"audit": True}, attempts=1):
         case {"status": "audit", "ok": bool()}:
             found: dict[str, Any] = payload
             return found
-        case {"errorMessage": str(reason)}:
-            said = f"its Audit function failed: {text(reason)}"
         case _:
-            said = f"its Audit function returned no audit: {json.dumps(payload)}"
-    raise CannotRun(f"{said} See the log of {name}.")
+            name = stack.output(AUDIT)
+            raise CannotRun(f"{name} returned no audit: {one_line(json.dumps(payload))} See its log.")

@@ -27,11 +27,15 @@ def test_a_file_that_cannot_be_written_is_named(
 @pytest.mark.parametrize(
     ("answer", "printed"),
     [
-        (None, "its Audit function returned no audit: null See the log of prod-Audit-1."),
+        (None, "prod-Audit-1 returned no audit: null See its log."),
         ({"ok": True, "checks": []}, "returned no audit"),
         (
             {"errorMessage": "Task timed out\nafter 300.00 seconds"},
-            "its Audit function failed: Task timed out\\nafter 300",
+            "its Audit function failed: Task timed out after 300.00 seconds See the log of prod-Audit-1.",
+        ),
+        (
+            {"ok": False, "refused": {"message": "Not known.", "hint": "Send another."}},
+            "prod: Not known. Send another.",
         ),
         (sample.answer() | {"counts": {}}, "has another form than this command reads (KeyError: 'databases')"),
         (sample.answer() | {"databases": [{"name": "x"}]}, "another form"),
