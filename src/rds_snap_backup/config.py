@@ -30,7 +30,6 @@ class Config:
     follow_hours: int
     first_poll_seconds: int
     ledger_days: int
-    # Only the Audit function has these two; elsewhere no target is asked for its age but those that say how old it may be.
     backup_max_age_hours: int
     is_default_scheduled: bool
     ca_certificate_parameter: str
@@ -72,7 +71,7 @@ class Config:
             follow_hours=number("FOLLOW_HOURS"),
             first_poll_seconds=number("FIRST_POLL_SECONDS"),
             ledger_days=number("LEDGER_DAYS"),
-            backup_max_age_hours=number("BACKUP_MAX_AGE_HOURS") if "BACKUP_MAX_AGE_HOURS" in environ else 0,
+            backup_max_age_hours=number("BACKUP_MAX_AGE_HOURS"),
             is_default_scheduled=environ.get("SCHEDULE_STATE") == "ENABLED",
             ca_certificate_parameter=environ.get("CA_CERTIFICATE_PARAMETER", ""),
             account_ids=frozenset(text("ACCOUNT_IDS").split(",")),

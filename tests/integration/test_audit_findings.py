@@ -31,7 +31,7 @@ def scene(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def timeless(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditScene]:
     """A stack that asks no target for the age of its backups, so that days may pass."""
-    found = AuditScene(aws, commserve, monkeypatch)
+    found = AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="0")
     yield found
     found.remove_databases()
 

@@ -15,6 +15,7 @@ NUMBERS = (
     "FOLLOW_HOURS",
     "FIRST_POLL_SECONDS",
     "LEDGER_DAYS",
+    "BACKUP_MAX_AGE_HOURS",
 )
 TEXTS = (
     "COMMVAULT_API_URL",
@@ -27,7 +28,6 @@ TEXTS = (
     "ACCOUNT_IDS",
     "POWERTOOLS_SERVICE_NAME",
 )
-OF_AUDIT = ("BACKUP_MAX_AGE_HOURS", "SCHEDULE_STATE")
 OPTIONAL = ("JOBS_QUEUE_URL", "CA_CERTIFICATE_PARAMETER", "COMMVAULT_PROXY")
 
 
@@ -43,7 +43,7 @@ def test_every_variable_is_read_into_its_own_field() -> None:
         assert getattr(config, name.lower()) == number
     assert config.renew_token is False
     assert Config.from_env({**texts, **numbers, "RENEW_TOKEN": "true"}).renew_token is True
-    assert len(fields(Config)) == len(texts) + len(numbers) + len(["renew_token", *OF_AUDIT])
+    assert len(fields(Config)) == len(texts) + len(numbers) + len(["renew_token", "is_default_scheduled"])
 
 
 @pytest.mark.parametrize("name", [*TEXTS, *NUMBERS])
@@ -68,13 +68,8 @@ def test_what_may_be_left_out_is_empty(name: str) -> None:
 
 
 @pytest.mark.parametrize(("state", "is_scheduled"), [("ENABLED", True), ("DISABLED", False)])
-def test_the_audit_function_has_two_variables_more(state: str, is_scheduled: bool) -> None:
-    config = Config.from_env({**ENVIRONMENT, "BACKUP_MAX_AGE_HOURS": "26", "SCHEDULE_STATE": state})
-    assert (config.backup_max_age_hours, config.is_default_scheduled) == (26, is_scheduled)
-    without = Config.from_env({name: value for name, value in ENVIRONMENT.items() if name not in OF_AUDIT})
-    assert (without.backup_max_age_hours, without.is_default_scheduled) == (0, False)
-    with pytest.raises(ConfigError, match="BACKUP_MAX_AGE_HOURS must be a whole number"):
-        Config.from_env({**ENVIRONMENT, "BACKUP_MAX_AGE_HOURS": "26 h"})
+def test_default_is_scheduled_while_its_schedule_is_enabled(state: str, is_scheduled: bool) -> None:
+    assert Config.from_env({**ENVIRONMENT, "SCHEDULE_STATE": state}).is_default_scheduled is is_scheduled
 
 
 @pytest.mark.parametrize("slashes", ["", "/", "//"])
