@@ -11,10 +11,12 @@ os.environ.update(ENVIRONMENT)
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups, in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the end-to-end tests that share deployments in one process, from the beginning and beside all others."""
+    """Run the end-to-end tests in two processes, from the beginning and beside all others: those that share a stack in one."""
     for item in items:
-        if "e2e" in item.path.parts and "aws" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
+        fixtures = getattr(item, "fixturenames", ())
+        if "e2e" in item.path.parts and "aws" in fixtures:
+            group = "e2e" if {"product", "interrupted"} & {*fixtures} else "e2e of other stacks"
+            item.add_marker(pytest.mark.xdist_group(group))
     # They take longest, then what waits for the leases of killed runs, then the many examples of the property tests;
     # pytest-xdist hands out what comes first, and what is short fills the gaps at the end.
     items.sort(
