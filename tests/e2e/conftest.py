@@ -59,7 +59,9 @@ def aws(tap: Tap, evidence: Evidence) -> Iterator[Emulator]:
     """AWS on this machine, its functions behind the tap; one for all of these tests."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         test, _, _ = os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")
-        assert test.endswith("@e2e"), f"These tests share one process (`--dist loadgroup`), and {test} is not grouped."
+        assert test.rpartition("@")[2].startswith("e2e"), (
+            f"These tests share one process (`--dist loadgroup`), and {test} is not grouped."
+        )
     with Emulator({"AWS_ENDPOINT_URL_SNS": tap.url, "AWS_ENDPOINT_URL_SSM": tap.url}) as emulator:
         tap.target = f"127.0.0.1:{emulator.port}"
         evidence.aws = emulator
