@@ -1,6 +1,7 @@
 """Targets and databases as the audit has read them."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -28,7 +29,7 @@ def text(instance: str = "elsewhere", **fields: Any) -> str:
 
 def stored(name: str, document: str, changed_at: float = 0) -> StoredTarget:
     """Return a target as it is stored."""
-    client: Any = None  # nothing is asked
+    client: Any = SimpleNamespace()  # nothing is asked
     (found,) = read_targets(Targets(PATH, client), [(name, Document(document, changed_at))])
     return found
 
