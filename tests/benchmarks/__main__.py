@@ -59,7 +59,7 @@ def measure(*, quick: bool) -> Results:
         drained_floor = drain.measure_floor(place, all_packages, count // 5)
         drained = drain.measure(place, all_packages, count)
     say("import profile")
-    profile = imports.by_package(imports.profile(all_packages["product"].folder))
+    profile = imports.profile(all_packages["product"].folder)
     say("the same faults against the usual way")
     backup = cost.Backup(
         submit=cost.Run(calls, statistics.median(ours.wall) * 1000, traffic["product"].log_bytes),
@@ -83,7 +83,8 @@ def measure(*, quick: bool) -> Results:
         drained=drained,
         drained_floor=drained_floor,
         bills=cost.bills(backup),
-        imports=profile,
+        imports=imports.by_package(profile),
+        dataclasses=imports.dataclasses_of(profile, "rds_snap_backup"),
         faults=usual_way.run(),
     )
 

@@ -33,6 +33,7 @@ class Results:
     drained_floor: Drained
     bills: Sequence[Bill]
     imports: Sequence[tuple[str, float, int]]
+    dataclasses: tuple[int, float]
     faults: Sequence[tuple[Fault, Tally, Tally]]
 
 
