@@ -35,16 +35,13 @@ def interpreter(folder: Path, *, pip: bool) -> Interpreter:
 
 
 def old_interpreter(folder: Path) -> Interpreter | None:
-    """Return a Python 3.9 with an old pip, as in CloudShell: one that is here, or one that uv can fetch.
+    """Return a Python 3.9 with an old pip, as in CloudShell: one that is on the PATH, or one that uv can fetch.
 
     Where neither is to be had, another Python that such a pip runs on; where there is none, None.
     """
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    places = [str(path) for path in pyenv.glob("*/bin")]
-    environment = os.environ | {"PATH": os.pathsep.join([os.environ["PATH"], *places])}
     for version in (CLOUDSHELL, RUNS_OLD_PIP):
         create = [uv(), "venv", "--quiet", "--no-project", "--clear", "--python", version, str(folder)]
-        if subprocess.run(create, env=environment, capture_output=True, check=False).returncode == 0:
+        if subprocess.run(create, capture_output=True, check=False).returncode == 0:
             break
     else:
         return None
