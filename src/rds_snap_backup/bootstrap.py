@@ -18,7 +18,6 @@ from rds_snap_backup.commvault.secret import Secret
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.completions import Completions
 from rds_snap_backup.ledger.history import History
-from rds_snap_backup.ledger.stuck import OpenSubmissions
 from rds_snap_backup.ledger.submissions import Ledger
 from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.ledger.token import TokenLease
@@ -69,7 +68,7 @@ class Clients:
         return cls(
             dynamodb=session.client("dynamodb", config=SDK),
             # A page of a hundred databases takes longer than other answers.
-            rds=cache(partial(session.client, "rds", config=SDK.merge(SdkConfig(read_timeout=5)))),
+            rds=cache(lambda: session.client("rds", config=SDK.merge(SdkConfig(read_timeout=5)))),
             secretsmanager=session.client("secretsmanager", config=SDK),
             sns=session.client("sns", config=SDK),
             sqs=cache(partial(session.client, "sqs", config=SDK)),
@@ -87,7 +86,6 @@ class Services:
     ledger: Ledger
     completions: Completions
     history: History
-    open_submissions: OpenSubmissions
     notifications: Notifications
     queues: Queues
     submissions: Consumer
@@ -112,7 +110,6 @@ def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = tim
         ledger=Ledger(table, config.retry_hours * 3600, ttl_seconds, clock),
         completions=Completions(table, ttl_seconds, clock),
         history=History(table, ttl_seconds, clock),
-        open_submissions=OpenSubmissions(table, clock),
         notifications=Notifications(config.notifications_topic_arn, clients.sns),
         queues=Queues(config.submissions_queue_url, config.dead_letter_queue_url, clients.sqs),
         submissions=Consumer(config.submissions_queue_url, clients.sqs),

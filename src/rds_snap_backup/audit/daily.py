@@ -19,6 +19,7 @@ from rds_snap_backup.audit.summary import Snapshots, summary
 from rds_snap_backup.bootstrap import Clients, Services, bootstrap
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.audits import Audits
+from rds_snap_backup.ledger.stuck import OpenSubmissions
 from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import Problem
@@ -35,13 +36,17 @@ class Auditor:
     services: Services
     databases: Databases
     audits: Audits
+    open_submissions: OpenSubmissions
 
     @classmethod
     def make(cls, config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Self:
         """Build it."""
         table = Table(config.ledger_table, clients.dynamodb)
         return cls(
-            bootstrap(config, clients, clock), Databases(clients.rds), Audits(table, config.ledger_days * 86400, clock)
+            services=bootstrap(config, clients, clock),
+            databases=Databases(clients.rds),
+            audits=Audits(table, config.ledger_days * 86400, clock),
+            open_submissions=OpenSubmissions(table, clock),
         )
 
 
@@ -55,8 +60,9 @@ def make_audit(auditor: Auditor, seconds_left: Callable[[], float], run: str | N
     asking = Asking(left)
     resources = asking.all(auditor.databases.resources)
     snapshots = asking.all(auditor.databases.snapshots) if run is None else []
-    overdue = asking.all(lambda: services.open_submissions.overdue(stuck.STUCK_SECONDS))
-    waking = stuck.wake(services, asking, [] if isinstance(overdue, Problem) else overdue, is_scheduled=run is not None)
+    overdue = asking.all(lambda: auditor.open_submissions.overdue(stuck.STUCK_SECONDS))
+    found = [] if isinstance(overdue, Problem) else overdue
+    waking = stuck.wake(services.queues, auditor.open_submissions, asking, found, is_scheduled=run is not None)
     checked = examine(services, left)
 
     covered = _covered(resources, checked)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from rds_snap_backup.audit.asking import Asking
 from rds_snap_backup.audit.findings import Finding, Unasked
-from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.ledger.states import CLOSED
-from rds_snap_backup.ledger.stuck import Overdue
+from rds_snap_backup.ledger.stuck import OpenSubmissions, Overdue
 from rds_snap_backup.messaging.notifications import iso
+from rds_snap_backup.messaging.queues import Queues
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
 
@@ -30,14 +30,21 @@ class Woken:
     unasked: list[Unasked]
 
 
-def wake(services: Services, asking: Asking, overdue: Iterable[Overdue], *, is_scheduled: bool) -> Woken:
+def wake(
+    queues: Queues,
+    open_submissions: OpenSubmissions,
+    asking: Asking,
+    overdue: Iterable[Overdue],
+    *,
+    is_scheduled: bool,
+) -> Woken:
     """Name what is stuck; a scheduled audit also puts each back on the queue, in the form that the functions use there."""
     found: list[Finding] = []
     problems: list[Problem] = []
     for one in overdue:
         hint = WOKEN_IN_VAIN if one.is_woken else TO_BE_WOKEN
         if is_scheduled and not one.is_woken:
-            match asking.one(lambda one=one: _wake(services, one)):  # type: ignore[misc]
+            match asking.one(lambda one=one: _wake(queues, open_submissions, one)):  # type: ignore[misc]
                 case Problem() as problem:
                     problems.append(problem)
                 case _:
@@ -46,11 +53,11 @@ def wake(services: Services, asking: Asking, overdue: Iterable[Overdue], *, is_s
     return Woken(found, [Unasked("stuck", problem) for problem in problems])
 
 
-def _wake(services: Services, overdue: Overdue) -> None:
+def _wake(queues: Queues, open_submissions: OpenSubmissions, overdue: Overdue) -> None:
     """Send first, then mark: where a run is killed in between it is sent twice, which does no harm, and never not at all."""
     submission = overdue.submission
-    services.queues.enqueue(submission.trigger, submission.target, 0)
-    services.open_submissions.mark_woken(overdue)
+    queues.enqueue(submission.trigger, submission.target, 0)
+    open_submissions.mark_woken(overdue)
     logger.warning("Put back on the queue", target=submission.target, trigger=submission.trigger.id)
 
 

@@ -32,9 +32,10 @@ def aws() -> Aws:
 
 
 def audit(aws: Aws, *, is_scheduled: bool, seconds_left: Callable[[], float] = lambda: 100) -> Woken:
-    services = aws.auditor().services
-    overdue = list(services.open_submissions.overdue(STUCK_SECONDS))
-    return wake(services, Asking(seconds_left), overdue, is_scheduled=is_scheduled)
+    auditor = aws.auditor()
+    overdue = list(auditor.open_submissions.overdue(STUCK_SECONDS))
+    queues = auditor.services.queues
+    return wake(queues, auditor.open_submissions, Asking(seconds_left), overdue, is_scheduled=is_scheduled)
 
 
 def test_by_hand_it_is_named_and_left_where_it_is(aws: Aws) -> None:
