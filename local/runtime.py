@@ -88,7 +88,9 @@ class Runtime:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                # Not a session of its own: Linux shares the CPU among sessions first, and each sandbox would weigh as much as
+                # everything else that runs here, the CommServe that it talks to included.
+                process_group=0,
             )
         try:
             self._wait_until_ready()

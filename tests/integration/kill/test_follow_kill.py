@@ -14,6 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from tests.integration.kill.sandboxes import sandbox
+from tests.integration.kill.sandboxes import ONE_STARTS, sandbox, wait_for
 from tests.integration.kill.stalling import StallingWire
 from tests.integration.world import ASSOCIATION, World, scheduled
 
@@ -110,43 +111,44 @@ class Queue:
 
 def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
     """Kill a run at a point while another one is at work, let the messages return, and see."""
-    with CommServe(job_seconds=3600) as commserve, StallingWire(aws.endpoint_url) as wire:
-        queue = Queue(aws)
-        world = World(aws, commserve, JOBS_QUEUE_URL=queue.url)
-        world.target("two", associations=TWO)
-        # Submitted long enough ago to be polled at once.
-        (several,) = world.deliver(scheduled(point, "two"), world.sandbox(lambda: time.time() - 60))["submissions"]
-        first, second = several["jobIds"]
-        commserve.end_job(first)
-        commserve.end_job(second, "Failed", "The snapshot quota is reached.")
+    with CommServe(job_seconds=3600) as commserve, StallingWire(aws.endpoint_url) as wire, ExitStack() as sandboxes:
+        with ONE_STARTS:
+            queue = Queue(aws)
+            world = World(aws, commserve, JOBS_QUEUE_URL=queue.url)
+            world.target("two", associations=TWO)
+            # Submitted long enough ago to be polled at once.
+            (several,) = world.deliver(scheduled(point, "two"), world.sandbox(lambda: time.time() - 60))["submissions"]
+            first, second = several["jobIds"]
+            commserve.end_job(first)
+            commserve.end_job(second, "Failed", "The snapshot quota is reached.")
 
-        joined = {**several, "status": "joined", "trigger": {"kind": "manual", "id": "another"}}
-        queue.send(several)
-        queue.send({**joined, "jobIds": [second]})
-        in_flight = queue.receive(2)
-        assert len(in_flight) == 2
+            joined = {**several, "status": "joined", "trigger": {"kind": "manual", "id": "another"}}
+            queue.send(several)
+            queue.send({**joined, "jobIds": [second]})
+            in_flight = queue.receive(2)
+            assert len(in_flight) == 2
 
-        wire.stall(*POINTS[point])
-        behind_the_wire, beside_it = (
-            world.environment | {"AWS_ENDPOINT_URL": url} for url in (wire.url, aws.endpoint_url)
-        )
-        with (
-            sandbox(package, HANDLER, beside_it) as other,
-            sandbox(package, HANDLER, behind_the_wire, timeout=FUNCTION_SECONDS[way]) as function,
-            ThreadPoolExecutor(1) as pool,
-        ):
+            wire.stall(*POINTS[point])
+            behind_the_wire, beside_it = (
+                world.environment | {"AWS_ENDPOINT_URL": url} for url in (wire.url, aws.endpoint_url)
+            )
+            other = sandboxes.enter_context(sandbox(package, HANDLER, beside_it))
+            function = sandboxes.enter_context(
+                sandbox(package, HANDLER, behind_the_wire, timeout=FUNCTION_SECONDS[way])
+            )
+            pool = sandboxes.enter_context(ThreadPoolExecutor(1))
             invocation = pool.submit(function.invoke, {"Records": in_flight})
-            assert wire.reached.wait(60)
+            wait_for(wire.reached.is_set)
             if way == "timeout":
                 stop(function)
             queue.send({**joined, "jobIds": [first]})
             elsewhere = queue.hand_over(other, queue.receive())
-            if way == "SIGKILL":
-                function.kill()
-            death = str(invocation.result().error)
-            wire.release()
-            queue.drain(other, within=240)
-            output = function.output + other.output
+        if way == "SIGKILL":
+            function.kill()
+        death = str(invocation.result().error)
+        wire.release()
+        queue.drain(other, within=240)
+        output = function.output + other.output
 
         ends = [one for one in world.notifications() if one["status"] not in {"submitted", "joined"}]
         return Outcome(

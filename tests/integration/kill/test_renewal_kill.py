@@ -10,6 +10,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from tests.integration.kill.sandboxes import sandbox
+from tests.integration.kill.sandboxes import ONE_STARTS, sandbox, wait_for
 from tests.integration.kill.stalling import StallingWire
 from tests.integration.pairs import RENEW, PairInSecret
 from tests.integration.world import World
@@ -57,21 +58,23 @@ class Outcome:
 def killed_at(aws: Emulator, package: Path, point: str) -> Outcome:
     """Kill a renewal at a point, deliver its event again, and observe; put in a new pair where that is what is left."""
     event = {"target": "default", "schedule": f"arn:aws:scheduler:{uuid.uuid4()}", "time": "2026-01-31T02:00:00Z"}
-    with CommServe(job_seconds=3600) as commserve, StallingWire(aws.endpoint_url) as wire:
-        world = World(aws, commserve)
-        pair = PairInSecret(world)
-        pair.issue()
-        pair.expire()
-        if call := POINTS[point]:
-            wire.stall(*call)
-        else:
-            commserve.fault("stall_after" if "after" in point else "stall_before", path=RENEW)
-        environment = {**world.environment, "AWS_ENDPOINT_URL": wire.url}
-        with sandbox(package, HANDLER, environment) as function, ThreadPoolExecutor(1) as pool:
-            invocation = pool.submit(function.invoke, event)
-            wait_for(lambda: wire.reached.is_set() if POINTS[point] else bool(commserve.renewals))
-            function.kill()
-            death = str(invocation.result().error)
+    with CommServe(job_seconds=3600) as commserve, StallingWire(aws.endpoint_url) as wire, ExitStack() as first:
+        with ONE_STARTS:
+            world = World(aws, commserve)
+            pair = PairInSecret(world)
+            pair.issue()
+            pair.expire()
+            if call := POINTS[point]:
+                wire.stall(*call)
+            else:
+                commserve.fault("stall_after" if "after" in point else "stall_before", path=RENEW)
+            environment = {**world.environment, "AWS_ENDPOINT_URL": wire.url}
+            function = first.enter_context(sandbox(package, HANDLER, environment))
+            invocation = first.enter_context(ThreadPoolExecutor(1)).submit(function.invoke, event)
+            wait_for(wire.reached.is_set if call else lambda: commserve.renewals)
+        function.kill()
+        death = str(invocation.result().error)
+        first.close()
         wire.release()
         with sandbox(package, HANDLER, environment) as function:
             world.redrive({"requestContext": {"requestId": str(uuid.uuid4())}, "requestPayload": event})
@@ -98,13 +101,6 @@ def drain(world: World, function: Runtime, is_enough: Callable[[], bool]) -> Non
 def answer_of(function: Runtime, records: Any) -> Any:
     response = function.invoke(records)
     return {"batchItemFailures": [response.error]} if response.error else response.payload
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def test_a_renewal_that_is_killed_breaks_the_chain_only_where_nothing_knows_the_new_pair(

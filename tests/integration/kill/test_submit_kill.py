@@ -4,10 +4,10 @@ Nothing in the code helps: each point is reached by a wire that stops answering.
 every AWS call from that point on without an answer, since it outlives a single one by design.
 """
 
-import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from tests.integration.kill.sandboxes import sandbox
+from tests.integration.kill.sandboxes import ONE_STARTS, sandbox, wait_for
 from tests.integration.kill.stalling import StallingWire
 from tests.integration.world import World
 
@@ -50,14 +50,21 @@ class Outcome:
 def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
     """Kill a run at a point, deliver its event again as Lambda's on-failure destination does, and observe."""
     event = {"target": "default", "schedule": f"arn:aws:scheduler:{uuid.uuid4()}", "time": "2026-01-31T02:00:00Z"}
-    with CommServe(job_seconds=3600) as commserve, StallingWire(aws.endpoint_url) as wire:
-        world = World(aws, commserve)
-        environment = {**world.environment, "AWS_ENDPOINT_URL": wire.url}
-        wire.stall(*POINTS[point])
-        if "before the answer" in point:
-            commserve.fault("stall_after")
-        with sandbox(package, HANDLER, environment, timeout=FUNCTION_SECONDS[way]) as function:
-            death = kill(function, event, wire, commserve if "before the answer" in point else None, way)
+    with CommServe(job_seconds=3600) as commserve, StallingWire(aws.endpoint_url) as wire, ExitStack() as first:
+        with ONE_STARTS:
+            world = World(aws, commserve)
+            environment = {**world.environment, "AWS_ENDPOINT_URL": wire.url}
+            wire.stall(*POINTS[point])
+            function = first.enter_context(sandbox(package, HANDLER, environment, timeout=FUNCTION_SECONDS[way]))
+            is_answered = "before the answer" not in point
+            if not is_answered:
+                commserve.fault("stall_after")
+            invocation = first.enter_context(ThreadPoolExecutor(1)).submit(function.invoke, event)
+            wait_for(wire.reached.is_set if is_answered else lambda: commserve.jobs)
+        if way == "SIGKILL":
+            function.kill()
+        death = str(invocation.result().error)
+        first.close()
         wire.release()
         commserve.release()
         with sandbox(package, HANDLER, environment) as function:
@@ -74,22 +81,6 @@ def answer_of(function: Runtime, records: Any) -> Any:
     """Be the event source: a run that fails leaves its message on the queue."""
     response = function.invoke(records)
     return {"batchItemFailures": [response.error]} if response.error else response.payload
-
-
-def kill(function: Runtime, event: Any, wire: StallingWire, commserve: CommServe | None, way: str) -> str:
-    """Invoke the function and have it killed; return the error that its caller got."""
-    with ThreadPoolExecutor(1) as pool:
-        invocation = pool.submit(function.invoke, event)
-        if way == "SIGKILL":
-            if commserve is None:
-                assert wire.reached.wait(60)
-            else:
-                deadline = time.monotonic() + 60
-                while not commserve.jobs:
-                    assert time.monotonic() < deadline
-                    time.sleep(0.02)
-            function.kill()
-        return str(invocation.result().error)
 
 
 def test_ten_ways_to_be_killed_end_with_one_job_and_its_message(
