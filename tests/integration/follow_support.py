@@ -3,7 +3,7 @@
 import json
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -98,11 +98,11 @@ class Following:
         """The time, which is the simulator's."""
         return self.commserve.clock.now()
 
-    def sandbox(self, **clients: Any) -> Follower:
-        """Return another sandbox of the Follow function."""
+    def sandbox(self, clock: Callable[[], float] | None = None, **clients: Any) -> Follower:
+        """Return another sandbox of the Follow function, whose clock is the simulator's where none is given."""
         names = ("dynamodb", "secretsmanager", "sns", "ssm")
         made = {name: self.aws.client(name) for name in names} | {"sqs": self} | clients
-        return Follower.make(self.world.config, lazily(made), self.clock)
+        return Follower.make(self.world.config, lazily(made), clock or self.clock)
 
     def change_message_visibility(self, **call: Any) -> None:
         """Be the queue's API."""

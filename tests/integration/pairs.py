@@ -64,10 +64,10 @@ class CountingClients:
         self._lock = threading.Lock()
         session = boto3.Session("test", "test", region_name=REGION)
         names: tuple[Any, ...] = ("dynamodb", "secretsmanager", "sns", "sqs", "ssm")
-        self._clients = {name: session.client(name, endpoint_url=world.aws.endpoint_url) for name in names}
-        for client in self._clients.values():
+        self.clients = {name: session.client(name, endpoint_url=world.aws.endpoint_url) for name in names}
+        for client in self.clients.values():
             client.meta.events.register("before-call", self._count)
-        self.services: Services = world.sandbox(clock, **self._clients)
+        self.services: Services = world.sandbox(clock, **self.clients)
 
     def _count(self, model: Any, **_: Any) -> None:
         with self._lock:
