@@ -18,9 +18,9 @@ from ministack.services.cloudformation import provisioners
 # In front of the time, in a parameter's description; `local.stack` writes it.
 CHANGED = "last changed "
 
-_known = iam_evaluator._resolve_condition_key  # noqa: SLF001 - there is no other way in
-_on_a_metric = provisioners._cw_metric_alarm_record  # noqa: SLF001
-_put = ssm._put_parameter  # noqa: SLF001
+_known = iam_evaluator._resolve_condition_key  # noqa: SLF001 (there is no other way in)
+_on_a_metric = provisioners._cw_metric_alarm_record  # noqa: SLF001 (no other way in)
+_put = ssm._put_parameter  # noqa: SLF001 (no other way in)
 
 
 def resolve(key: str, context: Any) -> Any:
@@ -56,17 +56,17 @@ def put_parameter(call: dict[str, Any]) -> Any:
     description = call.get("Description", "")
     if description.startswith(CHANGED):
         changed = datetime.fromisoformat(description.removeprefix(CHANGED))
-        ssm._parameters[call["Name"]]["LastModifiedDate"] = changed.timestamp()  # noqa: SLF001
+        ssm._parameters[call["Name"]]["LastModifiedDate"] = changed.timestamp()  # noqa: SLF001 (no other way in)
     return answer
 
 
-iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001
-provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001
-provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001
+iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001 (no other way in)
+provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001 (no other way in)
+provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001 (no other way in)
     "create": create_query,
     "delete": lambda *_: None,
 }
-ssm._put_parameter = put_parameter  # noqa: SLF001
+ssm._put_parameter = put_parameter  # noqa: SLF001 (no other way in)
 
 if __name__ == "__main__":
     main()

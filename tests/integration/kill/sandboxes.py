@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from local.runtime import Runtime
 
@@ -14,7 +15,7 @@ from local.runtime import Runtime
 ONE_STARTS = Lock()
 
 
-def wait_for(condition: Callable[[], object], within: float = 90) -> None:
+def wait_for(condition: Callable[[], object], within: float = 60) -> None:
     """Wait until a run is somewhere, or fail."""
     until = time.monotonic() + within
     while not condition():
@@ -30,3 +31,9 @@ def sandbox(package: Path, handler: str, environment: dict[str, str], *, timeout
             yield function
         finally:
             sys.stdout.write(function.output)
+
+
+def answer_of(function: Runtime, records: Any) -> Any:
+    """Be the event source: a run that fails leaves its message on the queue."""
+    response = function.invoke(records)
+    return {"batchItemFailures": [response.error]} if response.error else response.payload

@@ -25,7 +25,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from tests.integration.kill.sandboxes import ONE_STARTS, sandbox, wait_for
+from tests.integration.kill.sandboxes import ONE_STARTS, sandbox
 from tests.integration.kill.stalling import StallingWire
 from tests.integration.world import ASSOCIATION, World, scheduled
 
@@ -138,7 +138,7 @@ def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
             )
             pool = sandboxes.enter_context(ThreadPoolExecutor(1))
             invocation = pool.submit(function.invoke, {"Records": in_flight})
-            wait_for(wire.reached.is_set)
+            assert wire.reached.wait(60)
             if way == "timeout":
                 stop(function)
             queue.send({**joined, "jobIds": [first]})

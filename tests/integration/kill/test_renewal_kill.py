@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
-from tests.integration.kill.sandboxes import ONE_STARTS, sandbox, wait_for
+from tests.integration.kill.sandboxes import ONE_STARTS, answer_of, sandbox, wait_for
 from tests.integration.kill.stalling import StallingWire
 from tests.integration.pairs import RENEW, PairInSecret
 from tests.integration.world import World
@@ -71,7 +70,7 @@ def killed_at(aws: Emulator, package: Path, point: str) -> Outcome:
             environment = {**world.environment, "AWS_ENDPOINT_URL": wire.url}
             function = first.enter_context(sandbox(package, HANDLER, environment))
             invocation = first.enter_context(ThreadPoolExecutor(1)).submit(function.invoke, event)
-            wait_for(wire.reached.is_set if call else lambda: commserve.renewals)
+            wait_for(wire.reached.is_set if call else lambda: commserve.renewals, within=90)
         function.kill()
         death = str(invocation.result().error)
         first.close()
@@ -96,11 +95,6 @@ def drain(world: World, function: Runtime, is_enough: Callable[[], bool]) -> Non
     while world.waiting() and not is_enough():
         assert time.monotonic() < until, "messages are left on the Submissions queue"
         world.poll(lambda records: answer_of(function, records), wait=1)
-
-
-def answer_of(function: Runtime, records: Any) -> Any:
-    response = function.invoke(records)
-    return {"batchItemFailures": [response.error]} if response.error else response.payload
 
 
 def test_a_renewal_that_is_killed_breaks_the_chain_only_where_nothing_knows_the_new_pair(

@@ -10,15 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from local.runtime import Runtime
 from local.stack import build
-from tests.integration.kill.sandboxes import ONE_STARTS, sandbox, wait_for
+from tests.integration.kill.sandboxes import ONE_STARTS, answer_of, sandbox, wait_for
 from tests.integration.kill.stalling import StallingWire
 from tests.integration.world import World
 
@@ -75,12 +73,6 @@ def killed_at(aws: Emulator, package: Path, point: str, way: str) -> Outcome:
         credited = {job for one in notifications for job in one["jobIds"]}
         states = [item["status"] for item in world.items() if item.get("published")]
         return Outcome(point, way, death, len(commserve.jobs), credited, len(notifications), states)
-
-
-def answer_of(function: Runtime, records: Any) -> Any:
-    """Be the event source: a run that fails leaves its message on the queue."""
-    response = function.invoke(records)
-    return {"batchItemFailures": [response.error]} if response.error else response.payload
 
 
 def test_ten_ways_to_be_killed_end_with_one_job_and_its_message(
