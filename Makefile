@@ -49,7 +49,7 @@ demo: .venv/.synced
 	$(RUN) python -m local.demo
 
 test: lint
-	$(RUN) pytest -n 6 --dist loadgroup
+	$(RUN) pytest -n 8 --dist loadgroup
 
 # Two at a time; each is also a target of its own.
 LINTERS := mypy checkov sam-validate cfn-lint ruff-check ruff-format lint-imports bandit zizmor
