@@ -46,9 +46,22 @@ MIN_WIDE_SECONDS = 5.0
 
 # An answer that is not a list must not be taken to say that no job was started.
 NO_JOB_LIST = QueryFailed(Problem("UNREADABLE_ANSWER", "Commvault's answer is not a list of jobs.", RETRIED))
+SHORTER = "let fewer jobs be kept or the token's user see only the targets' clients. It is retried automatically."
 SLOW = (
     "Commvault's job list is slow, not the route to it: check the load of the CommServe and its web server, and "
-    "let fewer jobs be kept or the token's user see only the targets' clients. It is retried automatically."
+    f"{SHORTER}"
+)
+TOO_MANY_ROWS = QueryFailed(
+    Problem(
+        "JOB_LIST_TOO_LONG",
+        f"Commvault's list of jobs has more than {MAX_ROWS:,} rows in one page.",
+        f"Commvault does not page its job list: {SHORTER}",
+    )
+)
+# These have nothing to do with how much was asked for; whatever else fails may be due to the length of the list.
+OF_THE_SERVER = frozenset(
+    {"PROXY_INVALID", "PROXY_FAILED", "CA_UNUSABLE", "TLS_UNTRUSTED", "TLS_FAILED", "UNREACHABLE"}
+    | {"API_URL_INVALID", "OUT_OF_TIME", "MAINTENANCE", "HTTP_429"}
 )
 
 
@@ -70,7 +83,7 @@ def list_jobs(
     at: Position | None = position or Position()
     rows: dict[str, Job] = {}
     clocks: list[float] = []
-    too_slow: QueryFailed | None = None
+    failure: QueryFailed | None = None
     while at:
         is_wide = not at.client_ids and not clocks
         match list_page(commvault, look_back, at.offset, wide_deadline if is_wide else deadline, at.client_id):
@@ -83,14 +96,13 @@ def list_jobs(
                     break
             case _ if clocks:
                 break
-            case QueryFailed(Problem("TIMED_OUT", message)):
-                too_slow = QueryFailed(
-                    Problem("JOB_LIST_TOO_SLOW", f"Reading the list of jobs failed. {message}", SLOW)
-                )
-                if not is_wide or not (at := _narrowed(commvault, clients, deadline)):
-                    return too_slow
-            case failure:
-                return too_slow or failure
+            case QueryFailed(problem):
+                failure = failure or QueryFailed(_of_the_list(problem))
+                is_too_long = is_wide and problem.code not in OF_THE_SERVER
+                if not is_too_long or not (at := _narrowed(commvault, clients, deadline)):
+                    return failure
+            case refused:
+                return failure or refused
     return JobList(tuple(rows.values()), max(clocks, default=0.0), at)
 
 
@@ -112,8 +124,10 @@ def list_page(
                     return NO_JOB_LIST
                 listed = []
             if len(listed) > MAX_ROWS:
-                return NO_JOB_LIST
+                return TOO_MANY_ROWS
             end = offset + len(listed)
+            if not listed and (total or 0) > end:
+                return NO_JOB_LIST  # It says that there are rows, and shows none.
             if not listed:
                 total = end
             elif total is None or total < end:
@@ -132,6 +146,13 @@ def get_job(commvault: Commvault, job_id: str, deadline: float) -> Job | Unautho
             return next((job for job in read if job and job.id == job_id), None)
         case failure:
             return failure
+
+
+def _of_the_list(problem: Problem) -> Problem:
+    """Say of a call that ended too late that it is the list that is slow."""
+    if problem.code != "TIMED_OUT":
+        return problem
+    return Problem("JOB_LIST_TOO_SLOW", f"Reading the list of jobs failed. {problem.message}", SLOW)
 
 
 def _narrowed(commvault: Commvault, clients: Collection[str], deadline: float) -> Position | None:

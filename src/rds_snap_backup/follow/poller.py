@@ -28,7 +28,7 @@ MAX_READ_ALONE = 20
 RATE_LIMITED = "HTTP_429"
 
 # The answer to a call for the list cannot be used: a call for one job may still be.
-OF_THE_LIST = frozenset({"UNREADABLE_ANSWER", "HTTP_200"})
+OF_THE_LIST = frozenset({"UNREADABLE_ANSWER", "JOB_LIST_TOO_LONG", "HTTP_200"})
 
 NOT_ASKED = Problem("NOT_ASKED", "There was no time to ask for the job.", "It is polled again automatically.")
 

@@ -86,6 +86,8 @@ def test_no_jobs(client: Commvault) -> None:
         {"message": "Log in first"},
         {"jobs": "none"},
         {"totalRecordsWithoutPaging": "x", "jobs": {}},
+        {"totalRecordsWithoutPaging": 300},
+        {"totalRecordsWithoutPaging": 1, "jobs": []},
         [],
         "text",
         None,
@@ -93,13 +95,13 @@ def test_no_jobs(client: Commvault) -> None:
     ids=str,
 )
 def test_an_answer_without_a_list_of_jobs_is_not_believed(server: CommServe, client: Commvault, body: Any) -> None:
-    server.fault("status", path="/Job", status=200, body=json.dumps(body))
+    server.fault("status", None, path="/Job", status=200, body=json.dumps(body))
     assert isinstance(list_jobs(client, CLIENTS, 600, within(5)), QueryFailed)
 
 
 @pytest.mark.parametrize("status", [404, 500, 302])
 def test_no_other_status_is_believed(server: CommServe, client: Commvault, status: int) -> None:
-    server.fault("status", path="/Job", status=status, body='{"totalRecordsWithoutPaging": 0}')
+    server.fault("status", None, path="/Job", status=status, body='{"totalRecordsWithoutPaging": 0}')
     assert isinstance(list_jobs(client, CLIENTS, 600, within(5)), QueryFailed)
 
 
@@ -126,7 +128,7 @@ def test_the_first_page_that_fails_fails_the_list(server: CommServe, client: Com
     add(server, PAGE + 1)
     server.fault("unauthorized", path="/Job")
     assert isinstance(list_jobs(client, CLIENTS, 600, within(5)), Unauthorized)
-    server.fault("reset_before", path="/Job")
+    server.fault("reset_before", 2, path="/Job")  # Of all clients, and of one.
     failure = list_jobs(client, CLIENTS, 600, within(5))
     assert isinstance(failure, QueryFailed)
     assert failure.problem.code == "NO_ANSWER"
@@ -222,6 +224,56 @@ def test_a_list_of_all_that_is_too_slow_for_one_page_is_asked_by_client(server: 
     assert {job.id for job in jobs.rows} == set(made)
     assert server.requests[-1].query["clientId"] == "5"
     server.clear_faults()
+
+
+TOO_MANY = json.dumps({"totalRecordsWithoutPaging": 10_001, "jobs": [{}] * 10_001})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 504, "body": "Gateway Timeout"},
+        {"status": 500, "body": ""},
+        {"status": 200, "body": " " * (5 << 20)},
+        {"status": 200, "body": TOO_MANY},
+        {"status": 200, "body": '{"totalRecordsWithoutPaging": 300}'},
+    ],
+    ids=["504", "500", "too many bytes", "too many rows", "no rows of 300"],
+)
+def test_a_list_of_all_that_fails_for_its_length_is_asked_by_client(
+    server: CommServe, client: Commvault, answer: dict[str, Any]
+) -> None:
+    made = add(server, 3)
+    server.fault("status", path="/Job", **answer)
+    assert {job.id for job in listed(client).rows} == set(made)
+    assert server.requests[-1].query["clientId"] == "5"
+
+
+def test_a_page_of_too_many_rows_says_so(server: CommServe, client: Commvault) -> None:
+    server.fault("status", None, path="/Job", status=200, body=TOO_MANY)
+    failure = list_jobs(client, CLIENTS, 600, within(10))
+    assert isinstance(failure, QueryFailed)
+    assert failure.problem.code == "JOB_LIST_TOO_LONG"
+    server.clear_faults()
+
+
+@pytest.mark.parametrize("kind", ["throttled", "maintenance"])
+def test_a_server_that_is_busy_is_not_asked_once_more(server: CommServe, client: Commvault, kind: str) -> None:
+    server.fault(kind, None, path="/Job")
+    assert isinstance(list_jobs(client, CLIENTS, 600, within(5)), QueryFailed)
+    assert len(server.requests) == 1
+    server.clear_faults()
+
+
+def test_rows_that_a_later_page_should_have_and_has_not_are_read_by_the_next_delivery(
+    server: CommServe, client: Commvault
+) -> None:
+    rows = [{"jobSummary": {**SUMMARY, "jobId": number}} for number in range(1, PAGE + 1)]
+    server.fault("status", path="/Job", status=200, body=json.dumps({"totalRecordsWithoutPaging": 101, "jobs": rows}))
+    server.fault("status", path="/Job", status=200, body=json.dumps({"totalRecordsWithoutPaging": 101, "jobs": []}))
+    jobs = listed(client)
+    assert len(jobs.rows) == PAGE
+    assert jobs.next is not None
 
 
 def test_a_list_of_which_no_page_can_be_read_in_time_names_itself(server: CommServe, client: Commvault) -> None:
