@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.ledger import records
 from rds_snap_backup.ledger.steps import FoundJob, LostLease, Pin, Reconcile, Send, Submission
 from rds_snap_backup.observability import logger
@@ -336,3 +337,118 @@ def test_a_single_write_that_meets_a_transaction_is_tried_again_by_its_run(stage
     assert stage.kernel.seen["update in the way: yes"] == 1
     assert plain(stage.world.dynamodb.items[item])["published"] is True
     assert not stage.world.sqs.queues.get(SUBMISSIONS)
+
+
+def in_part(stage: Stage, then: str) -> str:
+    """Let a schedule's request be accepted for two of three subclients, and something else befall the third one."""
+    answers = tuple(ANSWERS).index
+    choices = (answers("reset, accepted in part"), answers(then))
+    stage.kernel.faults["create"] = Schedule([(0, choice) for choice in choices])
+    item = stage.invoke("schedule", 1, "three")
+    while not stage.kernel.seen[f"create: {then}"]:
+        stage.world.deliver_until(stage.kernel.now + 30)
+    return item
+
+
+def submitted(stage: Stage, kind: str) -> dict[str, Any]:
+    (message,) = (
+        one for one in stage.world.sns.messages if (one["status"], one["trigger"]["kind"]) == ("submitted", kind)
+    )
+    return message
+
+
+def test_jobs_that_are_gone_and_whose_ids_are_anothers_by_now_are_started_again(stage: Stage) -> None:
+    """Two of three jobs were adopted, the CommServe is restored, and another submission is given their IDs."""
+    item = in_part(stage, "failed")
+    stage.server.restore(0)
+    stage.invoke("manual", 2, "three")
+    stage.heal()
+    assert stage.status(item) == "submitted"
+    assert submitted(stage, "manual")["jobIds"] == ["1001", "1002", "1003"]
+    assert submitted(stage, "schedule")["jobIds"] == ["1004", "1005", "1006"]
+    stage.check()
+
+
+def test_a_dead_letter_whose_jobs_are_gone_starts_them_again(stage: Stage) -> None:
+    item = in_part(stage, "rejected with 403")
+    stage.world.drain()
+    assert stage.status(item) == "rejected"
+    stage.server.restore(0)
+    stage.invoke("manual", 2, "three")
+    stage.world.redrive(stage.dead_letters()[0])
+    stage.heal()
+    assert submitted(stage, "manual")["jobIds"] == ["1001", "1002", "1003"]
+    assert submitted(stage, "schedule")["jobIds"] == ["1004", "1005", "1006"]
+    stage.check()
+
+
+def test_jobs_that_go_while_the_last_one_is_looked_for_are_missed_before_the_end_is_recorded(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the run reads the list of jobs, another submission is credited with the ID of the first one."""
+    item = in_part(stage, "reset, accepted")
+    items, real = stage.world.dynamodb.items, CommServe.list
+
+    def credit_another(server: CommServe, *arguments: Any, **named: Any) -> Any:
+        items["job#1001"]["submission"] = {"S": "submission#three#manual#request-2"}
+        return real(server, *arguments, **named)
+
+    monkeypatch.setattr(CommServe, "list", credit_another)
+    stage.world.deliver_until(plain(items[item])["wakeAt"] + 1)
+    assert json.loads(plain(items[item])["error"])["code"] == "JOB_TAKEN"
+    stage.heal()
+    assert submitted(stage, "schedule")["jobIds"] == ["1002", "1003", "1004"]
+    assert [job.names[1] for job in stage.server.jobs] == ["a", "b", "c", "a"]
+
+
+def test_an_id_that_is_counted_again_for_the_same_submission_is_not_two_jobs(stage: Stage) -> None:
+    item = in_part(stage, "failed")
+    stage.server.restore(0)
+    stage.heal()
+    assert stage.status(item) == "submitted"
+    message = submitted(stage, "schedule")
+    assert message["error"]["code"] == "JOBS_MISSING"
+    assert "/ a /" in message["error"]["message"]
+    stage.check()
+
+
+def test_a_claim_of_a_run_that_was_killed_and_lost_its_job_since_is_given_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between its two transactions; then the CommServe is restored, and the ID of the claimed job is another's."""
+    monkeypatch.setattr(records, "MAX_TRANSACTION", 4)
+    stage.kernel.faults["ledger transaction"] = Schedule([(2, AWS_FAULTS.index("die before"))])
+    item = stage.invoke("schedule", 1, "three")
+    stage.server.restore(0)
+    stage.kernel.now += 5
+    stage.invoke("manual", 2, "three")
+    stage.kernel.now += 81
+    stage.heal()
+    assert not stage.world.promises.errors
+    assert stage.status(item) == "submitted"
+    assert submitted(stage, "manual")["jobIds"] == ["1001", "1002", "1003"]
+    assert submitted(stage, "schedule")["jobIds"] == ["1004", "1005", "1006"]
+    stage.check()
+
+
+def test_a_dead_letter_of_a_broken_document_that_is_redriven_too_soon_stays_a_dead_letter(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is moved before its run has noted that it published, which it does while the letter's run begins."""
+    stage.world.documents.edit("one", "broken")
+    item = stage.invoke("schedule", 1)
+    items, (letter,) = stage.world.dynamodb.items, stage.dead_letters()
+    marked = items[item]
+    lease = {"N": str(stage.kernel.now + 80)}
+    items[item] = {**marked, "published": {"BOOL": False}, "lease": lease, "open": {"S": "yes"}, "wakeAt": lease}
+    prepare = Commvault.prepare
+
+    def mark_then_prepare(commvault: Commvault, deadline: float) -> None:
+        items[item] = marked
+        prepare(commvault, deadline)
+
+    monkeypatch.setattr(Commvault, "prepare", mark_then_prepare)
+    stage.world.redrive(letter)
+    stage.world.drain()
+    assert [one["status"] for one in stage.world.sns.messages] == ["rejected"]
+    assert stage.dead_letters() == [letter, letter]

@@ -77,3 +77,20 @@ class Claim:
             "expiresAt": self.expires_at,
         }
         return values if self.job_started is None else {**values, "jobStartedAt": self.job_started}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A job ID that was credited to the submission before: it is the job's as long as no other has claimed it since."""
+
+    job_id: str
+    submission: str
+
+    def update(self) -> Check:
+        """Check that nobody else has claimed it. An item that has expired is nobody's."""
+        where: dict[str, Value] = {"submission": self.submission}
+        return Check(job_key(self.job_id), "attribute_not_exists(#submission) OR #submission = :submission", where)
+
+    def update_over(self, item: Item) -> Check | None:
+        """Return the check once more; None where another submission has claimed it."""
+        return self.update() if item.get("submission", self.submission) == self.submission else None

@@ -11,7 +11,7 @@ from itertools import batched
 from typing import Any
 
 from rds_snap_backup.ledger import cool_downs
-from rds_snap_backup.ledger.claims import END, Claim
+from rds_snap_backup.ledger.claims import END, Claim, Kept
 from rds_snap_backup.ledger.entries import scan_text
 from rds_snap_backup.ledger.keys import OPEN, THROTTLE, job_key
 from rds_snap_backup.ledger.outbox import LEASE_SECONDS, Names, Outbox
@@ -47,7 +47,8 @@ class Records:
         `claims` are the IDs that Commvault's answer named, and jobs that reconciling found. `starts_cool_down` is false
         where it joined jobs because of a cool-down: otherwise a stream of events would prolong that one, and postpone
         the next backup, for ever.
-        Raises `Claimed` when a job is credited to another, and `LostLease`; then nothing is recorded.
+        Raises `Claimed` when a job is credited to another, be it one that was adopted before, and `LostLease`; then
+        nothing is recorded.
         """
         now = self._clock()
         is_uncertain = status == "abandoned" and lease.is_uncertain
@@ -61,7 +62,8 @@ class Records:
         if is_uncertain:
             values["attemptEndedAt"] = lease.attempt_ended_at  # Opened again, it is reconciled from there.
         job_ids = notification["jobIds"] if starts_cool_down else []
-        self._record(lease, values, claims, cool_downs.end(lease, status, job_ids, now, self._expires_at()))
+        kept = [Kept(job_id, lease.submission.key) for job_id in lease.found.values()]
+        self._record(lease, values, claims, cool_downs.end(lease, status, job_ids, now, self._expires_at()), kept)
 
     def amend(self, lease: Lease, notification: dict[str, Any], claims: Iterable[FoundJob]) -> None:
         """Replace a recorded notification that is not published yet by one with more jobs; raises like `close`."""
@@ -108,10 +110,11 @@ class Records:
         values: Mapping[str, Value],
         claims: Iterable[str | FoundJob],
         cool_down: tuple[Update | None, Update | None] = (None, None),
+        kept: Iterable[Kept] = (),
     ) -> None:
         """Write a submission's item with the claims of its jobs, and its cool-down's end in one of its two forms."""
         mine = {"me": lease.owner}
-        wanted = [self._claim(lease, one) for one in claims]
+        wanted: list[Claim | Kept] = [*kept, *(self._claim(lease, one) for one in claims)]
         last = wanted[: MAX_TRANSACTION - 2]
         # A target of very many associations: the claims that do not fit go first, and are noted for the next run.
         for batch in batched(wanted[len(last) :], MAX_TRANSACTION - 1, strict=False):
@@ -123,7 +126,7 @@ class Records:
     def _write_claims(
         self,
         first: Update | Check,
-        claims: Sequence[Claim],
+        claims: Sequence[Claim | Kept],
         cool_down: Update | None = None,
         other: Update | None = None,
     ) -> None:

@@ -80,6 +80,10 @@ class Lease:
         request = replace(pin.request, associations=(*kept, *pin.request.associations))
         return replace(self, pin=replace(pin, request=request))
 
+    def without(self, job_ids: Collection[str]) -> Self:
+        """Forget jobs that were adopted and have gone since; their associations have none any more."""
+        return replace(self, found={key: job_id for key, job_id in self.found.items() if job_id not in job_ids})
+
 
 @dataclass(frozen=True)
 class FoundJob:

@@ -16,6 +16,7 @@ from typing import Any
 
 from rds_snap_backup.ledger.attempts import Attempts
 from rds_snap_backup.ledger.entries import Entry, lease_of, pin_text
+from rds_snap_backup.ledger.keys import job_key
 from rds_snap_backup.ledger.outbox import IN_PROGRESS, LEASE_SECONDS
 from rds_snap_backup.ledger.states import CLOSED
 from rds_snap_backup.ledger.steps import (
@@ -110,9 +111,12 @@ class Ledger(Attempts):
     ) -> Step:
         """Take up a submission that the ledger knows, from where its item says it is."""
         now, was = self._clock(), {f"was_{name}": item[name] for name in ("owner", "lease", "status")}
+        lease = self._with_own_jobs(lease)
         is_live, is_cut_off = item["lease"] > now, 0 < item["lease"] <= now
         entry = Entry.from_item(item)
         if entry.is_reopened_by(redriven_attempt):
+            if document is None:
+                return self._overtaken()  # It was published a moment ago: the next delivery asks what is to be done.
             # The time for retrying begins again, and another copy of the dead letter does nothing.
             lease = replace(lease, created_at=now)
             opened: dict[str, Value] = {"published": False, "expiredLeases": 0, "createdAt": now}
@@ -139,6 +143,15 @@ class Ledger(Attempts):
         if lease.is_uncertain:
             return self._take(Reconcile(lease), was, {**values, "status": "unknown"})
         return self._retry(lease, document, was, values, is_queued=is_queued)
+
+    def _with_own_jobs(self, lease: Lease) -> Lease:
+        """Forget jobs that were adopted, and whose IDs were counted again and credited to other submissions since."""
+        if not lease.found:
+            return lease
+        key, claims = lease.submission.key, self._table.get_many(map(job_key, lease.found.values()), consistent=True)
+        return lease.without(
+            {i for i in lease.found.values() if claims.get(job_key(i), {}).get("submission", key) != key}
+        )
 
     def _take[S: Exhausted | Reconcile](self, step: S, was: Mapping[str, Any], values: Mapping[str, Value]) -> S | Wait:
         """Make the submission this run's, if it still is as it was read."""

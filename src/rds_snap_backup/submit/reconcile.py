@@ -5,6 +5,7 @@ submissions that ask at the same moment are kept apart by those claims.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +44,8 @@ def reconcile(run: Run, lease: Lease) -> Published | Deferred | Lease:
         match jobs.get_job(run.services.commvault, job_id, run.deadline):
             case Job() as job:
                 own = {one.key: FoundJob(job.id, job.started) for one in lease.missing if job.is_of(one)}
-                lease = run.services.ledger.adopt(lease, own)
+                with suppress(Claimed):  # Its ID was counted again, and another submission is credited with it by now.
+                    lease = run.services.ledger.adopt(lease, own)
             case Unauthorized(problem) | QueryFailed(problem):
                 return run.leave_unknown(lease, problem)
     # What the list does not show, it did not show when it was asked for: its answer may take a while.
@@ -139,7 +141,7 @@ def join_running(run: Run, lease: Lease, problem: Problem) -> Published | Deferr
     return run.leave_unknown(lease, problem, attempt_ended=True)
 
 
-def abandon_schedule(run: Run, lease: Lease) -> Published:
+def abandon_schedule(run: Run, lease: Lease) -> Published | Deferred:
     """Give up a SCHEDULE request that may have been accepted: there is no job to find, so it is never sent again."""
     problem = Problem(
         "OUTCOME_UNKNOWN",

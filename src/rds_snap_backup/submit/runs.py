@@ -13,7 +13,7 @@ from typing import Any
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
 from rds_snap_backup.ledger.entries import Entry
 from rds_snap_backup.ledger.states import REOPENABLE, Closed
-from rds_snap_backup.ledger.steps import FoundJob, Lease
+from rds_snap_backup.ledger.steps import Claimed, FoundJob, Lease
 from rds_snap_backup.messaging import notifications
 from rds_snap_backup.messaging.batches import backoff
 from rds_snap_backup.observability import MetricName, count, logger
@@ -26,6 +26,12 @@ from rds_snap_backup.triggers import Ignored
 RESERVE_SECONDS = 12.0
 # Submissions that wait for the end of a rate limit do not all wake at once.
 MAX_JITTER_SECONDS = 30.0
+
+TAKEN = Problem(
+    "JOB_TAKEN",
+    "Another submission was credited with the job that was started.",
+    "No action is needed: it is resolved when both submissions have been reconciled.",
+)
 
 METRICS: dict[str, MetricName] = {
     "submitted": "BackupSubmitted",
@@ -100,13 +106,20 @@ class Run:
         claims: Iterable[str | FoundJob] = (),
         reconciled: bool = False,
         starts_cool_down: bool = True,
-    ) -> Published:
+    ) -> Published | Deferred:
         """Record a submission's end, then publish it, with the jobs that were found before.
 
-        `starts_cool_down` as in `Ledger.close`. Raises `Claimed` and `LostLease` with nothing recorded.
+        Where one of those is credited to another submission by now, the end is put off: Commvault counted its ID again,
+        and the association is without a job. `starts_cool_down` as in `Ledger.close`. Raises `Claimed` for `claims`, and
+        `LostLease`, with nothing recorded.
         """
         notification = self.notification(lease, status, job_ids, task_id, problem, reconciled=reconciled)
-        self.services.ledger.close(lease, status, notification, claims, starts_cool_down=starts_cool_down)
+        try:
+            self.services.ledger.close(lease, status, notification, claims, starts_cool_down=starts_cool_down)
+        except Claimed as claimed:
+            if claimed.job_ids.isdisjoint(lease.found.values()):
+                raise
+            return self.leave_unknown(lease.without(claimed.job_ids), TAKEN, attempt_ended=True)
         return self.publish(lease, notification)
 
     def notification(
@@ -201,7 +214,7 @@ class Run:
     def _is_over(self, lease: Lease) -> bool:
         return self.services.clock() >= lease.created_at + self._retry_seconds
 
-    def _abandon(self, lease: Lease, problem: Problem) -> Published:
+    def _abandon(self, lease: Lease, problem: Problem) -> Published | Deferred:
         hours = self.services.config.retry_hours
         message = f"The backup was not submitted within {hours} h. The last reason: {problem.message}"
         hint = f"{problem.hint} Then redrive the dead letter to retry."

@@ -37,7 +37,7 @@ from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.submit.deliveries import DirectDelivery
 from rds_snap_backup.submit.reports import only_reports
-from rds_snap_backup.submit.runs import Deferred, End, LetterReturned, Published, Reported, Run
+from rds_snap_backup.submit.runs import TAKEN, Deferred, End, LetterReturned, Published, Reported, Run
 from rds_snap_backup.triggers import Ignored, Request
 
 CUT_OFF = Problem(
@@ -49,11 +49,6 @@ EXPIRED = Problem(
     "SUBMISSION_EXPIRED",
     "The ledger does not know the dead letter's submission any more: its item has expired.",
     "Start the target by hand if a backup is still needed, and delete the dead letter.",
-)
-TAKEN = Problem(
-    "JOB_TAKEN",
-    "Another submission was credited with the job that was started.",
-    "No action is needed: it is resolved when both submissions have been reconciled.",
 )
 
 
@@ -181,6 +176,7 @@ def record_jobs(
     run: Run, lease: Lease, job_ids: tuple[str, ...], task_id: int | None, problem: Problem | None
 ) -> Published | Deferred:
     """Record the jobs that Commvault named; where they are too few and it does not say why, look for the others."""
+    lease = lease.without(job_ids)  # An ID that is counted again is not the one of an earlier job any more.
     is_short = problem is None and len(job_ids) < len(lease.missing)
     if is_short:
         from rds_snap_backup.submit.reconcile import without_job
