@@ -188,7 +188,7 @@ def test_a_run_whose_lease_was_taken_over_records_nothing_more(stage: Stage) -> 
     notification: dict[str, Any] = {"status": "submitted", "jobIds": ["1001"], "reconciled": False}
     writes: tuple[Callable[[], object], ...] = (
         lambda: ledger.close(first.lease, "submitted", notification, ["1001"]),
-        lambda: ledger.amend(first.lease, notification, [FoundJob("1001", kernel.now)]),
+        lambda: ledger.amend(first.lease, notification, notification, [FoundJob("1001", kernel.now)]),
         lambda: ledger.defer(first.lease, problem, kernel.now),
         lambda: ledger.unknown(first.lease, problem, kernel.now),
         lambda: ledger.adopt(first.lease, {"a": FoundJob("1001", kernel.now)}),
@@ -452,3 +452,49 @@ def test_a_dead_letter_of_a_broken_document_that_is_redriven_too_soon_stays_a_de
     stage.world.drain()
     assert [one["status"] for one in stage.world.sns.messages] == ["rejected"]
     assert stage.dead_letters() == [letter, letter]
+
+
+def joins(stage: Stage, answer: str) -> dict[str, Any]:
+    """Let a schedule's request be answered so, its jobs complete but the last, and an RDS event come."""
+    stage.server.settings.job_seconds = 100
+    stage.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index(answer))])
+    stage.invoke("schedule", 1, "three")
+    for job in stage.server.jobs:
+        job.status, job.outcome = "Completed", "completed"
+    stage.kernel.now += 30
+    item = stage.invoke("rds", 2, "three")
+    assert stage.status(item) == "joined"
+    (message,) = (one for one in stage.world.sns.messages if one["status"] == "joined")
+    return message
+
+
+def test_who_joins_a_submission_joins_the_job_too_that_was_found_after_its_end_was_recorded(stage: Stage) -> None:
+    message = joins(stage, "not all named")
+    assert message["jobIds"] == submitted(stage, "schedule")["jobIds"] == ["1001", "1002", "1003"]
+    assert "error" not in message
+    stage.heal()
+    stage.check()
+
+
+def test_a_job_that_was_found_after_the_end_was_recorded_and_failed_is_not_joined(stage: Stage) -> None:
+    stage.server.settings.job_seconds = 100
+    stage.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index("not all named"))])
+    stage.invoke("schedule", 1, "three")
+    for job in stage.server.jobs:
+        job.status, job.outcome = ("Failed", "failed") if job.id == "1003" else ("Completed", "completed")
+    stage.world.deliver_until(stage.kernel.now + 230)
+    assert [one["jobIds"] for one in stage.world.sns.messages if one["status"] == "failed"] == [["1003"]]
+    item = stage.invoke("rds", 2, "three")
+    assert stage.status(item) == "submitted"
+    assert stage.started() == 6
+
+
+def test_who_joins_a_submission_without_all_its_jobs_says_so_and_does_not_count_as_a_whole_backup(
+    stage: Stage,
+) -> None:
+    message = joins(stage, "in part, without an error")
+    assert message["error"] == submitted(stage, "schedule")["error"]
+    assert message["error"]["code"] == "JOBS_MISSING"
+    stage.heal()
+    assert "completedAt" not in plain(stage.world.dynamodb.items["cooldown#three"])
+    stage.check()

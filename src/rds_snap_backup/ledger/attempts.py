@@ -91,10 +91,8 @@ class Attempts(Records):
         if claimer != lease.submission.key and self._is_open(claimer):
             message = f"A submission of {lease.submission.target} is open, and this one will join its jobs."
             return Wait(0, Problem("COOL_DOWN", message, "No action is needed."), lease)
-        joining, job_ids = cool_downs.joined(lease, cool_down)
-        if cool_down.get("until", 0) <= now or self._has_failed(job_ids):
-            return None
-        return Join(joining, job_ids)
+        join = cool_downs.joined(lease, cool_down)
+        return None if cool_down.get("until", 0) <= now or self._has_failed(join.job_ids) else join
 
     def _is_open(self, key: str) -> bool:
         item = self._table.get(key)

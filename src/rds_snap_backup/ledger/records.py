@@ -61,13 +61,16 @@ class Records:
         }
         if is_uncertain:
             values["attemptEndedAt"] = lease.attempt_ended_at  # Opened again, it is reconciled from there.
-        job_ids = notification["jobIds"] if starts_cool_down else []
+        starting = notification if starts_cool_down else None
         kept = [Kept(job_id, lease.submission.key) for job_id in lease.found.values()]
-        self._record(lease, values, claims, cool_downs.end(lease, status, job_ids, now, self._expires_at()), kept)
+        self._record(lease, values, claims, cool_downs.end(lease, status, starting, now, self._expires_at()), kept)
 
-    def amend(self, lease: Lease, notification: dict[str, Any], claims: Iterable[FoundJob]) -> None:
+    def amend(
+        self, lease: Lease, was: dict[str, Any], notification: dict[str, Any], claims: Iterable[FoundJob]
+    ) -> None:
         """Replace a recorded notification that is not published yet by one with more jobs; raises like `close`."""
-        self._record(lease, {"notification": json.dumps(notification)}, claims)
+        cool_down = cool_downs.amend(lease, was, notification)
+        self._record(lease, {"notification": json.dumps(notification)}, claims, (cool_down, None))
 
     def adopt(self, lease: Lease, found: Mapping[str, FoundJob]) -> Lease:
         """Record jobs found for some of a submission's associations, by association; raises like `close`."""

@@ -116,10 +116,11 @@ class Reconcile:
 
 @dataclass(frozen=True)
 class Join:
-    """The target is cooling down: these jobs are the trigger's."""
+    """The target is cooling down: these jobs are the trigger's; `problem` is what went wrong beside them."""
 
     lease: Lease
     job_ids: tuple[str, ...]
+    problem: Problem | None
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def find_rest(run: Run, lease: Lease, notification: dict[str, Any], job_ids: tup
         if problem:
             amended["error"] = problem.to_json()
         try:
-            run.services.ledger.amend(lease, amended, found.values())
+            run.services.ledger.amend(lease, notification, amended, found.values())
         except Claimed as claimed:
             others |= claimed.job_ids
         else:

@@ -123,8 +123,8 @@ def resume(run: Run, step: Step, document: Pin | None) -> Published | Deferred:
             return run.wait(problem, not_after=until)
         case Wait(until, problem, Lease() as lease):
             return run.defer(lease, problem, not_before=until)
-        case Join(lease, job_ids):
-            return run.close(lease, "joined", job_ids=job_ids, starts_cool_down=False)
+        case Join(lease, job_ids, problem):
+            return run.close(lease, "joined", job_ids=job_ids, problem=problem, starts_cool_down=False)
         case Exhausted(lease):
             return run.close(lease, "abandoned", problem=CUT_OFF)
         case Complete(lease):

@@ -9,6 +9,7 @@ import pytest
 from rds_snap_backup.ledger import cool_downs
 from rds_snap_backup.ledger.entries import pin_text
 from rds_snap_backup.ledger.steps import Lease, Pin, Submission
+from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest
 from rds_snap_backup.triggers import Kind, Trigger
 
@@ -49,7 +50,7 @@ def test_a_cool_down_that_holds_nothing_up_is_claimed_as_it_was_read(over: dict[
 
 @pytest.mark.parametrize("status", ["submitted", "joined"])
 def test_an_end_with_jobs_releases_it_and_names_them_for_its_time(status: Any) -> None:
-    mine, others = cool_downs.end(lease(), status, ["1354"], NOW, EXPIRES)
+    mine, others = cool_downs.end(lease(), status, {"jobIds": ["1354"]}, NOW, EXPIRES)
     assert mine is not None
     assert others is not None
     assert (mine.remove, mine.condition) == (("claimer",), "#claimer = :key")
@@ -57,11 +58,23 @@ def test_an_end_with_jobs_releases_it_and_names_them_for_its_time(status: Any) -
     for update in (mine, others):
         assert update.values["until"] == NOW + 900
         assert json.loads(str(update.values["jobIds"])) == ["1354"]
+        assert json.loads(str(update.values["error"])) is None
+
+
+def test_who_joins_hears_what_went_wrong_beside_the_jobs() -> None:
+    problem = Problem("JOBS_MISSING", "One has none.", "Look for it.")
+    _, update = cool_downs.end(lease(), "submitted", {"jobIds": ["1"], "error": problem.to_json()}, NOW, EXPIRES)
+    assert update is not None
+    assert cool_downs.joined(lease(), {**update.values}).problem == problem
+    amended = cool_downs.amend(lease(), {"jobIds": ["1"]}, {"jobIds": ["1", "2"]})
+    assert amended.where == {"was_job_ids": update.values["jobIds"]}
+    join = cool_downs.joined(lease(), {**update.values, **amended.values})
+    assert (join.job_ids, join.problem) == (("1", "2"), None)
 
 
 @pytest.mark.parametrize(("status", "job_ids"), [("rejected", []), ("abandoned", ["1354"]), ("scheduled", [])])
 def test_an_end_without_a_backup_only_releases_it(status: Any, job_ids: list[str]) -> None:
-    mine, others = cool_downs.end(lease(), status, job_ids, NOW, EXPIRES)
+    mine, others = cool_downs.end(lease(), status, {"jobIds": job_ids}, NOW, EXPIRES)
     assert mine is not None
     assert mine.remove == ("claimer",)
     assert "until" not in mine.values
@@ -72,6 +85,6 @@ def test_who_joins_keeps_the_associations_that_have_got_a_job_of_their_own() -> 
     own, rest, joined = (Association("c", instance, "d", "s") for instance in ("own", "rest", "joined"))
     joining = replace(lease(), pin=Pin(BackupRequest((own, rest)), 900), found={own.key: "1354"})
     pin = pin_text(Pin(BackupRequest((joined,), "INCREMENTAL"), 300))
-    lease_of_both, job_ids = cool_downs.joined(joining, {"pin": pin, "jobIds": '["1355"]'})
-    assert job_ids == ("1355",)
-    assert lease_of_both.pin == Pin(BackupRequest((own, joined), "INCREMENTAL"), 300)
+    join = cool_downs.joined(joining, {"pin": pin, "jobIds": '["1355"]'})
+    assert join.job_ids == ("1355",)
+    assert join.lease.pin == Pin(BackupRequest((own, joined), "INCREMENTAL"), 300)
