@@ -156,16 +156,14 @@ class Example:
     def _audit(self) -> None:
         """Put back on the queue what no message is left for, as the daily audit does.
 
-        That is what a synchronous invoke left that could not send its safety net and was killed, and what an RDS event
-        left that was killed before its target's document was deleted: what redelivers it selects targets once more.
+        That is what a synchronous invoke left that could not send its safety net and was killed.
         """
         unsaved = {item for event in self.world.events if event.was_unsaved for item in event.items}
         for key, attributes in self.world.dynamodb.items.items():
             item = plain(attributes)
             if not key.startswith("submission#") or (item["status"] not in OPEN and item["published"]):
                 continue
-            is_unselected = "#rds#" in key and "deleted" in self.world.documents.states[item["target"]]
-            if key in unsaved or is_unselected:
+            if key in unsaved:
                 self.kernel.seen["found by the audit"] += 1
                 self.world.redrive(json.dumps({"target": item["target"], "trigger": json.loads(item["trigger"])}))
         self.kernel.now += 3600

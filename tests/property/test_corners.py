@@ -264,6 +264,7 @@ def test_a_submission_is_driven_by_what_was_sent_whatever_happens_to_its_documen
     stage.heal()
     assert stage.status(item) == "submitted"
     assert [job.origin for job in stage.server.history].count(item) == 1
+    assert not stage.kernel.seen["found by the audit"]
     stage.check()
 
 

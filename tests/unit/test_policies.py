@@ -118,10 +118,11 @@ def test_the_audit_can_submit_nothing() -> None:
         assert decide(statements, action, "*") == "Nothing"
 
 
+@pytest.mark.parametrize("function", ["SubmitFunction", "AuditFunction"])
 @pytest.mark.parametrize(("index", "may"), [("open-submissions", "Allow"), ("another", "Nothing"), ("", "Nothing")])
-def test_the_audit_queries_one_index_of_the_ledger(index: str, may: str) -> None:
+def test_what_queries_the_ledger_queries_one_index(function: str, index: str, may: str) -> None:
     resource = "Ledger.Arn" + (f"/index/{index}" if index else "")
-    assert decide(granted("AuditFunction"), "dynamodb:Query", resource) == may
+    assert decide(granted(function), "dynamodb:Query", resource) == may
     (its_index,) = FULL.of_type("AWS::DynamoDB::Table")["Ledger"]["GlobalSecondaryIndexes"]
     assert its_index["IndexName"] == "open-submissions"
 

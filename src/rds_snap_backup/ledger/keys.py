@@ -18,6 +18,11 @@ def submission_key(target: str, trigger: Trigger) -> str:
     return f"{SUBMISSION}{target}#{trigger.kind}#{trigger.id}"
 
 
+def target_of(key: str) -> str:
+    """Return the target of a submission's key."""
+    return key.removeprefix(SUBMISSION).partition("#")[0]
+
+
 def cool_down_key(target: str) -> str:
     """Return the key of a target's cool-down."""
     return f"{COOL_DOWN}{target}"

@@ -10,13 +10,13 @@ request and sends no message. Times are Unix seconds.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from rds_snap_backup.ledger.attempts import Attempts
 from rds_snap_backup.ledger.entries import Entry, lease_of, pin_text
-from rds_snap_backup.ledger.keys import job_key
+from rds_snap_backup.ledger.keys import OPEN, OPEN_INDEX, job_key, submission_key, target_of
 from rds_snap_backup.ledger.outbox import IN_PROGRESS, LEASE_SECONDS
 from rds_snap_backup.ledger.states import CLOSED
 from rds_snap_backup.ledger.steps import (
@@ -31,6 +31,7 @@ from rds_snap_backup.ledger.steps import (
 )
 from rds_snap_backup.ledger.table import Conflict, Item, Update, Value
 from rds_snap_backup.targets import BackupRequest
+from rds_snap_backup.triggers import Trigger
 
 MAX_EXPIRED_LEASES = 5
 UNCHANGED = "#owner = :was_owner AND #lease = :was_lease AND #status = :was_status"
@@ -50,6 +51,17 @@ class Ledger(Attempts):
         keys = {submission.key: submission.target for submission in submissions}
         found = self._table.get_many(keys, consistent=True)
         return {keys[key]: Entry.from_item(item) for key, item in found.items()}
+
+    def open_targets(self, trigger: Trigger) -> Iterator[str]:
+        """Return the targets for which a trigger has a submission that is open or not published.
+
+        The index may be a moment old: what a run wrote that was cut off is in it before its event is delivered again.
+        """
+        latest = self._clock() + self._ttl_seconds
+        for key in self._table.query(OPEN_INDEX, {OPEN: "yes"}, {"wakeAt": latest}):
+            target = target_of(key)
+            if key == submission_key(target, trigger):
+                yield target
 
     def begin(
         self,

@@ -53,14 +53,13 @@ def handle(services: Services, event: Any, delivery: Delivery) -> dict[str, Any]
 def select(services: Services, request: Request) -> tuple[str, ...]:
     """Return the targets that a request selects, and for an RDS event also those that it selected before.
 
-    An earlier delivery may have left a submission open, or not published, of a target whose document has been edited since.
+    An earlier delivery may have left a submission open, or not published, of a target whose document has been edited or
+    deleted since.
     """
     names = services.targets.select(request)
     if request.names:
         return names
-    others = (Submission(request.trigger, name) for name in services.targets.documents() if name not in names)
-    known = services.ledger.look_up_all(others)
-    return (*names, *(name for name, entry in known.items() if not entry.is_published))
+    return tuple(dict.fromkeys((*names, *services.ledger.open_targets(request.trigger))))
 
 
 def submit_one(services: Services, request: Request, name: str, delivery: Delivery) -> dict[str, Any]:
