@@ -5,6 +5,7 @@ from dataclasses import dataclass
 PROPERTY = "tests/property/test_exactly_once.py"
 CORNERS = "tests/property/test_corners.py"
 COVERAGE = ("tests/unit/audit/test_coverage.py",)
+JOBS = ("tests/unit/commvault/test_jobs.py",)
 AUDIT = tuple(f"tests/unit/audit/test_{name}.py" for name in ("publication", "stuck", "listeners", "findings"))
 
 
@@ -266,5 +267,61 @@ MUTATIONS = (
         "if not row.is_checked and row.cause]",
         "if not row and row.cause]",
         AUDIT,
+    ),
+    Mutation(
+        "an end has jobs that are another's by now",
+        _in("ledger/records"),
+        "lease.submission.key) for job_id in lease.found.values()]",
+        "lease.submission.key) for job_id in ()]",
+        (CORNERS,),
+    ),
+    Mutation(
+        "a job whose ID is another's by now is not started again",
+        _in("ledger/submissions"),
+        "        if not lease.found:\n            return lease\n",
+        "        if lease:\n            return lease\n",
+        (CORNERS,),
+    ),
+    Mutation(
+        "a dead letter opens a submission without a document",
+        _in("ledger/submissions"),
+        "            if document is None:\n                return self._overtaken()",
+        "            if not lease:\n                return self._overtaken()",
+        (CORNERS,),
+    ),
+    Mutation(
+        "what was sent for a target that is deleted is not found again",
+        _in("ledger/submissions"),
+        "if key == submission_key(target, trigger):",
+        "if not key:",
+        (CORNERS,),
+    ),
+    Mutation(
+        "a job that was found after the end was recorded is not joined",
+        _in("ledger/records"),
+        "claims, (cool_down, None))",
+        "claims)",
+        (CORNERS,),
+    ),
+    Mutation(
+        "who joins does not hear what went wrong",
+        _in("submit/workflow"),
+        "job_ids=job_ids, problem=problem, starts_cool_down=False",
+        "job_ids=job_ids, starts_cool_down=False",
+        (CORNERS,),
+    ),
+    Mutation(
+        "a page that hides its rows is believed",
+        _in("commvault/jobs"),
+        "if not listed and (total or 0) > end:",
+        "if not listed and not total:",
+        JOBS,
+    ),
+    Mutation(
+        "a list that fails for its length is not asked by client",
+        _in("commvault/jobs"),
+        "is_wide and problem.code not in OF_THE_SERVER",
+        'is_wide and problem.code == "TIMED_OUT"',
+        JOBS,
     ),
 )
