@@ -314,7 +314,7 @@ MUTATIONS = (
         "a page that hides its rows is believed",
         _in("commvault/jobs"),
         "if not listed and (total or 0) > end:",
-        "if not listed and not total:",
+        "if not listed and (total or 0) > end + 10_000:",
         JOBS,
     ),
     Mutation(
