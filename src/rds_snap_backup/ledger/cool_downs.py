@@ -45,7 +45,8 @@ def end(
 ) -> tuple[Update | None, Update | None]:
     """Return what a submission's end does to the cool-down if it is still the claimer, and if it is not.
 
-    A cool-down begins with the jobs of `notification`; None: it starts none. The item also keeps when a schedule last started the target, whatever came of it (`history.py`).
+    A cool-down begins with the jobs of `notification`; None: it starts none. The item also keeps when a schedule last
+    started the target, whatever came of it (`history.py`).
     """
     key = cool_down_key(lease.submission.target)
     values: dict[str, Value] = {"expiresAt": expires_at}
