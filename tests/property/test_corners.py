@@ -57,6 +57,10 @@ class Stage(Example):
         self.world.go([self.world.invoke(event)])
         return item
 
+    def answered(self, *answers: str) -> None:
+        """Let the next requests to CreateTask be answered so, one after the other."""
+        self.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index(answer)) for answer in answers])
+
     def accepted_late(self, delay: int) -> None:
         """Let the next CreateTask be acted on after one of the delays, its connection being reset."""
         choice = tuple(ANSWERS).index("reset, accepted late") + delay * len(ANSWERS)
@@ -242,7 +246,7 @@ def test_a_list_that_takes_longer_than_a_run_is_read_on_by_the_next(stage: Stage
     """Sixty rows of others in pages of three, each of which takes its time, and no client's own list to be had."""
     stage.server.settings.crowd, stage.server.settings.page_seconds = 60, 4.0
     stage.server.settings.hides_clients = True
-    stage.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index("reset, accepted"))])
+    stage.answered("reset, accepted")
     item = stage.invoke("schedule", 1)
     stage.heal()
     assert stage.status(item) == "submitted"
@@ -270,9 +274,7 @@ def test_a_submission_is_driven_by_what_was_sent_whatever_happens_to_its_documen
 
 def test_no_job_is_adopted_while_the_list_does_not_show_those_that_were_named(stage: Stage) -> None:
     """The third request is accepted in part, and its list of jobs ends before them, and after a job that is lost."""
-    answers = tuple(ANSWERS).index
-    choices = (answers("in part"), answers("reset, accepted"), answers("in part, without an error"))
-    stage.kernel.faults["create"] = Schedule([(0, choice) for choice in choices])
+    stage.answered("in part", "reset, accepted", "in part, without an error")
     stage.kernel.faults["list"] = Schedule([(1, READS.index("429"))])
     stage.server.settings.newest_first = False
     items = [stage.invoke("schedule", number, "three") for number in range(3)]
@@ -305,11 +307,7 @@ def test_a_request_is_never_empty_and_what_has_all_its_jobs_is_submitted(stage: 
     """One of two associations has its job, the other one fails, and is then taken out of the target."""
     both = [association("a"), association("b")]
     stage.world.documents.add("two", {"associations": both})
-    answers = tuple(ANSWERS).index
-    stage.kernel.faults["create"] = Schedule([(0, answers("reset, accepted in part")), (0, answers("failed"))])
-    item = stage.invoke("schedule", 1, "two")
-    while not stage.kernel.seen["create: failed"]:
-        stage.world.deliver_until(stage.kernel.now + 30)
+    item = in_part(stage, "failed", "two")
     stage.world.documents.add("two", {"associations": both[:1]})
     stage.kernel.now += 61
     stage.heal()
@@ -340,12 +338,10 @@ def test_a_single_write_that_meets_a_transaction_is_tried_again_by_its_run(stage
     assert not stage.world.sqs.queues.get(SUBMISSIONS)
 
 
-def in_part(stage: Stage, then: str) -> str:
-    """Let a schedule's request be accepted for two of three subclients, and something else befall the third one."""
-    answers = tuple(ANSWERS).index
-    choices = (answers("reset, accepted in part"), answers(then))
-    stage.kernel.faults["create"] = Schedule([(0, choice) for choice in choices])
-    item = stage.invoke("schedule", 1, "three")
+def in_part(stage: Stage, then: str, target: str = "three") -> str:
+    """Let a schedule's request be accepted for all subclients but one, and something else befall the last one."""
+    stage.answered("reset, accepted in part", then)
+    item = stage.invoke("schedule", 1, target)
     while not stage.kernel.seen[f"create: {then}"]:
         stage.world.deliver_until(stage.kernel.now + 30)
     return item
@@ -456,9 +452,9 @@ def test_a_dead_letter_of_a_broken_document_that_is_redriven_too_soon_stays_a_de
 
 
 def joins(stage: Stage, answer: str) -> dict[str, Any]:
-    """Let a schedule's request be answered so, its jobs complete but the last, and an RDS event come."""
+    """Let a schedule's request be answered so, its jobs complete, and an RDS event join them."""
     stage.server.settings.job_seconds = 100
-    stage.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index(answer))])
+    stage.answered(answer)
     stage.invoke("schedule", 1, "three")
     for job in stage.server.jobs:
         job.status, job.outcome = "Completed", "completed"
@@ -479,7 +475,7 @@ def test_who_joins_a_submission_joins_the_job_too_that_was_found_after_its_end_w
 
 def test_a_job_that_was_found_after_the_end_was_recorded_and_failed_is_not_joined(stage: Stage) -> None:
     stage.server.settings.job_seconds = 100
-    stage.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index("not all named"))])
+    stage.answered("not all named")
     stage.invoke("schedule", 1, "three")
     for job in stage.server.jobs:
         job.status, job.outcome = ("Failed", "failed") if job.id == "1003" else ("Completed", "completed")
