@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from rds_snap_backup.ledger.attempts import Attempts
+from rds_snap_backup.ledger.claims import Kept
 from rds_snap_backup.ledger.entries import Entry, lease_of, pin_text
 from rds_snap_backup.ledger.keys import OPEN, OPEN_INDEX, job_key, submission_key, target_of
 from rds_snap_backup.ledger.outbox import IN_PROGRESS, LEASE_SECONDS
@@ -161,9 +162,8 @@ class Ledger(Attempts):
         if not lease.found:
             return lease
         key, claims = lease.submission.key, self._table.get_many(map(job_key, lease.found.values()), consistent=True)
-        return lease.without(
-            {i for i in lease.found.values() if claims.get(job_key(i), {}).get("submission", key) != key}
-        )
+        kept = [Kept(job_id, key) for job_id in lease.found.values()]
+        return lease.without({one.job_id for one in kept if not one.update_over(claims.get(job_key(one.job_id), {}))})
 
     def _take[S: Exhausted | Reconcile](self, step: S, was: Mapping[str, Any], values: Mapping[str, Value]) -> S | Wait:
         """Make the submission this run's, if it still is as it was read."""
