@@ -1,28 +1,30 @@
-"""What the wire said: an HTTP response, and what can be read from it whatever was asked. Pure: no request is made here.
+"""An HTTP response of Commvault, and what can be read from any of them. Pure: no request is made here.
 
 The forms of a response, and the places where an error stands, are those of Commvault's API pages and of what its own
-clients read. What a response means is decided elsewhere: `outcomes.py` for CreateTask, `queries.py` for reading.
+clients read. `outcomes.py` says what a response to CreateTask means, `queries.py` what one to a reading call means.
 """
 
 import codecs
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from rds_snap_backup.commvault.hints import RETRIED
+from rds_snap_backup.commvault.hints import PERSISTS
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.untrusted import NotJson, clean_text, read_json, whole_number
 
 # Error codes of a refused login or token.
 LOGIN_REFUSED = frozenset({"5", "1116", "1134"})
+# No longer body is read.
+MAX_BODY = 4 * 1024 * 1024
 # Used where the response does not say how long a rate limit lasts.
 THROTTLE_SECONDS = 900
 MAX_THROTTLE_SECONDS = 6 * 3600
 NO_TEXT = "Commvault gave no text."
-# Where errors stand. They are searched no deeper than this, Commvault's own being half as deep, and among no more objects:
-# an answer of some megabytes can hold a million.
+# The members in which errors stand. Commvault nests them half as deep; an answer of some megabytes can hold a million.
 PLACES = ("response", "error", "errors", "errList", "errorList")
 MAX_DEPTH = 10
 MAX_ENTRIES = 1000
@@ -42,48 +44,65 @@ class HttpResponse:
     body: bytes | None
     clock_ahead: float = 0.0
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is a 2xx."""
+        return 200 <= self.status < 300
 
-def document_of(response: HttpResponse) -> Any:
-    """Return a response's JSON, or None where it has none."""
-    try:
-        return read_json(response.body) if response.body else None
-    except NotJson:
-        return None
+    @cached_property
+    def document(self) -> Any:
+        """The JSON document in the body; None without one."""
+        try:
+            return read_json(self.body) if self.body else None
+        except NotJson:
+            return None
+
+    @cached_property
+    def error(self) -> Problem | None:
+        """The first error that has a code."""
+        return next(errors(self.document), None) or _xml_error(self.body)
+
+    @cached_property
+    def text(self) -> str:
+        """The message of a response without an error code; empty without one."""
+        if isinstance(self.document, str):
+            return clean_text(self.document)
+        return next(filter(None, map(_message, islice(_entries(self.document), MAX_TEXTS))), "")
+
+    @property
+    def is_maintenance(self) -> bool:
+        """Whether this is the HTML page that every URL answers, with any status, while the web tier restarts.
+
+        Its whole title is required: a proxy's page that mentions maintenance may come after the request went through.
+        """
+        head = _unmarked(self.body)[:4096].lower()
+        return head.startswith(b"<") and b"<html" in head and b"scheduled maintenance" in head
+
+    @property
+    def refuses_token(self) -> bool:
+        """Whether Commvault refuses the token, and certainly did nothing."""
+        if self.has_job_ids or self.is_maintenance or self.status == 429:
+            return False
+        return self.status == 401 or (self.error is not None and self.error.code in LOGIN_REFUSED)
+
+    @property
+    def has_job_ids(self) -> bool:
+        """Whether the response names at least one job."""
+        listed = self.document.get("jobIds") if isinstance(self.document, dict) else None
+        return isinstance(listed, list) and any(map(job_id, listed))
+
+
+def job_id(value: object) -> str | None:
+    """Return a real job ID as a text, None for anything else: 0 is none."""
+    number = whole_number(value, 1)
+    return None if number is None else str(number)
 
 
 def errors(document: Any) -> Iterator[Problem]:
     """Yield each error in a response, wherever Commvault puts it; a code of 0 or "0" is a success."""
     for entry in _entries(document):
         if code := whole_number(entry.get("errorCode")):
-            yield Problem(str(code), _message(entry) or NO_TEXT, RETRIED)
-
-
-def xml_error(response: HttpResponse) -> Problem | None:
-    """Return the error of older releases, which answer `<TMMsg_GenericResp errorCode="…" …/>` whatever is accepted."""
-    content = _unmarked(response.body)
-    if not content.startswith(b"<"):
-        return None
-    text = content.decode("utf-8", "replace")
-    codes = map(whole_number, re.findall(r'\berrorCode="([^"]*)"', text))
-    message = re.search(r'\b(?:errorMessage|errorString|errLogMessage)="([^"]+)"', text)
-    said = clean_text(message[1]) if message else ""
-    return next((Problem(str(code), said or NO_TEXT, RETRIED) for code in codes if code), None)
-
-
-def text_of(document: Any) -> str:
-    """Return what a response without an error code says."""
-    if isinstance(document, str):
-        return clean_text(document)
-    return next(filter(None, map(_message, islice(_entries(document), MAX_TEXTS))), "")
-
-
-def is_maintenance(response: HttpResponse) -> bool:
-    """Return whether this is the HTML page that every URL answers, with any status, while the web tier restarts.
-
-    Its whole title is required: a proxy's page that mentions maintenance may come after the request went through.
-    """
-    head = _unmarked(response.body)[:4096].lower()
-    return head.startswith(b"<") and b"<html" in head and b"scheduled maintenance" in head
+            yield Problem(str(code), _message(entry) or NO_TEXT, PERSISTS)
 
 
 def throttle_seconds(headers: Mapping[str, str]) -> int:
@@ -95,13 +114,25 @@ def throttle_seconds(headers: Mapping[str, str]) -> int:
     return THROTTLE_SECONDS
 
 
+def _xml_error(body: bytes | None) -> Problem | None:
+    """Return the error of older releases, which answer `<TMMsg_GenericResp errorCode="…" …/>` to any Accept header."""
+    content = _unmarked(body)
+    if not content.startswith(b"<"):
+        return None
+    text = content.decode("utf-8", "replace")
+    codes = map(whole_number, re.findall(r'\berrorCode="([^"]*)"', text))
+    message = re.search(r'\b(?:errorMessage|errorString|errLogMessage)="([^"]+)"', text)
+    said = clean_text(message[1]) if message else ""
+    return next((Problem(str(code), said or NO_TEXT, PERSISTS) for code in codes if code), None)
+
+
 def _entries(document: Any) -> Iterator[dict[str, Any]]:
     """Yield the objects in which an error can stand, outermost first."""
     waiting = [(document, MAX_DEPTH)]
     for _ in range(MAX_ENTRIES):
         match waiting.pop() if waiting else (None, 0):
             case [*listed], depth if depth:
-                waiting += [(one, depth - 1) for one in reversed(listed[:MAX_ENTRIES])]
+                waiting += [(member, depth - 1) for member in reversed(listed[:MAX_ENTRIES])]
             case dict(entry), depth if depth:
                 yield entry
                 waiting += [(entry[name], depth - 1) for name in reversed(PLACES) if name in entry]
@@ -113,5 +144,5 @@ def _message(entry: dict[str, Any]) -> str:
 
 
 def _unmarked(body: bytes | None) -> bytes:
-    """Return a text without the byte order mark and the blanks before it."""
+    """Return a body without its byte order mark and leading blanks."""
     return (body or b"").removeprefix(codecs.BOM_UTF8).lstrip()

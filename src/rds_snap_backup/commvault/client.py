@@ -11,7 +11,7 @@ from rds_snap_backup.commvault import queries
 from rds_snap_backup.commvault.answers import HttpResponse
 from rds_snap_backup.commvault.connection import Connection, NoAnswer, NotSent
 from rds_snap_backup.commvault.credentials import Credentials, TokenReport
-from rds_snap_backup.commvault.hints import RETRIED
+from rds_snap_backup.commvault.hints import PERSISTS
 from rds_snap_backup.commvault.outcomes import Outcome, Rejected, Unauthorized, Unavailable, Unknown, classify
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.commvault.token import Pair
@@ -99,7 +99,7 @@ class Commvault:
         self, path: str, token: str, deadline: float, headers: Mapping[str, str] | None, *, not_found_is_empty: bool
     ) -> JsonDocument | Unauthorized | QueryFailed:
         if not self._base_url.startswith("https://"):
-            return QueryFailed(self._not_https(RETRIED))
+            return QueryFailed(self._not_https(PERSISTS))
         match self._exchange("GET", path, token, deadline, headers=headers):
             case NotSent(problem) | NoAnswer(problem):
                 return QueryFailed(problem)

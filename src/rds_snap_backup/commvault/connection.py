@@ -16,9 +16,9 @@ from http.client import HTTPException
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url, parse_url
 
-from rds_snap_backup.commvault.answers import HttpResponse
+from rds_snap_backup.commvault.answers import MAX_BODY, HttpResponse
 from rds_snap_backup.commvault.failures import unanswered, unreachable
-from rds_snap_backup.commvault.hints import RETRIED
+from rds_snap_backup.commvault.hints import PERSISTS
 from rds_snap_backup.commvault.proxy import Proxy, ProxyFailed, ProxyInvalid, read_proxy
 from rds_snap_backup.commvault.sockets import HTTPSConnection, ended_at
 from rds_snap_backup.commvault.trust import trusting
@@ -30,11 +30,10 @@ REQUEST_SECONDS = 30.0
 MIN_SECONDS = 1.0
 # A server or a middlebox may have dropped an idle connection without a word that reached a frozen sandbox.
 IDLE_SECONDS = 5.0
-MAX_BODY = 4 * 1024 * 1024
 # A date further off is some proxy's fault: Commvault itself does not work across such a difference.
 MAX_CLOCK_AHEAD = 86400.0
 
-NO_TIME = Problem("OUT_OF_TIME", "No time was left for a request to Commvault.", RETRIED)
+NO_TIME = Problem("OUT_OF_TIME", "No time was left for a request to Commvault.", PERSISTS)
 
 
 @dataclass(frozen=True)

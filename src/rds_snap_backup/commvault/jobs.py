@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.clients import Client, find_client
-from rds_snap_backup.commvault.hints import RETRIED
+from rds_snap_backup.commvault.hints import PERSISTS
 from rds_snap_backup.commvault.job_lists import JobList, Page, Position
 from rds_snap_backup.commvault.matching import CLOCK_SKEW_SECONDS, adoptable, running
 from rds_snap_backup.commvault.outcomes import Unauthorized
@@ -45,7 +45,7 @@ MAX_KEPT = 20_000
 MIN_WIDE_SECONDS = 5.0
 
 # An answer that is not a list must not be taken to say that no job was started.
-NO_JOB_LIST = QueryFailed(Problem("UNREADABLE_ANSWER", "Commvault's answer is not a list of jobs.", RETRIED))
+NO_JOB_LIST = QueryFailed(Problem("UNREADABLE_ANSWER", "Commvault's answer is not a list of jobs.", PERSISTS))
 SHORTER = "let fewer jobs be kept or the token's user see only the targets' clients. It is retried automatically."
 SLOW = (
     "Commvault's job list is slow, not the route to it: check the load of the CommServe and its web server, and "

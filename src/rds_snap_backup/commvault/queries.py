@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from rds_snap_backup.commvault.answers import LOGIN_REFUSED, HttpResponse, document_of, errors, is_maintenance
-from rds_snap_backup.commvault.connection import MAX_BODY
-from rds_snap_backup.commvault.hints import NEW_TOKEN, RETRIED
+from rds_snap_backup.commvault.answers import MAX_BODY, HttpResponse
+from rds_snap_backup.commvault.hints import NEW_TOKEN, PERSISTS
 from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.problems import Problem
 
@@ -37,24 +36,20 @@ def read(response: HttpResponse, *, not_found_is_empty: bool) -> JsonDocument | 
     Live servers answer some empty lists with 404: with `not_found_is_empty` that is an object without rows. It never
     is for jobs, where a proxy's 404 would be taken to say that no job was started.
     """
-    document = document_of(response)
-    error = next(errors(document), None)
-    status = response.status
-    problem = error or Problem(f"HTTP_{status}", f"Commvault answered HTTP {status}.", RETRIED)
+    document, error, status = response.document, response.error, response.status
+    problem = error or Problem(f"HTTP_{status}", f"Commvault answered HTTP {status}.", PERSISTS)
     match status:
-        case _ if is_maintenance(response):
-            return QueryFailed(Problem("MAINTENANCE", "Commvault shows its maintenance page.", RETRIED))
+        case _ if response.is_maintenance:
+            return QueryFailed(Problem("MAINTENANCE", "Commvault shows its maintenance page.", PERSISTS))
         case 429:
-            return QueryFailed(Problem("HTTP_429", "Commvault's rate limit is reached.", RETRIED))
-        case 401:
-            return Unauthorized(Problem(problem.code, problem.message, NEW_TOKEN))
-        case _ if error and error.code in LOGIN_REFUSED:
+            return QueryFailed(Problem("HTTP_429", "Commvault's rate limit is reached.", PERSISTS))
+        case _ if response.refuses_token:
             return Unauthorized(Problem(problem.code, problem.message, NEW_TOKEN))
         case _ if response.body is None:
             message = f"Commvault's answer (HTTP {status}) is longer than {MAX_BODY >> 20} MiB."
-            return QueryFailed(Problem("ANSWER_TOO_LONG", message, RETRIED))
+            return QueryFailed(Problem("ANSWER_TOO_LONG", message, PERSISTS))
         case 404 if not_found_is_empty and (isinstance(document, dict) or not response.body):
             return JsonDocument({}, response.clock_ahead)
-        case _ if 200 <= status < 300 and isinstance(document, dict) and not error:
+        case _ if response.is_success and isinstance(document, dict) and not error:
             return JsonDocument(document, response.clock_ahead)
     return QueryFailed(problem)

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_snap_backup.commvault.answers import LOGIN_REFUSED, HttpResponse, document_of, errors, text_of
 from rds_snap_backup.commvault.connection import NoAnswer, NotSent
-from rds_snap_backup.commvault.hints import RETRIED
+from rds_snap_backup.commvault.hints import PERSISTS
 from rds_snap_backup.commvault.lease import HeldLease, RenewalLease, RenewalState
 from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.secret import Secret, Version
@@ -258,7 +258,7 @@ def _unwritable(failure: ClientError) -> Unauthorized:
 
 
 def _renewing(message: str) -> Unauthorized:
-    return Unauthorized(Problem("TOKEN_RENEWING", message, RETRIED))
+    return Unauthorized(Problem("TOKEN_RENEWING", message, PERSISTS))
 
 
 def _release(held: HeldLease) -> None:

@@ -4,10 +4,12 @@ Every value in a row is taken as it may be: one strange text, number or date nev
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from rds_snap_backup.targets import Association
 from rds_snap_backup.untrusted import clean_text, is_name, whole_number
+
+if TYPE_CHECKING:
+    from rds_snap_backup.targets import Association
 
 BACKUP_OPERATIONS = {4, 59}
 BACKUP_TYPES = {"backup", "snap backup", "snapbackup"}
@@ -86,7 +88,7 @@ class Job:
         """The names of its client, instance and subclient; empty where the row has none."""
         return self.client_name, self.instance_name, self.subclient_name
 
-    def is_of(self, association: Association) -> bool:
+    def is_of(self, association: "Association") -> bool:
         """Return whether this is a backup of an association, by its exact names."""
         return self.is_backup and self.names == (
             association.client_name,
