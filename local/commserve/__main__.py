@@ -27,11 +27,9 @@ def main() -> None:
         options.port,
         job_seconds=options.job_seconds,
         authority=_authority(options.ca_file, options.ca_key_file),
-        tls=not options.plain,
         **({"token": options.token_file.read_text().strip()} if options.token_file else {}),
         **({"clients": json.loads(options.clients_file.read_text())} if options.clients_file else {}),
     )
-    server.speed = options.speed
     with server:
         if options.ca_file:
             _write(options.ca_file, server.ca_pem)
@@ -53,8 +51,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--token-file", type=Path, help="holds the token that is accepted")
     parser.add_argument("--clients-file", type=Path, help="JSON: client -> instance -> list of subclients")
     parser.add_argument("--job-seconds", type=float, default=2.0)
-    parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds per real second")
-    parser.add_argument("--plain", action="store_true", help="HTTP without TLS")
     return parser.parse_args()
 
 

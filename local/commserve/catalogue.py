@@ -43,6 +43,7 @@ class Catalogue:
         self.clients: dict[str, int] = {}
         self.instances: dict[tuple[str, str], int] = {}
         self._known: dict[tuple[str, ...], int] = {}
+        self.ineligible: set[int] = set()  # subclients that exist and are refused
         self.extend(clients)
 
     def extend(self, clients: Clients) -> None:
@@ -72,6 +73,11 @@ class Catalogue:
     def find(self, client: str, instance: str, name: str) -> Subclient | None:
         """Return the subclient of these names."""
         return self._subclients.get((client.lower(), instance.lower(), name.lower()))
+
+    def eligible(self, client: str, instance: str, name: str) -> Subclient | None:
+        """Return the subclient of these names if it exists and is not refused."""
+        found = self.find(client, instance, name)
+        return found if found is not None and found.id not in self.ineligible else None
 
     def by_id(self, identifier: int) -> Subclient | None:
         """Return the subclient of this id."""

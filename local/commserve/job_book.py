@@ -1,6 +1,7 @@
 """All jobs of the simulated CommCell, and the plans for the next ones."""
 
-from dataclasses import replace
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from itertools import count
 from threading import RLock
 from typing import Literal
@@ -9,7 +10,18 @@ from local.commserve.catalogue import Subclient
 from local.commserve.clock import Clock
 from local.commserve.jobs import LEVEL_NAMES, SNAP_BACKUP, Job, Plan
 
-type Busy = Literal["run", "queue", "refuse"]
+# A CreateTask for a subclient whose job has not ended: run the second job too, queue it behind the first, or refuse the
+# whole request with errorCode 2, by HTTP status 409 or 200.
+type Busy = Literal["run", "queue", "refuse", "refuse_200"]
+
+
+@dataclass(slots=True, eq=False)
+class Planned:
+    """A plan, and for how many jobs of which instance it is."""
+
+    plan: Plan
+    times: int | None
+    instance: str | None
 
 
 class JobBook:
@@ -18,7 +30,6 @@ class JobBook:
     def __init__(self, clock: Clock, job_seconds: float) -> None:
         self.clock = clock
         self.job_seconds = job_seconds
-        # A second job of a subclient runs too, waits for the first, or is refused.
         self.busy: Busy = "run"
         # The level at which jobs really run, by the level that was asked for.
         self.levels: dict[str, str] = {}
@@ -26,19 +37,19 @@ class JobBook:
         self._lock = RLock()
         self._ids = count(1354)
         self._tasks = count(402)
-        self._latest: dict[int, Job] = {}
-        self._plans: list[tuple[Plan, int | None]] = []
+        self._of: defaultdict[int, list[Job]] = defaultdict(list)  # by the subclient's ID
+        self._plans: list[Planned] = []
 
-    def plan(self, plan: Plan, times: int | None = 1) -> None:
-        """Use `plan` for the next `times` jobs (None: for all until `clear`)."""
+    def plan(self, plan: Plan, times: int | None = 1, instance: str | None = None) -> None:
+        """Use `plan` for the next `times` jobs, of one instance or of any (None: for all until `clear`)."""
         with self._lock:
-            self._plans.append((plan, times))
+            self._plans.append(Planned(plan, times, instance))
 
     def clear(self) -> None:
         """Forget jobs and plans."""
         with self._lock:
             self.jobs.clear()
-            self._latest.clear()
+            self._of.clear()
             self._plans.clear()
             self.busy = "run"
 
@@ -46,7 +57,7 @@ class JobBook:
         """Forget all jobs and count IDs from `next_id`, as after the CommServe's database was restored."""
         with self._lock:
             self.jobs.clear()
-            self._latest.clear()
+            self._of.clear()
             self._ids = count(next_id)
 
     def next_task(self) -> int:
@@ -54,9 +65,9 @@ class JobBook:
         return next(self._tasks)
 
     def running(self, subclient: Subclient) -> Job | None:
-        """Return the latest job of a subclient that has not ended."""
-        latest = self._latest.get(subclient.id)
-        return latest if latest is not None and not latest.finished else None
+        """Return the latest job of a subclient that was created and has not ended."""
+        now = self.clock.now()
+        return next((job for job in reversed(self._of[subclient.id]) if job.created <= now and not job.finished), None)
 
     def add(
         self,
@@ -66,8 +77,9 @@ class JobBook:
         start: float | None = None,
         by: str = "CreateTask",
         kind: str = SNAP_BACKUP,
+        plan: Plan | None = None,
     ) -> Job:
-        """Make a job; `start` is a time of the simulator's clock, by default now."""
+        """Make a job, at `start` on the simulator's clock (by default now): until then nobody sees it."""
         if level not in LEVEL_NAMES:
             raise ValueError(f"no backup level is called {level!r}")
         with self._lock:
@@ -75,15 +87,16 @@ class JobBook:
                 id=str(next(self._ids)),
                 subclient=subclient,
                 level=self.levels.get(level, level),
-                start_time=self.clock.now() if start is None else start,
-                plan=self._next_plan(),
+                created=self.clock.now() if start is None else start,
+                plan=plan or self._next_plan(subclient.instance),
                 clock=self.clock,
                 job_seconds=self.job_seconds,
                 kind=kind,
                 by=by,
                 behind=self.running(subclient) if self.busy == "queue" else None,
             )
-            self.jobs[job.id] = self._latest[subclient.id] = job
+            self.jobs[job.id] = job
+            self._of[subclient.id].append(job)
             return job
 
     def change(self, identifier: str, **fields: object) -> Job:
@@ -101,12 +114,12 @@ class JobBook:
         """Return the jobs that clients can find, newest first."""
         return [job for job in reversed(list(self.jobs.values())) if job.visible]
 
-    def _next_plan(self) -> Plan:
-        if not self._plans:
-            return Plan()
-        plan, times = self._plans[0]
-        if times is not None:
-            self._plans[0] = (plan, times - 1)
-            if times <= 1:
-                del self._plans[0]
-        return plan
+    def _next_plan(self, instance: str) -> Plan:
+        for planned in self._plans:
+            if planned.instance in (None, instance):
+                if planned.times is not None:
+                    planned.times -= 1
+                    if planned.times <= 0:
+                        self._plans.remove(planned)
+                return planned.plan
+        return Plan()

@@ -4,7 +4,7 @@ This module defines a job and how it progresses; `job_book` keeps all jobs, and 
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from local.commserve.catalogue import Subclient
 from local.commserve.clock import Clock
@@ -29,6 +29,10 @@ class Plan:
     pending_after: float = 0.0  # once running, when it goes Pending …
     pending_seconds: float = 0.0  # … for how long …
     pending_reason: str = "The media agent is not reachable."  # … and why
+    queued: float = 0.0  # how long it is queued before it waits and runs; its row's start moves to the end of this time
+    queued_start: Literal["unknown", "created"] = (
+        "unknown"  # the start that its row shows while it is queued: 0, or this
+    )
     missing_seconds: float = 0.0  # how long after its creation it cannot be found
     vanish_after: float | None = None  # when it can never be found again
     status: str | None = None  # a status text shown instead of Running
@@ -36,12 +40,12 @@ class Plan:
 
 @dataclass(slots=True)
 class Job:
-    """One job. `start_time` and `end_time` are on the simulator's clock, without its offset."""
+    """One job. All times are on the simulator's clock, without its offsets."""
 
     id: str
     subclient: Subclient
     level: str
-    start_time: float
+    created: float
     plan: Plan
     clock: Clock
     job_seconds: float
@@ -87,6 +91,15 @@ class Job:
         return self.end_time is not None
 
     @property
+    def start_time(self) -> float:
+        """The start that its row shows: 0 where it is unknown, and later than its creation if it was queued."""
+        now = self.clock.now()
+        released = self._released(now)
+        if released is not None and released <= now:
+            return released
+        return 0.0 if self.plan.queued_start == "unknown" else self.created
+
+    @property
     def end_time(self) -> float | None:
         """When it ended, if it has."""
         now = self.clock.now()
@@ -102,7 +115,7 @@ class Job:
     @property
     def visible(self) -> bool:
         """Whether clients can find it at present."""
-        age = self.clock.now() - self.start_time
+        age = self.clock.now() - self.created
         gone = self.plan.vanish_after is not None and age >= self.plan.vanish_after
         return age >= self.plan.missing_seconds and not gone
 
@@ -128,6 +141,7 @@ class Job:
             "level": self.level,
             "status": self.status,
             "reason": self.reason,
+            "created": self.created,
             "startTime": self.start_time,
             "endTime": self.end_time,
             "finished": self.finished,
@@ -139,8 +153,8 @@ class Job:
     def _running_seconds(self) -> float:
         return self.job_seconds if self.plan.seconds is None else self.plan.seconds
 
-    def _begins(self, now: float) -> float | None:
-        """Return when it starts running; None while another job is ahead of it."""
+    def _released(self, now: float) -> float | None:
+        """Return when it leaves the queue; None while another job is ahead of it."""
         chain: list[Job] = []
         job = self
         while job.behind is not None:
@@ -151,8 +165,13 @@ class Job:
             if free_at is None or free_at > now:
                 return None
             one.behind, one._free_at = None, free_at  # noqa: SLF001 (its own class)
+        return max(self.created + self.plan.queued, self._free_at or 0.0)
+
+    def _begins(self, now: float) -> float | None:
+        """Return when it starts running; None while another job is ahead of it."""
+        released = self._released(now)
         waiting = self._running_seconds() / 10 if self.plan.waiting is None else self.plan.waiting
-        return max(self.start_time, self._free_at or 0.0) + waiting
+        return None if released is None else released + waiting
 
     def _planned_end(self, now: float) -> float | None:
         begins = self._begins(now)
@@ -168,9 +187,11 @@ class Job:
     def _state(self, now: float) -> tuple[str, str]:
         if self._ended and self._ended[0] <= now:
             return self._ended[1], self._ended[2]
-        begins = self._begins(now)
+        released, begins = self._released(now), self._begins(now)
         if begins is None:
             return "Queued", "Another job is running for the same subclient."
+        if released is not None and now < released:
+            return "Queued", "The job is waiting for resources."
         if now < begins:
             return "Waiting", ""
         if self.plan.ending == "Failed to Start" or now >= begins + self._after_begin():

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Callable
-from threading import Thread, Timer
+from threading import Thread
 from types import TracebackType
 from typing import Self
 
@@ -44,7 +44,6 @@ class CommServe(Controls):
             self.authority.issue_cert(*names).configure_cert(self._context)
         self._server: HttpsServer | None = None
         self._thread: Thread | None = None
-        self._return: Timer | None = None
 
     def start(self) -> Self:
         """Listen; after a stop, on the same port as before."""
@@ -57,8 +56,6 @@ class CommServe(Controls):
 
     def stop(self) -> None:
         """Stop listening and cut every connection. The state is kept, and jobs progress with the clock."""
-        if self._return is not None:
-            self._return.cancel()
         server, self._server = self._server, None
         if server is None:
             return
@@ -67,13 +64,6 @@ class CommServe(Controls):
         server.cut()
         if self._thread is not None:
             self._thread.join()
-
-    def outage(self, seconds: float) -> None:
-        """Stop, and start again after so many real seconds."""
-        self.stop()
-        self._return = Timer(seconds, self.start)
-        self._return.daemon = True
-        self._return.start()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from local.commserve.catalogue import Catalogue, Clients
 from local.commserve.clock import Clock
@@ -13,6 +13,11 @@ from local.commserve.tokens import Tokens
 
 if TYPE_CHECKING:
     from local.commserve.recorded import Recorded
+
+
+# A CreateTask that names subclients of which some are unknown or refused: start the others, refuse it as a whole (by
+# errorCode 4 for an unknown client, else 587207178), or answer with a task ID and start nothing.
+type Unknown = Literal["skip", "refuse", "task"]
 
 
 @dataclass(slots=True)
@@ -57,6 +62,7 @@ class State:
         self.catalogue = Catalogue(clients)
         self.jobs = JobBook(self.clock, job_seconds)
         self.tokens = Tokens(token)
+        self.unknown: Unknown = "skip"
         self.front_end = FrontEnd()
         self.limits: dict[str, RateLimit] = {}
         self.requests: list[Recorded] = []

@@ -75,6 +75,29 @@ def test_jobs_end_as_planned(server: CommServe, wire: Wire, ending: str) -> None
     assert wire.status(next_one) == "Completed"
 
 
+def test_plans_are_for_an_instance_or_for_any_job(server: CommServe, wire: Wire) -> None:
+    server.plan_jobs(instance="orders-db", ending="Failed")
+    server.plan_jobs(times=None, ending="Committed")
+    made = [wire.create_job(association(name)) for name in ("users-db", "orders-db", "orders-db")]
+    server.advance(100)
+
+    assert [wire.status(one) for one in made] == ["Committed", "Failed", "Committed"]
+
+
+@pytest.mark.parametrize("queued_start", ["unknown", "created"])
+def test_the_start_of_a_queued_job_moves(server: CommServe, wire: Wire, queued_start: str) -> None:
+    server.plan_jobs(queued=300, queued_start=queued_start)
+    identifier, created = wire.create_job(), int(server.clock.now())
+    seen = []
+    for seconds in (0, 300, 100):
+        server.advance(seconds)
+        summary = wire.get(f"/Job/{identifier}")["jobs"][0]["jobSummary"]
+        seen.append((summary["status"], summary["jobStartTime"]))
+
+    first = 0 if queued_start == "unknown" else created
+    assert seen == [("Queued", first), ("Waiting", created + 300), ("Completed", created + 300)]
+
+
 def test_a_job_goes_pending_for_a_while(server: CommServe, wire: Wire) -> None:
     server.plan_jobs(waiting=0, pending_after=10, pending_seconds=30, pending_reason="No media agent.")
     identifier = wire.create_job()
@@ -103,13 +126,30 @@ def test_a_job_queues_behind_another_of_its_subclient(server: CommServe, wire: W
     assert wire.status(third) == "Completed"
 
 
-def test_a_busy_subclient_may_be_refused(server: CommServe, wire: Wire) -> None:
-    server.busy = "refuse"
-    wire.create()
-    second = wire.create()
+@pytest.mark.parametrize(("busy", "status"), [("refuse", 409), ("refuse_200", 200)])
+def test_a_job_of_commvaults_own_plan_may_keep_a_subclient_busy(
+    server: CommServe, wire: Wire, busy: str, status: int
+) -> None:
+    server.busy = busy
+    foreign = server.add_job("aws-prod", "orders-db", start=server.clock.now() + 50, seconds=600)
+    assert wire.status(foreign.id) is None
+    server.end_job(wire.create_job())
+    server.advance(50)
+    refused = wire.create(association("users-db"), association())
 
-    assert (second.status, second.json()["errorCode"]) == (409, 2)
-    assert len(server.jobs) == 1
+    assert (refused.status, refused.json()["errorCode"]) == (status, 2)
+    assert wire.create(association("users-db")).status == 200
+    server.advance(600)
+    assert wire.status(foreign.id) == "Completed"
+    assert wire.create().json()["jobIds"]
+
+
+def test_after_a_restore_ids_are_counted_again(server: CommServe, wire: Wire) -> None:
+    identifier = wire.create_job()
+    server.restore_database(int(identifier))
+
+    assert wire.create_job(association("users-db")) == identifier
+    assert [job.instance for job in server.jobs.values()] == ["users-db"]
 
 
 def test_a_job_may_be_missing_at_first_and_vanish_later(server: CommServe, wire: Wire) -> None:

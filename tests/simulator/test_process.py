@@ -44,19 +44,23 @@ def steer(control: ControlClient, ready: dict[str, Any]) -> None:
     control.post("plan_jobs", ending="Failed", reason="No snapshot.")
     answer = pool.request("POST", ready["url"] + "/CreateTask", body=json.dumps(form()), headers=headers)
     identifier = str(answer.json()["jobIds"][0])
-    control.advance(10)
+    control.post("advance", seconds=10)
 
     assert answer.json()["jobIds"] == [int(identifier)]
     assert control.jobs()[identifier]["status"] == "Failed"
     assert [one["status"] for one in control.create_tasks()] == [200]
     assert control.create_tasks()[0]["headers"]["Authtoken"] == "***"
-    control.set(token="another", clock_offset=5)
+    control.post("set", token="another", clock_offset=5, unknown="refuse")
     assert pool.request("GET", ready["url"] + "/Client", headers=headers).status == 401
     added = control.post("add_job", client="aws-prod", instance="new-db")
     assert control.post("end_job", identifier=added["id"], status="Killed")["status"] == "Killed"
     with pytest.raises(ValueError, match="no fault is called"):
         control.fault("typo")
-    assert control.state()["clock_offset"] == 5
+    with pytest.raises(ValueError, match="no control is called"):
+        control.post("typo")
+    with pytest.raises(ValueError, match="unknown settings"):
+        control.post("set", typo=1)
+    assert control.state().items() >= {"clock_offset": 5, "unknown": "refuse"}.items()
     control.clear()
     assert control.jobs() == {}
 

@@ -148,19 +148,25 @@ def test_pairs_are_not_kept_with_the_requests(server: CommServe, wire: Wire) -> 
     assert not any(secret in shown for secret in pair.values())
 
 
-@pytest.mark.parametrize("form", ["plain", "json", "url"])
-def test_what_was_sent_is_repeated(server: CommServe, wire: Wire, form: str) -> None:
-    pair = server.issue_pair()
-    server.fault("echo", path=RENEW, form=form)
-    said = renew(wire, pair).json()["errorMessage"]
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("plain", "fake-a/+="),
+        ("json", "fake-a\\/\\u002b="),
+        ("url", "fake-a%2F%2B%3D"),
+        ("hex", "66616b652d612f2b3d"),
+        ("upper", "FAKE-A/+="),
+        ("lower", "fake-a/+="),
+        ("base64", "ZmFrZS1hLys9"),
+        ("base64+1", "OmZha2UtYS8rPQ=="),
+        ("base64+2", "OjpmYWtlLWEvKz0="),
+    ],
+)
+def test_what_was_sent_is_repeated(server: CommServe, wire: Wire, form: str, expected: str) -> None:
+    server.fault("echo", path="/Client", form=form)
 
-    refresh = pair["refreshToken"]
-    forms = {
-        "plain": refresh,
-        "json": refresh.replace("/", "\\/").replace("+", "\\u002b"),
-        "url": refresh.replace("/", "%2F").replace("+", "%2B").replace("=", "%3D"),
-    }
-    assert forms[form] in said
+    answer = wire.send("GET", "/Client", headers={"Authtoken": "fake-a/+="})
+    assert answer.json()["errorMessage"] == f"Refused: {expected}"
 
 
 def test_commvaults_own_sdk_renews_a_pair(server: CommServe, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class NotTheForm(ValueError):
 
 
 def create_task(state: State, request: Recorded) -> Answer:
-    """Start one job for each association that is known."""
+    """Start one job for each association that can be backed up; `State.unknown` says what becomes of the others."""
     try:
         associations, task_type, level = read_form(request.json)
     except NotTheForm as problem:
@@ -33,18 +33,26 @@ def create_task(state: State, request: Recorded) -> Answer:
         return bare_string()
     if not associations:
         return error(NO_ASSOCIATIONS, "No associations were given.", 500)
-    found = [_find(state, one) for one in associations]
-    subclients = [one for one in found if one is not None]
-    if not subclients:
-        return _nothing_found(state, associations)
+    found = [(one, _find(state, one)) for one in associations]
+    subclients = [subclient for _, subclient in found if subclient is not None]
+    unusable = [one for one, subclient in found if subclient is None]
+    if not subclients or (unusable and state.unknown != "skip"):
+        return _refused(state, unusable)
     with state.lock:
-        if state.jobs.busy == "refuse" and any(state.jobs.running(one) for one in subclients):
-            return error(2, "Another backup is already running for the subclient.", 409)
+        if refusal := already_running(state, subclients):
+            return refusal
         task = state.jobs.next_task()
         if task_type == "SCHEDULE":
             return Answer(value={"taskId": task}, root=ROOT)
         jobs = [state.jobs.add(one, level) for one in subclients]
     return Answer(value={"taskId": task, "jobIds": [job.id for job in jobs]}, root=ROOT)
+
+
+def already_running(state: State, subclients: list[Subclient]) -> Answer | None:
+    """Return the refusal of a request for subclients of which one has a job that has not ended, if it is refused."""
+    if not state.jobs.busy.startswith("refuse") or not any(state.jobs.running(one) for one in subclients):
+        return None
+    return error(2, "Another backup is already running for the subclient.", 409 if state.jobs.busy == "refuse" else 200)
 
 
 def read_form(body: Any) -> tuple[list[dict[str, str]], str, str]:
@@ -93,11 +101,16 @@ def _one_of(value: Any, where: str, *allowed: str) -> str:
 
 
 def _find(state: State, association: dict[str, str]) -> Subclient | None:
-    return state.catalogue.find(association["clientName"], association["instanceName"], association["subclientName"])
+    return state.catalogue.eligible(
+        association["clientName"], association["instanceName"], association["subclientName"]
+    )
 
 
-def _nothing_found(state: State, associations: list[dict[str, str]]) -> Answer:
-    if any(state.catalogue.has_client(one["clientName"]) for one in associations):
-        return error(NO_SUBCLIENTS, "Failed to start backups as no eligible subclients were found. ", 500)
-    names = ", ".join(one["clientName"] for one in associations)
-    return error(INVALID_ASSOCIATION, f"Failed to get any subclient for given association [{names}].", 201)
+def _refused(state: State, unusable: list[dict[str, str]]) -> Answer:
+    if state.unknown == "task":
+        return Answer(value={"taskId": state.jobs.next_task()}, root=ROOT)
+    nobody = [one["clientName"] for one in unusable if not state.catalogue.has_client(one["clientName"])]
+    if nobody:
+        message = f"Failed to get any subclient for given association [{', '.join(nobody)}]."
+        return error(INVALID_ASSOCIATION, message, 201)
+    return error(NO_SUBCLIENTS, "Failed to start backups as no eligible subclients were found. ", 500)

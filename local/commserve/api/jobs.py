@@ -16,20 +16,19 @@ NO_SUCH_JOB = "The job does not exist."
 
 
 def summary(job: Job) -> dict[str, Any]:
-    """Return a job as every job endpoint shows it; times are whole seconds on the clock shown to clients."""
+    """Return a job as every job endpoint shows it."""
     clock, status, end = job.clock, job.status, job.end_time
-    start = int(clock.shown(job.start_time))
-    latest = job.clock.now() if end is None else end
+    start, latest = job.start_time, clock.now() if end is None else end
     return {
         "jobId": int(job.id),
         "status": status,
         "localizedStatus": status,
         "percentComplete": 100 if end is not None else min(99, int(job.progress * 100)),
         "pendingReason": job.reason,
-        "jobStartTime": start,
-        "jobEndTime": 0 if end is None else int(clock.shown(end)),
-        "lastUpdateTime": int(clock.shown(latest)),
-        "jobElapsedTime": int(latest - job.start_time),
+        "jobStartTime": clock.row(start) if start else 0,
+        "jobEndTime": 0 if end is None else clock.row(end),
+        "lastUpdateTime": clock.row(latest),
+        "jobElapsedTime": int(latest - (start or job.created)),
         "jobType": job.kind,
         "localizedOperationName": job.kind,
         "backupLevelName": LEVEL_NAMES[job.level],

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.commserve.answers import Answer, error
+from local.commserve.api.create_task import already_running
 from local.commserve.api.discovery import (
     CLOUD_APPS,
     client_entity,
@@ -93,8 +94,8 @@ def back_up(state: State, request: Recorded, identifier: str) -> Answer:
     if subclient is None or level not in LEVEL_NAMES:
         return error(4, "Failed to get any subclient for given association", 201)
     with state.lock:
-        if state.jobs.busy == "refuse" and state.jobs.running(subclient):
-            return error(2, "Another backup is already running for the subclient.", 409)
+        if refusal := already_running(state, [subclient]):
+            return refusal
         job = state.jobs.add(subclient, level, by="SDK")
         return Answer(value={"taskId": state.jobs.next_task(), "jobIds": [job.id]}, root="TMMsg_CreateTaskResp")
 

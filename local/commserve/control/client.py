@@ -39,7 +39,7 @@ class ControlClient:
 
     def fault(self, name: str, times: int | None = 1, path: str = "/CreateTask", **parameters: Any) -> None:
         """Arm a fault."""
-        self.post("fault", name=name, times=times, path=path, parameters=parameters)
+        self.post("fault", name=name, times=times, path=path, **parameters)
 
     def clear_faults(self) -> None:
         """Disarm every fault."""
@@ -49,16 +49,8 @@ class ControlClient:
         """Forget requests, jobs, plans, limits and faults."""
         self.post("clear")
 
-    def advance(self, seconds: float) -> None:
-        """Move the simulator's clock forward."""
-        self.post("advance", seconds=seconds)
-
-    def set(self, **settings: Any) -> None:
-        """Change settings such as `token`, `speed` or `clock_offset`."""
-        self.post("set", **settings)
-
     def post(self, control: str, /, **parameters: Any) -> Any:
-        """Call any other control, such as `plan_jobs` or `end_job`."""
+        """Call any other control, such as `plan_jobs`, `end_job` or `set`."""
         return self._call("POST", control, body=json.dumps(parameters).encode())
 
     def close(self) -> None:

@@ -1,22 +1,43 @@
 """What tests can read and change in the simulator: the part of `CommServe` that does not concern the network."""
 
 from abc import ABC, abstractmethod
+from operator import attrgetter
 from typing import Any
 
-from local.commserve.catalogue import Catalogue
+from local.commserve.catalogue import Catalogue, Clients
 from local.commserve.clock import Clock
 from local.commserve.faults import Fault, FaultBook
-from local.commserve.job_book import Busy
 from local.commserve.jobs import SNAP_BACKUP, Job, Plan
 from local.commserve.recorded import Recorded
 from local.commserve.state import RateLimit, State
 from local.commserve.tokens import RENEW, RENEWABLE, Tokens
 
 
+def setting(owner: str, name: str) -> Any:
+    """Return a property that is the attribute `name` of a part of the state."""
+    part = attrgetter(f"state.{owner}" if owner else "state")
+    return property(lambda self: getattr(part(self), name), lambda self, value: setattr(part(self), name, value))
+
+
 class Controls(ABC):
     """Requests, jobs, faults, limits, tokens and the clock; `CommServe` adds what needs the network."""
 
     ca_pem: str
+
+    # Whether the clock is stopped; `advance` still moves it.
+    frozen = setting("clock", "frozen")
+    # Seconds by which the clocks that clients see are ahead.
+    clock_offset = setting("clock", "offset")
+    # Seconds by which the CommServe's clock, in rows of jobs, is ahead of the web server's, in the header `Date`.
+    row_offset = setting("clock", "row_offset")
+    # How long jobs take that are created from now on.
+    job_seconds = setting("jobs", "job_seconds")
+    # A CreateTask for a subclient whose job has not ended: see `job_book.Busy`.
+    busy = setting("jobs", "busy")
+    # A CreateTask that names unknown or refused subclients and others: see `state.Unknown`.
+    unknown = setting("", "unknown")
+    # After so many seconds without a request the next one is answered 503; None: never.
+    front_end_sleeps_after = setting("front_end", "sleeps_after")
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -26,10 +47,6 @@ class Controls(ABC):
     @abstractmethod
     def url(self) -> str:
         """The API's base URL."""
-
-    @abstractmethod
-    def outage(self, seconds: float) -> None:
-        """Stop, and start again after so many real seconds."""
 
     @property
     def token(self) -> str:
@@ -45,28 +62,10 @@ class Controls(ABC):
         """The token pair: when tokens expire, how often they were renewed."""
         return self.state.tokens
 
-    @property
-    def token_lifetime(self) -> float:
-        """How long an access token lives that is made from now on."""
-        return self.tokens.lifetime
-
-    @token_lifetime.setter
-    def token_lifetime(self, value: float) -> None:
-        self.tokens.lifetime = value
-
     def issue_pair(self, renewable: float = RENEWABLE) -> dict[str, str]:
         """Create an access and a refresh token, as Command Center does; they can be renewed for so many seconds."""
         with self.state.lock:
             return self.tokens.issue(self.clock.now(), renewable)
-
-    @property
-    def front_end_sleeps_after(self) -> float | None:
-        """After so many seconds without a request the next one is answered 503; None: never."""
-        return self.state.front_end.sleeps_after
-
-    @front_end_sleeps_after.setter
-    def front_end_sleeps_after(self, value: float | None) -> None:
-        self.state.front_end.sleeps_after = value
 
     @property
     def renewals(self) -> list[Recorded]:
@@ -78,36 +77,6 @@ class Controls(ABC):
         """The simulator's clock (`freeze`, `thaw`, `now`)."""
         return self.state.clock
 
-    @property
-    def clock_offset(self) -> float:
-        """Seconds by which the clock shown to clients is ahead."""
-        return self.clock.offset
-
-    @clock_offset.setter
-    def clock_offset(self, value: float) -> None:
-        self.clock.offset = value
-
-    @property
-    def frozen(self) -> bool:
-        """Whether the clock is stopped; `advance` still moves it."""
-        return self.clock.frozen
-
-    @frozen.setter
-    def frozen(self, value: bool) -> None:
-        if value:
-            self.clock.freeze()
-        else:
-            self.clock.thaw()
-
-    @property
-    def speed(self) -> float:
-        """Simulated seconds per real second."""
-        return self.clock.speed
-
-    @speed.setter
-    def speed(self, value: float) -> None:
-        self.clock.speed = value
-
     def advance(self, seconds: float) -> None:
         """Move the simulator's clock forward."""
         self.clock.advance(seconds)
@@ -116,6 +85,17 @@ class Controls(ABC):
     def catalogue(self) -> Catalogue:
         """The clients, instances and subclients; `extend` and `add` make more."""
         return self.state.catalogue
+
+    def extend(self, clients: Clients) -> None:
+        """Add clients, instances and subclients."""
+        self.catalogue.extend(clients)
+
+    def refuse_subclient(
+        self, client: str, instance: str, subclient: str = "default", *, is_refused: bool = True
+    ) -> None:
+        """Let CreateTask refuse a subclient that exists, as one that is not eligible; or accept it again."""
+        change = self.catalogue.ineligible.add if is_refused else self.catalogue.ineligible.discard
+        change(self.catalogue.add(client, instance, subclient).id)
 
     @property
     def requests(self) -> list[Recorded]:
@@ -139,26 +119,8 @@ class Controls(ABC):
 
     @property
     def jobs(self) -> dict[str, Job]:
-        """Every job since the last `clear`, by id; hidden and vanished ones too."""
+        """Every job since the last `clear`, by id; those that clients cannot find, too."""
         return dict(self.state.jobs.jobs)
-
-    @property
-    def job_seconds(self) -> float:
-        """How long jobs created from now on take."""
-        return self.state.jobs.job_seconds
-
-    @job_seconds.setter
-    def job_seconds(self, value: float) -> None:
-        self.state.jobs.job_seconds = value
-
-    @property
-    def busy(self) -> Busy:
-        """A second job of a subclient: `run` it too, `queue` behind the first, or `refuse` (409)."""
-        return self.state.jobs.busy
-
-    @busy.setter
-    def busy(self, value: Busy) -> None:
-        self.state.jobs.busy = value
 
     def restore_database(self, next_job_id: int) -> None:
         """Forget all jobs and count their IDs from here, as after the CommServe's database was restored."""
@@ -168,9 +130,13 @@ class Controls(ABC):
         """Run the jobs that ask for one level at another, as Commvault runs a first incremental as a full."""
         self.state.jobs.levels[asked] = runs
 
-    def plan_jobs(self, times: int | None = 1, **plan: Any) -> None:
-        """Plan the next `times` jobs (None: all); `plan` holds the fields of `Plan`."""
-        self.state.jobs.plan(Plan(**plan), times)
+    def plan_jobs(self, times: int | None = 1, instance: str | None = None, **plan: Any) -> None:
+        """Plan the next `times` jobs (None: all) of one instance or of any; `plan` holds the fields of `Plan`.
+
+        Plans are used in the order in which they were given: `plan_jobs(instance="a", ending="Failed")` lets the first
+        job of `a` fail; a job without a plan completes.
+        """
+        self.state.jobs.plan(Plan(**plan), times, instance)
 
     def change_job(self, identifier: str, **plan: Any) -> Job:
         """Change the plan of a job."""
@@ -191,10 +157,15 @@ class Controls(ABC):
         *,
         start: float | None = None,
         kind: str = SNAP_BACKUP,
+        **plan: Any,
     ) -> Job:
-        """Add a job as if it was started in Commvault's console; `kind` can also be "Backup"."""
+        """Add a job that nobody here asked for: of Commvault's console, or of a plan of Commvault's own.
+
+        It begins now or at `start` on the simulator's clock, earlier or later; `plan` holds the fields of `Plan`, such
+        as `seconds`. `kind` can also be "Backup".
+        """
         where = self.catalogue.add(client, instance, subclient)
-        return self.state.jobs.add(where, level, start=start, by="console", kind=kind)
+        return self.state.jobs.add(where, level, start=start, by="Commvault", kind=kind, plan=Plan(**plan))
 
     def fault(
         self, name: str, times: int | None = 1, path: str = "/CreateTask", about: str = "", **parameters: Any

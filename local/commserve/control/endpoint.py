@@ -3,42 +3,48 @@
 GET  /_control/requests[?path=/CreateTask]   the requests seen, each with the `status` of its answer
 GET  /_control/jobs, /_control/state         the jobs; url, CA, clock, settings and armed faults
 GET  /_control/tokens                        how often the pair was renewed, and whether its chain is deleted
-POST /_control/fault       {"name", "times", "path", "parameters": {…}}
-POST /_control/clear_faults, /_control/release, /_control/clear
-POST /_control/advance     {"seconds"}
-POST /_control/set         any of token, token_lifetime, front_end_sleeps_after, speed, clock_offset, job_seconds, busy,
-                           frozen
-POST /_control/issue_pair  {"renewable"}      creates an access and a refresh token and returns them
-POST /_control/rate_limit  {"writes", "reads", "period"}
-POST /_control/plan_jobs   {"times", …fields of Plan}
-POST /_control/change_job  {"identifier", …fields of Plan}
-POST /_control/end_job     {"identifier", "status", "reason"}
-POST /_control/add_job     {"client", "instance", "subclient", "level", "start"}
-POST /_control/extend      {"clients": {client: {instance: [subclient, …]}}}
-POST /_control/outage      {"seconds"}        stops listening for so many real seconds
+POST /_control/set                           any of `SETTINGS`
+POST /_control/NAME                          a method of `Controls` in `ACTIONS`, with its parameters
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
-from threading import Timer
 from typing import Any
 from urllib.parse import parse_qs
 
 from local.commserve.answers import Answer
 from local.commserve.control.controls import Controls
+from local.commserve.jobs import Job
 
 CONTROL = "/_control/"
 SETTINGS = (
     "token",
-    "token_lifetime",
-    "front_end_sleeps_after",
-    "speed",
+    "frozen",
     "clock_offset",
+    "row_offset",
     "job_seconds",
     "busy",
-    "frozen",
+    "unknown",
+    "front_end_sleeps_after",
+)
+ACTIONS = (
+    "fault",
+    "clear_faults",
+    "release",
+    "clear",
+    "advance",
+    "rate_limit",
+    "issue_pair",
+    "plan_jobs",
+    "change_job",
+    "end_job",
+    "add_job",
+    "restore_database",
+    "convert_level",
+    "refuse_subclient",
+    "extend",
 )
 
 
@@ -48,10 +54,27 @@ def answer_control(server: Controls, method: str, path: str, query: str, body: b
     try:
         if method == "GET":
             return Answer(value=READINGS[name](server, parse_qs(query)))
-        done = ACTIONS[name](server, **(json.loads(body) if body else {}))
-        return Answer(value={"done": name} if done is None else done)
+        return Answer(value=_act(server, name, json.loads(body) if body else {}))
     except (KeyError, TypeError, ValueError) as problem:
         return Answer(HTTPStatus.BAD_REQUEST, {"error": f"{type(problem).__name__}: {problem}"})
+
+
+def _act(server: Controls, name: str, parameters: dict[str, Any]) -> Any:
+    if name == "set":
+        if unknown := set(parameters) - set(SETTINGS):
+            raise ValueError(f"unknown settings: {sorted(unknown)}; the settings are {SETTINGS}")
+        for setting, value in parameters.items():
+            setattr(server, setting, value)
+        return {"done": name}
+    if name not in ACTIONS:
+        raise ValueError(f"no control is called {name!r}; there are {ACTIONS}")
+    match getattr(server, name)(**parameters):
+        case Job() as job:
+            return job.as_dict()
+        case dict() as found:
+            return found
+        case _:
+            return {"done": name}
 
 
 def _requests(server: Controls, query: Mapping[str, list[str]]) -> Any:
@@ -66,14 +89,10 @@ def _jobs(server: Controls, _query: Mapping[str, list[str]]) -> Any:
 
 
 def _state(server: Controls, _query: Mapping[str, list[str]]) -> Any:
-    return {
+    return {name: getattr(server, name) for name in SETTINGS if name != "token"} | {
         "url": server.url,
         "ca": server.ca_pem,
         "now": server.clock.now(),
-        "speed": server.speed,
-        "clock_offset": server.clock_offset,
-        "job_seconds": server.job_seconds,
-        "busy": server.busy,
         "requests": len(server.requests),
         "jobs": len(server.jobs),
         "refusals": server.refusals,
@@ -92,44 +111,4 @@ def _tokens(server: Controls, _query: Mapping[str, list[str]]) -> Any:
     }
 
 
-def _set(server: Controls, **settings: Any) -> None:
-    if unknown := set(settings) - set(SETTINGS):
-        raise ValueError(f"unknown settings: {sorted(unknown)}; the settings are {SETTINGS}")
-    for name, value in settings.items():
-        setattr(server, name, value)
-
-
-def _fault(
-    server: Controls,
-    name: str,
-    times: int | None = 1,
-    path: str = "/CreateTask",
-    parameters: dict[str, Any] | None = None,
-) -> None:
-    server.fault(name, times, path, **(parameters or {}))
-
-
-def _outage(server: Controls, seconds: float) -> None:
-    # Later and in another thread: stopping cuts the connection that carries this answer.
-    timer = Timer(0.05, server.outage, [seconds])
-    timer.daemon = True
-    timer.start()
-
-
 READINGS: dict[str, Callable[..., Any]] = {"requests": _requests, "jobs": _jobs, "state": _state, "tokens": _tokens}
-ACTIONS: dict[str, Callable[..., Any]] = {
-    "fault": _fault,
-    "set": _set,
-    "outage": _outage,
-    "clear_faults": lambda server: server.clear_faults(),
-    "release": lambda server: server.release(),
-    "clear": lambda server: server.clear(),
-    "advance": lambda server, seconds: server.advance(seconds),
-    "rate_limit": lambda server, **limits: server.rate_limit(**limits),
-    "issue_pair": lambda server, **pair: server.issue_pair(**pair),
-    "plan_jobs": lambda server, **plan: server.plan_jobs(**plan),
-    "change_job": lambda server, identifier, **plan: server.change_job(identifier, **plan).as_dict(),
-    "end_job": lambda server, identifier, **end: server.end_job(identifier, **end).as_dict(),
-    "add_job": lambda server, **job: server.add_job(**job).as_dict(),
-    "extend": lambda server, clients: server.catalogue.extend(clients),
-}

@@ -20,12 +20,13 @@ the token for it:
     jobs_and_error *    job IDs beside an error (code, message, status)
     int_job_ids *       job IDs that are numbers
     task_id_zero *      taskId 0 beside real job IDs
-    fewer_job_ids *     only the first few of the job IDs, without an error (named)
+    job_ids *           other job IDs than all in order, without an error (named: positions, default the first; surplus: IDs)
     empty_job_ids       200 with an empty list, no job (task_id)
     missing_job_ids     200 with a task ID alone, no job (task_id)
     bad_gateway_after * the job is made and a proxy answers 502 (status)
     echo                the answer repeats what was sent, the token too (where: text, page, header, redirect, status_line,
-                        malformed_header, length, chunk; form: plain, json, url)
+                        malformed_header, length, chunk; form: plain, json, url, hex, upper, lower, and
+                        base64, base64+1, base64+2, in which the secret begins at that byte)
     slow                the proper answer, late; the job before (after=True) or after the wait (seconds, after)
     stall_before        nothing done, no answer, until released or the client leaves
     stall_after *       the job is made, no answer until released or the client leaves

@@ -1,5 +1,6 @@
 """Faults that are an answer other than the proper one. With `after=True` the request is carried out first."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -189,7 +190,9 @@ def missing_job_ids(exchange: Exchange, *, task_id: int = 402) -> None:
 
 
 @behaviour
-def fewer_job_ids(exchange: Exchange, *, named: int = 1) -> None:
-    """All jobs are started, and the answer names only the first `named` of them, without an error."""
+def job_ids(exchange: Exchange, *, named: Sequence[int] = (0,), surplus: Sequence[str] = ()) -> None:
+    """All jobs are started; the answer names those at the positions `named`, in that order, then the `surplus` IDs."""
     proper = exchange.act()
-    exchange.send(Answer(proper.status, proper.value | {"jobIds": proper.value["jobIds"][:named]}, root=proper.root))
+    made = (proper.value or {}).get("jobIds", [])
+    identifiers = [made[at] for at in named if at < len(made)] + list(surplus)
+    exchange.send(Answer(proper.status, proper.value | {"jobIds": identifiers}, root=proper.root))

@@ -1,6 +1,7 @@
 """The fault `echo`: a server or a proxy that gives back what it was sent, in every place where a client may read it."""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -13,6 +14,13 @@ FORMS: dict[str, Callable[[str], str]] = {
     # As JSON may write it: every slash and every character of the token's own in an escape.
     "json": lambda text: json.dumps(text)[1:-1].replace("/", "\\/").replace("+", "\\u002b"),
     "url": lambda text: quote(text, safe=""),
+    "hex": lambda text: text.encode().hex(),
+    "upper": str.upper,
+    "lower": str.lower,
+    # Each offset within a group of three bytes gives other characters.
+    "base64": lambda text: b64encode(text.encode()).decode(),
+    "base64+1": lambda text: b64encode(b":" + text.encode()).decode(),
+    "base64+2": lambda text: b64encode(b"::" + text.encode()).decode(),
 }
 END = b"\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"
 
