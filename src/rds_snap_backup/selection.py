@@ -1,64 +1,98 @@
-"""Which targets an RDS event selects, by its database's tag and the documents' patterns. Pure: what the documents say.
+"""Selection: which targets, and which of their associations, an RDS event starts. Pure.
 
-The Submit function selects by it, and the audit asks by it which databases no event would select a target for.
+The first of these that names any association decides: the targets named in the database's tag, the patterns in
+`databases`, and the pattern `*` alone, a fallback.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal, Self, TypeIs
+from typing import Literal, Self
 
-from rds_snap_backup.triggers import ALL, Trigger
-from rds_snap_backup.untrusted import NotJson, is_name, read_json
+from rds_snap_backup.targets import Association, Target, is_accounts, is_texts
+from rds_snap_backup.triggers import ALL, MAX_TARGET_NAME, Trigger
+from rds_snap_backup.untrusted import NotJson, list_in, read_json
 
 type Reason = Literal["tag", "pattern", "fallback"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Which RDS events a document selects. One whose `databases` cannot be read is selected by name alone."""
+    """Which events a document selects. `own` are the patterns of each association, None for one without any."""
 
-    patterns: tuple[str, ...] = ()
+    own: tuple[tuple[str, ...] | None, ...]
+    databases: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
     rds_event_ids: tuple[str, ...] | None = None
-    allows_tag: bool = True
+    allow_tag: bool = True
+
+    @classmethod
+    def of(cls, target: Target) -> Self:
+        """Return the rule of a target."""
+        return cls(
+            tuple(one.databases for one in target.request.associations),
+            target.databases,
+            target.accounts,
+            target.rds_event_ids,
+            target.allow_tag,
+        )
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read a document as far as it can be read."""
+        """Read a document as far as possible: without readable `databases` it is selected by name only."""
+        by_name_only = cls(own=(None,))
         try:
             document = read_json(text)
         except NotJson:
-            return cls()
-        if not isinstance(document, dict) or not is_texts(databases := document.get("databases", [])):
-            return cls()
-        event_ids = document.get("rdsEventIds")
+            return by_name_only
+        if not isinstance(document, dict):
+            return by_name_only
+        associations = [one for one in list_in(document, "associations") if isinstance(one, dict)] or [{}]
+        own, databases = [one.get("databases") for one in associations], document.get("databases", [])
+        if not is_texts(databases) or not all(patterns is None or is_texts(patterns) for patterns in own):
+            return by_name_only
+        accounts, event_ids = document.get("accounts"), document.get("rdsEventIds")
         return cls(
-            # RDS keeps its names in lower case, whatever case they were written in.
-            tuple(pattern.lower() for pattern in databases),
+            tuple(None if patterns is None else tuple(patterns) for patterns in own),
+            tuple(databases),
+            tuple(accounts) if is_accounts(accounts) else (),
             tuple(event_ids) if is_texts(event_ids) else None,
             document.get("allowTag") is not False,
         )
 
-    def matches(self, trigger: Trigger) -> bool:
-        """Tell whether a pattern other than `*` alone matches the event's database, and its event ID is listed."""
+    def select(self, trigger: Trigger, own_account: str, *, is_tagged: bool) -> tuple[Reason, tuple[int, ...]]:
+        """Return the positions of the associations that an RDS event selects, and why; none if it selects none."""
+        names_count = trigger.account in (self.accounts or (own_account,))
+        arns_count = names_count or not self.accounts
         arn, database = (trigger.source_arn or "").lower(), trigger.database.lower()
-        return self._lists(trigger) and any(
-            fnmatchcase(arn if pattern.startswith("arn:") else database, pattern)
-            for pattern in self.patterns
-            if pattern != ALL
-        )
 
-    def is_fallback_for(self, trigger: Trigger) -> bool:
-        """Tell whether the pattern `*` alone is among the patterns: it counts where no other target matches."""
-        return ALL in self.patterns and self._lists(trigger)
+        def matches(patterns: tuple[str, ...]) -> bool:
+            # RDS keeps its names in lower case.
+            return any(
+                arns_count and fnmatchcase(arn, pattern)
+                if pattern.startswith("arn:")
+                else names_count and fnmatchcase(database, pattern)
+                for pattern in map(str.lower, patterns)
+            )
 
-    def _lists(self, trigger: Trigger) -> bool:
-        return self.rds_event_ids is None or trigger.rds_event_id in self.rds_event_ids
+        def where(is_meant: Callable[[tuple[str, ...]], bool], each: tuple[tuple[str, ...], ...]) -> tuple[int, ...]:
+            return tuple(position for position, patterns in enumerate(each) if is_meant(patterns))
+
+        if is_tagged and self.allow_tag and names_count:
+            own = tuple(patterns or () for patterns in self.own)
+            if tagged := where(matches, own) if any(own) else tuple(range(len(own))):
+                return "tag", tagged
+        if self.rds_event_ids is not None and trigger.rds_event_id not in self.rds_event_ids:
+            return "fallback", ()
+        each = tuple(self.databases if patterns is None else patterns for patterns in self.own)
+        if matched := where(lambda patterns: matches(tuple(one for one in patterns if one != ALL)), each):
+            return "pattern", matched
+        return "fallback", where(lambda patterns: names_count and ALL in patterns, each)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The targets that an event selects, all for one reason; `unknown` are names in its tag that no document has."""
+    """The targets that an event selects, all for one reason; `unknown` are the names in its tag if none of them exists."""
 
     reason: Reason
     names: tuple[str, ...]
@@ -67,33 +101,41 @@ class Selection:
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of all documents, by the target's name."""
+    """The rules of all documents by the target's name, in a stack of this account."""
 
     rules: Mapping[str, Rule]
+    own_account: str
 
     @classmethod
-    def read(cls, documents: Mapping[str, str]) -> Self:
-        """Read all documents as far as they can be read."""
-        return cls({name: Rule.read(text) for name, text in documents.items()})
+    def read(cls, documents: Mapping[str, str], own_account: str) -> Self:
+        """Read all documents as far as possible."""
+        return cls({name: Rule.read(text) for name, text in documents.items()}, own_account)
 
-    def of_any_event(self) -> Self:
-        """Return the rules without their `rdsEventIds`: as if every event of a database were listed."""
-        return replace(self, rules={name: replace(rule, rds_event_ids=None) for name, rule in self.rules.items()})
-
-    def select(self, trigger: Trigger, tagged: Sequence[str]) -> Selection:
-        """Return what an event selects: its tag comes before the patterns, of which `*` alone is a fallback.
-
-        A tag selects no `*`. Of its names those that have a document are used, unless that one does not allow tags.
-        """
-        unknown = tuple(name for name in tagged if name not in self.rules and name != ALL)
-        if by_tag := tuple(name for name in tagged if name in self.rules and self.rules[name].allows_tag):
-            return Selection("tag", by_tag, unknown)
-        if matched := tuple(name for name, rule in self.rules.items() if rule.matches(trigger)):
-            return Selection("pattern", matched, unknown)
-        fallback = tuple(name for name, rule in self.rules.items() if rule.is_fallback_for(trigger))
-        return Selection("fallback", fallback, unknown)
+    def select(self, trigger: Trigger) -> Selection:
+        """Return the targets that an RDS event selects. A tag selects no `*`."""
+        found: dict[Reason, list[str]] = {"tag": [], "pattern": [], "fallback": []}
+        for name, rule in self.rules.items():
+            reason, positions = rule.select(trigger, self.own_account, is_tagged=name in trigger.tagged)
+            if positions:
+                found[reason].append(name)
+        unknown = tuple(_short(name) for name in trigger.tagged if name != ALL)
+        if not self.rules.keys().isdisjoint(trigger.tagged):
+            unknown = ()
+        for reason, names in found.items():
+            if names:
+                return Selection(reason, tuple(names), unknown)
+        return Selection("fallback", (), unknown)
 
 
-def is_texts(value: Any) -> TypeIs[list[str]]:
-    """Tell whether this is a list of texts that can stand in a message as they are."""
-    return isinstance(value, list) and all(map(is_name, value))
+def selected_associations(target: Target, trigger: Trigger, own_account: str) -> tuple[Association, ...]:
+    """Return the associations of a target that become backups: all, or those that an RDS event selects."""
+    associations = target.request.associations
+    if trigger.kind != "rds":
+        return associations
+    _, positions = Rule.of(target).select(trigger, own_account, is_tagged=target.name in trigger.tagged)
+    return tuple(associations[position] for position in positions)
+
+
+def _short(name: str) -> str:
+    """Return a name that is too long for a target's in a form that is still none."""
+    return name if len(name) <= MAX_TARGET_NAME else f"{name[: MAX_TARGET_NAME - 1]}…"

@@ -1,11 +1,11 @@
-"""What fired: every event that can arrive becomes a `Request`, a `Check` or an `Ignored`, or is refused.
+"""Triggers: reads every event that can arrive, and refuses all others. Pure: no AWS call and no clock.
 
-Pure: no AWS call and no clock. Which targets an RDS event selects is decided in `targets.py`.
+`selection.py` decides which targets and associations an RDS event selects.
 """
 
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, Self, TypeIs
 
 from rds_snap_backup.problems import InvalidInput
@@ -17,15 +17,17 @@ ALL = "*"
 TARGET_TAG = "rds-snap-backup:target"
 MAX_TARGET_NAME = 64
 TARGET_NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_TARGET_NAME}}}")
+# Callers put it into shell commands and JSON: nothing that either of them interprets.
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,256}")
 # In bytes: the ledger's key holds the target's name too, and DynamoDB's keys end at 2048.
 MAX_IDENTITY = 1024
-# A schedule fires when it is due; its clock and ours differ by less.
+# A schedule fires when it is due; the scheduler's clock and ours differ by less.
 MAX_AHEAD_SECONDS = 300
 MAX_QUOTED = 100
-# What AWS allows a tag's value to be.
+# AWS's limit for the value of a tag.
 MAX_TAG = 256
-# A message is received 1,000 times at most, and redriven by hand.
-MAX_ATTEMPT = 1_000_000
+# A submission has far fewer letters: each is redriven by hand.
+MAX_LETTER = 1_000_000
 SNAPSHOT_ARN = re.compile(r":(cluster-)?snapshot:", re.IGNORECASE)
 
 # A snap backup makes snapshots, and RDS reports them: these never start a backup, or it would feed itself.
@@ -34,15 +36,15 @@ SELF_TRIGGERS = frozenset(
     f"RDS-EVENT-{number}" for number in ("0001", "0002", "0040", "0042", "0074", "0075", "0090", "0091", "0168", "0169")
 )
 
-_FORMS = (
-    'Send {"target": "NAME"} (or "*" for all), {"check": true}, an EventBridge schedule, '
-    "or an RDS DB instance or cluster event."
-)
+_FORMS = 'Send {"target": "NAME"} (or "*" for all), an EventBridge schedule, or an RDS DB instance or cluster event.'
 
 
 @dataclass(frozen=True)
 class Trigger:
-    """What happened. `id` is its identity: two deliveries with the same one are the same trigger."""
+    """What happened. `id` is its identity: two deliveries with the same kind and identity are the same trigger.
+
+    An RDS event has the names in its database's tag (`tagged`) and its `account`: they decide what it selects.
+    """
 
     kind: Kind
     id: str
@@ -50,9 +52,11 @@ class Trigger:
     rds_event_id: str | None = None
     source_arn: str | None = None
     message: str | None = None
+    tagged: tuple[str, ...] = ()
+    account: str | None = None
 
     def to_json(self) -> dict[str, str]:
-        """Return the `trigger` object of notifications and queue messages, without what is not known."""
+        """Return the `trigger` object of notifications; unknown fields are left out."""
         known = {
             "kind": self.kind,
             "id": self.id,
@@ -63,11 +67,17 @@ class Trigger:
         }
         return {name: value for name, value in known.items() if value is not None}
 
+    def to_message(self) -> dict[str, Any]:
+        """Return the `trigger` object of a submission's message and record, from which `from_json` makes the same trigger."""
+        selecting: dict[str, Any] = {"tagged": list(self.tagged), "account": self.account}
+        return self.to_json() | {name: value for name, value in selecting.items() if value}
+
     @classmethod
     def from_json(cls, document: Any) -> Self:
-        """Read `to_json`'s object; raise `InvalidInput` when it is not one."""
+        """Read the object of `to_json` or `to_message`. Raises `InvalidInput`."""
         match document:
             case {"kind": "schedule" | "rds" | "manual" as kind, "id": identity} if _is_identity(identity):
+                tagged = document.get("tagged")
                 return cls(
                     kind=kind,
                     id=identity,
@@ -75,37 +85,46 @@ class Trigger:
                     rds_event_id=_bounded(document.get("rdsEventId")),
                     source_arn=_bounded(document.get("sourceArn")),
                     message=_message(document.get("message")),
+                    tagged=tagged_names(" ".join(filter(_text, tagged))) if isinstance(tagged, list) else (),
+                    account=_bounded(document.get("account")),
                 )
             case _:
                 raise InvalidInput("TRIGGER_INVALID", "The message's trigger has no kind or no id.", _FORMS)
+
+    def moment(self, default: float) -> float:
+        """Return when it happened in Unix seconds: the schedule's time or the event's `Date`, never after `default`.
+
+        `default` is the time of its arrival, and the moment of a trigger that has no time.
+        """
+        happened = _seconds(self.time) if self.time else None
+        return default if happened is None else min(happened, default)
 
     @property
     def database(self) -> str:
         """The name of the RDS event's database: from its ARN, since samples differ in `SourceIdentifier`."""
         return (self.source_arn or "").rpartition(":")[2]
 
+    @property
+    def region(self) -> str:
+        """The region of the RDS event's database."""
+        return _arn_part(self.source_arn, 3)
+
 
 @dataclass(frozen=True)
 class Request:
-    """A trigger and the targets it is for.
-
-    `names` are those that it names, `("*",)` all of them; `()` is an RDS event's, which selects its targets by the names
-    in its database's tag (`tagged`) or by their patterns, and comes from an `account`. `attempt` is set on a dead letter
-    that was redriven: the attempt whose end it reports.
-    """
+    """A trigger that arrived. `names` are the targets it names, `("*",)` all; an RDS event names none, it selects."""
 
     trigger: Trigger
     names: tuple[str, ...] = ()
-    tagged: tuple[str, ...] = ()
-    attempt: int | None = None
-    account: str | None = None
 
 
 @dataclass(frozen=True)
-class Check:
-    """A request for the preflight of all targets, or of one; nothing is submitted."""
+class SubmissionMessage:
+    """A submission's own message. `letter` is its number if it was a dead letter."""
 
-    target: str | None = None
+    trigger: Trigger
+    target: str
+    letter: int | None = None
 
 
 @dataclass(frozen=True)
@@ -117,38 +136,37 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Arrival:
-    """How an event arrived: at what time, and under which ID, the identity of a trigger that brings none.
+    """How an event arrived. `id` is the identity of a trigger that brings none, `now` the time in Unix seconds.
 
-    `is_message` is true of the body of a message of our own queue, the only place where a trigger may come ready-made.
+    `is_message`: it is the body of a message that may be our own. `due`: the time in a dead letter of the Scheduler.
     """
 
     id: str
     now: float
     is_message: bool = False
+    due: str | None = None
 
 
-def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
-    """Read an event as it arrived. Raises `InvalidInput`."""
+def parse(event: Any, arrival: Arrival, stack: str) -> Request | SubmissionMessage | Ignored:
+    """Read an event as it arrived at the stack of this name. Raises `InvalidInput`."""
     if is_deep(event):
         raise InvalidInput("EVENT_UNKNOWN", "The event is nested more deeply than any that is known.", _FORMS)
     match event:
-        case {"check": True, **rest}:
-            name = rest.get("target", ALL)
-            return Check(None if name == ALL else _name(name))
-        case {"audit": True}:
-            # With a schedule's fields, it would be one for the target `default`.
-            raise InvalidInput("EVENT_UNKNOWN", "The Submit function makes no audit: the Audit function does.", _FORMS)
+        case {"check": _} | {"audit": _} | {"inventory": _}:
+            raise InvalidInput(
+                "EVENT_UNKNOWN",
+                "The Backup function starts backups; it answers no questions.",
+                "Invoke the Audit function with the same event.",
+            )
+        case {"explain": _}:
+            raise InvalidInput("EVENT_UNKNOWN", "Events cannot be explained.", _FORMS)
         case {"target": name, "trigger": trigger, **rest} if arrival.is_message:
-            return Request(Trigger.from_json(trigger), (_name(name),), attempt=_attempt(rest.get("attempt")))
-        case {"refused": dict(), "event": {"refused": dict(), "event": _, "deliveryId": str()} as letter} if (
-            arrival.is_message
-        ):
-            return parse(letter, arrival)
+            return SubmissionMessage(Trigger.from_json(trigger), _name(name), _letter(rest.get("letter")))
         case {"refused": dict(), "event": inner, "deliveryId": str(first_delivery)} if arrival.is_message:
-            # Whoever sent what was refused may do no more now than before.
-            return parse(inner, replace(arrival, id=first_delivery, is_message=False))
+            # The sender of what was refused may do no more now than before.
+            return parse(inner, replace(arrival, id=first_delivery, is_message=False), stack)
         case {"source": "aws.rds", "detail-type": str(kind), "detail": dict(detail), **rest}:
-            return _rds(kind, detail, rest.get("account"))
+            return _rds(kind, detail, rest.get("account"), stack)
         case {"source": "aws.scheduler" | "aws.events", "detail-type": "Scheduled Event", **rest}:
             resources = rest.get("resources")
             arn = resources[0] if isinstance(resources, list) and resources else None
@@ -158,16 +176,7 @@ def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
         case {"trigger": dict()}:
             raise InvalidInput("TRIGGER_NOT_ALLOWED", "Only a message of the Submissions queue has a trigger.", _FORMS)
         case {"target": name, **rest}:
-            identity = rest.get("requestId")
-            if identity is None or _is_placeholder(identity):
-                identity = arrival.id
-            if not _is_identity(identity):
-                raise InvalidInput(
-                    "REQUEST_ID_INVALID",
-                    f"requestId must be a text of 1 to {MAX_IDENTITY} bytes without control characters.",
-                    "Give the same requestId to calls that mean the same backup, or leave it out.",
-                )
-            return Request(Trigger("manual", identity), (_name(name),))
+            return Request(Trigger("manual", _request_id(rest.get("requestId"), arrival)), (_name(name),))
         case {"source": str(source)}:
             message = f"Events of {_quoted(source)} ({_quoted(event.get('detail-type'))}) are not known."
             raise InvalidInput("EVENT_UNKNOWN", message, _FORMS)
@@ -175,26 +184,45 @@ def parse(event: Any, arrival: Arrival) -> Request | Check | Ignored:
             raise InvalidInput("EVENT_UNKNOWN", "The event is empty or of no known kind.", _FORMS)
 
 
-def unwrap(text: str, message_id: str, now: float) -> tuple[object, Arrival]:
+def unwrap(text: str, message_id: str, attributes: object, now: float) -> tuple[object, Arrival]:
     """Return the event in a message of the queue and how it arrived; a body that is not JSON stays as it is.
 
-    Lambda's on-failure destination wraps the event. Its request ID comes before the message's own: the first, failed run
-    had that ID, and another one would be another trigger.
+    `attributes` are the record's `messageAttributes`. Our own messages have none: AWS sets them on its dead letters, whose
+    bodies other people wrote. The identity is the Scheduler's ARN and time, else the ID of the request that failed (Lambda's
+    on-failure destination wraps the event), else the message's.
     """
+    arn, due = (_attribute(attributes, name) for name in ("SCHEDULE_ARN", "SCHEDULED_TIME"))
+    scheduled = f"{arn}|{due}" if arn and due else ""
+    arrival = Arrival(scheduled or message_id, now, is_message=not attributes, due=due if scheduled else None)
     try:
         body = read_json(text)
     except NotJson:
-        return text, Arrival(message_id, now, is_message=True)
+        return text, arrival
     match body:
-        case {"requestPayload": payload, "requestContext": {"requestId": str(request_id)}} if request_id:
-            return payload, Arrival(request_id, now)
-        case {"requestPayload": payload}:
-            return payload, Arrival(message_id, now)
+        case {"requestPayload": payload, **rest}:
+            match rest.get("requestContext"):
+                case {"requestId": str(request_id)} if request_id and not scheduled:
+                    arrival = replace(arrival, id=request_id)
+            return payload, replace(arrival, is_message=False)
         case _:
-            return body, Arrival(message_id, now, is_message=True)
+            return body, arrival
 
 
-def _rds(kind: str, detail: dict[str, Any], account: object) -> Request | Ignored:
+def tagged_names(tag: object) -> tuple[str, ...]:
+    """Return the different names in the value of a database's tag `rds-snap-backup:target`."""
+    return tuple(dict.fromkeys(clean_text(tag[:MAX_TAG]).split())) if isinstance(tag, str) else ()
+
+
+def invalid_name(name: object) -> InvalidInput:
+    """Return the error for a name that no target can have."""
+    return InvalidInput(
+        "TARGET_NAME_INVALID",
+        f"{_quoted(name)} is not a target name.",
+        'Names have 1 to 64 letters, digits, "_", "." or "-"; "*" is all targets.',
+    )
+
+
+def _rds(kind: str, detail: dict[str, Any], account: object, stack: str) -> Request | Ignored:
     event_id, source_arn, date = (_text(detail.get(name)) for name in ("EventID", "SourceArn", "Date"))
     source_type = _text(detail.get("SourceType")) or ""
     if "snapshot" in f"{source_type} {kind}".lower() or SNAPSHOT_ARN.search(source_arn or ""):
@@ -213,51 +241,75 @@ def _rds(kind: str, detail: dict[str, Any], account: object) -> Request | Ignore
             "The RDS event lacks EventID, SourceArn or Date, so it cannot be distinguished from others.",
             "Start the backup by hand if it is wanted, and send events as RDS made them.",
         )
-    trigger = Trigger("rds", identity, date, event_id, source_arn, _message(detail.get("Message")))
     tags = detail.get("Tags")
-    tagged = tagged_names(tags.get(TARGET_TAG) if isinstance(tags, dict) else None)
-    if not isinstance(account, str):  # Some samples lack it, and their database's ARN has it.
-        account = source_arn.split(":")[4] if source_arn.count(":") > 4 else ""
-    return Request(trigger, tagged=tagged, account=clean_text(account, MAX_QUOTED))
+    return Request(
+        Trigger(
+            kind="rds",
+            id=identity,
+            time=date,
+            rds_event_id=event_id,
+            source_arn=source_arn,
+            message=_message(detail.get("Message")),
+            tagged=_of_stack(tagged_names(tags.get(TARGET_TAG) if isinstance(tags, dict) else None), stack),
+            # Some samples lack it, and their database's ARN has it.
+            account=clean_text(_text(account) or _arn_part(source_arn, 4), MAX_QUOTED) or None,
+        )
+    )
 
 
-def tagged_names(tag: object) -> tuple[str, ...]:
-    """Return the names in the value of a database's tag `rds-snap-backup:target`, where it has one."""
-    # What is longer than a target's name can be is shortened, and stays what is none.
-    names = [
-        name if len(name) <= MAX_TARGET_NAME else f"{name[: MAX_TARGET_NAME - 1]}…"
-        for name in (clean_text(tag[:MAX_TAG]).split() if isinstance(tag, str) else ())
-    ]
-    return tuple(dict.fromkeys(names))
+def _of_stack(tagged: tuple[str, ...], stack: str) -> tuple[str, ...]:
+    """Return the names that count in this stack: `STACK/NAME` counts as `NAME` in that stack and nowhere else."""
+    names = (name.removeprefix(f"{stack}/") for name in tagged)
+    return tuple(dict.fromkeys(name for name in names if name and "/" not in name))
 
 
 def _schedule(target: object, arn: object, time: object, arrival: Arrival) -> Request:
-    """A schedule's identity is its ARN and the time it was due; a placeholder that was not filled in is none."""
-    due = _text(time) if not _is_placeholder(time) else None
-    identity = f"{arn}|{due}" if due and _text(arn) and not _is_placeholder(arn) else arrival.id
+    """A schedule's identity is its ARN and the time it was due; an unfilled placeholder is neither."""
+    arn, time = (_text(value) if not _is_placeholder(value) else None for value in (arn, time))
+    identity = f"{arn}|{time}" if arn and time else arrival.id
+    due = time or arrival.due
     if not _is_identity(identity) or not (due is None or _is_identity(due)):
         raise InvalidInput(
             "EVENT_UNKNOWN", "The schedule's ARN or time is too long, or has control characters.", _FORMS
         )
-    if identity == arrival.id and "|" in identity:
+    if identity == arrival.id and "|" in identity and arrival.due is None:
         # A letter that was made up to take another run's identity: AWS's own IDs have no such character.
         raise InvalidInput("EVENT_UNKNOWN", "The schedule has no ARN or no time, and its delivery no ID.", _FORMS)
-    if due and _seconds(due) > arrival.now + MAX_AHEAD_SECONDS:
+    if due and (_seconds(due) or 0) > arrival.now + MAX_AHEAD_SECONDS:
         # The identity of a run to come: accepted now, it would suppress that run.
-        raise InvalidInput("SCHEDULE_IN_FUTURE", f"The schedule's time {clean_text(due)} lies ahead.", _FORMS)
+        raise InvalidInput(
+            "SCHEDULE_IN_FUTURE",
+            f"The schedule's time {clean_text(due)} lies ahead.",
+            "Send the time at which the schedule was due.",
+        )
     return Request(Trigger("schedule", identity, due), (_name(target),))
 
 
-def _seconds(time: str) -> float:
-    """Return an ISO 8601 time as Unix seconds; a text that is not one counts as the past."""
+def _request_id(given: object, arrival: Arrival) -> str:
+    """Return the identity of a manual request: its `requestId`, else the delivery's own ID."""
+    if given is None or _is_placeholder(given):
+        if _is_identity(arrival.id):
+            return arrival.id
+    elif isinstance(given, str) and REQUEST_ID.fullmatch(given):
+        return given
+    raise InvalidInput(
+        "REQUEST_ID_INVALID",
+        'requestId must have 1 to 256 letters, digits, "_", ".", ":" or "-".',
+        "Give the same requestId to calls that mean the same backup, or leave it out.",
+    )
+
+
+def _seconds(time: str) -> float | None:
+    """Return an ISO 8601 time as Unix seconds, or None if it is not one; UTC if it names no zone."""
     try:
-        return datetime.fromisoformat(time).timestamp()
+        moment = datetime.fromisoformat(time)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        return 0.0
+        return None
 
 
 def _named_in(detail: object) -> object:
-    """The target named in a schedule's `detail`, which Scheduler's default payload sends as a JSON text."""
+    """Return the target named in a schedule's `detail`, which Scheduler's default payload sends as a JSON text."""
     if isinstance(detail, str):
         try:
             detail = read_json(detail)
@@ -272,18 +324,21 @@ def _name(name: object) -> str:
     raise invalid_name(name)
 
 
-def invalid_name(name: object) -> InvalidInput:
-    """Return the error of what cannot be a target's name."""
-    return InvalidInput(
-        "TARGET_NAME_INVALID",
-        f"{_quoted(name)} is not a target name.",
-        'Names have 1 to 64 letters, digits, "_", "." or "-"; "*" is all targets.',
-    )
-
-
 def _quoted(value: object) -> str:
-    """Return what a message says of a value that is not known: the beginning of a text, or what else it is."""
+    """Return how a message shows an unknown value: the beginning of a text, or its type."""
     return repr(clean_text(value, MAX_QUOTED)) if isinstance(value, str) else f"a value of type {type(value).__name__}"
+
+
+def _attribute(attributes: object, name: str) -> str | None:
+    match attributes:
+        case dict() if isinstance(attribute := attributes.get(name), dict):
+            return _bounded(attribute.get("stringValue"))
+    return None
+
+
+def _arn_part(arn: str | None, number: int) -> str:
+    parts = (arn or "").split(":")
+    return parts[number] if len(parts) > 5 else ""
 
 
 def _text(value: object) -> str | None:
@@ -308,5 +363,5 @@ def _is_placeholder(value: object) -> bool:
     return isinstance(value, str) and value.startswith("<aws.scheduler")
 
 
-def _attempt(value: object) -> int | None:
-    return whole_number(value, 0, MAX_ATTEMPT) if isinstance(value, int) else None
+def _letter(value: object) -> int | None:
+    return whole_number(value, 1, MAX_LETTER) if isinstance(value, int) else None
