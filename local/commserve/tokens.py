@@ -1,6 +1,6 @@
 """Access tokens: which one is valid, when it expires, and what renews it.
 
-A plain token, as a login gives it, has no end but idleness. A pair, as Command Center shows it once, has an access
+A plain token has no end here. A pair, as Command Center shows it once, has an access
 token that lives for `lifetime`. It can be renewed until 14 days after that, and never after `renewable_until`.
 Commvault deletes the whole chain when a pair other than the latest is presented: every token of it is void from then on.
 """
@@ -20,32 +20,25 @@ class Tokens:
 
     access: str
     refresh: str = ""  # empty: a plain token, which nothing renews
-    idle_seconds: float | None = None  # after so long without a call a token is void
     lifetime: float = LIFETIME  # how long an access token lives that is made from now on
-    envelope: str = ""  # the member under which the answer to a renewal holds the pair; empty: none
     deleted: bool = False  # an older pair was presented: the whole chain is gone
     renewals: int = 0
     refused: int = 0  # renewals
-    last_used: float | None = None
     expires: float | None = None
     renewable_until: float | None = None
     earlier: list[tuple[str, str]] = field(default_factory=list)  # the pairs that were renewed
     made: int = 0
 
     def accepts(self, header: str, now: float) -> bool:
-        """Tell whether the header `Authtoken` holds the valid token, and note that it was used."""
+        """Tell whether the header `Authtoken` holds the valid token."""
         token = header.removeprefix("Bearer ") if self.refresh else header
-        idle = self.idle_seconds is not None and self.last_used is not None and now - self.last_used > self.idle_seconds
         expired = self.expires is not None and now >= self.expires
-        if token != self.access or not token or self.deleted or idle or expired:
-            return False
-        self.last_used = now
-        return True
+        return token == self.access != "" and not self.deleted and not expired
 
     def replace(self, access: str) -> None:
-        """Make `access` the valid token: a plain one, with no end of its own."""
+        """Make `access` the valid token: a plain one, without an end."""
         self.access, self.refresh = access, ""
-        self.last_used = self.expires = self.renewable_until = None
+        self.expires = self.renewable_until = None
         self.deleted = False
         self.earlier.clear()
 
@@ -82,4 +75,4 @@ class Tokens:
     def _next(self, now: float) -> None:
         self.made += 1
         self.access, self.refresh = f"fake-access-{self.made}/+=", f"fake-refresh-{self.made}/+="
-        self.expires, self.last_used = now + self.lifetime, None
+        self.expires = now + self.lifetime

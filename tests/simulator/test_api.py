@@ -75,15 +75,6 @@ def test_a_new_token_makes_the_old_one_void(server: CommServe, wire: Wire) -> No
     assert wire.send("GET", "/Client", headers={"Authtoken": TOKEN}).status == 401
 
 
-def test_an_idle_token_dies(server: CommServe, wire: Wire) -> None:
-    server.tokens.idle_seconds = 1800
-    statuses = []
-    for pause in (0, 1700, 1700, 1900):
-        server.advance(pause)
-        statuses.append(wire.send("GET", "/Client").status)
-    assert statuses == [200, 200, 200, 401]
-
-
 def test_xml_is_sent_unless_json_is_asked_for(wire: Wire) -> None:
     answer = wire.send("POST", "/CreateTask", form(), headers={"Accept": "*/*"})
 

@@ -123,13 +123,6 @@ def test_a_renewal_whose_answer_is_lost_took_place(server: CommServe, wire: Wire
     assert renew(wire, pair).status == 401
 
 
-def test_the_answer_can_stand_in_an_envelope(server: CommServe, wire: Wire) -> None:
-    server.tokens.envelope = "tokenInfo"
-    answer = renew(wire, server.issue_pair()).json()
-
-    assert server.tokens.pair.items() <= answer["tokenInfo"].items()
-
-
 def test_a_front_end_that_sleeps_answers_503_once(server: CommServe, wire: Wire) -> None:
     server.front_end_sleeps_after = 600
     seen = [status(wire, server.token)]

@@ -19,8 +19,7 @@ def renew_access_token(state: State, request: Recorded) -> Answer:
     with state.lock:
         if not request.bearer_of(access) or not tokens.renew(access, refresh, now):
             return access_denied()
-        value = _renewed(state, tokens)
-    return Answer(value={tokens.envelope: value} if tokens.envelope else value)
+        return Answer(value=_renewed(state, tokens))
 
 
 def _renewed(state: State, tokens: Tokens) -> dict[str, Any]:
