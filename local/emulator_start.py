@@ -35,10 +35,10 @@ def resolve(key: str, context: Any) -> Any:
 
 
 def alarm(name: str, properties: dict[str, Any]) -> Any:
-    """Return the record of an alarm; one on an expression is kept as one on the metric in it."""
+    """Return the record of an alarm; one on an expression is kept as one on the first metric in it."""
     match properties:
         case {"Metrics": queries, **others}:
-            (stat,) = (one["MetricStat"] for one in queries if "MetricStat" in one)
+            stat = next(one["MetricStat"] for one in queries if "MetricStat" in one)
             return _on_a_metric(name, {**others, **stat["Metric"], "Statistic": stat["Stat"], "Period": stat["Period"]})
         case _:
             return _on_a_metric(name, properties)

@@ -28,8 +28,8 @@ ENOUGH = {
     "InstanceName": "orders-db",
     "SubclientName": "default",
 }
-# Here the audit runs when it is asked to: once a day its findings would be among the messages that a test counts.
-UNLESS_GIVEN = {"AuditState": "DISABLED"}
+# The daily audit would publish a message among those that a test counts.
+UNLESS_GIVEN = {"AuditScheduleExpression": "off"}
 
 
 class InvokeError(RuntimeError):
@@ -73,7 +73,7 @@ class Stack:
         if answer["FailedEntryCount"]:
             raise DeployError(f"The bus refused the event: {answer['Entries']}")
 
-    def invoke(self, event: Any, function: str = "SubmitFunctionName") -> Any:
+    def invoke(self, event: Any, function: str = "BackupFunctionName") -> Any:
         """Invoke a function, named by its output, wait, and return what it returned."""
         answer = self.aws.client("lambda").invoke(FunctionName=self.outputs[function], Payload=json.dumps(event))
         payload = json.loads(answer["Payload"].read() or "null")
@@ -81,14 +81,14 @@ class Stack:
             raise InvokeError(f"{answer['FunctionError']}: {payload}")
         return payload
 
-    def invoke_asynchronously(self, event: Any, function: str = "SubmitFunctionName") -> None:
+    def invoke_asynchronously(self, event: Any, function: str = "BackupFunctionName") -> None:
         """Hand an event to a function's asynchronous queue, as EventBridge does."""
         client = self.aws.client("lambda")
         client.invoke(FunctionName=self.outputs[function], Payload=json.dumps(event), InvocationType="Event")
 
     def reschedule(self, due: datetime) -> None:
-        """Change when the stack's schedule fires, and nothing else of it: a time set before deploying may pass meanwhile."""
-        client, function = self.aws.client("scheduler"), self.outputs["SubmitFunctionName"]
+        """Change when the default target's schedule fires: a time that was set before deploying may pass meanwhile."""
+        client, function = self.aws.client("scheduler"), self.outputs["BackupFunctionName"]
         schedules = client.list_schedules()["Schedules"]
         (ours,) = (one for one in schedules if one["Target"]["Arn"].endswith(f":{function}"))
         schedule = client.get_schedule(Name=ours["Name"], GroupName=ours["GroupName"])
@@ -120,11 +120,11 @@ class Stack:
             for message in waiting
         ]
 
-    def dead_letters(self, queue: str = "DeadLetterQueueUrl") -> list[Any]:
+    def dead_letters(self) -> list[Any]:
         """Return the bodies of the dead letters, parsed where they are JSON."""
-        return [_parsed(message["Body"]) for message in self.messages(queue)]
+        return [_parsed(message["Body"]) for message in self.messages("DeadLetterQueueUrl")]
 
-    def logs(self, function: str = "SubmitFunctionName") -> list[str]:
+    def logs(self, function: str = "BackupFunctionName") -> list[str]:
         """Return every line that a function logged, oldest first."""
         configuration = self.aws.client("lambda").get_function_configuration(FunctionName=self.outputs[function])
         client = self.aws.client("logs")
@@ -173,22 +173,14 @@ def deployed(aws: Emulator, name: str, parameters: Mapping[str, str]) -> Stack:
     """Return a stack that was deployed to the emulator, by whatever tool, with `parameters`."""
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    _fix_event_sources(aws)
     _fix_policies(aws)
     return Stack(aws, name, parameters, outputs)
 
 
-def _fix_event_sources(aws: Emulator) -> None:
-    """Make each maximum concurrency a number: the emulator keeps a parameter's text, which then stops all its polling."""
-    client = aws.client("lambda")
-    for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
-        scaling = {"MaximumConcurrency": int(mapping["ScalingConfig"]["MaximumConcurrency"])}
-        client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
-
-
 def _fix_policies(aws: Emulator) -> None:
     """Allow calls that AWS authorises by their parts, and the emulator by actions or resources that AWS does not have."""
-    calls = ["dynamodb:TransactWriteItems", "sqs:SendMessageBatch", "ssm:GetParametersByPath"]
+    calls = ["dynamodb:TransactWriteItems", "dynamodb:TransactGetItems", "ssm:GetParametersByPath"]
+    calls += [f"sqs:{call}Batch" for call in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")]
     calls += [f"rds:DescribeDB{what}" for what in ("Instances", "Clusters", "Snapshots", "ClusterSnapshots")]
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": calls, "Resource": "*"}]}
     client = aws.client("iam")
