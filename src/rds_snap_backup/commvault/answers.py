@@ -1,4 +1,4 @@
-"""An HTTP response of Commvault, and what can be read from any of them. Pure: no request is made here.
+"""A request to Commvault, every kind of answer to it, and what can be read from any response. Pure: nothing is sent here.
 
 The forms of a response, and the places where an error stands, are those of Commvault's API pages and of what its own
 clients read. `outcomes.py` says what a response to CreateTask means, `queries.py` what one to a reading call means.
@@ -7,7 +7,7 @@ clients read. `outcomes.py` says what a response to CreateTask means, `queries.p
 import codecs
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -29,6 +29,36 @@ PLACES = ("response", "error", "errors", "errList", "errorList")
 MAX_DEPTH = 10
 MAX_ENTRIES = 1000
 MAX_TEXTS = 10
+JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+
+
+@dataclass(frozen=True, repr=False)
+class HttpRequest:
+    """A request to a path below the API base, to be answered before `deadline`, a value of `time.monotonic()`."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    deadline: float
+    body: bytes | None = None
+
+    def with_header(self, name: str, value: str) -> "HttpRequest":
+        """Return the same request with another header."""
+        return replace(self, headers={**self.headers, name: value})
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """The request certainly did not leave."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """The request may have arrived, and no answer came: in time, or at all."""
+
+    problem: Problem
 
 
 @dataclass(frozen=True)
@@ -86,10 +116,18 @@ class HttpResponse:
         return self.status == 401 or (self.error is not None and self.error.code in LOGIN_REFUSED)
 
     @property
+    def is_bare_403(self) -> bool:
+        """Whether this is a 403 without an error code, which can mean an expired token or a missing right."""
+        return self.status == 403 and not (self.error or self.has_job_ids or self.is_maintenance)
+
+    @property
     def has_job_ids(self) -> bool:
         """Whether the response names at least one job."""
         listed = self.document.get("jobIds") if isinstance(self.document, dict) else None
         return isinstance(listed, list) and any(map(job_id, listed))
+
+
+type Answer = HttpResponse | NotSent | NoAnswer
 
 
 def job_id(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Commvault's clients, in Commvault's sense: an AWS account, as a rule."""
+"""Commvault's clients: a client usually stands for an AWS account."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Client:
 
 
 def find_client(commvault: Commvault, name: str, deadline: float) -> Client | Unauthorized | QueryFailed | None:
-    """Return the client of exactly this name, None where Commvault shows none."""
+    """Return the client of exactly this name, None if Commvault shows none."""
     match commvault.get(f"/Client/byName(clientName='{quote(name, safe='')}')", deadline, not_found_is_empty=True):
         case JsonDocument(document):
             return clients_in(document).get(name)

@@ -6,9 +6,8 @@ what may have arrived; every exchange ends before its deadline. It knows neither
 
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -16,12 +15,12 @@ from http.client import HTTPException
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url, parse_url
 
-from rds_snap_backup.commvault.answers import MAX_BODY, HttpResponse
+from rds_snap_backup.commvault.answers import MAX_BODY, Answer, HttpRequest, HttpResponse, NoAnswer, NotSent
 from rds_snap_backup.commvault.failures import unanswered, unreachable
 from rds_snap_backup.commvault.hints import PERSISTS
 from rds_snap_backup.commvault.proxy import Proxy, ProxyFailed, ProxyInvalid, read_proxy
 from rds_snap_backup.commvault.sockets import HTTPSConnection, ended_at
-from rds_snap_backup.commvault.trust import trusting
+from rds_snap_backup.commvault.trust import tls_context
 from rds_snap_backup.problems import Problem
 
 HTTPS_PORT = 443
@@ -34,20 +33,6 @@ IDLE_SECONDS = 5.0
 MAX_CLOCK_AHEAD = 86400.0
 
 NO_TIME = Problem("OUT_OF_TIME", "No time was left for a request to Commvault.", PERSISTS)
-
-
-@dataclass(frozen=True)
-class NotSent:
-    """The request certainly did not leave."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True)
-class NoAnswer:
-    """The request may have arrived, and no answer came: in time, or at all."""
-
-    problem: Problem
 
 
 class Connection:
@@ -66,11 +51,9 @@ class Connection:
         self._connection: HTTPSConnection | None = None
         self._last_used = 0.0
 
-    def exchange(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
-    ) -> HttpResponse | NotSent | NoAnswer:
-        """Send a request, once, and return its response, before `deadline` and within 30 s."""
-        deadline = min(deadline, time.monotonic() + REQUEST_SECONDS)
+    def exchange(self, request: HttpRequest) -> Answer:
+        """Send a request, once, and return the answer to it, before its deadline and within 30 s."""
+        deadline = min(request.deadline, time.monotonic() + REQUEST_SECONDS)
         if deadline - time.monotonic() < MIN_SECONDS:
             return NotSent(NO_TIME)
         try:
@@ -81,8 +64,9 @@ class Connection:
             return NotSent(unreachable(error, self._base_url, self._proxy))
         try:
             with ended_at(deadline, connection.sock):
+                path = (self._address.path or "") + request.path
                 connection.request(
-                    method, (self._address.path or "") + path, body=body, headers=headers, preload_content=False
+                    request.method, path, body=request.body, headers=request.headers, preload_content=False
                 )
                 response = connection.getresponse()
                 # Taken now: however slowly the body comes, it does not shift Commvault's clock.
@@ -106,16 +90,16 @@ class Connection:
         if connection is None or not is_fresh or not _is_quiet(connection):
             self._drop()
             if self._context is None:
-                self._context = trusting(self._ca_certificates())
-            connection = self._connection = self._made(min(_seconds_to(deadline), CONNECT_SECONDS))
+                self._context = tls_context(self._ca_certificates())
+            connection = self._connection = self._unconnected(min(_seconds_to(deadline), CONNECT_SECONDS))
             connection.connect()
         seconds = _seconds_to(deadline)
         connection.timeout = seconds
         connection.sock.settimeout(seconds)
         return connection
 
-    def _made(self, seconds: float) -> HTTPSConnection:
-        """Return a connection that is still to be connected, within so many seconds."""
+    def _unconnected(self, seconds: float) -> HTTPSConnection:
+        """Return a connection that has this many seconds to connect."""
         name, port = self._address.host or "", self._address.port or HTTPS_PORT
         host = name.strip("[]")
         self._proxy = proxy = read_proxy(self._proxy_setting)

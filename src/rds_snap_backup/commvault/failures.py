@@ -1,7 +1,7 @@
-"""What kept a request from being sent, or its answer from being read, in words. Pure: nothing is sent here.
+"""Problems of requests that were not sent or not answered. Pure: nothing is sent here.
 
-A text of the other side's is shown only of what happened before the request was sent; of an answer that cannot be read
-only the kind of the failure is.
+The other side's text is quoted only for failures before the request was sent. For an answer that cannot be read only the
+kind of the failure is shown: its text may hold the token.
 """
 
 import ssl
@@ -22,12 +22,12 @@ def unreachable(error: Exception, address: str, proxy: Proxy | None) -> Problem:
     through = f" through the proxy {proxy}" if proxy else ""
     match error:
         case ProxyInvalid():
-            hint = "Deploy the stack with an HttpsProxy of the form http://HOST:PORT, or an empty one. It is retried."
+            hint = "Deploy the stack with an HttpsProxy of the form http://HOST:PORT, or an empty one."
             return Problem("PROXY_INVALID", "HttpsProxy is not http://HOST:PORT without a user or password.", hint)
         case ProxyFailed():
             hint = (
                 "Check HttpsProxy, the route to the proxy, and that it lets the functions connect to Commvault's host "
-                "and port without a login. It is retried."
+                "and port without a login."
             )
             return Problem("PROXY_FAILED", f"The proxy {proxy} does not connect to {address}: {text}", hint)
         case LookupError():
@@ -40,7 +40,7 @@ def unreachable(error: Exception, address: str, proxy: Proxy | None) -> Problem:
         case ssl.SSLError():
             hint = "Check the port in CommvaultApiUrl, and that the server supports TLS 1.2 or later there."
             return Problem("TLS_FAILED", f"{address}{through} does not speak TLS as required: {text}", hint)
-    hint = "Check CommvaultApiUrl, the server, and the route to it (subnets, security groups, DNS). It is retried."
+    hint = "Check CommvaultApiUrl, the server, and the route to it (subnets, security groups, DNS)."
     return Problem("UNREACHABLE", f"{address} cannot be reached{through}: {text}", hint)
 
 

@@ -1,7 +1,6 @@
-"""What Commvault has: its clients, and the Cloud Apps instances and subclients of one. For the preflight alone.
+"""Commvault's inventory: its clients, and the Cloud Apps instances and subclients of one.
 
-Nothing is asked twice, and nothing at all once an answer shows that asking is useless or the time is over. What a missing
-name means for a target is `preflight.py`'s business.
+Nothing is asked twice, and nothing at all once an answer shows that asking is useless, or the time is over.
 """
 
 import time
@@ -21,7 +20,7 @@ CLOUD_APPS = 134
 # A connection may take 10 s to be made or to fail, whatever is left.
 CALL_SECONDS = 15.0
 RESERVE_SECONDS = 4.0
-# Comparing a name with thousands of others takes a while, and after so many wrong names no more guesses are needed.
+# Comparing a name with thousands of others takes a while, and a hundred guesses are enough.
 MAX_GUESSES = 100
 MAX_CANDIDATES = 2000
 OUT_OF_TIME = Problem(
@@ -107,7 +106,7 @@ class Discovery:
 
     def nearest(self, name: str, names: Iterable[str]) -> str | None:
         """Return the one of `names` that may be meant."""
-        return self._nearest(name, {one: one for one in names})
+        return self._nearest(name, {text: text for text in names})
 
     def _nearest(self, name: str, meanings: Mapping[str, str]) -> str | None:
         """Return what the most similar text means, whatever its case; None also where that would take too long."""

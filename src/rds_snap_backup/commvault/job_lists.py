@@ -1,17 +1,17 @@
-"""What is read of Commvault's list of jobs: a page, a whole list or the beginning of one, and where to read on. Pure."""
+"""Pages of Commvault's list of jobs, and the position to read on from. Pure."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from rds_snap_backup.commvault.rows import Job
 
-# Rows that are read twice, since those before them may leave the list between two pages.
+# Rows that are read twice: those before them may leave the list between two pages.
 OVERLAP = 5
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the job list. `end` is how many rows it and those before it had, `total` how many there are in all."""
+    """A page of the job list. `end` counts its rows and those before it, `total` all rows of the list."""
 
     rows: tuple[Job, ...]
     end: int
@@ -26,9 +26,9 @@ class Page:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a later delivery reads on: `client_ids` are those whose lists are left, `offset` is into the first one's.
+    """The position at which a later delivery reads on: an offset into the list of the first of `client_ids`.
 
-    Without `client_ids` it is the list of all clients.
+    The lists of the other clients follow. Without `client_ids` it is the list of all clients.
     """
 
     offset: int = 0
@@ -42,7 +42,7 @@ class Position:
     def after(self, page: Page) -> Self | None:
         """Return the position that follows a page of this list; None after the last page of the last list."""
         if not page.is_last:
-            # Always forward, even where a server gives fewer rows than it was asked for.
+            # Always forward, even if a server gives fewer rows than it was asked for.
             overlap = min(OVERLAP, (page.end - self.offset) // 2)
             return replace(self, offset=page.end - overlap)
         return replace(self, offset=0, client_ids=self.client_ids[1:]) if self.client_ids[1:] else None
@@ -56,7 +56,7 @@ class Position:
         """Read `to_json`'s object; anything else is the beginning of the list."""
         match document:
             case {"offset": int(offset), "clientIds": [*client_ids]} if offset >= 0:
-                return cls(offset, tuple(str(one) for one in client_ids))
+                return cls(offset, tuple(map(str, client_ids)))
             case _:
                 return cls()
 
@@ -65,7 +65,7 @@ class Position:
 class JobList:
     """Jobs that were read, and how many seconds Commvault's clock is, at least, ahead of ours.
 
-    `next` is where to read on; None: together with what earlier deliveries have read, this is the whole list.
+    `next` is the position to read on from; None at the end of the list.
     """
 
     rows: tuple[Job, ...]

@@ -1,7 +1,7 @@
-"""Reading Commvault's jobs: the list, page by page and across deliveries where it is long, and one job alone.
+"""Reading Commvault's jobs: a single one, or the list, page by page and across deliveries if it is long.
 
-A submission is never given up because the list is long: it is asked narrower, by client, and what one run had no time
-for is left to the next, by a `Position`. Which job is whose is decided in `matching.py`; `rows.py` reads a row.
+A long list is asked for narrower, by client; a run that has no time for the rest leaves it to the next one, by a
+`Position`. `rows.py` reads a row.
 """
 
 import time
@@ -12,41 +12,25 @@ from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.clients import Client, find_client
 from rds_snap_backup.commvault.hints import PERSISTS
 from rds_snap_backup.commvault.job_lists import JobList, Page, Position
-from rds_snap_backup.commvault.matching import CLOCK_SKEW_SECONDS, adoptable, running
 from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
-from rds_snap_backup.commvault.rows import End, Job, read_job
+from rds_snap_backup.commvault.rows import Job, read_job
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.untrusted import list_in, whole_number
 
-__all__ = [
-    "CLOCK_SKEW_SECONDS",
-    "End",
-    "Job",
-    "JobList",
-    "Page",
-    "Position",
-    "adoptable",
-    "get_job",
-    "list_jobs",
-    "list_page",
-    "read_job",
-    "running",
-]
-
 PAGE = 100
-# A row has some thousand characters, so that no answer of the size that is read has more of them, whatever was asked for.
+# A row has some thousand characters: no answer of the size that is read can have more rows than this.
 MAX_ROWS = 10_000
-# A list of more pages than this is asked again by client, where the clients' IDs can be found.
+# A list of more pages than this is asked for again by client, if the clients' IDs can be found.
 MAX_PAGES = 5
-# Of a longer list the rest is read at the next delivery.
+# The rest of a longer list is read at the next delivery.
 MAX_KEPT = 20_000
-# What the first page of that list may take at least, where there is so much time.
+# The first page of the list of all clients may take this long, if there is the time.
 MIN_WIDE_SECONDS = 5.0
 
 # An answer that is not a list must not be taken to say that no job was started.
 NO_JOB_LIST = QueryFailed(Problem("UNREADABLE_ANSWER", "Commvault's answer is not a list of jobs.", PERSISTS))
-SHORTER = "let fewer jobs be kept or the token's user see only the targets' clients. It is retried automatically."
+SHORTER = "let fewer jobs be kept or the token's user see only the targets' clients."
 SLOW = (
     "Commvault's job list is slow, not the route to it: check the load of the CommServe and its web server, and "
     f"{SHORTER}"
@@ -58,7 +42,7 @@ TOO_MANY_ROWS = QueryFailed(
         f"Commvault does not page its job list: {SHORTER}",
     )
 )
-# These have nothing to do with how much was asked for; whatever else fails may be due to the length of the list.
+# Failures of the server or the route; any other may be due to the length of the list.
 OF_THE_SERVER = frozenset(
     {"PROXY_INVALID", "PROXY_FAILED", "CA_UNUSABLE", "TLS_UNTRUSTED", "TLS_FAILED", "UNREACHABLE"}
     | {"API_URL_INVALID", "OUT_OF_TIME", "MAINTENANCE", "HTTP_429"}
@@ -74,8 +58,8 @@ def list_jobs(
 ) -> JobList | Unauthorized | QueryFailed:
     """Read the backup jobs that are active or ended in the last `look_back` seconds, those of `clients` at least.
 
-    What was read before the deadline, or before a page failed, is returned with the position to read on from. Only
-    where not even one page could be read is the reason returned.
+    The pages that were read before the deadline, or before one failed, are returned with the position to read on from.
+    Without any page the reason is returned.
     """
     # Even one page of the list of all clients may take too long: time is kept to ask for less.
     now = time.monotonic()
@@ -139,7 +123,7 @@ def list_page(
 
 
 def get_job(commvault: Commvault, job_id: str, deadline: float) -> Job | Unauthorized | QueryFailed | None:
-    """Read one job; None where Commvault shows none of this ID."""
+    """Read one job; None if Commvault shows none of this ID."""
     match commvault.get(f"/Job/{job_id}", deadline):
         case JsonDocument(document, _):
             read = map(read_job, list_in(document, "jobs")[:MAX_ROWS])
@@ -149,14 +133,14 @@ def get_job(commvault: Commvault, job_id: str, deadline: float) -> Job | Unautho
 
 
 def _of_the_list(problem: Problem) -> Problem:
-    """Say of a call that ended too late that it is the list that is slow."""
+    """Blame a timeout on the list."""
     if problem.code != "TIMED_OUT":
         return problem
     return Problem("JOB_LIST_TOO_SLOW", f"Reading the list of jobs failed. {problem.message}", SLOW)
 
 
 def _narrowed(commvault: Commvault, clients: Collection[str], deadline: float) -> Position | None:
-    """Return the beginning of the clients' own lists, or None where the ID of one cannot be found."""
+    """Return the beginning of the clients' own lists, None if the ID of one cannot be found."""
     client_ids: list[str] = []
     for name in sorted(set(clients)):
         match find_client(commvault, name, deadline):

@@ -1,12 +1,29 @@
-"""Whom the client trusts: the TLS context of every connection to Commvault. Nothing in the environment weakens it.
+"""Trust: the TLS context of every connection to Commvault, and the private CA that a parameter names.
 
-With a private CA's bundle, the bundle is the only trust. What a failed verification is called is `failures.py`'s matter.
+With a private CA's bundle, the bundle is the only trust. Nothing in the environment weakens it.
 """
 
 import ssl
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.utilities.parameters import SSMProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
 
 
-def trusting(ca_certificates: str | None) -> ssl.SSLContext:
+def ca_certificates(parameter: str, client: "SSMClient") -> str | None:
+    """Return the PEM bundle in an SSM parameter, None if none is named; raise LookupError if it cannot be read."""
+    if not parameter:
+        return None
+    try:
+        return str(SSMProvider(boto3_client=client).get(parameter, decrypt=True))
+    except GetParameterError as error:
+        raise LookupError(f"CaCertificateParameter {parameter} cannot be read: {error}") from None
+
+
+def tls_context(ca_certificates: str | None) -> ssl.SSLContext:
     """Return a context that trusts a PEM bundle, or for None the system's CAs; raise LookupError for an unusable one."""
     # Not ssl.create_default_context(), which writes the keys of every session to the file that SSLKEYLOGFILE names.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -20,7 +37,7 @@ def trusting(ca_certificates: str | None) -> ssl.SSLContext:
         context.load_default_certs()
         return context
     # Not strict: many a company's own CA lacks the newer extensions. Signatures, dates, names and what a certificate
-    # may sign are verified all the same.
+    # may sign are verified.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     try:
         # A bundle's comments may be in any language; the certificates are ASCII.

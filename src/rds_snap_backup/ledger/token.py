@@ -1,4 +1,4 @@
-"""The ledger item `token`: which run may renew the token pair, and what the last one was about to do.
+"""The ledger item `token`: the lease on renewing the token pair, and the record of the last renewal.
 
 It holds fingerprints and version IDs, never a token. A run that is killed leaves its record to the next one.
 """
@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from rds_snap_backup.ledger.keys import TOKEN
 from rds_snap_backup.ledger.table import Conflict, Item, Table, Update, Value
 
-# How long it is remembered which pairs were renewed.
+# Fingerprints of renewed pairs are kept for this long.
 KEPT_SECONDS = 24 * 3600
 PRESENTED = ("presented", "versionId", "newVersionId")
 
 
 @dataclass(frozen=True)
 class RenewalState:
-    """What earlier renewals left; an empty text stands for nothing.
+    """The record of earlier renewals; an empty text stands for nothing.
 
-    `presented` is the fingerprint of the pair that was about to be presented, read as `version_id`, to be stored as
-    `new_version_id`. `renewed` are the fingerprints of the pairs that were renewed in the last day, and when; what the last
-    renewal brought is stored as `stored_version_id`.
+    `presented` is the fingerprint of the pair that was about to be presented, read as `version_id`, its successor to be
+    stored as `new_version_id`. `renewed` has the fingerprints of the pairs that were renewed in the last day, and their
+    times; the last successor is stored as `stored_version_id`.
     """
 
     presented: str
@@ -35,7 +35,7 @@ class RenewalState:
 
 
 class HeldLease:
-    """The lease, held by one run, and what it records; `record` and `release` write, and only while the lease is held."""
+    """The lease, held by one run. `record` and `release` write, and only while the lease is held."""
 
     def __init__(self, table: Table, clock: Callable[[], float], owner: str, state: RenewalState) -> None:
         self._table = table
@@ -47,7 +47,7 @@ class HeldLease:
 
     @property
     def state(self) -> RenewalState:
-        """What is recorded, or will be."""
+        """The record, with what `release` will write."""
         return self._state
 
     def record(self, fingerprint: str, version_id: str, new_version_id: str) -> bool:
@@ -56,10 +56,11 @@ class HeldLease:
         return self._write({**self._values, **presented}, ())
 
     def mark_renewed(self, fingerprint: str, stored_version_id: str) -> None:
-        """Have it recorded that a pair was renewed and the new one is stored: the old one is never presented again."""
+        """Let `release` record that a pair was renewed and the new one is stored: the old one is never presented again."""
         now = self._clock()
-        kept = {one: at for one, at in self._state.renewed.items() if at > now - KEPT_SECONDS} | {fingerprint: now}
-        entries = " ".join(f"{one}:{at:.0f}" for one, at in kept.items())
+        earlier = {old: at for old, at in self._state.renewed.items() if at > now - KEPT_SECONDS}
+        kept = earlier | {fingerprint: now}
+        entries = " ".join(f"{renewed}:{at:.0f}" for renewed, at in kept.items())
         self._values |= {"renewed": entries, "renewedAt": now, "storedVersionId": stored_version_id}
         self._ended = PRESENTED
         self._state = replace(
@@ -73,7 +74,7 @@ class HeldLease:
         )
 
     def mark_refused(self, fingerprint: str) -> None:
-        """Have it recorded that Commvault refused to renew a pair."""
+        """Let `release` record that Commvault refused to renew a pair."""
         self._values |= {"refused": fingerprint, "refusedAt": self._clock()}
         self._ended = PRESENTED
 
@@ -97,7 +98,7 @@ class TokenLease:
         self._clock = clock
 
     def take(self, seconds: float) -> HeldLease | None:
-        """Take the lease for so many seconds; None while another run holds it."""
+        """Take the lease for a number of seconds; None while another run holds it."""
         now, owner = self._clock(), uuid.uuid4().hex
         is_free = "attribute_not_exists(#lease) OR #lease <= :now"
         values: dict[str, Value] = {"owner": owner, "lease": now + seconds}

@@ -1,7 +1,6 @@
-"""What the secret's value says: a plain token, or an access token and the refresh token that renews it.
+"""The secret's value: a plain token, or an access token and the refresh token that renews it. Pure.
 
-No value is ever shown: the classes have no representation of their fields, and what is malformed is described without
-it. How a pair is renewed is `renewal.py`'s business, where it is kept `secret.py`'s.
+No value is ever shown: the classes have no representation of their fields, and a malformed value is described without it.
 """
 
 import json
@@ -19,14 +18,17 @@ MAX_TOKEN = 8192
 # Times beyond the year 2100 are of another unit, or wrong.
 MAX_TIME = 4102444800.0
 BEARER = "Bearer "
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
-STACK = re.compile("[A-Za-z0-9-]{1,128}")
+STACK_ARN = re.compile("arn:[a-z0-9-]+:cloudformation:[a-z0-9-]*:[0-9]*:stack/[A-Za-z0-9-]{1,128}/[A-Za-z0-9-]{1,64}")
+UNKNOWN_STACK = "unknown"
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, repr=False)
 class Pair:
-    """An access token and its refresh token. Times are Unix seconds on our clock, None where they are not known."""
+    """An access token and its refresh token. Times are Unix seconds on our clock, None if they are not known.
+
+    `renewed_by` is the ARN of the stack that renews it; empty: any stack may begin to.
+    """
 
     access: str
     refresh: str
@@ -42,7 +44,7 @@ class Pair:
 
     @property
     def fingerprint(self) -> str:
-        """What the pair can be recognized by, and not be found from."""
+        """A hash by which the pair can be recognized."""
         return sha256(f"{self.access}\n{self.refresh}".encode()).hexdigest()
 
     def to_text(self) -> str:
@@ -51,14 +53,14 @@ class Pair:
         known = {name: round(time) for name, time in times.items() if time is not None}
         tokens = {"accessToken": self.access, "refreshToken": self.refresh}
         document = {**tokens, **known, "renewedBy": self.renewed_by, **self.others}
-        # No longer than it must be: a secret has 64 KiB, of which the owner may use what there is.
+        # As short as possible: a secret has 64 KiB, and the owner's members share it.
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        return LONE_SURROGATE.sub(lambda one: f"\\u{ord(one[0]):04x}", text)
+        return LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @dataclass(frozen=True, repr=False)
 class Token:
-    """What is sent in the header `Authtoken`, and the pair that it is of."""
+    """The value of the header `Authtoken`, and the pair that it belongs to."""
 
     header: str
     pair: Pair | None = None
@@ -98,7 +100,7 @@ def read_token(value: str) -> Token | Malformed:
 
 
 def successor(pair: Pair, answer: Any, clock_ahead: float, renewed_by: str) -> Pair | None:
-    """Return the pair in an answer to a renewal, or None where there is none in it.
+    """Return the pair in an answer to a renewal, None without one.
 
     The answer is flat; some clients look for it in an envelope as well. Its times are on Commvault's clock, which is
     `clock_ahead` of ours.
@@ -109,7 +111,7 @@ def successor(pair: Pair, answer: Any, clock_ahead: float, renewed_by: str) -> P
     for document in documents:
         match document:
             case {"accessToken": str(access), **rest}:
-                # Without a new refresh token the old one is all that there is.
+                # Without a new refresh token the old one still counts.
                 refresh = rest.get("refreshToken", pair.refresh)
                 token = _of_pair({}, access, refresh) if isinstance(refresh, str) else None
                 if isinstance(token, Token) and token.pair and token.pair.access != pair.access:
@@ -144,11 +146,11 @@ def _of_pair(document: Mapping[str, Any], access: str, refresh: str) -> Token | 
     return Token(pair.header, pair)
 
 
-def _stack(name: Any) -> str:
-    """Return the name of the stack that renews; what cannot be one is a stack that is not known."""
-    if not isinstance(name, str) or not name:
+def _stack(arn: Any) -> str:
+    """Return the ARN of the stack that renews the pair; any other text stands for a stack that is not known."""
+    if not isinstance(arn, str) or not arn:
         return ""
-    return name if STACK.fullmatch(name) else "unknown"
+    return arn if STACK_ARN.fullmatch(arn) else UNKNOWN_STACK
 
 
 def _flaw(token: str) -> Malformed | None:

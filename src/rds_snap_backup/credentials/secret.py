@@ -35,7 +35,7 @@ class Version:
 
 
 class Secret:
-    """One secret. Its methods raise what the SDK raises, which never holds a value."""
+    """One secret. Its methods raise the SDK's errors, which never hold a value."""
 
     def __init__(self, arn: str, client: "SecretsManagerClient", clock: Callable[[], float] = time.time) -> None:
         self.arn = arn
@@ -44,7 +44,7 @@ class Secret:
         self._cached: tuple[float, Version] | None = None
 
     def current(self, *, past_cache: bool = False) -> Version:
-        """Return the current version; one that was read in the last five minutes unless it is to be read now."""
+        """Return the current version, read at most five minutes ago; `past_cache`: read now."""
         now = self._clock()
         if self._cached is None or past_cache or not 0 <= now - self._cached[0] < CACHE_SECONDS:
             self._cached = None
@@ -52,7 +52,7 @@ class Secret:
         return self._cached[1]
 
     def version(self, version_id: str) -> Version | None:
-        """Return a version past the cache, None where there is none of this ID."""
+        """Read the version of an ID, None if it does not exist."""
         try:
             version = _version(self._client.get_secret_value(SecretId=self.arn, VersionId=version_id))
         except ClientError as error:
@@ -70,17 +70,17 @@ class Secret:
         )
         return Version(version_id, value, self._clock(), (RENEWED,))
 
-    def check_writable(self, version: Version) -> None:
-        """Store a version as it is, which changes nothing, to learn whether it is allowed."""
-        self._client.put_secret_value(
-            SecretId=self.arn,
-            ClientRequestToken=version.id,
-            SecretString=version.value,
-            VersionStages=list(version.stages),
-        )
+    def write_again(self, version: Version) -> None:
+        """Store a version under its own ID, which changes nothing: it raises if writing is not allowed.
+
+        AWS ignores a repeated value of the same ID
+        (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html). The only label that is
+        passed is `RENEWED`: `AWSCURRENT` may have moved since the version was read, and must not move back.
+        """
+        self.put(version.id, version.value)
 
     def make_current(self, version: Version, instead_of: str) -> bool:
-        """Make a version the current one if `instead_of` still is; tell whether it is now."""
+        """Make a version the current one if `instead_of` still is; return whether it is the current one now."""
         try:
             self._client.update_secret_version_stage(
                 SecretId=self.arn, VersionStage=CURRENT, MoveToVersionId=version.id, RemoveFromVersionId=instead_of

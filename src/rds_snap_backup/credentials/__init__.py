@@ -1,0 +1,1 @@
+"""The token for Commvault: where it is kept, what it is, and how a pair is renewed."""
