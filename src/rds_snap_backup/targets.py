@@ -293,5 +293,8 @@ _FIELDS: dict[str, _Field] = {
     "retryFailedJobs": _number(0, 5),
     "maxAgeHours": _number(1, 8784),
     "enabled": _BOOLEAN,
-    "fleet": (lambda value: isinstance(value, str) and TARGET_NAME.fullmatch(value) is not None, "the name of a fleet"),
+    "fleet": (
+        lambda value: isinstance(value, str) and TARGET_NAME.fullmatch(value) is not None,
+        'a text of 1 to 64 letters, digits, "_", "." or "-"',
+    ),
 }

@@ -1,21 +1,128 @@
-"""The stack's RDS rule over the samples in `events/`: what it lets through, and what it must never let through."""
+"""The samples in `events/`: what the function makes of each, and which of them the stack's RDS rule lets through."""
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from local.tools import ROOT
-from tests.unit.template import PSEUDO, TEMPLATE, Resolved
+from rds_snap_backup.problems import InvalidInput
+from rds_snap_backup.selection import Rules, selected_associations
+from rds_snap_backup.targets import parse_target
+from rds_snap_backup.triggers import Arrival, Ignored, Request, SubmissionMessage, Trigger, parse, unwrap
+from tests.unit.template import Resolved
 
-EVENTS = sorted((ROOT / "events").glob("*.json"))
-PATTERN = Resolved().of_type("AWS::Serverless::Function")["SubmitFunction"]["Events"]["RdsEvents"]["Properties"][
-    "Pattern"
-]
+SAMPLES = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
 # The two lists as AWS documents them, spelt out: the template's default must be this one.
-DEFAULT_IDS = ["0005", "0043", "0019", "0014", "0025", "0049", "0047", "0268", "0170", "0071", "0173", "0176"]
-NEVER_IDS = ["0001", "0002", "0040", "0042", "0090", "0091", "0074", "0075", "0168", "0169"]
+DEFAULT_IDS = {
+    f"RDS-EVENT-{number}"
+    for number in (
+        *("0005", "0008", "0043", "0019", "0014", "0025", "0049", "0047", "0268"),
+        *("0170", "0071", "0173", "0176"),
+    )
+}
+NEVER_IDS = {
+    f"RDS-EVENT-{number}" for number in ("0001", "0002", "0040", "0042", "0090", "0091", "0074", "0075", "0168", "0169")
+}
+NOW, DELIVERY, DUE = 1_770_000_000.0, "11111111-2222-3333-4444-555555555555", "2026-01-31T02:00:00Z"
+MESSAGE_ID, REQUEST_ID = "059f36b4-87a3-44ab-83d2-661975830a7d", "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+RULE = "arn:aws:events:us-east-1:111122223333:rule/nightly-backup"
+SCHEDULE = "arn:aws:scheduler:us-east-1:111122223333:schedule/default/rds-snap-backup-Schedule-1A2B3C4D"
+SCHEDULED = Trigger("schedule", f"{SCHEDULE}|{DUE}", DUE)
+
+
+def trigger_of(name: str) -> Trigger:
+    """Return the trigger that an RDS sample is, by its own detail."""
+    event, detail = SAMPLES[name], SAMPLES[name]["detail"]
+    return Trigger(
+        kind="rds",
+        id=f"{detail['SourceArn']}|{detail['EventID']}|{detail['Date']}",
+        time=detail["Date"],
+        rds_event_id=detail["EventID"],
+        source_arn=detail["SourceArn"],
+        message=detail["Message"],
+        tagged=("orders", "billing") if name == "rds-instance-tagged-with-targets" else (),
+        account=event["account"],
+    )
+
+
+RESTORED = trigger_of("rds-instance-restored-from-snapshot")
+OUTCOMES: dict[str, Any] = {
+    **{
+        name: Request(trigger_of(name))
+        for name in SAMPLES
+        if name.startswith(("rds-", "unlisted-")) and name != "unlisted-instance-without-event-id"
+    },
+    "unlisted-instance-without-event-id": "EVENT_INCOMPLETE",
+    "manual": Request(Trigger("manual", DELIVERY), ("orders",)),
+    "manual-all": Request(Trigger("manual", DELIVERY), ("*",)),
+    "manual-with-request-id": Request(Trigger("manual", "change-4711"), ("orders",)),
+    "schedule-input": Request(SCHEDULED, ("default",)),
+    "schedule-input-all": Request(SCHEDULED, ("*",)),
+    "schedule-input-unfilled": Request(Trigger("schedule", DELIVERY), ("default",)),
+    "schedule-default-payload": Request(SCHEDULED, ("default",)),
+    "schedule-rule": Request(Trigger("schedule", f"{RULE}|{DUE}", DUE), ("default",)),
+    "redelivery-on-failure": Request(RESTORED),
+    "redelivery-on-failure-manual": Request(Trigger("manual", REQUEST_ID), ("orders",)),
+    "redelivery-on-failure-without-request-id": Request(Trigger("manual", MESSAGE_ID), ("orders",)),
+    "redelivery-plain-event": Request(RESTORED),
+    "redelivery-scheduler-dead-letter": Request(SCHEDULED, ("default",)),
+    "redelivery-submission": SubmissionMessage(RESTORED, "orders"),
+    "redelivery-dead-letter": SubmissionMessage(RESTORED, "orders", letter=2),
+    "garbage-check": "EVENT_UNKNOWN",
+    "garbage-empty": "EVENT_UNKNOWN",
+    "garbage-list": "EVENT_UNKNOWN",
+    "garbage-other-source": "EVENT_UNKNOWN",
+    "garbage-redelivery": "EVENT_UNKNOWN",
+    "garbage-target-not-a-name": "TARGET_NAME_INVALID",
+}
+
+
+def arrivals(event: Any) -> Iterator[tuple[Any, Arrival]]:
+    """Yield each event in a sample, and how it arrives."""
+    if not isinstance(event, dict) or "Records" not in event:
+        yield event, Arrival(DELIVERY, NOW)
+        return
+    for record in event["Records"]:
+        yield unwrap(record["body"], record["messageId"], record["messageAttributes"], NOW)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_what_the_function_makes_of_a_sample(name: str) -> None:
+    ((event, arrival),) = arrivals(SAMPLES[name])
+    if name.startswith("never-"):
+        assert isinstance(parse(event, arrival, "stack"), Ignored)
+    elif isinstance(OUTCOMES[name], str):
+        with pytest.raises(InvalidInput) as refused:
+            parse(event, arrival, "stack")
+        assert refused.value.problem.code == OUTCOMES[name]
+    else:
+        assert parse(event, arrival, "stack") == OUTCOMES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "database"),
+    [("rds-instance-restored-from-snapshot", "orders-db"), ("rds-instance-restored-second-of-group", "stock-db")],
+)
+def test_an_event_of_one_database_in_a_group_selects_its_association(name: str, database: str) -> None:
+    names = ("orders-db", "stock-db", "users-db")
+    association = {"clientName": "aws-prod", "subclientName": "default"}
+    group = json.dumps({"associations": [association | {"instanceName": one, "databases": [one]} for one in names]})
+    trigger = trigger_of(name)
+    assert Rules.read({"group": group}, "111122223333").select(trigger).names == ("group",)
+    selected = selected_associations(parse_target("group", "/group", group), trigger, "111122223333")
+    assert [one.instance_name for one in selected] == [database]
+
+
+# The rule.
+
+
+@pytest.fixture(scope="module")
+def pattern() -> dict[str, Any]:
+    function = Resolved().of_type("AWS::Serverless::Function")["BackupFunction"]
+    found: dict[str, Any] = function["Events"]["RdsEvents"]["Properties"]["Pattern"]
+    return found
 
 
 def matches(pattern: dict[str, Any], event: Any) -> bool:
@@ -28,42 +135,21 @@ def matches(pattern: dict[str, Any], event: Any) -> bool:
     )
 
 
-def read(path: Path) -> Any:
-    return json.loads(path.read_text())
+def test_the_rule_lets_through_the_rds_samples_and_no_others(pattern: dict[str, Any]) -> None:
+    let_through = {name for name, sample in SAMPLES.items() if matches(pattern, sample)}
+    assert let_through == {name for name in SAMPLES if name.startswith("rds-")}
 
 
-@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
-def test_the_rule_lets_through_the_rds_samples_and_no_others(path: Path) -> None:
-    assert matches(PATTERN, read(path)) is path.name.startswith("rds-")
+def test_the_rule_lists_the_default_set_and_no_accounts(pattern: dict[str, Any]) -> None:
+    assert set(pattern["detail"]["EventID"]) == DEFAULT_IDS
+    assert "account" not in pattern
 
 
-def test_the_rule_lists_the_default_set() -> None:
-    assert PATTERN["detail"]["EventID"] == [f"RDS-EVENT-{number}" for number in DEFAULT_IDS]
+@pytest.mark.parametrize(("prefix", "ids"), [("rds-", DEFAULT_IDS), ("never-", NEVER_IDS)])
+def test_there_is_a_sample_of_every_id(prefix: str, ids: set[str]) -> None:
+    assert {sample["detail"]["EventID"] for name, sample in SAMPLES.items() if name.startswith(prefix)} == ids
 
 
-@pytest.mark.parametrize(
-    ("prefix", "ids"), [("rds-", DEFAULT_IDS), ("never-", NEVER_IDS)], ids=["default set", "self-triggers"]
-)
-def test_there_is_a_sample_of_every_id(prefix: str, ids: list[str]) -> None:
-    samples = [read(path) for path in EVENTS if path.name.startswith(prefix)]
-    assert {sample["detail"]["EventID"] for sample in samples} == {f"RDS-EVENT-{number}" for number in ids}
-
-
-def test_the_rule_never_matches_a_self_trigger_by_type_even_if_its_id_were_allowed() -> None:
-    snapshots = [read(path) for path in EVENTS if path.name.startswith(("never-snapshot", "never-cluster-snapshot"))]
-    allowed = PATTERN | {"detail": {"EventID": [f"RDS-EVENT-{number}" for number in NEVER_IDS]}}
-    assert snapshots
-    assert not [sample for sample in snapshots if matches(allowed, sample)]
-
-
-def test_of_a_central_bus_only_the_accounts_that_are_named_count() -> None:
-    stack = Resolved({"AccountIds": "444455556666,777788889999"})
-    function = stack.of_type("AWS::Serverless::Function")["SubmitFunction"]
-    pattern = function["Events"]["RdsEvents"]["Properties"]["Pattern"]
-    variables = stack.resolve(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
-    assert pattern["account"] == [PSEUDO["AWS::AccountId"], "444455556666", "777788889999"]
-    assert variables["ACCOUNT_IDS"] == ",".join(pattern["account"])
-    sample = read(ROOT / "events" / "rds-instance-created.json")
-    assert matches(pattern, {**sample, "account": "777788889999"})
-    assert not matches(pattern, {**sample, "account": "000011112222"})
-    assert not matches(PATTERN, {**sample, "account": "777788889999"})
+def test_the_rule_never_matches_a_snapshots_event_even_if_its_id_were_allowed(pattern: dict[str, Any]) -> None:
+    allowed = pattern | {"detail": {"EventID": list(NEVER_IDS)}}
+    assert not [name for name, sample in SAMPLES.items() if "snapshot-creat" in name and matches(allowed, sample)]

@@ -1,112 +1,217 @@
-"""Which targets an RDS event selects: by its database's tag, by patterns, and by the fallback."""
+"""Selection: which targets and associations an RDS event starts, by tag, patterns and fallback."""
 
 import json
 from typing import Any
 
 import pytest
 
-from rds_snap_backup.selection import Rule, Rules, Selection
+from rds_snap_backup.selection import Rule, Rules, Selection, selected_associations
+from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import Trigger
 
-ASSOCIATION = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
-ARN = "arn:aws:rds:eu-west-1:111122223333:db:orders-db"
+OWN, OTHER = "111122223333", "444455556666"
+NO_PATTERNS: list[Any] = ["orders-db", [7], {}]
 
 
-def event(source_arn: str = ARN, event_id: str = "RDS-EVENT-0043") -> Trigger:
-    return Trigger("rds", f"{source_arn}|{event_id}|now", "now", event_id, source_arn, "Restored")
+def event(database: str = "orders-db", account: str = OWN, *tagged: str) -> Trigger:
+    arn = database if database.startswith("arn:") else f"arn:aws:rds:eu-west-1:{account}:db:{database}"
+    return Trigger("rds", arn, None, "RDS-EVENT-0043", arn, None, tagged, account)
 
 
-def document(**fields: Any) -> str:
-    return json.dumps({"associations": [ASSOCIATION], **fields})
+def document(*own: Any, **fields: Any) -> str:
+    """Return a document of associations, each with `databases` unless None; without any: one that has none."""
+    names = {"clientName": "aws", "subclientName": "default"}
+    associations = [
+        names | {"instanceName": str(number)} | ({} if databases is None else {"databases": databases})
+        for number, databases in enumerate(own or (None,))
+    ]
+    return json.dumps({"associations": associations, **fields})
+
+
+def selected(text: str, trigger: Trigger) -> str:
+    """Return the associations that become backups, by their numbers."""
+    associations = selected_associations(parse_target("it", "/it", text), trigger, OWN)
+    return "".join(one.instance_name for one in associations)
+
+
+# ---- Associations of one target
 
 
 @pytest.mark.parametrize(
-    ("patterns", "arn", "is_selected"),
+    ("pattern", "database", "is_selected"),
     [
-        (["*"], ARN, False),
-        ([], ARN, False),
-        (["orders-db"], ARN, True),
-        (["orders"], ARN, False),
-        (["orders-*"], ARN, True),
-        (["*-db"], ARN, True),
-        (["order?-db"], ARN, True),
-        (["[a-o]rders-db"], ARN, True),
-        (["Orders-db"], ARN, True),
-        (["billing", "orders-db"], ARN, True),
-        ([ARN], ARN, True),
-        (["arn:aws:rds:*:*:db:orders-*"], ARN, True),
-        (["arn:aws:rds:*:111122223333:*"], ARN, True),
-        (["arn:aws:rds:us-east-1:*:db:*"], ARN, False),
-        (["arn:aws:rds:*:*:cluster:orders-*"], ARN, False),
-        (["arn:aws:rds:*:*:cluster:billing"], "arn:aws:rds:eu-west-1:1:cluster:billing", True),
-        (["orders-db"], "arn:aws:rds:eu-west-1:1:cluster:orders-db", True),
+        ("orders-db", "orders-db", True),
+        ("orders", "orders-db", False),
+        ("orders-*", "orders-db", True),
+        ("*-db", "orders-db", True),
+        ("order?-db", "orders-db", True),
+        ("[a-o]rders-db", "orders-db", True),
+        ("Orders-DB", "orders-db", True),
+        ("*", "orders-db", True),
+        ("arn:aws:rds:eu-west-1:111122223333:db:orders-db", "orders-db", True),
+        ("arn:aws:rds:*:*:db:Orders-*", "orders-db", True),
+        ("arn:aws:rds:us-east-1:*:db:*", "orders-db", False),
+        ("arn:aws:rds:*:*:cluster:*", "orders-db", False),
+        ("arn:aws:rds:*:*:cluster:billing", "arn:aws:rds:eu-west-1:1:cluster:billing", True),
+        ("billing", "arn:aws:rds:eu-west-1:1:cluster:billing", True),
     ],
 )
-def test_databases_select_by_name_glob_and_arn_glob(patterns: list[str], arn: str, is_selected: bool) -> None:
-    assert Rule.read(document(databases=patterns)).matches(event(arn)) is is_selected
+def test_databases_select_by_name_glob_and_arn_glob(pattern: str, database: str, is_selected: bool) -> None:
+    for text in (document(databases=["other", pattern]), document([pattern])):
+        assert selected(text, event(database)) == ("0" if is_selected else "")
 
 
-def test_the_pattern_of_all_databases_alone_is_a_fallback() -> None:
-    rule = Rule.read(document(databases=["*"]))
-    assert (rule.matches(event()), rule.is_fallback_for(event())) == (False, True)
-    assert not Rule.read(document(databases=["orders-*"])).is_fallback_for(event())
+@pytest.mark.parametrize(
+    ("own", "databases", "trigger", "numbers"),
+    [
+        # Without a tag: an association's own patterns, else the target's.
+        ([["orders-db"], ["stock-db"]], [], event(), "0"),
+        ([["orders-db"], ["orders-*"], ["stock-db"]], [], event(), "01"),
+        ([["stock-db"], None, None], ["orders-*"], event(), "12"),
+        ([["stock-db"], None], ["stock-db"], event(), ""),
+        ([["orders-db"], []], ["orders-db"], event(), "0"),
+        ([None, None], ["orders-db"], event(), "01"),
+        ([None], [], event(), ""),
+        # `*` alone counts where nothing else matches.
+        ([["*"], ["orders-db"]], [], event(), "1"),
+        ([["*"], ["stock-db"], None], ["*"], event(), "02"),
+        # By tag: those whose own patterns match, or all where none has any.
+        ([None, None], ["stock-db"], event("orders-db", OWN, "it"), "01"),
+        ([[], None], [], event("orders-db", OWN, "it"), "01"),
+        ([["orders-db"], ["*"], ["stock-db"], None], ["orders-*"], event("orders-db", OWN, "it"), "01"),
+        ([["stock-db"], None], ["orders-*"], event("orders-db", OWN, "it"), "1"),
+        ([["stock-db"]], [], event("orders-db", OWN, "it"), ""),
+        ([None], ["stock-db"], event("orders-db", OWN, "other"), ""),
+        # A schedule and a manual request mean all.
+        ([["stock-db"], None], [], Trigger("schedule", "x"), "01"),
+        ([["stock-db"], None], [], Trigger("manual", "x"), "01"),
+    ],
+)
+def test_associations_that_become_backups(own: Any, databases: list[str], trigger: Trigger, numbers: str) -> None:
+    assert selected(document(*own, databases=databases), trigger) == numbers
 
 
-def test_without_databases_no_event_selects_a_target() -> None:
-    rule = Rule.read(document())
-    assert (rule.matches(event()), rule.is_fallback_for(event())) == (False, False)
+NAME, ARN, ANY = ["orders-db"], ["arn:aws:rds:*:db:orders-db"], ["*"]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "account", "by_name", "by_arn"),
+    [
+        (None, OWN, True, True),
+        (None, OTHER, False, True),
+        ([OTHER], OTHER, True, True),
+        ([OTHER], OWN, False, False),
+        ([OTHER, OWN], OWN, True, True),
+    ],
+)
+def test_accounts_bind_and_without_them_names_count_in_the_own_account_alone(
+    accounts: list[str] | None, account: str, by_name: bool, by_arn: bool
+) -> None:
+    fields = {} if accounts is None else {"accounts": accounts}
+    for databases, is_selected in ((NAME, by_name), (ANY, by_name), (ARN, by_arn)):
+        assert selected(document(databases=databases, **fields), event(account=account)) == "0" * is_selected
+    assert selected(document(**fields), event("orders-db", account, "it")) == "0" * by_name
+    assert selected(document(ARN, **fields), event("orders-db", account, "it")) == "0" * by_arn
 
 
 @pytest.mark.parametrize(("ids", "is_selected"), [(["RDS-EVENT-0043"], True), (["RDS-EVENT-0005"], False), ([], False)])
-def test_rds_event_ids_bind(ids: list[str], is_selected: bool) -> None:
-    assert Rule.read(document(databases=["orders-*"], rdsEventIds=ids)).matches(event()) is is_selected
-    assert Rule.read(document(databases=["*"], rdsEventIds=ids)).is_fallback_for(event()) is is_selected
+@pytest.mark.parametrize("databases", [NAME, ANY])
+def test_rds_event_ids_bind(ids: list[str], databases: list[str], is_selected: bool) -> None:
+    assert selected(document(databases=databases, rdsEventIds=ids), event()) == "0" * is_selected
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "not JSON", "[]", "7", '{"databases": "orders-db"}', '{"databases": null}', '{"databases": [7]}', "[" * 8000],
-)
-def test_a_document_whose_databases_cannot_be_read_is_selected_by_name_only(text: str) -> None:
-    rule = Rule.read(text)
-    assert (rule.matches(event()), rule.is_fallback_for(event())) == (False, False)
-    assert rule.allows_tag
+def test_a_tag_counts_only_where_the_document_allows_it() -> None:
+    assert selected(document(allowTag=False), event("orders-db", OWN, "it")) == ""
+    assert selected(document(allowTag=False, databases=NAME), event("orders-db", OWN, "it")) == "0"
 
 
-@pytest.mark.parametrize("fields", [{"backupLevel": "NONE"}, {"associations": None}, {"rdsEventIds": "x"}, {"x": 1}])
-def test_a_broken_document_is_selected_only_by_its_databases(fields: dict[str, Any]) -> None:
-    assert Rule.read(document(databases=["orders-*"], **fields)).matches(event())
-    assert not Rule.read(document(databases=["billing"], **fields)).matches(event())
+# ---- Targets among all documents
 
 
 DOCUMENTS = {
     "any": document(databases=["*"]),
     "broken": "{",
+    "group": document(["orders-db"], ["stock-db"]),
+    "hub": document(databases=["orders-*"], accounts=[OTHER]),
+    "mixed": document(["users-db"], None, databases=["*"]),
+    "odd": document(databases="*"),
     "orders": document(databases=["orders-*"]),
-    "restored": document(databases=["orders-db"], rdsEventIds=["RDS-EVENT-0043"]),
     "untagged": document(allowTag=False),
 }
 
 
 @pytest.mark.parametrize(
-    ("arn", "tagged", "selection"),
+    ("trigger", "selection"),
     [
-        (ARN, (), Selection("pattern", ("orders", "restored"))),
-        (ARN, ("any", "broken"), Selection("tag", ("any", "broken"))),
-        (ARN, ("any", "gone", "*"), Selection("tag", ("any",), ("gone",))),
-        (ARN, ("gone", "untagged"), Selection("pattern", ("orders", "restored"), ("gone",))),
-        ("arn:aws:rds:eu-west-1:1:db:billing", (), Selection("fallback", ("any",))),
-        ("arn:aws:rds:eu-west-1:1:db:billing", ("gone",), Selection("fallback", ("any",), ("gone",))),
+        (event(), Selection("pattern", ("group", "orders"))),
+        (event("stock-db"), Selection("pattern", ("group",))),
+        (event("users-db"), Selection("pattern", ("mixed",))),
+        (event("billing"), Selection("fallback", ("any", "mixed"))),
+        (event("orders-db", OTHER), Selection("pattern", ("hub",))),
+        (event("billing", OTHER), Selection("fallback", ())),
+        # Its tag comes before the patterns, and can name what does not parse.
+        (event("orders-db", OWN, "any", "broken", "odd"), Selection("tag", ("any", "broken", "odd"))),
+        (event("billing", OWN, "orders", "group"), Selection("tag", ("orders",))),
+        (event("orders-db", OTHER, "hub"), Selection("tag", ("hub",))),
+        # A tag that names no association counts as none.
+        (event("orders-db", OWN, "untagged"), Selection("pattern", ("group", "orders"))),
+        (event("orders-db", OWN, "hub"), Selection("pattern", ("group", "orders"))),
+        (event("billing", OWN, "group"), Selection("fallback", ("any", "mixed"))),
+        (event("orders-db", OWN, "*"), Selection("pattern", ("group", "orders"))),
+        # Unknown names are refused where no other name on the tag exists.
+        (event("orders-db", OWN, "any", "gone", "*"), Selection("tag", ("any",))),
+        (event("orders-db", OWN, "untagged", "gone"), Selection("pattern", ("group", "orders"))),
+        (event("orders-db", OWN, "gone", "*", "lost"), Selection("pattern", ("group", "orders"), ("gone", "lost"))),
+        (event("billing", OWN, "x" * 256), Selection("fallback", ("any", "mixed"), (f"{'x' * 63}…",))),
     ],
 )
-def test_an_event_selects_by_its_tag_else_by_patterns_else_the_fallback(
-    arn: str, tagged: tuple[str, ...], selection: Selection
-) -> None:
-    assert Rules.read(DOCUMENTS).select(event(arn), tagged) == selection
+def test_an_event_selects_by_its_tag_else_by_patterns_else_the_fallback(trigger: Trigger, selection: Selection) -> None:
+    assert Rules.read(DOCUMENTS, OWN).select(trigger) == selection
+    for name in set(selection.names) - {"broken", "odd"}:
+        assert selected_associations(parse_target(name, name, DOCUMENTS[name]), trigger, OWN)
 
 
-def test_of_any_event_rds_event_ids_do_not_bind() -> None:
-    rules = Rules.read(DOCUMENTS)
-    other = event(event_id="RDS-EVENT-0005")
-    assert rules.select(other, ()).names == ("orders",)
-    assert rules.of_any_event().select(other, ()).names == ("orders", "restored")
+# ---- Documents as far as they can be read
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "not JSON", "[]", "7", "[" * 8000),
+        *(document(databases=value) for value in (None, *NO_PATTERNS)),
+        *(document(["orders-db"], value) for value in NO_PATTERNS),
+    ],
+)
+def test_a_document_whose_databases_cannot_be_read_is_selected_by_name_only(text: str) -> None:
+    rule = Rule.read(text)
+    assert rule.select(event(), OWN, is_tagged=False) == ("fallback", ())
+    assert rule.select(event(), OWN, is_tagged=True) == ("tag", (0,))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"backupLevel": "NONE"},
+        {"associations": None},
+        {"associations": [7]},
+        {"rdsEventIds": "x"},
+        {"accounts": "x"},
+        {"x": 1},
+    ],
+    ids=str,
+)
+def test_a_broken_document_is_selected_by_its_databases(fields: dict[str, Any]) -> None:
+    documents = {"broken": document(databases=["orders-*"], **fields)}
+    assert Rules.read(documents, OWN).select(event()).names == ("broken",)
+    assert Rules.read(documents, OWN).select(event("billing")).names == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        document(),
+        document(["a"], None, [], databases=["b", "*"], accounts=[OTHER], rdsEventIds=[], allowTag=False),
+    ],
+)
+def test_a_document_and_its_target_have_the_same_rule(text: str) -> None:
+    assert Rule.read(text) == Rule.of(parse_target("it", "/it", text))

@@ -1,4 +1,4 @@
-"""Target documents: what each field may hold, and which targets a trigger selects."""
+"""Targets: what each field of a document may hold, and how documents are read from SSM."""
 
 import json
 from collections.abc import Iterator
@@ -7,21 +7,17 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.targets import Association, BackupRequest, Document, Target, Targets, parse_target
-from rds_snap_backup.triggers import Request, Trigger
+from rds_snap_backup.targets import Association, BackupRequest, Document, OutOfTime, Target, Targets, parse_target
+from rds_snap_backup.triggers import Trigger
 
 PATH = "/rds-snap-backup/test/targets/"
 PARAMETER = f"{PATH}orders"
-ASSOCIATION = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
-ARN = "arn:aws:rds:eu-west-1:111122223333:db:orders-db"
-NO_TEXTS: list[Any] = [None, True, False, 0, 1, 1.5, "", [], {}, [1], {"a": 1}]
-
-
-def event(source_arn: str = ARN, event_id: str = "RDS-EVENT-0043") -> Trigger:
-    return Trigger("rds", f"{source_arn}|{event_id}|now", "now", event_id, source_arn, "Restored")
+ASSOCIATION: dict[str, Any] = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
+NO_TEXTS: list[Any] = [None, True, False, -1, 1.5, "", [], {}, [1], {"a": 1}]
 
 
 def document(**fields: Any) -> str:
@@ -43,305 +39,303 @@ def refused(text: str) -> str:
 
 
 def test_only_associations_are_required() -> None:
-    assert parse() == Target(
-        name="orders",
-        request=BackupRequest(
-            associations=(Association("aws-prod", "orders-db", "aws-prod", "default"),),
-            backup_level="FULL",
-            task_type="IMMEDIATE",
-            notify_user_on_job_completion=True,
-        ),
-        databases=(),
-        rds_event_ids=None,
-        allow_tag=True,
-        cool_down_minutes=None,
-        max_age_hours=None,
-        enabled=True,
-    )
+    request = BackupRequest((Association("aws-prod", "orders-db", "default", "aws-prod"),), "FULL", "IMMEDIATE", True)
+    assert parse() == Target("orders", request)
 
 
 def test_every_field_is_read() -> None:
     target = parse(
-        associations=[{**ASSOCIATION, "displayName": "Production"}, {**ASSOCIATION, "subclientName": "archive"}],
+        associations=[
+            {**ASSOCIATION, "displayName": "Production", "databases": ["orders-db"]},
+            {**ASSOCIATION, "subclientName": "archive", "displayName": "", "databases": []},
+        ],
         backupLevel="SYNTHETIC_FULL",
         taskType="SCHEDULE",
         notifyUserOnJobCompletion=False,
         databases=["orders-*", "arn:aws:rds:*:*:cluster:billing"],
+        accounts=["111122223333"],
         rdsEventIds=["RDS-EVENT-0043"],
         allowTag=False,
         coolDownMinutes=0,
+        retryFailedJobs=0,
         maxAgeHours=26,
         enabled=False,
+        fleet="prod",
     )
     assert target == Target(
         name="orders",
         request=BackupRequest(
             associations=(
-                Association("aws-prod", "orders-db", "Production", "default"),
-                Association("aws-prod", "orders-db", "aws-prod", "archive"),
+                Association("aws-prod", "orders-db", "default", "Production", ("orders-db",)),
+                Association("aws-prod", "orders-db", "archive", "aws-prod", ()),
             ),
             backup_level="SYNTHETIC_FULL",
             task_type="SCHEDULE",
             notify_user_on_job_completion=False,
         ),
         databases=("orders-*", "arn:aws:rds:*:*:cluster:billing"),
+        accounts=("111122223333",),
         rds_event_ids=("RDS-EVENT-0043",),
         allow_tag=False,
         cool_down_minutes=0,
+        retry_failed_jobs=0,
         max_age_hours=26,
         enabled=False,
+        fleet="prod",
     )
-    assert BackupRequest.from_json(target.request.to_json()) == target.request
-    assert [one.to_json() for one in target.request.associations] == [
-        {**ASSOCIATION, "displayName": "Production"},
-        {**ASSOCIATION, "displayName": "aws-prod", "subclientName": "archive"},
-    ]
 
 
-@pytest.mark.parametrize("level", ["FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL"])
-def test_backup_levels(level: str) -> None:
-    assert parse(backupLevel=level).request.backup_level == level
+def test_a_request_is_kept_without_databases() -> None:
+    request = parse(associations=[{**ASSOCIATION, "databases": ["orders-db"]}], backupLevel="INCREMENTAL").request
+    kept = request.to_json()
+    assert kept["associations"] == [{**ASSOCIATION, "displayName": "aws-prod"}]
+    assert BackupRequest.from_json(kept).to_json() == kept
+    assert request.associations[0].key == '["aws-prod", "orders-db", "default"]'
 
 
-def test_an_empty_display_name_is_the_clients_name() -> None:
-    assert parse(associations=[{**ASSOCIATION, "displayName": ""}]).request.associations[0].display_name == "aws-prod"
+def is_not_number(value: Any, least: int, most: int) -> bool:
+    return type(value) is not int or not least <= value <= most
 
 
-BROKEN_ASSOCIATIONS: list[Any] = [
-    *(one for one in NO_TEXTS if one != [ASSOCIATION]),
-    ASSOCIATION,
-    [ASSOCIATION, None],
-    [ASSOCIATION, dict(ASSOCIATION)],
-    [{**ASSOCIATION, "displayName": "one"}, {**ASSOCIATION, "displayName": "another"}],
-    [{**ASSOCIATION, "clientId": 5}],
-    *([{**ASSOCIATION, field: value}] for field in ASSOCIATION for value in NO_TEXTS),
-    *([{name: text for name, text in ASSOCIATION.items() if name != field}] for field in ASSOCIATION),
-    *([{**ASSOCIATION, "displayName": value}] for value in NO_TEXTS if value != ""),
-]
-
-
-@pytest.mark.parametrize("value", BROKEN_ASSOCIATIONS, ids=str)
-def test_broken_associations_are_named(value: Any) -> None:
-    message = refused(document(associations=value))
-    assert "associations must be a list of 1 or more different objects" in message
-    assert all(field in message for field in ASSOCIATION)
-
-
-def test_missing_associations_are_named() -> None:
-    assert "associations must be" in refused("{}")
-    assert "associations must be" in refused('{"backupLevel": "FULL"}')
+LEVELS = "one of FULL, INCREMENTAL, DIFFERENTIAL, SYNTHETIC_FULL"
+NUMBERS = {"coolDownMinutes": (0, 1440), "retryFailedJobs": (0, 5), "maxAgeHours": (1, 8784)}
+TEXT = "a text of 1 to 500 printable characters"
 
 
 @pytest.mark.parametrize(
     ("field", "value", "allowed"),
     [
+        *(("backupLevel", value, LEVELS) for value in [*NO_TEXTS, "full", "ALL"]),
+        *(("taskType", value, "one of IMMEDIATE, SCHEDULE") for value in [*NO_TEXTS, "immediate"]),
         *(
-            ("backupLevel", value, ("FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL"))
-            for value in [*NO_TEXTS, "full", "ALL"]
-        ),
-        *(("taskType", value, ("IMMEDIATE", "SCHEDULE")) for value in [*NO_TEXTS, "immediate"]),
-        *(
-            ("notifyUserOnJobCompletion", value, ("true or false",))
+            (field, value, "true or false")
+            for field in ("notifyUserOnJobCompletion", "allowTag", "enabled")
             for value in [*NO_TEXTS, "true"]
             if not isinstance(value, bool)
         ),
-        *(("databases", value, ("names, globs or ARN globs",)) for value in [*NO_TEXTS, "orders", [""]] if value != []),
-        *(("rdsEventIds", value, ("RDS-EVENT-",)) for value in [*NO_TEXTS, "RDS-EVENT-0043", [None]] if value != []),
+        *(("databases", value, "a list of names, globs") for value in [*NO_TEXTS, "x", [""], ["a\n"]] if value != []),
+        *(("rdsEventIds", value, "a list of IDs like") for value in [*NO_TEXTS, "RDS-EVENT-0043"] if value != []),
         *(
-            ("coolDownMinutes", value, ("a whole number, 0 to 1440",))
-            for value in [*NO_TEXTS, "15", -1, 1.0, 1441, 10**401]
-            if type(value) is not int or not 0 <= value <= 1440
+            ("accounts", value, "a list of 1 or more account IDs")
+            for value in [*NO_TEXTS, "111122223333", ["1"], [111122223333], ["x" * 12]]
         ),
         *(
-            ("maxAgeHours", value, ("a whole number, 1 to 8784",))
-            for value in [*NO_TEXTS, "26", -1, 8785]
-            if type(value) is not int or not 1 <= value <= 8784
+            (field, value, f"a whole number, {least} to {most}")
+            for field, (least, most) in NUMBERS.items()
+            for value in [*NO_TEXTS, "15", 1.0, least - 1, most + 1, 10**401]
         ),
+        *(("fleet", value, "a text of 1 to 64 letters, digits,") for value in [*NO_TEXTS, "a b", "x" * 65]),
         *(
-            (field, value, ("true or false",))
-            for field in ("allowTag", "enabled")
-            for value in [*NO_TEXTS, "true"]
-            if not isinstance(value, bool)
+            ("associations", value, "a list of 1 to 90 objects")
+            for value in [*NO_TEXTS, ASSOCIATION, [ASSOCIATION, None]]
         ),
-        ("backuplevel", "FULL", ("left out", "backupLevel")),
-        ("name", "orders", ("left out", "associations", "coolDownMinutes")),
+        ("associations", [ASSOCIATION] * 91, "a list of 1 to 90 objects"),
+        ("associations", [ASSOCIATION, {**ASSOCIATION, "displayName": "x"}], "different in clientName"),
+        ("backuplevel", "FULL", "left out (did you mean backupLevel?)"),
+        ("database", [], "left out (did you mean databases?)"),
+        ("name", "orders", "left out (known fields are associations, "),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_an_error_names_the_field_and_what_is_allowed(field: str, value: Any, allowed: tuple[str, ...]) -> None:
-    message = refused(document(**{field: value}))
-    assert f"{field} must be " in message
-    assert all(text in message for text in allowed)
-
-
-@pytest.mark.parametrize("text", ["", " ", "{", "not JSON", "{'a': 1}", '{"associations": [}', "[" * 8000])
-def test_a_text_that_is_not_json_is_refused(text: str) -> None:
-    assert "the document must be JSON" in refused(text)
-
-
-@pytest.mark.parametrize("text", ["null", "[]", "7", '"text"', "true", f"[{document()}]"])
-def test_json_that_is_not_an_object_is_refused(text: str) -> None:
-    assert "the document must be a JSON object" in refused(text)
-
-
-# Selection.
-
-
-@pytest.mark.parametrize(("ids", "is_selected"), [(["RDS-EVENT-0043"], True), (["RDS-EVENT-0005"], False), ([], False)])
-def test_rds_event_ids_bind(ids: list[str], is_selected: bool) -> None:
-    assert (parse(rdsEventIds=ids).declines(event()) is None) is is_selected
-    assert parse(rdsEventIds=ids).declines(Trigger("schedule", "x")) is None
-    assert parse(rdsEventIds=ids).declines(Trigger("manual", "x")) is None
-    assert parse().declines(event()) is None
-
-
-@pytest.mark.parametrize("trigger", [event(), Trigger("schedule", "x"), Trigger("manual", "x")])
-def test_a_disabled_target_declines_every_trigger(trigger: Trigger) -> None:
-    assert "disabled" in (parse(enabled=False).declines(trigger) or "")
-
-
-# Parameters.
-
-
-@pytest.fixture
-def ssm() -> Iterator[tuple[Any, Stubber]]:
-    client = boto3.client("ssm")
-    with Stubber(client) as stubber:
-        yield client, stubber
-        stubber.assert_no_pending_responses()
-
-
-def parameter(name: str, text: str) -> dict[str, Any]:
-    return {"Name": f"{PATH}{name}", "Value": text, "Type": "String"}
-
-
-def stub_listing(stubber: Stubber, documents: dict[str, str]) -> None:
-    """Answer a listing by path in two pages."""
-    rows = [parameter(name, text) for name, text in documents.items()]
-    pages: list[dict[str, Any]] = [{"Parameters": rows[:1], "NextToken": "more"}, {"Parameters": rows[1:]}]
-    for page in pages:
-        stubber.add_response("get_parameters_by_path", page)
-
-
-@pytest.mark.parametrize("path", [PATH, PATH.rstrip("/")])
-def test_a_target_is_read_once_a_minute(ssm: tuple[Any, Stubber], path: str) -> None:
-    client, stubber = ssm
-    wanted = {"Name": PARAMETER, "WithDecryption": False}
-    stubber.add_response("get_parameter", {"Parameter": parameter("orders", document())}, wanted)
-    targets = Targets(path, client)
-    assert targets.load("orders") == targets.load("orders") == parse()
-
-
-def test_an_unknown_target_names_the_parameter_to_create(ssm: tuple[Any, Stubber]) -> None:
-    client, stubber = ssm
-    stubber.add_client_error("get_parameter", "ParameterNotFound")
-    with pytest.raises(InvalidInput) as caught:
-        Targets(PATH, client).load("orders")
-    assert caught.value.problem.code == "TARGET_UNKNOWN"
-    assert PARAMETER in caught.value.problem.message
-
-
-@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "InternalServerError"])
-def test_a_failure_of_aws_does_not_refuse_the_event(ssm: tuple[Any, Stubber], code: str) -> None:
-    from rds_snap_backup.bootstrap import AWS_FAILURES
-
-    client, stubber = ssm
-    stubber.add_client_error("get_parameter", code)
-    stubber.add_client_error("get_parameters_by_path", code)
-    targets = Targets(PATH, client)
-    with pytest.raises(AWS_FAILURES):
-        targets.load("orders")
-    with pytest.raises(AWS_FAILURES):
-        targets.select(Request(event(), ()))
-
-
-def test_a_document_that_does_not_parse_names_its_parameter(ssm: tuple[Any, Stubber]) -> None:
-    client, stubber = ssm
-    stubber.add_response("get_parameter", {"Parameter": parameter("orders", "{")})
-    with pytest.raises(InvalidInput, match=f"{PARAMETER} is not valid: the document must be JSON"):
-        Targets(PATH, client).load("orders")
-
-
-DOCUMENTS = {
-    "all": document(databases=["*"]),
-    "billing": document(databases=["billing"]),
-    "broken": "not JSON",
-    "orders": document(databases=["orders-*"]),
-    "untagged": document(allowTag=False),
-}
+def test_an_error_names_the_field_and_what_is_allowed(field: str, value: Any, allowed: str) -> None:
+    assert f"{field} must be {allowed}" in refused(document(**{field: value}))
 
 
 @pytest.mark.parametrize(
-    ("arn", "names", "tagged", "selected"),
+    ("fields", "field", "allowed"),
     [
-        (ARN, (), (), ("orders",)),
-        ("arn:aws:rds:eu-west-1:111122223333:db:users", (), (), ("all",)),
-        (ARN, ("*",), (), tuple(DOCUMENTS)),
-        (ARN, ("orders", "*"), (), tuple(DOCUMENTS)),
-        # A tag comes before the patterns; what it names and does not exist is refused when it is its turn.
-        (ARN, (), ("billing",), ("billing",)),
-        (ARN, (), ("billing", "broken"), ("billing", "broken")),
-        (ARN, (), ("billing", "missing"), ("billing", "missing")),
-        (ARN, (), ("missing",), ("orders", "missing")),
-        (ARN, (), ("untagged",), ("orders",)),
-        (ARN, (), ("*",), ("orders",)),
-        (ARN, (), ("*", "billing"), ("billing",)),
+        *(({name: value}, name, TEXT) for name in ASSOCIATION for value in [*NO_TEXTS, "x" * 501, "a\nb"]),
+        *(({"displayName": value}, "displayName", TEXT) for value in NO_TEXTS if value != ""),
+        *(({"databases": value}, "databases", "a list of names, globs") for value in NO_TEXTS if value != []),
+        ({"clientname": "x"}, "clientname", "left out (did you mean clientName?)"),
+        ({"clientId": 5}, "clientId", "left out ("),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_an_error_names_the_association(fields: dict[str, Any], field: str, allowed: str) -> None:
+    message = refused(document(associations=[ASSOCIATION, {**ASSOCIATION, "instanceName": "x", **fields}]))
+    assert f"{field} of association 2 must be {allowed}" in message
+
+
+@pytest.mark.parametrize("name", ASSOCIATION)
+def test_a_name_of_an_association_is_required(name: str) -> None:
+    lacking = {field: text for field, text in ASSOCIATION.items() if field != name}
+    assert f"{name} of association 1 must be" in refused(document(associations=[lacking]))
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+def test_the_bounds_of_a_number_are_allowed(field: str) -> None:
+    for bound in NUMBERS[field]:
+        parse(**{field: bound})
+
+
+def test_ninety_associations_are_allowed() -> None:
+    associations = [{**ASSOCIATION, "instanceName": str(number)} for number in range(90)]
+    assert len(parse(associations=associations).request.associations) == 90
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        *((text, "JSON (") for text in ("", " ", "{", "{'a': 1}", '{"associations": [}', "[" * 8000)),
+        *((text, "a JSON object") for text in ("null", "[]", "7", '"text"', "true", f"[{document()}]")),
+        ("{}", "a list of 1 to 90"),
     ],
 )
-def test_selection_among_all_targets(
-    ssm: tuple[Any, Stubber], arn: str, names: tuple[str, ...], tagged: tuple[str, ...], selected: tuple[str, ...]
-) -> None:
-    client, stubber = ssm
-    # What a tag names and the cache does not know is looked for past it.
-    for _ in range(3 if set(tagged) - DOCUMENTS.keys() - {"*"} else 1):
-        stub_listing(stubber, DOCUMENTS)
-    targets = Targets(PATH, client)
-    request = Request(event(arn), names, tagged)
-    # The second time from the cache.
-    assert targets.select(request) == targets.select(request) == selected
+def test_a_text_that_is_not_a_document_is_refused(text: str, allowed: str) -> None:
+    assert f"must be {allowed}" in refused(text)
 
 
-def test_a_tag_selects_a_target_that_the_cache_does_not_know_yet(ssm: tuple[Any, Stubber]) -> None:
-    client, stubber = ssm
-    stub_listing(stubber, DOCUMENTS)
-    stub_listing(stubber, {**DOCUMENTS, "new": document()})
-    targets = Targets(PATH, client)
-    assert targets.select(Request(event())) == ("orders",)
-    assert targets.select(Request(event(), tagged=("new",))) == ("new",)
+EVENT = Trigger("rds", "x", rds_event_id="RDS-EVENT-0043")
 
 
-def test_named_targets_are_selected_without_reading_any(ssm: tuple[Any, Stubber]) -> None:
-    assert Targets(PATH, ssm[0]).select(Request(event(), ("orders", "missing"))) == ("orders", "missing")
+@pytest.mark.parametrize(
+    ("fields", "trigger", "reason"),
+    [
+        ({}, EVENT, ""),
+        ({"rdsEventIds": ["RDS-EVENT-0043"]}, EVENT, ""),
+        ({"rdsEventIds": ["RDS-EVENT-0005"]}, EVENT, "rdsEventIds"),
+        ({"rdsEventIds": []}, EVENT, "rdsEventIds"),
+        ({"rdsEventIds": []}, Trigger("schedule", "x"), ""),
+        ({"rdsEventIds": []}, Trigger("manual", "x"), ""),
+        *(({"enabled": False}, Trigger(kind, "x"), "disabled") for kind in ("rds", "schedule", "manual")),
+    ],
+)
+def test_what_a_target_declines(fields: dict[str, Any], trigger: Trigger, reason: str) -> None:
+    declined = parse(**fields).declines(trigger)
+    assert reason in (declined or "")
+    assert (declined is None) is (reason == "")
 
 
-def test_a_name_that_cannot_be_a_parameters_is_refused_without_asking_for_it(ssm: tuple[Any, Stubber]) -> None:
+# ---- Parameters
+
+
+class Ssm:
+    """SSM's client, and the answers that it is about to give."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client("ssm")
+        self.stubber = Stubber(self.client)
+
+    def answer(self, text: str) -> None:
+        found = {"Parameter": {"Name": PARAMETER, "Value": text}}
+        self.stubber.add_response("get_parameter", found, {"Name": PARAMETER})
+
+    def list(self, **documents: str) -> None:
+        """Answer a listing, one document to a page."""
+        changed = datetime(2026, 1, 31, tzinfo=UTC)
+        rows = [{"Name": PATH + name, "Value": text, "LastModifiedDate": changed} for name, text in documents.items()]
+        for number, row in enumerate(rows or [{}], 1):
+            page: dict[str, Any] = {"Parameters": [row] if row else []}
+            more = {"NextToken": str(number)} if number < len(rows) else {}
+            begin = {"Path": PATH} if number == 1 else {"Path": PATH, "NextToken": str(number - 1)}
+            self.stubber.add_response("get_parameters_by_path", page | more, begin)
+
+
+@pytest.fixture
+def ssm() -> Iterator[Ssm]:
+    found = Ssm()
+    with found.stubber:
+        yield found
+        found.stubber.assert_no_pending_responses()
+
+
+class Clock:
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr("rds_snap_backup.targets.time", found)
+    return found
+
+
+@pytest.mark.parametrize("path", [PATH, PATH.rstrip("/")])
+def test_a_target_is_read_once_a_minute(ssm: Ssm, clock: Clock, path: str) -> None:
+    targets = Targets(path, ssm.client)
+    assert targets.parameter("orders") == PARAMETER
+    ssm.answer(document())
+    assert targets.load("orders") == targets.load("orders") == parse()
+    clock.now += 60
+    ssm.answer(document(backupLevel="INCREMENTAL"))
+    assert targets.load("orders").request.backup_level == "INCREMENTAL"
+
+
+def test_a_target_is_read_past_the_cache(ssm: Ssm) -> None:
+    ssm.answer("{")
+    ssm.answer(document())
+    targets = Targets(PATH, ssm.client)
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match=f"{PARAMETER} is not valid: the document must be JSON"):
+            targets.load("orders")
+    assert targets.load("orders", past_cache=True) == targets.load("orders") == parse()
+
+
+def test_an_unknown_target_names_the_parameter_to_create(ssm: Ssm) -> None:
+    targets = Targets(PATH, ssm.client)
+    ssm.answer(document())
+    targets.load("orders")
+    for past_cache in (True, False):
+        ssm.stubber.add_client_error("get_parameter", "ParameterNotFound")
+        with pytest.raises(InvalidInput, match=PARAMETER) as caught:
+            targets.load("orders", past_cache=past_cache)
+        assert caught.value.problem.code == "TARGET_UNKNOWN"
+
+
+@pytest.mark.parametrize("name", ["a/b", "", "*"])
+def test_a_name_that_no_target_can_have_is_refused_without_a_call(ssm: Ssm, name: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        Targets(PATH, ssm[0]).load("a/b")
+        Targets(PATH, ssm.client).load(name)
     assert caught.value.problem.code == "TARGET_NAME_INVALID"
 
 
-def test_a_redrive_reads_the_document_past_the_cache(ssm: tuple[Any, Stubber]) -> None:
-    client, stubber = ssm
-    for text in ("{", document()):
-        stubber.add_response("get_parameter", {"Parameter": parameter("orders", text)})
-    targets = Targets(PATH, client)
-    with pytest.raises(InvalidInput):
+def test_a_failure_of_aws_refuses_nothing(ssm: Ssm) -> None:
+    targets = Targets(PATH, ssm.client)
+    ssm.stubber.add_client_error("get_parameter", "ThrottlingException")
+    with pytest.raises(ClientError):
         targets.load("orders")
-    assert targets.load("orders", past_cache=True) == parse()
+    ssm.stubber.add_client_error("get_parameters_by_path", "AccessDeniedException")
+    with pytest.raises(ClientError):
+        targets.documents()
 
 
-def test_without_targets_nothing_is_selected(ssm: tuple[Any, Stubber]) -> None:
-    client, stubber = ssm
-    stubber.add_response("get_parameters_by_path", {"Parameters": []})
-    assert Targets(PATH, client).select(Request(event(), ())) == ()
+def test_all_documents_are_listed_once_a_minute(ssm: Ssm, clock: Clock) -> None:
+    targets = Targets(PATH, ssm.client)
+    ssm.list(orders=document(), billing="{")
+    expected = {"billing": "{", "orders": document()}
+    assert targets.documents() == targets.documents() == expected
+    assert targets.load("orders") == parse()
+    ssm.list(stock="{")
+    assert targets.documents(past_cache=True) == targets.documents() == {"stock": "{"}
+    clock.now += 60
+    ssm.list()
+    assert targets.documents() == {}
 
 
-def test_every_stored_document_is_read_with_the_time_of_its_last_change(ssm: tuple[Any, Stubber]) -> None:
-    client, stubber = ssm
-    changed = datetime(2026, 1, 31, tzinfo=UTC)
-    rows = [parameter(name, name) | {"LastModifiedDate": changed} for name in ("orders", "billing")]
-    stubber.add_response("get_parameters_by_path", {"Parameters": rows[:1], "NextToken": "more"}, {"Path": PATH})
-    more = {"Path": PATH, "NextToken": "more"}
-    stubber.add_response("get_parameters_by_path", {"Parameters": rows[1:]}, more)
-    found = list(Targets(PATH, client).stored())
-    assert found == [(name, Document(name, changed.timestamp())) for name in ("orders", "billing")]
+def test_a_target_that_was_loaded_alone_is_not_all(ssm: Ssm) -> None:
+    targets = Targets(PATH, ssm.client)
+    ssm.answer(document())
+    targets.load("orders")
+    ssm.list(orders=document(), billing="{")
+    assert list(targets.documents()) == ["billing", "orders"]
+
+
+def test_listing_stops_when_its_time_is_over(ssm: Ssm) -> None:
+    targets = Targets(PATH, ssm.client)
+    ssm.list(orders=document(), billing="{")
+    left = iter([5.0, 0.0])
+    with pytest.raises(OutOfTime):
+        targets.documents(seconds_left=lambda: next(left))
+    ssm.list(orders=document())
+    assert targets.documents(seconds_left=lambda: 5.0) == {"orders": document()}
+
+
+def test_every_stored_document_has_the_time_of_its_last_change(ssm: Ssm) -> None:
+    ssm.list(orders="1", billing="2")
+    changed = datetime(2026, 1, 31, tzinfo=UTC).timestamp()
+    stored = list(Targets(PATH, ssm.client).stored())
+    assert stored == [("orders", Document("1", changed)), ("billing", Document("2", changed))]
