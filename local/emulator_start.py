@@ -2,25 +2,18 @@
 
 Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
 account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
-not acted on: alarms on expressions, and saved queries. And the past: a parameter can be stored as if it had been changed at
-another time.
+not acted on: alarms on expressions, and saved queries.
 """
 
 import uuid
-from datetime import datetime
 from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_evaluator
-from ministack.services import ssm
 from ministack.services.cloudformation import provisioners
-
-# In front of the time, in a parameter's description; `local.stack` writes it.
-CHANGED = "last changed "
 
 _known = iam_evaluator._resolve_condition_key  # noqa: SLF001 (there is no other way in)
 _on_a_metric = provisioners._cw_metric_alarm_record  # noqa: SLF001 (no other way in)
-_put = ssm._put_parameter  # noqa: SLF001 (no other way in)
 
 
 def resolve(key: str, context: Any) -> Any:
@@ -50,23 +43,12 @@ def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tu
     return query_id, {"QueryDefinitionId": query_id}
 
 
-def put_parameter(call: dict[str, Any]) -> Any:
-    """Store a parameter, with the time of its last change that its description says."""
-    answer = _put(call)
-    description = call.get("Description", "")
-    if description.startswith(CHANGED):
-        changed = datetime.fromisoformat(description.removeprefix(CHANGED))
-        ssm._parameters[call["Name"]]["LastModifiedDate"] = changed.timestamp()  # noqa: SLF001 (no other way in)
-    return answer
-
-
 iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001 (no other way in)
 provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001 (no other way in)
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001 (no other way in)
     "create": create_query,
     "delete": lambda *_: None,
 }
-ssm._put_parameter = put_parameter  # noqa: SLF001 (no other way in)
 
 if __name__ == "__main__":
     main()

@@ -50,13 +50,11 @@ class Stack:
         secrets = self.aws.client("secretsmanager")
         secrets.put_secret_value(SecretId=self.outputs["TokenSecretArn"], SecretString=value)
 
-    def put_target(self, name: str, document: Mapping[str, Any] | str, *, changed: datetime | None = None) -> None:
-        """Add or replace a target: an object, or any text, which need not be JSON; as if it was `changed` then."""
+    def put_target(self, name: str, document: Mapping[str, Any] | str) -> None:
+        """Add or replace a target: an object, or any text, which need not be JSON."""
         value = document if isinstance(document, str) else json.dumps(document)
         path = self.outputs["TargetsPath"] + name
-        # The time is for the emulator (`emulator_start.py`): AWS lets nobody choose it.
-        described = {"Description": f"last changed {changed.isoformat()}"} if changed else {}
-        self.aws.client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True, **described)
+        self.aws.client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
 
     def put_event(self, event: Mapping[str, Any], bus: str = "default") -> None:
         """Put an event, as in `events/`, on the bus; the bus gives it an ID of its own."""

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 
 from local.emulator import Emulator
@@ -17,6 +18,7 @@ class Message:
 
     body: Mapping[str, Any]
     attributes: Mapping[str, str]
+    published: float  # Unix time
 
 
 @dataclass(slots=True)
@@ -51,7 +53,8 @@ class Subscriber:
             for message in answer["Messages"]:
                 envelope = json.loads(message["Body"])
                 attributes = {name: part["Value"] for name, part in envelope.get("MessageAttributes", {}).items()}
-                new.append(Message(json.loads(envelope["Message"]), attributes))
+                published = datetime.fromisoformat(envelope["Timestamp"]).timestamp()
+                new.append(Message(json.loads(envelope["Message"]), attributes, published))
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
         with self._lock:
             self.received += new

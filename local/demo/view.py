@@ -1,4 +1,4 @@
-"""What the demo shows: lines as things happen, and, on a terminal, the table below them as it fills."""
+"""What the demo shows: each step as soon as it is over and, on a terminal, the state of all steps below."""
 
 import re
 import time
@@ -7,34 +7,38 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from local.demo.facts import Facts, databases, remark
+from local.demo.steps import STEPS, Step
+
 STYLES = {
-    "stack": "cyan",
-    "trigger": "bold magenta",
+    "Scheduler": "magenta",
+    "invoke": "magenta",
+    "RDS": "magenta",
+    "answer": "cyan",
     "Commvault": "yellow",
-    "RDS": "blue",
     "SNS": "green",
     "dead letter": "red",
 }
 
 
 class View:
-    """Prints log lines, and a live table on a terminal."""
+    """Prints steps, and a live table on a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
-        self._began = time.monotonic()
+        self._began = time.time()
 
     @property
     def seconds(self) -> float:
         """How long the demo has run."""
-        return time.monotonic() - self._began
+        return time.time() - self._began
 
     def __enter__(self) -> Self:
         if self._live:
@@ -50,11 +54,6 @@ class View:
         is_log = not (self.console.is_terminal or self.console.record)
         self.console.print(what, soft_wrap=is_log and not isinstance(what, Table))
 
-    def say(self, who: str, what: str) -> None:
-        """Print that something happened."""
-        head = (f"{self.seconds:5.1f} s  ", "dim"), (f"{who:<12}", STYLES.get(who, ""))
-        self.print(Text.assemble(*head, what))
-
     def show(self, below: RenderableType) -> None:
         """Show something below the lines, on a terminal."""
         if self._live:
@@ -63,11 +62,43 @@ class View:
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Say what is being done, and how long it took."""
-        self.say("stack", f"{what} …")
         self.show(Spinner("dots", text=what))
         began = time.monotonic()
         yield
-        self.say("stack", f"{what}: {time.monotonic() - began:.1f} s")
+        self.print(f"{what}: {time.monotonic() - began:.1f} s")
+
+    def print_step(self, number: int, step: Step, facts: Facts) -> None:
+        """Print everything that happened in a step, and what of it is as it must be."""
+        self.print(Text(f"\n{number}. {step.title}", "bold"))
+        for line in facts.lines(step.target):
+            head = (f"{line.at - self._began:8.1f} s  ", "dim"), (f"{line.who:<12}", STYLES[line.who])
+            self.print(Text.assemble(*head, line.what))
+        marks = [Text.assemble(_mark(holds), f" {what}  ") for what, holds in step.checks(facts)]
+        self.print(Text.assemble("   ", *marks))
+
+    def show_progress(self, facts: Facts) -> None:
+        """Show the latest line of each step."""
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        for number, step in enumerate(STEPS, 1):
+            lines = facts.lines(step.target)
+            latest = f"{lines[-1].who}: {lines[-1].what}" if lines else ""
+            state = _mark(holds=True) if step.is_done(facts) else Text("…")
+            table.add_row(state, f"{number}. {step.title}", Text(latest, "dim", overflow="ellipsis", no_wrap=True))
+        self.show(Group("", table))
+
+    def print_messages(self, facts: Facts) -> None:
+        """Print the table of all notifications."""
+        table = Table(title="\nWhat a subscriber received")
+        for heading in ("s", "target", "status", "databases", "jobs", ""):
+            table.add_column(heading, justify="right" if heading == "s" else "left")
+        for at, body in sorted(facts.messages, key=lambda one: one[0]):
+            what = body["target"], body["status"], databases(body), ", ".join(body["jobIds"])
+            table.add_row(f"{at - self._began:.1f}", *what, remark(body))
+        self.print(table)
+
+
+def _mark(holds: bool) -> Text:
+    return Text("✓", "bold green") if holds else Text("✗", "bold red")
 
 
 def picture(console: Console, title: str) -> str:

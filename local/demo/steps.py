@@ -1,0 +1,182 @@
+"""What the demo shows: each step fires a trigger for real, and says what must follow from it."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from local.demo.facts import Facts
+from local.rds import create_instance, rds_event
+
+SCHEDULED_AFTER = timedelta(seconds=3)
+STOPPED_SECONDS = 5.0  # how long the database is stopped whose event waits
+
+type Story = Callable[[Facts], Iterator[None]]  # it yields while it waits
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A trigger of a target of its own, and what must follow."""
+
+    title: str
+    target: str
+    instances: tuple[str, ...]
+    play: Story
+    requests: int = 1
+    jobs: int = 1
+    statuses: tuple[str, ...] = ("submitted", "completed")
+    claim: str = "the ID and the end that were published are the job's"
+    is_true: Callable[[Facts], bool] = lambda _: True
+
+    def checks(self, facts: Facts) -> list[tuple[str, bool]]:
+        """Return what must be so, each with whether it is."""
+        requests, jobs = facts.requests(self.target), facts.jobs(self.target)
+        published = facts.published(self.target)
+        statuses = Counter(body["status"] for body in published)
+        completed = {body["jobIds"][0] for body in published if body["status"] == "completed"}
+        return [
+            (_counted(len(requests), "request"), len(requests) == self.requests),
+            (_counted(len(jobs), "job"), len(jobs) == self.jobs),
+            (", ".join(statuses.elements()) or "no message", statuses == Counter(self.statuses)),
+            (self.claim, self.is_true(facts) and completed == {job.id for job in jobs if job.status == "Completed"}),
+        ]
+
+    def is_done(self, facts: Facts) -> bool:
+        """Return whether everything is so."""
+        return all(holds for _, holds in self.checks(facts))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _schedule(facts: Facts) -> Iterator[None]:
+    due = datetime.now(UTC).replace(microsecond=0) + SCHEDULED_AFTER
+    facts.machine.stack.reschedule(due)
+    facts.say("default", "Scheduler", f"the schedule of orders-db is due at {due:%H:%M:%S} UTC")
+    yield
+
+
+def _manual(facts: Facts) -> Iterator[None]:
+    facts.machine.add_target("users", "users-db")
+    facts.say("users", "invoke", '{"target": "users"}')
+    answer = facts.machine.stack.invoke({"target": "users"})
+    (backup,) = answer["submissions"][0]["backups"]
+    facts.say("users", "answer", f"{backup['instanceName']}: {backup['state']}, job {backup['jobId']}")
+    yield
+
+
+def _twice(facts: Facts) -> Iterator[None]:
+    facts.machine.add_target("billing", "billing-db", databases=["billing-*"])
+    create_instance(facts.machine.aws.client("rds"), "billing-main", "postgres")
+    event = rds_event("billing-main")
+    facts.say("billing", "RDS", "billing-main was restored from a snapshot (RDS-EVENT-0043)")
+    facts.machine.stack.put_event(event)
+    while not facts.published("billing"):
+        yield
+    facts.say("billing", "RDS", "EventBridge delivers the same event again")
+    facts.machine.stack.put_event(event)
+
+
+def _group(facts: Facts) -> Iterator[None]:
+    facts.machine.add_target("finance", "ledger-db", "payroll-db", "typo-db")
+    facts.say(
+        "finance", "invoke", '{"target": "finance"}: three databases, one with a name that Commvault does not know'
+    )
+    facts.machine.stack.invoke_asynchronously({"target": "finance"})
+    yield
+
+
+def _only_the_unknown_is_rejected(facts: Facts) -> bool:
+    rejected = [body for body in facts.published("finance") if body["status"] == "rejected"]
+    return [one["instanceName"] for body in rejected for one in body["associations"]] == ["typo-db"]
+
+
+def _lost(facts: Facts) -> Iterator[None]:
+    facts.machine.add_target("reports", "reports-db", databases=["reports-*"])
+    facts.machine.commserve.fault("reset_after", about="reports-db")
+    facts.say("reports", "RDS", "reports-main was restored from a snapshot (RDS-EVENT-0043)")
+    facts.machine.stack.put_event(rds_event("reports-main"))
+    yield
+
+
+def _waits(facts: Facts) -> Iterator[None]:
+    facts.machine.add_target("web", "web-db", databases=["web-*"])
+    rds = facts.machine.aws.client("rds")
+    create_instance(rds, "web-main", "mysql")
+    rds.stop_db_instance(DBInstanceIdentifier="web-main")
+    facts.say("web", "RDS", "web-main was restored (RDS-EVENT-0043), but is not available yet")
+    facts.machine.stack.put_event(rds_event("web-main"))
+    until = time.monotonic() + STOPPED_SECONDS
+    while time.monotonic() < until:
+        yield
+    facts.say("web", "RDS", AVAILABLE)
+    rds.start_db_instance(DBInstanceIdentifier="web-main")
+
+
+AVAILABLE = "web-main is available"
+
+
+def _nothing_was_sent_before(facts: Facts) -> bool:
+    available = [line.at for line in facts.said.get("web", []) if line.what == AVAILABLE]
+    return bool(available) and all(one.at > available[0] for one in facts.requests("web"))
+
+
+def _fails(facts: Facts) -> Iterator[None]:
+    facts.machine.add_target("sales", "sales-db")
+    facts.machine.commserve.plan_jobs(instance="sales-db", ending="Failed", reason="The snapshot quota is reached.")
+    facts.say("sales", "invoke", '{"target": "sales"}; its first job will fail')
+    facts.machine.stack.invoke_asynchronously({"target": "sales"})
+    yield
+
+
+STEPS = (
+    Step("A schedule comes due", "default", ("orders-db",), _schedule),
+    Step("Somebody invokes the function", "users", ("users-db",), _manual),
+    Step(
+        "RDS reports a restored database, and the event arrives twice",
+        "billing",
+        ("billing-db",),
+        _twice,
+        claim="the second delivery started nothing",
+    ),
+    Step(
+        "One wrong name in a group: Commvault refuses the whole request",
+        "finance",
+        ("ledger-db", "payroll-db", "typo-db"),
+        _group,
+        requests=2,
+        jobs=2,
+        statuses=("rejected", "submitted", "completed", "completed"),
+        claim="the others are backed up, the wrong name alone is rejected",
+        is_true=_only_the_unknown_is_rejected,
+    ),
+    Step(
+        "Commvault starts the job, and its answer is lost",
+        "reports",
+        ("reports-db",),
+        _lost,
+        claim="the job was found, and nothing was sent a second time",
+        is_true=lambda facts: any(body.get("reconciled") for body in facts.published("reports")),
+    ),
+    Step(
+        "The restored database is not available yet",
+        "web",
+        ("web-db",),
+        _waits,
+        claim="nothing was sent before it was available",
+        is_true=_nothing_was_sent_before,
+    ),
+    Step(
+        "A job fails",
+        "sales",
+        ("sales-db",),
+        _fails,
+        requests=2,
+        jobs=2,
+        statuses=("submitted", "retrying", "submitted", "completed"),
+        claim="it was started again, and the second job completed",
+        is_true=lambda facts: [job.status for job in facts.jobs("sales")] == ["Failed", "Completed"],
+    ),
+)
