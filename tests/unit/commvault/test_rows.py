@@ -1,4 +1,4 @@
-"""Rows of Commvault's job list: any shape is read, and nothing in one raises."""
+"""Rows of Commvault's job list: any shape is read, and no value raises."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rds_snap_backup.commvault.rows import Job, read_job
+from rds_snap_backup.targets import Association
 
 SUMMARY: dict[str, Any] = {
     "jobId": 1354,
@@ -28,6 +29,28 @@ def read(**fields: Any) -> Job:
 
 def test_a_row_is_read() -> None:
     assert read() == Job("1354", "aws-prod", "orders-db", "default", "FULL", True, "Running", 1000, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_its_own"),
+    [
+        ({}, True),
+        ({"opType": 5, "jobType": "Restore"}, False),
+        *(({"subclient": {**SUMMARY["subclient"], name: "Default"}}, False) for name in SUMMARY["subclient"]),
+        ({"subclient": None}, False),
+    ],
+)
+def test_a_job_is_of_an_association_by_its_exact_names(fields: dict[str, Any], is_its_own: bool) -> None:
+    job = read(**fields)
+    assert (
+        job.is_of(
+            Association(
+                client_name="aws-prod", instance_name="orders-db", display_name="Orders", subclient_name="default"
+            )
+        )
+        is is_its_own
+    )
+    assert (job.names == ("aws-prod", "orders-db", "default")) is ("subclient" not in fields)
 
 
 @pytest.mark.parametrize(
@@ -71,13 +94,13 @@ NO_IDS: list[Any] = [None, 0, "0", "", "x", [], {}, True]
 
 
 @pytest.mark.parametrize(
-    "row", [*NO_IDS, {"jobSummary": {}}, *({"jobSummary": {"jobId": one}} for one in NO_IDS)], ids=str
+    "row", [*NO_IDS, {"jobSummary": {}}, *({"jobSummary": {"jobId": value}} for value in NO_IDS)], ids=str
 )
 def test_a_row_without_an_id_is_none(row: Any) -> None:
     assert read_job(row) is None
 
 
-@pytest.mark.parametrize("value", [*NO_IDS, [1], 1.5, "9" * 5000], ids=lambda one: str(one)[:9])
+@pytest.mark.parametrize("value", [*NO_IDS, [1], 1.5, "9" * 5000], ids=lambda value: str(value)[:9])
 @pytest.mark.parametrize("field", [field for field in SUMMARY if field != "jobId"])
 def test_no_value_of_any_field_fails(field: str, value: Any) -> None:
     job = read(**{field: value})
@@ -104,7 +127,7 @@ def test_no_value_of_any_field_fails(field: str, value: Any) -> None:
         (None, 0),
         ({}, 0),
     ],
-    ids=lambda one: str(one)[:20],
+    ids=lambda value: str(value)[:20],
 )
 def test_a_time_is_in_seconds_within_what_a_date_can_be_or_not_known(value: Any, seconds: int) -> None:
     job = read(jobStartTime=value, jobEndTime=value)
