@@ -9,12 +9,12 @@ type Decision = Literal["Allow", "Deny", "Nothing"]
 
 
 def listed(value: str | list[str]) -> list[str]:
-    """Return what can be one text or a list of them as a list."""
+    """Return one text or a list of texts as a list."""
     return [value] if isinstance(value, str) else value
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Tell whether a pattern with `*` and `?` is of this text."""
+    """Tell whether a text matches a pattern with `*` and `?`."""
     parts = (
         re.escape(part) if part not in {"*", "?"} else part.replace("?", ".").replace("*", ".*") for part in pattern
     )
@@ -22,7 +22,7 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def covers(statement: Statement, action: str, resource: str) -> bool:
-    """Tell whether a statement is about this action on this resource, whatever its conditions."""
+    """Tell whether a statement is about this action on this resource; its conditions are ignored."""
     return any(matches(one.lower(), action.lower()) for one in listed(statement["Action"])) and any(
         matches(one, resource) for one in listed(statement["Resource"])
     )
@@ -35,7 +35,7 @@ def decide(
     context: Mapping[str, str] | None = None,
     service: str | None = None,
 ) -> Decision:
-    """Evaluate policies for a call with these condition keys; `service` is the AWS service that makes it, if one does."""
+    """Evaluate policies for a call with these condition keys; `service` is the AWS service that calls, if any."""
     effects = {
         one["Effect"]
         for one in statements

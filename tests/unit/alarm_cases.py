@@ -1,7 +1,6 @@
-"""The template's alarms, each with its case: the metric that it is on, and by which kind of change of that it fires.
+"""The template's alarms, each with its case: the metrics that it watches, and the kind of change that it reports.
 
-Also what the tests of all alarms share: metrics as the code emits them and as AWS reports them, and what an alarm makes of
-them. Times are in hours from a Sunday, 00:00 UTC.
+Times are in hours from a Sunday, 00:00 UTC.
 """
 
 import datetime as dt
@@ -14,96 +13,88 @@ import pytest
 from aws_lambda_powertools.metrics import base
 
 from rds_snap_backup.observability import NAMESPACE, MetricName, count
-from tests.unit.alarms import HOUR, Alarm, Sample, samples
+from tests.unit.alarms import HOUR, Alarm, Metric, Sample, samples
 from tests.unit.template import Resolved
 
 SUNDAY = dt.datetime(2026, 2, 1, tzinfo=dt.UTC).timestamp()
-NIGHTLY = 2 + 4 / HOUR  # what a schedule of 02:00 comes to
-TOPIC = ("Notifications",)
+TOPIC = ("AlarmTopic",)
 SPARES = [0, 1, 2]
 ALARMS = Resolved().of_type("AWS::CloudWatch::Alarm")
 STACK = "backups"
+FUNCTIONS = ("BackupFunction", "AuditFunction")
 
-type Kind = Literal["happened", "holds letters", "more letters", "waits", "silence"]
+type Kind = Literal["event", "letters", "more letters", "waiting", "silence"]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Which metric an alarm is on, and by which kind of change of it the alarm fires."""
+    """The metrics that an alarm watches, and the kind of change that it reports."""
 
     kind: Kind
-    namespace: str
-    metric: str
-    dimension: tuple[str, str]
+    metrics: tuple[Metric, ...]
 
-    def sample(self, at: float, value: float = 1, of: str | None = None) -> Sample:
-        """Return what AWS reports at an hour, of the stack's resource or another one."""
-        name, ours = self.dimension
-        return Sample((self.namespace, self.metric, frozenset({(name, of or ours)})), SUNDAY + at * HOUR, value)
+    def sample(self, at: float, value: float = 1, metric: int = 0) -> Sample:
+        """Return the sample that AWS reports of one of the metrics at an hour."""
+        return Sample(self.metrics[metric], SUNDAY + at * HOUR, value)
 
-
-def counted(metric: str) -> Case:
-    return Case("happened", NAMESPACE, metric, ("service", STACK))
+    def foreign(self, at: float) -> list[Sample]:
+        """Return the same of another stack's resources."""
+        theirs = [(space, name, frozenset((key, "another") for key, _ in keys)) for space, name, keys in self.metrics]
+        return [Sample(metric, SUNDAY + at * HOUR, at) for metric in theirs]
 
 
-def of_function(metric: str, function: str) -> Case:
-    return Case("happened", "AWS/Lambda", metric, ("FunctionName", function))
+def metric(namespace: str, name: str, **dimensions: str) -> Metric:
+    return (namespace, name, frozenset(dimensions.items()))
+
+
+def counted(*names: str) -> Case:
+    return Case("event", tuple(metric(NAMESPACE, name, service=STACK) for name in names))
+
+
+def of_functions(name: str) -> Case:
+    return Case("event", tuple(metric("AWS/Lambda", name, FunctionName=one) for one in FUNCTIONS))
 
 
 def visible(kind: Kind, queue: str) -> Case:
-    return Case(kind, "AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", f"{queue}.QueueName"))
+    return Case(kind, (metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName=f"{queue}.QueueName"),))
 
 
 CASES = {
-    "SubmitErrorsAlarm": of_function("Errors", "SubmitFunction"),
-    "FollowErrorsAlarm": of_function("Errors", "FollowFunction"),
-    "AuditErrorsAlarm": of_function("Errors", "AuditFunction"),
-    "SubmitThrottlesAlarm": of_function("Throttles", "SubmitFunction"),
-    "FollowThrottlesAlarm": of_function("Throttles", "FollowFunction"),
-    "AuditThrottlesAlarm": of_function("Throttles", "AuditFunction"),
-    "SubmitRecursionAlarm": of_function("RecursiveInvocationsDropped", "SubmitFunction"),
-    "FollowRecursionAlarm": of_function("RecursiveInvocationsDropped", "FollowFunction"),
-    "SubmitEventsDroppedAlarm": of_function("AsyncEventsDropped", "SubmitFunction"),
-    "AuditEventsDroppedAlarm": of_function("AsyncEventsDropped", "AuditFunction"),
-    "DestinationDeliveryAlarm": of_function("DestinationDeliveryFailures", "SubmitFunction"),
-    "RuleDeliveryAlarm": Case("happened", "AWS/Events", "InvocationsFailedToBeSentToDlq", ("RuleName", "rds-events")),
-    "ScheduleDeliveryAlarm": Case(
-        "happened", "AWS/Scheduler", "InvocationsFailedToBeSentToDeadLetterCount", ("ScheduleGroup", "Schedules")
-    ),
-    "TopicDeliveryAlarm": Case(
-        "happened", "AWS/SNS", "NumberOfNotificationsFailedToRedriveToDlq", ("TopicName", "Notifications.TopicName")
-    ),
+    "BackupProblemAlarm": counted("BackupRejected", "SubmissionAbandoned", "BackupFailed", "JobLost"),
     "EventRefusedAlarm": counted("EventRefused"),
-    "TokenRefusedAlarm": counted("TokenRefused"),
-    "TokenNotStoredAlarm": counted("TokenNotStored"),
-    "BackupRejectedAlarm": counted("BackupRejected"),
-    "SubmissionAbandonedAlarm": counted("SubmissionAbandoned"),
-    "BackupFailedAlarm": counted("BackupFailed"),
-    "JobLostAlarm": counted("JobLost"),
+    "TokenAlarm": counted("TokenRefused", "TokenNotStored"),
     "AuditFindingAlarm": counted("AuditFinding"),
-    "DeadLetterAlarm": visible("holds letters", "DeadLetterQueue"),
-    "JobsDeadLetterAlarm": visible("holds letters", "JobsDeadLetterQueue"),
+    "FunctionErrorsAlarm": of_functions("Errors"),
+    "ThrottlesAlarm": of_functions("Throttles"),
+    "EventsDroppedAlarm": of_functions("AsyncEventsDropped"),
+    "RecursionAlarm": of_functions("RecursiveInvocationsDropped"),
+    "DeliveryAlarm": Case(
+        "event",
+        (
+            metric("AWS/Lambda", "DestinationDeliveryFailures", FunctionName="BackupFunction"),
+            metric("AWS/Events", "InvocationsFailedToBeSentToDlq", RuleName="rds-events"),
+            metric("AWS/Scheduler", "InvocationsFailedToBeSentToDeadLetterCount", ScheduleGroup="Schedules"),
+            metric("AWS/SNS", "NumberOfNotificationsFailedToRedriveToDlq", TopicName="Notifications.TopicName"),
+        ),
+    ),
+    "DeadLetterAlarm": visible("letters", "DeadLetterQueue"),
     "NewDeadLetterAlarm": visible("more letters", "DeadLetterQueue"),
-    "NewJobsDeadLetterAlarm": visible("more letters", "JobsDeadLetterQueue"),
-    "SubmissionsWaitingAlarm": visible("waits", "SubmissionsQueue"),
-    "JobsWaitingAlarm": visible("waits", "JobsQueue"),
-    "MissedBackupAlarm": Case("silence", NAMESPACE, "BackupSubmitted", ("service", STACK)),
-    "MissedAuditAlarm": Case("silence", NAMESPACE, "AuditCompleted", ("service", STACK)),
+    "SubmissionsWaitingAlarm": visible("waiting", "SubmissionsQueue"),
+    "MissedAuditAlarm": Case("silence", (metric(NAMESPACE, "AuditCompleted", service=STACK),)),
 }
-
-
-def of_kind(*kinds: Kind) -> list[str]:
-    return [name for name, case in CASES.items() if case.kind in kinds]
+EVENTS = [
+    (name, number) for name, case in CASES.items() if case.kind == "event" for number, _ in enumerate(case.metrics)
+]
 
 
 class Emitted:
-    """Emits metrics as the code does, at any time, and collects what CloudWatch would make of the lines."""
+    """Emits metrics as the code does, at any time, and collects the samples that CloudWatch reads from the lines."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
         self.samples: list[Sample] = []
 
-    def emit(self, *hours: float, name: str = "BackupSubmitted", stack: str = STACK) -> None:
+    def emit(self, *hours: float, name: str = "AuditCompleted", stack: str = STACK) -> None:
         """Emit one at each of these times."""
         for hour in hours:
 
@@ -123,21 +114,20 @@ def alarm(name: str, spare: int = 2, minute: int = 0, **given: Any) -> Alarm:
 
 
 def story(one: Alarm, data: Iterable[Sample], begin: float, end: float) -> list[tuple[float, str]]:
-    """Return the changes of state with the hours at which they come."""
+    """Return the changes of state with their hours."""
     changes = one.changes(data, SUNDAY + begin * HOUR, SUNDAY + end * HOUR)
     return [((change.at - SUNDAY) / HOUR, change.state) for change in changes]
 
 
-def alarms(one: Alarm, data: Iterable[Sample], begin: float, end: float) -> list[float]:
+def fired(one: Alarm, data: Iterable[Sample], begin: float, end: float) -> list[float]:
     """Return the hours at which it fires."""
     return [at for at, state in story(one, data, begin, end) if state == "ALARM"]
 
 
 def depth(case: Case, begin: float, *levels: tuple[float, int], until: float) -> list[Sample]:
-    """Return what SQS reports of a queue each minute from `begin` on, where its messages become so many at these hours."""
+    """Return a queue's reported depth for each minute from `begin` on, given the hours at which it changes."""
     minutes = range(round(begin * 60), round(until * 60))
-    steps = [(at, messages) for at, messages in levels]
     return [
-        case.sample(minute / 60, next((messages for at, messages in reversed(steps) if at * 60 <= minute), 0))
+        case.sample(minute / 60, next((messages for at, messages in reversed(levels) if at * 60 <= minute), 0))
         for minute in minutes
     ]

@@ -17,6 +17,7 @@ PSEUDO = {
     "AWS::Region": "eu-west-1",
     "AWS::Partition": "aws",
     "AWS::StackName": "backups",
+    "AWS::StackId": "arn:aws:cloudformation:eu-west-1:111122223333:stack/backups/1",
 }
 NOTHING = object()
 
@@ -52,7 +53,7 @@ def rule_arn(name: str, bus: str = "default") -> str:
 
 @dataclass
 class Resolved:
-    """The template with parameters: `resources` and `outputs` hold only what their conditions let be."""
+    """The template with parameters: `resources` and `outputs` hold only those whose condition is true."""
 
     parameters: dict[str, Any] = field(default_factory=dict)
 
@@ -62,12 +63,12 @@ class Resolved:
         defaults = {name: part["Default"] for name, part in TEMPLATE["Parameters"].items() if "Default" in part}
         self.parameters = PSEUDO | required | defaults | self.parameters
         bus = self.parameters["EventBusName"]
-        self.parameters.setdefault("SubmitFunctionRdsEvents.Arn", rule_arn("rds-events", bus))
+        self.parameters.setdefault("RdsEvents.Arn", rule_arn("rds-events", bus))
         self.resources = self._existing(TEMPLATE["Resources"])
         self.outputs = self._existing(TEMPLATE["Outputs"])
 
-    def _existing(self, services: dict[str, Any]) -> dict[str, Any]:
-        chosen = {name: part for name, part in services.items() if self.holds(part.get("Condition"))}
+    def _existing(self, parts: dict[str, Any]) -> dict[str, Any]:
+        chosen = {name: part for name, part in parts.items() if self.holds(part.get("Condition"))}
         return {name: self.resolve(part) for name, part in chosen.items()}
 
     def holds(self, condition: str | None) -> bool:
@@ -95,6 +96,13 @@ class Resolved:
                 return all(map(self.resolve, values))
             case {"Fn::Or": values}:
                 return any(map(self.resolve, values))
+            case {"Fn::Contains": [values, value]}:
+                return self.resolve(value) in self.resolve(values)
+            case {"Fn::FindInMap": [name, *keys]}:
+                found = TEMPLATE["Mappings"][name]
+                for key in keys:
+                    found = found[self.resolve(key)]
+                return found
             case {"Fn::Split": [separator, text]}:
                 return self.resolve(text).split(separator)
             case {"Fn::Select": [index, values]}:
