@@ -1,58 +1,73 @@
-"""Fuzzes what reads bytes from outside, at length. `make fuzz`.
+"""Fuzzes whatever reads bytes from outside, at length. `make fuzz`.
 
-A failing input and what increased coverage are kept in `build/fuzz/TARGET/`. An input that is worth keeping goes into
-`tests/fuzz/corpus/TARGET/`, which every run begins with. Exit status 1: a promise was broken.
+A failing input and inputs that increased coverage are kept in `build/fuzz/NAME/`. An input that is worth keeping goes
+into `tests/fuzz/corpus/NAME/`, with which every run begins. Exit status 1: a promise was broken.
 """
 
 import argparse
+import importlib.util
+import os
 import random
+import subprocess
 import sys
 
-from tests.fuzz.engines import FOUND, TARGETS, default_engine, run
+from local.tools import ROOT
+from tests.fuzz.inputs import CORPUS, MAX_INPUT, corpus, made_up
+from tests.support import ENVIRONMENT
 
-SECONDS = 300
-HYPOTHESIS_RUNS = 20_000
+FOUND = ROOT / "build" / "fuzz"
+RUNS_WITHOUT_ATHERIS = 20_000
+HANGS_SECONDS = 60
 
 
 def main() -> int:
-    """Run all targets, or those that are named."""
+    """Run the harnesses that are named, each in a process, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"all without; {', '.join(TARGETS)}")
-    parser.add_argument("--seconds", type=int, help=f"for each target; without --runs {SECONDS} (atheris only)")
-    parser.add_argument(
-        "--runs", type=int, help=f"inputs for each target; with Hypothesis {HYPOTHESIS_RUNS} without it"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all without; {', '.join(_names())}")
+    parser.add_argument("--seconds", type=int, default=300, help="for each harness, with atheris (%(default)s)")
+    parser.add_argument("--runs", type=int, help="inputs for each harness")
     parser.add_argument("--seed", type=int, default=random.randrange(1, 2**31), help="of an earlier run; new without")
-    parser.add_argument(
-        "--engine", choices=("atheris", "hypothesis"), default=default_engine(), help="%(default)s here"
-    )
-    parser.add_argument("--keep-going", action="store_true", help="collect an input of each different failure")
     given = parser.parse_args()
-    if unknown := set(given.targets) - set(TARGETS):
-        parser.error(f"there is no target {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
-    runs, seconds = given.runs or -1, given.seconds or (0 if given.runs else SECONDS)
-    if given.engine == "hypothesis":
-        if given.seconds:
-            parser.error("Hypothesis runs for a number of inputs, not of seconds")
-        print("By Hypothesis, without coverage: atheris has wheels for Linux on x86_64 alone.")
-        runs, seconds = given.runs or HYPOTHESIS_RUNS, 0
+    if unknown := set(given.names) - set(_names()):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if len(given.names) == 1:
+        _run(given)
+        return 0
     print(f"Seed {given.seed}", flush=True)
-    failed = 0
-    for target in given.targets or TARGETS:
-        result = run(
-            target,
-            runs,
-            seed=given.seed,
-            engine=given.engine,
-            seconds=seconds,
-            found=FOUND,
-            keep_going=given.keep_going,
-        )
-        print(result, flush=True)
-        if result.failure:
-            failed += 1
-            print(result.failure, file=sys.stderr, flush=True)
+    arguments = ["--seconds", str(given.seconds), "--seed", str(given.seed)]
+    arguments += ["--runs", str(given.runs)] if given.runs else []
+    each = [[sys.executable, "-m", "tests.fuzz", name, *arguments] for name in given.names or _names()]
+    failed = [command for command in each if subprocess.run(command, check=False).returncode]
     return 1 if failed else 0
+
+
+def _names() -> list[str]:
+    return sorted(path.name for path in CORPUS.iterdir())
+
+
+def _run(given: argparse.Namespace) -> None:
+    """Run one harness; libFuzzer ends the process itself."""
+    os.environ.update(ENVIRONMENT)
+    (name,) = given.names
+    if not importlib.util.find_spec("atheris"):
+        from tests.fuzz.harnesses import HARNESSES
+
+        print("Without coverage: atheris has wheels for Linux on x86_64 alone.")
+        for data in (*corpus(name), *made_up(given.runs or RUNS_WITHOUT_ATHERIS, given.seed)):
+            HARNESSES[name](data)
+        return
+    import atheris
+
+    with atheris.instrument_imports(include=["rds_snap_backup"]):
+        from tests.fuzz.harnesses import HARNESSES
+    folder = FOUND / name
+    (folder / "corpus").mkdir(parents=True, exist_ok=True)
+    limit = f"-runs={given.runs}" if given.runs else f"-max_total_time={given.seconds}"
+    flags = [f"-seed={given.seed}", f"-artifact_prefix={folder}/", f"-timeout={HANGS_SECONDS}", limit]
+    flags += ["-len_control=0", f"-max_len={MAX_INPUT}"]
+    folders = [folder / "corpus", CORPUS / name, *([ROOT / "events"] if name in {"events", "queue_bodies"} else [])]
+    atheris.Setup([sys.argv[0], *flags, *map(str, folders)], HARNESSES[name])
+    atheris.Fuzz()
 
 
 sys.exit(main())

@@ -120,8 +120,7 @@ def test_an_event_of_one_database_in_a_group_selects_its_association(name: str, 
 
 @pytest.fixture(scope="module")
 def pattern() -> dict[str, Any]:
-    function = Resolved().of_type("AWS::Serverless::Function")["BackupFunction"]
-    found: dict[str, Any] = function["Events"]["RdsEvents"]["Properties"]["Pattern"]
+    found: dict[str, Any] = Resolved().of_type("AWS::Events::Rule")["RdsEvents"]["EventPattern"]
     return found
 
 
