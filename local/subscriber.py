@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Self
 
 from local.emulator import Emulator
@@ -18,7 +17,7 @@ class Message:
 
     body: Mapping[str, Any]
     attributes: Mapping[str, str]
-    published: float  # Unix time
+    delivered: float  # Unix time
 
 
 @dataclass(slots=True)
@@ -47,14 +46,19 @@ class Subscriber:
         new: list[Message] = []
         while True:
             wait = 0 if new else seconds
-            answer = sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait)
+            answer = sqs.receive_message(
+                QueueUrl=self.queue_url,
+                MaxNumberOfMessages=10,
+                WaitTimeSeconds=wait,
+                AttributeNames=["SentTimestamp"],
+            )
             if not answer.get("Messages"):
                 break
             for message in answer["Messages"]:
                 envelope = json.loads(message["Body"])
                 attributes = {name: part["Value"] for name, part in envelope.get("MessageAttributes", {}).items()}
-                published = datetime.fromisoformat(envelope["Timestamp"]).timestamp()
-                new.append(Message(json.loads(envelope["Message"]), attributes, published))
+                delivered = int(message["Attributes"]["SentTimestamp"]) / 1000
+                new.append(Message(json.loads(envelope["Message"]), attributes, delivered))
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
         with self._lock:
             self.received += new

@@ -32,7 +32,7 @@ class Facts:
 
     def look(self) -> None:
         """Receive new messages and dead letters."""
-        self.messages += [(one.published, one.body) for one in self.machine.subscriber.receive()]
+        self.messages += [(one.delivered, one.body) for one in self.machine.subscriber.receive()]
         self.letters += [(time.time(), one) for one in self.machine.stack.dead_letters()[len(self.letters) :]]
 
     def say(self, target: str, who: str, what: str) -> None:

@@ -140,6 +140,7 @@ STEPS = (
         ("billing-db",),
         _twice,
         claim="the second delivery started nothing",
+        is_true=lambda facts: len(facts.jobs("billing")) == 1,
     ),
     Step(
         "One wrong name in a group: Commvault refuses the whole request",
