@@ -128,7 +128,7 @@ class Emulator:
         self._folder.cleanup()
 
     def sandboxes(self, function: str) -> list[int]:
-        """Return the processes of a function's sandboxes: of this emulator's, whatever else runs on the machine."""
+        """Return the processes of a function's sandboxes in this emulator."""
         if self._process is None:
             return []
         theirs = f"ministack-lambda-{function}-"  # the folder of a sandbox; the emulator runs a worker in each

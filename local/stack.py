@@ -57,7 +57,7 @@ class Stack:
         self.aws.client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
 
     def put_event(self, event: Mapping[str, Any], bus: str = "default") -> None:
-        """Put an event, as in `events/`, on the bus; the bus gives it an ID of its own."""
+        """Put an event, as in `events/`, on the bus; the bus gives it another ID."""
         entry = {
             "Source": event["source"],
             "DetailType": event["detail-type"],
@@ -168,7 +168,7 @@ def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None
 
 
 def deployed(aws: Emulator, name: str, parameters: Mapping[str, str]) -> Stack:
-    """Return a stack that was deployed to the emulator, by whatever tool, with `parameters`."""
+    """Return a stack that was deployed to the emulator by any tool, with `parameters`."""
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     _fix_policies(aws)

@@ -22,7 +22,7 @@ class Message:
 
 @dataclass(slots=True)
 class Subscriber:
-    """A queue of its own on the topic; `receive` appends to `received`."""
+    """A queue on the topic; `receive` appends to `received`."""
 
     aws: Emulator
     queue_url: str

@@ -120,7 +120,7 @@ class Job:
         return age >= self.plan.missing_seconds and not gone
 
     def end(self, status: str = "Completed", reason: str = "") -> None:
-        """End it now, whatever its plan; a job that has ended does not change."""
+        """End it now; a job that has ended does not change."""
         if not self.finished:
             self._ended = (self.clock.now(), status, reason)
 

@@ -26,7 +26,7 @@ class Recorded:
     fault: str | None = None
 
     def header(self, name: str) -> str:
-        """Return a header's value whatever its case, or an empty string."""
+        """Return a header's value, or an empty string; the name may have any case."""
         return next((value for key, value in self.headers.items() if key.lower() == name.lower()), "")
 
     def bearer_of(self, access: str) -> bool:

@@ -41,7 +41,7 @@ class RateLimit:
 
 @dataclass(slots=True)
 class FrontEnd:
-    """What stands before the service: after so long without a request it answers 503 to the next one, and is awake."""
+    """A SaaS front end: after `sleeps_after` seconds without a request it answers 503 to the next one, and is awake."""
 
     sleeps_after: float | None = None
     last: float | None = None

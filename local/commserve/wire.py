@@ -170,10 +170,10 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
 
-    def pause(self, seconds: float, *, alone: bool = False) -> bool:
-        """Wait; False if the server stopped or, unless `alone`, the client disconnected meanwhile."""
+    def pause(self, seconds: float, *, ignore_client: bool = False) -> bool:
+        """Wait; False if the server stopped or, unless `ignore_client`, the client disconnected meanwhile."""
         until = time.monotonic() + seconds
-        while not (self.server.stopping.is_set() or (not alone and self._is_client_gone())):
+        while not (self.server.stopping.is_set() or (not ignore_client and self._is_client_gone())):
             left = until - time.monotonic()
             if left <= 0 or self.released.wait(min(left, CHECK_SECONDS)):
                 return True

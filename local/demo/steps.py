@@ -17,7 +17,7 @@ type Story = Callable[[Facts], Iterator[None]]  # it yields while it waits
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A trigger of a target of its own, and what must follow."""
+    """A trigger, and its expected effects; each step has a target that no other has."""
 
     title: str
     target: str
@@ -150,7 +150,7 @@ STEPS = (
         requests=2,
         jobs=2,
         statuses=("rejected", "submitted", "completed", "completed"),
-        claim="the others are backed up, the wrong name alone is rejected",
+        claim="the others are backed up, only the wrong name is rejected",
         is_true=_only_the_unknown_is_rejected,
     ),
     Step(

@@ -103,6 +103,6 @@ def subclient_entity(one: Subclient) -> dict[str, Any]:
 
 
 def number(request: Recorded, name: str) -> int | None:
-    """Return a number from the query, whatever the case of its name."""
+    """Return a number from the query; its name may have any case."""
     text = next((value for key, value in request.query.items() if key.lower() == name.lower()), "")
     return int(text) if text.isdigit() else None

@@ -1,4 +1,4 @@
-"""What Commvault's own SDK calls besides the documented endpoints, in the shapes that it reads."""
+"""The undocumented endpoints that Commvault's own SDK calls, in the shapes that it reads."""
 
 from collections.abc import Callable
 from typing import Any

@@ -36,7 +36,7 @@ class Controls(ABC):
     busy = setting("jobs", "busy")
     # A CreateTask that names unknown or refused subclients and others: see `state.Unknown`.
     unknown = setting("", "unknown")
-    # After so many seconds without a request the next one is answered 503; None: never.
+    # Seconds without a request after which the next one is answered 503; None: never.
     front_end_sleeps_after = setting("front_end", "sleeps_after")
 
     def __init__(self, state: State) -> None:
@@ -63,13 +63,13 @@ class Controls(ABC):
         return self.state.tokens
 
     def issue_pair(self, renewable: float = RENEWABLE) -> dict[str, str]:
-        """Create an access and a refresh token, as Command Center does; they can be renewed for so many seconds."""
+        """Create an access and a refresh token, as Command Center does; they can be renewed for `renewable` seconds."""
         with self.state.lock:
             return self.tokens.issue(self.clock.now(), renewable)
 
     @property
     def renewals(self) -> list[Recorded]:
-        """The requests that present a pair to be renewed, whatever became of them."""
+        """The requests that present a pair to be renewed, also those that were refused."""
         return [one for one in self.requests if one.path.lower().endswith(RENEW)]
 
     @property
@@ -104,7 +104,7 @@ class Controls(ABC):
 
     @property
     def create_tasks(self) -> list[Recorded]:
-        """The requests to CreateTask, whatever their answers."""
+        """The requests to CreateTask, also those that were refused."""
         return [one for one in self.requests if one.method == "POST" and one.path.lower() == "/createtask"]
 
     @property
@@ -185,7 +185,7 @@ class Controls(ABC):
         self.faults.release()
 
     def rate_limit(self, writes: int | None = None, reads: int | None = None, period: float = 3600) -> None:
-        """Answer 429 after so many calls per period of the simulator's clock; None: no limit."""
+        """Answer 429 after a number of calls per period of the simulator's clock; None: no limit."""
         limits = {"writes": writes, "reads": reads}
         with self.state.lock:
             self.state.limits = {kind: RateLimit(top, period) for kind, top in limits.items() if top is not None}

@@ -10,19 +10,19 @@ the token for it:
     xml_error           the old XML error (code, message, status)
     maintenance         the HTML page of a restarting web tier (status, after)
     created_201_error   201 with an error (code, message)
-    unauthorized        401 whatever the token
+    unauthorized        401 for any token
     forbidden           403 with a text and no code (message)
     not_found           404 with an HTML page
     conflict            409 with a text and no code (message)
     already_running     errorCode 2 (status)
     throttled           429 with its headers (limit, period, headers)
     redirect            302 to another address (location, status)
-    jobs_and_error *    job IDs beside an error (code, message, status)
+    jobs_and_error *    job IDs and an error (code, message, status)
     int_job_ids *       job IDs that are numbers
-    task_id_zero *      taskId 0 beside real job IDs
+    task_id_zero *      taskId 0 and real job IDs
     job_ids *           other job IDs than all in order, without an error (named: positions, default the first; surplus: IDs)
     empty_job_ids       200 with an empty list, no job (task_id)
-    missing_job_ids     200 with a task ID alone, no job (task_id)
+    missing_job_ids     200 with only a task ID, no job (task_id)
     bad_gateway_after * the job is made and a proxy answers 502 (status)
     echo                the answer repeats what was sent, the token too (where: text, page, header, redirect, status_line,
                         malformed_header, length, chunk; form: plain, json, url, hex, upper, lower, and

@@ -102,7 +102,7 @@ def created_201_error(
 
 @behaviour
 def unauthorized(exchange: Exchange) -> None:
-    """401 whatever the token."""
+    """401 for any token."""
     exchange.send(answers.access_denied())
 
 
@@ -159,7 +159,7 @@ def _changed(exchange: Exchange, status: int | None = None, **fields: Any) -> No
 
 @behaviour
 def jobs_and_error(exchange: Exchange, *, code: int = CODE, message: str = MESSAGE, status: int = 200) -> None:
-    """Job IDs beside an error."""
+    """Job IDs and an error."""
     _changed(exchange, status, errorCode=code, errorMessage=message)
 
 
@@ -173,7 +173,7 @@ def int_job_ids(exchange: Exchange) -> None:
 
 @behaviour
 def task_id_zero(exchange: Exchange) -> None:
-    """`taskId` 0 beside real job IDs."""
+    """`taskId` 0 and real job IDs."""
     _changed(exchange, taskId=0)
 
 
@@ -185,7 +185,7 @@ def empty_job_ids(exchange: Exchange, *, task_id: int = 402) -> None:
 
 @behaviour
 def missing_job_ids(exchange: Exchange, *, task_id: int = 402) -> None:
-    """No job was started, and the answer is 200 with a task ID alone."""
+    """No job was started, and the answer is 200 with only a task ID."""
     exchange.send(Answer(value={"taskId": task_id}))
 
 

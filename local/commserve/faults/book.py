@@ -1,4 +1,4 @@
-"""The faults that are armed: each for so many requests of a path, or until all are cleared."""
+"""The armed faults: each for a number of requests of a path, or until all are cleared."""
 
 import inspect
 from collections.abc import Callable
@@ -36,8 +36,8 @@ class Exchange(Protocol):
     def close(self) -> None:
         """Close the connection cleanly."""
 
-    def pause(self, seconds: float, *, alone: bool = False) -> bool:
-        """Wait; False if the server stopped or, unless `alone`, the client disconnected meanwhile."""
+    def pause(self, seconds: float, *, ignore_client: bool = False) -> bool:
+        """Wait; False if the server stopped or, unless `ignore_client`, the client disconnected meanwhile."""
 
 
 type Behaviour = Callable[..., None]

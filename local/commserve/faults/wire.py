@@ -13,7 +13,7 @@ CHUNK = 64 * 1024
 def slow(exchange: Exchange, *, seconds: float = 5.0, after: bool = False) -> None:
     """The proper answer, late. The job is made before the wait (`after=True`) or after it, even if the client left."""
     proper = exchange.act() if after else None
-    if exchange.pause(seconds, alone=True):
+    if exchange.pause(seconds, ignore_client=True):
         exchange.send(proper or exchange.act())
     else:
         exchange.close()
