@@ -176,7 +176,7 @@ def parse(event: Any, arrival: Arrival, stack: str) -> Request | SubmissionMessa
         case {"trigger": dict()}:
             raise InvalidInput("TRIGGER_NOT_ALLOWED", "Only a message of the Submissions queue has a trigger.", _FORMS)
         case {"target": name, **rest}:
-            return Request(Trigger("manual", _request_id(rest.get("requestId"), arrival)), (_name(name),))
+            return Request(Trigger("manual", _request_id(rest.get("requestId"), arrival)), _names(name))
         case {"source": str(source)}:
             message = f"Events of {_quoted(source)} ({_quoted(event.get('detail-type'))}) are not known."
             raise InvalidInput("EVENT_UNKNOWN", message, _FORMS)
@@ -282,7 +282,7 @@ def _schedule(target: object, arn: object, time: object, arrival: Arrival) -> Re
             f"The schedule's time {clean_text(due)} lies ahead.",
             "Send the time at which the schedule was due.",
         )
-    return Request(Trigger("schedule", identity, due), (_name(target),))
+    return Request(Trigger("schedule", identity, due), _names(target))
 
 
 def _request_id(given: object, arrival: Arrival) -> str:
@@ -318,8 +318,12 @@ def _named_in(detail: object) -> object:
     return detail.get("target", "default") if isinstance(detail, dict) else "default"
 
 
+def _names(name: object) -> tuple[str]:
+    return (ALL,) if name == ALL else (_name(name),)
+
+
 def _name(name: object) -> str:
-    if isinstance(name, str) and (name == ALL or TARGET_NAME.fullmatch(name)):
+    if isinstance(name, str) and TARGET_NAME.fullmatch(name):
         return name
     raise invalid_name(name)
 

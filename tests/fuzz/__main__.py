@@ -1,4 +1,4 @@
-"""Fuzzes whatever reads bytes from outside, at length. `make fuzz`.
+"""Fuzzes all code that reads bytes from outside, at length. `make fuzz`.
 
 A failing input and inputs that increased coverage are kept in `build/fuzz/NAME/`. An input that is worth keeping goes
 into `tests/fuzz/corpus/NAME/`, with which every run begins. Exit status 1: a promise was broken.
@@ -52,7 +52,7 @@ def _run(given: argparse.Namespace) -> None:
     if not importlib.util.find_spec("atheris"):
         from tests.fuzz.harnesses import HARNESSES
 
-        print("Without coverage: atheris has wheels for Linux on x86_64 alone.")
+        print("Without coverage: atheris has wheels for Linux on x86_64 only.")
         for data in (*corpus(name), *made_up(given.runs or RUNS_WITHOUT_ATHERIS, given.seed)):
             HARNESSES[name](data)
         return

@@ -84,7 +84,7 @@ def queue_bodies(data: bytes) -> None:
     schedule = {"SCHEDULE_ARN": {"stringValue": text[:2000]}, "SCHEDULED_TIME": {"stringValue": "2026-01-31T02:00:00Z"}}
     for attributes in (schedule, text, [text]):
         outcome = _outcome(*unwrap(text, ID, attributes, NOW))
-        require(not isinstance(outcome, SubmissionMessage), "somebody else's message is a submission's")
+        require(not isinstance(outcome, SubmissionMessage), "another sender's message is a submission's")
 
 
 def _outcome(event: Any, arrival: Arrival) -> Request | SubmissionMessage | Ignored | str:
@@ -103,7 +103,7 @@ def _outcome(event: Any, arrival: Arrival) -> Request | SubmissionMessage | Igno
             require(bool(names) is (trigger.kind != "rds"), "a request selects and names")
         case SubmissionMessage(trigger, target, letter):
             promises.trigger(trigger)
-            require(_is_name(target), "a submission is of something else than a target")
+            require(TARGET_NAME.fullmatch(target), "a submission is of something else than a target")
             require(letter is None or 0 < letter < 10**9, "a letter has no usable number")
     return outcome
 

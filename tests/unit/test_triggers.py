@@ -118,7 +118,7 @@ def test_a_scheduled_event_without_a_usable_arn_is_known_by_its_delivery(resourc
         *((event, "EVENT_UNKNOWN") for event in [*NO_TEXTS, "", "text"]),
         *(({key: 7}, "EVENT_UNKNOWN") for key in ("source", "Records", "target2", "trigger", "detail")),
         ({"source": "aws.ec2"}, "EVENT_UNKNOWN"),
-        # Questions start nothing, whatever stands with them.
+        # Questions start nothing, with any other fields.
         *(
             ({key: value, "target": "orders", "schedule": SCHEDULE_ARN, "time": DUE}, "EVENT_UNKNOWN")
             for key in ("check", "audit", "inventory", "explain")
@@ -430,8 +430,9 @@ def test_a_submissions_message_without_a_usable_trigger_is_refused(trigger: Any)
     assert outcome_of({"target": "orders", "trigger": trigger}, is_message=True) == "TRIGGER_INVALID"
 
 
-def test_a_submissions_message_without_a_targets_name_is_refused() -> None:
-    assert from_queue({"target": "a b", "trigger": {"kind": "manual", "id": "x"}}) == "TARGET_NAME_INVALID"
+@pytest.mark.parametrize("name", ["a b", "*", None])
+def test_a_submissions_message_without_a_targets_name_is_refused(name: Any) -> None:
+    assert from_queue({"target": name, "trigger": {"kind": "manual", "id": "x"}}) == "TARGET_NAME_INVALID"
 
 
 @pytest.mark.parametrize(
