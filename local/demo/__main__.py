@@ -72,6 +72,8 @@ def main() -> int:
 def perform(machine: Machine, view: View) -> bool:
     """Play all steps at once, print each in its turn, and return whether everything happened as it should."""
     facts = Facts(machine, {step.target: step.instances for step in STEPS})
+    for step in STEPS:
+        step.store(machine)
     stories = [step.play(facts) for step in STEPS]
     printed = 0
     deadline = time.monotonic() + PATIENCE

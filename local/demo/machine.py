@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from local.commserve import CommServe
 from local.emulator import Emulator
@@ -37,13 +36,6 @@ class Machine:
     commserve: CommServe
     stack: Stack
     subscriber: Subscriber
-
-    def add_target(self, name: str, *instances: str, **more: Any) -> None:
-        """Add a target, as `aws ssm put-parameter` does."""
-        associations = [
-            {"clientName": CLIENT, "instanceName": instance, "subclientName": "default"} for instance in instances
-        ]
-        self.stack.put_target(name, {"associations": associations, **more})
 
 
 @contextmanager

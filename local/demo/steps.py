@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from local.demo.facts import Facts
+from local.demo.machine import CLIENT, Machine
 from local.rds import create_instance, rds_event
 
 SCHEDULED_AFTER = timedelta(seconds=3)
@@ -23,11 +24,22 @@ class Step:
     target: str
     instances: tuple[str, ...]
     play: Story
+    databases: str = ""  # the pattern of the databases whose events start it
     requests: int = 1
     jobs: int = 1
     statuses: tuple[str, ...] = ("submitted", "completed")
     claim: str = "the ID and the end that were published are the job's"
     is_true: Callable[[Facts], bool] = lambda _: True
+
+    def store(self, machine: Machine) -> None:
+        """Store the target as `aws ssm put-parameter` does; the stack has the default one."""
+        if self.target != "default":
+            associations = [
+                {"clientName": CLIENT, "instanceName": instance, "subclientName": "default"}
+                for instance in self.instances
+            ]
+            pattern = {"databases": [self.databases]} if self.databases else {}
+            machine.stack.put_target(self.target, {"associations": associations, **pattern})
 
     def checks(self, facts: Facts) -> list[tuple[str, bool]]:
         """Return what must be so, each with whether it is."""
@@ -59,7 +71,6 @@ def _schedule(facts: Facts) -> Iterator[None]:
 
 
 def _manual(facts: Facts) -> Iterator[None]:
-    facts.machine.add_target("users", "users-db")
     facts.say("users", "invoke", '{"target": "users"}')
     answer = facts.machine.stack.invoke({"target": "users"})
     (backup,) = answer["submissions"][0]["backups"]
@@ -68,7 +79,6 @@ def _manual(facts: Facts) -> Iterator[None]:
 
 
 def _twice(facts: Facts) -> Iterator[None]:
-    facts.machine.add_target("billing", "billing-db", databases=["billing-*"])
     create_instance(facts.machine.aws.client("rds"), "billing-main", "postgres")
     event = rds_event("billing-main")
     facts.say("billing", "RDS", "billing-main was restored from a snapshot (RDS-EVENT-0043)")
@@ -80,7 +90,6 @@ def _twice(facts: Facts) -> Iterator[None]:
 
 
 def _group(facts: Facts) -> Iterator[None]:
-    facts.machine.add_target("finance", "ledger-db", "payroll-db", "typo-db")
     facts.say(
         "finance", "invoke", '{"target": "finance"}: three databases, one with a name that Commvault does not know'
     )
@@ -94,7 +103,6 @@ def _only_the_unknown_is_rejected(facts: Facts) -> bool:
 
 
 def _lost(facts: Facts) -> Iterator[None]:
-    facts.machine.add_target("reports", "reports-db", databases=["reports-*"])
     facts.machine.commserve.fault("reset_after", about="reports-db")
     facts.say("reports", "RDS", "reports-main was restored from a snapshot (RDS-EVENT-0043)")
     facts.machine.stack.put_event(rds_event("reports-main"))
@@ -102,7 +110,6 @@ def _lost(facts: Facts) -> Iterator[None]:
 
 
 def _waits(facts: Facts) -> Iterator[None]:
-    facts.machine.add_target("web", "web-db", databases=["web-*"])
     rds = facts.machine.aws.client("rds")
     create_instance(rds, "web-main", "mysql")
     rds.stop_db_instance(DBInstanceIdentifier="web-main")
@@ -124,7 +131,6 @@ def _nothing_was_sent_before(facts: Facts) -> bool:
 
 
 def _fails(facts: Facts) -> Iterator[None]:
-    facts.machine.add_target("sales", "sales-db")
     facts.machine.commserve.plan_jobs(instance="sales-db", ending="Failed", reason="The snapshot quota is reached.")
     facts.say("sales", "invoke", '{"target": "sales"}; its first job will fail')
     facts.machine.stack.invoke_asynchronously({"target": "sales"})
@@ -139,6 +145,7 @@ STEPS = (
         "billing",
         ("billing-db",),
         _twice,
+        "billing-*",
         claim="the second delivery started nothing",
         is_true=lambda facts: len(facts.jobs("billing")) == 1,
     ),
@@ -158,6 +165,7 @@ STEPS = (
         "reports",
         ("reports-db",),
         _lost,
+        "reports-*",
         claim="the job was found, and nothing was sent a second time",
         is_true=lambda facts: any(body.get("reconciled") for body in facts.published("reports")),
     ),
@@ -166,6 +174,7 @@ STEPS = (
         "web",
         ("web-db",),
         _waits,
+        "web-*",
         claim="nothing was sent before it was available",
         is_true=_nothing_was_sent_before,
     ),
