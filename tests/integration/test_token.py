@@ -1,474 +1,497 @@
-"""A token pair that expires: renewed once whoever needs it, stored before it is used, and never an earlier one presented."""
+"""A token pair that expires: renewed by one run, stored before it is used, and no earlier pair is ever presented."""
 
 import json
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from local.commserve import CommServe
-from rds_snap_backup.commvault.outcomes import Unauthorized
+from local.emulator import Emulator
+from rds_snap_backup.commvault.outcomes import Outcome, Rejected, Submitted, Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument
-from rds_snap_backup.commvault.renewal import is_renewing
-from tests.integration.follow_support import Following
-from tests.integration.pairs import DAY, RENEW, CountingClients, PairInSecret
-from tests.integration.world import World
+from rds_snap_backup.credentials.renewal import is_renewing
+from rds_snap_backup.credentials.tokens import TokenReport
+from rds_snap_backup.problems import Problem
+from tests.integration.pairs import DAY, RENEW, STACK, PairInSecret, TokenWorld, failing
 
 METRICS = ("TokenRefused", "TokenRenewed", "TokenNotStored")
+PAIR = {"accessToken", "refreshToken"}
 
 
 @pytest.fixture
-def pair(world: World) -> PairInSecret:
-    found = PairInSecret(world)
-    found.issue()
-    return found
+def world(aws: Emulator, commserve: CommServe) -> TokenWorld:
+    return TokenWorld(aws, commserve)
 
 
-def trigger(number: int = 0) -> dict[str, Any]:
-    return {"target": "default", "schedule": f"arn:aws:scheduler:::{uuid.uuid4()}", "time": "2026-01-31T02:00:00Z"}
+@pytest.fixture
+def pair(world: TokenWorld) -> PairInSecret:
+    return world.pair
 
 
 def metrics(text: str) -> dict[str, int]:
     return {name: count for name in METRICS if (count := text.count(f'"{name}":[1.0]'))}
 
 
-def statuses(answer: Any) -> list[str]:
-    return [one["status"] for one in answer["submissions"]]
+def unauthorized(outcome: Outcome) -> Problem:
+    assert isinstance(outcome, Unauthorized), outcome
+    return outcome.problem
+
+
+def paths(pair: PairInSecret) -> list[str]:
+    return [request.path for request in pair.commserve.requests]
+
+
+def later(seconds: float = 900) -> Callable[[], float]:
+    """Return a clock that is ahead: the secret was not written just now."""
+    return lambda: time.time() + seconds
 
 
 def test_an_expired_pair_is_renewed_stored_and_used(
-    world: World, pair: PairInSecret, capsys: pytest.CaptureFixture[str]
+    world: TokenWorld, pair: PairInSecret, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pair.store({**pair.commserve.tokens.pair, "owner": {"team": "dba"}})
     pair.expire()
-    answer = world.deliver(trigger())
+    sandbox = world.sandbox()
+    assert isinstance(sandbox.submit(), Submitted)
 
-    assert statuses(answer) == ["submitted"]
     assert pair.is_the_latest
-    assert pair.commserve.tokens.renewals == 1
     value = pair.value
-    assert (value["renewedBy"], value["owner"]) == ("test", {"team": "dba"})
+    assert (value["renewedBy"], value["owner"]) == (STACK, {"team": "dba"})
     assert 1700 < value["tokenExpiry"] - time.time() <= 1801
     assert 89 * DAY < value["renewableUntil"] - time.time() < 90 * DAY
     assert metrics(capsys.readouterr().out) == {"TokenRenewed": 1}
+    assert not PAIR & {name for name in world.item if name in value}
     # It was presented as Commvault's documentation shows it.
     (renewal,) = pair.commserve.renewals
     assert renewal.header("Authtoken") == ""
-    assert statuses(world.deliver(trigger())) == ["submitted"]
+    assert renewal.header("Authorization").startswith("Bearer ")
+    assert isinstance(sandbox.submit(), Submitted)
     assert pair.commserve.tokens.renewals == 1
 
 
-def test_a_pair_that_is_known_to_expire_is_renewed_before_anything_is_sent(world: World, pair: PairInSecret) -> None:
-    pair.issue(tokenExpiry=time.time() + 50)
+def test_a_pair_that_is_known_to_expire_is_renewed_before_anything_is_sent(
+    world: TokenWorld, pair: PairInSecret
+) -> None:
+    pair.issue(tokenExpiry=time.time() + 950)
     pair.expire()
-    services = world.sandbox(clock=lambda: time.time() + 900)  # the secret was not written just now
-    assert statuses(world.deliver(trigger(), services)) == ["submitted"]
-
-    assert [one.path for one in pair.commserve.requests] == [RENEW, "/CreateTask"]
+    sandbox = world.sandbox(later())
+    sandbox.commvault.prepare(time.monotonic() + 38)
+    assert paths(pair) == [RENEW]
+    assert isinstance(sandbox.submit(), Submitted)
+    assert paths(pair) == [RENEW, "/CreateTask"]
     assert pair.is_the_latest
 
 
-def test_a_pair_is_not_renewed_every_few_minutes_however_short_it_lives(world: World, pair: PairInSecret) -> None:
+def test_a_pair_is_not_renewed_every_few_minutes(world: TokenWorld, pair: PairInSecret) -> None:
     pair.issue(tokenExpiry=time.time() + 50)
-    for _ in range(3):
-        assert statuses(world.deliver(trigger())) == ["submitted"]
+    for _ in range(2):
+        assert isinstance(world.sandbox().submit(), Submitted)
+    assert paths(pair) == ["/CreateTask"] * 2
 
-    assert [one.path for one in pair.commserve.requests] == ["/CreateTask"] * 3
 
-
-def test_a_pair_that_another_run_has_just_renewed_is_used_whatever_this_clock_says_of_it(
-    world: World, pair: PairInSecret
+def test_a_pair_that_another_run_has_just_renewed_is_used_though_it_seems_to_have_expired(
+    world: TokenWorld, pair: PairInSecret
 ) -> None:
     pair.commserve.tokens.lifetime = 400
     pair.expire()
-    counting = CountingClients(world, lambda: time.time() + 500)
+    reads: list[int] = []
 
-    def renew_elsewhere(**_: Any) -> None:
-        # The pair was refused, and the secret has been read again: it still held the same one.
-        if counting.calls["GetSecretValue"] == 2:
-            assert statuses(world.deliver(trigger())) == ["submitted"]
+    def renew_elsewhere(read: Any, **call: Any) -> Any:
+        # The pair was refused, and the secret was read again: it still held the same one.
+        reads.append(1)
+        answer = read(**call)
+        if len(reads) == 2:
+            assert isinstance(world.sandbox().submit(), Submitted)
+        return answer
 
-    counting.clients["secretsmanager"].meta.events.register("after-call", renew_elsewhere)
-    assert statuses(world.deliver(trigger(), counting.services)) == ["submitted"]
-
-    assert counting.calls["GetSecretValue"] == 3
+    assert isinstance(world.sandbox(later(500), get_secret_value=renew_elsewhere).submit(), Submitted)
+    assert len(reads) == 3
     assert pair.commserve.tokens.renewals == 1
     assert pair.is_the_latest
 
 
-def test_a_warm_backup_costs_what_it_costs_and_a_renewal_what_it_needs(
-    world: World, pair: PairInSecret, record_property: Callable[[str, object], None]
+def test_the_calls_of_a_renewal(
+    world: TokenWorld, pair: PairInSecret, record_property: Callable[[str, object], None]
 ) -> None:
     passed = [0]
-    counting = CountingClients(world, lambda: time.time() + passed[0])
-    world.deliver(trigger(), counting.services)
-    for name in ("live", "expired, without a known expiry", "expired, as is known"):
+    sandbox = world.sandbox(lambda: time.time() + passed[0])
+    sandbox.submit()
+    expected = {"live": 0, "expired, without a known expiry": 9, "expired, as is known": 7}
+    for name, calls in expected.items():
         if name != "live":
             pair.expire()
-        passed[0] += 1801 if "known" in name.split()[-1] else 0
-        counting.calls.clear()
-        world.commserve.clear()
-        assert statuses(world.deliver(trigger(), counting.services)) == ["submitted"]
-        requests = [one.path for one in world.commserve.requests]
-        aws = " ".join(f"{name} {times}" for name, times in counting.calls.items())
+        passed[0] += 1801 if "as is known" in name else 0
+        world.calls.clear()
+        pair.commserve.clear()
+        assert isinstance(sandbox.submit(), Submitted)
+        aws = " ".join(f"{operation} {times}" for operation, times in world.calls.items())
         record_property(
-            f"A warm backup, its pair {name}", f"{len(requests)} requests, {counting.calls.total()} calls: {aws}"
+            f"The token of a warm run, its pair {name}", f"{paths(pair)}, {world.calls.total()} calls: {aws}"
         )
-        if name == "live":
-            assert requests == ["/CreateTask"]
-            assert counting.calls.total() == 4
-        else:
-            assert requests == ["/CreateTask", RENEW, "/CreateTask"][name.count("is known") :]
-            # The first renewal proves that the secret can be written; one that begins with a refusal reads it twice.
-            assert counting.calls.total() == (13 if "without" in name else 12)
+        # The first renewal proves that the secret can be written; one that begins with a refusal reads it twice.
+        assert world.calls.total() == calls
 
 
-def test_thirty_sandboxes_of_both_functions_meet_an_expired_pair(
-    aws: Any, commserve: CommServe, record_property: Callable[[str, object], None]
+def test_thirty_sandboxes_meet_an_expired_pair(
+    world: TokenWorld, pair: PairInSecret, record_property: Callable[[str, object], None]
 ) -> None:
-    following = Following(aws, commserve)
-    world, pair = following.world, PairInSecret(following.world)
-    pair.issue()
-    for number in range(20):
-        world.target(f"target-{number}")
-        following.put_job()
     pair.expire()
-    barrier = threading.Barrier(30)
+    sandboxes = [world.sandbox() for _ in range(30)]
+    barrier = threading.Barrier(len(sandboxes))
 
-    def submit(number: int) -> str:
-        services = world.sandbox()
+    def submit(number: int) -> Outcome:
         barrier.wait()
-        return statuses(world.deliver(trigger() | {"target": f"target-{number}"}, services))[0]
+        return sandboxes[number].submit()
 
-    def look(number: int) -> str:
-        # Their clock, as on AWS, is that of the others: not the simulator's, which is half an hour ahead by now.
-        services = following.sandbox(time.time).services
-        barrier.wait()
-        return type(services.commvault.get(f"/Job/{1000 + number}", time.monotonic() + 35)).__name__
-
-    with ThreadPoolExecutor(30) as pool:
-        submitted = [pool.submit(submit, number) for number in range(20)]
-        looked = [pool.submit(look, number) for number in range(10)]
-        first = [one.result() for one in submitted]
-    world.drain(within=60)
-
-    record_property(
-        "Twenty sandboxes of Submit and ten of Follow meet an expired pair",
-        f"{commserve.tokens.renewals} renewal, {first.count('submitted')} submitted at once, "
-        f"{len(commserve.create_tasks)} requests to CreateTask, looks: {sorted(one.result() for one in looked)}",
-    )
-    assert len(commserve.jobs) == 40
-    assert set(first) <= {"submitted", "deferred"}
-    assert commserve.tokens.renewals == 1
-    assert commserve.tokens.refused == 0
+    with ThreadPoolExecutor(len(sandboxes)) as pool:
+        first = list(pool.map(submit, range(len(sandboxes))))
+    submitted = [outcome for outcome in first if isinstance(outcome, Submitted)]
+    record_property("Thirty sandboxes meet an expired pair", f"1 renewal, {len(submitted)} submitted at once")
+    assert submitted
+    assert all(isinstance(outcome, Submitted) or is_renewing(Unauthorized(unauthorized(outcome))) for outcome in first)
+    assert isinstance(world.sandbox().submit(), Submitted)
+    assert (pair.commserve.tokens.renewals, pair.commserve.tokens.refused) == (1, 0)
     assert pair.is_the_latest
-    assert len([one for one in world.notifications() if one["status"] == "submitted"]) == 20
 
 
 @pytest.mark.parametrize("days", [13, 15])
 def test_a_pair_is_renewed_until_two_weeks_after_its_expiry(
-    world: World, pair: PairInSecret, days: int, capsys: pytest.CaptureFixture[str]
+    world: TokenWorld, pair: PairInSecret, days: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pair.commserve.advance(days * DAY)
-    answer = world.deliver(trigger())
-
+    outcome = world.sandbox().submit()
     counted = metrics(capsys.readouterr().out)
     if days == 13:
-        assert statuses(answer) == ["submitted"]
+        assert isinstance(outcome, Submitted)
         assert counted == {"TokenRenewed": 1}
         return
-    (submission,) = answer["submissions"]
-    assert (submission["status"], submission["error"]["code"]) == ("deferred", "TOKEN_REFUSED")
-    assert "make token" in submission["error"]["hint"]
+    assert unauthorized(outcome).code == "TOKEN_REFUSED"
+    assert "Command Center" in unauthorized(outcome).hint
     assert counted == {"TokenRefused": 1}
+    # It is not presented at every try, and a new pair is used at the next one.
+    assert unauthorized(world.sandbox().submit()).code == "TOKEN_REFUSED"
     assert len(pair.commserve.renewals) == 1
-    # A new pair is used at the next try.
     pair.issue()
-    world.drain()
-    assert len(pair.commserve.jobs) == 1
+    assert isinstance(world.sandbox().submit(), Submitted)
 
 
-def test_a_refused_pair_is_not_presented_at_every_try(world: World, pair: PairInSecret) -> None:
+def test_a_refused_renewal_of_a_pair_that_is_known_to_have_expired_says_so(
+    world: TokenWorld, pair: PairInSecret
+) -> None:
+    pair.issue(tokenExpiry=time.time() - 1)
     pair.commserve.advance(15 * DAY)
-    for _ in range(3):
-        world.deliver(trigger(), world.sandbox())
-
-    assert len(pair.commserve.renewals) == 1
-
-
-def test_a_job_of_five_hours_is_followed_with_a_token_of_half_an_hour(aws: Any, commserve: CommServe) -> None:
-    following = Following(aws, commserve, FOLLOW_HOURS="24")
-    pair = PairInSecret(following.world)
-    pair.issue()
-    commserve.job_seconds = 5 * 3600
-    following.submit()
-    following.run(5.5 * 3600)
-
-    assert [one["status"] for one in following.ends()] == ["completed"]
-    # The client compares Commvault's clock with the real one, which has not moved: it knows no expiry that is ahead.
-    assert 9 <= commserve.tokens.renewals <= 20
-    assert not commserve.tokens.deleted
-    assert pair.is_the_latest
+    assert "refuses to renew" in unauthorized(world.sandbox(later()).submit()).message
+    assert paths(pair) == [RENEW]
 
 
 @pytest.mark.parametrize("status", [403, 401])
-def test_some_servers_answer_403_for_an_expired_token(world: World, pair: PairInSecret, status: int) -> None:
+def test_some_servers_answer_403_for_an_expired_token(world: TokenWorld, pair: PairInSecret, status: int) -> None:
     pair.commserve.fault("status", times=1, status=status, body='{"errorMessage": "Forbidden"}')
-    assert statuses(world.deliver(trigger())) == ["submitted"]
+    sandbox = world.sandbox()
+    assert isinstance(sandbox.submit(), Submitted)
     assert pair.commserve.tokens.renewals == 1
     # Now it is known when the token expires: this is about rights.
     pair.commserve.fault("forbidden")
-    assert statuses(world.deliver(trigger())) == ["rejected"]
+    assert isinstance(sandbox.submit(), Rejected)
     assert pair.commserve.tokens.renewals == 1
 
 
-def test_a_front_end_that_sleeps_is_asked_again(world: World, pair: PairInSecret) -> None:
-    pair.issue(tokenExpiry=time.time() - 1)
-    pair.commserve.requests.clear()
-    assert isinstance(world.services.commvault.get("/Client", time.monotonic() + 30), JsonDocument)
+def test_a_front_end_that_sleeps_is_asked_again(world: TokenWorld, pair: PairInSecret) -> None:
     pair.expire()
-    pair.commserve.front_end_sleeps_after = 600
-    pair.commserve.advance(0)
-    services = world.sandbox(clock=lambda: time.time() + 900)
-    assert statuses(world.deliver(trigger(), services)) == ["submitted"]
-
-    assert [one.path for one in pair.commserve.requests][-3:] == [RENEW, RENEW, "/CreateTask"]
-    assert pair.is_the_latest
-
-
-def test_a_slow_renewal_is_waited_for(world: World, pair: PairInSecret) -> None:
-    pair.expire()
-    pair.commserve.fault("slow", path=RENEW, seconds=3, after=True)
-
-    assert statuses(world.deliver(trigger())) == ["submitted"]
+    pair.commserve.fault("status", path=RENEW, status=503, body="")
+    assert isinstance(world.sandbox().submit(), Submitted)
+    assert paths(pair) == ["/CreateTask", RENEW, RENEW, "/CreateTask"]
     assert pair.is_the_latest
 
 
 def test_a_lost_renewal_breaks_the_chain_and_says_so(
-    world: World, pair: PairInSecret, capsys: pytest.CaptureFixture[str]
+    world: TokenWorld, pair: PairInSecret, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pair.expire()
     pair.commserve.fault("reset_after", path=RENEW)
-    (first,) = world.deliver(trigger())["submissions"]
-    (second,) = world.deliver(trigger(), world.sandbox())["submissions"]
-
+    first, second = (unauthorized(world.sandbox().submit()) for _ in range(2))
     # Nobody has seen the new pair, so the old one is presented once more: it may not have arrived.
-    assert (first["error"]["code"], second["error"]["code"]) == ("TOKEN_RENEWING", "TOKEN_REFUSED")
+    assert (first.code, second.code) == ("TOKEN_RENEWING", "TOKEN_REFUSED")
     assert pair.commserve.tokens.deleted
     assert metrics(capsys.readouterr().out) == {"TokenRefused": 1}
 
 
-def test_a_renewal_that_did_not_arrive_is_repeated(world: World, pair: PairInSecret) -> None:
+def test_a_renewal_that_did_not_arrive_is_repeated(world: TokenWorld, pair: PairInSecret) -> None:
     pair.expire()
     pair.commserve.fault("reset_before", path=RENEW)
-    (first,) = world.deliver(trigger())["submissions"]
-    assert first["error"]["code"] == "TOKEN_RENEWING"
-    world.drain()
-
-    assert len(pair.commserve.jobs) == 1
+    assert unauthorized(world.sandbox().submit()).code == "TOKEN_RENEWING"
+    assert isinstance(world.sandbox().submit(), Submitted)
     assert pair.is_the_latest
 
 
-def test_another_stack_does_not_renew_the_pair(world: World, pair: PairInSecret) -> None:
-    pair.issue(renewedBy="other-stack")
-    pair.expire()
-    (submission,) = world.deliver(trigger())["submissions"]
+# Another stack's pair.
 
-    assert submission["error"]["code"] == "TOKEN_REFUSED"
-    assert "other-stack" in submission["error"]["message"]
+
+@pytest.mark.parametrize("theirs", [STACK.replace("us-east-1", "eu-west-1"), STACK[:-1] + "x", "a-stack-of-1.x"])
+@pytest.mark.parametrize("expiry", [None, -1, 30])
+def test_another_stack_does_not_renew_the_pair_and_every_error_says_so(
+    world: TokenWorld, pair: PairInSecret, theirs: str, expiry: int | None
+) -> None:
+    pair.issue(renewedBy=theirs, **({} if expiry is None else {"tokenExpiry": time.time() + 900 + expiry}))
+    pair.expire()
+    named = theirs if theirs.startswith("arn:") else "unknown"
+    sandbox = world.sandbox(later())
+    # Also if there would be no time to renew, and when the client has asked before.
+    for problem in (
+        unauthorized(sandbox.submit()),
+        unauthorized(world.sandbox().submit(5)),
+        unauthorized(sandbox.submit()),
+    ):
+        assert problem.code == "TOKEN_REFUSED"
+        assert problem.message.endswith(f"renewed by another stack: {named}")
     assert not pair.commserve.renewals
+    assert not world.item
 
 
-def test_without_renew_token_a_pair_is_used_and_never_written(aws: Any, commserve: CommServe) -> None:
-    world = World(aws, commserve, RENEW_TOKEN="false")
-    pair = PairInSecret(world)
-    issued = pair.issue()
-    assert statuses(world.deliver(trigger())) == ["submitted"]
+def test_a_pair_of_another_stack_that_replaces_a_refused_one_says_so_too(world: TokenWorld, pair: PairInSecret) -> None:
+    sandbox = world.sandbox()
+    assert isinstance(sandbox.submit(), Submitted)
+    pair.store({"accessToken": "other-access", "refreshToken": "other-refresh", "renewedBy": STACK[:-1] + "x"})
     pair.expire()
-    (submission,) = world.deliver(trigger())["submissions"]
+    assert "another stack" in unauthorized(sandbox.submit()).message
 
-    assert submission["error"]["code"] == "5"
-    assert not commserve.renewals
+
+def test_a_pair_of_another_stack_is_used_while_it_is_valid(world: TokenWorld, pair: PairInSecret) -> None:
+    pair.issue(renewedBy=STACK[:-1] + "x", tokenExpiry=time.time() + 930)
+    assert isinstance(world.sandbox(later()).submit(), Submitted)
+
+
+def test_without_a_renewer_a_pair_is_used_and_never_written(world: TokenWorld, pair: PairInSecret) -> None:
+    issued = pair.issue()
+    sandbox = world.sandbox(renews=False)
+    assert isinstance(sandbox.submit(), Submitted)
+    pair.expire()
+    assert unauthorized(sandbox.submit()).code == "5"
+    assert not pair.commserve.renewals
     assert pair.value == issued
 
 
-class Failing:
-    """A client of Secrets Manager whose calls of some names fail, or first do something else."""
-
-    def __init__(self, client: Any, **instead: Callable[..., Any]) -> None:
-        self._client, self._instead = client, instead
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._instead:
-            return lambda **call: self._instead[name](getattr(self._client, name), **call)
-        return getattr(self._client, name)
+# AWS fails.
 
 
-def denied(call: Any, **_: Any) -> Any:
-    raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "PutSecretValue")
-
-
+@pytest.mark.parametrize(
+    ("code", "expected"), [("AccessDeniedException", "TOKEN_REFUSED"), ("ThrottlingException", "TOKEN_RENEWING")]
+)
 def test_a_secret_that_cannot_be_written_is_found_before_anything_is_presented(
-    world: World, pair: PairInSecret
+    world: TokenWorld, pair: PairInSecret, code: str, expected: str
 ) -> None:
     pair.expire()
-    services = world.sandbox(secretsmanager=Failing(pair.client, put_secret_value=denied))
-    (submission,) = world.deliver(trigger(), services)["submissions"]
-
-    assert submission["error"]["code"] == "TOKEN_REFUSED"
-    assert "AccessDeniedException" in submission["error"]["message"]
+    problem = unauthorized(world.sandbox(put_secret_value=failing(code)).submit())
+    assert problem.code == expected
+    assert code in problem.message
     assert not pair.commserve.renewals
-    world.drain()
-    assert len(pair.commserve.jobs) == 1
+    assert isinstance(world.sandbox().submit(), Submitted)
 
 
 def test_a_new_pair_that_cannot_be_stored_is_an_error_and_not_used(
-    world: World, pair: PairInSecret, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: TokenWorld, pair: PairInSecret, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("rds_snap_backup.commvault.renewal.MIN_SECONDS", 0)
+    monkeypatch.setattr("rds_snap_backup.credentials.renewal.MIN_SECONDS", 0)
+    monkeypatch.setattr("rds_snap_backup.credentials.renewal.STORE_SECONDS", 2)
     pair.expire()
     puts: list[str] = []
 
     def only_once(put: Any, **call: Any) -> Any:
         puts.append(call["ClientRequestToken"])
-        return put(**call) if len(puts) == 1 else denied(put)
+        return put(**call) if len(puts) == 1 else failing("InternalServiceError")(put)
 
-    services = world.sandbox(secretsmanager=Failing(pair.client, put_secret_value=only_once))
-    began = time.monotonic()
-    services.commvault.get("/Client", began + 13)
-
-    assert 11 < time.monotonic() - began < 15
-    assert len(puts) > 10
+    assert unauthorized(world.sandbox(put_secret_value=only_once).submit(4)).code == "TOKEN_RENEWING"
+    assert len(puts) > 2
+    assert len(set(puts[1:])) == 1
     assert metrics(capsys.readouterr().out) == {"TokenNotStored": 1}
-    assert [one.path for one in pair.commserve.requests] == ["/Client", RENEW]
-    assert set(pair.value) == {"accessToken", "refreshToken"}
+    assert paths(pair) == ["/CreateTask", RENEW]
+    assert set(pair.value) == PAIR
 
 
 def test_a_new_pair_that_cannot_be_made_current_is_an_error_at_each_try(
-    world: World, pair: PairInSecret, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: TokenWorld, pair: PairInSecret, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("rds_snap_backup.commvault.renewal.MIN_SECONDS", 0)
-    monkeypatch.setattr("rds_snap_backup.commvault.credentials.SETTLED_SECONDS", 0)
+    monkeypatch.setattr("rds_snap_backup.credentials.renewal.MIN_SECONDS", 0)
+    monkeypatch.setattr("rds_snap_backup.credentials.renewal.STORE_SECONDS", 0)
+    monkeypatch.setattr("rds_snap_backup.credentials.tokens.SETTLED_SECONDS", 0)
     pair.expire()
-    services = world.sandbox(secretsmanager=Failing(pair.client, update_secret_version_stage=denied))
+    sandbox = world.sandbox(update_secret_version_stage=failing("AccessDeniedException"))
     for _ in range(2):
-        services.commvault.get("/Client", time.monotonic() + 13)
-
+        assert unauthorized(sandbox.submit(3)).code == "TOKEN_RENEWING"
     assert metrics(capsys.readouterr().out) == {"TokenNotStored": 2}
-    assert len(pair.commserve.renewals) == 1
     # The right to move the label is given back: the pair that was stored is used, and nothing is presented again.
-    assert statuses(world.deliver(trigger())) == ["submitted"]
+    assert isinstance(world.sandbox().submit(), Submitted)
     assert len(pair.commserve.renewals) == 1
 
 
-def test_a_write_that_aws_throttles_is_not_a_refusal(world: World, pair: PairInSecret) -> None:
+def test_a_pair_is_not_presented_by_a_run_that_has_lost_its_lease(world: TokenWorld, pair: PairInSecret) -> None:
     pair.expire()
-    throttled = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
 
-    def throttle(call: Any, **_: Any) -> Any:
-        raise ClientError(throttled, "PutSecretValue")  # type: ignore[arg-type]
+    def lose_lease(put: Any, **call: Any) -> Any:
+        # The proof that the secret can be written takes so long that another run has taken the lease.
+        update = {"Key": {"pk": {"S": "token"}}, "UpdateExpression": "SET #owner = :other"}
+        names: Any = {
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": {":other": {"S": "x"}},
+        }
+        world.aws.client("dynamodb").update_item(TableName=world.name, **update, **names)
+        return put(**call)
 
-    services = world.sandbox(secretsmanager=Failing(pair.client, put_secret_value=throttle))
-    (submission,) = world.deliver(trigger(), services)["submissions"]
-
-    assert submission["error"]["code"] == "TOKEN_RENEWING"
-    assert "Rate exceeded" in submission["error"]["message"]
-    world.drain()
-    assert len(pair.commserve.jobs) == 1
+    assert unauthorized(world.sandbox(put_secret_value=lose_lease).submit()).code == "TOKEN_RENEWING"
+    assert not pair.commserve.renewals
 
 
-@pytest.mark.parametrize("fault", [{"status": 200}, {"status": 500}])
-def test_a_renewal_that_is_refused_by_its_error_code_is_a_refusal(
-    world: World, pair: PairInSecret, fault: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    pair.expire()
-    pair.commserve.fault("error_top", code=5, message="Invalid session.", path=RENEW, **fault)
-    (submission,) = world.deliver(trigger())["submissions"]
-
-    assert submission["error"]["code"] == "TOKEN_REFUSED"
-    assert "Invalid session." in submission["error"]["message"]
-    assert metrics(capsys.readouterr().out)["TokenRefused"] == 1
+# The owner's values, and pairs from before.
 
 
 @pytest.mark.parametrize("at", ["get_secret_value", "put_secret_value", "update_secret_version_stage"])
 @pytest.mark.parametrize("theirs", ["pair", "plain", "malformed", "empty"])
-def test_a_value_that_the_owner_stores_meanwhile_wins(world: World, pair: PairInSecret, at: str, theirs: str) -> None:
+def test_a_value_that_the_owner_stores_meanwhile_wins(
+    world: TokenWorld, pair: PairInSecret, at: str, theirs: str
+) -> None:
     pair.expire()
-    plain = "QSDK owner-token"
     stored: list[Any] = []
 
     def owner_first(call: Any, **arguments: Any) -> Any:
         if pair.commserve.create_tasks and not stored:
-            stored.append({"pair": None, "plain": plain, "malformed": "{", "empty": " "}[theirs])
-            if theirs == "pair":
-                stored[0] = pair.issue()
-            else:
+            stored.append({"plain": "QSDK owner-token", "malformed": "{", "empty": " "}.get(theirs) or pair.issue())
+            if theirs != "pair":
                 pair.store(stored[0])
-                if theirs == "plain":
-                    pair.commserve.token = plain
+                pair.commserve.token = stored[0]
         return call(**arguments)
 
-    services = world.sandbox(secretsmanager=Failing(pair.client, **{at: owner_first}))
-    (submission,) = world.deliver(trigger(), services)["submissions"]
-
+    outcome = world.sandbox(**{at: owner_first}).submit()
     text = pair.client.get_secret_value(SecretId=world.secret)["SecretString"]
     assert text == (json.dumps(stored[0]) if theirs == "pair" else stored[0])
     assert not pair.commserve.tokens.deleted
-    if theirs in {"pair", "plain"}:
-        assert submission["status"] == "submitted"
-        assert len(pair.commserve.create_tasks) <= 2
-    else:
-        assert submission["status"] == "deferred"
-        pair.issue()
-        world.drain()
-    assert len(pair.commserve.jobs) == 1
+    assert isinstance(outcome, Submitted if theirs in {"pair", "plain"} else Unauthorized)
 
 
-def test_an_earlier_pair_put_back_is_not_presented(
-    world: World, pair: PairInSecret, monkeypatch: pytest.MonkeyPatch
+def test_a_renewal_that_was_cut_off_is_completed_unless_the_owner_has_stored_a_value(
+    world: TokenWorld, pair: PairInSecret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = pair.commserve.tokens.pair
-    pair.expire()
-    world.deliver(trigger())
-    pair.store(old)
-    services = world.sandbox()
-    (submission,) = world.deliver(trigger(), services)["submissions"]
-    assert submission["error"]["code"] == "TOKEN_RENEWING"  # a read may show the value from before
-    monkeypatch.setattr("rds_snap_backup.commvault.renewal.SETTLING_SECONDS", 0)
-    (submission,) = world.deliver(trigger(), world.sandbox())["submissions"]
-    assert submission["error"]["code"] == "TOKEN_REFUSED"
-    assert "renewed before" in submission["error"]["message"]
+    monkeypatch.setattr("rds_snap_backup.credentials.renewal.LEASE_MARGIN_SECONDS", -3600)
 
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: Any, **__: Any) -> Any:
+        raise Killed
+
+    for owner_stores in (False, True):
+        pair.expire()
+        with pytest.raises(Killed):
+            world.sandbox(update_secret_version_stage=kill).submit()
+        assert not pair.is_the_latest
+        renewals = len(pair.commserve.renewals)
+        issued = pair.issue() if owner_stores else None
+        if issued:
+            pair.commserve.fault("unauthorized")  # so that the run renews
+            pair.commserve.fault("unauthorized")
+        outcome = world.sandbox().submit()
+        if issued:
+            # Theirs stays, and the new pair of the run that was cut off is not used.
+            assert {name: pair.value[name] for name in PAIR} == issued
+            assert unauthorized(outcome)
+        else:
+            assert isinstance(outcome, Submitted)
+        assert pair.is_the_latest
+        assert len(pair.commserve.renewals) == renewals
+        assert "presented" not in world.item
+
+
+@pytest.mark.parametrize("back", [0, 1])
+def test_an_earlier_pair_put_back_is_not_presented(
+    world: TokenWorld, pair: PairInSecret, monkeypatch: pytest.MonkeyPatch, back: int
+) -> None:
+    earlier = []
+    for _ in range(2):
+        earlier.append(pair.commserve.tokens.pair)
+        pair.expire()
+        assert isinstance(world.sandbox().submit(), Submitted)
+    pair.store(earlier[back])
+    assert unauthorized(world.sandbox().submit()).code == "TOKEN_RENEWING"  # a read may show the value from before
+    monkeypatch.setattr("rds_snap_backup.credentials.renewal.SETTLING_SECONDS", 0)
+    problem = unauthorized(world.sandbox().submit())
+    assert problem.code == "TOKEN_REFUSED"
+    assert "renewed before" in problem.message
     assert not pair.commserve.tokens.deleted
-    assert len(pair.commserve.renewals) == 1
+    assert len(pair.commserve.renewals) == 2
 
 
-def test_a_read_that_shows_the_pair_from_before_is_seen_through(world: World, pair: PairInSecret) -> None:
+def test_fingerprints_are_forgotten_after_a_day(world: TokenWorld, pair: PairInSecret) -> None:
+    for at, kept in ((0, 1), (3600, 2), (DAY + 1800, 2)):
+        pair.expire()
+        assert isinstance(world.sandbox(later(at)).submit(), Submitted)
+        assert len(world.item["renewed"].split()) == kept
+
+
+def test_a_read_that_shows_the_pair_from_before_is_seen_through(world: TokenWorld, pair: PairInSecret) -> None:
     stale = pair.client.get_secret_value(SecretId=world.secret)
     pair.expire()
-    world.deliver(trigger())
+    assert isinstance(world.sandbox().submit(), Submitted)
 
     def stale_current(call: Any, **arguments: Any) -> Any:
         return call(**arguments) if "VersionId" in arguments else stale
 
-    services = world.sandbox(secretsmanager=Failing(pair.client, get_secret_value=stale_current))
-    assert statuses(world.deliver(trigger(), services)) == ["submitted"]
+    assert isinstance(world.sandbox(get_secret_value=stale_current).submit(), Submitted)
     assert pair.commserve.tokens.renewals == 1
-    assert not pair.commserve.tokens.deleted
     assert pair.is_the_latest
 
 
-def test_too_little_time_is_left_to_renew(world: World, pair: PairInSecret) -> None:
+# Time.
+
+
+def test_too_little_time_is_left_to_renew(world: TokenWorld, pair: PairInSecret) -> None:
     pair.expire()
-    result = world.services.commvault.get("/Client", time.monotonic() + 20)
-    assert isinstance(result, Unauthorized)
-    assert is_renewing(result)
+    sandbox = world.sandbox()
+    assert unauthorized(sandbox.submit(20)).code == "TOKEN_RENEWING"
     assert not pair.commserve.renewals
-    # The next call does not ask with the token that was refused.
+    # The next run does not send the token that was refused; a short call in it may take the run's time to renew.
     pair.commserve.clear()
-    assert isinstance(world.services.commvault.get("/Client", time.monotonic() + 35), Unauthorized | JsonDocument)
+    sandbox.commvault.prepare(time.monotonic() + 38)
+    assert isinstance(sandbox.commvault.get("/Client", time.monotonic() + 10), JsonDocument)
+    assert paths(pair) == [RENEW, "/Client"]
+
+
+# The preflight.
+
+
+def test_the_report_writes_nothing_that_changes_the_secret(world: TokenWorld, pair: PairInSecret) -> None:
+    puts: list[Any] = []
+
+    def put(call: Any, **arguments: Any) -> Any:
+        puts.append(arguments)
+        # The owner stores another value at the same moment: it stays the current one.
+        pair.issue()
+        return call(**arguments)
+
+    report = world.sandbox(put_secret_value=put).auth.report()
+    assert isinstance(report, TokenReport)
+    assert (report.is_pair, report.is_renewed, report.renewed_by, report.obstacle) == (True, True, "", None)
+    assert abs(report.stored_at - time.time()) < DAY
+    assert [arguments["VersionStages"] for arguments in puts] == [["RENEWED"]]
+    assert pair.is_the_latest
+
+
+def test_the_report_of_other_tokens(world: TokenWorld, pair: PairInSecret) -> None:
+    denied = world.sandbox(put_secret_value=failing("AccessDeniedException")).auth.report()
+    assert isinstance(denied, TokenReport)
+    assert denied.obstacle
+    assert "AccessDeniedException" in denied.obstacle.message
+    pair.issue(renewedBy=STACK[:-1] + "x", renewableUntil=1950000000)
+    world.calls.clear()
+    theirs = world.sandbox().auth.report()
+    assert isinstance(theirs, TokenReport)
+    assert (theirs.renewed_by, theirs.renewable_until) == (STACK[:-1] + "x", 1950000000)
+    assert set(world.calls) == {"get_secret_value"}
+    pair.store("QSDK plain")
+    plain = world.sandbox().auth.report()
+    assert isinstance(plain, TokenReport)
+    assert (plain.is_pair, plain.is_renewed) == (False, False)
+    pair.store("{")
+    assert isinstance(world.sandbox().auth.report(), Problem)

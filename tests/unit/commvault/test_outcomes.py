@@ -142,8 +142,12 @@ def test_a_schedule_with_an_error_is_not_scheduled() -> None:
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [(2, AlreadyRunning), ("4", Rejected), (5, Unauthorized), ("1116", Unauthorized), (1134, Unauthorized)]
-    + [(587204050, Rejected), ("587207178", Rejected), (19, Failed), ("-1", Failed)],
+    [
+        (2, AlreadyRunning),
+        *((code, Rejected) for code in ("4", 587204050, "587207178")),
+        *((code, Unauthorized) for code in (5, "1116", 1134)),
+        *((code, Failed) for code in (19, "-1")),
+    ],
 )
 def test_an_error_counts_in_every_place_and_with_every_status(place: Any, code: Any, kind: type) -> None:
     for text in ("errorMessage", "errorString", "errLogMessage"):

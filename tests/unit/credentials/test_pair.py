@@ -1,12 +1,13 @@
-"""The secret's value: what is read from it, what an answer to a renewal makes of it, and that nothing shows it."""
+"""The secret's value, and the pair in an answer to a renewal."""
 
 import json
 from typing import Any
 
 import pytest
 
-from rds_snap_backup.commvault.token import MAX_TOKEN, Malformed, Pair, Token, read_token, successor
+from rds_snap_backup.credentials.pair import MAX_TOKEN, Malformed, Pair, Token, read_token, successor
 
+STACK = "arn:aws:cloudformation:eu-west-1:111122223333:stack/backups-2/0f3c-11"
 ACCESS, REFRESH = "eyFake.access/1+=", "fake-refresh-1"
 PAIR = {"accessToken": ACCESS, "refreshToken": REFRESH}
 
@@ -38,10 +39,10 @@ def test_the_header_is_the_plain_token_or_the_bearer_of_the_pair(value: str, hea
 
 
 def test_a_pair_has_its_times_and_keeps_what_is_not_ours() -> None:
-    more = {"tokenExpiry": 1900000000, "renewableUntil": "1950000000", "renewedBy": "backups", "owner": {"team": "a"}}
+    more = {"tokenExpiry": 1900000000, "renewableUntil": "1950000000", "renewedBy": STACK, "owner": {"team": "a"}}
     pair = pair_of(PAIR | more)
 
-    assert (pair.expiry, pair.renewable_until, pair.renewed_by) == (1900000000, 1950000000, "backups")
+    assert (pair.expiry, pair.renewable_until, pair.renewed_by) == (1900000000, 1950000000, STACK)
     assert json.loads(pair.to_text()) == PAIR | more | {"renewableUntil": 1950000000}
 
 
@@ -109,7 +110,7 @@ ANSWER = {
 @pytest.mark.parametrize("envelope", [None, "tokenInfo", "data", "response"])
 def test_an_answer_makes_the_next_pair_with_times_of_our_clock(envelope: str | None) -> None:
     old = Pair(ACCESS, REFRESH, others={"owner": "a"})
-    new = successor(old, {envelope: ANSWER} if envelope else ANSWER, 90.0, "backups")
+    new = successor(old, {envelope: ANSWER} if envelope else ANSWER, 90.0, STACK)
 
     assert new is not None
     assert json.loads(new.to_text()) == {
@@ -117,16 +118,16 @@ def test_an_answer_makes_the_next_pair_with_times_of_our_clock(envelope: str | N
         "refreshToken": "new-refresh",
         "tokenExpiry": 1900001710,
         "renewableUntil": 1949999910,
-        "renewedBy": "backups",
+        "renewedBy": STACK,
         "owner": "a",
     }
 
 
 def test_what_an_answer_leaves_out_is_kept_or_not_known() -> None:
     old = Pair(ACCESS, REFRESH, expiry=1.0, renewable_until=1950000000.0)
-    new = successor(old, {"accessToken": "new-access"}, 0, "backups")
+    new = successor(old, {"accessToken": "new-access"}, 0, STACK)
 
-    assert new == Pair("new-access", REFRESH, None, 1950000000.0, "backups", {})
+    assert new == Pair("new-access", REFRESH, None, 1950000000.0, STACK, {})
 
 
 @pytest.mark.parametrize(
@@ -148,21 +149,20 @@ def test_what_an_answer_leaves_out_is_kept_or_not_known() -> None:
     ids=str,
 )
 def test_an_answer_without_a_new_pair_makes_none(answer: Any) -> None:
-    assert successor(Pair(ACCESS, REFRESH), answer, 0, "backups") is None
+    assert successor(Pair(ACCESS, REFRESH), answer, 0, STACK) is None
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "renewed_by"),
     [
-        ("backups-2", "backups-2"),
-        ("a" * 129, "unknown"),
-        ("one\nline", "unknown"),
+        (STACK, STACK),
+        ("backups", "unknown"),
+        (STACK.replace("backups-2", "a" * 129), "unknown"),
+        (f"{STACK}\n", "unknown"),
         ("secret.access", "unknown"),
+        ("", ""),
         (7, ""),
     ],
 )
-def test_only_a_stacks_name_is_who_renews_a_pair(value: Any, shown: str) -> None:
-    token = read_token(json.dumps({"accessToken": "secret.access", "refreshToken": "r", "renewedBy": value}))
-    assert isinstance(token, Token)
-    assert token.pair
-    assert token.pair.renewed_by == shown
+def test_a_pair_is_renewed_by_a_stack_that_is_named_by_its_arn(value: Any, renewed_by: str) -> None:
+    assert pair_of(PAIR | {"renewedBy": value}).renewed_by == renewed_by
