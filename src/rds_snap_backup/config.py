@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+HOUR = 3600
+MINUTE = 60
+
 
 class ConfigError(Exception):
     """An environment variable is missing or not usable; the text names it."""
@@ -12,7 +15,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Config:
-    """What the stack's parameters say, in the units of their names. An optional text that is not set is empty."""
+    """The stack's parameters, in the units of their names. An optional text that is not set is empty."""
 
     commvault_api_url: str
     token_secret_arn: str
@@ -20,22 +23,26 @@ class Config:
     targets_path: str
     ledger_table: str
     notifications_topic_arn: str
+    alarm_topic_arn: str
     submissions_queue_url: str
-    jobs_queue_url: str
     dead_letter_queue_url: str
     cool_down_minutes: int
+    settle_minutes: int
     retry_hours: int
-    first_retry_seconds: int
-    reconcile_seconds: int
+    retry_failed_jobs: int
     follow_hours: int
+    first_retry_seconds: int
     first_poll_seconds: int
+    reconcile_seconds: int
     ledger_days: int
     backup_max_age_hours: int
     is_default_scheduled: bool
     ca_certificate_parameter: str
-    account_ids: frozenset[str]
-    # Not shown: whoever sets the variable by hand may have put a password into it.
+    # The stack's own account comes first.
+    account_ids: tuple[str, ...]
+    # Not shown: a variable that was set by hand may hold a password.
     commvault_proxy: str = field(repr=False)
+    stack_arn: str
     service: str
 
     @classmethod
@@ -61,20 +68,33 @@ class Config:
             targets_path=text("TARGETS_PATH"),
             ledger_table=text("LEDGER_TABLE"),
             notifications_topic_arn=text("NOTIFICATIONS_TOPIC_ARN"),
+            alarm_topic_arn=text("ALARM_TOPIC_ARN"),
             submissions_queue_url=text("SUBMISSIONS_QUEUE_URL"),
-            jobs_queue_url=environ.get("JOBS_QUEUE_URL", ""),
             dead_letter_queue_url=text("DEAD_LETTER_QUEUE_URL"),
             cool_down_minutes=number("COOL_DOWN_MINUTES"),
+            settle_minutes=number("SETTLE_MINUTES"),
             retry_hours=number("RETRY_HOURS"),
-            first_retry_seconds=number("FIRST_RETRY_SECONDS"),
-            reconcile_seconds=number("RECONCILE_SECONDS"),
+            retry_failed_jobs=number("RETRY_FAILED_JOBS"),
             follow_hours=number("FOLLOW_HOURS"),
+            first_retry_seconds=number("FIRST_RETRY_SECONDS"),
             first_poll_seconds=number("FIRST_POLL_SECONDS"),
+            reconcile_seconds=number("RECONCILE_SECONDS"),
             ledger_days=number("LEDGER_DAYS"),
             backup_max_age_hours=number("BACKUP_MAX_AGE_HOURS"),
-            is_default_scheduled=environ.get("SCHEDULE_STATE") == "ENABLED",
+            is_default_scheduled=environ.get("DEFAULT_SCHEDULED") == "true",
             ca_certificate_parameter=environ.get("CA_CERTIFICATE_PARAMETER", ""),
-            account_ids=frozenset(text("ACCOUNT_IDS").split(",")),
+            account_ids=tuple(text("ACCOUNT_IDS").split(",")),
             commvault_proxy=environ.get("COMMVAULT_PROXY", ""),
+            stack_arn=text("STACK_ARN"),
             service=text("POWERTOOLS_SERVICE_NAME"),
         )
+
+    @property
+    def own_account(self) -> str:
+        """The stack's own account."""
+        return self.account_ids[0]
+
+    @property
+    def region(self) -> str:
+        """The stack's region."""
+        return self.stack_arn.split(":")[3]

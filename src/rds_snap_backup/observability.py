@@ -22,6 +22,7 @@ type MetricName = Literal[
     "TokenRenewed",
     "TokenNotStored",
     "BackupCompleted",
+    "BackupRetried",
     "BackupFailed",
     "JobLost",
     "AuditFinding",

@@ -16,7 +16,6 @@ class Page:
     rows: tuple[Job, ...]
     end: int
     total: int
-    clock_ahead: float
 
     @property
     def is_last(self) -> bool:
@@ -63,11 +62,10 @@ class Position:
 
 @dataclass(frozen=True)
 class JobList:
-    """Jobs that were read, and how many seconds Commvault's clock is, at least, ahead of ours.
+    """Jobs that were read.
 
     `next` is the position to read on from; None at the end of the list.
     """
 
     rows: tuple[Job, ...]
-    clock_ahead: float
     next: Position | None = None

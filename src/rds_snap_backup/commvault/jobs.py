@@ -66,19 +66,19 @@ def list_jobs(
     wide_deadline = min(deadline, now + max((deadline - now) / 2, MIN_WIDE_SECONDS))
     at: Position | None = position or Position()
     rows: dict[str, Job] = {}
-    clocks: list[float] = []
+    is_begun = False
     failure: QueryFailed | None = None
     while at:
-        is_wide = not at.client_ids and not clocks
+        is_wide = not at.client_ids and not is_begun
         match list_page(commvault, look_back, at.offset, wide_deadline if is_wide else deadline, at.client_id):
             case Page() as page:
                 rows |= {job.id: job for job in page.rows}
-                clocks.append(page.clock_ahead)
+                is_begun = True
                 narrow = is_wide and page.total > MAX_PAGES * PAGE and _narrowed(commvault, clients, deadline)
                 at = narrow or at.after(page)
                 if len(rows) > MAX_KEPT:
                     break
-            case _ if clocks:
+            case _ if is_begun:
                 break
             case QueryFailed(problem):
                 failure = failure or QueryFailed(_of_the_list(problem))
@@ -87,7 +87,7 @@ def list_jobs(
                     return failure
             case refused:
                 return failure or refused
-    return JobList(tuple(rows.values()), max(clocks, default=0.0), at)
+    return JobList(tuple(rows.values()), at)
 
 
 def list_page(
@@ -117,7 +117,7 @@ def list_page(
             elif total is None or total < end:
                 # The total cannot be right: a page that is full may have another one behind it.
                 total = end + 1 if len(listed) >= PAGE else end
-            return Page(tuple(job for job in map(read_job, listed) if job), end, total, clock_ahead)
+            return Page(tuple(job for row in listed if (job := read_job(row, clock_ahead))), end, total)
         case failure:
             return failure
 
@@ -125,8 +125,8 @@ def list_page(
 def get_job(commvault: Commvault, job_id: str, deadline: float) -> Job | Unauthorized | QueryFailed | None:
     """Read one job; None if Commvault shows none of this ID."""
     match commvault.get(f"/Job/{job_id}", deadline):
-        case JsonDocument(document, _):
-            read = map(read_job, list_in(document, "jobs")[:MAX_ROWS])
+        case JsonDocument(document, clock_ahead):
+            read = (read_job(row, clock_ahead) for row in list_in(document, "jobs")[:MAX_ROWS])
             return next((job for job in read if job and job.id == job_id), None)
         case failure:
             return failure

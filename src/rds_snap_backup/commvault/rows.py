@@ -39,7 +39,7 @@ type End = Literal["completed", "completed_with_errors", "failed", "killed"]
 
 @dataclass(frozen=True)
 class Job:
-    """A job as Commvault shows it. Times are Unix seconds on Commvault's clock, 0 where it gives none."""
+    """A job as Commvault shows it. Times are Unix seconds on our clock, 0 where it gives none."""
 
     id: str
     client_name: str
@@ -48,8 +48,8 @@ class Job:
     level: str
     is_backup: bool
     status: str
-    started: int
-    ended: int
+    started: float
+    ended: float
     raw_reason: str = field(default="", repr=False)
 
     @property
@@ -97,8 +97,8 @@ class Job:
         )
 
 
-def read_job(row: Any) -> Job | None:
-    """Return a row of a job list as a `Job`, or None where it has no ID."""
+def read_job(row: Any, clock_ahead: float = 0) -> Job | None:
+    """Return a row of a job list as a `Job`, or None where it has no ID; `clock_ahead` as in `HttpResponse`."""
     match row:
         case {"jobSummary": {"jobId": job_id} as summary}:
             number = whole_number(job_id, 1)
@@ -117,8 +117,8 @@ def read_job(row: Any) -> Job | None:
         is_backup=whole_number(summary.get("opType")) in BACKUP_OPERATIONS
         or _text(summary.get("jobType")).lower() in BACKUP_TYPES,
         status=clean_text((_text(summary.get("status")) or _text(summary.get("localizedStatus")))[:MAX_STATUS]),
-        started=_time(summary.get("jobStartTime")),
-        ended=_time(summary.get("jobEndTime")),
+        started=_time(summary.get("jobStartTime"), clock_ahead),
+        ended=_time(summary.get("jobEndTime"), clock_ahead),
         raw_reason=_text(summary.get("pendingReason"))[:MAX_REASON],
     )
 
@@ -137,7 +137,7 @@ def _level(value: Any) -> str:
     return value.strip().upper().replace(" ", "_") if is_name(value) and whole_number(value) is None else ""
 
 
-def _time(value: Any) -> int:
+def _time(value: Any, clock_ahead: float) -> float:
     number = whole_number(value, 0) or 0
     seconds = number // 1000 if number > MAX_SECONDS else number
-    return seconds if seconds <= MAX_TIME else 0
+    return seconds - clock_ahead if 0 < seconds <= MAX_TIME else 0

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,7 +25,7 @@ MAX_TRANSACTION = 100
 MAX_READ = 100
 # Writes that meet a transaction on one of their items are refused, not queued; a few jittered tries separate them.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
-CONFLICT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+CONFLICT_PAUSES = (0.05, 0.15, 0.45)
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,6 @@ class Update:
         }
 
 
-@dataclass(frozen=True)
-class Check:
-    """A condition on an item that the transaction leaves as it is."""
-
-    key: str
-    condition: str
-    where: Mapping[str, Value]
-
-
 class Conflict(Exception):
     """A condition did not hold and nothing was written.
 
@@ -67,6 +58,12 @@ class Conflict(Exception):
     def __init__(self, found: tuple[Item | None, ...]) -> None:
         super().__init__("a condition did not hold")
         self.found = found
+
+
+class Contended(BotoCoreError):
+    """Other transactions held an item for too long, or the table is throttled. A later try succeeds."""
+
+    fmt = "The ledger is busy."
 
 
 class Table:
@@ -81,7 +78,7 @@ class Table:
         return self.get_many([key], consistent=consistent).get(key)
 
     def get_many(self, keys: Iterable[str], *, consistent: bool = False) -> dict[str, Item]:
-        """Read the items of these keys that exist; a throttled table may leave some out."""
+        """Read the items of these keys that exist; raise `Contended` if the table is throttled."""
         found: dict[str, Item] = {}
         for batch in batched(keys, MAX_READ, strict=False):
             keyed = [{"pk": {"S": key}} for key in batch]
@@ -95,6 +92,8 @@ class Table:
                 left = answer.get("UnprocessedKeys")
                 if not left:
                     break
+            else:
+                raise Contended
         return found
 
     def query(self, index: str, equal: Mapping[str, Value], below: Mapping[str, Value]) -> Iterator[str]:
@@ -111,18 +110,20 @@ class Table:
         for page in pages:
             yield from (item["pk"]["S"] for item in page["Items"])
 
-    def write(self, *operations: Update | Check) -> None:
-        """Make all of it or nothing; raise `Conflict` when a condition does not hold."""
+    def write(self, *updates: Update) -> None:
+        """Make all of it or nothing; raise `Conflict` when a condition does not hold, `Contended` as it says."""
         for pause in (*CONFLICT_PAUSES, None):
             try:
-                match operations:
-                    case (Update() as update,):
+                match updates:
+                    case (update,):
                         self._update(update)
                     case _:
-                        self._transact(operations)
+                        self._transact(updates)
             except ClientError as error:
-                if pause is None or not _is_transaction_conflict(error):
+                if not _is_transaction_conflict(error):
                     raise
+                if pause is None:
+                    raise Contended from error
                 time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # nosec B311 # a jitter, not a secret
             else:
                 return
@@ -138,8 +139,9 @@ class Table:
             response: Any = error.response
             raise Conflict((_decode(response.get("Item", {})),)) from None
 
-    def _transact(self, operations: tuple[Update | Check, ...]) -> None:
-        request: Any = [_transact_item(self._name, operation) for operation in operations]
+    def _transact(self, updates: tuple[Update, ...]) -> None:
+        common = {"TableName": self._name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        request: Any = [{"Update": {**common, **update.expression()}} for update in updates]
         try:
             self._client.transact_write_items(TransactItems=request)
         except ClientError as error:
@@ -162,15 +164,6 @@ def _is_transaction_conflict(error: ClientError) -> bool:
     return response["Error"]["Code"] == "TransactionConflictException" or "TransactionConflict" in codes
 
 
-def _transact_item(table: str, operation: Update | Check) -> dict[str, Any]:
-    common = {"TableName": table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-    match operation:
-        case Update():
-            return {"Update": {**common, **operation.expression()}}
-        case Check(key, condition, where):
-            return {"ConditionCheck": {**common, **_condition(key, condition, where, "", {})}}
-
-
 def _condition(
     key: str, condition: str, where: Mapping[str, Value], text: str, values: Mapping[str, Value]
 ) -> dict[str, Any]:
@@ -184,7 +177,7 @@ def _condition(
 
 @lru_cache(maxsize=64)
 def _names(expressions: str) -> dict[str, str]:
-    """Return the placeholders of names; kept, since the claims of a submission's jobs all have the same."""
+    """Return the placeholders of names. They are kept, since all subclient items have the same."""
     return {f"#{name}": name for name in sorted(set(re.findall(r"#(\w+)", expressions)))}
 
 

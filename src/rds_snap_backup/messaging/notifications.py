@@ -1,100 +1,76 @@
-"""SNS messages: one JSON object for programs, plain text for people; and who is subscribed to them.
+"""SNS messages: a notification is rendered from the record's facts when it is published. And who is subscribed.
 
-What an audit's message holds is decided in `audit_messages.py`.
+`audit_messages.py` renders the audit's message.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rds_snap_backup.messaging import audit_messages
-from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import BackupRequest
-from rds_snap_backup.triggers import Trigger
+from rds_snap_backup.submission import Notice, Submission
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-VERSION = "1"
-SUBMITTED = frozenset({"submitted", "joined", "scheduled"})
-SUBMISSION_ENDS = SUBMITTED | {"rejected", "abandoned"}
-# Of the 262,144 bytes that SNS accepts, attributes and all. JSON escapes what is not ASCII: characters are bytes.
+VERSION = "2"
+PROBLEMS = frozenset({"rejected", "abandoned", "completed_with_errors", "failed", "killed", "lost"})
+JOB_ENDS = frozenset({"completed", "completed_with_errors", "failed", "killed", "lost"})
+# Of the 262,144 bytes that SNS accepts, attributes included. JSON escapes what is not ASCII: characters are bytes.
 MAX_MESSAGE_BYTES = 250_000
 # SNS accepts fewer than 100 characters.
 MAX_SUBJECT = 99
+MAX_TITLE = 250
+MAX_TITLE_JOBS = 5
 
 
-def build(
-    status: str,
-    target: str,
-    request: BackupRequest | None,
-    trigger: Trigger,
-    *,
-    now: float,
-    job_ids: Sequence[str] = (),
-    task_id: int | None = None,
-    problem: Problem | None = None,
-    reconciled: bool = False,
-) -> dict[str, Any]:
-    """Return the notification of a submission's end; `request` is None where its target's document is not usable.
-
-    `submittedAt` is null where nothing was submitted.
-    """
-    is_submitted = status in SUBMITTED or bool(job_ids)
-    associations = request.associations if request else ()
+def render(submission: Submission, notice: Notice) -> dict[str, Any]:
+    """Return the notification of a notice."""
+    backups = [backup for key in notice.backups if (backup := submission.backup_of(key))]
+    named = set(notice.job_ids)
     notification: dict[str, Any] = {
         "version": VERSION,
-        "status": status,
-        "target": target,
-        "jobIds": list(job_ids),
-        "taskId": task_id,
-        "backupLevel": request.backup_level if request else None,
-        "associations": [association.to_json() for association in associations],
-        "trigger": trigger.to_json(),
-        "submittedAt": iso(now) if is_submitted else None,
-        "reconciled": reconciled,
+        "status": notice.status,
+        "target": submission.target,
+        "attempt": notice.attempt,
+        "jobIds": list(notice.job_ids),
+        "taskId": notice.task_id,
+        "backupLevel": notice.level or None,
+        "associations": [
+            {
+                **backup.association.to_json(),
+                "jobId": backup.job.id if backup.job and backup.job.id in named else None,
+            }
+            for backup in backups
+        ],
+        "trigger": submission.trigger.to_json(),
+        "submittedAt": iso(notice.submitted_at),
+        "reconciled": notice.is_reconciled,
     }
-    return notification if problem is None else {**notification, "error": problem.to_json()}
+    if notice.status == "retrying":
+        notification["retryAt"] = iso(notice.retry_at)
+    if notice.status in JOB_ENDS:
+        started, ended = notice.started, notice.ended
+        notification |= {
+            "startedAt": iso(started),
+            "endedAt": iso(ended),
+            "durationSeconds": round(ended - started) if started and ended else None,
+            "reason": notice.reason or None,
+        }
+    if notice.error:
+        notification["error"] = notice.error.to_json()
+    return {**notification, "title": _title(notification)}
 
 
-def build_end(
-    submission: Mapping[str, Any],
-    job_id: str,
-    status: str,
-    *,
-    associations: Sequence[Mapping[str, str]],
-    started: float,
-    ended: float,
-    reason: str,
-    problem: Problem | None,
-) -> dict[str, Any]:
-    """Return the notification of a job's end, for the associations that it ran for. Times that are not known are 0."""
-    notification: dict[str, Any] = {
-        "version": VERSION,
-        "status": status,
-        "target": submission["target"],
-        "jobIds": [job_id],
-        **{name: submission.get(name) for name in ("taskId", "backupLevel", "trigger", "submittedAt")},
-        "associations": list(associations),
-        "reconciled": bool(submission.get("reconciled")),
-        "startedAt": iso(started) if started else None,
-        "endedAt": iso(ended) if ended else None,
-        "durationSeconds": round(ended - started) if started and ended else None,
-        "reason": reason or None,
-    }
-    return notification if problem is None else {**notification, "error": problem.to_json()}
-
-
-def iso(timestamp: float) -> str:
-    """Return Unix seconds as `2026-01-31T02:00:04Z`."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def iso(timestamp: float) -> str | None:
+    """Return Unix seconds as `2026-01-31T02:00:04Z`; None for 0, an unknown time."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if timestamp else None
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """A subscription of the topic. One that its owner has not confirmed yet receives nothing."""
+    """A subscription of a topic. An unconfirmed one receives nothing."""
 
     protocol: str
     endpoint: str
@@ -109,40 +85,56 @@ class Notifications:
         self._client = client
 
     def publish(self, notification: dict[str, Any]) -> None:
-        """Publish a notification; its attributes `status`, `target`, `trigger` and `followed` serve filter policies."""
-        attributes = {
-            "status": notification["status"],
-            "target": notification["target"],
-            "trigger": notification["trigger"]["kind"],
-        }
-        if notification["jobIds"] and notification["status"] in SUBMISSION_ENDS:
-            attributes["followed"] = "yes"
-        self._publish(_subject(notification), _message(notification), attributes)
+        """Publish a notification; its attributes `status`, `target`, `trigger` and `level` serve filter policies."""
+        status = notification["status"]
+        self.send(
+            notification["title"],
+            _message(notification),
+            {
+                "status": status,
+                "target": notification["target"],
+                "trigger": notification["trigger"]["kind"],
+                "level": "problem" if status in PROBLEMS else "info",
+            },
+        )
 
-    def publish_audit(self, report: Mapping[str, Any]) -> None:
-        """Publish what an audit found, which is of no one target and no one trigger."""
-        message = audit_messages.message(report, MAX_MESSAGE_BYTES)
-        self._publish(audit_messages.subject(report), message, {"status": report["status"]})
-
-    def subscriptions(self) -> Iterator[Subscription]:
-        """Yield the topic's subscriptions, page by page."""
-        pages = self._client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self._topic_arn)
-        for page in pages:
-            for row in page["Subscriptions"]:
-                # https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html: else "PendingConfirmation" or "Deleted".
-                is_confirmed = row.get("SubscriptionArn", "").startswith("arn:")
-                yield Subscription(row.get("Protocol", ""), row.get("Endpoint", ""), is_confirmed)
-
-    def _publish(self, subject: str, message: str, attributes: Mapping[str, str]) -> None:
+    def send(self, subject: str, message: str, attributes: Mapping[str, str]) -> None:
+        """Publish a message that has a form for each protocol (`MessageStructure` json)."""
         self._client.publish(
             TopicArn=self._topic_arn,
-            Subject=subject[:MAX_SUBJECT],
+            # SNS takes only ASCII here.
+            Subject=subject.encode("ascii", "replace").decode()[:MAX_SUBJECT],
             MessageStructure="json",
             Message=message,
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
         )
+
+    def subscriptions(self, topic_arn: str = "") -> Iterator[Subscription]:
+        """Yield the subscriptions of the topic, or of another one, page by page."""
+        pages = self._client.get_paginator("list_subscriptions_by_topic").paginate(
+            TopicArn=topic_arn or self._topic_arn
+        )
+        for page in pages:
+            for row in page["Subscriptions"]:
+                # https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html: else "PendingConfirmation" or "Deleted".
+                is_confirmed = row.get("SubscriptionArn", "").startswith("arn:")
+                yield Subscription(row.get("Protocol", ""), row.get("Endpoint", ""), is_confirmed)
+
+
+def _title(notification: Mapping[str, Any]) -> str:
+    """Return one line for people. It has no quotes and backslashes, so that a template can put it into JSON."""
+    jobs = notification["jobIds"]
+    shown = ", ".join(jobs[:MAX_TITLE_JOBS]) + (
+        f" and {len(jobs) - MAX_TITLE_JOBS} more" if len(jobs) > MAX_TITLE_JOBS else ""
+    )
+    parts = [f"{notification['status'].replace('_', ' ')}: {notification['target']}"]
+    if jobs:
+        parts.append(f"job{'s' if len(jobs) > 1 else ''} {shown}")
+    if error := notification.get("error"):
+        parts.append(error["code"])
+    return ", ".join(parts).replace('"', "'").replace("\\", "/")[:MAX_TITLE]
 
 
 def _message(notification: dict[str, Any]) -> str:
@@ -154,12 +146,6 @@ def _message(notification: dict[str, Any]) -> str:
     return json.dumps({"default": json.dumps(counted), "email": _text(counted)})
 
 
-def _subject(notification: dict[str, Any]) -> str:
-    status = notification["status"].replace("_", " ")
-    jobs = ", ".join(notification["jobIds"])
-    return f"RDS backup {status}: {notification['target']}{f' (job {jobs})' if jobs else ''}"
-
-
 def _text(notification: dict[str, Any]) -> str:
     trigger, error = notification["trigger"], notification.get("error")
     lines = [
@@ -168,7 +154,9 @@ def _text(notification: dict[str, Any]) -> str:
         ("Jobs", ", ".join(notification["jobIds"])),
         ("Task", notification["taskId"]),
         ("Level", notification["backupLevel"]),
+        ("Attempt", notification["attempt"] or None),
         ("Submitted", notification["submittedAt"]),
+        ("Next try", notification.get("retryAt")),
         ("Started", notification.get("startedAt")),
         ("Ended", notification.get("endedAt")),
         ("Duration (s)", notification.get("durationSeconds")),
@@ -183,8 +171,11 @@ def _text(notification: dict[str, Any]) -> str:
         lines += [("Error", f"{error['code']}: {error['message']}"), ("What to do", error["hint"])]
     subclients = [
         f"  {one['clientName']} / {one['instanceName']} / {one['subclientName']}"
+        + (f": job {one['jobId']}" if one["jobId"] else "")
         for one in notification["associations"]
     ]
     known = [f"{name}: {value}" for name, value in lines if value not in {None, ""}]
     counted = notification.get("associationCount")
-    return "\n".join([*known, f"Subclients: {counted}" if counted else "Subclients:", *subclients])
+    if counted:
+        return "\n".join([*known, f"Subclients: {counted}"])
+    return "\n".join([*known, *(["Subclients:", *subclients] if subclients else [])])

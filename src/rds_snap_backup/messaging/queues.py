@@ -1,8 +1,9 @@
-"""The queues: a submission that waits, a trigger fanned out, and what goes to the dead-letter queue."""
+"""The queues: the message of each submission, and the dead letters."""
 
 import json
 import math
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -16,38 +17,42 @@ if TYPE_CHECKING:
 MAX_BATCH = 10
 MAX_DELAY = 900
 BATCH_TRIES = 3
+BATCH_PAUSE_SECONDS = 0.2
 # Of the 262,144 bytes that SQS accepts.
 MAX_BODY = 250_000
 MAX_DELIVERY_ID = 1024
+# SQS allows 12 hours from the receive, which was a moment ago.
+MAX_VISIBILITY_SECONDS = 43_000
 
 
 class FanOutError(Exception):
-    """Some targets' messages could not be sent; those that were will be submitted once, however often it is repeated."""
+    """Some targets' messages could not be sent. Repeating it is harmless: a copy of a message starts nothing."""
 
 
 class Queues:
-    """The Submissions queue and its dead-letter queue. `client` makes the client: most runs send no message."""
+    """The Submissions queue and its dead-letter queue. `client` makes the client when it is first needed."""
 
     def __init__(self, submissions_url: str, dead_letters_url: str, client: "Callable[[], SQSClient]") -> None:
         self._submissions_url = submissions_url
         self._dead_letters_url = dead_letters_url
         self._client = client
 
-    def enqueue(self, trigger: Trigger, target: str, delay: float) -> None:
-        """Put a submission that was delivered otherwise on the queue, to be resumed after `delay` seconds."""
+    def send(self, trigger: Trigger, target: str, delay: float = 0) -> None:
+        """Send a submission's message; it arrives after `delay` seconds."""
         self._client().send_message(
             QueueUrl=self._submissions_url,
-            MessageBody=_body(trigger, target, pauses=1),
+            MessageBody=_body(trigger, target),
             DelaySeconds=min(math.ceil(delay), MAX_DELAY),
         )
 
-    def fan_out(self, trigger: Trigger, targets: Iterable[str]) -> None:
-        """Put one message per target on the queue; raise `FanOutError` naming the targets that have none."""
+    def send_all(self, trigger: Trigger, targets: Iterable[str]) -> None:
+        """Send one message per target; raise `FanOutError` naming the targets that have none."""
         for names in batched(targets, MAX_BATCH, strict=False):
             left = dict(enumerate(names))
-            for _ in range(BATCH_TRIES):
+            for number in range(BATCH_TRIES):
+                time.sleep(number * BATCH_PAUSE_SECONDS)
                 entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                    {"Id": str(number), "MessageBody": _body(trigger, name)} for number, name in left.items()
+                    {"Id": str(place), "MessageBody": _body(trigger, name)} for place, name in left.items()
                 ]
                 answer = self._client().send_message_batch(QueueUrl=self._submissions_url, Entries=entries)
                 left = {int(one["Id"]): left[int(one["Id"])] for one in answer.get("Failed", [])}
@@ -56,13 +61,25 @@ class Queues:
             else:
                 raise FanOutError(f"No message could be sent for the targets {', '.join(left.values())}.")
 
-    def dead_letter(self, trigger: Trigger, target: str, attempt: int, error: dict[str, str]) -> None:
-        """Keep a submission that has failed; redriven, it is opened again."""
-        self._client().send_message(
-            QueueUrl=self._dead_letters_url, MessageBody=_body(trigger, target, attempt=attempt, error=error)
+    def send_event(self, event: object) -> None:
+        """Put an event on the Submissions queue as it came."""
+        self._client().send_message(QueueUrl=self._submissions_url, MessageBody=json.dumps(event))
+
+    def postpone(self, receipt_handle: str, seconds: float) -> None:
+        """Hide a received message for so many seconds; 0 makes it visible at once."""
+        self._client().change_message_visibility(
+            QueueUrl=self._submissions_url,
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=min(max(0, math.ceil(seconds)), MAX_VISIBILITY_SECONDS),
         )
 
-    def refuse(self, event: object, delivery_id: str, error: dict[str, str]) -> None:
+    def dead_letter(self, trigger: Trigger, target: str, letter: int, error: Mapping[str, str]) -> None:
+        """Keep a dead letter of this number; redriven, it opens its submission again."""
+        self._client().send_message(
+            QueueUrl=self._dead_letters_url, MessageBody=_body(trigger, target, letter=letter, error=error)
+        )
+
+    def refuse(self, event: object, delivery_id: str, error: Mapping[str, str]) -> None:
         """Keep an event that was not understood; redriven, it is read again under the same identity.
 
         Of an event that no message can hold the beginning is kept, as a text.
@@ -77,6 +94,6 @@ class Queues:
         self._client().send_message(QueueUrl=self._dead_letters_url, MessageBody=body)
 
 
-def _body(trigger: Trigger, target: str, **beside: Any) -> str:
-    """The identity is in the trigger, so that it never changes on the way."""
-    return json.dumps({"target": target, "trigger": trigger.to_json(), **beside})
+def _body(trigger: Trigger, target: str, **members: Any) -> str:
+    """The trigger has the identity, so that it never changes on the way."""
+    return json.dumps({"target": target, "trigger": trigger.to_message(), **members})

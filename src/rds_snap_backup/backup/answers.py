@@ -1,0 +1,62 @@
+"""What the function returns: each submission's backups with their states, for the first call and every repeated one."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.submission import Backup, State, Submission, status_of
+
+
+def answer(services: Services, submissions: Iterable[Submission], waiting: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the answer about submissions, and about targets whose message is on the queue."""
+    submissions = list(submissions)
+    match submissions, waiting:
+        case [Submission(error=Problem() as problem)], ():
+            return refused(problem)
+    joined = {backup.joined for submission in submissions for backup in submission.backups if backup.joined}
+    claimers = services.submissions.load_all(sorted(joined)) if joined else {}
+    shown = [_submission(submission, claimers) for submission in submissions]
+    return {"submissions": [*shown, *queued(waiting)["submissions"]]}
+
+
+def queued(targets: Iterable[str]) -> dict[str, Any]:
+    """Return the answer about targets of which nothing is known yet."""
+    return {"submissions": [{"target": name, "status": "queued", "backups": []} for name in targets]}
+
+
+def ignored(reason: str) -> dict[str, Any]:
+    """Return the answer to an event that must not start a backup."""
+    return {"submissions": [], "ignored": reason}
+
+
+def refused(problem: Problem) -> dict[str, Any]:
+    """Return the answer to an event that is not valid."""
+    return {"submissions": [], "refused": problem.to_json()}
+
+
+def _submission(submission: Submission, claimers: Mapping[str, Submission]) -> dict[str, Any]:
+    if not submission.version:
+        return {"target": submission.target, "status": "queued", "backups": []}
+    states = [_state(backup, claimers) for backup in submission.backups]
+    backups = [
+        {
+            "clientName": backup.association.client_name,
+            "instanceName": backup.association.instance_name,
+            "subclientName": backup.association.subclient_name,
+            "state": state,
+            "jobId": backup.job.id if backup.job else None,
+            "error": backup.error.to_json() if backup.error else None,
+        }
+        for backup, state in zip(submission.backups, states, strict=True)
+    ]
+    return {"target": submission.target, "status": status_of(states), "backups": backups}
+
+
+def _state(backup: Backup, claimers: Mapping[str, Submission]) -> State:
+    """Return a backup's state, of a joined one its claimer's: completed where that record has expired."""
+    if backup.state != "joined":
+        return backup.state
+    claimer = claimers.get(backup.joined)
+    theirs = claimer.backup_of(backup.key) if claimer else None
+    return theirs.state if theirs else "completed"

@@ -1,0 +1,337 @@
+"""Deliveries: how a trigger, or a submission's message, reaches the function, and what becomes of it.
+
+A direct delivery for one target sends the submission's message first and then works on the submission at once. For
+several targets it sends one message each. A trigger on the queue becomes its submissions' messages.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rds_snap_backup.backup.answers import answer, ignored, queued, refused
+from rds_snap_backup.backup.loop import RESERVE_SECONDS, Loop, Work
+from rds_snap_backup.bootstrap import AWS_FAILURES, Services
+from rds_snap_backup.ledger.submissions import Stale
+from rds_snap_backup.messaging.queues import FanOutError
+from rds_snap_backup.observability import count, logger
+from rds_snap_backup.problems import InvalidInput, Problem
+from rds_snap_backup.rds.statuses import Statuses
+from rds_snap_backup.selection import Rules, selected_associations
+from rds_snap_backup.submission import Change, Submission, begin, pin_of, reject_trigger, reopen, submission_key
+from rds_snap_backup.targets import OutOfTime
+from rds_snap_backup.triggers import (
+    ALL,
+    Arrival,
+    Ignored,
+    Request,
+    SubmissionMessage,
+    Trigger,
+    parse,
+    unwrap,
+)
+from rds_snap_backup.untrusted import clean_text, list_in
+
+if TYPE_CHECKING:
+    from mypy_boto3_rds import RDSClient
+
+# Of an RDS event's run: 600 documents are 60 calls.
+SELECT_SECONDS = 10.0
+MAX_JITTER_SECONDS = 30.0
+EXPIRED = Problem(
+    "SUBMISSION_EXPIRED",
+    "The ledger does not know the dead letter's submission any more: its item has expired.",
+    "Start the target by hand if a backup is still needed, and delete the dead letter.",
+)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A trigger and the names of its targets."""
+
+    trigger: Trigger
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A message whose submission cannot be begun or opened again: its letter is kept as it is."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A message of the queue that is to be waited for: `seconds` until it is visible again, None: left as it is."""
+
+    message_id: str
+    receipt_handle: str
+    seconds: float | None
+
+
+class Deliveries:
+    """Receives everything that reaches the function, for one sandbox."""
+
+    def __init__(self, services: Services, rds: "Callable[[], RDSClient]") -> None:
+        config = services.config
+        self._services = services
+        self._loop = Loop(services, Statuses(rds, config.own_account, config.region, services.clock))
+
+    @staticmethod
+    def is_batch(event: object) -> bool:
+        """Tell whether an event is what Lambda's poller sends: messages of a queue."""
+        records = list_in(event, "Records")
+        return bool(records) and all(
+            isinstance(record, dict)
+            and record.get("eventSource") == "aws:sqs"
+            and all(isinstance(record.get(name), str) for name in ("messageId", "receiptHandle", "body"))
+            for record in records
+        )
+
+    # ---- Direct deliveries
+
+    def receive(self, event: Any, request_id: str, seconds_left: Callable[[], float]) -> dict[str, Any]:
+        """Turn an event that a service or a caller invoked the function with into submissions."""
+        arrival = Arrival(request_id, self._services.clock())
+        stop_at = seconds_left() - SELECT_SECONDS
+        try:
+            selected = self._select(
+                parse(event, arrival, self._services.config.service), lambda: seconds_left() - stop_at
+            )
+        except InvalidInput as invalid:
+            return self._refuse(event, arrival.id, invalid.problem)
+        except OutOfTime:
+            logger.warning("The targets of the event cannot be selected in time; it goes on the queue")
+            self._services.queues.send_event(event)
+            return queued(())
+        match selected:
+            case Ignored(reason):
+                return self._ignore(reason)
+            case SubmissionMessage():
+                raise AssertionError("only a message of the queue is read as a submission's")
+            case Selected(trigger, (name,)):
+                return self._receive_one(trigger, name, seconds_left)
+            case Selected(trigger, names):
+                return self._receive_many(trigger, names)
+
+    def _receive_one(self, trigger: Trigger, name: str, seconds_left: Callable[[], float]) -> dict[str, Any]:
+        """Send the submission's message, and work on the submission at once."""
+        services = self._services
+        known = services.submissions.load(submission_key(name, trigger))
+        if known and trigger.kind == "manual":
+            self._resend_if_stuck(known)
+            return answer(services, [known])
+        submission = known or self._begin(trigger, name)
+        if isinstance(submission, Ignored):
+            return self._ignore(submission.reason)
+        # A rejected trigger has nothing to send: it is only published.
+        is_sent = not submission.backups or self._send(trigger, name)
+        work = Work(submission)
+        self._loop.run([work], seconds_left)
+        if not is_sent and work.until is not None and not self._send(trigger, name) and not work.failure:
+            logger.error("The submission has no message; the audit sends it", target=name, trigger=trigger.id)
+        if work.failure:
+            raise work.failure
+        return answer(services, [work.submission])
+
+    def _receive_many(self, trigger: Trigger, names: Sequence[str]) -> dict[str, Any]:
+        services = self._services
+        known: dict[str, Submission] = {}
+        if trigger.kind == "manual":
+            keys = {name: submission_key(name, trigger) for name in names}
+            found = services.submissions.load_all(keys.values())
+            known = {name: found[key] for name, key in keys.items() if key in found}
+        for submission in known.values():
+            self._resend_if_stuck(submission)
+        new = [name for name in names if name not in known]
+        services.queues.send_all(trigger, new)
+        logger.info("Queued", trigger=trigger.id, targets=len(new))
+        return answer(services, known.values(), new)
+
+    def _send(self, trigger: Trigger, name: str) -> bool:
+        try:
+            self._services.queues.send(trigger, name, self._services.config.first_poll_seconds)
+        except AWS_FAILURES:
+            logger.warning("The submission's message could not be sent", target=name, exc_info=True)
+            return False
+        return True
+
+    def _resend_if_stuck(self, submission: Submission) -> None:
+        if submission.is_stuck(self._services.clock()):
+            logger.warning("The submission's message is sent again", target=submission.target)
+            self._services.queues.send(submission.trigger, submission.target)
+
+    # ---- The queue
+
+    def receive_batch(self, records: Sequence[Mapping[str, Any]], seconds_left: Callable[[], float]) -> dict[str, Any]:
+        """Continue the submissions of a batch of messages; raise what AWS failed at once all were handled."""
+        works: dict[str, Work] = {}
+        waiting: list[tuple[Mapping[str, Any], str | None]] = []
+        failure: Exception | None = None
+        for record in records:
+            try:
+                if work := self._open(record, seconds_left):
+                    # Two copies of one message in a batch are one submission.
+                    key = work.submission.key
+                    works.setdefault(key, work)
+                    waiting.append((record, key))
+            except OutOfTime:
+                logger.warning("The targets of a trigger cannot be selected in time; its message is received again")
+                waiting.append((record, None))
+            except (*AWS_FAILURES, FanOutError) as error:
+                logger.exception("AWS failed; the message is received again")
+                waiting.append((record, None))
+                failure = error
+        self._loop.run(list(works.values()), seconds_left)
+        delivered = [self._delivered(record, works[key] if key else None) for record, key in waiting]
+        kept = [one for one in delivered if one]
+        for one in kept:
+            if one.seconds is not None:
+                self._services.queues.postpone(one.receipt_handle, one.seconds)
+        failure = failure or next((work.failure for work in works.values() if work.failure), None)
+        if failure:
+            raise failure
+        return {"batchItemFailures": [{"itemIdentifier": one.message_id} for one in kept]}
+
+    def _open(self, record: Mapping[str, Any], seconds_left: Callable[[], float]) -> Work | None:
+        """Return the submission that a message is for; None where the message is done with."""
+        services = self._services
+        event, arrival = unwrap(record["body"], record["messageId"], record.get("messageAttributes"), services.clock())
+        try:
+            selected = self._select(
+                parse(event, arrival, services.config.service), lambda: seconds_left() - RESERVE_SECONDS
+            )
+        except InvalidInput as invalid:
+            self._refuse(event, arrival.id, invalid.problem)
+            return None
+        match selected:
+            case SubmissionMessage():
+                return self._continue(selected)
+            case Ignored(reason):
+                self._ignore(reason)
+            case Selected(trigger, names):
+                services.queues.send_all(trigger, names)
+        return None
+
+    def _continue(self, message: SubmissionMessage) -> Work | None:
+        services, trigger, name = self._services, message.trigger, message.target
+        known = services.submissions.load(submission_key(name, trigger))
+        letter = message.letter
+        if known is None and letter is None:
+            begun = self._begin(trigger, name)
+            if isinstance(begun, Ignored):
+                self._ignore(begun.reason)
+                return None
+            return Work(begun)
+        opened = Unusable(EXPIRED) if known is None else known
+        if known and letter is not None and letter > known.opened_letter:
+            opened = self._reopened(known, letter)
+        if isinstance(opened, Unusable):
+            services.queues.dead_letter(trigger, name, letter or 0, opened.problem.to_json())
+            self._count_refused(opened.problem)
+            return None
+        return Work(opened, is_past_cache=letter is not None)
+
+    def _delivered(self, record: Mapping[str, Any], work: Work | None) -> Delivered | None:
+        """Return how long a message waits, None where its submission is over and it can be deleted."""
+        message_id, handle = record["messageId"], record["receiptHandle"]
+        if work is None or work.failure:
+            return Delivered(message_id, handle, None)
+        if work.until is None:
+            return None
+        rest = max(work.until - self._services.clock(), 0)
+        jitter = random.uniform(0, min(rest / 10, MAX_JITTER_SECONDS))  # noqa: S311  # nosec B311 # a jitter
+        return Delivered(message_id, handle, rest + jitter)
+
+    # ---- Beginning a submission
+
+    def _select(
+        self, parsed: Request | SubmissionMessage | Ignored, seconds_left: Callable[[], float]
+    ) -> "Selected | SubmissionMessage | Ignored":
+        """Return the targets that a trigger is for. Raises `OutOfTime` where they cannot be read in time."""
+        if not isinstance(parsed, Request):
+            return parsed
+        trigger, names, targets = parsed.trigger, parsed.names, self._services.targets
+        if ALL in names:
+            found = tuple(targets.documents(past_cache=True))
+            return Selected(trigger, found) if found else Ignored("There are no targets.")
+        if names:
+            return Selected(trigger, names)
+        config = self._services.config
+        if trigger.account not in config.account_ids:
+            return Ignored(f"Events of the account {trigger.account!r} do not count: AccountIds does not list it.")
+        documents = targets.documents(seconds_left=seconds_left)
+        if not set(trigger.tagged) <= documents.keys() | {ALL}:
+            # A tag may name a target that is less than a minute old.
+            documents = targets.documents(past_cache=True, seconds_left=seconds_left)
+        selection = Rules.read(documents, config.own_account).select(trigger)
+        if found := (*selection.names, *selection.unknown):
+            return Selected(trigger, found)
+        return Ignored(f"No target's databases match {clean_text(trigger.source_arn or 'anything')}.")
+
+    def _begin(self, trigger: Trigger, name: str) -> Submission | Ignored:
+        """Return a new submission as the target's document says, or why there is none."""
+        services, now = self._services, self._services.clock()
+        try:
+            target = services.targets.load(name)
+        except InvalidInput as invalid:
+            return self._rejected(trigger, name, invalid.problem)
+        if reason := target.declines(trigger):
+            return Ignored(reason)
+        associations = selected_associations(target, trigger, services.config.own_account)
+        if not associations:
+            return Ignored(f"The target {name!r} does not select {clean_text(trigger.source_arn or 'it')}.")
+        config = services.config
+        return begin(
+            trigger, target, associations, pin_of(target, config.cool_down_minutes, config.retry_failed_jobs), now
+        )
+
+    def _rejected(self, trigger: Trigger, name: str, problem: Problem) -> Submission:
+        """Record that a trigger's target is unknown or not valid."""
+        submission = reject_trigger(trigger, name, problem, self._services.clock())
+        try:
+            return self._services.submissions.save(Change(submission))
+        except Stale:
+            return self._services.submissions.load(submission.key) or submission
+
+    def _reopened(self, known: Submission, letter: int) -> Submission | Unusable:
+        """Open a submission again for a redriven letter, if its target's document is usable now."""
+        fresh = self._begin_again(known)
+        if isinstance(fresh, Unusable):
+            return fresh
+        opened = reopen(known, letter, fresh, self._services.clock())
+        logger.info("Opened again", target=known.target, trigger=known.trigger.id, letter=letter)
+        try:
+            return self._services.submissions.save(Change(opened))
+        except Stale:  # Another delivery was faster, perhaps of a copy of this letter.
+            return self._services.submissions.load(known.key) or opened
+
+    def _begin_again(self, known: Submission) -> Submission | Unusable:
+        services, name = self._services, known.target
+        try:
+            target = services.targets.load(name, past_cache=True)
+        except InvalidInput as invalid:
+            return Unusable(invalid.problem)
+        if known.backups:
+            return known
+        match self._begin(known.trigger, target.name):
+            case Ignored(reason):
+                return Unusable(Problem("TARGET_DISABLED", reason, "Enable it in its document, then redrive."))
+            case begun:
+                return begun
+
+    # ---- What starts nothing
+
+    def _ignore(self, reason: str) -> dict[str, Any]:
+        logger.info("Ignored", reason=reason)
+        count("EventIgnored", self._services.config.service)
+        return ignored(reason)
+
+    def _refuse(self, event: Any, delivery_id: str, problem: Problem) -> dict[str, Any]:
+        self._services.queues.refuse(event, delivery_id, problem.to_json())
+        self._count_refused(problem)
+        return refused(problem)
+
+    def _count_refused(self, problem: Problem) -> None:
+        logger.error("Event refused", error=problem.to_json())
+        count("EventRefused", self._services.config.service)

@@ -1,1 +1,0 @@
-"""The Follow function: a submitted job in, its end out."""

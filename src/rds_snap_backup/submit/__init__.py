@@ -1,1 +1,0 @@
-"""The Submit function: a trigger in, job IDs out."""
