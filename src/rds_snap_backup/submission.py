@@ -653,18 +653,6 @@ def out_attempt(submission: Submission) -> Attempt | None:
     return next((attempt for attempt in submission.attempts if submission._is_out(attempt)), None)  # noqa: SLF001
 
 
-def postpone(submission: Submission, problem: Problem, policy: Policy, now: float) -> Submission:
-    """Put off what is due and waiting, where AWS or the time of the run kept an attempt from being made."""
-    return _map(
-        submission,
-        lambda backup: (
-            _deferred(submission, backup, problem, policy, now)
-            if backup.state == "waiting" and backup.due <= now
-            else backup
-        ),
-    )
-
-
 def _one_attempt(submission: Submission, free: list[Backup]) -> list[Backup]:
     """Choose what one request asks for: backups of one level, or one backup that is sent alone."""
     together = [backup for backup in free if backup.refusals < ALONE]
