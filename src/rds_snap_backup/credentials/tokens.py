@@ -30,6 +30,18 @@ SETTLED_SECONDS = 5
 
 
 @dataclass(frozen=True)
+class Failure:
+    """The last renewal that failed in this run: of which pair, when, and why."""
+
+    fingerprint: str
+    at: float
+    reason: Unauthorized
+
+
+NO_FAILURE = Failure("", 0.0, Unauthorized(Problem("", "", "")))
+
+
+@dataclass(frozen=True)
 class TokenReport:
     """The facts about a token. `renewed_by` is the other stack that renews it, `obstacle` why it cannot be stored."""
 
@@ -56,14 +68,14 @@ class TokenAuth(Auth):
         self._renewer = renewer
         self._clock = clock
         self._run_deadline = 0.0
-        # The fingerprint of a pair, and when and why it was not renewed.
-        self._failure: tuple[str, float, Unauthorized] = ("", 0.0, Unauthorized(Problem("", "", "")))
+        self._failure = NO_FAILURE
         # The pair that Commvault refused, if it was not renewed for lack of time or because another run did.
         self._unrenewed = ""
 
     def prepare(self, deadline: float) -> Flow[None]:
         """Renew a pair that is about to expire. If that fails, the next request says why."""
         self._run_deadline = deadline
+        self._failure = NO_FAILURE
         yield from self._ready(deadline)
 
     def send(self, request: HttpRequest) -> Flow[Answer | Unauthorized]:
@@ -140,12 +152,12 @@ class TokenAuth(Auth):
         self, pair: Pair, renewer: Renewer, deadline: float, *, is_refused: bool
     ) -> Flow[Token | Unauthorized]:
         now = self._clock()
-        fingerprint, failed_at, failure = self._failure
-        if fingerprint == pair.fingerprint and 0 <= now - failed_at < SETTLED_SECONDS:
-            return failure
+        failure = self._failure
+        if failure.fingerprint == pair.fingerprint and 0 <= now - failure.at < SETTLED_SECONDS:
+            return failure.reason
         result = yield from renewer.renew(pair, deadline)
         if isinstance(result, Unauthorized):
-            self._failure = pair.fingerprint, now, result
+            self._failure = Failure(pair.fingerprint, now, result)
         is_open = isinstance(result, Unauthorized) and is_renewing(result)
         self._unrenewed = pair.fingerprint if is_open and is_refused else ""
         return result
@@ -156,9 +168,9 @@ class TokenAuth(Auth):
         if isinstance(fresh, Unauthorized):
             return None
         if isinstance(refused, Unauthorized):
-            fingerprint, _, failure = self._failure
-            is_same = refused is failure and fresh.pair is not None and fresh.pair.fingerprint == fingerprint
-            return None if is_same else fresh
+            failure = self._failure
+            is_same = fresh.pair is not None and fresh.pair.fingerprint == failure.fingerprint
+            return None if is_same and refused is failure.reason else fresh
         if fresh.header != refused.header:
             return fresh
         if fresh.pair is None or self._renewer is None:
