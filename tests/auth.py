@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rds_snap_backup.commvault.answers import Answer, HttpRequest
 from rds_snap_backup.commvault.auth import Auth, Flow
 from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.redaction import remember
 
 
 @dataclass(frozen=True)
@@ -14,4 +15,5 @@ class FixedToken(Auth):
     token: str
 
     def send(self, request: HttpRequest) -> Flow[Answer | Unauthorized]:
+        remember([self.token])
         return (yield request.with_header("Authtoken", self.token))

@@ -1,4 +1,4 @@
-"""Whom the client trusts: real handshakes with servers of every bad kind, which see no token."""
+"""Trust: real handshakes with servers of every bad kind, which see no token."""
 
 import json
 import os
@@ -23,13 +23,13 @@ from cryptography.x509.oid import NameOID
 
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.outcomes import Outcome, Submitted, Unavailable
-from rds_snap_backup.commvault.trust import trusting
+from rds_snap_backup.commvault.trust import tls_context
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest
-from tests.secrets import StoredSecret
+from tests.auth import FixedToken
 
 TOKEN = "fake-token-9f3c51d7a204"
-REQUEST = BackupRequest((Association("aws-prod", "orders-db", "aws-prod", "default"),))
+REQUEST = BackupRequest((Association("aws-prod", "orders-db", "default", "aws-prod"),))
 BODY = json.dumps({"taskId": 402, "jobIds": ["1354"]}).encode()
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 NOW = datetime.now(UTC)
@@ -76,8 +76,8 @@ def serve() -> Iterator[Callable[[ssl.SSLContext], TlsServer]]:
         return servers[-1]
 
     yield start
-    for one in servers:
-        one.close()
+    for server in servers:
+        server.close()
 
 
 def context_of(authority: trustme.CA, *names: str, **more: Any) -> ssl.SSLContext:
@@ -91,15 +91,13 @@ def pem(authority: trustme.CA) -> str:
 
 
 def create(url: str, bundle: str | None) -> Outcome:
-    client = Commvault(url, lambda: bundle, StoredSecret(TOKEN).credentials())
+    client = Commvault(url, lambda: bundle, FixedToken(TOKEN))
     return client.create_task(REQUEST, time.monotonic() + 10)
 
 
 def refusal(server: TlsServer, bundle: str | None) -> Problem:
-    """Return why a server is refused, which sees nothing of the request, and within the time for connecting."""
-    began = time.monotonic()
+    """Return why a server is refused, which sees nothing of the request."""
     outcome = create(server.url, bundle)
-    assert time.monotonic() - began < 5
     assert isinstance(outcome, Unavailable), outcome
     assert TOKEN not in repr(outcome)
     assert server.url in outcome.problem.message
@@ -118,7 +116,7 @@ def authority() -> trustme.CA:
 def test_the_bundles_own_server_is_trusted(serve: Callable[..., TlsServer], authority: trustme.CA) -> None:
     server = serve(context_of(authority))
     assert isinstance(create(server.url, pem(authority)), Submitted)
-    assert TOKEN.encode() in server.received  # so that what is not there below is not there
+    assert TOKEN.encode() in server.received  # so that its absence below proves something
 
 
 @pytest.mark.parametrize(
@@ -209,7 +207,7 @@ def test_a_bundle_may_hold_a_ca_without_the_newer_extensions(serve: Callable[...
     ("of_server", "named"),
     [({"name": "elsewhere.example"}, "Hostname mismatch"), ({"days": -1}, "certificate has expired")],
 )
-def test_what_such_a_ca_signed_is_verified_all_the_same(
+def test_certificates_of_such_a_ca_are_verified(
     serve: Callable[..., TlsServer], tmp_path: Path, of_server: dict[str, Any], named: str
 ) -> None:
     bundle, server = old_ca(A_CA)
@@ -269,7 +267,7 @@ def test_a_server_of_an_older_tls_is_refused(
 @pytest.mark.parametrize(
     ("version", "name"), [(ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")]
 )
-def test_a_server_of_one_of_the_newer_versions_alone_is_used(
+def test_a_server_of_one_newer_version_is_used(
     serve: Callable[..., TlsServer], authority: trustme.CA, version: ssl.TLSVersion, name: str
 ) -> None:
     server = serve(limited(authority, version))
@@ -279,7 +277,7 @@ def test_a_server_of_one_of_the_newer_versions_alone_is_used(
 
 @pytest.mark.parametrize("bundle", [pem(trustme.CA()), None], ids=["private", "public"])
 def test_every_context_verifies_from_tls_1_2_on(bundle: str | None) -> None:
-    context = trusting(bundle)
+    context = tls_context(bundle)
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
@@ -292,9 +290,11 @@ def test_every_context_verifies_from_tls_1_2_on(bundle: str | None) -> None:
 ASK = """
 import json, ssl, sys, time
 ssl._create_default_https_context = ssl._create_unverified_context
+from rds_snap_backup.commvault.answers import HttpRequest
 from rds_snap_backup.commvault.connection import Connection
 url, bundle = sys.argv[1], open(sys.argv[2]).read() if sys.argv[2] else None
-result = Connection(url, lambda: bundle).exchange("GET", "/Client", {"Authtoken": sys.argv[3]}, None, time.monotonic() + 10)
+request = HttpRequest("GET", "/Client", {"Authtoken": sys.argv[3]}, time.monotonic() + 10)
+result = Connection(url, lambda: bundle).exchange(request)
 print(result.status if hasattr(result, "status") else result.problem.code)
 """
 
