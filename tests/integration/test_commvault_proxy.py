@@ -102,7 +102,7 @@ def test_an_impostor_behind_the_proxy_gets_no_token(server: CommServe) -> None:
         (b"HTTP/1.1 302 Found\r\nLocation: https://localhost:9/\r\n\r\n", "302 Found"),
         (b"HTTP/1.1 100 Continue\r\n\r\n", "100 Continue"),
         (b"HTTP/1.1 503 a\x1b[31mred\x07line\r\n\r\n", "503 a [31mred line"),
-        (f"HTTP/1.1 403 {CANARY}\r\n\r\n".encode(), "403 ***"),
+        (f"HTTP/1.1 403 {CANARY}\r\n\r\n".encode(), "403 QSDK ***"),
         (b"nonsense\r\n\r\n", "nonsense"),
         (ESTABLISHED[:-2] + b"X: y\r\n" * 101 + b"\r\n", "more than 100 headers"),
         (ESTABLISHED[:-2] + b"X: " + b"y" * 70_000 + b"\r\n\r\n", "more than 65536 bytes"),
