@@ -1,23 +1,34 @@
 """A token pair's chain, as Commvault keeps it, and the promise about it: no older pair is presented while a newer is stored."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
-from tests.property.model.answers import NO_ACCESS, Reply
-from tests.property.model.kernel import Kernel
+type Reply = tuple[int, Any, dict[str, str]]
 
+NO_ACCESS: Reply = (401, {"errorMessage": "Access denied", "errorCode": 5}, {})
 LIFETIME = 1800.0
 DAY = 86400.0
 
 
+class World(Protocol):
+    """Time, a count of what was seen, and the end of an example that has broken a promise."""
+
+    seen: Counter[str]
+
+    @property
+    def now(self) -> float: ...
+    def fail(self, message: str) -> None: ...
+
+
 @dataclass(slots=True)
 class Chain:
-    """The latest pair, which alone is accepted. `stored` has every value of the secret."""
+    """The latest pair, the only one that is accepted. `stored` has every value of the secret."""
 
-    kernel: Kernel
+    kernel: World
     ahead: float
     stored: Callable[[], Iterable[str]] = list
     pair: tuple[str, str] = ("", "")
@@ -42,7 +53,9 @@ class Chain:
     def is_known(self) -> bool:
         """Return whether the latest pair is stored, and the chain not deleted."""
         values = (json.loads(value) for value in self.stored())
-        return not self.is_deleted and any((one["accessToken"], one["refreshToken"]) == self.pair for one in values)
+        return not self.is_deleted and any(
+            (value["accessToken"], value["refreshToken"]) == self.pair for value in values
+        )
 
     def accepts(self, header: str) -> bool:
         """Return whether the header `Authtoken` has the latest access token."""
