@@ -4,6 +4,7 @@ The samples in `events/` are complete ones of each kind.
 """
 
 import secrets
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -58,3 +59,9 @@ def rds_event(
     if tags is not None:
         detail["Tags"] = dict(tags)
     return {"source": "aws.rds", "detail-type": detail_type, "resources": [arn], "detail": detail}
+
+
+def delivered(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event as the bus hands it to a function."""
+    bus = {"version": "0", "id": str(uuid.uuid4()), "account": ACCOUNT, "region": REGION}
+    return {**bus, "time": event["detail"]["Date"], **event}

@@ -75,7 +75,7 @@ class Facts:
                 yield Line(at, "SNS", described(body))
         for at, letter in self.letters:
             if letter.get("target") == target:
-                yield Line(at, "dead letter", letter["error"]["code"])
+                yield Line(at, "dead letter", letter["error"]["hint"])
 
 
 def named(request: Recorded) -> list[str]:
@@ -91,7 +91,8 @@ def databases(body: Body) -> str:
 def remark(body: Body) -> str:
     """Return the rest of a notification in a few words."""
     found_again = "found again in Commvault" if body.get("reconciled") and body["status"] == "submitted" else ""
-    return str(body.get("error", {}).get("message", found_again))
+    message: str = body.get("error", {}).get("message", found_again)
+    return message.split(". ", maxsplit=1)[0]
 
 
 def described(body: Body) -> str:

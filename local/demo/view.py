@@ -57,7 +57,7 @@ class View:
     def show(self, below: RenderableType) -> None:
         """Show something below the lines, on a terminal."""
         if self._live:
-            self._live.update(below)
+            self._live.update(below, refresh=True)
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
