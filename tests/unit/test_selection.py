@@ -162,6 +162,7 @@ DOCUMENTS = {
         (event("orders-db", OWN, "any", "gone", "*"), Selection("tag", ("any",))),
         (event("orders-db", OWN, "untagged", "gone"), Selection("pattern", ("group", "orders"))),
         (event("orders-db", OWN, "gone", "*", "lost"), Selection("pattern", ("group", "orders"), ("gone", "lost"))),
+        (event("billing", OWN, "x" * 64), Selection("fallback", ("any", "mixed"), ("x" * 64,))),
         (event("billing", OWN, "x" * 256), Selection("fallback", ("any", "mixed"), (f"{'x' * 63}…",))),
     ],
 )

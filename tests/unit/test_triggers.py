@@ -21,7 +21,7 @@ from rds_snap_backup.triggers import (
 
 NOW = 1_770_000_000.0
 DUE = "2026-01-31T02:00:00Z"
-AHEAD = datetime.fromtimestamp(NOW + 310, UTC).isoformat()
+AHEAD = datetime.fromtimestamp(NOW + 301, UTC).isoformat()
 SCHEDULE_ARN = "arn:aws:scheduler:us-east-1:111122223333:schedule/default/nightly"
 SCHEDULED = f"{SCHEDULE_ARN}|{DUE}"
 DB_ARN = "arn:aws:rds:us-east-1:111122223333:db:orders-db"
