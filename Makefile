@@ -4,6 +4,12 @@ UV := .tools/bin/uv
 RUN := $(UV) run --frozen --quiet
 TOOL := $(RUN) python -m local.tools
 
+# Values from the command line or the environment are never expanded, neither here nor by the shell: a recipe reads them in
+# the environment, and `$(value …)` makes each the text that was given.
+VALUES := STACK REGION PROFILE TARGET WAIT REQUEST_ID EXPRESSION TIMEZONE FORMAT OUT ID ALL YES ONLY GUIDED RUNS SECONDS
+$(foreach name,$(VALUES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))))
+export $(VALUES)
+
 .DEFAULT_GOAL := help
 .PHONY: help
 help:
@@ -16,15 +22,15 @@ help:
 	@echo "For a deployed stack (also REGION=... and PROFILE=...):"
 	@echo "make check STACK=...    run the preflight (also TARGET=...)"
 	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret"
-	@echo "make backup STACK=... TARGET=...    start a backup; WAIT=1 waits until it is completed (also REQUEST_ID=...)"
+	@echo "make backup STACK=... TARGET=...    start a backup; WAIT=1 waits until it is over (also REQUEST_ID=...)"
 	@echo "make schedule STACK=... TARGET=... EXPRESSION=...  back up a target on a schedule (also TIMEZONE=...)"
-	@echo "make report STACK=...   audit it: every database, what selects it, its backups (also FORMAT=json|csv|html and OUT=FILE)"
-	@echo "make letters STACK=...  list the dead letters (also QUEUE=jobs)"
-	@echo "make discard STACK=...  delete the dead letters ID=... or ALL=1 (also QUEUE=jobs, YES=1)"
-	@echo "make redrive STACK=...  send the dead letters back to be retried (also QUEUE=jobs)"
+	@echo "make report STACK=...   audit it: every database and what is wrong (also FORMAT=json|csv|html and OUT=FILE)"
+	@echo "make letters STACK=...  list the dead letters"
+	@echo "make discard STACK=...  delete the dead letters ID=... or ALL=1 (also YES=1)"
+	@echo "make redrive STACK=...  send the dead letters back to be retried"
 	@echo "make verify STACK=...   prove on AWS what no emulator can; for a stack made for that (docs/verify-on-aws.md)"
 	@echo "make soak               the property test with 100,000 examples"
-	@echo "make fuzz               fuzz whatever reads bytes from outside, 5 minutes a harness (also SECONDS=..., RUNS=..., TARGET=...)"
+	@echo "make fuzz               fuzz what reads bytes from outside, 5 minutes a harness (also SECONDS=..., RUNS=..., TARGET=...)"
 	@echo "make mutants            plant mistakes in copies of the code, and show which test catches each"
 	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
 	@echo "make importtime         profile the imports of the built function"
@@ -84,7 +90,8 @@ soak: .venv/.synced
 	PROPERTY_PROFILE=soak $(RUN) pytest tests/property -s --timeout 7200
 
 fuzz: .venv/.synced
-	PYTHONPATH=src:. $(RUN) python -m tests.fuzz $(TARGET) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
+	PYTHONPATH=src:. $(RUN) python -m tests.fuzz $(if $(TARGET),"$$TARGET") $(if $(RUNS),--runs "$$RUNS") \
+		$(if $(SECONDS),--seconds "$$(printenv SECONDS)")
 
 mutants: .venv/.synced
 	PYTHONPATH=. $(RUN) python -m tests.mutants
@@ -132,19 +139,15 @@ samconfig.local.toml: | .venv/.synced
 # ---- A deployed stack
 
 .PHONY: check token backup schedule report letters discard redrive verify
-TARGET_ARGUMENT = $(if $(TARGET),--target "$$TARGET")
-QUEUE_ARGUMENT = $(if $(QUEUE),--queue "$$QUEUE")
+# `NAME="$$VALUE"` with its equals sign, and `--` before the stack: a value that begins with a hyphen is no option.
+TARGET_ARGUMENT = $(if $(TARGET),--target="$$TARGET")
 ARGUMENTS_check = $(TARGET_ARGUMENT)
-ARGUMENTS_backup = $(TARGET_ARGUMENT) $(if $(WAIT),--wait) $(if $(REQUEST_ID),--request-id "$$REQUEST_ID")
-ARGUMENTS_schedule = $(TARGET_ARGUMENT) $(if $(EXPRESSION),--expression "$$EXPRESSION") $(if $(TIMEZONE),--timezone "$$TIMEZONE")
-ARGUMENTS_report = $(if $(FORMAT),--format "$$FORMAT") $(if $(OUT),--out "$$OUT")
-ARGUMENTS_letters = $(QUEUE_ARGUMENT)
-ARGUMENTS_redrive = $(QUEUE_ARGUMENT)
-ARGUMENTS_discard = $(QUEUE_ARGUMENT) $(foreach id,$(ID),--id "$(id)") $(if $(ALL),--all) $(if $(YES),--yes)
-ARGUMENTS_verify = $(foreach step,$(ONLY),--only "$(step)")
+ARGUMENTS_backup = $(TARGET_ARGUMENT) $(if $(WAIT),--wait) $(if $(REQUEST_ID),--request-id="$$REQUEST_ID")
+ARGUMENTS_schedule = $(TARGET_ARGUMENT) $(if $(EXPRESSION),--expression="$$EXPRESSION") $(if $(TIMEZONE),--timezone="$$TIMEZONE")
+ARGUMENTS_report = $(if $(FORMAT),--format="$$FORMAT") $(if $(OUT),--out="$$OUT")
+ARGUMENTS_discard = $(if $(ID),--id="$$ID") $(if $(ALL),--all) $(if $(YES),--yes)
+ARGUMENTS_verify = $(if $(ONLY),--only="$$ONLY")
 
-# Values reach the shell in variables, so that it expands nothing in them.
-export STACK REGION PROFILE TARGET QUEUE EXPRESSION TIMEZONE REQUEST_ID FORMAT OUT
 check token backup schedule report letters discard redrive verify: .venv/.synced
 	@test -n "$${STACK-}" || { echo "Name the stack: make $@ STACK=rds-snap-backup" >&2; exit 2; }
-	@$(RUN) python -m ops.$@ "$$STACK" $(if $(REGION),--region "$$REGION") $(if $(PROFILE),--profile "$$PROFILE") $(ARGUMENTS_$@)
+	@$(RUN) python -m ops.$@ $(if $(REGION),--region="$$REGION") $(if $(PROFILE),--profile="$$PROFILE") $(ARGUMENTS_$@) -- "$$STACK"

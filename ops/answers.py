@@ -8,7 +8,7 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,10 @@ from ops.command import Exit
 from ops.stack import ROOT
 
 ESSENTIAL = "Essential"
+# Of the default target: the name without which there is none, those that it requires, and what matters only with it.
+CLIENT = "ClientName"
+REQUIRED_WITH_CLIENT = ("InstanceName", "SubclientName")
+USED_WITH_CLIENT = (*REQUIRED_WITH_CLIENT, "ScheduleExpression")
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
 STACK_NAME = "[A-Za-z][A-Za-z0-9-]{0,127}"
 REGION = "[a-z]+(-[a-z]+)+-[0-9]+"
@@ -49,6 +53,10 @@ class Question:
         pattern = parameter.get("AllowedPattern") or allowed or ".*"
         default = str(parameter["Default"]) if "Default" in parameter else None
         return cls(name, parameter["Description"], pattern, parameter["ConstraintDescription"], default)
+
+    def required(self) -> Self:
+        """Return the question without a default; its answer must not be empty."""
+        return replace(self, pattern=f"(?=.){self.pattern}", rule=f"must not be empty, and {self.rule}", default=None)
 
 
 class Prompt(PromptBase[str]):
@@ -103,7 +111,13 @@ def ask(questions: Sequence[Question], console: Console) -> dict[str, str]:
     """Ask one question after the other; return the answers by name."""
     console.print("Enter accepts what is in parentheses. Nothing is deployed yet.\n")
     answers: dict[str, str] = {}
-    for question in questions:
+    for asked in questions:
+        question = asked
+        if question.name in USED_WITH_CLIENT and not answers[CLIENT]:
+            answers[question.name] = question.default or ""
+            continue
+        if question.name in REQUIRED_WITH_CLIENT:
+            question = question.required()
         console.print(Text(question.about, "dim"))
         prompt = Prompt(Text(question.name, "bold"), console=console)
         prompt.question = question

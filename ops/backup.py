@@ -1,131 +1,92 @@
-"""`python -m ops.backup STACK --target NAME [--wait] [--request-id ID]`: start a backup, and wait until it is completed.
+"""`python -m ops.backup STACK --target NAME [--wait] [--request-id ID]`: start a backup, and wait until it is over.
 
-It invokes the Submit function with a request ID; repeating that starts nothing and reports how the backup is doing. With
-`--wait` it exits with 0 only if every job completed, so that it can stand before what must not happen without a backup.
+It invokes the Backup function with a request ID; repeating that starts nothing and reports how the backup is doing. With
+`--wait` it exits with 0 only if every backup succeeded, so that it can stand before what must not happen without one.
 """
 
+import re
 import sys
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from enum import Enum
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from ops.command import Exit, execute, parser
-from ops.functions import NotAccepted, invoke_submit
+from ops.functions import BACKUP, NotAccepted, invoke
 from ops.stack import CannotRun, DeployedStack
 from ops.text import one_line
 
 POLL_SECONDS = 15
 # The same request ID: sent again by the SDK, the event starts nothing a second time.
 ATTEMPTS = 4
-
-
-class Outcome(Enum):
-    """What is known of a backup; the last that applies to one of its targets is that of all."""
-
-    COMPLETED = "completed"
-    UNKNOWN = "cannot be followed"
-    FAILED = "did not complete"
-    OPEN = "is not over"
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,256}")
+# The worst status of a target is that of all; what is not over yet comes before any end.
+STATUSES = ("queued", "open", "failed", "succeeded")
 
 
 def main(arguments: Sequence[str]) -> Exit:
     """Back up a target of the stack that is named; return the exit status."""
     understood = parser("backup", "Start a backup of a target; with --wait, wait until its jobs have ended.")
     understood.add_argument("--target", required=True, help='"*" for all targets')
-    understood.add_argument("--wait", action="store_true", help="exit with 0 only if every job completed")
+    understood.add_argument("--wait", action="store_true", help="exit with 0 only if every backup succeeded")
     understood.add_argument("--request-id", help="resumes the backup that was started with it; default: a new one")
     options = understood.parse_args(arguments)
-    request_id = options.request_id or str(uuid.uuid4())
+    request_id = str(uuid.uuid4()) if options.request_id is None else options.request_id
     return execute(lambda stack: backup(stack, options.target, request_id, wait=options.wait), options)
 
 
 def backup(stack: DeployedStack, target: str, request_id: str, *, wait: bool) -> Exit:
     """Start the backup, or report on the one that has this request ID, and with `wait` ask until it is over."""
+    if not REQUEST_ID.fullmatch(request_id):
+        raise CannotRun('a request ID has 1 to 256 letters, digits, "_", ".", ":" or "-". Nothing was started.')
     console = Console(highlight=False, markup=False, soft_wrap=True)
     # Before anything is sent: whatever happens from here on, the backup can be asked about.
     console.print(
-        f"{stack.name}: backup of {target}, request ID {request_id} (with it, the command resumes this backup)"
+        f"{stack.name}: backup of {one_line(target)}, request ID {request_id} (with it, the command resumes this backup)"
     )
-    outcome, shown = Outcome.OPEN, ""
+    shown = ""
     with console.status("Waiting"):
         while True:
             try:
-                outcome, text = judge(invoke_submit(stack, {"target": target, "requestId": request_id}, ATTEMPTS))
+                answer = invoke(stack, BACKUP, {"target": target, "requestId": request_id}, ATTEMPTS)
+                status, text = judge(answer)
             except NotAccepted as problem:
-                outcome, text = Outcome.FAILED, str(problem)
+                status, text = "failed", str(problem)
             if text != shown:
                 console.print(f"{time.strftime('%H:%M:%S')} {text}")
                 shown = text
-            if outcome is not Outcome.OPEN or not wait:
+            if not wait or status in {"succeeded", "failed"}:
                 break
             time.sleep(POLL_SECONDS)
-    return conclude(stack, target, outcome, wait=wait)
+    if status in {"succeeded", "failed"}:
+        print(f"{stack.name}: the backup of {one_line(target)} {status}.")
+    return Exit.FINDINGS if status == "failed" else Exit.OK
 
 
-def conclude(stack: DeployedStack, target: str, outcome: Outcome, *, wait: bool) -> Exit:
-    """Print what became of the backup, and return the exit status."""
-    if outcome is Outcome.UNKNOWN and wait:
-        raise CannotRun(
-            f"the backup of {target} was submitted and cannot be waited for: the stack follows no jobs (FollowHours is 0), "
-            'or the target\'s taskType is "SCHEDULE". Look for the job in Commvault.'
-        )
-    if outcome is not Outcome.OPEN:
-        print(f"{stack.name}: the backup of {target} {outcome.value}.")
-    return Exit.FINDINGS if outcome is Outcome.FAILED else Exit.OK
-
-
-def judge(answer: Any) -> tuple[Outcome, str]:
-    """Return what the Submit function's answer says of the backup, and that in words."""
+def judge(answer: Any) -> tuple[str, str]:
+    """Return the status in the Backup function's answer, and the answer in words."""
     match answer:
         case {"submissions": [_, *_] as submissions}:
-            judged = [_judge(one) for one in submissions]
-            outcomes = {outcome for outcome, _ in judged}
-            return next(one for one in reversed(Outcome) if one in outcomes), "; ".join(text for _, text in judged)
+            statuses = {one["status"] for one in submissions}
+            text = "; ".join(map(_in_words, submissions))
+            return next((status for status in STATUSES if status in statuses), "failed"), text
         case {"ignored": str(reason)}:
-            return Outcome.FAILED, f"Nothing was started: {one_line(reason)}"
+            return "failed", f"Nothing was started: {one_line(reason)}"
         case _:
-            raise CannotRun("its Submit function returned no submission: the stack is of another version. See its log.")
+            raise CannotRun("its Backup function returned no submission: the stack is of another version. See its log.")
 
 
-def _judge(submission: Mapping[str, Any]) -> tuple[Outcome, str]:
-    """Judge one target's submission: the function's notification, report, or notice that it is not made yet."""
-    jobs = {job["id"]: job["status"] for job in submission.get("jobs", ())}
-    error = submission.get("error")
-    named = ", ".join(f"job {job} {status}" for job, status in jobs.items())
-    parts = [f"{submission['target']} {submission['status']}", named, error and f"{error['message']} {error['hint']}"]
-    text = one_line(": ".join(filter(None, parts)))
-    match submission["status"]:
-        case "deferred" | "queued":
-            outcome = Outcome.OPEN
-        case "submitted" | "joined":
-            outcome = _judge_jobs(jobs.values(), is_whole=error is None) if "jobs" in submission else Outcome.OPEN
-        case "scheduled":
-            outcome = Outcome.UNKNOWN
-        case _:
-            outcome = Outcome.FAILED
-    return outcome, text
+def _in_words(submission: Mapping[str, Any]) -> str:
+    backups = ", ".join(map(_backup_in_words, submission["backups"]))
+    return one_line(f"{submission['target']} {submission['status']}") + (f": {backups}" if backups else "")
 
 
-def _judge_jobs(statuses: Collection[str], *, is_whole: bool) -> Outcome:
-    """Judge a submission by its jobs' statuses; `is_whole` where every association has a job.
-
-    Completed with errors is not completed: something was left out, and only a person can say whether that matters.
-    """
-    if "running" in statuses:
-        return Outcome.OPEN
-    if not is_whole:
-        return Outcome.FAILED
-    match set(statuses):
-        case found if found == {"completed"}:
-            return Outcome.COMPLETED
-        case found if found == {"unknown"}:
-            return Outcome.UNKNOWN
-        case _:
-            return Outcome.FAILED
+def _backup_in_words(backup: Mapping[str, Any]) -> str:
+    job, error = backup.get("jobId"), backup.get("error")
+    named = f"{backup['instanceName']} {backup['state']}" + (f" (job {job})" if job else "")
+    return one_line(f"{named}: {error['message']} {error['hint']}" if error else named)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.command import Exit, execute, parser
-from ops.functions import invoke_submit
+from ops.functions import AUDIT, invoke
 from ops.stack import CannotRun, DeployedStack
 
 
@@ -35,13 +35,12 @@ def check(stack: DeployedStack, target: str | None) -> Exit:
 def preflight(stack: DeployedStack, target: str | None = None) -> Mapping[str, Any]:
     """Return the preflight's report, on one target if it is named."""
     event = {"check": True} | ({"target": target} if target else {})
-    match payload := invoke_submit(stack, event, attempts=1):
+    match payload := invoke(stack, AUDIT, event, attempts=1):
         case {"ok": bool(), "checks": list()}:
             report: dict[str, Any] = payload
             return report
         case _:
-            name = stack.output("SubmitFunctionName")
-            raise CannotRun(f"{name} returned no report: {json.dumps(payload)} See its log.")
+            raise CannotRun(f"{stack.output(AUDIT)} returned no report: {json.dumps(payload)} See its log.")
 
 
 def show(stack: str, report: Mapping[str, Any], console: Console) -> None:

@@ -1,4 +1,4 @@
-"""The two dead-letter queues of a stack: what they are called, and their letters, read without losing one.
+"""The dead-letter queue of a stack: its letters, read without losing one.
 
 A letter that is read stays in its queue: it is held, invisible to others, and then handed back, unless it was deleted.
 """
@@ -13,9 +13,9 @@ from ops.letter import Letter
 from ops.stack import CannotRun, DeployedStack
 
 if TYPE_CHECKING:
-    import argparse
-
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 # Longer than it takes to read MAX_LETTERS; what is not handed back returns by itself after that.
 HELD_SECONDS = 60
@@ -24,68 +24,54 @@ MAX_BATCH = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """A dead-letter queue and the queue that its letters are for, each by the output that holds its URL."""
-
-    letters: str
-    queue: str
-    queue_name: str
-
-
-ROUTES = {
-    "submissions": Route("DeadLetterQueueUrl", "SubmissionsQueueUrl", "Submissions queue"),
-    "jobs": Route("JobsDeadLetterQueueUrl", "JobsQueueUrl", "Jobs queue"),
-}
-
-
-def add_queue_argument(parser: "argparse.ArgumentParser") -> None:
-    """Let a command name the queue."""
-    parser.add_argument("--queue", choices=sorted(ROUTES), default="submissions", help="whose dead letters")
-
-
-@dataclass(frozen=True, slots=True)
 class DeadLetterQueue:
-    """A dead-letter queue of a stack; `destination_url` is the queue that its letters are redriven to."""
+    """The dead-letter queue of a stack; `destination_url` is the queue that its letters are redriven to."""
 
     client: "SQSClient"
     url: str
     destination_url: str
-    destination: str
 
     @classmethod
-    def of(cls, stack: DeployedStack, name: str) -> Self:
-        """Return the dead-letter queue of the queue `name`, a key of `ROUTES`."""
-        route = ROUTES[name]
-        if name == "jobs" and "SubmissionsQueueUrl" in stack.outputs and "JobsQueueUrl" not in stack.outputs:
-            raise CannotRun("the stack follows no jobs (its parameter FollowHours is 0), so it has no Jobs queue.")
+    def of(cls, stack: DeployedStack) -> Self:
+        """Return the dead-letter queue of a stack."""
         client: SQSClient = stack.session.client("sqs")
-        return cls(client, stack.output(route.letters), stack.output(route.queue), route.queue_name)
+        return cls(client, stack.output("DeadLetterQueueUrl"), stack.output("SubmissionsQueueUrl"))
 
     @contextmanager
     def held(self) -> Iterator[list[Letter]]:
         """Give the letters, the oldest first and at most `MAX_LETTERS`; afterwards they are in the queue again."""
-        letters: dict[str, Letter] = {}
+        messages: dict[str, MessageTypeDef] = {}
         try:
-            while len(letters) < MAX_LETTERS:
-                received = [letter for letter in self._receive() if letter.id not in letters]
-                if not received:
+            while len(messages) < MAX_LETTERS:
+                received = {one["MessageId"]: one for one in self._receive()}
+                if not received.keys() - messages.keys():
                     break
-                letters |= {letter.id: letter for letter in received}
-            yield sorted(letters.values(), key=lambda letter: letter.sent_at)
+                messages |= received
+            yield sorted(map(Letter.read, messages.values()), key=lambda letter: letter.sent_at)
         finally:
-            for batch in batched(letters.values(), MAX_BATCH, strict=False):
+            for batch in batched(messages.values(), MAX_BATCH, strict=False):
                 # Of a letter that was deleted this fails, which the answer lists, and of any other it does no harm.
                 self.client.change_message_visibility_batch(
                     QueueUrl=self.url,
                     Entries=[
-                        {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
-                        for number, letter in enumerate(batch)
+                        {"Id": str(number), "ReceiptHandle": one["ReceiptHandle"], "VisibilityTimeout": 0}
+                        for number, one in enumerate(batch)
                     ],
                 )
 
     def is_empty(self) -> bool:
-        """Tell whether there is no letter that can be read. It stays visible to others."""
-        return not self._receive(held_seconds=0)
+        """Tell whether there is no letter, in flight or not. What is visible stays so."""
+        return not self._receive(held_seconds=0) and not self._in_flight()
+
+    def require_none_in_flight(self) -> None:
+        """Raise `CannotRun` where letters exist that nobody can receive now: somebody reads them, or was interrupted."""
+        if number := self._in_flight():
+            raise CannotRun(f"somebody else is reading {number} of its letters. Try again in a minute.")
+
+    def _in_flight(self) -> int:
+        name: QueueAttributeNameType = "ApproximateNumberOfMessagesNotVisible"
+        answer = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
+        return int(answer["Attributes"][name])
 
     def delete(self, letters: Collection[Letter]) -> int:
         """Delete letters that are held; return how many are deleted."""
@@ -98,7 +84,7 @@ class DeadLetterQueue:
             deleted += len(answer.get("Successful", []))
         return deleted
 
-    def _receive(self, held_seconds: int = HELD_SECONDS) -> list[Letter]:
+    def _receive(self, held_seconds: int = HELD_SECONDS) -> "list[MessageTypeDef]":
         """Receive up to ten letters; with a wait, so that SQS asks all its servers and an empty answer is one."""
         answer = self.client.receive_message(
             QueueUrl=self.url,
@@ -108,4 +94,4 @@ class DeadLetterQueue:
             MessageSystemAttributeNames=["SentTimestamp"],
             MessageAttributeNames=["All"],
         )
-        return [Letter.read(message) for message in answer.get("Messages", [])]
+        return answer.get("Messages", [])

@@ -1,4 +1,4 @@
-"""`python -m ops.discard STACK [--queue jobs] (--id ID … | --all) [--yes]`: delete dead letters, after asking.
+"""`python -m ops.discard STACK (--id ID … | --all) [--yes]`: delete dead letters, after asking.
 
 What is deleted is exactly what was shown, however many letters arrive meanwhile.
 """
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.prompt import Confirm
 
 from ops.command import Exit, execute, parser
-from ops.dead_letters import DeadLetterQueue, add_queue_argument
+from ops.dead_letters import DeadLetterQueue
 from ops.letter import Letter
 from ops.letters import counted, show
 from ops.stack import CannotRun, DeployedStack
@@ -19,23 +19,24 @@ from ops.stack import CannotRun, DeployedStack
 def main(arguments: Sequence[str]) -> Exit:
     """Delete dead letters of the stack that is named; return the exit status."""
     understood = parser("discard", "Delete dead letters of a deployed stack, after showing them and asking.")
-    add_queue_argument(understood)
     which = understood.add_mutually_exclusive_group(required=True)
-    which.add_argument("--id", action="append", dest="ids", help="a letter's ID, or its beginning; may be repeated")
+    which.add_argument("--id", dest="ids", metavar="IDS", help="letters' IDs, or their beginnings, separated by blanks")
     which.add_argument("--all", action="store_true", help="all letters")
     understood.add_argument("--yes", action="store_true", help="delete without asking")
     options = understood.parse_args(arguments)
-    return execute(lambda stack: discard(stack, options.queue, options.ids, yes=options.yes), options)
+    ids = None if options.all else options.ids.split() or [""]
+    return execute(lambda stack: discard(stack, ids, yes=options.yes), options)
 
 
-def discard(stack: DeployedStack, name: str, ids: Sequence[str] | None, *, yes: bool) -> Exit:
+def discard(stack: DeployedStack, ids: Sequence[str] | None, *, yes: bool) -> Exit:
     """Delete the letters whose IDs begin like these, or all; exit with 1 where not all of them were deleted."""
-    queue = DeadLetterQueue.of(stack, name)
+    queue = DeadLetterQueue.of(stack)
     with queue.held() as held:
         chosen = held if ids is None else [pick(held, one) for one in dict.fromkeys(ids)]
     show(chosen, Console())
     if not chosen:
-        print(f"{stack.name}: no letters in the dead-letter queue of {name}.")
+        queue.require_none_in_flight()
+        print(f"{stack.name}: no letters in the dead-letter queue.")
         return Exit.OK
     if not (yes or agreed(len(chosen))):
         print(f"{stack.name}: nothing was deleted.")

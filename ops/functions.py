@@ -10,14 +10,9 @@ from ops.stack import CannotRun, DeployedStack
 from ops.text import one_line
 
 # The outputs with their names.
-SUBMIT, AUDIT = "SubmitFunctionName", "AuditFunctionName"
-# How long an answer is waited for: the functions are cut off after 50 s and 300 s.
-READ_SECONDS = {SUBMIT: 70, AUDIT: 330}
-
-
-def invoke_submit(stack: DeployedStack, event: Mapping[str, Any], attempts: int) -> Any:
-    """Invoke the stack's Submit function, as `invoke` does."""
-    return invoke(stack, SUBMIT, event, attempts)
+BACKUP, AUDIT = "BackupFunctionName", "AuditFunctionName"
+# How long an answer is waited for: the functions are cut off after 50 s and 600 s.
+READ_SECONDS = {BACKUP: 70, AUDIT: 630}
 
 
 def invoke(stack: DeployedStack, function: str, event: Mapping[str, Any], attempts: int) -> Any:

@@ -1,4 +1,4 @@
-"""A dead letter: what it says of its trigger, its target and what went wrong, whoever put it into the queue."""
+"""A dead letter: its trigger, its target and its error, whoever put it into the queue."""
 
 import json
 from collections.abc import Mapping
@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 NOT_KNOWN = "-"
+# As in the functions: deeper than anything that AWS sends, and far from where Python's own recursion ends.
+MAX_DEPTH = 50
+# What EventBridge Scheduler has not filled in: https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
+PLACEHOLDER = "<aws.scheduler"
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter as it is shown; every text is one line. `attempt` is -1 where it says none."""
+    """A letter as it is shown; every text is one line."""
 
     id: str
     receipt: str
@@ -24,21 +28,13 @@ class Letter:
     target: str
     trigger: str
     error: str
-    attempt: int = -1
 
     @classmethod
     def read(cls, message: "MessageTypeDef") -> Self:
         """Read a message of a dead-letter queue; any body gives a letter."""
         body = message.get("Body", "")
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict):
-            document = {}
         attributes = {name: one.get("StringValue", "") for name, one in message.get("MessageAttributes", {}).items()}
-        target, trigger, error = describe(document, attributes)
-        attempt = document.get("attempt")
+        target, trigger, error = describe(read_object(body), attributes)
         return cls(
             id=message["MessageId"],
             receipt=message["ReceiptHandle"],
@@ -46,22 +42,37 @@ class Letter:
             target=_shown(target),
             trigger=_shown(trigger or body),
             error=_shown(error),
-            attempt=attempt if isinstance(attempt, int) else -1,
         )
+
+
+def read_object(body: str) -> dict[str, Any]:
+    """Return the JSON object in a text; `{}` where it is none, or is nested too deeply."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) and not is_deep(document) else {}
+
+
+def is_deep(document: object) -> bool:
+    """Tell whether objects and lists are nested so deeply that no function should descend into them."""
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
+        level = [value for values in inner for value in values]
+    return bool(level)
 
 
 def describe(document: Mapping[str, Any], attributes: Mapping[str, str]) -> tuple[object, object, object]:
     """Return target, trigger and error of a letter; what it does not say is not a text.
 
     The function's own letters are described in docs/reference.md. EventBridge and Scheduler keep an event that they could
-    not deliver as it is, and say why in the message's attributes:
+    not deliver as it is. The message's attributes say why, and have the identity of a schedule's run:
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
     """
     undelivered = ": ".join(filter(None, (attributes.get("ERROR_CODE"), attributes.get("ERROR_MESSAGE"))))
     match document:
-        case {"jobIds": [*jobs], "target": target, "trigger": {"kind": kind, "id": identity}}:
-            return target, f"{kind} {identity}", f"no longer followed: jobs {', '.join(map(str, jobs))}"
         case {"target": target, "trigger": {"kind": kind, "id": identity}}:
             return target, f"{kind} {identity}", _error(document.get("error"))
         case {"event": event, "refused": refused}:
@@ -74,13 +85,16 @@ def describe(document: Mapping[str, Any], attributes: Mapping[str, str]) -> tupl
                     return *_within(event), "the run failed"
         case {"source": source, "detail": {"EventID": event_id, "SourceArn": arn}}:
             return None, f"{source} {event_id} {arn}", undelivered
-        case {"target": target, "schedule": schedule, "time": time}:
+        case {"target": target, "schedule": str(schedule), "time": str(time)} if not f"{schedule} {time}".count(
+            PLACEHOLDER
+        ):
             return target, f"schedule {schedule}|{time}", undelivered
         case {"target": target, "requestId": identity}:
             return target, f"manual {identity}", undelivered
-        case _:
-            due = filter(None, map(attributes.get, ("SCHEDULE_ARN", "SCHEDULED_TIME", "RULE_ARN")))
-            return document.get("target"), "|".join(due), undelivered
+    schedule_arn, scheduled_time = attributes.get("SCHEDULE_ARN"), attributes.get("SCHEDULED_TIME")
+    is_run = schedule_arn and scheduled_time
+    due = f"schedule {schedule_arn}|{scheduled_time}" if is_run else attributes.get("RULE_ARN")
+    return document.get("target"), due, undelivered
 
 
 def _within(event: object) -> tuple[object, object]:

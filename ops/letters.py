@@ -1,4 +1,4 @@
-"""`python -m ops.letters STACK [--queue jobs]`: list a deployed stack's dead letters. They stay where they are."""
+"""`python -m ops.letters STACK`: list a deployed stack's dead letters. They stay where they are."""
 
 import sys
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ops.command import Exit, execute, parser
-from ops.dead_letters import MAX_LETTERS, DeadLetterQueue, add_queue_argument
-from ops.letter import NOT_KNOWN, Letter
+from ops.command import Exit, run
+from ops.dead_letters import MAX_LETTERS, DeadLetterQueue
+from ops.letter import Letter
 from ops.stack import DeployedStack
 
 # As much of an ID as names a letter, or more where that is not enough.
@@ -19,19 +19,19 @@ SHORT_ID = 8
 
 def main(arguments: Sequence[str]) -> Exit:
     """List the dead letters of the stack that is named; return the exit status."""
-    understood = parser("letters", "List a deployed stack's dead letters, without removing them.")
-    add_queue_argument(understood)
-    options = understood.parse_args(arguments)
-    return execute(lambda stack: letters(stack, options.queue), options)
+    return run(letters, "letters", "List a deployed stack's dead letters, without removing them.", arguments)
 
 
-def letters(stack: DeployedStack, name: str) -> Exit:
-    """Print the letters of the dead-letter queue of the queue `name`."""
-    with DeadLetterQueue.of(stack, name).held() as held:
+def letters(stack: DeployedStack) -> Exit:
+    """Print the letters of the dead-letter queue."""
+    queue = DeadLetterQueue.of(stack)
+    with queue.held() as held:
         found = held
+    if not found:
+        queue.require_none_in_flight()
     show(found, Console())
     count = f"{len(found)} of its letters" if len(found) >= MAX_LETTERS else counted(len(found))
-    print(f"{stack.name}: {count} in the dead-letter queue of {name}.")
+    print(f"{stack.name}: {count} in the dead-letter queue.")
     return Exit.OK
 
 
@@ -43,13 +43,11 @@ def show(found: Sequence[Letter], console: Console) -> None:
     table.add_column("ID", no_wrap=True)
     for heading in ("Target", "Trigger", "Error"):
         table.add_column(heading, overflow="fold")
-    table.add_column("Attempt", justify="right")
     table.add_column("Age", justify="right", no_wrap=True)
     ids, now = short_ids(found), datetime.now(UTC)
     for letter in found:
-        attempt = str(letter.attempt) if letter.attempt >= 0 else NOT_KNOWN
         # As texts: square brackets in a name are not markup.
-        cells = (ids[letter.id], letter.target, letter.trigger, letter.error, attempt, age(now - letter.sent_at))
+        cells = (ids[letter.id], letter.target, letter.trigger, letter.error, age(now - letter.sent_at))
         table.add_row(*map(Text, cells))
     console.print(table)
 

@@ -1,4 +1,4 @@
-"""`python -m ops.redrive STACK [--queue jobs]`: send dead letters back to their queue, and wait until that is done.
+"""`python -m ops.redrive STACK`: send dead letters back to the Submissions queue, and wait until that is done.
 
 SQS moves them. What each letter then does is decided by the ledger, so that doing it twice is safe. It exits with 1 where
 the move did not succeed, or letters are in the dead-letter queue afterwards.
@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ops.command import Exit, execute, parser
-from ops.dead_letters import DeadLetterQueue, add_queue_argument
+from ops.command import Exit, run
+from ops.dead_letters import DeadLetterQueue
 from ops.letters import counted
 from ops.stack import CannotRun, DeployedStack
 from ops.text import one_line
@@ -30,20 +30,17 @@ UNDER_WAY = {"RUNNING", "CANCELLING"}
 
 def main(arguments: Sequence[str]) -> Exit:
     """Redrive the dead letters of the stack that is named; return the exit status."""
-    understood = parser("redrive", "Send a deployed stack's dead letters back to their queue.")
-    add_queue_argument(understood)
-    options = understood.parse_args(arguments)
-    return execute(lambda stack: redrive(stack, options.queue), options)
+    return run(redrive, "redrive", "Send a deployed stack's dead letters back to the Submissions queue.", arguments)
 
 
-def redrive(stack: DeployedStack, name: str) -> Exit:
+def redrive(stack: DeployedStack) -> Exit:
     """Move the letters, show the progress, and print what became of the move."""
-    queue = DeadLetterQueue.of(stack, name)
+    queue = DeadLetterQueue.of(stack)
     source = arn(queue, queue.url)
     started_at = start(queue, source, arn(queue, queue.destination_url))
     task = wait(queue, source, started_at)
     moved, status = task.get("ApproximateNumberOfMessagesMoved", 0), task.get("Status", "")
-    print(f"{stack.name}: SQS moved {counted(moved)} to the {queue.destination}.")
+    print(f"{stack.name}: SQS moved {counted(moved)} to the Submissions queue.")
     if status != "COMPLETED":
         reason = f": {one_line(task['FailureReason'])}" if "FailureReason" in task else ""
         print(
@@ -53,7 +50,7 @@ def redrive(stack: DeployedStack, name: str) -> Exit:
     if not queue.is_empty():
         print(
             f"{stack.name}: the dead-letter queue is not empty: letters have arrived or have been returned. Read them: "
-            f"make letters STACK={stack.name} QUEUE={name}"
+            f"make letters STACK={stack.name}"
         )
         return Exit.FINDINGS
     return Exit.OK

@@ -104,11 +104,11 @@ def find(client: "EventBridgeSchedulerClient", name: str, group: str) -> "GetSch
 
 
 def invocation(stack: DeployedStack, target: str) -> "TargetTypeDef":
-    """Return what the schedule does: invoke the Submit function, with placeholders that Scheduler fills in."""
+    """Return what the schedule does: invoke the Backup function, with placeholders that Scheduler fills in."""
     # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
     event = {"target": target, "schedule": "<aws.scheduler.schedule-arn>", "time": "<aws.scheduler.scheduled-time>"}
     return {
-        "Arn": stack.output("SubmitFunctionArn"),
+        "Arn": stack.output("BackupFunctionArn"),
         "RoleArn": stack.output("SchedulerRoleArn"),
         "DeadLetterConfig": {"Arn": stack.output("DeadLetterQueueArn")},
         "RetryPolicy": RETRY,

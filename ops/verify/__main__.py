@@ -42,9 +42,12 @@ STYLES = {Verdict.PASSED: "green", Verdict.FAILED: "bold red", Verdict.LATER: "y
 def main(arguments: Sequence[str]) -> Exit:
     """Verify the stack that is named; return the exit status."""
     understood = parser("verify", "Prove on AWS what no emulator can, with a stack that is made for it.")
-    understood.add_argument("--only", action="append", choices=list(STEPS), help="a step; may be repeated")
+    understood.add_argument("--only", metavar="STEPS", default="", help=f"separated by blanks: {', '.join(STEPS)}")
     options = understood.parse_args(arguments)
-    return execute(lambda stack: verify(stack, options.only or list(STEPS)), options)
+    names = options.only.split()
+    if unknown := [name for name in names if name not in STEPS]:
+        understood.error(f"{unknown[0]!r} is not a step: {', '.join(STEPS)}")
+    return execute(lambda stack: verify(stack, names or list(STEPS)), options)
 
 
 def verify(stack: DeployedStack, names: Sequence[str]) -> Exit:

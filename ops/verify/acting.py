@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ops.dead_letters import DeadLetterQueue
-from ops.functions import SUBMIT
+from ops.functions import BACKUP
 from ops.redrive import arn, start, wait
 from ops.schedule import DEFAULT_GROUP, invocation
 from ops.verify.subject import Finding, Subject, failed, later, passed, until
@@ -60,8 +60,8 @@ def placeholders(subject: Subject) -> Finding:
 
 def dead_letters(subject: Subject) -> Finding:
     """What Scheduler cannot deliver is a dead letter; SQS moves it to the Submissions queue, and it is handled there."""
-    group, queue = subject.log_group(), DeadLetterQueue.of(subject.stack, "submissions")
-    arn_of_nothing = subject.stack.output("SubmitFunctionArn") + NO_ALIAS
+    group, queue = subject.log_group(), DeadLetterQueue.of(subject.stack)
+    arn_of_nothing = subject.stack.output("BackupFunctionArn") + NO_ALIAS
     retry = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
     with one_schedule(subject, Arn=arn_of_nothing, RetryPolicy=retry) as (schedule, due):
         error = until(lambda: _letter(queue, schedule), SCHEDULED_SECONDS)
@@ -84,7 +84,7 @@ def _letter(queue: DeadLetterQueue, schedule: str) -> str:
 
 def killed_run(subject: Subject) -> Finding:
     """A run that Lambda kills reaches the queue by the on-failure destination, and is resumed under its identity."""
-    client, name, group = subject.client("lambda"), subject.stack.output(SUBMIT), subject.log_group()
+    client, name, group = subject.client("lambda"), subject.stack.output(BACKUP), subject.log_group()
     with _timeout(subject, KILLED_SECONDS):
         answer = client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps({"target": "default"}))
         request = answer["ResponseMetadata"]["RequestId"]
@@ -102,8 +102,8 @@ def killed_run(subject: Subject) -> Finding:
 
 @contextmanager
 def _timeout(subject: Subject, seconds: int) -> Iterator[None]:
-    """Give the Submit function another timeout, and afterwards its own again."""
-    client, name = subject.client("lambda"), subject.stack.output(SUBMIT)
+    """Give the Backup function another timeout, and afterwards its own again."""
+    client, name = subject.client("lambda"), subject.stack.output(BACKUP)
     own = client.get_function_configuration(FunctionName=name)["Timeout"]
 
     def put(timeout: int) -> None:

@@ -3,20 +3,21 @@
 import base64
 import json
 import re
-from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops.functions import SUBMIT
+from ops.functions import AUDIT
 from ops.stack import ROOT
 from ops.verify.subject import Finding, Subject, failed, later, passed
 
 # Those that no parameter leaves out.
 OUTPUTS = (
-    "SubmitFunctionName",
-    "SubmitFunctionArn",
+    "BackupFunctionName",
+    "BackupFunctionArn",
     "AuditFunctionName",
+    "AuditRoleArn",
     "NotificationsTopicArn",
+    "AlarmTopicArn",
     "TokenSecretArn",
     "TargetsPath",
     "LedgerTableName",
@@ -64,7 +65,7 @@ def tags(subject: Subject) -> Finding:
 def first_invocation(subject: Subject) -> Finding:
     """The package runs on Lambda: the preflight answers, and finds that Commvault is out of reach."""
     answer = subject.client("lambda").invoke(
-        FunctionName=subject.stack.output(SUBMIT), Payload=json.dumps({"check": True}), LogType="Tail"
+        FunctionName=subject.stack.output(AUDIT), Payload=json.dumps({"check": True}), LogType="Tail"
     )
     match json.loads(answer["Payload"].read() or b"null"):
         case {"ok": False, "checks": [_, *_] as rows}:
@@ -80,15 +81,26 @@ def first_invocation(subject: Subject) -> Finding:
 
 
 def rds_rule(subject: Subject) -> Finding:
-    """EventBridge itself matches the rule's pattern with an RDS event, and not with one that a backup causes."""
-    bus, _, rule = subject.resource("SubmitFunctionRdsEvents").rpartition("|")
-    events = subject.client("events")
-    pattern = events.describe_rule(Name=rule, **({"EventBusName": bus} if bus else {}))["EventPattern"]
-    account = subject.stack.output("SubmitFunctionArn").split(":")[4]
+    """The rule is enabled, may invoke the function, and matches an RDS event, but not one that a backup causes."""
+    bus, _, rule = subject.resource("RdsEvents").rpartition("|")
+    on_bus = {"EventBusName": bus} if bus else {}
+    events, function = subject.client("events"), subject.stack.output("BackupFunctionArn")
+    found = events.describe_rule(Name=rule, **on_bus)
+    targets = [one["Arn"] for one in events.list_targets_by_rule(Rule=rule, **on_bus)["Targets"]]
+    if found["State"] != "ENABLED" or targets != [function]:
+        return failed(f"{rule} is {found['State']}, with the targets {targets}")
+    try:
+        policy = subject.client("lambda").get_policy(FunctionName=function)["Policy"]
+    except ClientError as error:
+        if "NotFound" not in error.response["Error"].get("Code", ""):
+            raise
+        policy = ""
+    if found["Arn"] not in policy:
+        return failed(f"{rule} has no permission to invoke the Backup function")
     matched = {}
     for name in ("rds-instance-created", "never-instance-backup-finished"):
-        event = json.loads((SAMPLES / f"{name}.json").read_text()) | {"account": account}
-        matched[name] = events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"]
+        event = (SAMPLES / f"{name}.json").read_text()
+        matched[name] = events.test_event_pattern(EventPattern=found["EventPattern"], Event=event)["Result"]
     if matched != {"rds-instance-created": True, "never-instance-backup-finished": False}:
         return failed(f"the pattern of {rule} matches otherwise: {matched}")
     return passed(f"{rule} matches a database's creation, and not a backup's end")
@@ -99,16 +111,10 @@ def listeners(subject: Subject) -> Finding:
     pages = subject.client("sns").get_paginator("list_subscriptions_by_topic")
     topic = subject.stack.output("NotificationsTopicArn")
     found = [one for page in pages.paginate(TopicArn=topic) for one in page["Subscriptions"]]
-    others = [one for one in found if not _is_jobs_queue(subject, one)]
-    confirmed = [one["Protocol"] for one in others if one["SubscriptionArn"].startswith("arn:")]
+    confirmed = [one["Protocol"] for one in found if one["SubscriptionArn"].startswith("arn:")]
     if not confirmed:
-        return failed(f"nobody listens: of {len(others)} subscriptions besides the Jobs queue none is confirmed")
+        return failed(f"nobody listens: of {len(found)} subscriptions none is confirmed")
     return passed(f"confirmed: {', '.join(confirmed)}")
-
-
-def _is_jobs_queue(subject: Subject, subscription: dict[str, Any]) -> bool:
-    queue = subject.stack.outputs.get("JobsQueueUrl", "").rpartition("/")[2]
-    return bool(queue) and subscription["Protocol"] == "sqs" and subscription["Endpoint"].endswith(f":{queue}")
 
 
 def dashboard(subject: Subject) -> Finding:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Self
 
-from ops.functions import SUBMIT
+from ops.functions import BACKUP
 from ops.stack import CannotRun, DeployedStack
 
 # Addresses for documentation (RFC 5737): nothing answers there, so that no submission can start a job.
@@ -84,7 +84,7 @@ class Subject:
         )
         return str(answer["StackResourceDetail"]["PhysicalResourceId"])
 
-    def log_group(self, output: str = SUBMIT) -> str:
+    def log_group(self, output: str = BACKUP) -> str:
         """Return the log group of a function."""
         answer = self.client("lambda").get_function_configuration(FunctionName=self.stack.output(output))
         return str(answer["LoggingConfig"]["LogGroup"])

@@ -1,18 +1,21 @@
-"""What the Submit function answers to a manual trigger: its notification, and what a repeated call reports."""
+"""What the Backup function answers to a manual trigger, at first and when it is repeated."""
 
 from typing import Any
 
 ERROR = {"code": "UNREACHABLE", "message": "Commvault cannot be reached.", "hint": "It is retried."}
-MISSING = {"code": "JOBS_MISSING", "message": "No job for billing-db.", "hint": "Look for it."}
-DEFERRED = {"status": "deferred", "target": "orders", "error": ERROR, "jobs": []}
+QUEUED = {"target": "orders", "status": "queued", "backups": []}
 
 
-def submission(status: str = "submitted", *jobs: str, **more: Any) -> dict[str, Any]:
-    """A submission as a repeated call reports it, with jobs in these states."""
-    listed = [{"id": str(1354 + number), "status": job} for number, job in enumerate(jobs)]
-    return {"status": status, "target": "orders", "jobIds": [one["id"] for one in listed], "jobs": listed, **more}
+def backup(state: str, job: str | None = "1354", error: dict[str, str] | None = None) -> dict[str, Any]:
+    names = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
+    return {**names, "state": state, "jobId": job, "error": error}
 
 
-def first(status: str = "submitted") -> dict[str, Any]:
-    """The notification, as the first call returns it."""
-    return {"status": status, "target": "orders", "jobIds": ["1354"]}
+def submission(status: str, *backups: dict[str, Any], target: str = "orders") -> dict[str, Any]:
+    return {"target": target, "status": status, "backups": list(backups)}
+
+
+DEFERRED = submission("open", backup("waiting", None, ERROR))
+RUNNING = submission("open", backup("running"))
+SUCCEEDED = submission("succeeded", backup("completed"))
+FAILED = submission("failed", backup("failed", error=ERROR))

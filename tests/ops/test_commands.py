@@ -1,13 +1,13 @@
-"""The commands as `make` calls them, and as the reference lists them."""
+"""The commands as `make` calls them: every value reaches them as it was given, whatever it holds."""
 
 import os
-import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from local.tools import ROOT
-from tests.unit.documents import first_column
 
 COMMANDS = {
     path.stem if path.stem != "__main__" else path.parent.name
@@ -15,64 +15,107 @@ COMMANDS = {
     if '\nif __name__ == "__main__":' in path.read_text()
 } - {"answers"}  # which is a part of `make deploy`
 
+# Prints the arguments that it is called with, each ended by NUL.
+UV = """#!/bin/sh
+printf '%s\\0' "$@"
+"""
+HOSTILE = (
+    "$(shell touch expanded)",
+    "${shell touch expanded}",
+    "$(error expanded)",
+    "`touch expanded`",
+    "$(touch expanded)",
+    '"; touch expanded; "',
+    "'; touch expanded; '",
+    "run-$1",
+    "run-$$1",
+    "$(STACK)",
+    "--help",
+    " a  b\\",
+    "a#b",
+    "one\n\ttouch expanded",
+)
 
-def line(*variables: str, **environment: str) -> str:
-    """Return the command line that `make` would run last."""
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with the Makefile, whose `uv` prints its arguments."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "uv.lock", "tools/uv.txt", ".venv/.synced", ".tools/bin/uv"):  # by age
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".tools/bin/uv").write_text(UV)
+    (tmp_path / ".tools/bin/uv").chmod(0o755)
+    return tmp_path
+
+
+def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
-    done = subprocess.run(
-        ["make", "--dry-run", *variables], cwd=ROOT, env=kept | environment, capture_output=True, text=True, check=True
+    return subprocess.run(
+        ["make", "--silent", *arguments],
+        cwd=folder,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    return done.stdout.strip().splitlines()[-1].partition("python -m ")[2]
 
 
-def test_the_reference_lists_every_command() -> None:
-    listed = {span for span in first_column("docs/reference.md", "Commands") if span.startswith("make ")}
-    assert listed == {f"make {name}" for name in COMMANDS}
+def called(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the arguments of the command that `make` ran."""
+    assert done.returncode == 0, done.stderr
+    uv, python, *arguments = done.stdout.partition("python\0")
+    assert (uv, python) == ("run\0--frozen\0--quiet\0", "python\0")
+    return arguments[0].split("\0")[1:-1]
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_is_a_target_of_make(command: str) -> None:
-    said = line(command, "STACK=prod", "REGION=eu-west-1", "PROFILE=me")
-    assert said.split() == [f"ops.{command}", '"$STACK"', "--region", '"$REGION"', "--profile", '"$PROFILE"']
+def test_every_command_is_a_target_of_make(checkout: Path, command: str) -> None:
+    said = called(make(checkout, command, "STACK=prod", "REGION=eu-west-1", "PROFILE=me"))
+    assert said == [f"ops.{command}", "--region=eu-west-1", "--profile=me", "--", "prod"]
+    done = make(checkout, command)
+    assert done.returncode == 2
+    assert f"make {command} STACK=rds-snap-backup" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("variables", "arguments"),
     [
-        (["check", "TARGET=orders"], '--target "$TARGET"'),
-        (["backup", "TARGET=*"], '--target "$TARGET"'),
-        (
-            ["backup", "TARGET=orders", "WAIT=1", "REQUEST_ID=a"],
-            '--target "$TARGET" --wait --request-id "$REQUEST_ID"',
-        ),
+        (["check", "TARGET=orders"], ["--target=orders"]),
+        (["backup", "TARGET=*", "WAIT=1", "REQUEST_ID=a"], ["--target=*", "--wait", "--request-id=a"]),
         (
             ["schedule", "TARGET=orders", "EXPRESSION=cron(0 3 * * ? *)", "TIMEZONE=UTC"],
-            '--target "$TARGET" --expression "$EXPRESSION" --timezone "$TIMEZONE"',
+            ["--target=orders", "--expression=cron(0 3 * * ? *)", "--timezone=UTC"],
         ),
-        (["letters", "QUEUE=jobs"], '--queue "$QUEUE"'),
-        (["redrive", "QUEUE=jobs"], '--queue "$QUEUE"'),
-        (["discard", "ID=a b"], '--id "a" --id "b"'),
-        (["discard", "ALL=1", "YES=1", "QUEUE=jobs"], '--queue "$QUEUE" --all --yes'),
-        (["verify", "ONLY=tags recursion"], '--only "tags" --only "recursion"'),
+        (["report", "FORMAT=html", "OUT=a b"], ["--format=html", "--out=a b"]),
+        (["discard", "ID=a b"], ["--id=a b"]),
+        (["discard", "ALL=1", "YES=1"], ["--all", "--yes"]),
+        (["verify", "ONLY=tags recursion"], ["--only=tags recursion"]),
     ],
 )
-def test_variables_of_make_become_arguments(variables: list[str], arguments: str) -> None:
-    said = line(*variables, "STACK=prod").split()
-    assert said == [f"ops.{variables[0]}", '"$STACK"', *arguments.split()]
+def test_variables_of_make_become_arguments(checkout: Path, variables: list[str], arguments: list[str]) -> None:
+    said = called(make(checkout, *variables, "STACK=prod"))
+    assert said == [f"ops.{variables[0]}", *arguments, "--", "prod"]
 
 
-def test_values_reach_the_command_as_they_are() -> None:
-    """The shell expands nothing in them: the command line names variables, and make puts the values there."""
-    rules = (ROOT / "Makefile").read_text()
-    exported = " ".join(re.findall(r"^export (.*)$", rules, re.MULTILINE)).split()
-    used = set(re.findall(r'"\$\$([A-Z_]+)"', rules))
-    assert used
-    assert used <= set(exported)
-
-
-@pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_without_a_stack_it_says_how(command: str) -> None:
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
-    done = subprocess.run(["make", command], cwd=ROOT, env=kept, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert f"make {command} STACK=rds-snap-backup" in done.stderr
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize(
+    ("command", "variable", "argument"),
+    [
+        ("backup", "TARGET", "--target="),
+        ("backup", "REQUEST_ID", "--request-id="),
+        ("discard", "ID", "--id="),
+        ("verify", "ONLY", "--only="),
+        ("check", "STACK", ""),
+        ("fuzz", "TARGET", ""),
+    ],
+)
+def test_a_value_arrives_as_it_was_given(
+    checkout: Path, command: str, variable: str, argument: str, value: str
+) -> None:
+    stack = {"STACK": "prod"} if variable != "STACK" else {}
+    on_the_line = make(checkout, command, f"{variable}={value}", **stack)
+    in_the_environment = make(checkout, command, **stack, **{variable: value})
+    for done in (on_the_line, in_the_environment):
+        assert f"{argument}{value.lstrip() if done is on_the_line else value}" in called(done)
+    assert not (checkout / "expanded").exists()

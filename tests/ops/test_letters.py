@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from ops.command import Exit
 from ops.letter import Letter
 from ops.letters import age, short_ids
 from tests.ops.mail import REJECTED, TRIGGER, message
+from tests.ops.test_letter import HOSTILE
 from tests.ops.wire import AwsWire
 
 
@@ -27,7 +28,7 @@ class Stack:
     name: str = field(default_factory=lambda: f"letters-{uuid.uuid4().hex[:8]}")
 
     def create(self) -> None:
-        outputs = ("DeadLetterQueueUrl", "SubmissionsQueueUrl", "JobsDeadLetterQueueUrl", "JobsQueueUrl")
+        outputs = ("DeadLetterQueueUrl", "SubmissionsQueueUrl")
         template = {
             "Resources": {one: {"Type": "AWS::SQS::Queue"} for one in outputs},
             "Outputs": {one: {"Value": {"Ref": one}} for one in outputs},
@@ -36,19 +37,20 @@ class Stack:
         client.create_stack(StackName=self.name, TemplateBody=json.dumps(template))
         client.get_waiter("stack_create_complete").wait(StackName=self.name, WaiterConfig={"Delay": 1})
 
-    def url(self, output: str = "DeadLetterQueueUrl") -> str:
+    def url(self) -> str:
         (stack,) = self.aws.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
-        return str(next(one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == output))
+        return str(next(one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == "DeadLetterQueueUrl"))
 
-    def put(self, *bodies: Any, output: str = "DeadLetterQueueUrl") -> list[str]:
+    def put(self, *bodies: Any) -> list[str]:
         """Send letters; return their IDs."""
-        sqs, url = self.aws.client("sqs"), self.url(output)
-        return [sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))["MessageId"] for body in bodies]
+        sqs, url = self.aws.client("sqs"), self.url()
+        texts = [body if isinstance(body, str) else json.dumps(body) for body in bodies]
+        return [sqs.send_message(QueueUrl=url, MessageBody=text)["MessageId"] for text in texts]
 
-    def left(self, output: str = "DeadLetterQueueUrl") -> set[str]:
+    def left(self) -> set[str]:
         """Return the IDs of the letters that anybody can read now."""
         sqs, found = self.aws.client("sqs"), set[str]()
-        while messages := sqs.receive_message(QueueUrl=self.url(output), MaxNumberOfMessages=10).get("Messages"):
+        while messages := sqs.receive_message(QueueUrl=self.url(), MaxNumberOfMessages=10).get("Messages"):
             found |= {one["MessageId"] for one in messages}
         return found
 
@@ -69,21 +71,33 @@ def test_letters_are_shown_and_stay_where_they_are(stack: Stack, capsys: pytest.
     assert row.split("│")[2].strip() == "orders"
     assert "NO_JOBS: Commvault created no [red]job." in printed
     assert "schedule arn:schedule/default/nightly|2026-01-31T02:00:00Z" in printed
-    assert f"{stack.name}: 13 letters in the dead-letter queue of submissions." in printed
+    assert f"{stack.name}: 13 letters in the dead-letter queue." in printed
     assert stack.left() == set(ids)
 
 
-def test_each_queue_has_letters_of_its_own(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    stack.put({"target": "orders", "trigger": TRIGGER, "jobIds": ["1354"]}, output="JobsDeadLetterQueueUrl")
+def test_a_hostile_letter_hides_no_other(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = stack.put(*HOSTILE, REJECTED)
     assert letters.main([stack.name]) == Exit.OK
-    assert capsys.readouterr().out == f"{stack.name}: no letters in the dead-letter queue of submissions.\n"
-    assert letters.main([stack.name, "--queue", "jobs"]) == Exit.OK
-    assert "no longer followed: jobs 1354" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert all(one[:8] in printed for one in ids)
+    assert stack.left() == set(ids)
+
+
+@pytest.mark.parametrize("command", [lambda name: letters.main([name]), lambda name: discard.main([name, "--all"])])
+def test_letters_that_somebody_reads_are_not_taken_for_none(
+    stack: Stack, capsys: pytest.CaptureFixture[str], command: Callable[[str], Exit]
+) -> None:
+    assert command(stack.name) == Exit.OK
+    assert capsys.readouterr().out == f"{stack.name}: no letters in the dead-letter queue.\n"
+    stack.put(REJECTED)
+    assert len(stack.left()) == 1  # received, and not handed back
+    assert command(stack.name) == Exit.COULD_NOT_RUN
+    assert "somebody else is reading 1 of its letters" in capsys.readouterr().err
 
 
 def test_named_letters_are_deleted_and_the_others_are_not(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     first, second, third = stack.put(REJECTED, REJECTED, REJECTED)
-    assert discard.main([stack.name, "--id", first, "--id", second[:8], "--yes"]) == Exit.OK
+    assert discard.main([stack.name, "--id", f"{first} {second[:8]}", "--yes"]) == Exit.OK
     printed = capsys.readouterr().out
     assert first[:8] in printed
     assert third[:8] not in printed
@@ -97,7 +111,7 @@ def test_all_letters_are_deleted(stack: Stack, capsys: pytest.CaptureFixture[str
     assert f"{stack.name}: 12 letters deleted." in capsys.readouterr().out
     assert stack.left() == set()
     assert discard.main([stack.name, "--all", "--yes"]) == Exit.OK
-    assert capsys.readouterr().out == f"{stack.name}: no letters in the dead-letter queue of submissions.\n"
+    assert capsys.readouterr().out == f"{stack.name}: no letters in the dead-letter queue.\n"
 
 
 def test_without_a_terminal_nothing_is_deleted(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,15 +145,15 @@ def test_on_a_terminal_it_asks(
 
 
 @pytest.mark.parametrize(
-    ("beginning", "said"), [("not-there", "there is no letter 'not-there'"), ("", "there is no letter ''")]
+    ("ids", "said"), [("{id} not-there", "there is no letter 'not-there'"), (" ", "there is no letter ''")]
 )
 def test_a_letter_that_is_not_there_is_named(
-    stack: Stack, capsys: pytest.CaptureFixture[str], beginning: str, said: str
+    stack: Stack, capsys: pytest.CaptureFixture[str], ids: str, said: str
 ) -> None:
-    ids = stack.put(REJECTED, REJECTED)
-    assert discard.main([stack.name, "--id", ids[0], "--id", beginning, "--yes"]) == Exit.COULD_NOT_RUN
+    put = stack.put(REJECTED, REJECTED)
+    assert discard.main([stack.name, "--id", ids.format(id=put[0]), "--yes"]) == Exit.COULD_NOT_RUN
     assert said in capsys.readouterr().err
-    assert stack.left() == set(ids)
+    assert stack.left() == set(put)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--all", "--id", "a"]])

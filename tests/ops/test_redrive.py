@@ -12,9 +12,8 @@ from tests.ops.wire import AwsWire
 OUTPUTS = {
     "DeadLetterQueueUrl": "https://sqs/dead-letters",
     "SubmissionsQueueUrl": "https://sqs/submissions",
-    "JobsDeadLetterQueueUrl": "https://sqs/jobs-dead-letters",
-    "JobsQueueUrl": "https://sqs/jobs",
 }
+IN_FLIGHT = "ApproximateNumberOfMessagesNotVisible"
 LETTER = {"MessageId": "a", "ReceiptHandle": "r", "Body": "{}"}
 
 
@@ -25,7 +24,7 @@ def sqs(wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> AwsWire:
     wire.stack(**OUTPUTS)
     wire.answers["GetQueueAttributes"] = lambda asked: (
         200,
-        json.dumps({"Attributes": {"QueueArn": asked["QueueUrl"].replace("https://sqs/", "arn:")}}),
+        json.dumps({"Attributes": {"QueueArn": asked["QueueUrl"].replace("https://sqs/", "arn:"), IN_FLIGHT: "0"}}),
     )
     wire.answer("StartMessageMoveTask", {"TaskHandle": "task"})
     wire.answer("ReceiveMessage", {})
@@ -46,28 +45,16 @@ def moves(wire: AwsWire, *lists: list[dict[str, Any]]) -> None:
     wire.answer("ListMessageMoveTasks", *({"Results": one} for one in lists))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "source", "destination"),
-    [
-        ([], "arn:dead-letters", "arn:submissions"),
-        (["--queue", "submissions"], "arn:dead-letters", "arn:submissions"),
-        (["--queue", "jobs"], "arn:jobs-dead-letters", "arn:jobs"),
-    ],
-)
 def test_letters_are_moved_to_their_queue_and_the_end_is_awaited(
-    sqs: AwsWire,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    source: str,
-    destination: str,
+    sqs: AwsWire, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moves(sqs, [], [], [task("RUNNING")], [task("RUNNING", 2)], [task("COMPLETED", 3)])
-    assert redrive.main(["prod", *arguments]) == Exit.OK
+    assert redrive.main(["prod"]) == Exit.OK
     assert sqs.asked("StartMessageMoveTask") == [
-        {"SourceArn": source, "DestinationArn": destination, "MaxNumberOfMessagesPerSecond": 10}
+        {"SourceArn": "arn:dead-letters", "DestinationArn": "arn:submissions", "MaxNumberOfMessagesPerSecond": 10}
     ]
-    assert [asked["SourceArn"] for asked in sqs.asked("ListMessageMoveTasks")] == [source] * 5
-    assert capsys.readouterr().out == f"prod: SQS moved 3 letters to the {destination[4:].capitalize()} queue.\n"
+    assert [asked["SourceArn"] for asked in sqs.asked("ListMessageMoveTasks")] == ["arn:dead-letters"] * 5
+    assert capsys.readouterr().out == "prod: SQS moved 3 letters to the Submissions queue.\n"
 
 
 def test_an_earlier_move_is_not_taken_for_this_one(sqs: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,11 +81,15 @@ def test_a_move_that_fails_says_why(sqs: AwsWire, capsys: pytest.CaptureFixture[
     assert ended.startswith(f"prod: the move ended as {status}: AWS.SimpleQueueService.NonExistentQueue. The other")
 
 
-def test_letters_that_are_there_afterwards_are_named(sqs: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("received", "in_flight"), [([LETTER], "0"), ([], "1")])
+def test_letters_that_are_there_afterwards_are_named(
+    sqs: AwsWire, capsys: pytest.CaptureFixture[str], received: list[Any], in_flight: str
+) -> None:
     moves(sqs, [], [task("COMPLETED", 3)])
-    sqs.answer("ReceiveMessage", {"Messages": [LETTER]})
+    sqs.answer("ReceiveMessage", {"Messages": received})
+    sqs.answer("GetQueueAttributes", {"Attributes": {"QueueArn": "arn:submissions", IN_FLIGHT: in_flight}})
     assert redrive.main(["prod"]) == Exit.FINDINGS
-    assert "make letters STACK=prod QUEUE=submissions" in capsys.readouterr().out
+    assert "make letters STACK=prod" in capsys.readouterr().out
     assert [asked["VisibilityTimeout"] for asked in sqs.asked("ReceiveMessage")] == [0]
 
 
@@ -144,15 +135,3 @@ def test_a_move_that_sqs_never_lists_is_not_waited_for_without_end(
     moves(sqs, [])
     assert redrive.main(["prod"]) == Exit.COULD_NOT_RUN
     assert "does not list the move" in capsys.readouterr().err
-
-
-def test_a_stack_that_follows_no_jobs_has_no_letters_of_jobs(wire: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
-    wire.stack(**{name: OUTPUTS[name] for name in ("DeadLetterQueueUrl", "SubmissionsQueueUrl")})
-    assert redrive.main(["prod", "--queue", "jobs"]) == Exit.COULD_NOT_RUN
-    assert "FollowHours is 0" in capsys.readouterr().err
-
-
-def test_there_are_two_queues(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        redrive.main(["prod", "--queue", "other"])
-    assert "jobs" in capsys.readouterr().err
