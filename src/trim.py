@@ -35,8 +35,8 @@ UNUSED = [
     "boto3/examples",
     "botocore/data/*/*/examples-1.json*",
     "botocore/data/*/*/waiters-2.json*",
-    # It adds members to shapes that the smaller model does not have.
-    "botocore/data/*/*/service-2.sdk-extras.json*",
+    # They add members to shapes that the smaller model does not have.
+    "botocore/data/*/*/*.sdk-extras.json",
     "dateutil/zoneinfo",
     "urllib3/contrib/emscripten",
     "aws_lambda_powertools/event_handler",
