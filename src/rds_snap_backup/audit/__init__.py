@@ -1,1 +1,1 @@
-"""The Audit function: what would go wrong at the next trigger. It submits nothing."""
+"""The Audit function: answers whether backups would be submitted and databases are protected. It submits nothing."""

@@ -1,47 +1,87 @@
-"""The preflight's rows about the way to Commvault: the address, the secret, the route, and whether the token is accepted."""
+"""The preflight's checks of the way to Commvault: the address, the secret, the route, the token and its renewal."""
 
-from rds_snap_backup.audit.report import HINTS, RIGHTS, SERVER, TOKEN, Row, failed, unchecked
+from datetime import UTC, datetime
+
+from rds_snap_backup.audit.checks import HINTS, RIGHTS, SERVER, TOKEN, Check, failed, not_made, passed
 from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed, is_of_the_call
-from rds_snap_backup.commvault.renewal import is_renewing
 from rds_snap_backup.config import Config
+from rds_snap_backup.credentials.renewal import NEW_PAIR, OWN_PAIR, is_renewing
+from rds_snap_backup.credentials.tokens import TokenReport
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.untrusted import clean_text
 
 REFUSED = "TOKEN_REFUSED"
+EXPIRING = "TOKEN_EXPIRING"
+WARNING_DAYS = 14
+DAY = 86400
+
+type FirstAnswer = JsonDocument | Unauthorized | QueryFailed
 
 
-def access_rows(config: Config, secret: Problem | None, first: JsonDocument | Unauthorized | QueryFailed) -> list[Row]:
-    """Return the rows, in the order in which they depend on each other.
+def access_checks(config: Config, secret: Problem | None, first: FirstAnswer) -> list[Check]:
+    """Return the checks, in the order in which they depend on each other.
 
-    `secret` is what is wrong with the secret, and `first` the answer to the first call.
+    `secret` is the problem with the secret, and `first` the answer to the first call.
     """
     return [_configuration(config), _secret(config, secret), _reach(config, first), _token(first, secret)]
 
 
-def _configuration(config: Config) -> Row:
+def renewal_check(report: TokenReport | Problem, now: float) -> Check:
+    """Return the check `renewal`: of which kind the token is, how old, until when it can be renewed and stored."""
+
+    def expiring(detail: str, hint: str) -> Check:
+        return Check("renewal", None, ok=False, detail=detail, hint=hint, code=EXPIRING)
+
+    match report:
+        case Problem() as problem:
+            return not_made("renewal", None, problem)
+        case TokenReport(is_pair=False, stored_at=stored_at):
+            detail = f"The secret holds a plain token, stored {_ago(stored_at, now)}; it is not renewed."
+        case TokenReport(is_renewed=False, stored_at=stored_at):
+            detail = (
+                f"The secret holds an access token, stored {_ago(stored_at, now)}, and RenewToken is false: something "
+                "else must renew it before it expires."
+            )
+        case TokenReport(renewed_by=str(stack)) if stack:
+            detail = f"The stack {clean_text(stack)!r} renews the token, and so this one does not."
+            return expiring(detail, OWN_PAIR)
+        case TokenReport(obstacle=Problem(_, message, hint), stored_at=stored_at):
+            return expiring(f"The access token was stored {_ago(stored_at, now)}. {message}", hint)
+        case TokenReport(renewable_until=float(until), stored_at=stored_at) if until < now + WARNING_DAYS * DAY:
+            verb = "could" if until < now else "can"
+            age = f"The access token, stored {_ago(stored_at, now)},"
+            return expiring(f"{age} {verb} be renewed until {_date(until)}, and not after that.", NEW_PAIR)
+        case TokenReport(renewable_until=until, stored_at=stored_at):
+            end = f" until {_date(until)}" if until else ""
+            detail = f"The access token, stored {_ago(stored_at, now)}, can be renewed{end}."
+    return passed("renewal", None, detail)
+
+
+def _configuration(config: Config) -> Check:
     url = config.commvault_api_url
     if url.startswith("https://"):
-        return Row("configuration", None, ok=True, detail=f"CommvaultApiUrl is {url}.")
+        return passed("configuration", None, f"CommvaultApiUrl is {url}.")
     return failed("configuration", None, Problem("API_URL_INVALID", f"{url!r} is not an https:// address.", ""))
 
 
-def _secret(config: Config, problem: Problem | None) -> Row:
+def _secret(config: Config, problem: Problem | None) -> Check:
     match problem:
         case None:
-            return Row("secret", None, ok=True, detail=f"{config.token_secret_arn} holds a token.")
+            return passed("secret", None, f"{config.token_secret_arn} holds a token.")
         case Problem("OUT_OF_TIME" | "AWS_FAILURE"):
-            return unchecked("secret", None, problem)
+            return not_made("secret", None, problem)
         case Problem(code, message):
-            check = " If it holds one, check TokenSecretArn, and that the function may use the secret's key."
-            hint = TOKEN + (check if code == "SECRET_UNREADABLE" else "")
-            return Row("secret", None, ok=False, detail=message, hint=hint, code=REFUSED, cause=problem)
+            readable = " If it holds one, check TokenSecretArn, and that the function may use the secret's key."
+            hint = TOKEN + (readable if code == "SECRET_UNREADABLE" else "")
+            return Check("secret", None, ok=False, detail=message, hint=hint, code=REFUSED, cause=problem)
 
 
-def _reach(config: Config, first: JsonDocument | Unauthorized | QueryFailed) -> Row:
-    """Return what the first call shows about the route to Commvault: any answer of the API itself proves it."""
+def _reach(config: Config, first: FirstAnswer) -> Check:
+    """Check the route to Commvault by the first call: any answer of the API itself proves it."""
     match first:
         case QueryFailed(Problem("API_URL_INVALID" | "OUT_OF_TIME") as problem):
-            return unchecked("reach", None, problem)
+            return not_made("reach", None, problem)
         case QueryFailed(Problem("TLS_FAILED" | "CA_UNUSABLE" | "PROXY_FAILED" | "PROXY_INVALID") as problem):
             return _unreachable(problem, problem.message, problem.hint)
         case QueryFailed(Problem("TLS_UNTRUSTED", message) as problem):
@@ -58,39 +98,39 @@ def _reach(config: Config, first: JsonDocument | Unauthorized | QueryFailed) -> 
         case QueryFailed(problem) if not _is_answer(problem):
             return failed("reach", None, problem)
         case _:
-            return Row("reach", None, ok=True, detail=f"The API answers at {config.commvault_api_url}.")
+            return passed("reach", None, f"The API answers at {config.commvault_api_url}.")
 
 
-def _unreachable(problem: Problem, detail: str, hint: str) -> Row:
-    return Row("reach", None, ok=False, detail=detail, hint=hint, code=problem.code, cause=problem)
+def _unreachable(problem: Problem, detail: str, hint: str) -> Check:
+    return Check("reach", None, ok=False, detail=detail, hint=hint, code=problem.code, cause=problem)
 
 
-def _token(first: JsonDocument | Unauthorized | QueryFailed, secret: Problem | None) -> Row:
-    def refused(problem: Problem | None, detail: str, hint: str) -> Row:
-        return Row("token", None, ok=False, detail=detail, hint=hint, code=REFUSED, cause=problem)
+def _token(first: FirstAnswer, secret: Problem | None) -> Check:
+    def refused(problem: Problem | None, detail: str, hint: str) -> Check:
+        return Check("token", None, ok=False, detail=detail, hint=hint, code=REFUSED, cause=problem)
 
     match first:
         case _ if secret:
-            return unchecked("token", None, secret)
+            return not_made("token", None, secret)
         case JsonDocument({"clientProperties": []}):
             return refused(None, "It is accepted, and its user sees 0 clients.", RIGHTS)
         case JsonDocument(document):
             count = len(document["clientProperties"])
-            detail = f"It is accepted, and its user sees {count} client{'' if count == 1 else 's'}."
-            return Row("token", None, ok=True, detail=detail)
+            return passed(
+                "token", None, f"It is accepted, and its user sees {count} client{'' if count == 1 else 's'}."
+            )
         case Unauthorized(problem) if is_renewing(first):
-            return unchecked("token", None, problem)
+            return not_made("token", None, problem)
         case Unauthorized(problem):
             return refused(problem, f"It is refused: {problem.message} ({problem.code})", TOKEN)
         case QueryFailed(Problem("ANSWER_TOO_LONG", message)):
-            detail = f"It is accepted. {message} So clients are looked up one by one."
-            return Row("token", None, ok=True, detail=detail)
+            return passed("token", None, f"It is accepted. {message} So clients are looked up one by one.")
         case QueryFailed(Problem("HTTP_403") as problem):
             return refused(problem, _unreadable(problem), RIGHTS)
         case QueryFailed(problem) if _is_answer(problem):
             return failed("token", None, problem, detail=_unreadable(problem))
         case QueryFailed(problem):
-            return unchecked("token", None, problem)
+            return not_made("token", None, problem)
 
 
 def _unreadable(problem: Problem) -> str:
@@ -99,3 +139,14 @@ def _unreadable(problem: Problem) -> str:
 
 def _is_answer(problem: Problem) -> bool:
     return is_of_the_call(problem) or problem.code == "HTTP_429"
+
+
+def _ago(at: float, now: float) -> str:
+    days, minutes = divmod(max(0, int(now - at)) // 60, 24 * 60)
+    if days:
+        return f"{days} day{'' if days == 1 else 's'} ago"
+    return f"{minutes // 60} h {minutes % 60} min ago"
+
+
+def _date(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"

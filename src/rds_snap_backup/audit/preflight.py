@@ -1,81 +1,116 @@
-"""The preflight, `{"check": true}`: whether a backup would be submitted if a trigger came now, and if not what to do.
+"""The preflight, `{"check": true}`: whether a trigger that came now would start a backup, and hints if not.
 
-One row for each thing that must be right, in the order in which they depend on each other. It submits
-nothing, and it ends before the function's time does: what there was no time for is reported as such. The audit makes
-findings of the same rows.
+One check for each thing that must be right, in the order in which they depend on each other. It submits nothing, and it
+ends before the function's time does. The audit makes findings of the same checks.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rds_snap_backup.audit.access import access_rows
-from rds_snap_backup.audit.asking import Asking
-from rds_snap_backup.audit.documents import StoredTarget, association_rows, missing_row, read_targets, targets_row
-from rds_snap_backup.audit.freshness import Ages, Freshness, judge, last_backup_row
-from rds_snap_backup.audit.listeners import listeners_row
-from rds_snap_backup.audit.report import Row, answer, unread
-from rds_snap_backup.audit.token import renewal_row
+from rds_snap_backup.audit.access import access_checks, renewal_check
+from rds_snap_backup.audit.aws_calls import AwsCalls
+from rds_snap_backup.audit.checks import Check, answer, not_read, passed
+from rds_snap_backup.audit.coverage import Coverage
+from rds_snap_backup.audit.documents import (
+    StoredTarget,
+    association_checks,
+    missing_check,
+    names_of,
+    read_targets,
+    targets_check,
+)
+from rds_snap_backup.audit.verdicts import STALE_HINT, Ages, Judge
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault.inventory import Discovery
-from rds_snap_backup.ledger.history import TargetHistory
+from rds_snap_backup.messaging.notifications import Subscription, iso
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
 
+NOBODY = "NOBODY_LISTENS"
+STALE = "BACKUP_STALE"
+MAX_NAMED = 3
+
 
 @dataclass(frozen=True)
-class Checked:
-    """What was asked: the rows, the targets, and for each target that it was possible for the verdict on its backups.
+class Preflight:
+    """The checks, and the facts behind them that the audit uses too: the associations of the targets, and their judge."""
 
-    `targets` is the problem where they could not be listed.
-    """
-
-    rows: list[Row]
-    targets: list[StoredTarget] | Problem
-    freshness: Mapping[str, Freshness]
+    checks: list[Check]
+    coverage: Coverage | Problem
+    judge: Judge
+    target_count: int
 
 
 def check(services: Services, seconds_left: Callable[[], float], target: str | None = None) -> dict[str, Any]:
     """Check everything, of all targets or of one, and answer `{"ok", "checks"}`."""
-    rows = examine(services, seconds_left, target).rows
-    logger.info("Checked", rows=len(rows), failed=sum(not row.ok for row in rows))
-    return answer(rows)
+    checks = run_preflight(services, AwsCalls(seconds_left), target).checks
+    logger.info("Checked", checks=len(checks), failed=sum(not check.ok for check in checks))
+    return answer(checks)
 
 
-def examine(services: Services, seconds_left: Callable[[], float], only: str | None = None) -> Checked:
-    """Ask everything, of all targets or of one; `seconds_left` counts down to the end of asking."""
-    asking, now = Asking(seconds_left), services.clock()
+def run_preflight(services: Services, aws: AwsCalls, only: str | None = None) -> Preflight:
+    """Make all checks, of all targets or of the one named `only`."""
+    config, now = services.config, services.clock()
     # AWS first: its calls are short, and Commvault gets the time that is left.
-    secret = asking.one(services.commvault.unusable_secret)
-    documents = asking.all(services.targets.stored)
-    targets = documents if isinstance(documents, Problem) else read_targets(services.targets, documents)
-    asked = [] if isinstance(targets, Problem) else [one for one in targets if only in {None, one.name}]
-    histories = asking.one(lambda: services.history.find(one.name for one in asked))
-    subscriptions = asking.all(services.notifications.subscriptions)
-    discovery = Discovery(services.commvault, seconds_left)
+    secret = aws.result(services.auth.unusable_secret)
+    documents = aws.rows(services.targets.stored)
+    stored = documents if isinstance(documents, Problem) else read_targets(services.targets, documents)
+    targets = [] if isinstance(stored, Problem) else [target for target in stored if only in {None, target.name}]
+    coverage = Coverage(targets, config.own_account)
+    keys = {backup.key: None for backup in coverage.associations}
+    judge = Judge(aws.result(lambda: services.submissions.subclients(keys)), Ages.of(config), now)
+    discovery = Discovery(services.commvault, aws.seconds_left)
     first = discovery.begin(secret)
 
-    rows = access_rows(services.config, secret, first)
-    rows.append(renewal_row(asking.one(services.commvault.token_report), now))
-    rows.append(targets_row(services.targets.parameter(""), targets))
-    rows.append(listeners_row(subscriptions, services.config.jobs_queue_url))
-    if only is not None and not asked and not isinstance(targets, Problem):
-        rows.append(missing_row(only, services.targets.parameter(only)))
-    ages = Ages.of(services.config)
-    judged = _judge_all(asked, histories, ages, now)
-    for one in asked:
-        rows += [one.row, *association_rows(one, discovery)]
-        match histories:
-            case Problem():
-                rows.append(unread("last_backup", one.name, histories, "The ledger"))
-            case _:
-                rows.append(last_backup_row(one.name, judged[one.name], ages, now))
-    return Checked(rows, targets, judged)
+    checks = access_checks(config, secret, first)
+    checks.append(renewal_check(aws.result(services.auth.report), now))
+    checks.append(targets_check(services.targets.parameter(""), stored))
+    for name, topic_arn in (("listeners", config.notifications_topic_arn), ("alarm_listeners", config.alarm_topic_arn)):
+        subscriptions = aws.rows(lambda topic_arn=topic_arn: services.notifications.subscriptions(topic_arn))  # type: ignore[misc]
+        checks.append(listeners_check(name, topic_arn, subscriptions))
+    if only is not None and not targets and not isinstance(stored, Problem):
+        checks.append(missing_check(only, services.targets.parameter(only)))
+    for target in targets:
+        checks += [target.check, *association_checks(target, discovery), *_last_backup(target, coverage, judge)]
+    return Preflight(checks, stored if isinstance(stored, Problem) else coverage, judge, len(targets))
 
 
-def _judge_all(
-    targets: Iterable[StoredTarget], histories: Mapping[str, TargetHistory] | Problem, ages: Ages, now: float
-) -> dict[str, Freshness]:
-    if isinstance(histories, Problem):
-        return {}
-    return {one.name: judge(one, histories.get(one.name, TargetHistory()), ages, now) for one in targets}
+def listeners_check(name: str, topic_arn: str, subscriptions: Sequence[Subscription] | Problem) -> Check:
+    """Check that somebody gets a topic's messages: without a subscriber every failure is silent."""
+    if isinstance(subscriptions, Problem):
+        return not_read(name, None, subscriptions, f"The subscriptions of {topic_arn}")
+    confirmed = Counter(subscription.protocol for subscription in subscriptions if subscription.is_confirmed)
+    waiting = sum(not subscription.is_confirmed for subscription in subscriptions)
+    pending = f" {waiting} not confirmed yet." if waiting else ""
+    if not confirmed:
+        detail = f"Nobody receives the messages of {topic_arn}.{pending}"
+        hint = "Subscribe a person or a program to the topic, such as an e-mail address, and confirm the subscription."
+        return Check(name, None, ok=False, detail=detail, hint=hint, code=NOBODY)
+    shown = ", ".join(f"{count} by {protocol}" for protocol, count in sorted(confirmed.items()))
+    return passed(name, None, f"Confirmed subscriptions: {shown}.{pending}")
+
+
+def _last_backup(target: StoredTarget, coverage: Coverage, judge: Judge) -> Iterable[Check]:
+    """Yield the check of an enabled target's backups: it fails only if they must be recent, and one is not."""
+    backups = coverage.of_target(target.name)
+    if not backups:
+        return
+    if isinstance(judge.subclients, Problem):
+        yield not_read("last_backup", target.name, judge.subclients, "The ledger")
+        return
+    verdicts = [judge.judge(backup) for backup in backups]
+    stale = [names_of(verdict.backup.association) for verdict in verdicts if verdict.name == "stale" and verdict.backup]
+    if stale and judge.ages.is_required(backups[0].target):
+        more = f" and {len(stale) - MAX_NAMED} more" if len(stale) > MAX_NAMED else ""
+        hours = judge.ages.hours(backups[0].target)
+        detail = f"No backup completed within {hours} h of {', '.join(stale[:MAX_NAMED])}{more}."
+        yield Check("last_backup", target.name, ok=False, detail=detail, hint=STALE_HINT, code=STALE)
+        return
+    completed = [verdict.completed for verdict in verdicts if verdict.completed]
+    detail = f"{len(completed)} of {len(backups)} subclients have a completed backup"
+    if completed:
+        oldest = min(completed, key=lambda job: job.started)
+        detail += f", the oldest began at {iso(oldest.started)} (job {oldest.id})"
+    yield passed("last_backup", target.name, f"{detail}.")

@@ -1,19 +1,18 @@
-"""When a scheduled audit's findings are published: when they change, once when they are gone, and weekly while they last.
+"""The publishing of scheduled audits: every day one message, which says what is news.
 
-They are recorded before they are published and marked after, so that a run that is killed leaves the rest to the next one.
+It is recorded before it is published, so that the next run publishes what a killed run has not. A subscriber may see a
+message twice, never zero times.
 """
 
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from rds_snap_backup.audit.findings import Finding, Question
-from rds_snap_backup.audit.summary import published_form
 from rds_snap_backup.bootstrap import Services
-from rds_snap_backup.ledger.audits import Audited, Audits, AuditState, Keys
-from rds_snap_backup.ledger.steps import Publish
+from rds_snap_backup.ledger.audits import Audits, AuditState, Keys
+from rds_snap_backup.ledger.submissions import Stale
+from rds_snap_backup.messaging import audit_messages
 from rds_snap_backup.observability import count, logger
 
 # Somewhat less than a week: the audit of the seventh day may begin a little earlier than the first one did.
@@ -23,67 +22,59 @@ MAX_KEYS = 2000
 
 
 @dataclass(frozen=True)
-class Change:
-    """What became of the findings since the last audit: the keys of all, how many are new, and whether to publish."""
+class News:
+    """The changes since the last scheduled audit: the keys of all findings, and the number of those that are new.
+
+    `is_news` is also true if findings are gone.
+    """
 
     keys: Keys
     new: int
-    is_due: bool
+    is_news: bool
+
+    def recorded(self, state: AuditState, now: float) -> AuditState:
+        """Return the state of the last audit with this one's findings."""
+        return replace(state, keys=self.keys, told_at=now if self.new else state.told_at, pending_new=self.new)
 
 
-def change_of(state: AuditState, findings: Sequence[Finding], unanswered: AbstractSet[Question], now: float) -> Change:
-    """Compare findings with those of the last audit. What was known of a question that was not answered still stands.
+def news_of(state: AuditState, findings: Sequence[Finding], unanswered: AbstractSet[Question], now: float) -> News:
+    """Compare findings with those of the last audit. Those of a question that was not answered still stand.
 
-    Of findings that last, all count as new once a week.
+    All findings count as new again when they have lasted for a week.
     """
     today: dict[str, set[str]] = {}
-    for one in findings:
-        today.setdefault(one.question, set()).add(one.key)
+    for finding in findings:
+        today.setdefault(finding.question, set()).add(finding.key)
     for question in unanswered:
         today.setdefault(question, set()).update(state.keys.get(question, ()))
-    keys = {question: frozenset(sorted(some)[:MAX_KEYS]) for question, some in today.items() if some}
-    now_known, known = (frozenset(key for some in one.values() for key in some) for one in (keys, state.keys))
-    if now_known and now >= state.notified_at + REPEAT_SECONDS:
-        return Change(keys, len(now_known), is_due=True)
-    return Change(keys, len(now_known - known), is_due=now_known != known)
+    keys = {question: frozenset(sorted(found)[:MAX_KEYS]) for question, found in today.items() if found}
+    current, known = (frozenset[str]().union(*each.values()) for each in (keys, state.keys))
+    if current and now >= state.told_at + REPEAT_SECONDS:
+        return News(keys, len(current), is_news=True)
+    return News(keys, len(current - known), is_news=current != known)
 
 
-class Publication:
-    """The publishing of one scheduled run, which is identified by `run`: delivered again, it publishes nothing more."""
+def publish(services: Services, audits: Audits, state: AuditState) -> None:
+    """Record a run's state, whose `pending` is its notification, and publish that."""
+    try:
+        recorded = audits.save(state)
+    except Stale:
+        logger.info("Another run has recorded its findings meanwhile", run=state.run)
+    else:
+        publish_pending(services, audits, recorded)
 
-    def __init__(self, services: Services, audits: Audits, run: str) -> None:
-        self._services = services
-        self._audits = audits
-        self._run = run
-        self._owner = uuid.uuid4().hex
 
-    def publish(
-        self, report: Mapping[str, Any], findings: Sequence[Finding], unanswered: AbstractSet[Question]
-    ) -> None:
-        """Publish what an earlier run had recorded, and this run's findings where they are due."""
-        state = self._audits.last()
-        if state.is_pending:
-            match self._audits.resume(state, self._owner):
-                case Publish(notification):
-                    self._send(notification, state.new_findings)
-        if state.run == self._run:
-            logger.info("This run has been recorded before", run=self._run)
-            return
-        change = change_of(state, findings, unanswered, self._services.clock())
-        due = published_form(report) if change.is_due else None
-        outcome = Audited(self._run, change.keys, due, change.new)
-        if not self._audits.record(state, outcome, self._owner):
-            logger.info("Another run has recorded its findings meanwhile", run=self._run)
-        elif due is not None:
-            self._send(due, change.new)
-
-    def _send(self, notification: Mapping[str, Any], new_findings: int) -> None:
-        try:
-            self._services.notifications.publish_audit(notification)
-        except Exception:
-            self._audits.release(self._owner)
-            raise
-        if new_findings:
-            count("AuditFinding", self._services.config.service, new_findings)
-        self._audits.mark_published(self._owner)
-        logger.info("Published the audit", findings=notification["counts"]["findings"], new=new_findings)
+def publish_pending(services: Services, audits: Audits, state: AuditState) -> AuditState:
+    """Publish the recorded notification that may not have been published; return the state without it."""
+    if state.pending is None:
+        return state
+    audit_messages.publish(services.notifications, state.pending, is_problem=state.pending_new > 0)
+    if state.pending_new:
+        count("AuditFinding", services.config.service, state.pending_new)
+    logger.info("Published the audit", counts=state.pending["counts"], new=state.pending_new)
+    published = replace(state, pending=None, pending_new=0)
+    try:
+        return audits.save(published)
+    except Stale:
+        logger.info("Another run has published it too")
+        return audits.load()

@@ -1,70 +1,54 @@
-"""Submissions that are stuck: nothing holds them, and nothing has resumed them for an hour. A scheduled audit wakes them."""
+"""Submissions that are stuck: they are open, and their message is lost. A scheduled audit sends it again once a day."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 
-from rds_snap_backup.audit.asking import Asking
-from rds_snap_backup.audit.findings import Finding, Unasked
-from rds_snap_backup.ledger.states import CLOSED
-from rds_snap_backup.ledger.stuck import OpenSubmissions, Overdue
+from rds_snap_backup.audit.aws_calls import AwsCalls
+from rds_snap_backup.audit.findings import Finding
+from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.ledger.submissions import Stale
 from rds_snap_backup.messaging.notifications import iso
-from rds_snap_backup.messaging.queues import Queues
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.submission import DAY, HOUR, Change, Submission
 
 STUCK = "SUBMISSION_STUCK"
-STUCK_SECONDS = 3600
-WOKEN = "It was put back on the Submissions queue. If the next audit names it again, do what its hint says then."
-TO_BE_WOKEN = "The next scheduled audit puts it back on the Submissions queue, once."
-WOKEN_IN_VAIN = (
-    "An earlier audit put it back on the Submissions queue, in vain. Check that the queue's event source mapping is "
-    "enabled, and look in the Submit function's log; then start the target by hand if the backup is still needed."
+# The next day's audit may begin a little earlier.
+AGAIN_SECONDS = DAY - HOUR
+SENT = "Its message was sent again. If the next audit names it again, do what its hint says then."
+TO_BE_SENT = "The next scheduled audit sends its message again."
+SENT_IN_VAIN = (
+    "An earlier audit sent its message again, in vain. Check that the Submissions queue's event source mapping is "
+    "enabled, and read the Backup function's log; then start the target by hand if the backup is still needed."
 )
 
 
-@dataclass(frozen=True)
-class Woken:
-    """The findings about what is stuck, and what kept from waking some of it."""
-
-    findings: list[Finding]
-    unasked: list[Unasked]
-
-
-def wake(
-    queues: Queues,
-    open_submissions: OpenSubmissions,
-    asking: Asking,
-    overdue: Iterable[Overdue],
-    *,
-    is_scheduled: bool,
-) -> Woken:
-    """Name what is stuck; a scheduled audit also puts each back on the queue, in the form that the functions use there."""
-    found: list[Finding] = []
-    problems: list[Problem] = []
-    for one in overdue:
-        hint = WOKEN_IN_VAIN if one.is_woken else TO_BE_WOKEN
-        if is_scheduled and not one.is_woken:
-            match asking.one(lambda one=one: _wake(queues, open_submissions, one)):  # type: ignore[misc]
-                case Problem() as problem:
-                    problems.append(problem)
-                case _:
-                    hint = WOKEN
-        found.append(_finding(one, hint))
-    return Woken(found, [Unasked("stuck", problem) for problem in problems])
+def send_again(services: Services, aws: AwsCalls, stuck: Iterable[Submission]) -> list[Problem]:
+    """Send the messages of stuck submissions, unless that was done within a day; return the problems met."""
+    oldest = services.clock() - AGAIN_SECONDS
+    due = [submission for submission in stuck if submission.woken <= oldest]
+    results = [aws.result(lambda submission=submission: _send(services, submission)) for submission in due]  # type: ignore[misc]
+    return [result for result in results if isinstance(result, Problem)]
 
 
-def _wake(queues: Queues, open_submissions: OpenSubmissions, overdue: Overdue) -> None:
-    """Send first, then mark: where a run is killed in between it is sent twice, which does no harm, and never not at all."""
-    submission = overdue.submission
-    queues.enqueue(submission.trigger, submission.target, 0)
-    open_submissions.mark_woken(overdue)
-    logger.warning("Put back on the queue", target=submission.target, trigger=submission.trigger.id)
+def findings_of(stuck: Iterable[Submission], *, is_scheduled: bool) -> list[Finding]:
+    """Return a finding for each, as they were before their messages were sent."""
+    return [_finding(submission, is_scheduled=is_scheduled) for submission in stuck]
 
 
-def _finding(overdue: Overdue, hint: str) -> Finding:
-    trigger = overdue.submission.trigger
-    state = f"{overdue.status}, and not published," if overdue.status in CLOSED else overdue.status
-    message = (
-        f"A submission is {state} and should have gone on at {iso(overdue.since)}: {trigger.kind} trigger {trigger.id}."
-    )
-    return Finding("stuck", STUCK, overdue.submission.target, None, message, hint, overdue.submission.key)
+def _send(services: Services, submission: Submission) -> None:
+    """Send first, then record it: a run that is killed in between leaves a message more, never one less."""
+    services.queues.send(submission.trigger, submission.target)
+    logger.warning("The message is sent again", target=submission.target, trigger=submission.trigger.id)
+    try:
+        services.submissions.save(Change(replace(submission, woken=services.clock())))
+    except Stale:
+        logger.info("The submission goes on already", target=submission.target, trigger=submission.trigger.id)
+
+
+def _finding(submission: Submission, *, is_scheduled: bool) -> Finding:
+    trigger = submission.trigger
+    states = ", ".join(sorted({backup.state for backup in submission.backups})) or "rejected"
+    message = f"A submission ({states}) should have gone on at {iso(submission.wake_at)}: {trigger.kind} trigger {trigger.id}."
+    hint = SENT_IN_VAIN if submission.woken else SENT if is_scheduled else TO_BE_SENT
+    return Finding("stuck", STUCK, message, hint, submission.target, about=submission.key)

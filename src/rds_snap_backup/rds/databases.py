@@ -1,7 +1,6 @@
-"""The databases of the stack's account and region, as RDS lists them, and their manual snapshots.
+"""The databases of the stack's account and region, as RDS lists them.
 
-A cluster and its member instances are one database; a read replica is one of its own. Rows are read page by page, so that
-whoever asks can stop when the time is over.
+A cluster and its member instances are one database; a read replica is one of its own.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from rds_snap_backup.untrusted import clean_text
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_rds import RDSClient
 
 type Kind = Literal["instance", "cluster"]
@@ -20,13 +21,16 @@ PAGE_SIZE = 100
 # RDS lists the databases of these services too, and Commvault's RDS snap backups are not for them.
 # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBClusters.html
 OTHER_SERVICES = frozenset({"docdb", "neptune"})
-# What is being deleted needs no backup any more.
+# It needs no backup any more.
 DELETING = "deleting"
 
 
 @dataclass(frozen=True)
 class Resource:
-    """An instance or a cluster as RDS lists it. `cluster` names the one that an instance is a member of; else empty."""
+    """An instance or a cluster as RDS lists it.
+
+    `cluster` names the one that an instance is a member of, else it is empty. `created` is Unix seconds, 0 if unknown.
+    """
 
     name: str
     arn: str
@@ -35,6 +39,8 @@ class Resource:
     status: str
     tags: Mapping[str, str]
     cluster: str = ""
+    created: float = 0
+    is_replica: bool = False
 
     @classmethod
     def of_instance(cls, row: Mapping[str, Any]) -> Self:
@@ -47,6 +53,8 @@ class Resource:
             status=row.get("DBInstanceStatus", ""),
             tags=_tags(row),
             cluster=row.get("DBClusterIdentifier", ""),
+            created=_seconds(row.get("InstanceCreateTime")),
+            is_replica=any(row.get(f"ReadReplicaSourceDB{kind}Identifier") for kind in ("Instance", "Cluster")),
         )
 
     @classmethod
@@ -59,90 +67,65 @@ class Resource:
             engine=clean_text(row.get("Engine", "")),
             status=row.get("Status", ""),
             tags=_tags(row),
+            created=_seconds(row.get("ClusterCreateTime")),
+            is_replica=bool(row.get("ReplicationSourceIdentifier")),
         )
+
+    @property
+    def account(self) -> str:
+        """The account, from the ARN."""
+        return self.arn.split(":")[4]
+
+    @property
+    def region(self) -> str:
+        """The region, from the ARN."""
+        return self.arn.split(":")[3]
 
 
 @dataclass(frozen=True)
 class Database:
-    """What is backed up as one: an instance, or a cluster with its members, whose events are the cluster's too."""
+    """What is backed up as one: an instance, or a cluster with its members."""
 
     resource: Resource
     members: tuple[Resource, ...] = ()
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A manual snapshot that is available, of the instance or cluster `database`; `at` in Unix seconds."""
-
-    name: str
-    kind: Kind
-    database: str
-    at: float
-
-
 class Databases:
-    """RDS in one account and region. The client is made when it is first needed."""
+    """RDS in one account and region. `client` makes the client when it is first needed."""
 
-    def __init__(self, client: Callable[[], "RDSClient"]) -> None:
-        self._make_client = client
+    def __init__(self, client: "Callable[[], RDSClient]") -> None:
+        self._client = client
 
     def resources(self) -> Iterator[Resource]:
-        """Yield all clusters and instances, of every engine."""
-        client = self._make_client()
+        """Yield all clusters and instances of every engine, page by page."""
+        client = self._client()
         size: Any = {"PageSize": PAGE_SIZE}
         for clusters in client.get_paginator("describe_db_clusters").paginate(PaginationConfig=size):
             yield from map(Resource.of_cluster, clusters["DBClusters"])
         for instances in client.get_paginator("describe_db_instances").paginate(PaginationConfig=size):
             yield from map(Resource.of_instance, instances["DBInstances"])
 
-    def snapshots(self) -> Iterator[Snapshot]:
-        """Yield the manual snapshots of all databases: one listing for all of them, not one for each."""
-        client = self._make_client()
-        size: Any = {"PageSize": PAGE_SIZE}
-        for page in client.get_paginator("describe_db_cluster_snapshots").paginate(
-            SnapshotType="manual", PaginationConfig=size
-        ):
-            yield from _snapshots(page["DBClusterSnapshots"], "cluster", "DBCluster")
-        for part in client.get_paginator("describe_db_snapshots").paginate(
-            SnapshotType="manual", PaginationConfig=size
-        ):
-            yield from _snapshots(part["DBSnapshots"], "instance", "DBInstance")
-
 
 def databases_of(resources: Iterable[Resource]) -> list[Database]:
     """Return the databases in a listing, by name: members with their cluster, and those of other services left out."""
-    listed = [one for one in resources if one.engine not in OTHER_SERVICES and one.status != DELETING]
+    listed = [
+        resource for resource in resources if resource.engine not in OTHER_SERVICES and resource.status != DELETING
+    ]
     members: dict[str, list[Resource]] = {}
-    for one in listed:
-        if one.cluster:
-            members.setdefault(one.cluster, []).append(one)
-    databases = [Database(one, tuple(members.get(one.name, ()))) for one in listed if one.kind == "cluster"]
-    databases += [Database(one) for one in listed if one.kind == "instance" and not one.cluster]
-    return sorted(databases, key=lambda one: (one.resource.name, one.resource.kind))
+    for resource in listed:
+        if resource.cluster:
+            members.setdefault(resource.cluster, []).append(resource)
+    databases = [
+        Database(resource, tuple(members.get(resource.name, ())) if resource.kind == "cluster" else ())
+        for resource in listed
+        if not resource.cluster
+    ]
+    return sorted(databases, key=lambda database: (database.resource.name, database.resource.kind))
 
 
-def newest_of(snapshots: Iterable[Snapshot]) -> dict[tuple[Kind, str], Snapshot]:
-    """Return the newest snapshot of each database, by its kind and name."""
-    newest: dict[tuple[Kind, str], Snapshot] = {}
-    for one in snapshots:
-        key = (one.kind, one.database)
-        if key not in newest or one.at > newest[key].at:
-            newest[key] = one
-    return newest
-
-
-def _snapshots(rows: Iterable[Mapping[str, Any]], kind: Kind, entity: str) -> Iterator[Snapshot]:
-    """Read rows of a listing of snapshots; one that is still being created has no time yet."""
-    snapshot = "DBClusterSnapshotIdentifier" if kind == "cluster" else "DBSnapshotIdentifier"
-    for row in rows:
-        if row.get("Status") == "available" and "SnapshotCreateTime" in row:
-            yield Snapshot(
-                name=clean_text(row[snapshot]),
-                kind=kind,
-                database=clean_text(row[f"{entity}Identifier"]),
-                at=row["SnapshotCreateTime"].timestamp(),
-            )
+def _seconds(time: "datetime | None") -> float:
+    return time.timestamp() if time else 0
 
 
 def _tags(row: Mapping[str, Any]) -> dict[str, str]:
-    return {one["Key"]: one.get("Value", "") for one in row.get("TagList", [])}
+    return {tag["Key"]: tag.get("Value", "") for tag in row.get("TagList", [])}

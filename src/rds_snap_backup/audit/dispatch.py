@@ -1,0 +1,51 @@
+"""Which question an event asks the Audit function."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rds_snap_backup.audit.daily import Auditor, make_audit
+from rds_snap_backup.audit.preflight import check
+from rds_snap_backup.observability import logger
+from rds_snap_backup.problems import InvalidInput
+from rds_snap_backup.triggers import TARGET_NAME, Arrival, Request, parse
+
+UNKNOWN = InvalidInput(
+    "EVENT_UNKNOWN",
+    "The Audit function does not know this event.",
+    'Send {"audit": true}, or {"check": true}, with "target": "NAME" to check one target.',
+)
+
+
+def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable[[], float]) -> dict[str, Any]:
+    """Answer `{"audit": true}` with the findings, `{"check": true}` with the preflight, of one target if it names one."""
+    try:
+        match event:
+            case {"check": True, **rest} if rest.keys() <= {"target"}:
+                return check(auditor.services, seconds_left, _target(rest.get("target")))
+            case {"audit": True, **rest} if not rest:
+                return make_audit(auditor, seconds_left)
+            case {"audit": True, **rest} if rest.keys() <= {"schedule", "time"}:
+                return make_audit(auditor, seconds_left, _run(auditor, rest, request_id))
+        raise UNKNOWN
+    except InvalidInput as invalid:
+        logger.error("Refused", error=invalid.problem.to_json())
+        return {"ok": False, "refused": invalid.problem.to_json()}
+
+
+def _target(name: object) -> str | None:
+    if name is None or (isinstance(name, str) and TARGET_NAME.fullmatch(name)):
+        return name
+    raise UNKNOWN
+
+
+def _run(auditor: Auditor, fields: Mapping[Any, Any], request_id: str) -> str:
+    """Return the identity of a scheduled run: the same one if it is delivered twice. Raises `InvalidInput`."""
+    if not all(isinstance(value, str) for value in fields.values()):
+        raise UNKNOWN
+    services = auditor.services
+    schedule = {"schedule": fields.get("schedule"), "time": fields.get("time")}
+    match parse(schedule, Arrival(request_id, services.clock()), services.config.service):
+        case Request(trigger):
+            return trigger.id
+        case _:
+            raise UNKNOWN
