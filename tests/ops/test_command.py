@@ -74,16 +74,6 @@ def test_no_region_is_one_line(
     assert capsys.readouterr().err == "prod: no region is configured. Name one: --region, or REGION= with make.\n"
 
 
-def test_an_unknown_profile_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    assert redrive.main(["prod", "--profile", "typo"]) == Exit.COULD_NOT_RUN
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "(typo)" in line
-    assert "aws configure list-profiles" in line
-
-
 def test_no_credentials_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

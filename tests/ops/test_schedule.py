@@ -1,4 +1,4 @@
-"""Scheduling a target, at the wire; and in emulated AWS, whose schedules the stack's own are made with."""
+"""Scheduling a target, at the wire."""
 
 import json
 import os
@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from local.emulator import Emulator
 from ops import schedule
 from ops.command import Exit
 from ops.schedule import schedule_name
@@ -18,11 +17,11 @@ from tests.ops.wire import AwsWire
 from tests.unit.documents import read
 from tests.unit.template import TEMPLATE
 
-FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:prod-submit"
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:prod-backup"
 ROLE = "arn:aws:iam::000000000000:role/prod-scheduler"
 LETTERS = "arn:aws:sqs:us-east-1:000000000000:prod-dead-letters"
 OUTPUTS = {
-    "SubmitFunctionArn": FUNCTION,
+    "BackupFunctionArn": FUNCTION,
     "SchedulerRoleArn": ROLE,
     "DeadLetterQueueArn": LETTERS,
     "TargetsPath": "/rds-snap-backup/prod/targets/",
@@ -65,22 +64,18 @@ def test_a_schedule_has_all_that_the_stacks_own_has(scheduler: AwsWire, capsys: 
             "RetryPolicy": {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185},
         },
     }
-    own = TEMPLATE["Resources"]["SubmitFunction"]["Properties"]["Events"]["DefaultSchedule"]["Properties"]
+    own = TEMPLATE["Resources"]["DefaultSchedule"]["Properties"]["Target"]
     assert event == json.loads(own["Input"]) | {"target": "orders"} == INPUT
     assert made["Target"]["RetryPolicy"] == own["RetryPolicy"]
     assert scheduler.asked("GetParameter") == [{"Name": "/rds-snap-backup/prod/targets/orders"}]
     assert capsys.readouterr().out == "prod: the schedule prod-orders of the group default is made.\n"
 
 
-def test_without_a_time_zone_it_is_utc(scheduler: AwsWire) -> None:
-    assert schedule.main(ORDERS) == Exit.OK
-    assert scheduler.asked("CreateSchedule")[0]["ScheduleExpressionTimezone"] == "UTC"
-
-
 def test_all_targets_can_be_scheduled(scheduler: AwsWire) -> None:
     assert schedule.main(["prod", "--target", "*", "--expression", "rate(1 day)"]) == Exit.OK
     (made,) = scheduler.asked("CreateSchedule")
     assert made["Name"] == "prod-all"
+    assert made["ScheduleExpressionTimezone"] == "UTC"
     assert json.loads(made["Target"]["Input"]) == INPUT | {"target": "*"}
     assert not scheduler.asked("GetParameter")
 
@@ -142,19 +137,6 @@ def test_what_cannot_be_a_targets_name_is_refused(
     assert not scheduler.asked("CreateSchedule")
 
 
-def test_what_scheduler_refuses_is_one_line(scheduler: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
-    scheduler.fail("CreateSchedule", 400, "ValidationException", "Invalid Schedule Expression cron(0 3).")
-    assert schedule.main(ORDERS) == Exit.COULD_NOT_RUN
-    expected = "prod: CreateSchedule failed (ValidationException): Invalid Schedule Expression cron(0 3).\n"
-    assert capsys.readouterr().err == expected
-
-
-def test_an_older_stack_is_to_be_updated(scheduler: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
-    scheduler.stack(**{name: value for name, value in OUTPUTS.items() if name != "SchedulerRoleArn"})
-    assert schedule.main(ORDERS) == Exit.COULD_NOT_RUN
-    assert "no output SchedulerRoleArn" in capsys.readouterr().err
-
-
 def test_a_long_name_is_cut_and_stays_one_targets() -> None:
     stack = "s" * 50
     names = {schedule_name(stack, f"orders-of-the-{kind}-region") for kind in ("eastern", "western", "eastern")}
@@ -198,25 +180,3 @@ def test_the_documents_command_makes_the_same_schedule(scheduler: AwsWire, tmp_p
     assert (given["--name"], given["--group-name"]) == (made["Name"], made["GroupName"])
     assert given["--schedule-expression"] == made["ScheduleExpression"]
     assert given["--schedule-expression-timezone"] == made["ScheduleExpressionTimezone"]
-
-
-def test_emulated_scheduler_takes_it(shell: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    cloudformation = shell.client("cloudformation")
-    template = {
-        "Resources": {
-            "Orders": {
-                "Type": "AWS::SSM::Parameter",
-                "Properties": {"Name": "/scheduled/orders", "Type": "String", "Value": "{}"},
-            }
-        },
-        "Outputs": {name: {"Value": value} for name, value in (OUTPUTS | {"TargetsPath": "/scheduled/"}).items()},
-    }
-    cloudformation.create_stack(StackName="scheduled", TemplateBody=json.dumps(template))
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="scheduled", WaiterConfig={"Delay": 1})
-    for expression in ("rate(1 day)", "rate(2 days)"):
-        assert schedule.main(["scheduled", "--target", "orders", "--expression", expression]) == Exit.OK
-    found = shell.client("scheduler").get_schedule(Name="scheduled-orders")
-    assert found["ScheduleExpression"] == "rate(2 days)"
-    assert json.loads(found["Target"]["Input"]) == INPUT
-    assert schedule.main(["scheduled", "--target", "other", "--expression", "rate(1 day)"]) == Exit.COULD_NOT_RUN
-    assert "is missing" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import pytest
 from local.tools import ROOT
 from ops import token
 from ops.command import Exit
-from rds_snap_backup.commvault.token import Token, read_token
+from rds_snap_backup.credentials.pair import Token, read_token
 from tests.ops.wire import AwsWire
 
 ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:token-1"

@@ -10,23 +10,21 @@ from ops.verify import standing
 from ops.verify.acting import MADE_UP
 from tests.ops.wire import AwsWire
 
-FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:prod-submit"
+FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:prod-backup"
 QUEUES = "https://sqs.us-east-1.amazonaws.com/111122223333/"
 LETTERS = f"{QUEUES}dead-letters"
 OUTPUTS = {name: name for name in standing.OUTPUTS} | {
-    "SubmitFunctionName": "prod-submit",
-    "SubmitFunctionArn": FUNCTION,
-    "FollowFunctionName": "prod-follow",
+    "BackupFunctionName": "prod-backup",
+    "BackupFunctionArn": FUNCTION,
+    "AuditFunctionName": "prod-audit",
     "DeadLetterQueueUrl": LETTERS,
     "SubmissionsQueueUrl": f"{QUEUES}submissions",
-    "JobsQueueUrl": f"{QUEUES}jobs",
     "DashboardUrl": "https://console.aws.amazon.com/cloudwatch/home#dashboards/dashboard/prod",
     "Version": "1.2.3",
 }
 PARAMETER = "<member><ParameterKey>{}</ParameterKey><ParameterValue>{}</ParameterValue></member>"
 PARAMETERS = {
     "CommvaultApiUrl": "https://192.0.2.1/commandcenter/api",
-    "MissedBackupAlarmHours": "1",
     "TokenSecretArn": "",
     "LogLevel": "DEBUG",
 }
@@ -40,12 +38,12 @@ SUBSCRIPTIONS = (
     "</ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>"
 )
 SUBSCRIPTION = "<member><SubscriptionArn>{}</SubscriptionArn><Protocol>{}</Protocol><Endpoint>{}</Endpoint></member>"
-OURS = SUBSCRIPTION.format("arn:aws:sns:jobs", "sqs", "arn:aws:sqs:us-east-1:111122223333:jobs")
 REPORT = (
     "REPORT RequestId: a\tDuration: 812.10 ms\tMemory Size: 512 MB\tMax Memory Used: 101 MB\tInit Duration: 231.40 ms"
 )
 PREFLIGHT = {"ok": False, "checks": [{"name": "reach", "ok": False}]}
-RULE = {"EventPattern": json.dumps({"detail": {"EventID": ["RDS-EVENT-0005"]}})}
+RULE_ARN = "arn:aws:events:us-east-1:111122223333:rule/prod-rule"
+RULE = {"EventPattern": json.dumps({"detail": {"EventID": ["RDS-EVENT-0005"]}}), "State": "ENABLED", "Arn": RULE_ARN}
 CREATED = datetime(2026, 1, 31, 2, tzinfo=UTC).timestamp()
 TASK = {"Status": "COMPLETED", "StartedTimestamp": 1, "ApproximateNumberOfMessagesMoved": 1}
 REFUSED = "The parameter RemoveFromVersionId doesn't match the staging label's version."
@@ -63,7 +61,7 @@ class World:
         self.timeouts: list[int] = [50]
         self.schedules: dict[str, dict[str, Any]] = {}
         self.tokens_in_log = False
-        self.deferrals = 20
+        self.tries = 20
         self.identity = "{schedule}|{due}"
         self.runs = ["killed", "resumed"]
         self.stack()
@@ -75,10 +73,12 @@ class World:
             wire.answer(name, {})
         wire.answers["DescribeStackResource"] = lambda asked: (200, RESOURCE.format(asked["LogicalResourceId"]))
         wire.answers["ListSubscriptionsByTopic"] = lambda _: (200, SUBSCRIPTIONS.format(self.subscriptions))
-        self.subscriptions = OURS + SUBSCRIPTION.format("arn:aws:sns:mail", "email", "me@example.com")
+        self.subscriptions = SUBSCRIPTION.format("arn:aws:sns:mail", "email", "me@example.com")
         arns = [{"ResourceARN": FUNCTION, "Tags": [{"Key": "team", "Value": "backup"}]}]
         wire.answer("GetResources", {"ResourceTagMappingList": arns})
         wire.answer("DescribeRule", RULE)
+        wire.answer("ListTargetsByRule", {"Targets": [{"Id": "BackupFunction", "Arn": FUNCTION}]})
+        wire.answer("GetPolicy", {"Policy": json.dumps({"Statement": [{"Condition": RULE_ARN}]})})
         wire.answers["TestEventPattern"] = lambda asked: (
             200,
             json.dumps({"Result": json.loads(asked["Event"])["detail"]["EventID"] == "RDS-EVENT-0005"}),
@@ -178,7 +178,9 @@ class World:
         quoted = pattern.split('"')[1]
         if quoted in self.schedules:
             due = self.schedules[quoted]["due"]
-            return [json.dumps({"trigger": self.identity.format(schedule=quoted, due=due), "message": "Deferred"})]
+            return [
+                json.dumps({"trigger": self.identity.format(schedule=quoted, due=due), "message": "Commvault answered"})
+            ]
         if quoted == "request-1":
             lines = {
                 "killed": "2026-01-31T02:00:00.000Z request-1 Task timed out after 1.00 seconds",
@@ -187,4 +189,4 @@ class World:
             return [lines[one] for one in self.runs if ("Task timed out" in pattern) == (one == "killed")]
         if quoted.startswith(MADE_UP):
             return [f"token {quoted}"] if self.tokens_in_log else []
-        return [json.dumps({"trigger": "one", "message": "Deferred"})] * self.deferrals
+        return [json.dumps({"trigger": "one", "message": "Commvault answered"})] * self.tries
