@@ -125,7 +125,7 @@ class Deliveries:
         if isinstance(submission, Ignored):
             return self._ignore(submission.reason)
         # A rejected trigger has nothing to send: it is only published.
-        is_sent = not submission.backups or self._send(trigger, name)
+        is_sent = submission.is_over or not submission.backups or self._send(trigger, name)
         work = Work(submission)
         self._loop.run([work], seconds_left)
         if not is_sent and work.until is not None and not self._send(trigger, name) and not work.failure:
