@@ -144,9 +144,7 @@ def test_the_functions_know_whether_the_default_target_is_scheduled(given: dict[
     assert variables(Resolved(given))["DEFAULT_SCHEDULED"] == scheduled
 
 
-def test_the_functions_know_the_allowed_events_and_accounts() -> None:
-    assert variables(FULL)["RDS_EVENT_IDS"] == PARAMETERS["RdsEventIds"]["Default"]
-    assert variables(Resolved({"RdsEventIds": "off"}))["RDS_EVENT_IDS"] == ""
+def test_the_functions_know_the_allowed_accounts() -> None:
     assert variables(FULL)["ACCOUNT_IDS"] == "111122223333"
     assert variables(Resolved({"AccountIds": "444455556666"}))["ACCOUNT_IDS"] == "111122223333,444455556666"
 
