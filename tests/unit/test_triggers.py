@@ -70,7 +70,8 @@ def test_a_schedule_is_known_by_its_arn_and_the_time_it_was_due() -> None:
     event = {"target": "orders", "schedule": SCHEDULE_ARN, "time": DUE}
     for delivery in ("one", "another"):
         assert outcome_of(event, delivery) == Request(Trigger("schedule", SCHEDULED, DUE), ("orders",))
-    assert trigger_of({**event, "time": "2026-02-01T02:00:00Z"}).id != SCHEDULED
+    for other in ("2026-02-01T02:00:00Z", "tonight"):
+        assert trigger_of({**event, "time": other}) == Trigger("schedule", f"{SCHEDULE_ARN}|{other}", other)
 
 
 @pytest.mark.parametrize(
@@ -245,6 +246,7 @@ def test_a_database_may_be_called_snapshot() -> None:
 def test_the_arn_names_database_and_region(arn: str, database: str, region: str) -> None:
     trigger = trigger_of(rds(SourceArn=arn, SourceIdentifier="rds:other"))
     assert (trigger.database, trigger.region) == (database, region)
+    assert (Trigger("manual", "x").database, Trigger("manual", "x").region) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -374,6 +376,7 @@ def test_a_body_that_is_not_an_event_is_refused(text: str) -> None:
         ({"target": "orders", **UNFILLED}, "schedule"),
         ({"target": "orders", "schedule": SCHEDULE_ARN, "time": DUE}, "schedule"),
         ({"target": "orders", "requestId": "<aws.scheduler.execution-id>"}, "manual"),
+        ({"requestPayload": {"target": "orders"}, "requestContext": {"requestId": "request-1"}}, "manual"),
     ],
 )
 def test_the_schedulers_dead_letter_is_known_by_its_attributes(body: Any, kind: Any) -> None:
@@ -405,7 +408,7 @@ def test_a_dead_letter_of_a_run_to_come_is_refused() -> None:
     ("fields", "letter"),
     [
         ({}, None),
-        ({"letter": 2, "error": {"code": "X"}}, 2),
+        ({"letter": 1, "error": {"code": "X"}}, 1),
         *(({"letter": value}, None) for value in [*NO_TEXTS, "3", 0, 10**30]),
     ],
     ids=str,
