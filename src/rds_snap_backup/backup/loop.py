@@ -202,8 +202,9 @@ class Loop:
     def _look(self, looking: Sequence[Work], seconds_left: Callable[[], float]) -> None:
         """Read the jobs of all these submissions together, and apply to each what was seen."""
         asked = [(work.submission, work.look) for work in looking if work.look]
-        left = seconds_left() - RESERVE_SECONDS
-        sights = self._reader.read(asked, left)
+        # A token that has expired while jobs ran is renewed here: nothing else is sent for them.
+        self._services.commvault.prepare(time.monotonic() + seconds_left() - RESERVE_SECONDS)
+        sights = self._reader.read(asked, seconds_left() - RESERVE_SECONDS)
         for work, sight in zip([work for work in looking if work.look], sights, strict=True):
             self._each(work, lambda work, sight=sight: self._see(work, sight))  # type: ignore[misc]
             work.look = None
