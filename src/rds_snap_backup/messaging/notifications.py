@@ -28,7 +28,9 @@ MAX_TITLE_JOBS = 5
 def render(submission: Submission, notice: Notice) -> dict[str, Any]:
     """Return the notification of a notice."""
     backups = [backup for key in notice.backups if (backup := submission.backup_of(key))]
-    named = set(notice.job_ids)
+    jobs = {backup.key: backup.job.id for backup in backups if backup.job and backup.job.id in notice.job_ids}
+    if notice.status == "retrying":  # Its backups have no job any more.
+        jobs = dict(zip(notice.backups, notice.job_ids, strict=True))
     notification: dict[str, Any] = {
         "version": VERSION,
         "status": notice.status,
@@ -37,13 +39,7 @@ def render(submission: Submission, notice: Notice) -> dict[str, Any]:
         "jobIds": list(notice.job_ids),
         "taskId": notice.task_id,
         "backupLevel": notice.level or None,
-        "associations": [
-            {
-                **backup.association.to_json(),
-                "jobId": backup.job.id if backup.job and backup.job.id in named else None,
-            }
-            for backup in backups
-        ],
+        "associations": [{**backup.association.to_json(), "jobId": jobs.get(backup.key)} for backup in backups],
         "trigger": submission.trigger.to_json(),
         "submittedAt": iso(notice.submitted_at),
         "reconciled": notice.is_reconciled,
