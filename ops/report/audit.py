@@ -1,4 +1,4 @@
-"""The audit: how it is asked for, and what its answer says."""
+"""The audit: how it is asked for, and its answer."""
 
 import json
 from collections.abc import Mapping
@@ -7,114 +7,70 @@ from datetime import datetime
 from typing import Any, Self
 
 from ops.functions import AUDIT, invoke
-from ops.report.values import flag, number, optional_text, optional_time, text, time
+from ops.report.values import flag, number, optional_text, optional_time, text
 from ops.stack import CannotRun, DeployedStack
 from ops.text import one_line
 
-COUNTS = ("databases", "covered", "uncovered", "excluded", "targets", "stale", "stuck", "findings")
+VERDICTS = ("protected", "stale", "new", "uncovered", "excluded", "unreadable")
+COUNTS = ("databases", *VERDICTS, "targets", "stuck", "findings")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong, and what to do about it; `target` and `database` are empty where it is not about one."""
+    """What is wrong, and what to do about it; `about` is empty where it is the stack."""
 
     code: str
-    target: str
-    database: str
+    about: str
     message: str
     hint: str
 
     @classmethod
     def read(cls, one: Mapping[str, Any]) -> Self:
         """Read a finding of the answer."""
-        about = optional_text(one["target"]), optional_text(one["database"])
-        return cls(text(one["code"]), *about, text(one["message"]), text(one["hint"]))
-
-    @property
-    def about(self) -> str:
-        """What it is about; empty where it is the stack."""
-        return " / ".join(filter(None, (self.target, self.database)))
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A backup that completed."""
-
-    at: datetime
-    target: str
-    jobs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A manual snapshot that RDS shows."""
-
-    name: str
-    at: datetime
+        about = [optional_text(one.get(name)) for name in ("target", "database", "account", "region")]
+        return cls(text(one["code"]), " / ".join(filter(None, about)), text(one["message"]), text(one["hint"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An RDS instance or cluster; `targets` are those that select it, each with why."""
+    """An RDS instance or cluster, with its last completed backup; what is not known is empty."""
 
-    name: str
     arn: str
-    kind: str
-    engine: str
-    targets: tuple[tuple[str, str], ...]
-    last_completed: Completed | None
-    newest_snapshot: Snapshot | None
     verdict: str
+    subclient: str
+    job: str
+    started: datetime | None
+    by: str
+    reason: str
 
     @classmethod
     def read(cls, one: Mapping[str, Any]) -> Self:
         """Read a database of the answer."""
-        targets = tuple((text(target["name"]), text(target["reason"])) for target in one["targets"])
-        completed = snapshot = None
-        if last := one["lastCompleted"]:
-            completed = Completed(time(last["at"]), text(last["target"]), tuple(text(job) for job in last["jobIds"]))
-        if newest := one["newestSnapshot"]:
-            snapshot = Snapshot(text(newest["name"]), time(newest["at"]))
         return cls(
-            text(one["name"]),
             text(one["arn"]),
-            text(one["kind"]),
-            text(one["engine"]),
-            targets,
-            completed,
-            snapshot,
             text(one["verdict"]),
+            optional_text(one["subclient"]),
+            optional_text(one["jobId"]),
+            optional_time(one["startedAt"]),
+            optional_text(one["by"]),
+            optional_text(one["reason"]),
         )
 
     @property
-    def selected_by(self) -> list[str]:
-        """The targets that select it, each with why."""
-        return [f"{name} ({reason})" for name, reason in self.targets]
+    def name(self) -> str:
+        """Its identifier: the end of `arn:PARTITION:rds:REGION:ACCOUNT:KIND:NAME`."""
+        return self.arn.split(":", 6)[-1]
 
+    @property
+    def place(self) -> str:
+        """Its account and region."""
+        region, account = [*self.arn.split(":"), *[""] * 5][3:5]
+        return f"{account} {region}"
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A target; `max_age_hours` is None where its freshness is not asked about."""
-
-    name: str
-    max_age_hours: int | None
-    last_submitted: datetime | None
-    last_completed: datetime | None
-    jobs: tuple[str, ...]
-    verdict: str
-
-    @classmethod
-    def read(cls, one: Mapping[str, Any]) -> Self:
-        """Read a target of the answer."""
-        hours = one["maxAgeHours"]
-        return cls(
-            text(one["name"]),
-            None if hours is None else number(hours),
-            optional_time(one["lastSubmittedAt"]),
-            optional_time(one["lastCompletedAt"]),
-            tuple(text(job) for job in one["jobIds"]),
-            text(one["verdict"]),
-        )
+    @property
+    def is_cluster(self) -> bool:
+        """Tell whether it is a cluster."""
+        return ":cluster:" in self.arn
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +81,6 @@ class Audit:
     counts: Mapping[str, int]
     findings: tuple[Finding, ...]
     databases: tuple[Database, ...]
-    targets: tuple[Target, ...]
 
     @classmethod
     def read(cls, answer: Mapping[str, Any]) -> Self:
@@ -136,7 +91,6 @@ class Audit:
                 {name: number(answer["counts"][name]) for name in COUNTS},
                 tuple(Finding.read(one) for one in answer["findings"]),
                 tuple(Database.read(one) for one in answer["databases"]),
-                tuple(Target.read(one) for one in answer["targets"]),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CannotRun(
@@ -147,13 +101,20 @@ class Audit:
     @property
     def omissions(self) -> list[str]:
         """What the counts have and the lists do not: an answer of a function holds a limited number of rows."""
-        lists = {"findings": self.findings, "targets": self.targets, "databases": self.databases}
+        lists = {"findings": self.findings, "databases": self.databases}
         missing = ((name, self.counts[name] - len(rows)) for name, rows in lists.items())
         return [
             f"{count} of {self.counts[name]} {name} are left out: the audit's answer has no room for more."
             for name, count in missing
             if count > 0
         ]
+
+    @property
+    def summary(self) -> str:
+        """The counts in words."""
+        verdicts = ", ".join(f"{self.counts[name]} {name}" for name in VERDICTS if self.counts[name])
+        databases = f"databases {self.counts['databases']}" + (f" ({verdicts})" if verdicts else "")
+        return f"{databases}, targets {self.counts['targets']}, stuck submissions {self.counts['stuck']}"
 
     @property
     def verdict(self) -> str:

@@ -6,13 +6,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ops.report import timeline
-from ops.report.audit import Audit
-from ops.report.history import History
+from ops.report.audit import VERDICTS, Audit
 from ops.report.values import minute, text
 from ops.stack import DeployedStack
-
-MAX_TROUBLES = 100  # the newest ends other than completed that are listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,7 @@ class Facts:
         return cls(text(stack.name), account, region, text(stack.outputs.get("Version", "unknown")), at)
 
 
-def html_of(facts: Facts, audit: Audit, history: History) -> str:
+def html_of(facts: Facts, audit: Audit) -> str:
     """Return the page."""
     # Everything is escaped, whatever the file's name, and a name that is misspelled in the template is an error.
     environment = Environment(
@@ -43,13 +39,4 @@ def html_of(facts: Facts, audit: Audit, history: History) -> str:
         lstrip_blocks=True,
     )
     environment.filters["minute"] = minute
-    troubles = [end for end in reversed(history.ends) if end.status != "completed"]
-    return environment.get_template("page.html").render(
-        facts=facts,
-        audit=audit,
-        timeline=timeline.draw((target.name for target in audit.targets), history.ends, facts.at),
-        height=timeline.HEIGHT,
-        troubles=troubles[:MAX_TROUBLES],
-        troubles_left_out=max(0, len(troubles) - MAX_TROUBLES),
-        unreadable=history.unreadable,
-    )
+    return environment.get_template("page.html").render(facts=facts, audit=audit, verdicts=VERDICTS)

@@ -4,22 +4,10 @@ import csv
 import io
 import unicodedata
 
-from ops.report.audit import Audit, Database
+from ops.report.audit import Audit
 from ops.report.values import minute
 
-HEAD = (
-    "database",
-    "kind",
-    "engine",
-    "verdict",
-    "targets",
-    "last_completed_utc",
-    "last_completed_target",
-    "last_completed_jobs",
-    "newest_manual_snapshot",
-    "newest_manual_snapshot_utc",
-    "arn",
-)
+HEAD = ("arn", "verdict", "subclient", "last_completed_job", "last_completed_utc", "started_by", "reason")
 
 
 def csv_of(audit: Audit) -> str:
@@ -27,7 +15,9 @@ def csv_of(audit: Audit) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(HEAD)
-    writer.writerows([guarded(cell) for cell in _cells(one)] for one in audit.databases)
+    for one in audit.databases:
+        cells = (one.arn, one.verdict, one.subclient, one.job, minute(one.started), one.by, one.reason)
+        writer.writerow(guarded(cell) for cell in cells)
     return text.getvalue()
 
 
@@ -39,20 +29,3 @@ def guarded(cell: str) -> str:
     """
     begins = unicodedata.normalize("NFKC", cell).lstrip()[:1]
     return f"'{cell}" if begins and begins in "=+-@" else cell
-
-
-def _cells(database: Database) -> tuple[str, ...]:
-    completed, snapshot = database.last_completed, database.newest_snapshot
-    return (
-        database.name,
-        database.kind,
-        database.engine,
-        database.verdict,
-        "; ".join(database.selected_by),
-        minute(completed.at) if completed else "",
-        completed.target if completed else "",
-        "; ".join(completed.jobs) if completed else "",
-        snapshot.name if snapshot else "",
-        minute(snapshot.at) if snapshot else "",
-        database.arn,
-    )
