@@ -1,4 +1,4 @@
-"""Targets and databases as the audit has read them."""
+"""Targets, databases and a sandbox of the Audit function whose AWS is in memory."""
 
 import json
 from types import SimpleNamespace
@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import EndpointConnectionError
 
+from rds_snap_backup.audit.coverage import Coverage, TargetAssociation
 from rds_snap_backup.audit.daily import Auditor
 from rds_snap_backup.audit.documents import StoredTarget, read_targets
 from rds_snap_backup.bootstrap import Clients
@@ -17,48 +18,66 @@ from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel, Schedule
 from tests.support import ENVIRONMENT
 
-ARN = "arn:aws:rds:us-east-1:111122223333"
+ACCOUNT = "111122223333"
+ARN = f"arn:aws:rds:us-east-1:{ACCOUNT}"
 PATH = "/rds-snap-backup/test/targets/"
 
 
-def text(instance: str = "elsewhere", **fields: Any) -> str:
-    """Return a target's document with one association, unless `fields` has others."""
-    one = {"clientName": "aws-prod", "instanceName": instance, "subclientName": "default"}
-    return json.dumps({"associations": [one], **fields})
+def association(instance: str = "elsewhere", subclient: str = "default", **more: Any) -> dict[str, Any]:
+    """Return a document's association."""
+    return {"clientName": "aws-prod", "instanceName": instance, "subclientName": subclient, **more}
+
+
+def text(*associations: dict[str, Any], **fields: Any) -> str:
+    """Return a target's document; without associations it has one."""
+    return json.dumps({"associations": associations or [association()], **fields})
 
 
 def stored(name: str, document: str, changed_at: float = 0) -> StoredTarget:
     """Return a target as it is stored."""
-    client: Any = SimpleNamespace()  # nothing is asked
+    client: Any = SimpleNamespace()
     (found,) = read_targets(Targets(PATH, client), [(name, Document(document, changed_at))])
     return found
 
 
-def resource(name: str, kind: Any = "instance", cluster: str = "", **tags: str) -> Resource:
-    """Return an instance or a cluster; of a tag's name the part behind `rds-snap-backup:` is given."""
-    part = "db" if kind == "instance" else "cluster"
-    named = {f"rds-snap-backup:{key}": value for key, value in tags.items()}
-    return Resource(name, f"{ARN}:{part}:{name}", kind, "mysql", "available", named, cluster)
+def coverage(changed_at: float = 0, /, **documents: str) -> Coverage:
+    """Return the associations of these targets."""
+    return Coverage([stored(name, document, changed_at) for name, document in documents.items()], ACCOUNT)
 
 
-def database(name: str, kind: Any = "instance", members: tuple[Resource, ...] = (), **tags: str) -> Database:
-    """Return a database of its own."""
-    return Database(resource(name, kind, **tags), members)
+def backup(document: str = "", name: str = "orders", changed_at: float = 0) -> TargetAssociation:
+    """Return the one association of a target."""
+    (found,) = coverage(changed_at, **{name: document or text()}).associations
+    return found
+
+
+def resource(name: str, kind: Any = "instance", **more: Any) -> Resource:
+    """Return an instance or a cluster; `exclude` is the value of that tag."""
+    tags = {"rds-snap-backup:exclude": more.pop("exclude")} if "exclude" in more else {}
+    arn = f"{ARN}:{'db' if kind == 'instance' else 'cluster'}:{name}"
+    return Resource(
+        **{"name": name, "arn": arn, "kind": kind, "engine": "mysql", "status": "available"} | more, tags=tags
+    )
+
+
+def database(name: str, kind: Any = "instance", members: tuple[Resource, ...] = (), **more: Any) -> Database:
+    """Return a database."""
+    return Database(resource(name, kind, **more), members)
 
 
 class Aws:
-    """The services of a sandbox whose AWS is in memory: the ledger, and what is published and sent; `now` is the time."""
+    """AWS in memory: the ledger, and what is published and sent. `now` is the time, `failing` a call that fails."""
 
     def __init__(self) -> None:
         self.now = 1769824804.0
         self.published: list[dict[str, Any]] = []
+        self.levels: list[str] = []
         self.sent: list[dict[str, Any]] = []
         self.failing = ""
-        self.dynamodb = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
+        ledger: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
         here: Any = self
-        table: Any = self.dynamodb
         self.clients = Clients(
-            dynamodb=table,
+            dynamodb=ledger,
             rds=lambda: here,
             secretsmanager=here,
             sns=here,
@@ -75,11 +94,12 @@ class Aws:
         """Be SNS."""
         self._fail("publish")
         self.published.append(json.loads(json.loads(call["Message"])["default"]))
+        self.levels.append(call["MessageAttributes"]["level"]["StringValue"])
 
     def send_message(self, **call: Any) -> None:
         """Be SQS."""
         self._fail("send_message")
-        self.sent.append(call)
+        self.sent.append(json.loads(call["MessageBody"]))
 
     def _fail(self, operation: str) -> None:
         if self.failing == operation:

@@ -1,139 +1,134 @@
-"""When findings are published: when they change, once when they are gone, and weekly while they last."""
+"""What is news, and how a scheduled run's notification is recorded and published."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from rds_snap_backup.audit.findings import Finding, Question
-from rds_snap_backup.audit.publication import MAX_KEYS, Change, Publication, change_of
-from rds_snap_backup.audit.summary import summary
+from rds_snap_backup.audit.findings import Finding
+from rds_snap_backup.audit.publication import MAX_KEYS, REPEAT_SECONDS, News, news_of, publish, publish_pending
 from rds_snap_backup.ledger.audits import AuditState
-from tests.unit.audit.support import Aws
+from tests.unit.audit.support import Aws, resource
 
 NOW = 1769824804.0
 DAY = 86400.0
-EMPTY: frozenset[Question] = frozenset()
+EMPTY = frozenset[Any]()
+BEFORE = AuditState()
 
 
 def uncovered(name: str) -> Finding:
-    return Finding("coverage", "DATABASE_UNCOVERED", None, name, "message", "hint")
+    return Finding("coverage", "DATABASE_UNCOVERED", "-", "-", database=resource(name))
 
 
-def unasked(code: str = "AWS_FAILURE") -> Finding:
-    return Finding("asking", code, None, None, "message", "hint", "coverage")
+ONE, TWO = uncovered("one"), uncovered("two")
+TOKEN = Finding("token", "TOKEN_REFUSED", "-", "-")
 
 
-def state(*findings: Finding, days_ago: float = 1) -> AuditState:
-    """Return what an audit of some days ago recorded."""
-    change = change_of(AuditState(), findings, EMPTY, NOW - days_ago * DAY)
-    return AuditState("run", change.keys, NOW - days_ago * DAY)
-
-
-ONE, TWO, THREE = map(uncovered, ("one", "two", "three"))
+def after(*findings: Finding, state: AuditState = BEFORE, now: float = NOW) -> AuditState:
+    """Return the state after an audit with these findings."""
+    return news_of(state, findings, EMPTY, now).recorded(state, now)
 
 
 @pytest.mark.parametrize(
-    ("before", "findings", "is_due", "new"),
+    ("before", "findings", "days", "new", "is_news"),
     [
-        (AuditState(), [], False, 0),
-        (AuditState(), [ONE], True, 1),
-        (state(ONE), [ONE], False, 0),
-        (state(ONE, days_ago=6), [ONE], False, 0),
-        (state(ONE, days_ago=7), [ONE], True, 1),
-        (state(ONE, days_ago=6.97), [ONE], True, 1),
-        (state(ONE, TWO, days_ago=8), [ONE, TWO], True, 2),
-        (state(ONE), [ONE, TWO, THREE], True, 2),
-        (state(ONE, TWO), [ONE], True, 0),
-        (state(ONE, TWO), [ONE, THREE], True, 1),
-        (state(ONE), [], True, 0),
-        (state(days_ago=30), [], False, 0),
+        ([], [], 1, 0, False),
+        ([], [ONE], 1, 1, True),
+        ([ONE], [ONE], 1, 0, False),
+        ([ONE], [ONE, TWO], 1, 1, True),
+        ([ONE, TWO], [ONE], 1, 0, True),
+        ([ONE], [TWO], 1, 1, True),
+        ([ONE], [], 1, 0, True),
+        ([ONE, TWO], [ONE, TWO], 7, 2, True),
+        ([ONE], [], 30, 0, True),
+        ([], [], 30, 0, False),
     ],
 )
-def test_when_findings_are_due(before: AuditState, findings: list[Finding], is_due: bool, new: int) -> None:
-    change = change_of(before, findings, EMPTY, NOW)
-    assert (change.is_due, change.new) == (is_due, new)
+def test_changes_and_another_week_are_news(
+    before: list[Finding], findings: list[Finding], days: float, new: int, is_news: bool
+) -> None:
+    news = news_of(after(*before), findings, EMPTY, NOW + days * DAY)
+    assert (news.new, news.is_news) == (new, is_news)
 
 
-def test_what_was_known_of_a_question_stands_while_it_cannot_be_asked() -> None:
-    unanswered: frozenset[Question] = frozenset({"coverage"})
-    failed = change_of(state(ONE, TWO), [unasked()], unanswered, NOW)
-    assert (failed.is_due, failed.new) == (True, 1)  # That it could not be asked is news; the others are not gone.
-    still = change_of(AuditState("run", failed.keys, NOW), [unasked()], unanswered, NOW + DAY)
-    assert (still.is_due, still.new) == (False, 0)
-    answered = change_of(AuditState("run", failed.keys, NOW), [ONE, TWO], EMPTY, NOW + DAY)
-    assert (answered.is_due, answered.new) == (True, 0)
-    back = change_of(AuditState("run", failed.keys, NOW), [ONE, TWO, THREE], EMPTY, NOW + DAY)
-    assert (back.is_due, back.new) == (True, 1)
+def test_a_week_begins_with_the_last_new_finding_and_not_with_one_that_is_gone() -> None:
+    state = after(TWO, state=after(ONE, TWO), now=NOW + DAY)
+    assert state.told_at == NOW
+    assert news_of(state, [TWO], EMPTY, NOW + REPEAT_SECONDS - 1).new == 0
+    assert news_of(state, [TWO], EMPTY, NOW + REPEAT_SECONDS).new == 1
 
 
-def test_a_question_that_is_answered_in_part_keeps_what_was_known_and_adds_what_is_new() -> None:
-    change = change_of(state(ONE), [TWO], frozenset({"coverage"}), NOW)
-    assert change == Change(change_of(AuditState(), [ONE, TWO], EMPTY, NOW).keys, 1, is_due=True)
+def test_a_question_that_is_not_answered_keeps_its_findings() -> None:
+    state = after(ONE, TOKEN)
+    unanswered = news_of(state, [TOKEN], frozenset({"coverage"}), NOW + DAY)
+    assert unanswered == News(state.keys, 0, is_news=False)
+    part = news_of(state, [TWO, TOKEN], frozenset({"coverage"}), NOW + DAY)
+    assert (part.new, part.keys["coverage"]) == (1, after(ONE, TWO).keys["coverage"])
+    assert news_of(state, [TOKEN], EMPTY, NOW + DAY).is_news
 
 
 def test_very_many_findings_are_compared_as_far_as_they_are_kept() -> None:
     many = [uncovered(f"db-{number}") for number in range(MAX_KEYS + 500)]
-    before = state(*many)
-    assert sum(map(len, before.keys.values())) == MAX_KEYS
-    change = change_of(before, many, EMPTY, NOW)
-    assert (change.is_due, change.new) == (False, 0)
+    state = after(*many)
+    assert len(state.keys["coverage"]) == MAX_KEYS
+    assert news_of(state, many, EMPTY, NOW + DAY) == News(state.keys, 0, is_news=False)
 
 
-def publish(aws: Aws, run: str, *findings: Finding) -> None:
-    """Publish what a run found, in a sandbox of its own."""
+def notification(text: str) -> dict[str, Any]:
+    counts = dict.fromkeys(("findings", "databases", "protected"), 0)
+    return {"status": "audit", "title": text, "news": True, "findings": [], "counts": counts}
+
+
+def run(aws: Aws, name: str, new: int = 1) -> None:
+    """Publish as a run does that finds this many new findings."""
     auditor = aws.auditor()
-    report = summary(findings, [], [], {}, {})
-    Publication(auditor.services, auditor.audits, run).publish(report, findings, EMPTY)
+    state = publish_pending(auditor.services, auditor.audits, auditor.audits.load())
+    recorded = replace(state, run=name, pending=notification(name), pending_new=new)
+    publish(auditor.services, auditor.audits, recorded)
 
 
-def names(aws: Aws) -> list[list[str]]:
-    """Return the databases in each message that was published."""
-    return [[one["database"] for one in report["findings"]] for report in aws.published]
+def titles(aws: Aws) -> list[str]:
+    return [published["title"] for published in aws.published]
 
 
-def test_a_run_that_is_delivered_again_publishes_nothing_more() -> None:
+def test_a_notification_is_published_once_with_its_level_and_metric(capsys: pytest.CaptureFixture[str]) -> None:
     aws = Aws()
-    publish(aws, "monday", ONE)
-    publish(aws, "monday", ONE, TWO)
-    assert names(aws) == [["one"]]
-    publish(aws, "tuesday", ONE, TWO)
-    assert names(aws) == [["one"], ["one", "two"]]
-
-
-def test_what_could_not_be_published_is_the_next_runs_with_its_metric(capsys: pytest.CaptureFixture[str]) -> None:
-    aws = Aws()
-    aws.failing = "publish"
-    with pytest.raises(EndpointConnectionError):
-        publish(aws, "monday", ONE, TWO)
-    aws.failing = ""
-    assert "AuditFinding" not in capsys.readouterr().out
-    publish(aws, "monday", ONE)
-    assert names(aws) == [["one", "two"]]
+    run(aws, "monday", new=2)
     assert '"AuditFinding":[2.0]' in capsys.readouterr().out
-    publish(aws, "tuesday", ONE)
-    assert names(aws) == [["one", "two"], ["one"]]
+    run(aws, "tuesday", new=0)
+    assert "AuditFinding" not in capsys.readouterr().out
+    assert (titles(aws), aws.levels) == (["monday", "tuesday"], ["problem", "digest"])
+    state = aws.auditor().audits.load()
+    assert (state.run, state.pending) == ("tuesday", None)
 
 
-def test_it_is_recorded_before_it_is_published() -> None:
+def test_a_notification_that_was_not_published_is_the_next_runs(capsys: pytest.CaptureFixture[str]) -> None:
     aws = Aws()
     aws.failing = "publish"
     with pytest.raises(EndpointConnectionError):
-        publish(aws, "monday", ONE)
-    assert aws.auditor().audits.last().is_pending
+        run(aws, "monday")
+    assert "AuditFinding" not in capsys.readouterr().out
+    assert aws.auditor().audits.load().run == "monday"
+    aws.failing = ""
+    run(aws, "tuesday", new=0)
+    assert (titles(aws), aws.levels) == (["monday", "tuesday"], ["problem", "digest"])
 
 
-def test_of_two_runs_that_see_the_same_change_one_publishes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other one records its findings between this one's reading and its recording."""
+def test_of_two_runs_at_one_time_one_publishes() -> None:
     aws = Aws()
-    update = aws.dynamodb.update_item
+    auditor = aws.auditor()
+    state = auditor.audits.load()
+    run(aws, "other")
+    publish(auditor.services, auditor.audits, replace(state, run="mine", pending=notification("mine")))
+    assert titles(aws) == ["other"]
+    assert auditor.audits.load().run == "other"
 
-    def after_the_other(**call: Any) -> Any:
-        monkeypatch.setattr(aws.dynamodb, "update_item", update)
-        publish(aws, "other", ONE)
-        return update(**call)
 
-    monkeypatch.setattr(aws.dynamodb, "update_item", after_the_other)
-    publish(aws, "mine", ONE)
-    assert names(aws) == [["one"]]
-    assert aws.auditor().audits.last().run == "other"
+def test_of_two_runs_that_publish_the_same_record_both_go_on() -> None:
+    aws = Aws()
+    auditor = aws.auditor()
+    recorded = auditor.audits.save(replace(BEFORE, run="killed", pending=notification("killed")))
+    for _ in range(2):
+        assert publish_pending(auditor.services, auditor.audits, recorded).pending is None
+    assert titles(aws) == ["killed", "killed"]

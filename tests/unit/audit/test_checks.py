@@ -1,0 +1,91 @@
+"""Checks that need neither AWS nor Commvault: renewal, listeners, and the size of the answer."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from rds_snap_backup.audit import checks as module
+from rds_snap_backup.audit.access import renewal_check
+from rds_snap_backup.audit.checks import answer, failed, passed
+from rds_snap_backup.audit.preflight import listeners_check
+from rds_snap_backup.credentials.tokens import TokenReport
+from rds_snap_backup.messaging.notifications import Subscription
+from rds_snap_backup.problems import Problem
+
+NOW = 1_900_000_000.0
+DAY = 86400.0
+DENIED = Problem("AWS_FAILURE", "AccessDenied", "Fix it.")
+
+
+def token(
+    *,
+    is_pair: bool = True,
+    until: float | None = NOW + 60 * DAY,
+    is_renewed: bool = True,
+    renewed_by: str = "",
+    obstacle: Problem | None = None,
+    age: float = 3 * DAY,
+) -> TokenReport:
+    return TokenReport(is_pair, NOW - age, until, is_renewed, renewed_by, obstacle)
+
+
+@pytest.mark.parametrize(
+    ("report", "ok", "detail"),
+    [
+        (token(), True, "stored 3 days ago, can be renewed until 2030-05-16"),
+        (token(age=3700), True, "stored 1 h 1 min ago"),
+        (token(until=None), True, "can be renewed."),
+        (token(until=NOW + 14 * DAY + 1), True, "can be renewed until"),
+        (token(until=NOW + 14 * DAY - 1), False, "can be renewed until 2030-03-31, and not after that"),
+        (token(until=NOW - 1), False, "could be renewed until"),
+        (token(is_pair=False, until=None, is_renewed=False), True, "plain token, stored 3 days ago"),
+        (token(is_renewed=False), True, "RenewToken is false"),
+        (token(renewed_by="arn:other"), False, "The stack 'arn:other' renews the token"),
+        (token(obstacle=DENIED), False, "AccessDenied"),
+    ],
+)
+def test_the_renewal_of_a_token(report: TokenReport, ok: bool, detail: str) -> None:
+    check = renewal_check(report, NOW)
+    assert (check.ok, check.hint is None, check.code) == (ok, ok, None if ok else "TOKEN_EXPIRING")
+    assert detail in check.detail
+
+
+def test_a_token_that_cannot_be_read_is_not_checked() -> None:
+    check = renewal_check(DENIED, NOW)
+    assert (check.ok, check.is_made) == (False, False)
+
+
+def subscription(protocol: str = "email", *, is_confirmed: bool = True) -> Subscription:
+    return Subscription(protocol, "endpoint", is_confirmed)
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "ok", "detail"),
+    [
+        ([subscription()], True, "Confirmed subscriptions: 1 by email."),
+        ([subscription(), subscription(is_confirmed=False)], True, "1 not confirmed yet."),
+        ([subscription("sqs"), subscription("sqs"), subscription()], True, "1 by email, 2 by sqs."),
+        ([subscription(is_confirmed=False)], False, "Nobody receives the messages of topic. 1 not confirmed yet."),
+        ([], False, "Nobody receives the messages of topic."),
+        (DENIED, False, "cannot be read: AccessDenied"),
+    ],
+)
+def test_somebody_must_listen(subscriptions: Sequence[Subscription] | Problem, ok: bool, detail: str) -> None:
+    check = listeners_check("listeners", "topic", subscriptions)
+    assert check.ok is ok
+    assert detail in check.detail
+    assert bool(check.hint) is not ok
+
+
+def test_an_answer_stays_within_what_lambda_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ANSWER", 2000)
+    fine = [passed("document", f"t-{number}", "It is valid.") for number in range(100)]
+    answered = answer([*fine, failed("token", None, DENIED)])
+    assert len(json.dumps(answered)) < 2300
+    assert (answered["ok"], answered["checks"][-2]["name"]) == (False, "token")
+    last = answered["checks"][-1]
+    assert (last["name"], last["ok"], last["hint"]) == ("answer", True, None)
+    assert f"{101 - len(answered['checks']) + 1} checks are left out, 0 of which failed" in last["detail"]
+    wrong = answer([failed("document", f"t-{number}", DENIED) for number in range(100)])["checks"][-1]
+    assert (wrong["ok"], wrong["hint"] is not None) == (False, True)
