@@ -52,15 +52,6 @@ def test_then_the_environments(wire: AwsWire, local: Path, monkeypatch: pytest.M
     assert region_of(wire) == "us-west-2"
 
 
-def test_of_two_variables_the_one_of_the_aws_cli_counts(
-    wire: AwsWire, local: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_REGION", "us-west-2")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-2")
-    DeployedStack.find("prod")
-    assert region_of(wire) == "us-west-2"
-
-
 @pytest.mark.parametrize("profile", [None, "frankfurt"])
 def test_then_the_one_that_the_stack_was_deployed_to(wire: AwsWire, local: Path, profile: str | None) -> None:
     DeployedStack.find("prod", None, profile)
@@ -125,7 +116,3 @@ def test_a_saved_configuration_that_cannot_be_read_is_named(samconfigs: tuple[Pa
     samconfigs[0].write_text("region = ")
     with pytest.raises(CannotRun, match=r"samconfig\.local\.toml is not TOML: .*name the region"):
         saved_region("prod")
-
-
-def test_no_file_has_no_region(samconfigs: tuple[Path, Path]) -> None:
-    assert saved_region("prod") is None
