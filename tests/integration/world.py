@@ -5,19 +5,21 @@ import time
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import boto3
+
 from local.commserve import CommServe
-from local.emulator import Emulator
+from local.emulator import CREDENTIALS, REGION, Emulator
 from local.subscriber import Subscriber
 from rds_snap_backup.audit.daily import Auditor
-from rds_snap_backup.bootstrap import Clients, Services, bootstrap
+from rds_snap_backup.backup.deliveries import Deliveries
+from rds_snap_backup.bootstrap import SDK, Clients, Services, bootstrap
 from rds_snap_backup.config import Config
-from rds_snap_backup.submit.deliveries import DirectDelivery, handle_records
 from tests.ledger import create_ledger
-from tests.support import ENVIRONMENT, Context
+from tests.support import ENVIRONMENT
 
 ASSOCIATION = {
     "clientName": "aws-prod",
@@ -25,10 +27,18 @@ ASSOCIATION = {
     "displayName": "aws-prod",
     "subclientName": "default",
 }
+SESSION: Any = boto3.Session(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
+SERVICES = ("dynamodb", "rds", "secretsmanager", "sns", "sqs", "ssm")
+RUN_SECONDS = 50.0
+
+
+def associations(*instances: str) -> list[dict[str, str]]:
+    """Return the associations of these instances."""
+    return [{**ASSOCIATION, "instanceName": one} for one in instances]
 
 
 def scheduled(name: str, target: str = "default") -> dict[str, Any]:
-    """Return the input of a schedule, which unlike a manual trigger needs no safety net."""
+    """Return the input of a schedule."""
     return {"target": target, "schedule": f"arn:aws:scheduler:{name}", "time": "2026-01-31T02:00:00Z"}
 
 
@@ -67,16 +77,77 @@ class World:
         self.config = Config.from_env(self.environment)
         self.subscriber = Subscriber.subscribe(aws, topic)
         self.target("default", databases=["*"])
-        self.services = self.sandbox()
+        self.clock: Callable[[], float] = time.time
+        self.backup = self.function()
         self.made.append(self)
 
+    # ---- Sandboxes
+
     def sandbox(self, clock: Callable[[], float] = time.time, **clients: Any) -> Services:
-        """Return the services of another sandbox of the function: nothing is cached in it yet."""
+        """Return the services of another sandbox: nothing is cached in it yet."""
         return bootstrap(self.config, self._clients(clients), clock)
+
+    def function(self, **clients: Any) -> Deliveries:
+        """Return another sandbox of the Backup function."""
+        made = self._clients(clients)
+        return Deliveries(bootstrap(self.config, made, lambda: self.clock()), made.rds)
 
     def auditor(self, clock: Callable[[], float] = time.time, **clients: Any) -> Auditor:
         """Return a sandbox of the Audit function."""
         return Auditor.make(self.config, self._clients(clients), clock)
+
+    def client(self, service: str) -> Any:
+        """Return a client of its own, as a sandbox has it."""
+        return SESSION.client(service, endpoint_url=self.aws.endpoint_url, config=SDK)
+
+    # ---- Deliveries
+
+    def deliver(
+        self,
+        event: Any,
+        function: Deliveries | None = None,
+        seconds_left: Callable[[], float] = lambda: RUN_SECONDS,
+    ) -> Any:
+        """Invoke the function with an event; return its answer."""
+        answer = (function or self.backup).receive(event, str(uuid.uuid4()), seconds_left)
+        return json.loads(json.dumps(answer))
+
+    def handle(self, event: Mapping[str, Any], seconds_left: Callable[[], float] = lambda: RUN_SECONDS) -> Any:
+        """Hand an event of the event source to the function."""
+        assert self.backup.is_batch(event)
+        return self.backup.receive_batch(event["Records"], seconds_left)
+
+    def poll(self, handler: Callable[[Any], Any] | None = None, wait: int = 0) -> int:
+        """Be the event source once: receive messages that are due, hand them over, delete what is done.
+
+        `handler` takes the event source's event, and is this process's function unless another one is given.
+        """
+        sqs = self.aws.client("sqs")
+        received = sqs.receive_message(
+            QueueUrl=self.submissions, MaxNumberOfMessages=10, WaitTimeSeconds=wait, AttributeNames=["All"]
+        ).get("Messages", [])
+        if received:
+            records = [record(one["MessageId"], one["ReceiptHandle"], one["Body"]) for one in received]
+            failed = {
+                one["itemIdentifier"] for one in (handler or self.handle)({"Records": records})["batchItemFailures"]
+            }
+            for one in received:
+                if one["MessageId"] not in failed:
+                    sqs.delete_message(QueueUrl=self.submissions, ReceiptHandle=one["ReceiptHandle"])
+        return len(received)
+
+    def drain(self, within: float = 60, handler: Callable[[Any], Any] | None = None) -> None:
+        """Poll until the Submissions queue is empty, waiting messages included."""
+        deadline = time.monotonic() + within
+        while self.waiting():
+            assert time.monotonic() < deadline, f"still on the queue: {self.messages_of(self.submissions)}"
+            self.poll(handler, wait=1)
+
+    def redrive(self, body: Any) -> None:
+        """Send a dead letter, or any other message, to the Submissions queue."""
+        self.aws.client("sqs").send_message(QueueUrl=self.submissions, MessageBody=json.dumps(body))
+
+    # ---- What can be set and seen
 
     def target(self, name: str, **document: Any) -> None:
         """Add or replace a target; without `associations` it has the one of orders-db."""
@@ -85,53 +156,15 @@ class World:
     def target_text(self, name: str, text: str) -> None:
         """Add or replace a target's document, whatever its text."""
         path = f"/{self.name}/targets/{name}"
-        self.aws.client("ssm").put_parameter(Name=path, Value=text, Type="String", Overwrite=True)
+        self.aws.client("ssm").put_parameter(Name=path, Value=text, Type="String", Tier="Advanced", Overwrite=True)
 
-    def deliver(self, event: Any, services: Services | None = None, context: Any = None) -> Any:
-        """Invoke the function with an event; return its answer."""
-        from rds_snap_backup.submit.dispatch import handle
-
-        services = services or self.services
-        ours: Any = context or Context()
-        return handle(services, event, DirectDelivery(services, ours))
-
-    def deliver_message(self, body: Any, message_id: str | None = None, receives: int = 1) -> Any:
-        """Hand a message that is on no real queue to the function, as the event source would."""
-        message = {"messageId": message_id or str(uuid.uuid4()), "body": body, "receiptHandle": "none"}
-        record = {**message, "attributes": {"ApproximateReceiveCount": str(receives)}, "eventSource": "aws:sqs"}
-        return self.handle({"Records": [record]})
-
-    def poll(self, handler: Callable[[Any], Any] | None = None, wait: int = 0) -> int:
-        """Be the event source once: receive messages that are due, hand them over, delete what is done.
-
-        `handler` takes the event source's event, and is this process's function unless another one is given.
-        """
-        sqs = self.aws.client("sqs")
-        answer = sqs.receive_message(
-            QueueUrl=self.submissions, MaxNumberOfMessages=10, WaitTimeSeconds=wait, AttributeNames=["All"]
-        )
-        for received in answer.get("Messages", []):
-            message = {
-                "messageId": received["MessageId"],
-                "receiptHandle": received["ReceiptHandle"],
-                "body": received["Body"],
-                "attributes": received["Attributes"],
-            }
-            event = {"Records": [{**message, "eventSource": "aws:sqs"}]}
-            if not (handler or self.handle)(event)["batchItemFailures"]:
-                sqs.delete_message(QueueUrl=self.submissions, ReceiptHandle=received["ReceiptHandle"])
-        return len(answer.get("Messages", []))
-
-    def drain(self, within: float = 30, handler: Callable[[Any], Any] | None = None) -> None:
-        """Poll until the Submissions queue is empty, waiting messages included."""
-        deadline = time.monotonic() + within
-        while self.waiting():
-            assert time.monotonic() < deadline, f"still on the queue: {self.waiting()}"
-            self.poll(handler, wait=1)
-
-    def delayed(self) -> list[dict[str, Any]]:
-        """Look at the messages of the Submissions queue that are not visible yet, without receiving any."""
-        return [json.loads(one["Body"]) for one in self.messages_of(self.submissions) if not one["IsVisible"]]
+    @contextmanager
+    def set_token(self, value: str) -> Iterator[None]:
+        """Store another text in the secret for a while."""
+        secrets = self.aws.client("secretsmanager")
+        secrets.put_secret_value(SecretId=self.secret, SecretString=value)
+        yield
+        secrets.put_secret_value(SecretId=self.secret, SecretString=self.commserve.token)
 
     def messages_of(self, url: str) -> list[dict[str, Any]]:
         """Look at all messages of a queue, without receiving any."""
@@ -146,38 +179,24 @@ class World:
             for one in rows
         ]
 
-    def deliver_delayed(self) -> None:
-        """Put the messages that are delayed on the queue again, without a delay, and hand them over."""
-        bodies = self.delayed()
-        self.aws.client("sqs").purge_queue(QueueUrl=self.submissions)
-        for body in bodies:
-            self.redrive(body)
-            self.poll()
-
     def waiting(self) -> int:
-        """How many messages the Submissions queue holds."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        names.append("ApproximateNumberOfMessagesDelayed")
-        attributes = self.aws.client("sqs").get_queue_attributes(QueueUrl=self.submissions, AttributeNames=names)
-        return sum(int(attributes["Attributes"].get(name, 0)) for name in names)
+        """Return how many messages the Submissions queue holds."""
+        return len(self.messages_of(self.submissions))
+
+    def dead_letters(self) -> list[Any]:
+        """Return the dead letters, and purge their queue."""
+        bodies = [json.loads(one["Body"]) for one in self.messages_of(self.dead_letter_queue)]
+        self.aws.client("sqs").purge_queue(QueueUrl=self.dead_letter_queue)
+        return bodies
 
     def notifications(self) -> list[Mapping[str, Any]]:
-        """Every message that a subscriber of the topic has received so far."""
+        """Return every message that a subscriber of the topic has received so far."""
         self.subscriber.receive()
         return [message.body for message in self.subscriber.received]
 
-    def dead_letters(self) -> list[Any]:
-        """Receive what is in the dead-letter queue, and delete it."""
-        sqs, bodies = self.aws.client("sqs"), []
-        while messages := sqs.receive_message(QueueUrl=self.dead_letter_queue, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                bodies.append(json.loads(message["Body"]))
-                sqs.delete_message(QueueUrl=self.dead_letter_queue, ReceiptHandle=message["ReceiptHandle"])
-        return bodies
-
-    def redrive(self, dead_letter: Any) -> None:
-        """Send a dead letter back to the Submissions queue."""
-        self.aws.client("sqs").send_message(QueueUrl=self.submissions, MessageBody=json.dumps(dead_letter))
+    def statuses(self) -> list[str]:
+        """Return the statuses of all notifications."""
+        return [one["status"] for one in self.notifications()]
 
     def items(self, prefix: str = "submission#") -> list[dict[str, Any]]:
         """Return the ledger's items of a kind, as plain values."""
@@ -185,25 +204,26 @@ class World:
         plain = [{name: next(iter(value.values())) for name, value in row.items()} for row in rows]
         return [row for row in plain if row["pk"].startswith(prefix)]
 
-    @contextmanager
-    def set_token(self, value: str) -> Iterator[None]:
-        """Store another text in the secret for a while."""
-        secrets = self.aws.client("secretsmanager")
-        secrets.put_secret_value(SecretId=self.secret, SecretString=value)
-        yield
-        secrets.put_secret_value(SecretId=self.secret, SecretString=self.commserve.token)
-
-    def handle(self, event: dict[str, Any], context: Any = None) -> Any:
-        """Hand an event of the event source to the function."""
-        from rds_snap_backup.submit.dispatch import handle
-
-        context = context or Context()
-        return handle_records(self.services, event, context, handle)
+    def sent(self) -> list[list[str]]:
+        """Return the instances of each CreateTask request."""
+        tasks = [request.json["taskInfo"]["associations"] for request in self.commserve.create_tasks]
+        return [[one["instanceName"] for one in sent] for sent in tasks]
 
     def _clients(self, clients: Mapping[str, Any]) -> Clients:
-        names = ("dynamodb", "rds", "secretsmanager", "sns", "sqs", "ssm")
-        return lazily({name: self.aws.client(name) for name in names} | dict(clients))
+        return lazily({name: clients.get(name) or self.client(name) for name in SERVICES})
 
     def _queue(self, name: str) -> str:
         url = self.aws.client("sqs").create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]
         return str(url)
+
+
+def record(message_id: str, receipt_handle: str, body: str) -> dict[str, Any]:
+    """Return a message as the event source hands it over."""
+    message = {"messageId": message_id, "receiptHandle": receipt_handle, "body": body}
+    return {**message, "attributes": {"ApproximateReceiveCount": "1"}, "eventSource": "aws:sqs"}
+
+
+def only[T](found: Sequence[T]) -> T:
+    """Return the only one."""
+    (one,) = found
+    return one
