@@ -146,7 +146,8 @@ type Doubt = Literal["unknown", "refused", "running"]
 class Attempt:
     """One CreateTask request. `ended` is 0 until its outcome is recorded or its lease is over.
 
-    `job_ids` are those that the answer named; `foreign` those of them that are another submission's or subclient's job.
+    `job_ids` are those that the answer named; `told` those of them whose backup is known, `foreign` those that are
+    another submission's or subclient's job.
     `doubt` says why a backup of it can be in doubt: no answer, a refused group, or a group with a running job.
     """
 
@@ -155,6 +156,7 @@ class Attempt:
     began: float
     ended: float = 0
     job_ids: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     task_id: int | None = None
     doubt: Doubt | None = None
@@ -285,8 +287,7 @@ class Submission:
 
     def unassigned(self, attempt: Attempt) -> tuple[str, ...]:
         """Return the job IDs of an attempt's answer that no row has told of yet."""
-        assigned = {backup.job.id for backup in self.backups if backup.job}
-        return tuple(job_id for job_id in attempt.job_ids if job_id not in assigned and job_id not in attempt.foreign)
+        return tuple(job_id for job_id in attempt.job_ids if job_id not in (*attempt.told, *attempt.foreign))
 
     def is_stuck(self, now: float) -> bool:
         """Tell whether its message must be lost: it is open, and nothing has gone on for an hour."""
@@ -499,7 +500,8 @@ def elapse(submission: Submission, now: float) -> Submission:
     for attempt in submission.attempts:
         if submission._is_out(attempt) and now >= attempt.began + LEASE_SECONDS:  # noqa: SLF001
             submission = _cut_off(submission, attempt, now)
-    if now >= submission.opened + MAX_OPEN_SECONDS:
+    is_open = any(backup.is_open for backup in submission.backups)
+    if is_open and now >= submission.opened + MAX_OPEN_SECONDS and not submission.lease_end:
         submission = _expire(submission, now)
     return submission
 
@@ -759,11 +761,12 @@ def _submitted(
 ) -> Change:
     """Keep the IDs that the answer named. Only a single ID for a single backup tells by itself whose it is."""
     job_ids = tuple(dict.fromkeys(outcome.job_ids))
-    attempt = replace(submission.attempt_of(sent[0]), job_ids=job_ids, task_id=outcome.task_id)
+    is_single = len(sent) == len(job_ids) == 1
+    told = job_ids if is_single else ()
+    attempt = replace(submission.attempt_of(sent[0]), job_ids=job_ids, told=told, task_id=outcome.task_id)
     notice = _notice("submitted", attempt, sent, attempt.ended, outcome.task_id)
     submission = _with_attempt(submission, attempt)
     submission = _with_notice(submission, replace(notice, job_ids=job_ids, error=outcome.problem))
-    is_single = len(sent) == len(job_ids) == 1
     job = JobFacts(job_ids[0]) if is_single else None
 
     def take(backup: Backup) -> Backup:
@@ -889,8 +892,9 @@ class _Reading:
         attempt = self._attempt(number)
         untold = self.submission.unassigned(attempt)
         without = [one for one in self.submission.backups if one.attempt == attempt.number and _lacks_job(one)]
-        if not untold or not without:
+        if not without:
             return
+        told: list[str] = []
         foreign: list[str] = []
         for job_id in untold:
             row = self._rows.get(job_id)
@@ -901,9 +905,10 @@ class _Reading:
                 foreign.append(job_id)
             else:
                 without.remove(owner)
+                told.append(job_id)
                 self._set(_running(owner, JobFacts(job_id), self._now))
                 self._know(owner.key, job_id)
-        attempt = replace(attempt, foreign=(*attempt.foreign, *foreign))
+        attempt = replace(attempt, told=(*attempt.told, *told), foreign=(*attempt.foreign, *foreign))
         self.submission = _with_attempt(self.submission, attempt)
         left = self.submission.unassigned(attempt)
         if len(left) < len(untold):
@@ -1034,11 +1039,10 @@ class _Reading:
 
     def _without_row(self, attempt: Attempt, without: list[Backup]) -> None:
         """Rows have told whose each ID is: who has none is in doubt, or lost where no ID was of this attempt."""
-        is_any_ours = any(one.attempt == attempt.number and one.job for one in self.submission.backups)
-        if is_any_ours:
+        if attempt.told:
             self.submission = _with_attempt(self.submission, replace(attempt, doubt=attempt.doubt or "unknown"))
         for backup in without:
-            if is_any_ours:
+            if attempt.told:
                 requested = backup if backup.state == "requested" else _move(backup, "requested")
                 held_since = backup.held_since or attempt.began
                 self._set(replace(requested, is_in_doubt=True, due=self._now, pauses=0, held_since=held_since))
