@@ -676,20 +676,25 @@ def _satisfying(
 ) -> tuple[JobFacts, str] | None:
     """Return a running or completed job that satisfies a backup, and the key of the submission that follows it."""
     earliest = backup.moment
-    if submission.trigger.kind == "rds" and not backup.failures:
+    # A retry knows no cool-down, also after its submission was opened again. Only a retry has a level.
+    if submission.trigger.kind == "rds" and not backup.level:
         earliest -= submission.pin.cool_down_seconds
     level = _level(submission, backup)
     theirs = claimer.backup_of(backup.key) if claimer else None
     if claimer and theirs and theirs.job and (theirs.state in COMPLETED or theirs.state == "running"):
         attempt = claimer.attempt_of(theirs)
-        # A job of our own answer cannot have begun before its attempt, whatever the CommServe's clock says.
-        began = max(theirs.job.started, attempt.began)
+        began = _began(attempt, theirs.job)
         if began >= earliest and covers(theirs.job.level or attempt.level, level):
             return JobFacts(theirs.job.id, started=began, level=theirs.job.level), claimer.key
     last = subclient.completed
     if last and last.started >= earliest and covers(last.level, level):
         return JobFacts(last.id, started=last.started, level=last.level), last.submission
     return None
+
+
+def _began(attempt: Attempt, job: JobFacts) -> float:
+    """Return the earliest time at which a job can have begun: its row has the CommServe's clock."""
+    return max(job.started - CLOCK_SKEW_SECONDS, attempt.began)
 
 
 def _is_busy(claimer: Submission, key: str, policy: Policy, now: float) -> bool:
@@ -829,14 +834,20 @@ class Sight:
     scan: Mapping[str, Any] | None = None
     problem: Problem | None = None
 
+    @property
+    def all_rows(self) -> Mapping[str, Job]:
+        """The rows by job ID, those of the list too."""
+        return {row.id: row for row in self.listed or ()} | dict(self.rows)
+
 
 def touched(submission: Submission, look: Look, sight: Sight) -> tuple[str, ...]:
     """Return the keys of the subclient items that `see` needs: of what is in doubt, not assigned, or has ended."""
+    rows = sight.all_rows
 
     def needs_item(backup: Backup) -> bool:
         if backup.job is None:
             return True
-        row = sight.rows.get(backup.job.id)
+        row = rows.get(backup.job.id)
         return row is not None and row.has_ended
 
     return tuple(key for key in look.keys if (backup := submission.backup_of(key)) and needs_item(backup))
@@ -862,7 +873,7 @@ class _Reading:
     def __init__(self, submission: Submission, sight: Sight, subclients: Subclients, policy: Policy) -> None:
         self.submission = submission
         self._sight = sight
-        self._rows = {row.id: row for row in sight.listed or ()} | dict(sight.rows)
+        self._rows = sight.all_rows
         self._subclients = dict(subclients)
         self._policy = policy
         self._now = sight.at
@@ -898,12 +909,13 @@ class _Reading:
         foreign: list[str] = []
         for job_id in untold:
             row = self._rows.get(job_id)
-            if row is None:
-                continue
-            owner = None if self._ended_before(row, attempt) else self._owner(row, without, len(untold))
-            if owner is None:
+            owners = [one for one in without if row and _may_be_of(row, one)]
+            if row is None or (not all(row.names) and len(owners) + len(untold) > 2):
+                continue  # It tells nothing yet, or may be of several.
+            if not owners or self._ended_before(row, attempt):
                 foreign.append(job_id)
             else:
+                owner = owners[0]
                 without.remove(owner)
                 told.append(job_id)
                 self._set(_running(owner, JobFacts(job_id), self._now))
@@ -913,7 +925,7 @@ class _Reading:
         left = self.submission.unassigned(attempt)
         if len(left) < len(untold):
             attempt = replace(attempt, missing_since=0)
-        if any(job_id in self._sight.absent for job_id in left):
+        if any(job_id in self._sight.absent or job_id in self._rows for job_id in left):
             self._miss(attempt, without)
         elif not left and without:
             self._without_row(attempt, without)
@@ -971,7 +983,8 @@ class _Reading:
             if rows := self._adoptable(backup, attempt, listed or ()):
                 adopted = replace(_running(backup, JobFacts(rows[0].id), now), is_reconciled=True)
                 self._set(adopted)
-                self._know(backup.key, *(row.id for row in rows))
+                # The last IDs are kept: the adopted one is among them, however many rows match.
+                self._know(backup.key, *(row.id for row in reversed(rows)))
                 self._adopted.append(backup.key)
                 self.follow(backup.key)
         rest = [backup for backup in doubted if self._backup(backup.key).is_in_doubt]
@@ -1007,7 +1020,9 @@ class _Reading:
 
     def _adoptable(self, backup: Backup, attempt: Attempt, listed: Iterable[Job]) -> list[Job]:
         """Return the jobs that the attempt can have started for a backup: of the exact level first, then the earliest."""
-        known = self._subclients.get(backup.key, Subclient(backup.key)).known_ids
+        item = self._subclients.get(backup.key, Subclient(backup.key))
+        # Opened again after another submission's claim: a job whose start is unknown is more likely the claimer's.
+        is_claimer = item.claimer in {"", self.submission.key}
         taken = {one.job.id for one in self.submission.backups if one.job}
         taken.update(job_id for one in self.submission.attempts for job_id in one.job_ids)
         earliest = attempt.began - CLOCK_SKEW_SECONDS
@@ -1016,17 +1031,12 @@ class _Reading:
             row
             for row in listed
             if row.is_of(backup.association)
-            and (not row.started or earliest <= row.started <= latest)
+            and (earliest <= row.started <= latest if row.started else is_claimer)
             and covers(row.level, attempt.level)
-            and row.id not in known
+            and row.id not in item.known_ids
             and row.id not in taken
         ]
         return sorted(rows, key=lambda row: (row.level != attempt.level, row.started, int(row.id)))
-
-    def _owner(self, row: Job, backups: list[Backup], untold: int) -> Backup | None:
-        if not any(row.names):
-            return backups[0] if len(backups) == 1 and untold == 1 else None
-        return next((backup for backup in backups if _may_be_of(row, backup)), None)
 
     def _miss(self, attempt: Attempt, without: list[Backup]) -> None:
         since = attempt.missing_since or self._now
@@ -1045,7 +1055,11 @@ class _Reading:
             if attempt.told:
                 requested = backup if backup.state == "requested" else _move(backup, "requested")
                 held_since = backup.held_since or attempt.began
-                self._set(replace(requested, is_in_doubt=True, due=self._now, pauses=0, held_since=held_since))
+                self._set(
+                    replace(
+                        requested, is_in_doubt=True, due=self._now, pauses=0, held_since=held_since, running_since=0
+                    )
+                )
             else:
                 self._end(backup, "lost", JOB_ID_REUSED)
 
@@ -1055,7 +1069,7 @@ class _Reading:
         job = self._backup(backup.key).job or JobFacts("")
         level = job.level or attempt.level
         item = self._subclients.get(backup.key, Subclient(backup.key))
-        completed = CompletedJob(job.id, max(job.started, attempt.began), level, self.submission.key)
+        completed = CompletedJob(job.id, _began(attempt, job), level, self.submission.key)
         self._subclients[backup.key] = item.with_completed(completed)
 
     def _retry(self, backup: Backup) -> Backup:
