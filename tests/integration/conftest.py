@@ -2,14 +2,19 @@
 
 import json
 import logging
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
+from rds_snap_backup.commvault import connection
 from tests.evidence import Evidence
 from tests.integration.leaks import leaks
+from tests.integration.timeline import Timeline
 from tests.integration.world import World
 from tests.support import ENVIRONMENT
 
@@ -48,6 +53,19 @@ def commserve() -> Iterator[CommServe]:
 def world(aws: Emulator, commserve: CommServe) -> World:
     """The function's services in this process, real at the wire: AWS is the emulator, Commvault the simulator."""
     return World(aws, commserve)
+
+
+@pytest.fixture
+def timelines(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Timeline]:
+    """Makes a timeline with other settings. Commvault's clock is compared with the timeline's, as with one's own."""
+    monkeypatch.setattr(connection, "time", SimpleNamespace(time=commserve.clock.now, monotonic=time.monotonic))
+    return partial(Timeline, aws, commserve)
+
+
+@pytest.fixture
+def timeline(timelines: Callable[..., Timeline]) -> Timeline:
+    """A world whose time the test moves."""
+    return timelines()
 
 
 @pytest.fixture(autouse=True)

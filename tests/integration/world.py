@@ -77,9 +77,12 @@ class World:
         self.config = Config.from_env(self.environment)
         self.subscriber = Subscriber.subscribe(aws, topic)
         self.target("default", databases=["*"])
-        self.clock: Callable[[], float] = time.time
         self.backup = self.function()
         self.made.append(self)
+
+    def clock(self) -> float:
+        """Return the function's time."""
+        return time.time()
 
     # ---- Sandboxes
 
@@ -90,7 +93,7 @@ class World:
     def function(self, **clients: Any) -> Deliveries:
         """Return another sandbox of the Backup function."""
         made = self._clients(clients)
-        return Deliveries(bootstrap(self.config, made, lambda: self.clock()), made.rds)
+        return Deliveries(bootstrap(self.config, made, self.clock), made.rds)
 
     def auditor(self, clock: Callable[[], float] = time.time, **clients: Any) -> Auditor:
         """Return a sandbox of the Audit function."""

@@ -1,0 +1,151 @@
+"""A world whose time the test moves: the function's, Commvault's and the queues' clocks are one.
+
+Its queues are in memory, at the SDK's wire, so that a message waits for this time. All other services are the emulator's.
+"""
+
+import json
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.exceptions import EndpointConnectionError
+
+from local.commserve import CommServe
+from local.emulator import Emulator
+from local.rds import RESTORED, delivered, rds_event
+from rds_snap_backup.messaging.notifications import iso
+from tests.integration.world import RUN_SECONDS, World, record, scheduled
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+VISIBILITY_SECONDS = 90
+BATCH = 10
+JOB_SECONDS = 600.0
+PAUSES = {"FIRST_RETRY_SECONDS": "30", "FIRST_POLL_SECONDS": "60", "RECONCILE_SECONDS": "600"}
+
+
+@dataclass(eq=False)
+class Message:
+    """A message on a queue; it can be received from `due` on."""
+
+    body: str
+    due: float
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    receives: int = 0
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of AWS, with the parameters that the function gave."""
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+
+
+class Timeline(World):
+    """It moves only by `run`. `calls` are the functions' calls of AWS; `fail` cuts some of them."""
+
+    def __init__(self, aws: Emulator, commserve: CommServe, **settings: str) -> None:
+        commserve.clock.freeze()
+        commserve.job_seconds = JOB_SECONDS
+        self.calls: list[Call] = []
+        self.queues: defaultdict[str, list[Message]] = defaultdict(list)
+        self.failed_entries = 0  # how many entries of the next batches SQS does not accept
+        self._failures: Counter[str] = Counter()
+        super().__init__(aws, commserve, **(PAUSES | settings))
+
+    def clock(self) -> float:
+        return self.commserve.clock.now()
+
+    def client(self, service: str) -> Any:
+        made = super().client(service)
+        made.meta.events.register("provide-client-params", self._record)
+        if service == "sqs":
+            made.meta.events.register("before-call.sqs", self._answer)
+        return made
+
+    def event(self, database: str, event_id: str = RESTORED) -> dict[str, Any]:
+        """Return an RDS event of the stack's own account that happens now."""
+        return delivered(rds_event(database, event_id, date=iso(self.clock())))
+
+    def schedule(self, name: str, target: str = "default") -> dict[str, Any]:
+        """Return the input of a schedule that is due now."""
+        return {**scheduled(name, target), "time": iso(self.clock())}
+
+    def states(self, answer: Any) -> dict[str, str]:
+        """Return the states in a direct delivery's answer, by instance."""
+        return {one["instanceName"]: one["state"] for part in answer["submissions"] for one in part["backups"]}
+
+    def fail(self, operation: str, times: int = 1) -> None:
+        """Let the next calls of an operation, such as `Publish`, find no connection."""
+        self._failures[operation] += times
+
+    @property
+    def queue(self) -> list[Message]:
+        """The messages of the Submissions queue."""
+        return self.queues[self.submissions]
+
+    def run(self, seconds: float = 10 * DAY) -> None:
+        """Deliver what is on the queue, each message when it is due, until it is empty or so much time is over."""
+        until = self.clock() + seconds
+        while self.queue and (due := min(one.due for one in self.queue)) <= until:
+            self.commserve.advance(max(0, due - self.clock()))
+            self.receive()
+        if self.queue:
+            self.commserve.advance(until - self.clock())
+
+    def receive(self, seconds_left: Callable[[], float] = lambda: RUN_SECONDS) -> None:
+        """Be the event source once, with up to ten messages that are due."""
+        batch = [one for one in self.queue if one.due <= self.clock()][:BATCH]
+        for one in batch:
+            one.due = self.clock() + VISIBILITY_SECONDS
+            one.receives += 1
+        answer = self.handle({"Records": [record(one.id, one.id, one.body) for one in batch]}, seconds_left)
+        failed = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
+        self.queues[self.submissions] = [one for one in self.queue if one not in batch or one.id in failed]
+
+    def redrive(self, body: Any) -> None:
+        self._put(self.submissions, body if isinstance(body, str) else json.dumps(body))
+
+    def take_over(self) -> None:
+        """Take what is on the emulator's queue, where a real run has put it."""
+        for one in super().messages_of(self.submissions):
+            self._put(self.submissions, one["Body"])
+
+    def messages_of(self, url: str) -> list[dict[str, Any]]:
+        return [{"Body": one.body} for one in self.queues[url]]
+
+    def dead_letters(self) -> list[Any]:
+        return [json.loads(one.body) for one in self.queues.pop(self.dead_letter_queue, [])]
+
+    def _put(self, url: str, body: str, delay: float = 0) -> None:
+        self.queues[url].append(Message(body, self.clock() + delay))
+
+    def _record(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        self.calls.append(Call(model.service_model.signing_name, model.name, dict(params)))
+        if self._failures[model.name] > 0:
+            self._failures[model.name] -= 1
+            raise EndpointConnectionError(endpoint_url=model.name)
+
+    def _answer(self, model: Any, params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+        call, reply = json.loads(params["body"]), {}
+        match model.name:
+            case "SendMessage":
+                self._put(call["QueueUrl"], call["MessageBody"], call.get("DelaySeconds", 0))
+            case "SendMessageBatch":
+                refused, accepted = call["Entries"][: self.failed_entries], call["Entries"][self.failed_entries :]
+                self.failed_entries -= len(refused)
+                reply = {
+                    "Failed": [{"Id": one["Id"], "Code": "InternalError", "SenderFault": False} for one in refused]
+                }
+                for entry in accepted:
+                    self._put(call["QueueUrl"], entry["MessageBody"])
+            case "ChangeMessageVisibility":
+                (message,) = (one for one in self.queues[call["QueueUrl"]] if one.id == call["ReceiptHandle"])
+                message.due = self.clock() + call["VisibilityTimeout"]
+            case other:
+                raise NotImplementedError(other)
+        return SimpleNamespace(status_code=200), reply
