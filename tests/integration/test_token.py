@@ -318,8 +318,8 @@ def test_a_new_pair_that_cannot_be_made_current_is_an_error_at_each_try(
     monkeypatch.setattr("rds_snap_backup.credentials.renewal.MIN_SECONDS", 0)
     monkeypatch.setattr("rds_snap_backup.credentials.renewal.STORE_SECONDS", 0)
     pair.expire()
-    sandbox = world.sandbox(update_secret_version_stage=failing("AccessDeniedException"))
     for _ in range(2):
+        sandbox = world.sandbox(update_secret_version_stage=failing("AccessDeniedException"))
         assert unauthorized(sandbox.submit(3)).code == "TOKEN_RENEWING"
     assert metrics(capsys.readouterr().out) == {"TokenNotStored": 2}
     # The right to move the label is given back: the pair that was stored is used, and nothing is presented again.

@@ -145,9 +145,11 @@ class Renewer:
         if pair.fingerprint != stale.fingerprint:
             # It is minutes old at most: where it seems to have expired, the clocks differ, and Commvault's is what counts.
             return token
+        if pair.fingerprint == held.state.refused and self._clock() < held.state.refused_at + REFUSED_SECONDS:
+            return _refusal("Commvault has refused to renew the token.")
+        if not held.state.stored_version_id and (unwritable := self._try_first_write(pair)):
+            return unwritable
         attempt = Attempt(pair, version, str(uuid.uuid4()))
-        if problem := self._obstacle(attempt, held.state):
-            return problem
         if not held.record(pair.fingerprint, version.id, attempt.new_version_id):
             return _renewing("Another run renews the token.")
         answer = yield from _present(pair, deadline - STORE_SECONDS)
@@ -181,18 +183,12 @@ class Renewer:
                 return stored
         return current
 
-    def _obstacle(self, attempt: Attempt, state: RenewalState) -> Unauthorized | None:
-        """Return why the pair must not be presented. Before the first renewal a write proves that its result can be stored."""
-        pair = attempt.pair
-        if refused := self.refusal(pair):
-            return refused
-        if pair.fingerprint == state.refused and self._clock() < state.refused_at + REFUSED_SECONDS:
-            return _refusal("Commvault has refused to renew the token.")
-        if not state.stored_version_id:
-            try:
-                self._secret.put(str(uuid.uuid4()), pair.to_text())
-            except ClientError as failure:
-                return _unwritable(failure)
+    def _try_first_write(self, pair: Pair) -> Unauthorized | None:
+        """Store the pair as another version, before its first renewal voids it; return why that is not allowed."""
+        try:
+            self._secret.put(str(uuid.uuid4()), pair.to_text())
+        except ClientError as failure:
+            return _unwritable(failure)
         return None
 
     def _renewed_before(self, state: RenewalState) -> Unauthorized:

@@ -25,20 +25,21 @@ from rds_snap_backup.untrusted import clean_text
 # A pair is renewed when it has this little time left, but not this soon after the secret was last written.
 RENEW_BEFORE_SECONDS = 60
 RENEW_EVERY_SECONDS = 600
-# The failure of a renewal stands for this long.
+# The failure of a renewal stands for this long, unless a run has more time than that.
 SETTLED_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The last renewal that failed in this run: of which pair, when, and why."""
+    """The last renewal that failed: of which pair, when, with time until `deadline`, and why."""
 
     fingerprint: str
     at: float
+    deadline: float
     reason: Unauthorized
 
 
-NO_FAILURE = Failure("", 0.0, Unauthorized(Problem("", "", "")))
+NO_FAILURE = Failure("", 0.0, 0.0, Unauthorized(Problem("", "", "")))
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,6 @@ class TokenAuth(Auth):
     def prepare(self, deadline: float) -> Flow[None]:
         """Renew a pair that is about to expire. If that fails, the next request says why."""
         self._run_deadline = deadline
-        self._failure = NO_FAILURE
         yield from self._ready(deadline)
 
     def send(self, request: HttpRequest) -> Flow[Answer | Unauthorized]:
@@ -153,11 +153,12 @@ class TokenAuth(Auth):
     ) -> Flow[Token | Unauthorized]:
         now = self._clock()
         failure = self._failure
-        if failure.fingerprint == pair.fingerprint and 0 <= now - failure.at < SETTLED_SECONDS:
+        has_more_time = deadline > failure.deadline + SETTLED_SECONDS
+        if failure.fingerprint == pair.fingerprint and 0 <= now - failure.at < SETTLED_SECONDS and not has_more_time:
             return failure.reason
         result = yield from renewer.renew(pair, deadline)
         if isinstance(result, Unauthorized):
-            self._failure = Failure(pair.fingerprint, now, result)
+            self._failure = Failure(pair.fingerprint, now, deadline, result)
         is_open = isinstance(result, Unauthorized) and is_renewing(result)
         self._unrenewed = pair.fingerprint if is_open and is_refused else ""
         return result

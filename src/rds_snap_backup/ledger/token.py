@@ -108,10 +108,9 @@ class TokenLease:
             # Our own owner ID: the write succeeded although its answer was lost.
             if (conflict.found[0] or {}).get("owner") != owner:
                 return None
+        # A throttled table may leave the item out. Renewing without its record would end the token's chain.
         item = self._table.get(TOKEN)
-        # A throttled table may leave it out; to renew without knowing what was renewed would end the token's chain.
-        is_ours = item is not None and item["owner"] == owner
-        return HeldLease(self._table, self._clock, owner, _state(item)) if item and is_ours else None
+        return HeldLease(self._table, self._clock, owner, _state(item)) if item else None
 
 
 def _state(item: Item) -> RenewalState:

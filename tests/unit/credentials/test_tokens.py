@@ -162,11 +162,14 @@ def test_a_token_is_replaced_only_by_another_one(
     ],
     ids=lambda answer: f"{answer.status} {answer.body}",
 )
-def test_no_other_answer_is_a_refusal_of_the_token(secret: Holding, answer: HttpResponse) -> None:
+def test_no_other_answer_is_a_refusal_of_the_token(
+    secret: Holding, answer: HttpResponse, capsys: pytest.CaptureFixture[str]
+) -> None:
     # A request that may have started jobs is never sent again.
     wire = Wire(refusal=answer)
     assert wire.send(secret(CANARY)) == answer
     assert wire.tokens == [CANARY]
+    assert "TokenRefused" not in capsys.readouterr().out
 
 
 def test_the_token_is_cached_for_five_minutes(secret: Holding) -> None:
