@@ -194,8 +194,8 @@ EVENT = Trigger("rds", "x", rds_event_id="RDS-EVENT-0043")
     [
         ({}, EVENT, ""),
         ({"rdsEventIds": ["RDS-EVENT-0043"]}, EVENT, ""),
-        ({"rdsEventIds": ["RDS-EVENT-0005"]}, EVENT, "rdsEventIds"),
-        ({"rdsEventIds": []}, EVENT, "rdsEventIds"),
+        ({"rdsEventIds": ["RDS-EVENT-0005"]}, EVENT, "does not list 'RDS-EVENT-0043' in its rdsEventIds"),
+        ({"rdsEventIds": []}, EVENT, "does not list 'RDS-EVENT-0043' in its rdsEventIds"),
         ({"rdsEventIds": []}, Trigger("schedule", "x"), ""),
         ({"rdsEventIds": []}, Trigger("manual", "x"), ""),
         *(({"enabled": False}, Trigger(kind, "x"), "disabled") for kind in ("rds", "schedule", "manual")),
