@@ -86,7 +86,7 @@ def build(folder: Path, commands: Path, **environment: str) -> subprocess.Comple
     own = {"PATH": str(commands), "ARTIFACTS_DIR": str(folder / "package"), "UV": "uv"}
     inherited = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     return subprocess.run(
-        [str(shutil.which("make")), "-C", str(folder / "src"), "build-FollowFunction"],
+        [str(shutil.which("make")), "-C", str(folder / "src"), "build-BackupFunction"],
         env=inherited | own | environment,
         capture_output=True,
         text=True,

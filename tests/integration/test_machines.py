@@ -47,7 +47,7 @@ def old(places: Path) -> Interpreter:
 @pytest.fixture(scope="session")
 def by_sam() -> dict[str, str]:
     """What `sam build` makes of the same sources."""
-    return contents(stack.build() / "FollowFunction")
+    return contents(stack.build() / "BackupFunction")
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from tests.integration import machines
 
 pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that the SBOM's environment is made once
 
-TOP = "rds-snap-backup-1.0.0/"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NAME = f"rds-snap-backup-{PROJECT['version']}"
 IN_A_REQUEST = 51_200  # bytes of a template that CloudFormation takes without a bucket
 
 
@@ -26,15 +29,15 @@ IN_A_REQUEST = 51_200  # bytes of a template that CloudFormation takes without a
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     names = [path.name for path in write(folder)]
-    assert names == ["rds-snap-backup-1.0.0.zip", "rds-snap-backup-1.0.0.cdx.json", "SHA256SUMS"]
+    assert names == [f"{NAME}.zip", f"{NAME}.cdx.json", "SHA256SUMS"]
     return folder
 
 
 @pytest.fixture(scope="module")
 def unpacked(dist: Path) -> Path:
-    with zipfile.ZipFile(dist / "rds-snap-backup-1.0.0.zip") as archive:
+    with zipfile.ZipFile(dist / f"{NAME}.zip") as archive:
         archive.extractall(dist / "unpacked")
-    return dist / "unpacked" / TOP
+    return dist / "unpacked" / NAME
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +48,20 @@ def template(unpacked: Path) -> dict[str, Any]:
 
 def test_it_holds_what_it_says(unpacked: Path) -> None:
     assert {path.name for path in unpacked.iterdir()} == {
-        *("README.md", "LICENSE", "template.yaml", "rds-snap-backup-1.0.0.cdx.json", "functions"),
+        *("README.md", "LICENSE", "template.yaml", f"{NAME}.cdx.json", "functions"),
     }
-    assert machines.contents(unpacked / "functions") == machines.contents(build() / "SubmitFunction")
+    assert machines.contents(unpacked / "functions") == machines.contents(build() / "BackupFunction")
     assert (unpacked / "README.md").read_text() == (ROOT / "docs" / "install.md").read_text()
     assert (unpacked / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_its_version_is_the_trees_and_no_released_one(template: dict[str, Any]) -> None:
+    """A tree that is tagged has a version of its own; every other one is on the way to the next."""
+    version = PROJECT["version"]
+    assert template["Outputs"]["Version"]["Value"] == version
+    tags = ["git", "tag", "--points-at", "HEAD"]
+    done = subprocess.run(tags, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ".dev" in version or f"v{version}" in done.stdout.split()
 
 
 def test_the_sbom_and_the_checksums_are_beside_it(dist: Path, unpacked: Path) -> None:
@@ -57,7 +69,7 @@ def test_the_sbom_and_the_checksums_are_beside_it(dist: Path, unpacked: Path) ->
     lines = {f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files}
     assert len(lines) == 2
     assert set((dist / "SHA256SUMS").read_text().splitlines()) == lines
-    name = "rds-snap-backup-1.0.0.cdx.json"
+    name = f"{NAME}.cdx.json"
     assert (dist / name).read_bytes() == (unpacked / name).read_bytes()
 
 
@@ -72,7 +84,7 @@ def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None
 
 
 def test_everybody_may_read_what_is_unpacked(dist: Path) -> None:
-    with zipfile.ZipFile(dist / "rds-snap-backup-1.0.0.zip") as archive:
+    with zipfile.ZipFile(dist / f"{NAME}.zip") as archive:
         entries = archive.infolist()
     assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
     assert {entry.create_system for entry in entries} == {3}
@@ -95,7 +107,7 @@ def test_its_template_is_the_stacks_with_paths_of_its_own(unpacked: Path, templa
 
 
 def test_it_is_small_and_its_readme_knows_how_large_the_template_is(dist: Path, unpacked: Path) -> None:
-    assert (dist / "rds-snap-backup-1.0.0.zip").stat().st_size < 4_000_000
+    assert (dist / f"{NAME}.zip").stat().st_size < 4_000_000
     size = (unpacked / "template.yaml").stat().st_size
     assert size < 500_000  # half of what CloudFormation takes from a bucket
     deploy = re.search(r"aws cloudformation deploy(?:.*\\\n)*.*\n", (unpacked / "README.md").read_text())
@@ -105,7 +117,7 @@ def test_it_is_small_and_its_readme_knows_how_large_the_template_is(dist: Path, 
 
 def test_functions_that_differ_are_not_packaged(tmp_path: Path) -> None:
     built = shutil.copytree(build(), tmp_path / "built")
-    (built / "FollowFunction" / "six.py").unlink()
-    with pytest.raises(PackageError, match="FollowFunction and SubmitFunction were not built alike"):
+    (built / "AuditFunction" / "six.py").unlink()
+    with pytest.raises(PackageError, match="AuditFunction and BackupFunction were not built alike"):
         write(tmp_path / "dist", built)
     assert list((tmp_path / "dist").glob("*.zip")) == []

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from local.tools import LOCKS, ROOT, environment
 
 pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that it is written once for all
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 VALIDATE = """
 import sys
 from cyclonedx.schema import SchemaVersion
@@ -57,7 +59,7 @@ def test_it_names_what_ships(document: dict[str, Any]) -> None:
 
 def test_its_subject_is_the_project_and_what_it_depends_on(document: dict[str, Any]) -> None:
     subject = document["metadata"]["component"]
-    assert (subject["name"], subject["version"]) == ("rds-snap-backup", "1.0.0")
+    assert (subject["name"], subject["version"]) == (PROJECT["name"], PROJECT["version"])
     assert subject["licenses"][0]["license"]["id"] == "Apache-2.0"
     (own,) = (one for one in document["dependencies"] if one["ref"] == subject["bom-ref"])
     assert {reference.split("==")[0] for reference in own["dependsOn"]} == {"aws_lambda_powertools", "boto3", "urllib3"}
@@ -65,6 +67,6 @@ def test_its_subject_is_the_project_and_what_it_depends_on(document: dict[str, A
 
 def test_the_same_inputs_give_the_same_bytes_in_a_file_of_the_version(text: str, tmp_path: Path) -> None:
     path = write(tmp_path)
-    assert path.name == "rds-snap-backup-1.0.0.cdx.json"
+    assert path.name == f"rds-snap-backup-{PROJECT['version']}.cdx.json"
     assert path.read_text() == text
     assert str(Path(ROOT)) not in text
