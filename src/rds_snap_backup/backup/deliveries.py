@@ -102,7 +102,7 @@ class Deliveries:
             return self._refuse(event, arrival.id, invalid.problem)
         except OutOfTime:
             logger.warning("The targets of the event cannot be selected in time; it goes on the queue")
-            self._services.queues.send_event(event)
+            self._services.queues.send_event(event, request_id)
             return queued(())
         match selected:
             case Ignored(reason):

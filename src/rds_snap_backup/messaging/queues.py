@@ -61,9 +61,13 @@ class Queues:
             else:
                 raise FanOutError(f"No message could be sent for the targets {', '.join(left.values())}.")
 
-    def send_event(self, event: object) -> None:
-        """Put an event on the Submissions queue as it came."""
-        self._client().send_message(QueueUrl=self._submissions_url, MessageBody=json.dumps(event))
+    def send_event(self, event: object, request_id: str) -> None:
+        """Put an event on the Submissions queue as Lambda's on-failure destination does.
+
+        In the envelope it can do no more than where it came from: only a bare body is read as a submission's message.
+        """
+        envelope = {"requestContext": {"requestId": request_id}, "requestPayload": event}
+        self._client().send_message(QueueUrl=self._submissions_url, MessageBody=json.dumps(envelope))
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
         """Hide a received message for so many seconds; 0 makes it visible at once."""
