@@ -24,7 +24,7 @@ def by_database(timeline: Timeline) -> dict[str, list[str]]:
     return found
 
 
-def credits(timeline: Timeline) -> Mapping[str, list[str]]:
+def completions(timeline: Timeline) -> Mapping[str, list[str]]:
     """Return the IDs of the jobs whose completion was published, by instance: each is that instance's job."""
     found: dict[str, list[str]] = {}
     for one in timeline.notifications():
@@ -91,9 +91,9 @@ def test_a_database_whose_job_runs_already_waits_for_its_end_and_its_neighbours_
     group(timeline, *GROUP)
     timeline.deliver(timeline.schedule("nightly", "group"))
     timeline.run(HOUR)
-    assert set(credits(timeline)) == {"orders-db", "users-db"}
+    assert set(completions(timeline)) == {"orders-db", "users-db"}
     timeline.run()
-    assert {name: len(jobs) for name, jobs in credits(timeline).items()} == dict.fromkeys(GROUP, 1)
+    assert {name: len(jobs) for name, jobs in completions(timeline).items()} == dict.fromkeys(GROUP, 1)
     assert "abandoned" not in timeline.statuses()
 
 
@@ -113,7 +113,7 @@ def test_a_groups_job_ids_may_come_in_any_order_and_number_and_their_rows_late(
     group(timeline, *GROUP)
     timeline.deliver(timeline.schedule("nightly", "group"))
     timeline.run()
-    assert {name: len(jobs) for name, jobs in credits(timeline).items()} == dict.fromkeys(GROUP, 1)
+    assert {name: len(jobs) for name, jobs in completions(timeline).items()} == dict.fromkeys(GROUP, 1)
     assert len(timeline.sent()) == 1
 
 
@@ -156,7 +156,7 @@ def test_a_queued_job_whose_start_moves_is_no_other_submissions(timeline: Timeli
     timeline.run(1)
     timeline.deliver({"target": "default", "requestId": "second"})
     timeline.run()
-    assert len(credits(timeline)["orders-db"]) == len(set(credits(timeline)["orders-db"])) == 2
+    assert len(completions(timeline)["orders-db"]) == len(set(completions(timeline)["orders-db"])) == 2
     assert len(timeline.commserve.jobs) == 2
     assert not timeline.dead_letters()
 

@@ -13,7 +13,6 @@ from rds_snap_backup.backup.answers import answer, ignored, queued, refused
 from rds_snap_backup.backup.loop import RESERVE_SECONDS, Loop, Work
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
 from rds_snap_backup.ledger.submissions import Stale
-from rds_snap_backup.messaging.queues import FanOutError
 from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.rds.statuses import Statuses
@@ -164,7 +163,7 @@ class Deliveries:
     # ---- The queue
 
     def receive_batch(self, records: Sequence[Mapping[str, Any]], seconds_left: Callable[[], float]) -> dict[str, Any]:
-        """Continue the submissions of a batch of messages; raise what AWS failed at once all were handled."""
+        """Continue the submissions of a batch of messages; raise what failed once all were handled."""
         works: dict[str, Work] = {}
         waiting: list[tuple[Mapping[str, Any], str | None]] = []
         failure: Exception | None = None
@@ -178,8 +177,8 @@ class Deliveries:
             except OutOfTime:
                 logger.warning("The targets of a trigger cannot be selected in time; its message is received again")
                 waiting.append((record, None))
-            except (*AWS_FAILURES, FanOutError) as error:
-                logger.exception("AWS failed; the message is received again")
+            except Exception as error:  # noqa: BLE001 # one message, be it broken, does not stop the others
+                logger.exception("A message failed; it is received again")
                 waiting.append((record, None))
                 failure = error
         self._loop.run(list(works.values()), seconds_left)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rds_snap_backup.backup.polling import JobReader
-from rds_snap_backup.bootstrap import AWS_FAILURES, Services, policy_of
+from rds_snap_backup.bootstrap import Services, policy_of
 from rds_snap_backup.commvault.clients import Client
 from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.commvault.outcomes import Throttled
@@ -77,7 +77,7 @@ METRICS: dict[str, MetricName] = {
 class Work:
     """One submission in one run: its record as it is now, and how the run leaves it.
 
-    `until`: when to go on, 0 if the run did not reach it; None once it is over. `failure` is an AWS failure.
+    `until`: when to go on, 0 if the run did not reach it; None once it is over. `failure` is what it failed with.
     """
 
     submission: Submission
@@ -103,7 +103,7 @@ class Loop:
         self._reader = JobReader(services.commvault, services.config.first_poll_seconds, services.clock)
 
     def run(self, batch: Sequence[Work], seconds_left: Callable[[], float]) -> None:
-        """Take each submission as far as it goes now. Raises nothing of AWS's: it is kept in the `Work`."""
+        """Take each submission as far as it goes now. A failure is kept in the `Work`."""
         for work in batch:
             self._each(work, self._advance)
         for _ in range(MAX_LOOKS):
@@ -118,7 +118,7 @@ class Loop:
             count("SubmissionDeferred", self._services.config.service, deferred)
 
     def _each(self, work: Work, act: Callable[[Work], object]) -> None:
-        """Do something with one submission; a failure of AWS, or of it alone, does not stop the others."""
+        """Do something with one submission; a failure of it, or of AWS, does not stop the others."""
         if work.failure:
             return
         for _ in range(MAX_TRIES):
@@ -131,8 +131,8 @@ class Loop:
             except Contended:
                 logger.info("Another transaction holds an item", **work.names)
                 work.until = self._services.clock() + self._policy.first_retry_seconds
-            except AWS_FAILURES as failure:
-                logger.exception("AWS failed; the submission goes on with its message", **work.names)
+            except Exception as failure:  # noqa: BLE001 # AWS failed, or its record is broken: the others go on
+                logger.exception("A submission failed; it goes on with its message", **work.names)
                 work.failure = failure
             return
         work.until = self._services.clock() + 1
