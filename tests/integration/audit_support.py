@@ -3,28 +3,36 @@
 import json
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config as SdkConfig
 
 from local.commserve import CommServe
 from local.emulator import REGION, Emulator
 from rds_snap_backup.audit import handler
 from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.submission import Change, CompletedJob, begin, pin_of, reject_trigger
+from rds_snap_backup.triggers import Trigger
 from tests.integration.world import World
 from tests.support import Context
 
 DAY = 86400
 SCHEDULE = "arn:aws:scheduler:us-east-1:000000000000:schedule/default/audit"
+ARN = "arn:aws:rds:us-east-1:000000000000"
 
 
 class AuditScene:
-    """A stack whose target `default` covers the one database `orders-db`, and has a listener: there is nothing to find."""
+    """A stack whose target `default` backs up the one database `orders-db`, and whose topics have listeners."""
 
     def __init__(self, aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         self.aws, self.commserve = aws, commserve
-        self.world = World(aws, commserve, **settings)
+        alarms = aws.client("sns").create_topic(Name=f"alarms-{time.monotonic_ns()}")["TopicArn"]
+        aws.client("sns").subscribe(TopicArn=alarms, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:000000000000:ops")
+        self.world = World(aws, commserve, **{"ALARM_TOPIC_ARN": alarms, **settings})
         self.later = 0.0
         self.calls: Counter[str] = Counter()
         self._made: list[tuple[str, str]] = []
@@ -39,7 +47,7 @@ class AuditScene:
 
     @property
     def services(self) -> Services:
-        """The services of the sandbox, such as its ledger."""
+        """The services of the sandbox."""
         return handler.AUDITOR.services
 
     def clock(self) -> float:
@@ -56,18 +64,16 @@ class AuditScene:
         )
         self._made.append(("instance", name))
 
-    def cluster(self, name: str, *members: str, engine: str = "aurora-mysql") -> None:
-        """Create a cluster with member instances."""
+    def cluster(self, name: str, member: str, engine: str = "aurora-mysql") -> None:
+        """Create a cluster with a member instance."""
         rds = self.aws.client("rds")
         rds.create_db_cluster(
             DBClusterIdentifier=name, Engine=engine, MasterUsername="admin", MasterUserPassword="fake-password"
         )
-        for member in members:
-            rds.create_db_instance(
-                DBInstanceIdentifier=member, DBClusterIdentifier=name, Engine=engine, DBInstanceClass="db.r5.large"
-            )
-            self._made.append(("instance", member))
-        self._made.append(("cluster", name))
+        rds.create_db_instance(
+            DBInstanceIdentifier=member, DBClusterIdentifier=name, Engine=engine, DBInstanceClass="db.r5.large"
+        )
+        self._made += [("instance", member), ("cluster", name)]
 
     def remove_databases(self) -> None:
         """Delete what was created: the emulator's account is shared by all tests."""
@@ -77,8 +83,24 @@ class AuditScene:
                 rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
             else:
                 rds.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
-        for snapshot in rds.describe_db_snapshots()["DBSnapshots"]:
-            rds.delete_db_snapshot(DBSnapshotIdentifier=snapshot["DBSnapshotIdentifier"])
+
+    def complete(self, target: str, hours_ago: float = 0, job: str = "1354") -> None:
+        """Let the ledger have a completed job of each of a target's subclients."""
+        submissions, started = self.services.submissions, self.clock() - hours_ago * 3600
+        keys = [association.key for association in self.services.targets.load(target).request.associations]
+        trigger = Trigger("manual", f"{target}-{time.monotonic_ns()}")
+        over = replace(reject_trigger(trigger, target, Problem("", "", ""), started), outbox=())
+        completed = CompletedJob(job, started, "FULL", over.key)
+        found = submissions.subclients(keys).values()
+        submissions.save(Change(over, tuple(subclient.with_completed(completed) for subclient in found)))
+
+    def lose_message(self, target: str = "default") -> None:
+        """Let a submission's message be lost two hours ago."""
+        document = self.services.targets.load(target)
+        trigger = Trigger("schedule", "arn:aws:scheduler:stuck|now")
+        submission = begin(trigger, document, document.request.associations, pin_of(document, 0, 0), self.clock())
+        self.services.submissions.save(Change(submission))
+        self.later += 2 * 3600
 
     def invoke(self, event: Any, seconds: float = 300) -> Any:
         """Invoke the function with an event."""
@@ -86,7 +108,7 @@ class AuditScene:
         return handler.lambda_handler(event, context)
 
     def by_hand(self) -> Any:
-        """Return what a run by hand answers."""
+        """Return the answer to a run by hand."""
         return self.invoke({"audit": True})
 
     def daily(self, days: float = 1) -> Any:
@@ -100,7 +122,7 @@ class AuditScene:
 
     def published(self) -> list[Any]:
         """Return the audits that a subscriber has received so far."""
-        return [one for one in self.world.notifications() if one["status"] == "audit"]
+        return [message for message in self.world.notifications() if message["status"] == "audit"]
 
     def _counting(self, service: str) -> Any:
         session: Any = boto3.Session("test", "test", region_name=REGION)
@@ -113,9 +135,33 @@ class AuditScene:
         return client
 
 
+class Publishing:
+    """A client of SNS whose publishing ends in this exception."""
+
+    def __init__(self, client: Any, end: BaseException) -> None:
+        self._client, self._end = client, end
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "publish":
+            raise self._end
+        return getattr(self._client, name)
+
+
+def unreachable(service: str) -> Any:
+    """Return a client that reaches nothing."""
+    session: Any = boto3.Session("test", "test", region_name=REGION)
+    once = SdkConfig(connect_timeout=1, retries={"total_max_attempts": 1})
+    return session.client(service, endpoint_url="http://127.0.0.1:9", config=once)
+
+
 def codes(answer: Any) -> list[tuple[str, str | None]]:
-    """Return the findings' codes, each with its target or database."""
-    return [(one["code"], one["target"] or one["database"]) for one in answer["findings"]]
+    """Return the findings' codes, each with its database or target."""
+    return [(finding["code"], finding["database"] or finding["target"]) for finding in answer["findings"]]
+
+
+def verdicts(answer: Any) -> dict[str, str]:
+    """Return the databases' verdicts by name."""
+    return {row["arn"].rpartition(":")[2]: row["verdict"] for row in answer["databases"]}
 
 
 def metrics(text: str) -> Counter[str]:
