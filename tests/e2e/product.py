@@ -1,8 +1,9 @@
 """The deployed product as its tests see it: the stack, the CommServe it talks to, and a subscriber of its topic.
 
-Each test makes targets of its own, each with an instance of its own, so that what it caused can be distinguished from the rest.
+Each test makes targets and instances that no other test has, and looks only at these.
 """
 
+import json
 import os
 import signal
 import time
@@ -31,7 +32,7 @@ class Product:
     stack: Stack
     commserve: CommServe
     subscriber: Subscriber
-    started: dict[str, str] = field(default_factory=dict)  # what was begun early, since it takes long: its targets
+    started: dict[str, str] = field(default_factory=dict)  # targets that were made with the stack, by what they are for
 
     def target(self, name: str, *, is_known: bool = True, **document: Any) -> str:
         """Add a target with an instance of the same name, known to Commvault or not, and return that name."""
@@ -40,6 +41,21 @@ class Product:
             self.commserve.catalogue.add(CLIENT, unique)
         self.stack.put_target(unique, {"associations": [association(unique)], **document})
         return unique
+
+    @staticmethod
+    def document(*instances: str) -> dict[str, Any]:
+        """Return a document with these instances."""
+        return {"associations": [association(one) for one in instances]}
+
+    def group(self, number: int, *, databases: bool = False, **document: Any) -> tuple[str, list[str]]:
+        """Add a target of several instances; return its name and theirs. With `databases` each has those of its name."""
+        name = f"group-{next(_NUMBERS)}"
+        names = [f"{name}-{place}" for place in range(number)]
+        associations = [association(one) | ({"databases": [one]} if databases else {}) for one in names]
+        for one in names:
+            self.commserve.catalogue.add(CLIENT, one)
+        self.stack.put_target(name, {"associations": associations, **document})
+        return name, names
 
     def calls(self, *targets: str) -> list[Recorded]:
         """Return the CreateTask requests for targets' instances, whatever became of them."""
@@ -58,15 +74,20 @@ class Product:
                 found.append(message.body)
         return found
 
-    def wait_for_messages(self, *targets: str, number: int = 1, within: float = 20) -> list[Mapping[str, Any]]:
+    def wait_for_messages(self, *targets: str, number: int = 1) -> list[Mapping[str, Any]]:
         """Wait until so many messages about targets were received, and return them."""
-        wait_until(lambda: len(self.messages(*targets)) >= number, within, f"{number} messages about {targets}")
+        wait_until(lambda: len(self.messages(*targets)) >= number, 20, f"{number} messages about {targets}")
         return self.messages(*targets)
 
-    def items(self, *targets: str) -> list[Mapping[str, Any]]:
-        """Return the ledger's submissions of targets, as plain values."""
-        rows = [{name: next(iter(value.values())) for name, value in row.items()} for row in self.stack.ledger()]
-        return [row for row in rows if row["pk"].startswith("submission#") and row["target"] in targets]
+    def story(self, *targets: str) -> list[Mapping[str, Any]]:
+        """Wait until the submissions of targets are over, and return the messages about them."""
+        wait_until(lambda: not self.waiting(*targets), 60, f"the submissions of {targets} are over")
+        return self.messages(*targets)
+
+    def records(self, *targets: str) -> list[Mapping[str, Any]]:
+        """Return the ledger's submissions of targets."""
+        rows = [row for row in self.stack.ledger() if row["pk"]["S"].startswith("submission#")]
+        return [json.loads(row["record"]["S"]) for row in rows if row["target"]["S"] in targets]
 
     def dead_letters(self, *targets: str) -> list[Mapping[str, Any]]:
         """Return the dead letters of targets."""
@@ -77,23 +98,19 @@ class Product:
         bodies = [str(message["Body"]) for message in self.stack.messages("SubmissionsQueueUrl")]
         return [body for body in bodies if any(f'"{target}"' in body for target in targets)]
 
-    def wait_until_idle(self, *targets: str, within: float = 30) -> None:
-        """Wait until nothing on the Submissions queue is about the targets, and what was taken from it is done."""
-        wait_until(lambda: not self.waiting(*targets), within, f"nothing on the queue about {targets}")
-
     def runs(self) -> int:
-        """Return how many runs of the Submit function have ended, as its log says."""
+        """Return how many runs of the Backup function have ended, as its log says."""
         return sum(line.startswith("REPORT ") for line in self.stack.logs())
 
     def start_cold(self) -> None:
         """Update the function's configuration, after which its next run is a cold start, as on AWS."""
-        client, name = self.stack.aws.client("lambda"), self.stack.outputs["SubmitFunctionName"]
+        client, name = self.stack.aws.client("lambda"), self.stack.outputs["BackupFunctionName"]
         timeout = client.get_function_configuration(FunctionName=name)["Timeout"]
         client.update_function_configuration(FunctionName=name, Timeout=timeout)
 
     def kill_runs(self) -> int:
-        """SIGKILL every sandbox of the Submit function, as Lambda does with one that takes too long; tell how many."""
-        sandboxes = self.stack.aws.sandboxes(self.stack.outputs["SubmitFunctionName"])
+        """SIGKILL every sandbox of the Backup function, as Lambda does with one that takes too long; tell how many."""
+        sandboxes = self.stack.aws.sandboxes(self.stack.outputs["BackupFunctionName"])
         for sandbox in sandboxes:
             os.kill(sandbox, signal.SIGKILL)
         return len(sandboxes)
@@ -101,7 +118,7 @@ class Product:
     @contextmanager
     def queue_disabled(self) -> Iterator[None]:
         """Let nothing be taken from the Submissions queue for a while: only what is invoked runs."""
-        client, function = self.stack.aws.client("lambda"), self.stack.outputs["SubmitFunctionName"]
+        client, function = self.stack.aws.client("lambda"), self.stack.outputs["BackupFunctionName"]
         mapping = only(client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"])
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
         yield
@@ -109,7 +126,7 @@ class Product:
 
 
 def scheduled(target: str, name: str = "nightly") -> dict[str, str]:
-    """Return the input of a schedule, whose submission needs no safety net on the queue."""
+    """Return the input of a schedule that was due long ago: any job of its target satisfies it."""
     return {"target": target, "schedule": f"arn:aws:scheduler:{name}", "time": "2026-01-31T02:00:00Z"}
 
 

@@ -1,4 +1,4 @@
-"""A tap on the wire between the deployed functions and one of AWS's services: it sees calls, and can cut them off.
+"""A tap on the wire between the deployed functions and some of AWS's services: it sees calls, and can cut them off.
 
 It can also let parameters seem older than they are: the emulator has no other way to let days pass.
 
@@ -72,6 +72,11 @@ class Tap:
     def refusals_left(self) -> int:
         """How many calls are still to be cut off."""
         return len(self._refusals)
+
+    def admit(self) -> None:
+        """Cut off no more calls."""
+        with self._lock:
+            self._refusals.clear()
 
     def takes(self, call: Call) -> bool:
         """Tell whether a call is to pass, and keep it."""

@@ -1,67 +1,197 @@
-"""The whole template, as CloudFormation deploys it: every alarm, both schedules, the rule on a bus of its own."""
+"""The whole template, as CloudFormation deploys it: a stack with a bus of its own, a pair as its token, and the audit."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from local.commserve import CommServe
 from local.emulator import Emulator
-from local.stack import Stack, deploy
-from tests.unit.template import Resolved
+from local.rds import rds_event
+from local.stack import NEVER, deploy
+from rds_snap_backup.observability import NAMESPACE
+from tests.e2e.conftest import CANARY, deploy_quick
+from tests.e2e.product import Product, only, scheduled, wait_until
+from tests.e2e.tap import Tap
+from tests.evidence import Evidence
+from tests.unit.alarms import Metric, samples
+from tests.unit.template import TEMPLATE, Resolved
 
-NAME, BUS = "watched", "central"
-# Neither fires while the tests run.
-NOT_NOW = {"AuditState": "ENABLED", "AuditScheduleExpression": "rate(365 days)", "ScheduleState": "DISABLED"}
+pytestmark = pytest.mark.e2e
+
+NAME, BUS = "second", "central"
+AUDIT = "AuditFunctionName"
 
 
 @pytest.fixture(scope="module")
-def stack(aws: Emulator) -> Stack:
+def second(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
+    """The stack. Its audit does not fire by itself."""
     aws.client("events").create_event_bus(Name=BUS)
-    return deploy(aws, NAME, {"EventBusName": BUS, **NOT_NOW})
+    more = {"EventBusName": BUS, "ScheduleExpression": NEVER, "AuditScheduleExpression": "rate(365 days)"}
+    with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
+        evidence.add(NAME, commserve)
+        stack = deploy_quick(aws, NAME, commserve, more)
+        yield Product(stack, commserve, stack.subscribe())
 
 
-@pytest.fixture(scope="module")
-def alarms(aws: Emulator, stack: Stack) -> Mapping[str, Any]:
-    """The alarms of the stack, by their logical IDs."""
+def test_every_alarm_is_made_and_notifies_the_alarm_topic(aws: Emulator, second: Product) -> None:
     pages = aws.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{NAME}-")
-    found = [alarm for page in pages for alarm in page["MetricAlarms"]]
-    return {alarm["AlarmName"].split("-")[1]: alarm for alarm in found}
+    alarms = [alarm for page in pages for alarm in page["MetricAlarms"]]
+    assert sorted(alarm["AlarmName"].split("-")[1] for alarm in alarms) == sorted(
+        Resolved().of_type("AWS::CloudWatch::Alarm")
+    )
+    topics = {action for alarm in alarms for action in alarm["AlarmActions"]}
+    assert topics == {second.stack.outputs["AlarmTopicArn"]} != {second.stack.outputs["NotificationsTopicArn"]}
 
 
-def test_every_alarm_is_made_and_notifies(stack: Stack, alarms: Mapping[str, Any]) -> None:
-    assert sorted(alarms) == sorted(Resolved().of_type("AWS::CloudWatch::Alarm"))
-    assert {action for alarm in alarms.values() for action in alarm["AlarmActions"]} == {
-        stack.outputs["NotificationsTopicArn"]
-    }
-
-
-def test_the_rule_is_watched_by_its_name_and_bus(aws: Emulator, alarms: Mapping[str, Any]) -> None:
-    (rule,) = aws.client("events").list_rules(EventBusName=BUS)["Rules"]
-    named = {one["Name"]: one["Value"] for one in alarms["RuleDeliveryAlarm"]["Dimensions"]}
-    assert named == {"EventBusName": BUS, "RuleName": rule["Name"]}
-
-
-def test_both_schedules_are_in_the_group_that_is_watched(
-    aws: Emulator, stack: Stack, alarms: Mapping[str, Any]
-) -> None:
-    client, group = aws.client("scheduler"), stack.outputs["ScheduleGroupName"]
+def test_both_schedules_are_in_the_group_that_is_watched(aws: Emulator, second: Product) -> None:
+    client, group = aws.client("scheduler"), second.stack.outputs["ScheduleGroupName"]
     names = [one["Name"] for one in client.list_schedules(GroupName=group)["Schedules"]]
     schedules = [client.get_schedule(Name=name, GroupName=group) for name in names]
-    assert sorted((one["State"], *sorted(json.loads(one["Target"]["Input"]))) for one in schedules) == [
-        ("DISABLED", "schedule", "target", "time"),
-        ("ENABLED", "audit", "schedule", "time"),
+    assert sorted(sorted(json.loads(one["Target"]["Input"])) for one in schedules) == [
+        ["audit", "schedule", "time"],
+        ["schedule", "target", "time"],
     ]
-    assert {one["Target"]["RoleArn"] for one in schedules} == {stack.outputs["SchedulerRoleArn"]}
-    assert alarms["ScheduleDeliveryAlarm"]["Dimensions"] == [{"Name": "ScheduleGroup", "Value": group}]
+    assert {one["Target"]["RoleArn"] for one in schedules} == {second.stack.outputs["SchedulerRoleArn"]}
 
 
-def test_the_ledger_has_its_index(aws: Emulator, stack: Stack) -> None:
-    table = aws.client("dynamodb").describe_table(TableName=stack.outputs["LedgerTableName"])["Table"]
-    assert [one["IndexName"] for one in table["GlobalSecondaryIndexes"]] == ["open-submissions"]
+def test_its_outputs_are_those_of_the_template_and_none_is_empty(second: Product) -> None:
+    assert second.stack.outputs.keys() == TEMPLATE["Outputs"].keys()
+    assert all(second.stack.outputs.values())
 
 
-def test_the_audit_function_is_there(stack: Stack) -> None:
-    answer = stack.invoke({"check": True, "target": "no-such-target"}, "AuditFunctionName")
-    assert answer["ok"] is False
-    assert "checks" in answer
+def test_events_on_a_bus_of_its_own_start_backups(aws: Emulator, second: Product) -> None:
+    second.stack.put_event(rds_event("any-database", "RDS-EVENT-0025"))
+    assert not second.messages("default")
+    second.stack.put_event(rds_event("any-database"), BUS)
+    message = only(second.wait_for_messages("default"))
+    assert message["trigger"]["rdsEventId"] == "RDS-EVENT-0043"
+
+
+def test_everything_starts_also_targets_that_were_just_stored(second: Product) -> None:
+    names = [second.target("all")]
+    assert second.stack.invoke({"target": "*"})["submissions"]
+    # The sandbox is warm, and knows one of them.
+    names += [second.target("all") for _ in range(11)]
+    answer = second.stack.invoke({"target": "*", "requestId": "all"})
+    assert {one["target"]: one["status"] for one in answer["submissions"]} == dict.fromkeys(
+        ["default", *names], "queued"
+    )
+    wait_until(lambda: len(_about(second, "all", *names)) == len(names), 60, "a message about each")
+    messages = _about(second, "all", *names)
+    assert {message["target"]: message["status"] for message in messages} == dict.fromkeys(names, "submitted")
+    assert all(second.commserve.jobs[only(one["jobIds"])].instance == one["target"] for one in messages)
+
+
+def test_a_token_that_was_replaced_is_taken_from_the_secret_at_once(second: Product) -> None:
+    target = second.target("replaced")
+    assert _state(second, {"target": target}) == "running"
+    second.commserve.token = "QSDK another"
+    second.stack.set_token("QSDK another")
+    assert _state(second, {"target": target}) == "running"
+    assert len(second.jobs(target)) == 2
+
+
+def test_a_second_stack_in_the_region_comes_and_goes_by_itself(aws: Emulator, second: Product) -> None:
+    passing = deploy(aws, "passing")
+    client = aws.client("cloudformation")
+
+    def resources(name: str) -> set[str]:
+        found = client.describe_stack_resources(StackName=name)["StackResources"]
+        return {one["PhysicalResourceId"] for one in found}
+
+    assert not resources(NAME) & resources("passing")
+    client.delete_stack(StackName="passing")
+    client.get_waiter("stack_delete_complete").wait(StackName="passing", WaiterConfig={"Delay": 1})
+    functions = {one["FunctionName"] for one in aws.client("lambda").list_functions()["Functions"]}
+    assert not functions & {value for name, value in passing.outputs.items() if name.endswith("FunctionName")}
+    queues = aws.client("sqs").list_queues(QueueNamePrefix="passing").get("QueueUrls", [])
+    assert not queues
+    # The audit trail outlives its stack.
+    assert passing.outputs["LedgerTableName"] in aws.client("dynamodb").list_tables()["TableNames"]
+    assert _state(second, {"target": second.target("left")}) == "running"
+
+
+def test_a_deferral_and_a_submission_are_counted_once(second: Product) -> None:
+    target = second.target("deferred")
+    before = _metrics(second)
+    second.commserve.fault("maintenance", about=target)
+    assert _state(second, {"target": target}) == "waiting"
+    only(second.wait_for_messages(target))
+    counted = _metrics(second) - before
+    assert counted == {_counted("SubmissionDeferred"): 1, _counted("BackupSubmitted"): 1}
+
+
+def test_every_metric_that_an_alarm_watches_is_emitted_under_its_name_and_dimension(second: Product, tap: Tap) -> None:
+    """A story for each; the last one is a pair that is renewed and cannot be stored, until it can."""
+    stack, commserve = second.stack, second.commserve
+    names = ("failed", "lost", "rejected", "refused-token", "abandoned")
+    failed, lost, rejected, refused, abandoned = (second.target(name) for name in names)
+    stack.put_target(rejected, second.document("no-such-instance"))
+    stack.put_target(abandoned, second.document(abandoned) | {"taskType": "SCHEDULE"})
+    commserve.plan_jobs(instance=failed, seconds=0, ending="Killed")
+    commserve.fault("unauthorized", times=2, about=refused)
+    commserve.fault("reset_after", about=abandoned)
+    for target in (failed, lost, rejected, refused, abandoned):
+        stack.invoke(scheduled(target))
+    only(second.jobs(lost)).subclient = commserve.catalogue.add("aws-prod", "another")
+    stack.invoke({})
+    stack.put_target("unknown", second.document("no-such-instance"))
+    assert stack.invoke({"audit": True, "schedule": "arn:aws:scheduler:audit", "time": "2026-01-31T06:00:00Z"}, AUDIT)
+    second.story(failed, lost, rejected, abandoned)
+
+    stored = second.target("stored")
+    tap.refuse("UpdateSecretVersionStage", times=1000, about=stack.outputs["TokenSecretArn"])
+    pair = commserve.issue_pair()
+    stack.set_token(json.dumps(pair))
+    commserve.tokens.expires = 0
+    stack.invoke_asynchronously(scheduled(stored))
+    wait_until(lambda: _metrics(second)[_counted("TokenNotStored")], 60, "the renewed pair is not stored")
+    tap.admit()
+    only(second.wait_for_messages(stored))
+    assert _metrics(second)[_counted("TokenRenewed")] == 1
+    assert (commserve.tokens.renewals, commserve.tokens.deleted) == (1, False)
+
+    emitted = _metrics(second)
+    assert {dimensions for _, _, dimensions in emitted} == {frozenset({("service", NAME)})}
+    watched = set(_watched(Resolved({"AWS::StackName": NAME}).of_type("AWS::CloudWatch::Alarm")))
+    assert len(watched) == 9
+    assert not watched - emitted.keys()
+
+
+def _about(product: Product, trigger: str, *targets: str) -> list[Mapping[str, Any]]:
+    """Return the messages about a trigger, by its identity, for targets."""
+    return [message for message in product.messages(*targets) if message["trigger"]["id"] == trigger]
+
+
+def _state(product: Product, event: Mapping[str, Any]) -> str:
+    """Invoke the function for one backup, and return the state of it."""
+    return str(only(only(product.stack.invoke(event)["submissions"])["backups"])["state"])
+
+
+def _counted(name: str) -> Metric:
+    return (NAMESPACE, name, frozenset({("service", NAME)}))
+
+
+def _metrics(product: Product) -> Counter[Metric]:
+    """Return the metrics in the logs of both functions, each with its sum."""
+    found: Counter[Metric] = Counter()
+    for sample in samples([*product.stack.logs(), *product.stack.logs(AUDIT)]):
+        found[sample.metric] += int(sample.value)
+    return found
+
+
+def _watched(part: Any) -> Iterator[Metric]:
+    """Yield the metrics of this product in a template's alarms."""
+    match part:
+        case {"Namespace": namespace, "MetricName": name, "Dimensions": dimensions}:
+            if namespace == NAMESPACE:
+                yield (namespace, name, frozenset((one["Name"], one["Value"]) for one in dimensions))
+        case dict():
+            for inner in part.values():
+                yield from _watched(inner)
+        case list():
+            for inner in part:
+                yield from _watched(inner)

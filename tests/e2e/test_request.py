@@ -3,43 +3,68 @@
 import pytest
 
 from tests.e2e.conftest import CANARY
-from tests.e2e.product import CLIENT, Product, only
+from tests.e2e.product import CLIENT, Product, only, wait_until
 
 pytestmark = pytest.mark.e2e
 
 
-def test_the_request_carries_the_targets_fields_and_the_token(product: Product) -> None:
+def test_the_request_has_the_targets_fields_and_the_token(product: Product) -> None:
     target = product.target("form", backupLevel="INCREMENTAL", notifyUserOnJobCompletion=False)
     product.stack.invoke({"target": target})
     request = only(product.calls(target))
-    association = only(request.json["taskInfo"]["associations"])
-    assert (association["clientName"], association["instanceName"]) == (CLIENT, target)
-    options = only(request.json["taskInfo"]["subTasks"])["options"]
-    assert options["backupOpts"] == {"backupLevel": "INCREMENTAL"}
-    assert options["commonOpts"] == {"notifyUserOnJobCompletion": False}
+    association = {
+        "clientName": CLIENT,
+        "instanceName": target,
+        "displayName": CLIENT,
+        "_type_": "SUBCLIENT_ENTITY",
+        "appName": "Cloud Apps",
+        "subclientName": "default",
+    }
+    subtask = {
+        "subTask": {"subTaskType": "BACKUP", "operationType": "BACKUP"},
+        "options": {
+            "backupOpts": {"backupLevel": "INCREMENTAL"},
+            "commonOpts": {"notifyUserOnJobCompletion": False},
+        },
+    }
+    assert request.json == {
+        "taskInfo": {"associations": [association], "task": {"taskType": "IMMEDIATE"}, "subTasks": [subtask]}
+    }
     assert request.method == "POST"
     assert request.header("Authtoken") == CANARY
     assert request.header("Content-Type") == request.header("Accept") == "application/json"
     assert not product.commserve.refusals  # it was the form, field for field
 
 
-def test_without_a_display_name_the_default_target_has_the_clients(fleet: Product) -> None:
-    assert "DisplayName" not in fleet.stack.parameters
-    fleet.stack.invoke({"target": "default"})
-    association = only(fleet.calls("orders-db")[-1].json["taskInfo"]["associations"])
-    assert (association["clientName"], association["displayName"]) == (CLIENT, CLIENT)
+def test_a_group_is_one_request(product: Product) -> None:
+    target, names = product.group(3)
+    answer = only(product.stack.invoke({"target": target})["submissions"])
+    assert len(product.calls(*names)) == 1
+    jobs = {job.instance: job.id for job in product.jobs(*names)}
+    # Rows tell which job is whose, at the first poll.
+    assert {backup["state"] for backup in answer["backups"]} == {"running"}
+    assert only(product.wait_for_messages(target))["jobIds"] == [jobs[name] for name in names]
+    wait_until(
+        lambda: (
+            {one["association"]["instanceName"]: one.get("job", {}).get("id") for one in _backups(product, target)}
+            == jobs
+        ),
+        20,
+        "each backup has its job",
+    )
 
 
-def test_a_backup_is_one_request_cold_and_warm(fleet: Product) -> None:
-    target = next(iter(fleet.started))
-    for run in ("cold", "warm"):
-        if run == "cold":
-            fleet.start_cold()
-        before = len(fleet.commserve.requests)
-        message = only(fleet.stack.invoke({"target": target, "requestId": run})["submissions"])
-        assert message["status"] == "submitted"
-        assert len(fleet.commserve.requests) == before + 1, run
-    assert [('"cold_start":true' in line) for line in fleet.stack.logs() if "Commvault answered" in line][-2:] == [
-        True,
-        False,
-    ]
+@pytest.mark.parametrize("run", ["cold", "warm"])
+def test_a_start_sends_one_request_and_asks_for_nothing(product: Product, run: str) -> None:
+    if run == "cold":
+        product.start_cold()
+    target = product.target(run)
+    before = len(product.commserve.requests)
+    product.stack.invoke({"target": target})
+    # Jobs of other targets are polled all the time.
+    sent = [one for one in product.commserve.requests[before:] if not one.path.startswith("/Job")]
+    assert [(one.method, one.path) for one in sent] == [("POST", "/CreateTask")]
+
+
+def _backups(product: Product, target: str) -> list[dict[str, dict[str, str]]]:
+    return list(only(product.records(target))["backups"])
