@@ -47,6 +47,12 @@ def test_a_tag_that_is_not_the_version_is_refused(tag: str, status: int, checkou
     assert ("2.3.4" in done.stdout) is bool(status)
 
 
+def test_a_version_on_the_way_to_a_release_is_refused(checkout: Path) -> None:
+    (checkout / "pyproject.toml").write_text('[project]\nname = "some"\nversion = "2.3.4.dev0"\n')
+    done = run("The tag is the version", checkout, "v2.3.4.dev0")
+    assert (done.returncode, "2.3.4.dev0 is not a release" in done.stdout) == (1, True)
+
+
 @pytest.mark.parametrize(("exists", "created"), [("no", True), ("yes", False)])
 def test_everything_in_dist_is_attached_to_the_release(*, exists: str, created: bool, checkout: Path) -> None:
     calls = checkout / "calls"
