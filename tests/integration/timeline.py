@@ -111,9 +111,10 @@ class Timeline(World):
         self._put(self.submissions, body if isinstance(body, str) else json.dumps(body))
 
     def take_over(self) -> None:
-        """Take what is on the emulator's queue, where a real run has put it."""
-        for one in super().messages_of(self.submissions):
-            self._put(self.submissions, one["Body"])
+        """Take what is on the emulator's queues, where a real run has put it."""
+        for url in (self.submissions, self.dead_letter_queue):
+            for one in super().messages_of(url):
+                self._put(url, one["Body"])
 
     def messages_of(self, url: str) -> list[dict[str, Any]]:
         return [{"Body": one.body} for one in self.queues[url]]

@@ -148,7 +148,8 @@ class World:
 
     def redrive(self, body: Any) -> None:
         """Send a dead letter, or any other message, to the Submissions queue."""
-        self.aws.client("sqs").send_message(QueueUrl=self.submissions, MessageBody=json.dumps(body))
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.aws.client("sqs").send_message(QueueUrl=self.submissions, MessageBody=text)
 
     # ---- What can be set and seen
 
