@@ -124,13 +124,6 @@ def test_what_is_not_answered_to_its_end_is_not_written(
     assert not shell.exists()
 
 
-def test_git_ignores_the_file_and_make_deploys_with_it() -> None:
-    ignored = ["git", "check-ignore", "--quiet", "samconfig.local.toml"]
-    assert subprocess.run(ignored, cwd=ROOT, check=False).returncode == 0
-    rules = (ROOT / "Makefile").read_text()
-    assert "\ndeploy: samconfig.local.toml build\n\t$(TOOL) sam deploy --config-file $< " in rules
-
-
 @dataclass(frozen=True)
 class Deployment:
     """The real SAM CLI on a template that only shows what its parameters, the essential ones, came to."""
@@ -176,18 +169,3 @@ def test_sam_deploys_what_was_answered(monkeypatch: pytest.MonkeyPatch, deployme
     overrides = parameters(shell)["parameter_overrides"]
     assert deployment(shell, entries="y\n") == overrides
     assert deployment(shell) == overrides  # nothing has changed, and nothing fails
-
-
-def test_a_guided_deployment_writes_to_that_file_alone(
-    monkeypatch: pytest.MonkeyPatch, deployment: Deployment, shell: Path
-) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # sam looks there for the bucket, whatever is answered
-    project = (ROOT / "samconfig.toml").read_text()
-    for file in (shell, shell.with_name("samconfig.toml")):
-        file.write_text(project)
-    names = GROUPS[answers.ESSENTIAL]
-    entries = ["guided", "us-east-1", *(f"my {name}" for name in names), *[""] * 6, "y", ""]
-    assert deployment(shell, "--guided", entries="\n".join(entries)) == {name: f"my {name}" for name in names}
-    assert parameters(shell)["region"] == "us-east-1"
-    assert parameters(shell)["capabilities"] == "CAPABILITY_IAM"
-    assert shell.with_name("samconfig.toml").read_text() == project

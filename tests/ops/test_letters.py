@@ -4,7 +4,6 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +12,6 @@ from rich.prompt import Confirm
 from local.emulator import Emulator
 from ops import discard, letters
 from ops.command import Exit
-from ops.letter import Letter
-from ops.letters import age, short_ids
 from tests.ops.mail import REJECTED, TRIGGER, message
 from tests.ops.test_letter import HOSTILE
 from tests.ops.wire import AwsWire
@@ -105,15 +102,6 @@ def test_named_letters_are_deleted_and_the_others_are_not(stack: Stack, capsys: 
     assert stack.left() == {third}
 
 
-def test_all_letters_are_deleted(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    stack.put(*[REJECTED] * 12)
-    assert discard.main([stack.name, "--all", "--yes"]) == Exit.OK
-    assert f"{stack.name}: 12 letters deleted." in capsys.readouterr().out
-    assert stack.left() == set()
-    assert discard.main([stack.name, "--all", "--yes"]) == Exit.OK
-    assert capsys.readouterr().out == f"{stack.name}: no letters in the dead-letter queue.\n"
-
-
 def test_without_a_terminal_nothing_is_deleted(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     ids = stack.put(REJECTED)
     assert discard.main([stack.name, "--all"]) == Exit.COULD_NOT_RUN
@@ -156,14 +144,6 @@ def test_a_letter_that_is_not_there_is_named(
     assert stack.left() == set(put)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--all", "--id", "a"]])
-def test_which_letters_must_be_said(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        discard.main(["prod", *arguments])
-    assert stopped.value.code == Exit.COULD_NOT_RUN
-    assert "--all" in capsys.readouterr().err
-
-
 # ---- At the wire: what the emulator does not do
 
 
@@ -193,12 +173,6 @@ def test_what_could_not_be_deleted_is_said(sqs: AwsWire, capsys: pytest.CaptureF
     ]
 
 
-def test_a_letter_that_is_received_twice_is_shown_once(sqs: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
-    sqs.answer("ReceiveMessage", {"Messages": [message("a")]}, {"Messages": [message("a"), message("b")]}, {})
-    assert letters.main(["prod"]) == Exit.OK
-    assert "prod: 2 letters" in capsys.readouterr().out
-
-
 def test_a_long_queue_is_read_in_part(
     sqs: AwsWire, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,19 +183,3 @@ def test_a_long_queue_is_read_in_part(
     assert letters.main(["prod"]) == Exit.OK
     assert "prod: 20 of its letters in the dead-letter queue" in capsys.readouterr().out
     assert len(sqs.asked("ReceiveMessage")) == 2
-
-
-def test_short_ids_are_as_long_as_they_must_be() -> None:
-    def named(identity: str) -> Letter:
-        return Letter(identity, "", datetime.now(UTC), "", "", "")
-
-    assert short_ids([named("123456789"), named("23456789")]) == {"123456789": "12345678", "23456789": "23456789"}
-    found = short_ids([named("12345678-ab"), named("12345678-ac")])
-    assert found == {"12345678-ab": "12345678-ab", "12345678-ac": "12345678-ac"}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (200_000, "2 d")]
-)
-def test_an_age_is_in_its_largest_unit(seconds: int, said: str) -> None:
-    assert age(timedelta(seconds=seconds)) == said

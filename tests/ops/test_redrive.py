@@ -117,21 +117,3 @@ def test_a_move_that_was_started_at_the_same_moment_is_explained(
     assert redrive.main(["prod"]) == Exit.COULD_NOT_RUN
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("Run the command again: it waits for that one.")
-
-
-def test_what_else_sqs_says_is_one_line(sqs: AwsWire, capsys: pytest.CaptureFixture[str]) -> None:
-    moves(sqs, [])
-    message = "Source queue must be configured as a Dead Letter Queue."
-    sqs.fail("StartMessageMoveTask", 400, "com.amazonaws.sqs#InvalidParameterValue", message)
-    assert redrive.main(["prod"]) == Exit.COULD_NOT_RUN
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("prod: StartMessageMoveTask failed (")
-    assert line.endswith(message)
-
-
-def test_a_move_that_sqs_never_lists_is_not_waited_for_without_end(
-    sqs: AwsWire, capsys: pytest.CaptureFixture[str]
-) -> None:
-    moves(sqs, [])
-    assert redrive.main(["prod"]) == Exit.COULD_NOT_RUN
-    assert "does not list the move" in capsys.readouterr().err

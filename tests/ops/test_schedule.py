@@ -80,13 +80,6 @@ def test_all_targets_can_be_scheduled(scheduler: AwsWire) -> None:
     assert not scheduler.asked("GetParameter")
 
 
-def test_the_stacks_group_is_used(scheduler: AwsWire) -> None:
-    scheduler.stack(**OUTPUTS, ScheduleGroupName="backups")
-    assert schedule.main(ORDERS) == Exit.OK
-    assert scheduler.asked("GetSchedule") == [{"Name": "prod-orders", "groupName": "backups"}]
-    assert scheduler.asked("CreateSchedule")[0]["GroupName"] == "backups"
-
-
 def test_one_that_exists_is_changed_and_the_rest_of_it_is_kept(
     scheduler: AwsWire, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,32 +39,29 @@ def local(wire: AwsWire, tmp_path: Path, samconfigs: tuple[Path, Path], monkeypa
     return samconfigs[0]
 
 
-def test_the_region_that_is_named_comes_first(wire: AwsWire, local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_REGION", "us-west-2")
-    assert DeployedStack.find("prod", "ap-south-1", "frankfurt").outputs == {"Version": "1"}
-    assert region_of(wire) == "ap-south-1"
-
-
-@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
-def test_then_the_environments(wire: AwsWire, local: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    monkeypatch.setenv(variable, "us-west-2")
-    DeployedStack.find("prod", None, "frankfurt")
-    assert region_of(wire) == "us-west-2"
-
-
-@pytest.mark.parametrize("profile", [None, "frankfurt"])
-def test_then_the_one_that_the_stack_was_deployed_to(wire: AwsWire, local: Path, profile: str | None) -> None:
-    DeployedStack.find("prod", None, profile)
-    assert region_of(wire) == "eu-west-1"
-
-
-@pytest.mark.parametrize(("profile", "region"), [(None, "ap-northeast-1"), ("frankfurt", "eu-central-1")])
-def test_of_a_stack_that_was_deployed_elsewhere_the_profiles_counts(
-    wire: AwsWire, local: Path, profile: str | None, region: str
+@pytest.mark.parametrize(
+    ("variables", "arguments", "region"),
+    [
+        ({"AWS_REGION": "us-west-2"}, ("prod", "ap-south-1", "frankfurt"), "ap-south-1"),
+        ({"AWS_REGION": "us-west-2"}, ("prod", None, "frankfurt"), "us-west-2"),
+        ({"AWS_DEFAULT_REGION": "us-west-2"}, ("prod", None, "frankfurt"), "us-west-2"),
+        ({}, ("prod", None, "frankfurt"), "eu-west-1"),
+        ({}, ("other", None, "frankfurt"), "eu-central-1"),
+        ({}, ("other", None, None), "ap-northeast-1"),
+    ],
+)
+@pytest.mark.usefixtures("local")
+def test_the_region_is_the_first_of(  # the one given, the environment's, the deployment's, the profile's
+    wire: AwsWire,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    arguments: tuple[str, str | None, str | None],
+    region: str,
 ) -> None:
-    DeployedStack.find("other", None, profile)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert DeployedStack.find(*arguments).outputs == {"Version": "1"}
     assert region_of(wire) == region
-    assert ("Credential=other/" in wire.calls[0][2]) is (profile is not None)
 
 
 def test_a_stack_that_is_not_there_names_the_file_that_the_region_is_from(wire: AwsWire, local: Path) -> None:
