@@ -17,7 +17,7 @@ help:
 	@echo "make test               every check and every test"
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
-	@echo "make package            build, and write to dist/ a zip that the AWS CLI alone deploys, its SBOM and checksums"
+	@echo "make package            build, and write to dist/ a zip that the AWS CLI deploys without other tools, its SBOM and checksums"
 	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (GUIDED=1 asks for every parameter)"
 	@echo "For a deployed stack (also REGION=... and PROFILE=...):"
 	@echo "make check STACK=...    run the preflight (also TARGET=...)"
@@ -57,7 +57,7 @@ demo: .venv/.synced
 test: lint
 	$(RUN) pytest -n 8 --dist loadgroup
 
-# Two at a time; each is also a target of its own.
+# Two at a time; each is also a target.
 LINTERS := mypy checkov sam-validate cfn-lint ruff-check ruff-format lint-imports bandit zizmor
 lint: .venv/.synced
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 $(LINTERS)

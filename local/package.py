@@ -1,6 +1,6 @@
-"""`make package`: what the AWS CLI alone deploys, as one zip, and beside it in `dist/` the SBOM and the checksums.
+"""`make package` writes to `dist/` one zip that the AWS CLI deploys without other tools, its SBOM, and the checksums.
 
-The zip holds the functions as `sam build` makes them, once for all, and the template that points to them. The same inputs
+The zip holds the package that all functions share, as `sam build` makes it, and the template that points to it. The same inputs
 give the same bytes, where the zlib that compresses them is the same.
 """
 
@@ -79,12 +79,12 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def zipped(parts: Mapping[str, bytes]) -> bytes:
-    """Return a zip of files by their paths, readable by everybody, in an order of its own and without a time."""
+    """Return a zip of files by their paths, readable by everybody, sorted by path and without times."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for path, data in sorted(parts.items()):
             entry = zipfile.ZipInfo(path, BEGIN)
-            entry.create_system = 3  # Unix, whatever packages it: what unzips it then minds the mode
+            entry.create_system = 3  # Unix, on every system: programs that unzip it then keep the mode
             entry.external_attr = 0o100644 << 16
             archive.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=9)
     return target.getvalue()

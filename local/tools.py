@@ -1,7 +1,7 @@
 """The development tools that need an environment of their own, because their pins conflict, each as its lock has it.
 
 `tools/NAME.in` pins a tool, and `tools/NAME.txt` (`make lock`) everything that is installed for it, by hash. Its environment
-is made of the lock alone, under `.tools/NAME/`, when it is first needed and when the lock has changed.
+is made only of the lock, under `.tools/NAME/`, when it is first needed and when the lock has changed.
 
 Used as a module by the tests and the demo, and as a command by the Makefile: `python -m local.tools sam --version`.
 """

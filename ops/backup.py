@@ -42,7 +42,7 @@ def backup(stack: DeployedStack, target: str, request_id: str, *, wait: bool) ->
     if not REQUEST_ID.fullmatch(request_id):
         raise CannotRun('a request ID has 1 to 256 letters, digits, "_", ".", ":" or "-". Nothing was started.')
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    # Before anything is sent: whatever happens from here on, the backup can be asked about.
+    # Before anything is sent, so that the backup can be resumed after any failure.
     console.print(
         f"{stack.name}: backup of {one_line(target)}, request ID {request_id} (with it, the command resumes this backup)"
     )

@@ -45,7 +45,7 @@ def run(command: Callable[[DeployedStack], Exit], name: str, about: str, argumen
 
 
 def execute(command: Callable[[DeployedStack], Exit], options: argparse.Namespace) -> Exit:
-    """Do the same for a command with arguments of its own, which it has added to `parser` and parsed."""
+    """Do the same for a command that has added arguments to `parser` and parsed them."""
     try:
         return command(DeployedStack.find(options.stack, options.region, options.profile))
     except (CannotRun, sdk.BotoCoreError, sdk.ClientError) as error:

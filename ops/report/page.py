@@ -1,4 +1,4 @@
-"""The HTML page for an auditor: one file that fetches nothing and runs nothing, in `page.html` and `page.css` beside this."""
+"""The HTML page for an auditor: one file that fetches nothing and runs nothing. Its parts are `page.html` and `page.css`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ class Facts:
 
 def html_of(facts: Facts, audit: Audit) -> str:
     """Return the page."""
-    # Everything is escaped, whatever the file's name, and a name that is misspelled in the template is an error.
+    # Everything is escaped, and a misspelled name in the template is an error.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

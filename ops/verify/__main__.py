@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> Exit:
 
 
 def verify(stack: DeployedStack, names: Sequence[str]) -> Exit:
-    """Run the steps that are named, and print what each came to."""
+    """Run the named steps, and print the result of each."""
     subject, console = Subject.of(stack), Console()
     findings = {}
     for name, step in STEPS.items():
@@ -69,7 +69,7 @@ def verify(stack: DeployedStack, names: Sequence[str]) -> Exit:
 
 
 def attempt(step: Step, subject: Subject) -> Finding:
-    """Run a step; what AWS refuses is a failure of this step alone."""
+    """Run a step; an error of AWS fails only this step."""
     try:
         return step(subject)
     except (CannotRun, BotoCoreError, ClientError) as error:

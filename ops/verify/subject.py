@@ -17,7 +17,7 @@ POLL_SECONDS = 60 / TRIES_A_MINUTE
 
 
 class Verdict(Enum):
-    """What a step came to; `LATER` cannot be seen yet."""
+    """The result of a step; `LATER` cannot be seen yet."""
 
     PASSED = "ok"
     FAILED = "!!"

@@ -1,4 +1,4 @@
-"""The zip of `make package`, deployed by the AWS CLI alone: by the commands of the README in it, as they stand there."""
+"""The zip of `make package`, deployed with only the AWS CLI, by the commands of the README in it."""
 
 import os
 import re

@@ -13,7 +13,7 @@ from local.tools import ROOT, uv
 
 # What the build needs besides Python or uv; its shell is /bin/sh.
 UTILITIES = ("rm", "cp", "mkdir", "chmod", "find", "touch")
-# CloudShell's. It is old on purpose and installed for these tests alone, so it has no lock in `tools/`.
+# CloudShell's. It is old on purpose and installed only for these tests, so it has no lock in `tools/`.
 OLD_PIP = "pip==21.3.1 --hash=sha256:deaf32dcd9ab821e359cd8330786bcd077604b5c5730c0b096eda46f95c24a2d\n"
 CLOUDSHELL = "3.9"
 RUNS_OLD_PIP = ">=3.8,<3.12"
@@ -21,7 +21,7 @@ RUNS_OLD_PIP = ">=3.8,<3.12"
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A Python in an environment of its own, with nothing but, where it has one, pip."""
+    """A Python in an empty environment, or in one with only pip."""
 
     path: Path
     version: tuple[int, int]

@@ -111,7 +111,7 @@ def resources(aws: Emulator) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def probe(aws: Emulator, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    """The built package with the probe beside it, in the Lambda runtime."""
+    """The built package and the probe, in the Lambda runtime."""
     folder = tmp_path_factory.mktemp("probe") / "package"
     shutil.copytree(package, folder)
     shutil.copy(Path(__file__).parent / "probe.py", folder)

@@ -1,4 +1,4 @@
-"""The build where users are: CloudShell, a machine with uv alone, Lambda's build image. The same bytes, or a named fix."""
+"""The build where users are: CloudShell, a machine with only uv, Lambda's build image. The same bytes, or a named fix."""
 
 import shlex
 import subprocess
@@ -59,7 +59,7 @@ def check(folder: Path, by_sam: dict[str, str]) -> None:
     """Compare all that a zip of the package would hold: names, bytes, modes, and times, which zips keep as local."""
     assert contents(folder / "package") == by_sam
     kept = modes_and_times(folder / "package")
-    begin = datetime(2000, 1, 1).timestamp()  # noqa: DTZ001 - as `touch` and zips have it, in whatever zone
+    begin = datetime(2000, 1, 1).timestamp()  # noqa: DTZ001 - as `touch` and zips have it, in any zone
     assert {(mode & 0o777, time) for mode, time in kept.values() if time} == {(0o644, begin)}
     assert {mode & 0o777 for mode, time in kept.values() if not time} == {0o755}
 

@@ -64,7 +64,7 @@ def test_the_sbom_and_the_checksums_are_beside_it(dist: Path, unpacked: Path) ->
 
 
 def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None:
-    """Whatever the modes and times of the files, and in whatever order the system lists them."""
+    """For any modes and times of the files, and any order in which the system lists them."""
     built = shutil.copytree(build(), tmp_path / "built", copy_function=shutil.copyfile)
     for path in built.rglob("*"):
         path.chmod(0o700)

@@ -1,4 +1,4 @@
-"""The commands as `make` calls them: every value reaches them as it was given, whatever it holds."""
+"""The commands as `make` calls them: every value reaches them as it was given."""
 
 import os
 import shutil

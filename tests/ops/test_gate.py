@@ -1,4 +1,4 @@
-"""The gate that docs/operations.md has for pipelines, in bash with the AWS CLI alone: it ends like `make backup WAIT=1`."""
+"""The gate that docs/operations.md has for pipelines, in bash with only the AWS CLI: it ends like `make backup WAIT=1`."""
 
 import json
 import os

@@ -109,7 +109,7 @@ class AwsWire:
         self.answers[operation] = lambda _: (status, text, {"X-Amzn-ErrorType": code})
 
     def stack(self, more: str = "", /, **outputs: str) -> None:
-        """There is a stack with these outputs, whatever its name."""
+        """Every stack exists, with these outputs."""
         members = "".join(OUTPUT.format(name, value) for name, value in outputs.items())
         self.answers["DescribeStacks"] = lambda _: (200, STACK.format(outputs=members, more=more))
 

@@ -42,7 +42,7 @@ def test_such_a_line_would_be_found(line: str) -> None:
 
 
 def test_every_function_is_built_by_the_makefile() -> None:
-    """By one rule, so that a new function needs none of its own."""
+    """By one rule, so that a new function needs no other."""
     assert re.search(r"^build-%Function:", read("src/Makefile"), re.MULTILINE)
     functions = {
         name: part for name, part in TEMPLATE["Resources"].items() if part["Type"] == "AWS::Serverless::Function"
