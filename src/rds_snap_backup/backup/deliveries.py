@@ -13,6 +13,7 @@ from rds_snap_backup.backup.answers import answer, ignored, queued, refused
 from rds_snap_backup.backup.loop import RESERVE_SECONDS, Loop, Work
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
 from rds_snap_backup.ledger.submissions import Stale
+from rds_snap_backup.messaging.queues import FanOutError
 from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.rds.statuses import Statuses
@@ -128,7 +129,9 @@ class Deliveries:
         work = Work(submission)
         self._loop.run([work], seconds_left)
         if not is_sent and work.until is not None and not self._send(trigger, name) and not work.failure:
-            logger.error("The submission has no message; the audit sends it", target=name, trigger=trigger.id)
+            logger.error("The submission has no message", target=name, trigger=trigger.id)
+            if not work.submission.version:
+                raise FanOutError(f"No message could be sent for the target {name}, and nothing is recorded.")
         if work.failure:
             raise work.failure
         return answer(services, [work.submission])
