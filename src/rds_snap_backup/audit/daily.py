@@ -9,7 +9,7 @@ Members, Commvault's own jobs as evidence and further findings belong into `_aud
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self, get_args
 
@@ -20,7 +20,7 @@ from rds_snap_backup.audit.checks import MAX_ANSWER, fitting
 from rds_snap_backup.audit.findings import ORDER, Finding, Question, Unasked
 from rds_snap_backup.audit.preflight import run_preflight
 from rds_snap_backup.audit.publication import news_of, publish, publish_pending
-from rds_snap_backup.audit.verdicts import DatabaseVerdict, Name, required_verdicts
+from rds_snap_backup.audit.verdicts import DatabaseVerdict, Name, Verdict, required_verdicts
 from rds_snap_backup.bootstrap import Clients, Services, bootstrap
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.audits import Audits, AuditState
@@ -97,9 +97,11 @@ def _audit(auditor: Auditor, aws: AwsCalls, *, is_scheduled: bool) -> Audit:
     judge, coverage = preflight.judge, preflight.coverage
     listed = [] if isinstance(resources, Problem) else databases_of(resources)
     databases = [judge.judge_database(database, coverage) for database in listed]
-    required = required_verdicts(judge, coverage, databases)
+    required: Mapping[str, Verdict] = {}
     unasked = found.unasked_in(preflight.checks)
-    if isinstance(resources, Problem):
+    if not isinstance(resources, Problem):
+        required = required_verdicts(judge, coverage, databases)
+    else:
         unreadable = replace(resources, code="ACCOUNT_UNREADABLE")
         unasked += [Unasked("coverage", unreadable), Unasked("freshness", unreadable)]
     if isinstance(coverage, Problem):

@@ -135,9 +135,13 @@ class Judge:
 def required_verdicts(
     judge: Judge, coverage: Coverage | Problem, databases: Iterable[DatabaseVerdict]
 ) -> Mapping[str, Verdict]:
-    """Judge the associations that must have recent backups and that no database is known for, by their keys."""
+    """Judge the associations that must have recent backups and that no database is known for, by their keys.
+
+    Of several targets with the same association the one with the least maximum age counts.
+    """
     if isinstance(coverage, Problem):
         return {}
     known = {row.verdict.backup.key for row in databases if row.verdict.backup}
     required = [backup for backup in coverage.associations if judge.ages.is_required(backup.target)]
+    required.sort(key=lambda backup: -judge.ages.hours(backup.target))
     return {backup.key: judge.judge(backup) for backup in required if backup.key not in known}

@@ -126,3 +126,8 @@ def test_several_subclients_are_named_up_to_a_few() -> None:
 def test_the_reason_names_the_last_completed_job() -> None:
     known = coverage(OLD, orders=text())
     assert "(job 1354)" in judge(known, 50).judge(backup(changed_at=OLD)).reason
+
+
+def test_of_targets_with_the_same_association_the_least_maximum_age_counts() -> None:
+    known = coverage(OLD, a=text(maxAgeHours=3), b=text(maxAgeHours=9), c=text(maxAgeHours=6))
+    assert [verdict.name for verdict in required_verdicts(judge(known, 5), known, []).values()] == ["stale"]
