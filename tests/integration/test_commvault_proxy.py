@@ -149,14 +149,6 @@ def test_an_endless_answer_of_the_proxy_ends(server: CommServe, parts: tuple[byt
     assert not server.requests
 
 
-def test_a_proxy_that_never_answers_is_unavailable(server: CommServe) -> None:
-    with ConnectProxy(b"") as proxy:
-        outcome = create(through(proxy.url, server), seconds=2)
-    assert isinstance(outcome, Unavailable)
-    assert outcome.problem.code == "PROXY_FAILED"
-    assert "did not answer in time" in outcome.problem.message
-
-
 def test_a_proxy_that_is_not_there_is_named(server: CommServe) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))

@@ -23,7 +23,6 @@ from cryptography.x509.oid import NameOID
 
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.outcomes import Outcome, Submitted, Unavailable
-from rds_snap_backup.commvault.trust import tls_context
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
@@ -273,16 +272,6 @@ def test_a_server_of_one_newer_version_is_used(
     server = serve(limited(authority, version))
     assert isinstance(create(server.url, pem(authority)), Submitted)
     assert server.versions == [name]
-
-
-@pytest.mark.parametrize("bundle", [pem(trustme.CA()), None], ids=["private", "public"])
-def test_every_context_verifies_from_tls_1_2_on(bundle: str | None) -> None:
-    context = tls_context(bundle)
-    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
-    assert context.verify_mode == ssl.CERT_REQUIRED
-    assert context.check_hostname
-    assert bool(context.verify_flags & ssl.VERIFY_X509_STRICT) is (bundle is None)
-    assert (len(context.get_ca_certs()) == 1) is (bundle is not None)
 
 
 # ---- The environment

@@ -264,14 +264,6 @@ def test_paths_are_joined_to_any_base(server: CommServe, base: str) -> None:
     assert server.requests[0].path == "/CreateTask"
 
 
-def test_a_wrong_token_is_unauthorized_and_not_sent_again(server: CommServe) -> None:
-    outcome = create(client_of(server, "another-fake-token"))
-    assert isinstance(outcome, Unauthorized)
-    assert outcome.problem.code == "5"
-    assert len(server.requests) == 1
-    assert "another-fake-token" not in repr(outcome)
-
-
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_is_followed_with_the_token(server: CommServe, client: Commvault, status: int) -> None:
     with CommServe(token=CANARY, authority=server.authority) as elsewhere:
@@ -321,23 +313,6 @@ def test_a_keep_alive_that_the_server_closed_is_never_unknown(server: CommServe,
     assert len(server.create_tasks) == len(server.jobs) == 3
 
 
-def test_a_keep_alive_that_was_reset_is_never_unknown(server: CommServe, client: Commvault) -> None:
-    submitted(create(client))
-    server.fault("reset_before", path="/Client")
-    assert isinstance(client.get("/Client", within(3)), QueryFailed)
-    submitted(create(client))
-    assert len(server.create_tasks) == 2
-
-
-def test_after_an_answer_that_was_not_read_to_its_end_a_new_connection_is_made(
-    server: CommServe, client: Commvault
-) -> None:
-    server.fault("huge", size=MAX_BODY + 1)
-    assert isinstance(create(client), Unknown)
-    submitted(create(client))
-    assert [one.connection for one in server.requests] == [1, 2]
-
-
 def test_an_answer_as_long_as_is_read_is_read(server: CommServe, client: Commvault) -> None:
     server.fault("huge", path="/Client", size=MAX_BODY)
     answer = client.get("/Client", within(10))
@@ -362,13 +337,6 @@ def test_a_name_that_does_not_exist_is_unavailable() -> None:
     outcome = create(commvault("https://no-such-host.invalid/api", None), seconds=8)
     assert isinstance(outcome, Unavailable)
     assert "no-such-host.invalid" in outcome.problem.message
-
-
-def test_a_plain_text_port_is_unavailable() -> None:
-    with CommServe(token=CANARY, tls=False) as plain:
-        outcome = create(commvault(plain.url.replace("http:", "https:"), None))
-        assert isinstance(outcome, Unavailable)
-        assert not plain.requests
 
 
 @pytest.mark.parametrize(
@@ -438,13 +406,9 @@ def test_a_handshake_that_stalls_is_unavailable() -> None:
         ("error_top", {}),
         ("throttled", {}),
         ("redirect", {}),
-        ("stall_before", {}),
+        ("unauthorized", {}),
         ("reset_before", {}),
-        ("close", {}),
-        ("garbage", {}),
-        ("truncated", {}),
         ("huge", {"size": MAX_BODY + 1}),
-        ("trickle", {"interval": 0.2}),
     ],
 )
 def test_what_cannot_be_read_cannot_be_asked(
@@ -452,15 +416,9 @@ def test_what_cannot_be_read_cannot_be_asked(
 ) -> None:
     server.fault(fault, path="/Job", **parameters)
     answer = client.get("/Job", within(1.6))
-    assert isinstance(answer, QueryFailed)
+    assert isinstance(answer, Unauthorized if fault == "unauthorized" else QueryFailed)
     assert len(server.requests) == 1
     assert CANARY not in repr(answer)
-
-
-def test_reading_with_a_refused_token_is_unauthorized(server: CommServe, client: Commvault) -> None:
-    assert isinstance(client_of(server, "another-fake-token").get("/Job", within(3)), Unauthorized)
-    server.fault("error_top", path="/Job", code=1116)
-    assert isinstance(client.get("/Job", within(3)), Unauthorized)
 
 
 @pytest.mark.parametrize("body", ["", "{}", '{"errorCode": 0, "errorMessage": "none"}'])
@@ -538,12 +496,6 @@ def test_an_answer_that_does_not_come_in_time_says_so_and_nothing_of_dns(server:
     for problem in (outcome.problem, answer.problem):
         assert problem.code == "TIMED_OUT"
         assert "DNS" not in problem.hint
-
-
-def test_a_request_without_associations_is_never_sent(server: CommServe, client: Commvault) -> None:
-    with pytest.raises(ValueError, match="at least one association"):
-        client.create_task(BackupRequest(()), within(5))
-    assert not server.requests
 
 
 def test_a_probe_shows_that_the_api_answers_and_sends_no_token(server: CommServe, client: Commvault) -> None:

@@ -134,11 +134,6 @@ def test_task_id_0_does_not_mean_scheduled(body: Any) -> None:
     assert isinstance(immediate(body), Rejected)
 
 
-def test_a_schedule_with_an_error_is_not_scheduled() -> None:
-    assert isinstance(scheduled({"taskId": 402, **error(19)}), Failed)
-    assert isinstance(scheduled({"taskId": 402, **error(4)}, 201), Rejected)
-
-
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize(
     ("code", "kind"),
@@ -214,11 +209,6 @@ def test_without_a_code_the_status_decides(body: Any, statuses: tuple[int, ...],
         assert type(outcome) is kind, outcome
         assert problem_of(outcome).code == f"HTTP_{status}"
         assert not isinstance(outcome, Rejected) or not outcome.blames_names
-
-
-@pytest.mark.parametrize("status", [101, 199, 600])
-def test_statuses_that_nobody_sends_are_unknown(status: int) -> None:
-    assert isinstance(immediate(b"", status), Unknown)
 
 
 def test_a_redirects_text_is_not_quoted() -> None:

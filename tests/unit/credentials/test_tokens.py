@@ -69,12 +69,6 @@ def secret() -> Iterator[Holding]:
         stubber.assert_no_pending_responses()
 
 
-def test_a_token_is_sent_without_the_blanks_around_it(secret: Holding) -> None:
-    wire = Wire(CANARY)
-    assert wire.send(secret(f" \t{CANARY}\r\n\n")) == DONE
-    assert wire.tokens == [CANARY]
-
-
 @pytest.mark.parametrize(
     ("value", "code"),
     [
