@@ -20,7 +20,7 @@ from rds_snap_backup.audit.checks import MAX_ANSWER, fitting
 from rds_snap_backup.audit.findings import ORDER, Finding, Question, Unasked
 from rds_snap_backup.audit.preflight import run_preflight
 from rds_snap_backup.audit.publication import news_of, publish, publish_pending
-from rds_snap_backup.audit.verdicts import DatabaseVerdict, Name, Verdict, required_verdicts
+from rds_snap_backup.audit.verdicts import DatabaseVerdict, Verdict, VerdictName, required_verdicts
 from rds_snap_backup.bootstrap import Clients, Services, bootstrap
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.audits import Audits, AuditState
@@ -129,7 +129,7 @@ def _answer(audit: Audit, *, is_news: bool) -> dict[str, Any]:
         "findings": fitting([finding.to_json() for finding in audit.findings], MAX_ANSWER // 2, lambda _: False),
         "counts": {
             "databases": len(audit.databases),
-            **{name: verdicts[name] for name in get_args(Name.__value__)},
+            **{name: verdicts[name] for name in get_args(VerdictName.__value__)},
             "targets": audit.target_count,
             "stuck": sum(finding.question == "stuck" for finding in audit.findings),
             "findings": len(audit.findings),

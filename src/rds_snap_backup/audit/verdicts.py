@@ -19,7 +19,7 @@ from rds_snap_backup.rds.databases import Database
 from rds_snap_backup.submission import CompletedJob, Subclients
 from rds_snap_backup.targets import Target
 
-type Name = Literal["protected", "stale", "new", "uncovered", "excluded", "unreadable"]
+type VerdictName = Literal["protected", "stale", "new", "uncovered", "excluded", "unreadable"]
 
 DEFAULT = "default"
 EXCLUDE_TAG = "rds-snap-backup:exclude"
@@ -35,7 +35,7 @@ MAX_NAMED = 3
 class Verdict:
     """A verdict, and its reason; `backup` is the association that was judged, `completed` its last completed job."""
 
-    name: Name
+    name: VerdictName
     reason: str
     backup: TargetAssociation | None = None
     completed: CompletedJob | None = None

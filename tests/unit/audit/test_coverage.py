@@ -23,6 +23,7 @@ def named(*patterns: str, instance: str = "elsewhere") -> str:
         ({"a": text(association(databases=["orders"]), rdsEventIds=[])}, ORDERS, 1),
         # The target's `databases` select events; they do not say in which subclient a database is.
         ({"a": text(databases=["orders"])}, ORDERS, 0),
+        ({"a": text(association(databases=["x"]), association("b"), databases=["orders"])}, ORDERS, 0),
         # The identifier.
         ({"a": text(association("Orders")), "b": text(association("billing"))}, ORDERS, 1),
         ({"a": text(association("orders"), accounts=["999988887777"])}, ORDERS, 0),
