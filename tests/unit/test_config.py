@@ -9,11 +9,13 @@ from tests.support import ENVIRONMENT
 
 NUMBERS = (
     "COOL_DOWN_MINUTES",
+    "SETTLE_MINUTES",
     "RETRY_HOURS",
-    "FIRST_RETRY_SECONDS",
-    "RECONCILE_SECONDS",
+    "RETRY_FAILED_JOBS",
     "FOLLOW_HOURS",
+    "FIRST_RETRY_SECONDS",
     "FIRST_POLL_SECONDS",
+    "RECONCILE_SECONDS",
     "LEDGER_DAYS",
     "BACKUP_MAX_AGE_HOURS",
 )
@@ -23,12 +25,15 @@ TEXTS = (
     "TARGETS_PATH",
     "LEDGER_TABLE",
     "NOTIFICATIONS_TOPIC_ARN",
+    "ALARM_TOPIC_ARN",
     "SUBMISSIONS_QUEUE_URL",
     "DEAD_LETTER_QUEUE_URL",
     "ACCOUNT_IDS",
+    "STACK_ARN",
     "POWERTOOLS_SERVICE_NAME",
 )
-OPTIONAL = ("JOBS_QUEUE_URL", "CA_CERTIFICATE_PARAMETER", "COMMVAULT_PROXY")
+OPTIONAL = ("CA_CERTIFICATE_PARAMETER", "COMMVAULT_PROXY")
+SWITCHES = {"RENEW_TOKEN": "renew_token", "DEFAULT_SCHEDULED": "is_default_scheduled"}
 
 
 def test_every_variable_is_read_into_its_own_field() -> None:
@@ -38,12 +43,13 @@ def test_every_variable_is_read_into_its_own_field() -> None:
     for name in (*TEXTS, *OPTIONAL):
         field = "service" if name == "POWERTOOLS_SERVICE_NAME" else name.lower()
         value = f"value of {name}"
-        assert getattr(config, field) == (frozenset({value}) if name == "ACCOUNT_IDS" else value)
+        assert getattr(config, field) == ((value,) if name == "ACCOUNT_IDS" else value)
     for number, name in enumerate(NUMBERS):
         assert getattr(config, name.lower()) == number
-    assert config.renew_token is False
-    assert Config.from_env({**texts, **numbers, "RENEW_TOKEN": "true"}).renew_token is True
-    assert len(fields(Config)) == len(texts) + len(numbers) + len(["renew_token", "is_default_scheduled"])
+    for name, field in SWITCHES.items():
+        assert getattr(config, field) is False
+        assert getattr(Config.from_env({**texts, **numbers, name: "true"}), field) is True
+    assert len(fields(Config)) == len(texts) + len(numbers) + len(SWITCHES)
 
 
 @pytest.mark.parametrize("name", [*TEXTS, *NUMBERS])
@@ -67,20 +73,15 @@ def test_what_may_be_left_out_is_empty(name: str) -> None:
     assert getattr(Config.from_env(environ), name.lower()) == ""
 
 
-@pytest.mark.parametrize(("state", "is_scheduled"), [("ENABLED", True), ("DISABLED", False)])
-def test_default_is_scheduled_while_its_schedule_is_enabled(state: str, is_scheduled: bool) -> None:
-    assert Config.from_env({**ENVIRONMENT, "SCHEDULE_STATE": state}).is_default_scheduled is is_scheduled
+def test_the_stacks_own_account_and_region_are_told_from_what_is_given() -> None:
+    config = Config.from_env({**ENVIRONMENT, "ACCOUNT_IDS": "111122223333,444455556666"})
+    assert (config.own_account, config.region) == ("111122223333", "us-east-1")
 
 
 @pytest.mark.parametrize("slashes", ["", "/", "//"])
 def test_a_slash_at_the_end_of_the_address_does_not_matter(slashes: str) -> None:
     url = "https://commserve.example/commandcenter/api"
     assert Config.from_env({**ENVIRONMENT, "COMMVAULT_API_URL": url + slashes}).commvault_api_url == url
-
-
-def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LEDGER_TABLE", "another-table")
-    assert Config.from_env().ledger_table == "another-table"
 
 
 def test_a_proxys_password_that_was_set_by_hand_is_not_shown() -> None:
