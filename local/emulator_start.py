@@ -2,7 +2,7 @@
 
 Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
 account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
-not acted on: alarms on expressions, and saved queries.
+not acted on: alarms on expressions, and saved queries. And storing a secret's version twice, which changes nothing on AWS.
 """
 
 import uuid
@@ -10,9 +10,11 @@ from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_evaluator
+from ministack.services import secretsmanager
 from ministack.services.cloudformation import provisioners
 
 _known = iam_evaluator._resolve_condition_key  # noqa: SLF001 (there is no other way in)
+_put_value = secretsmanager._put_secret_value  # noqa: SLF001 (no other way in)
 _on_a_metric = provisioners._cw_metric_alarm_record  # noqa: SLF001 (no other way in)
 
 
@@ -37,6 +39,25 @@ def alarm(name: str, properties: dict[str, Any]) -> Any:
             return _on_a_metric(name, properties)
 
 
+def put_value(data: dict[str, Any]) -> Any:
+    """Store a version of a secret; a version that exists with this value keeps its stages.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+    """
+    _, secret = secretsmanager._resolve(data.get("SecretId"))  # noqa: SLF001 (no other way in)
+    known = (secret or {}).get("Versions", {}).get(data.get("ClientRequestToken"))
+    if known and known["SecretString"] == data.get("SecretString"):
+        stages = known["Stages"]
+        answer = _put_value(data)
+        secret["Versions"] = {
+            version: {**one, "Stages": [stage for stage in one["Stages"] if stage not in stages]}
+            for version, one in secret["Versions"].items()
+        }
+        secret["Versions"][data["ClientRequestToken"]]["Stages"] = stages
+        return answer
+    return _put_value(data)
+
+
 def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
     """Return the ID of a saved query; no log is searched here."""
     query_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{stack}/{logical_id}"))
@@ -44,6 +65,7 @@ def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tu
 
 
 iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001 (no other way in)
+secretsmanager._put_secret_value = put_value  # noqa: SLF001 (no other way in)
 provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001 (no other way in)
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001 (no other way in)
     "create": create_query,
