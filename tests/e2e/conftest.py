@@ -92,16 +92,17 @@ def deploy_quick(aws: Emulator, name: str, commserve: CommServe, more: dict[str,
 
 def _fail_a_job(product: Product) -> None:
     """Start a group of which one job fails; it is started again after thirty pauses."""
-    target, (failing, _) = product.group(2)
+    product.started["failing"], (failing, other) = product.group(2)
     product.commserve.plan_jobs(instance=failing, seconds=0, ending="Failed", reason="The snapshot quota is reached.")
-    product.commserve.plan_jobs(times=2, instance=failing, seconds=0)
-    product.stack.invoke(scheduled(target))
-    product.started["failing"] = target
+    for instance in (failing, other):
+        product.commserve.plan_jobs(instance=instance, seconds=0)
+    product.stack.invoke(scheduled(product.started["failing"]))
 
 
 def _kill_a_run(product: Product) -> None:
     """Kill a run after Commvault has made its job and before it answers; its lease takes long to end."""
     target = product.started["killed"] = product.target("killed")
+    product.commserve.plan_jobs(instance=target, seconds=0)
     with product.queue_disabled():
         ended = product.runs()
         product.commserve.fault("stall_after", about=target)

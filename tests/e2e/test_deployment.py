@@ -73,6 +73,7 @@ def test_events_on_a_bus_of_its_own_start_backups(aws: Emulator, second: Product
 def test_everything_starts_also_targets_that_were_just_stored(second: Product) -> None:
     names = [second.target("all")]
     assert second.stack.invoke({"target": "*"})["submissions"]
+    second.wait_for_messages(*names)
     # The sandbox is warm, and knows one of them.
     names += [second.target("all") for _ in range(11)]
     answer = second.stack.invoke({"target": "*", "requestId": "all"})
@@ -88,8 +89,8 @@ def test_everything_starts_also_targets_that_were_just_stored(second: Product) -
 def test_a_token_that_was_replaced_is_taken_from_the_secret_at_once(second: Product) -> None:
     target = second.target("replaced")
     assert _state(second, {"target": target}) == "running"
-    second.commserve.token = "QSDK another"
-    second.stack.set_token("QSDK another")
+    second.commserve.token = "QSDK successor-7c1"
+    second.stack.set_token("QSDK successor-7c1")
     assert _state(second, {"target": target}) == "running"
     assert len(second.jobs(target)) == 2
 
@@ -119,9 +120,9 @@ def test_a_deferral_and_a_submission_are_counted_once(second: Product) -> None:
     before = _metrics(second)
     second.commserve.fault("maintenance", about=target)
     assert _state(second, {"target": target}) == "waiting"
-    only(second.wait_for_messages(target))
-    counted = _metrics(second) - before
-    assert counted == {_counted("SubmissionDeferred"): 1, _counted("BackupSubmitted"): 1}
+    # A run's log is there when the run has ended.
+    wait_until(lambda: (_metrics(second) - before)[_counted("BackupSubmitted")], 20, "it was submitted")
+    assert _metrics(second) - before == {_counted("SubmissionDeferred"): 1, _counted("BackupSubmitted"): 1}
 
 
 def test_every_metric_that_an_alarm_watches_is_emitted_under_its_name_and_dimension(second: Product, tap: Tap) -> None:
@@ -146,7 +147,7 @@ def test_every_metric_that_an_alarm_watches_is_emitted_under_its_name_and_dimens
     tap.refuse("UpdateSecretVersionStage", times=1000, about=stack.outputs["TokenSecretArn"])
     pair = commserve.issue_pair()
     stack.set_token(json.dumps(pair))
-    commserve.tokens.expires = 0
+    commserve.tokens.expires = commserve.clock.now()
     stack.invoke_asynchronously(scheduled(stored))
     wait_until(lambda: _metrics(second)[_counted("TokenNotStored")], 60, "the renewed pair is not stored")
     tap.admit()

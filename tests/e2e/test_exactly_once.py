@@ -1,4 +1,4 @@
-"""One job a trigger and no trigger lost: after duplicates, lost answers, an outage, a crash, a kill, a redrive."""
+"""One job a trigger and no trigger lost: after duplicates, lost answers, an outage, a crash, a redrive."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -134,17 +134,6 @@ def test_a_message_that_sns_refused_is_published_later_without_a_second_request(
     message = only(product.wait_for_messages(target))
     assert tap.refusals_left == 0
     assert message["jobIds"] == [only(product.jobs(target)).id]
-    assert len(product.calls(target)) == 1
-
-
-def test_a_run_killed_before_its_answer_ends_in_one_followed_job(product: Product) -> None:
-    """It left its own message and Lambda's envelope on the queue, and a lease."""
-    target = product.started["killed"]
-    message = only(product.wait_for_messages(target))
-    job = only(product.jobs(target))
-    assert (message["status"], message["reconciled"], message["jobIds"]) == ("submitted", True, [job.id])
-    product.commserve.end_job(job.id)
-    assert [one["status"] for one in product.story(target)] == ["submitted", "completed"]
     assert len(product.calls(target)) == 1
 
 

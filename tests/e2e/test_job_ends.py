@@ -1,4 +1,4 @@
-"""How backups end: each of a group has its own end, failed jobs are started again, events wait for their databases."""
+"""How backups end: each of a group has its own end, one bad name ends alone, events wait for their databases."""
 
 import pytest
 
@@ -59,30 +59,6 @@ def test_a_job_whose_id_was_counted_again_is_lost(product: Product) -> None:
     submitted, lost = product.story(target)
     assert (lost["status"], lost["error"]["code"]) == ("lost", "JOB_ID_REUSED")
     assert {name: lost[name] for name in CARRIED} == {name: submitted[name] for name in CARRIED}
-
-
-def test_one_failed_job_of_a_group_is_started_again_and_the_other_has_its_own_end(product: Product) -> None:
-    target = product.started["failing"]
-    failing, other = f"{target}-0", f"{target}-1"
-    first, well = product.jobs(failing)[0], only(product.jobs(other))
-    product.commserve.end_job(well.id)
-
-    messages = product.story(target)
-
-    again = product.jobs(failing)[1]
-    ends = [(one["status"], one["jobIds"]) for one in messages]
-    assert sorted(ends) == [
-        ("completed", [well.id]),
-        ("completed", [again.id]),
-        ("retrying", [first.id]),
-        ("submitted", [first.id, well.id]),
-        ("submitted", [again.id]),
-    ]
-    retrying = next(one for one in messages if one["status"] == "retrying")
-    assert retrying["error"]["message"] == "The snapshot quota is reached."
-    assert retrying["retryAt"] > retrying["submittedAt"]
-    assert len(product.calls(failing)) == 2
-    assert len(product.calls(other)) == 1
 
 
 def test_one_unknown_name_in_a_group_is_rejected_and_the_others_are_backed_up(product: Product) -> None:
