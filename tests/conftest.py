@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "e2e" in item.path.parts and "aws" in fixtures:
-            group = "e2e" if {"product", "interrupted"} & {*fixtures} else "e2e of other stacks"
+            group = "e2e" if "product" in fixtures else "e2e of other stacks"
             item.add_marker(pytest.mark.xdist_group(group))
     # They take longest, then what waits for the leases of killed runs, then the many examples of the property tests;
     # pytest-xdist hands out what comes first, and what is short fills the gaps at the end.

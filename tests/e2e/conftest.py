@@ -107,6 +107,6 @@ def _kill_a_run(product: Product) -> None:
         ended = product.runs()
         product.commserve.fault("stall_after", about=target)
         product.stack.invoke_asynchronously(scheduled(target))
-        wait_until(lambda: product.jobs(target), 20, "its job was made")
+        wait_until(lambda: product.jobs(target), "its job was made")
         product.kill_runs()
-        wait_until(lambda: product.runs() == ended + 1, 20, "its run has died")
+        wait_until(lambda: product.runs() == ended + 1, "its run has died")

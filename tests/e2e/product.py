@@ -39,7 +39,7 @@ class Product:
         unique = f"{name}-{next(_NUMBERS)}"
         if is_known:
             self.commserve.catalogue.add(CLIENT, unique)
-        self.stack.put_target(unique, {"associations": [association(unique)], **document})
+        self.stack.put_target(unique, self.document(unique) | document)
         return unique
 
     @staticmethod
@@ -47,14 +47,14 @@ class Product:
         """Return a document with these instances."""
         return {"associations": [association(one) for one in instances]}
 
-    def group(self, number: int, *, databases: bool = False, **document: Any) -> tuple[str, list[str]]:
-        """Add a target of several instances; return its name and theirs. With `databases` each has those of its name."""
+    def group(self, number: int, *, databases: bool = False) -> tuple[str, list[str]]:
+        """Add a target of several instances; return its name and theirs. With `databases` each has that of its name."""
         name = f"group-{next(_NUMBERS)}"
         names = [f"{name}-{place}" for place in range(number)]
         associations = [association(one) | ({"databases": [one]} if databases else {}) for one in names]
         for one in names:
             self.commserve.catalogue.add(CLIENT, one)
-        self.stack.put_target(name, {"associations": associations, **document})
+        self.stack.put_target(name, {"associations": associations})
         return name, names
 
     def calls(self, *targets: str) -> list[Recorded]:
@@ -76,12 +76,12 @@ class Product:
 
     def wait_for_messages(self, *targets: str, number: int = 1) -> list[Mapping[str, Any]]:
         """Wait until so many messages about targets were received, and return them."""
-        wait_until(lambda: len(self.messages(*targets)) >= number, 20, f"{number} messages about {targets}")
+        wait_until(lambda: len(self.messages(*targets)) >= number, f"{number} messages about {targets}")
         return self.messages(*targets)
 
     def story(self, *targets: str) -> list[Mapping[str, Any]]:
         """Wait until the submissions of targets are over, and return the messages about them."""
-        wait_until(lambda: not self.waiting(*targets), 60, f"the submissions of {targets} are over")
+        wait_until(lambda: not self.waiting(*targets), f"the submissions of {targets} are over")
         return self.messages(*targets)
 
     def records(self, *targets: str) -> list[Mapping[str, Any]]:
@@ -151,9 +151,9 @@ def only[T](found: Sequence[T]) -> T:
     return found[0]
 
 
-def wait_until(condition: Callable[[], object], within: float, what: str) -> None:
-    """Wait until something is so, or fail; `within` so many seconds where nothing has to be tried again."""
-    deadline = time.monotonic() + max(within, PATIENCE_SECONDS)
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Wait until a condition holds, or fail."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS} s, let alone {within}: {what}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS} s: {what}"
         time.sleep(0.1)

@@ -93,7 +93,7 @@ def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audit
 
     lasting = {("DATABASE_UNCOVERED", "crm"), ("BACKUP_STALE", weekly), ("TARGET_INVALID", "broken")}
     assert audited.daily(*places) == ({*lasting, ("SUBMISSION_STUCK", stuck)}, True, "problem")
-    wait_until(lambda: product.jobs(stuck), 60, "its message was sent again, and its backup starts")
+    wait_until(lambda: product.jobs(stuck), "its message was sent again, and its backup starts")
     assert audited.daily(*places) == (lasting, True, "digest")
     assert audited.daily(*places) == (lasting, False, "digest")
 

@@ -37,12 +37,12 @@ def test_a_demo_that_is_stopped_ends_all_that_it_started(number: signal.Signals)
         def runs(command: str) -> bool:
             return any(command in line for line in descendants(process.pid).values())
 
-        wait_until(lambda: runs("sam deploy"), 120, "the deployment has begun")
+        wait_until(lambda: runs("sam deploy"), "the deployment has begun")
         assert runs("ministack")
         started = descendants(process.pid)
         process.send_signal(number)
         assert process.wait(timeout=30) == 128 + number, lines
-    wait_until(lambda: not started.items() & descendants(0).items(), 10, "its processes have ended")
+    wait_until(lambda: not started.items() & descendants(0).items(), "its processes have ended")
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def test_everything_starts_also_targets_that_were_just_stored(second: Product) -
     assert {one["target"]: one["status"] for one in answer["submissions"]} == dict.fromkeys(
         ["default", *names], "queued"
     )
-    wait_until(lambda: len(_about(second, "all", *names)) == len(names), 60, "a message about each")
+    wait_until(lambda: len(_about(second, "all", *names)) == len(names), "a message about each")
     messages = _about(second, "all", *names)
     assert {message["target"]: message["status"] for message in messages} == dict.fromkeys(names, "submitted")
     assert all(second.commserve.jobs[only(one["jobIds"])].instance == one["target"] for one in messages)
@@ -121,7 +121,7 @@ def test_a_deferral_and_a_submission_are_counted_once(second: Product) -> None:
     second.commserve.fault("maintenance", about=target)
     assert _state(second, {"target": target}) == "waiting"
     # A run's log is there when the run has ended.
-    wait_until(lambda: (_metrics(second) - before)[_counted("BackupSubmitted")], 20, "it was submitted")
+    wait_until(lambda: (_metrics(second) - before)[_counted("BackupSubmitted")], "it was submitted")
     assert _metrics(second) - before == {_counted("SubmissionDeferred"): 1, _counted("BackupSubmitted"): 1}
 
 
@@ -149,7 +149,7 @@ def test_every_metric_that_an_alarm_watches_is_emitted_under_its_name_and_dimens
     stack.set_token(json.dumps(pair))
     commserve.tokens.expires = commserve.clock.now()
     stack.invoke_asynchronously(scheduled(stored))
-    wait_until(lambda: _metrics(second)[_counted("TokenNotStored")], 60, "the renewed pair is not stored")
+    wait_until(lambda: _metrics(second)[_counted("TokenNotStored")], "the renewed pair is not stored")
     tap.admit()
     only(second.wait_for_messages(stored))
     assert _metrics(second)[_counted("TokenRenewed")] == 1

@@ -19,7 +19,7 @@ def test_an_event_delivered_twice_is_one_backup(product: Product) -> None:
     product.stack.put_event(event)
     product.wait_for_messages(target)
     product.stack.put_event(event)
-    wait_until(lambda: product.runs() >= runs + 2, 20, "both runs have ended")
+    wait_until(lambda: product.runs() >= runs + 2, "both runs have ended")
     product.commserve.end_job(only(product.jobs(target)).id)
     assert [message["status"] for message in product.story(target)] == ["submitted", "completed"]
     assert len(product.calls(target)) == 1
@@ -32,7 +32,7 @@ def test_five_deliveries_at_the_same_moment_are_one_backup(product: Product) -> 
     runs = product.runs()
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(product.stack.put_event, [event] * 5))
-    wait_until(lambda: product.runs() >= runs + 5, 30, "five runs have ended")
+    wait_until(lambda: product.runs() >= runs + 5, "five runs have ended")
     product.wait_for_messages(target)
     messages = product.story(target)
     assert [message["status"] for message in messages] == ["submitted", "completed"]
@@ -104,7 +104,7 @@ def test_triggers_of_an_outage_become_one_job_each_after_it(product: Product) ->
         assert only(answer["backups"])["state"] == "waiting"
         product.stack.put_event(rds_event("outage-db", tags=tagged(targets[1])))
         product.stack.invoke_asynchronously(scheduled(targets[2]))
-        wait_until(lambda: len(product.records(*targets)) == 3, 20, "each of them was tried")
+        wait_until(lambda: len(product.records(*targets)) == 3, "each of them was tried")
         assert not product.messages(*targets)
     finally:
         product.commserve.start()

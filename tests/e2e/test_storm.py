@@ -36,7 +36,7 @@ def test_a_storm_of_triggers_ends_in_a_job_for_each_that_began_after_it(product:
 
     with _every_third_request_fails(product, targets), ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(product.stack.invoke, deliveries))
-        wait_until(lambda: len(_started(product, targets)) >= TRIGGERS, 180, f"{TRIGGERS} triggers have their jobs")
+        wait_until(lambda: len(_started(product, targets)) >= TRIGGERS, f"{TRIGGERS} triggers have their jobs")
     messages = product.story(*targets)
 
     statuses = Counter(message["status"] for message in messages)

@@ -158,6 +158,6 @@ def test_an_event_that_is_not_understood_is_kept_and_harms_no_other(product: Pro
     product.stack.send("not even JSON")
     product.stack.send({"requestPayload": delivered(rds_event("orders", tags=tagged(healthy)))})
     product.wait_for_messages(healthy)
-    wait_until(lambda: len(product.stack.dead_letters()) == before + 6, 20, "each of them is a dead letter")
+    wait_until(lambda: len(product.stack.dead_letters()) == before + 6, "each of them is a dead letter")
     assert not [one for one in product.stack.messages("SubmissionsQueueUrl") if "not even JSON" in one["Body"]]
     assert only(product.messages(broken))["status"] == "rejected"
