@@ -15,9 +15,9 @@ POLLS = 5 * 3 * 60 * 24 * DAYS
 # What a stack counts while all is well, and the conditions under which it does; all else counts what goes wrong.
 METRICS = {
     "BackupSubmitted": None,
-    "BackupCompleted": "Follows",
+    "BackupCompleted": None,
     "TokenRenewed": "RenewsToken",
-    "AuditCompleted": "Audits",
+    "AuditCompleted": "HasAudits",
 }
 
 
@@ -60,4 +60,4 @@ def _metrics(alarm: dict[str, Any]) -> int:
 
 
 def _event_sources(function: dict[str, Any]) -> int:
-    return sum(event["Type"] == "SQS" for event in function["Events"].values())
+    return sum(event["Type"] == "SQS" for event in function.get("Events", {}).values())
