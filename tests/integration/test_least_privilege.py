@@ -1,14 +1,25 @@
-"""What the functions' roles allow is what the functions do: each call at the wire is allowed, and nothing else is."""
+"""What the functions' roles allow is what the functions do: each call of AWS is allowed, and nothing else is."""
 
+import time
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
+from local.commserve import CommServe
 from local.emulator import Emulator
+from local.rds import create_instance, delivered, rds_event
+from rds_snap_backup.audit.dispatch import answer
+from rds_snap_backup.commvault import connection
+from rds_snap_backup.config import Config
 from tests.iam import Statement, decide, listed, matches
-from tests.integration.drive import Recorded, drive
-from tests.integration.permissions import Permission, is_meaningful, needed
-from tests.unit.documents import rows, spans
+from tests.integration.pairs import LIFETIME, PairInSecret
+from tests.integration.permissions import Permission, arn, is_meaningful, needed, queue_arn
+from tests.integration.timeline import DAY, Call, Timeline
+from tests.integration.world import associations
+from tests.support import ACCOUNT, REGION
 from tests.unit.template import TEMPLATE, Resolved
 
 # One process makes all the calls: what another one records cannot be seen here.
@@ -16,66 +27,127 @@ pytestmark = pytest.mark.xdist_group("least-privilege")
 
 FUNCTIONS = [name for name, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
 KEY = "arn:aws:kms:us-east-1:000000000000:key/1"
-EVERYTHING = {"KmsKeyArn": KEY, "SubnetIds": "subnet-0a", "SecurityGroupIds": "sg-0a"}
-# What AWS does in a function's name, and its code does not.
+EVERYTHING = {"KmsKeyArn": KEY, "TokenSecretKmsKeyArn": KEY, "SubnetIds": "subnet-0a", "SecurityGroupIds": "sg-0a"}
+# What AWS does in a function's name, and its code does not: logs, the event source, customer keys, the VPC.
 BY_AWS = {
-    **dict.fromkeys(("logs:CreateLogStream", "logs:PutLogEvents"), "Lambda writes the function's log"),
-    **dict.fromkeys(
-        ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), "Lambda polls the queue for the function"
-    ),
-    **dict.fromkeys(("kms:Decrypt", "kms:GenerateDataKey"), "the service that is called uses the key"),
-    **dict.fromkeys(
-        (
-            *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
-            *("ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
-        ),
-        "Lambda attaches the function to the VPC",
-    ),
+    *("logs:CreateLogStream", "logs:PutLogEvents"),
+    *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+    *("kms:Decrypt", "kms:GenerateDataKey"),
+    *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
+    *("ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
 }
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """The template with the names of the resources, each function's calls, and the audits' requests to Commvault."""
+
+    template: Resolved
+    calls: dict[str, list[Call]]
+    audited_requests: list[str]
+
+
 @pytest.fixture(scope="module")
-def recorded(aws: Emulator) -> Recorded:
-    return drive(aws)
+def recorded(aws: Emulator) -> Iterator[Recorded]:
+    with CommServe() as commserve, pytest.MonkeyPatch.context() as patch:
+        times = SimpleNamespace(time=commserve.clock.now, monotonic=time.monotonic)
+        patch.setattr(connection, "time", times)
+        stack = f"stack-{uuid.uuid4().hex[:8]}"
+        alarms = aws.client("sns").create_topic(Name=f"{stack}-alarms")["TopicArn"]
+        path = f"/rds-snap-backup/{stack}/targets/"
+        timeline = Timeline(aws, commserve, TARGETS_PATH=path, ALARM_TOPIC_ARN=alarms)
+        pair = PairInSecret(timeline)
+        pair.issue()
+        back_up(timeline)
+        backup_calls, requests = list(timeline.calls), len(commserve.requests)
+        timeline.calls.clear()
+        audit(timeline)
+        template = Resolved(
+            {
+                "AWS::StackName": stack,
+                "AWS::Region": REGION,
+                "AWS::AccountId": ACCOUNT,
+                "CommvaultApiUrl": commserve.url,
+                "Ledger": timeline.name,
+                "Ledger.Arn": arn("dynamodb", f"table/{timeline.name}"),
+                "SubmissionsQueue": timeline.submissions,
+                "SubmissionsQueue.Arn": queue_arn(timeline.submissions),
+                "DeadLetterQueue": timeline.dead_letter_queue,
+                "DeadLetterQueue.Arn": queue_arn(timeline.dead_letter_queue),
+                "Notifications": timeline.config.notifications_topic_arn,
+                "AlarmTopicArn": alarms,
+                "TokenSecretArn": timeline.secret,
+                "CaCertificateParameter": timeline.config.ca_certificate_parameter,
+                **EVERYTHING,
+            }
+        )
+        audited = [request.path for request in commserve.requests[requests:]]
+        yield Recorded(template, {"BackupFunction": backup_calls, "AuditFunction": list(timeline.calls)}, audited)
 
 
-def templates(recorded: Recorded) -> list[Resolved]:
-    """Return the template with the names of the resources and all that parameters can add; they exclude each other once."""
-    with_key = [EVERYTHING, EVERYTHING | {"TokenSecretKmsKeyArn": KEY}]
-    return [Resolved(recorded.template.parameters | given) for given in with_key]
+def back_up(timeline: Timeline) -> None:
+    """Drive the Backup function through every way that a submission can go."""
+    rds, commserve = timeline.aws.client("rds"), timeline.commserve
+    create_instance(rds, timeline.name, "mysql")
+    timeline.deliver(timeline.event(timeline.name))
+    timeline.deliver(delivered(rds_event(f"{timeline.name}-cluster", source_type="CLUSTER")))
+    timeline.run()
+    commserve.advance(LIFETIME)
+    timeline.target("group", associations=associations("billing-db", "users-db"))
+    for fault in ("reset_after", "maintenance", "throttled"):
+        commserve.fault(fault)
+        timeline.deliver(timeline.schedule(fault, "group"))
+        timeline.run()
+    commserve.fault("error_top", code=4)
+    timeline.deliver({"target": "default", "requestId": "rejected"})
+    timeline.deliver(timeline.schedule("all", "*"))
+    timeline.deliver({"no": "trigger"})
+    timeline.run()
+    commserve.fault("maintenance")
+    timeline.deliver(timeline.schedule("stuck"))
+    timeline.queue.clear()
+
+
+def audit(timeline: Timeline) -> None:
+    """Drive the Audit function by hand, and by its schedule with something to publish and to send again."""
+    timeline.commserve.advance(DAY)
+    auditor = timeline.auditor(timeline.clock)
+    for event in ({"check": True}, {"audit": True}, {"audit": True, "schedule": "audit", "time": "tomorrow"}):
+        assert "refused" not in answer(auditor, event, "request", lambda: 300)
+    assert timeline.queue
 
 
 def made(recorded: Recorded, function: str) -> set[Permission]:
     return {one for call in recorded.calls[function] for one in needed(call)}
 
 
-def statements(recorded: Recorded, function: str) -> Iterator[tuple[str, Statement]]:
-    """Yield every statement that a function's role can have, with the role or policy that it is of."""
-    for template in templates(recorded):
-        for policy, its_statements in template.policies_of(function).items():
-            yield from ((policy, statement) for statement in its_statements)
+def statements(recorded: Recorded, function: str) -> list[Statement]:
+    return [one for part in recorded.template.policies_of(function).values() for one in part]
 
 
-def allowed(recorded: Recorded, function: str) -> Iterator[tuple[str, str, Permission]]:
-    """Yield every action with every resource of the statements that allow something, where the two have to do with each other."""
-    for policy, statement in statements(recorded, function):
+def allowed(recorded: Recorded, function: str) -> Iterator[tuple[str, Permission]]:
+    """Yield every action with every resource of the statements that allow something, where they have to do with each other."""
+    for statement in statements(recorded, function):
         if statement["Effect"] == "Allow":
             for action in listed(statement["Action"]):
                 pairs = [Permission(action, resource) for resource in listed(statement["Resource"])]
-                yield from ((policy, statement["Sid"], one) for one in pairs if is_meaningful(one))
+                yield from ((statement["Sid"], one) for one in pairs if is_meaningful(one))
 
 
 def uses(made: set[Permission], allowed: Permission) -> bool:
     return any(one.action == allowed.action and matches(allowed.resource, one.resource) for one in made)
 
 
-def test_every_function_is_driven(recorded: Recorded) -> None:
+def test_every_function_is_driven_and_finds_its_settings_in_the_template(recorded: Recorded) -> None:
     assert sorted(recorded.calls) == sorted(FUNCTIONS)
+    given = recorded.template.resolve(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+    config = Config.from_env({name: str(value) for name, value in given.items()})
+    assert config.token_secret_arn == recorded.template.parameters["TokenSecretArn"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_nothing_is_missing(recorded: Recorded, function: str) -> None:
-    granted = [statement for _, statement in statements(recorded, function)]
+    granted = statements(recorded, function)
     refused = [one for one in made(recorded, function) if decide(granted, one.action, one.resource) != "Allow"]
     assert refused == []
 
@@ -83,45 +155,23 @@ def test_nothing_is_missing(recorded: Recorded, function: str) -> None:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_nothing_is_spare(recorded: Recorded, function: str) -> None:
     calls = made(recorded, function)
-    spare = [
-        (policy, sid, permission)
-        for policy, sid, permission in allowed(recorded, function)
-        if permission.action not in BY_AWS and not uses(calls, permission)
-    ]
-    assert spare == []
+    granted = [(sid, one) for sid, one in allowed(recorded, function) if one.action not in BY_AWS]
+    assert [(sid, one) for sid, one in granted if not uses(calls, one)] == []
+
+
+def test_what_aws_does_itself_is_allowed_and_never_called(recorded: Recorded) -> None:
+    granted = {permission.action for function in FUNCTIONS for _, permission in allowed(recorded, function)}
+    called = {permission.action for function in FUNCTIONS for permission in made(recorded, function)}
+    assert granted >= BY_AWS
+    assert not BY_AWS & called
 
 
 def test_no_audit_submits_and_its_role_cannot(recorded: Recorded) -> None:
-    """It can start nothing but what the Submit function decides about: it sends to that one's queue."""
-    granted = {permission for *_, permission in allowed(recorded, "AuditFunction")}
+    """It can start nothing but what the Backup function decides about: it sends to that one's queue."""
+    granted = {permission for _, permission in allowed(recorded, "AuditFunction")}
     queues = {one.resource for one in granted if one.action.startswith("sqs:")}
     assert queues == {recorded.template.parameters["SubmissionsQueue.Arn"]}
     starting = ("lambda:", "states:", "events:", "scheduler:", "iam:", "rds:Create", "rds:Start", "rds:Restore")
     assert not [one for one in granted if one.action.startswith(starting)]
     assert recorded.audited_requests
     assert "/CreateTask" not in recorded.audited_requests
-
-
-def test_what_aws_does_itself_is_allowed_and_never_called(recorded: Recorded) -> None:
-    granted = {permission.action for function in FUNCTIONS for *_, permission in allowed(recorded, function)}
-    called = {permission.action for function in FUNCTIONS for permission in made(recorded, function)}
-    assert BY_AWS.keys() <= granted
-    assert not BY_AWS.keys() & called
-
-
-def test_the_table_of_permissions_is_what_was_recorded_and_what_aws_does(recorded: Recorded) -> None:
-    happens = {
-        (policy, sid, permission.action)
-        for function in FUNCTIONS
-        for policy, sid, permission in allowed(recorded, function)
-        if permission.action in BY_AWS or uses(made(recorded, function), permission)
-    }
-    of_the_functions = {policy for policy, *_ in happens}
-    table = {
-        (policy, sid, action)
-        for row in rows("docs/reference.md", "Roles")
-        for (policy,), (sid,) in [(spans(row[0]), spans(row[1]))]
-        for action in spans(row[2])
-        if policy in of_the_functions and not row[2].startswith("denies")
-    }
-    assert table == happens

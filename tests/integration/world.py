@@ -159,7 +159,7 @@ class World:
 
     def target_text(self, name: str, text: str) -> None:
         """Add or replace a target's document, whatever its text."""
-        path = f"/{self.name}/targets/{name}"
+        path = self.config.targets_path + name
         self.aws.client("ssm").put_parameter(Name=path, Value=text, Type="String", Tier="Advanced", Overwrite=True)
 
     @contextmanager
