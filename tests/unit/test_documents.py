@@ -10,7 +10,6 @@ import pytest
 
 from local.tools import ROOT
 from rds_snap_backup.commvault.outcomes import Outcome
-from rds_snap_backup.submission import TRANSITIONS
 from tests.unit.documents import DOCUMENTS, FENCE, anchors, first_column, read, spans
 
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
@@ -51,11 +50,6 @@ def test_every_file_and_name_of_the_tree_exists(name: str) -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
     for path, names in STEP.findall(read(name)):
         assert [one for one in spans(names) if not re.search(rf"\b{re.escape(one)}\b", read(path))] == [], path
-
-
-def test_the_diagram_of_states_is_the_cores() -> None:
-    drawn = re.findall(r"^ *(\w+) --> (\w+)", read("docs/architecture.md"), re.MULTILINE)
-    assert set(drawn) == {(before, after) for before, followers in TRANSITIONS.items() for after in followers}
 
 
 def test_the_outcomes_are_those_of_the_code() -> None:

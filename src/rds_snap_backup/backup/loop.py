@@ -55,7 +55,7 @@ SEND_SECONDS = 38.0
 # Kept back from the time of a run when Commvault is asked.
 RESERVE_SECONDS = 12.0
 MAX_TRIES = 3
-# When rows have told whose jobs an answer named, what has none is looked for in the list at once.
+# Once rows show whose the named jobs are, a backup without one is looked for in the list at once.
 MAX_LOOKS = 2
 
 METRICS: dict[str, MetricName] = {

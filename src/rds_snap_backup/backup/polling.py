@@ -23,7 +23,7 @@ from rds_snap_backup.problems import Problem
 from rds_snap_backup.submission import Look, Sight, Submission
 
 MAX_WINDOW_SECONDS = 60
-# With so many jobs a window lasts longer by this factor.
+# From this number of jobs on a window lasts longer by this factor.
 MANY_JOBS = 20
 MANY_FACTOR = 5
 LOOK_BACK_MARGIN_SECONDS = 240
@@ -43,7 +43,7 @@ NOT_ASKED = Problem("NOT_ASKED", "There was no time to ask for the job.", "It is
 
 @dataclass(slots=True)
 class Window:
-    """What was asked since `begun`: the rows of the list up to `end` of `total`, and so many jobs by ID."""
+    """What was asked since `begun`: the rows of the list up to `end` of `total`, and the number of jobs read by ID."""
 
     begun: float = 0
     look_back: float = 0
@@ -89,7 +89,7 @@ class JobReader:
         self._is_slow = False
 
     def read(self, asked: Sequence[tuple[Submission, Look]], seconds_left: float) -> list[Sight]:
-        """Read what a batch of submissions looks for, in the time of one run that has so many seconds left."""
+        """Read what a batch of submissions looks for, in a run that has `seconds_left`."""
         budget = LONG_READ_SECONDS if self._is_slow else READ_SECONDS
         self._is_slow = False
         self._forget(self._clock())

@@ -17,7 +17,7 @@ from rds_snap_backup.problems import Problem
 from rds_snap_backup.untrusted import is_name, list_in
 
 CLOUD_APPS = 134
-# A connection may take 10 s to be made or to fail, whatever is left.
+# A connection may take 10 s to be made or to fail, however little time is left.
 CALL_SECONDS = 15.0
 RESERVE_SECONDS = 4.0
 # Comparing a name with thousands of others takes a while, and a hundred guesses are enough.
@@ -109,7 +109,7 @@ class Discovery:
         return self._nearest(name, {text: text for text in names})
 
     def _nearest(self, name: str, meanings: Mapping[str, str]) -> str | None:
-        """Return what the most similar text means, whatever its case; None also where that would take too long."""
+        """Return the meaning of the most similar text, ignoring case; None also if that would take too long."""
         self._guesses += 1
         if self._guesses > MAX_GUESSES or len(meanings) > MAX_CANDIDATES or self._seconds_left() < RESERVE_SECONDS:
             return None

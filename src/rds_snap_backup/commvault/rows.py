@@ -1,4 +1,4 @@
-"""A row of Commvault's job list: reading it whatever it holds, and what its status means. Pure.
+"""A row of Commvault's job list: its values, however strange, and the meaning of its status. Pure.
 
 Every value in a row is taken as it may be: one strange text, number or date never keeps other rows from being read.
 """

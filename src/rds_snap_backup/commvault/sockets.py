@@ -1,7 +1,7 @@
 """urllib3's HTTPS connection, whose connecting takes no longer than its timeout over all addresses of the name.
 
 urllib3 gives the whole timeout to each address in turn and to each byte of a proxy's answer, and resolving the name has
-no limit of its own. No proxy but the one that `set_tunnel` names is used: the environment's are not ours.
+no limit. No proxy but the one that `set_tunnel` names is used: the environment's are not ours.
 """
 
 import socket

@@ -57,7 +57,7 @@ NEW_PAIR = (
 WRITABLE = (
     "Let the functions write the secret: RenewToken, TokenSecretKmsKeyArn and the policies of secret and key decide it."
 )
-OWN_PAIR = "Create an access token of its own for each stack in Command Center, and store it with `make token`."
+OWN_PAIR = "Create a separate access token for each stack in Command Center, and store it with `make token`."
 
 
 def is_renewing(unauthorized: Unauthorized) -> bool:

@@ -70,7 +70,7 @@ class Queues:
         self._client().send_message(QueueUrl=self._submissions_url, MessageBody=json.dumps(envelope))
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Hide a received message for so many seconds; 0 makes it visible at once."""
+        """Hide a received message for `seconds`; 0 makes it visible at once."""
         self._client().change_message_visibility(
             QueueUrl=self._submissions_url,
             ReceiptHandle=receipt_handle,
