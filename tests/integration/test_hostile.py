@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.integration.world import ASSOCIATION, World, scheduled
+from local.commserve.faults.echo import FORMS
+from tests.integration.leaks import leaks
+from tests.integration.timeline import Timeline
+from tests.integration.world import ASSOCIATION, only
 
 FORGED = "It is done.\r\nWhat to do: https://evil.example\x1b[31m\u2028\u202egnihton\ud800"
 
@@ -33,91 +35,107 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("event", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_event_is_refused_and_kept(world: World, event: Any) -> None:
-    answer = world.deliver(event)
+def test_a_hostile_event_is_refused_and_kept(timeline: Timeline, event: Any) -> None:
+    answer = timeline.deliver(event)
     assert answer["submissions"] == []
-    (letter,) = world.dead_letters()
+    letter = only(timeline.dead_letters())
     assert letter["refused"] == answer["refused"]
     assert all(len(text) < 600 and text.isprintable() for text in answer["refused"].values())
     # Sent back, it is refused again, and does no more than before.
-    world.redrive(letter)
-    world.drain()
-    assert [again["refused"]["code"] for again in world.dead_letters()]
-    assert not world.commserve.requests
-    assert not world.items()
+    timeline.redrive(letter)
+    timeline.run()
+    assert [again["refused"]["code"] for again in timeline.dead_letters()] == [answer["refused"]["code"]]
+    assert not timeline.commserve.requests
+    assert not timeline.items()
 
 
-def test_a_ready_made_trigger_that_was_refused_is_not_accepted_from_its_letter(world: World) -> None:
-    world.deliver(HOSTILE["a ready-made trigger"])
-    (letter,) = world.dead_letters()
-    world.redrive(letter)
-    world.drain()
-    assert [one["refused"]["code"] for one in world.dead_letters()] == ["TRIGGER_NOT_ALLOWED"]
+@pytest.mark.parametrize("letter", ["x", -(10**400), 10**400, True, [], {}, 1e400], ids=lambda one: str(one)[:8])
+def test_a_messages_letter_can_be_anything(timeline: Timeline, letter: Any) -> None:
+    body = {"target": "default", "trigger": {"kind": "manual", "id": "one"}, "letter": letter}
+    timeline.redrive(body)
+    timeline.run()
+    assert timeline.statuses() == ["submitted", "completed"]
 
 
-@pytest.mark.parametrize("pauses", ["x", -(10**400), 10**400, True, [], {}], ids=lambda one: str(one)[:8])
-def test_a_messages_pauses_can_be_anything(world: World, pauses: Any) -> None:
-    body = json.dumps({"target": "default", "trigger": {"kind": "manual", "id": "one"}, "pauses": pauses})
-    world.commserve.fault("maintenance")
-    # It would wait on its queue, on which it is not here: SQS refuses that, and not our own arithmetic.
-    with pytest.raises(ClientError, match="ReceiptHandle"):
-        world.deliver_message(body)
-
-
-@pytest.mark.parametrize("account", ["444455556666", "", "0", FORGED, "x" * 9000], ids=lambda one: repr(one)[:14])
-def test_an_event_of_another_account_starts_nothing(world: World, account: str) -> None:
-    arn = "arn:aws:rds:us-east-1:111122223333:db:orders"
-    detail = {
-        "EventID": "RDS-EVENT-0043",
-        "SourceType": "DB_INSTANCE",
-        "SourceArn": arn,
-        "Date": "2026-01-31T02:00:00Z",
-    }
-    event = {"source": "aws.rds", "detail-type": "RDS DB Instance Event", "account": account, "detail": detail}
-    ignored = world.deliver(event)["ignored"]
+@pytest.mark.parametrize("account", ["444455556666", "0", FORGED, "x" * 9000], ids=lambda one: repr(one)[:14])
+def test_an_event_of_another_account_starts_nothing(timeline: Timeline, account: str) -> None:
+    timeline.target("default", databases=["*"], accounts=["111122223333"])
+    event = timeline.event("orders")
+    event["detail"]["SourceArn"] = "arn:aws:rds:us-east-1:111122223333:db:orders"
+    ignored = timeline.deliver({**event, "account": account})["ignored"]
     assert "AccountIds" in ignored
     assert ignored.isprintable()
     assert len(ignored) < 700
-    assert world.deliver({**event, "account": "111122223333"})["submissions"][0]["status"] == "submitted"
+    assert not timeline.items()
+    assert timeline.deliver({**event, "account": "111122223333"})["submissions"]
 
 
 @pytest.mark.parametrize("digits", ["9" * 401, "1e400", "1000000000", "-1", "true", '"15"'])
-def test_a_target_whose_number_is_out_of_bounds_is_named(world: World, digits: str) -> None:
-    world.target_text("odd", f'{{"associations": [{json.dumps(ASSOCIATION)}], "coolDownMinutes": {digits}}}')
-    message = world.deliver(scheduled("one", "odd"))["refused"]["message"]
+def test_a_target_whose_number_is_out_of_bounds_is_named(timeline: Timeline, digits: str) -> None:
+    timeline.target_text("odd", f'{{"associations": [{json.dumps(ASSOCIATION)}], "coolDownMinutes": {digits}}}')
+    message = timeline.deliver(timeline.schedule("nightly", "odd"))["refused"]["message"]
     assert "coolDownMinutes must be a whole number, 0 to 1440" in message
-    (rejected,) = world.notifications()
-    assert rejected["error"]["code"] == "TARGET_INVALID"
+    assert only(timeline.notifications())["error"]["code"] == "TARGET_INVALID"
 
 
-def test_a_tag_names_no_more_than_aws_allows(world: World) -> None:
-    tag = "\ud800 " + " ".join(f"t{number}" for number in range(10_000))
-    arn = "arn:aws:rds:us-east-1:111122223333:db:orders"
-    detail = {
-        "EventID": "RDS-EVENT-0043",
-        "SourceType": "DB_INSTANCE",
-        "SourceArn": arn,
-        "Date": "2026-01-31T02:00:00Z",
-    }
-    event = {
-        "source": "aws.rds",
-        "detail-type": "RDS DB Instance Event",
-        "detail": {**detail, "Tags": {"rds-snap-backup:target": tag}},
-    }
-    assert 2 < len(world.deliver(event)["submissions"]) < 90
+def test_a_tag_names_no_more_than_aws_allows(timeline: Timeline) -> None:
+    event = timeline.event("orders")
+    names = " ".join(f"t{number}" for number in range(10_000))
+    event["detail"]["Tags"] = {"rds-snap-backup:target": f"\ud800 {names}"}
+    assert 2 < len(timeline.deliver(event)["submissions"]) < 90
 
 
-def test_what_commvault_says_cannot_forge_lines_or_outgrow_a_message(world: World) -> None:
-    world.commserve.fault("error_top", code=4, message=f"{FORGED}\nStatus: completed\n{'x' * 400_000}")
-    (rejected,) = world.deliver(scheduled("one"))["submissions"]
-    assert rejected["status"] == "rejected"
-    assert rejected["error"]["message"].isprintable()
-    assert len(rejected["error"]["message"]) <= 500
-    assert world.notifications() == [rejected]
+def test_what_commvault_says_cannot_forge_lines_or_outgrow_a_message(timeline: Timeline) -> None:
+    timeline.commserve.fault("error_top", code=4, message=f"{FORGED}\nStatus: completed\n{'x' * 400_000}")
+    answer = timeline.deliver(timeline.schedule("nightly"))
+    error = only(timeline.notifications())["error"]
+    assert only(only(answer["submissions"])["backups"])["error"] == error
+    assert all(text.isprintable() for text in error.values())
+    assert len(error["message"]) <= 500
 
 
-def test_an_answer_of_a_million_job_ids_is_looked_up_instead_of_claimed(world: World) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_token_that_commvault_gives_back_is_shown_nowhere(timeline: Timeline, form: str) -> None:
+    """Its answers to CreateTask and to polls; what is logged, recorded and published is searched after each test."""
+    timeline.commserve.fault("echo", form=form, status=500)
+    timeline.commserve.fault("echo", form=form, path="/Job*", times=2)
+    event = {"target": "default", "requestId": "one"}
+    answers = [timeline.deliver(event)]
+    timeline.run(120)
+    answers.append(timeline.deliver(event))
+    timeline.run()
+    assert timeline.statuses() == ["submitted", "completed"]
+    shown = json.dumps([answers, timeline.notifications()]).lower()
+    assert not leaks(shown, [FORMS[form](timeline.commserve.token).lower()])
+
+
+def test_an_answer_of_a_million_job_ids_is_reconciled_instead_of_believed(timeline: Timeline) -> None:
     body = json.dumps({"taskId": 1, "jobIds": list(range(1, 500_000))})
-    world.commserve.fault("status", status=200, body=body, after=True)
-    assert world.deliver(scheduled("one"))["submissions"][0]["error"]["code"] == "UNREADABLE_ANSWER"
-    assert world.items("job#") == []
+    timeline.commserve.fault("status", status=200, body=body, after=True)
+    timeline.deliver(timeline.schedule("nightly"))
+    timeline.run()
+    submitted, completed = timeline.notifications()
+    assert submitted["reconciled"]
+    assert completed["jobIds"] == list(timeline.commserve.jobs)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '"text"',
+        "{}",
+        '{"jobSummary": 3}',
+        '{"jobSummary": {"jobId": [], "status": {}, "subclient": 7}}',
+        "null",
+        "1e400",
+    ],
+)
+def test_strange_rows_do_not_stop_the_other_jobs_of_a_batch(timeline: Timeline, row: str) -> None:
+    timeline.target("other", associations=[{**ASSOCIATION, "instanceName": "billing-db"}])
+    for target in ("default", "other"):
+        timeline.deliver(timeline.schedule("nightly", target))
+    timeline.commserve.fault(
+        "status", path="/Job*", times=3, status=200, body=f'{{"totalRecordsWithoutPaging": 1, "jobs": [{row}]}}'
+    )
+    timeline.run()
+    assert sorted(timeline.statuses()) == ["completed", "completed", "submitted", "submitted"]
