@@ -12,32 +12,40 @@ def association(instance: str) -> dict[str, str]:
     return {"clientName": "aws-prod", "instanceName": instance, "subclientName": "default"}
 
 
+# They overlap, at different levels.
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "one": {"associations": [association("orders")], "databases": ["orders-*"]},
     "three": {
-        "associations": [association(name) for name in ("a", "b", "c")],
+        "associations": [
+            association("a"),
+            {**association("b"), "databases": ["orders-1"]},
+            {**association("c"), "databases": ["orders-2"]},
+        ],
         "databases": ["orders-*"],
         "coolDownMinutes": 5,
+        "retryFailedJobs": 2,
     },
-    "twin": {"associations": [association("orders")], "coolDownMinutes": 0},
+    "twin": {"associations": [association("orders"), association("b")], "backupLevel": "INCREMENTAL"},
+    "two": {"associations": [association("a"), association("orders")], "backupLevel": "DIFFERENTIAL"},
     "plan": {"associations": [association("plan")], "taskType": "SCHEDULE"},
 }
 EDITS = (
     *("incremental", "differential", "synthetic full", "renamed", "shortened", "lengthened"),
     *("narrowed", "cool-down", "broken", "disabled", "deleted", "restored"),
 )
-# The states of a document in which a trigger may come to nothing.
+# The states of a document in which a trigger may start nothing.
 UNUSABLE = {"narrowed", "broken", "disabled", "deleted"}
 
 
 @dataclass(slots=True)
 class Documents:
-    """The documents as SSM has them now (`parameters`), and everything that they ever were."""
+    """The documents as SSM has them now (`parameters`), every state that they had, and all that they ever named."""
 
     path: str
     parameters: dict[str, str] = field(default_factory=dict)
     states: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    sent: defaultdict[str, list[tuple[set[Names], str]]] = field(default_factory=lambda: defaultdict(list))
+    named: defaultdict[str, set[Names]] = field(default_factory=lambda: defaultdict(set))
+    levels: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
         self.restore()
@@ -48,7 +56,7 @@ class Documents:
             self.edit(name, "restored")
 
     def add(self, name: str, document: dict[str, Any]) -> None:
-        """Let there be another target."""
+        """Store a document."""
         self._put(name, document, json.dumps(document))
 
     def edit(self, name: str, how: str) -> None:
@@ -79,10 +87,5 @@ class Documents:
 
     def _put(self, name: str, document: dict[str, Any], text: str) -> None:
         self.parameters[self.path + name] = text
-        self.sent[name].append(
-            ({names_of(one) for one in document["associations"]}, document.get("backupLevel", "FULL"))
-        )
-
-    def ever_had(self, name: str, names: set[Names], level: str) -> bool:
-        """Tell whether a request can have been made from the document as it is or was."""
-        return any(names <= known and level == had for known, had in self.sent[name])
+        self.named[name] |= {names_of(one) for one in document["associations"]}
+        self.levels[name].add(document.get("backupLevel", "FULL"))

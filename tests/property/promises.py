@@ -1,236 +1,316 @@
-"""What is promised while runs go on, checked at every write and every message; `accounts.py` checks the end.
-
-What is promised of jobs, whose they are and how they ended, is in `credits.py`.
-"""
+"""What is promised: checked at every write, request and message, and once everything has ended."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from rds_snap_backup.config import Config
-from rds_snap_backup.ledger.states import TRANSITIONS
-from tests.property.credits import ENDED, Credits
-from tests.property.documents import Documents
+from rds_snap_backup.commvault.levels import covers
+from rds_snap_backup.config import HOUR, Config
+from rds_snap_backup.ledger.records import from_text
+from rds_snap_backup.submission import (
+    CLOCK_SKEW_SECONDS,
+    DAY,
+    LEASE_SECONDS,
+    MAX_OPEN_SECONDS,
+    SUCCEEDED,
+    Attempt,
+    Backup,
+    Notice,
+    Submission,
+    out_attempt,
+)
+from tests.property.documents import UNUSABLE, Documents
 from tests.property.model.commvault import CommServe
-from tests.property.model.jobs import names_of
-from tests.property.model.kernel import TIMEOUT_SECONDS, Kernel, Run
-from tests.property.plain import SLACK, key_of, plain, seconds
+from tests.property.model.jobs import Job, Names, names_of
+from tests.property.model.kernel import Kernel, Run
 
-OPEN = {"submitting", "deferred", "unknown"}
-CREDITED = {"submitted", "scheduled", "joined"}
-WRONG = {"rejected", "abandoned"}
-CUT_OFF_RUNS = 5
-
-
-@dataclass(slots=True)
-class Attempt:
-    """An attempt of a submission: when it began, its lease's end, and when its outcome was known, if it was."""
-
-    began: float
-    lease: float
-    ended: float | None = None
-
-
-@dataclass(slots=True)
-class End:
-    """A submission's end that was recorded."""
-
-    item: str
-    attempt: int
-    notification: dict[str, Any]
-    starts_cool_down: bool
+# Sandboxes' clocks differ, calls take their time, and rows show whole seconds.
+SLACK = 8.0
+JOB_ENDS = {"completed", "completed_with_errors", "failed", "killed", "lost"}
+# What AWS failed at may be raised; nothing else is.
+RAISED = {"EndpointConnectionError", "ClientError", "FanOutError", "Contended"}
 
 
 @dataclass(slots=True)
 class Promises:
-    """The watcher."""
+    """The watcher. `lost` are submissions whose message was deleted by hand, `strangers` those that adopted a job of
+    Commvault's own schedule, with the subclient."""
 
     kernel: Kernel
     server: CommServe
     config: Config
     documents: Documents
-    items: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    records: dict[str, Submission] = field(default_factory=dict)
+    changed: dict[str, float] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
-    ends: list[End] = field(default_factory=list)
-    redriven: Counter[tuple[str, int]] = field(default_factory=Counter)
-    throttled_at: float = 0.0
-    cut_offs: Counter[str] = field(default_factory=Counter)
-    published: list[tuple[str, Run | None]] = field(default_factory=list)
+    notices: defaultdict[str, list[Notice]] = field(default_factory=lambda: defaultdict(list))
+    published: set[tuple[str, Notice]] = field(default_factory=set)
+    letters: set[tuple[str, int]] = field(default_factory=set)
+    owners: dict[Job, str] = field(default_factory=dict)
+    ended: dict[Job, str] = field(default_factory=dict)
+    strangers: set[tuple[str, Names]] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
     errors: list[BaseException] = field(default_factory=list)
-    credits: Credits = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.credits = Credits(self.kernel, self.server, self.config, self.last_attempt)
-
-    # ---- Attempts, in the model's time.
-
-    def attempt_end(self, item: str, attempt: int) -> float:
-        """Return when an attempt ended: when its outcome was known, else when its lease ends."""
-        one = self.attempts[item, attempt]
-        return one.lease if one.ended is None else one.ended
-
-    def last_attempt(self, item: str) -> tuple[float, float]:
-        """Return when an item's last attempt began and ended."""
-        number = max(number for key, number in self.attempts if key == item)
-        return self.attempts[item, number].began, self.attempt_end(item, number)
-
-    # ---- While runs go on.
-
-    def item_changed(self, key: str, old: dict[str, Any], new: dict[str, Any]) -> None:
-        was, now = plain(old), plain(new)
-        if key.startswith("job#"):
-            self.credits.job_changed(key, was, now)
-        if key == "throttle":
-            self.throttled_at = self.kernel.now
-        if not key.startswith("submission#"):
-            return
-        self._is_findable(key, now)
-        before, after = was.get("status", ""), now["status"]
-        is_repeated = before == after and was.get("owner") == now["owner"]
-        if not is_repeated:
-            if before != after:
-                self._must(after in TRANSITIONS[before], f"{key}: {before} -> {after}")
-            self.kernel.seen[f"state: {before} -> {after}"] += 1
-        self._must(now.get("attempt", 0) >= was.get("attempt", 0), f"{key}: the attempt fell")
-        if was and was["owner"] != now["owner"]:
-            self._must(was["lease"] <= self.kernel.now + SLACK, f"{key} was taken over while its lease was live")
-            self.cut_offs[key] += was["lease"] > 0
-        if now["lease"] == 0:
-            self.cut_offs[key] = 0
-        run = self.kernel.current
-        assert run is not None
-        if before == "submitting" and after != before and was["owner"] == now["owner"]:
-            attempt = self.attempts[key, int(was["attempt"])]
-            attempt.ended = max(run.answered, attempt.began)
-        if after == "submitting" and (before != after or was["attempt"] != now["attempt"]):
-            run.item, run.attempt = key, int(now["attempt"])
-            self.attempts[key, run.attempt] = Attempt(now["attemptedAt"], now["lease"])
-            self._must(run.started - SLACK <= now["attemptedAt"] <= self.kernel.now + SLACK, f"{key} began when?")
-            self._must(now["lease"] >= run.started + TIMEOUT_SECONDS, f"{key}: the lease ends before its run may")
-            self._begins(key, now, run)
-        if before in WRONG and after not in WRONG:
-            self.kernel.seen["opened again"] += 1
-            self.redriven[key, int(was["attempt"])] += 1
-            self.cut_offs[key] = 0
-            self._must(was.get("published") is True, f"{key} was opened before it was published")
-            self._must(self.redriven[key, int(was["attempt"])] == 1, f"{key} was opened twice by one dead letter")
-        if after not in OPEN and before != after:
-            self._ends(key, before, now)
-        if after not in OPEN and before == after and was["notification"] != now["notification"]:
-            self._amended(key, was, json.loads(now["notification"]))
-
-    def _is_findable(self, key: str, now: dict[str, Any]) -> None:
-        """A submission is in the index of the open ones until its end is published, and there when it should go on."""
-        is_settled = now["status"] not in OPEN and now["published"]
-        self._must(is_settled == ("open" not in now), f"{key} is {now['status']} and open: {now.get('open')}")
-        self._must(is_settled or now["wakeAt"] >= self.kernel.now - TIMEOUT_SECONDS, f"{key} is woken too early")
-
-    def _begins(self, key: str, now: dict[str, Any], run: Run) -> None:
-        """A request is about to leave: nothing may stand in its way."""
-        time = self.kernel.now
-        if run.is_queued:
-            throttle = plain(self.items.get("throttle", {}))
-            is_new = self.throttled_at > time - SLACK
-            self._must(is_new or throttle.get("until", 0) <= time + SLACK, f"{key} was sent while throttled")
-        cool_down = plain(self.items.get(f"cooldown#{now['target']}", {}))
-        obeys = json.loads(now["trigger"])["kind"] == "rds" and json.loads(now["pin"])["coolDownSeconds"]
-        if obeys and cool_down:
-            has_failed = any(map(self.credits.has_failed, json.loads(cool_down.get("jobIds", "[]"))))
-            is_over = cool_down.get("until", 0) <= time + SLACK or has_failed
-            self._must(is_over, f"{key} was sent inside the cool-down")
-            self._must(not self._is_held(cool_down, key), f"{key} was sent although {cool_down.get('claimer')} is open")
-
-    def _is_held(self, cool_down: dict[str, Any], key: str) -> bool:
-        """Tell whether another submission that can still end holds the cool-down."""
-        claimer = plain(self.items.get(cool_down.get("claimer", key), {}))
-        if cool_down.get("claimer", key) == key or claimer.get("status") not in OPEN:
-            return False
-        return bool(self.kernel.now + SLACK < claimer["createdAt"] + self.config.retry_hours * 3600)
-
-    def _ends(self, key: str, before: str, now: dict[str, Any]) -> None:
-        notification = json.loads(now["notification"])
-        status, error = notification["status"], notification.get("error", {})
-        self.kernel.seen[f"ended: {status}"] += 1
-        self._must(status == now["status"], f"{key}: {status} is published of {now['status']}")
-        # What waited joins in the cool-down; what was sent joins the job that stood in its way.
-        waited = status == "joined" and before == "deferred"
-        if status == "abandoned":
-            is_early = self.kernel.now < now["createdAt"] + self.config.retry_hours * 3600 - SLACK
-            self.kernel.seen[f"abandoned: {error['code']}"] += 1
-            is_cut_off = error["code"] == "RUNS_CUT_OFF"
-            self._must(
-                not is_cut_off or self.cut_offs[key] >= CUT_OFF_RUNS, f"{key}: not that many runs in a row were cut off"
-            )
-            self._must(is_cut_off or now["target"] == "plan" or not is_early, f"{key} was abandoned early: {error}")
-        if waited:
-            self._must(notification["trigger"]["kind"] == "rds", f"{key} joined another, and is not an RDS event")
-            self.kernel.seen["joined in the cool-down"] += 1
-            self._joins(key, notification)
-        elif status == "joined":
-            self._must(key in self.server.answered_running, f"{key} joined although nothing stood in its way")
-            self.kernel.seen["joined the running job"] += 1
-        if notification["reconciled"]:
-            self.kernel.seen["adopted"] += 1
-        if status in WRONG and notification["jobIds"]:
-            self.kernel.seen["went wrong in part"] += 1
-        self.ends.append(End(key, int(now.get("attempt", 0)), notification, starts_cool_down=not waited))
-        self.credits.credit(key, notification, joined_from=self.ends[:-1] if waited else ())
-
-    def _amended(self, key: str, was: dict[str, Any], notification: dict[str, Any]) -> None:
-        """An end may gain jobs until it is published."""
-        self.kernel.seen["jobs that were not named"] += 1
-        has_more = {*notification["jobIds"]} >= {*json.loads(was["notification"])["jobIds"]}
-        self._must(not was["published"] and has_more, f"{key}: its end changed")
-        next(end for end in reversed(self.ends) if end.item == key).notification = notification
-        self.credits.credit(key, notification, joined_from=())
-
-    def _joins(self, key: str, notification: dict[str, Any]) -> None:
-        """What was joined was submitted within the cool-down, and had not failed."""
-        longest = 60 * max(self.config.cool_down_minutes, 30)
-        firsts = [end.notification for end in self.ends if end.starts_cool_down and end.notification["submittedAt"]]
-        # Jobs of its own, of an attempt that was accepted in part, are published beside those that it joins.
-        for job_id in set(notification["jobIds"]) - self.credits.claimed_by(key):
-            at = [first["submittedAt"] for first in firsts if job_id in first["jobIds"]]
-            self._must(bool(at), f"{key} joined the job {job_id}, which no submission has")
-            age = seconds(notification["submittedAt"]) - seconds(max(at))
-            self._must(age <= longest + SLACK, f"{key} joined a job that was submitted {age:.0f} s before")
-            failed_at = self.credits.failed_at(job_id)
-            self._must(failed_at > self.kernel.now - TIMEOUT_SECONDS, f"{key} joined {job_id}, which had failed")
-
-    def publishes(self, notification: dict[str, Any], is_followed: bool) -> None:
-        """A message goes to the topic, and to the Jobs queue where it `is_followed`."""
-        status, run = notification["status"], self.kernel.current
-        if status in ENDED:
-            self._must(not is_followed, f"the end of a job is followed: {notification}")
-            self.credits.end_published(notification)
-            self.published.append((json.dumps(notification), run))
-            return
-        item = plain(self.items.get(key_of(notification), {}))
-        self._must(item.get("status") == status, f"published before it was recorded: {notification}")
-        self._must(is_followed == bool(notification["jobIds"]), f"jobs are not followed, or none are: {notification}")
-        has_time = notification["submittedAt"] is not None
-        self._must(has_time or not notification["jobIds"], f"jobs without a time: {notification}")
-        self.published.append((f"{key_of(notification)} {item.get('attempt')} {json.dumps(notification)}", run))
-
-    def sends(self, how: str, url: str) -> None:
-        """A message goes to a queue: never by who was given one of that queue."""
-        run = self.kernel.current
-        if run and run.is_queued and how == "send" and url == self.config.submissions_queue_url:
-            self.kernel.fail("a message of the queue was sent to it again")
-        if run and run.is_follow:
-            self.kernel.fail("Follow sent a message to a queue")
+    def attempt_end(self, key: str, number: int) -> float:
+        """Return when an attempt ended: when its outcome was recorded, else when its lease ends."""
+        attempt = self.attempts[key, number]
+        return attempt.ended or attempt.began + LEASE_SECONDS
 
     def raised(self, error: BaseException) -> None:
+        """A run raised something."""
         self.errors.append(error)
 
-    def requested(self, item: str, request: dict[str, Any]) -> None:
-        """Check a request at the wire: it is what some document of its target has asked for."""
-        task = request["taskInfo"]
-        names = {names_of(one) for one in task["associations"]}
-        level = task["subTasks"][0]["options"]["backupOpts"]["backupLevel"]
-        self._must(self.documents.ever_had(item.split("#")[1], names, level), f"{item} sent {level} of {names}")
+    # ---- At every write of a record
+
+    def item_changed(self, key: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+        if not key.startswith("submission#"):
+            return
+        run, was = self.kernel.current, self.records.get(key)
+        now = from_text(new["record"]["S"], int(new["version"]["N"]), new["writeId"]["S"])
+        self._must(now.version == (was.version if was else 0) + 1, f"{key}: a version was skipped")
+        self._must(
+            now.is_over == ("open" not in new), f"{key} is {'over' if now.is_over else 'open'}, and its index not"
+        )
+        self._must(not old or was is not None, f"{key} was written unseen")
+        self.records[key], self.changed[key] = now, self.kernel.now
+        self.attempts |= {(key, attempt.number): attempt for attempt in now.attempts}
+        if run and (out := out_attempt(now)):
+            run.out = key, out.number
+        before = {backup.key: backup for backup in was.backups} if was else {}
+        for backup in now.backups:
+            self._backup_changed(now, before.get(backup.key), backup)
+        self._outbox_changed(now, was.outbox if was else ())
+        if now.is_over:
+            self._must(self.kernel.now <= now.opened + MAX_OPEN_SECONDS + DAY, f"{key} was open for too long")
+
+    def _backup_changed(self, now: Submission, was: Backup | None, backup: Backup) -> None:
+        if was and was.state != backup.state:
+            self.kernel.seen[f"state: {was.state} -> {backup.state}"] += 1
+            self.kernel.seen["opened again"] += was.state in {"rejected", "abandoned"}
+        is_new = backup.job is not None and (was is None or was.job is None or was.job.id != backup.job.id)
+        if backup.job and is_new and (job := self._job(backup.job.id)):
+            if backup.state == "joined":
+                self._joined(now, backup, job)
+            else:
+                self._owned(now, backup, job, now.attempt_of(backup).level, is_adopted=backup.is_reconciled)
+
+    def _outbox_changed(self, now: Submission, was: tuple[Notice, ...]) -> None:
+        key = now.key
+        for notice in was:
+            if notice not in now.outbox:
+                self._must((key, notice) in self.published, f"{key} forgot to publish {notice}")
+                has_letter = not notice.letter or (key, notice.letter) in self.letters
+                self._must(has_letter, f"{key} has no dead letter for {notice}")
+        for notice in now.outbox:
+            if notice not in was:
+                self.notices[key].append(notice)
+                if notice.status == "retrying" or (notice.status == "submitted" and notice.is_reconciled):
+                    # A job may be found, and found to have failed, in one step.
+                    for backup, job_id in zip(map(now.backup_of, notice.backups), notice.job_ids, strict=True):
+                        if backup and (job := self._job(job_id)):
+                            self._owned(now, backup, job, notice.level, is_adopted=notice.is_reconciled)
+                self.kernel.seen[f"notice: {notice.status}"] += 1
+                if notice.error and notice.letter:
+                    self.kernel.seen[f"{notice.status}: {notice.error.code}"] += 1
+
+    def _owned(self, now: Submission, backup: Backup, job: Job, level: str, *, is_adopted: bool) -> None:
+        """A backup has got a job: its own, or where it was in doubt one of Commvault's own schedule."""
+        key, names = now.key, _names(backup)
+        self._must(job.names == names, f"{key}: the job {job} is not of {names}")
+        self._must(self.owners.setdefault(job, key) == key, f"{key} took a job of {self.owners[job]}")
+        if job.origin != key and (key, names) not in self.strangers:
+            self._must(not job.origin and is_adopted, f"{key} adopted the job of {job.origin}")
+            self.strangers.add((key, names))
+            self.kernel.seen["adopted a job that is not ours"] += 1
+        self._must(covers(job.level, level), f"{key} asked for {level} and has {job}")
+        self.kernel.seen["adopted"] += is_adopted
+
+    def _joined(self, now: Submission, backup: Backup, job: Job) -> None:
+        """A backup is satisfied by a job of its subclient that began after its trigger, or within the cool-down."""
+        key, is_rds = now.key, now.trigger.kind == "rds" and not backup.failures
+        earliest = backup.moment - (now.pin.cool_down_seconds if is_rds else 0)
+        slack = SLACK + max(self.server.settings.drift, 0) + (0 if job.origin else CLOCK_SKEW_SECONDS)
+        self._must(job.names == _names(backup), f"{key} joined {job}")
+        self._must(job.started + slack >= earliest, f"{key} joined {job}, which began before {earliest}")
+        needed = backup.level if backup.level and not covers(now.pin.level, backup.level) else now.pin.level
+        self._must(covers(job.level, needed), f"{key} needs {needed} and joined {job}")
+        owner = self.records.get(backup.joined)
+        theirs = owner.backup_of(backup.key) if owner else None
+        if theirs and theirs.job and theirs.job.id == job.id and self.changed[backup.joined] < self.kernel.now - 1:
+            is_good = theirs.state in {"running", "completed", "completed_with_errors"}
+            self._must(is_good, f"{key} joined a job that is {theirs.state}")
+        self.kernel.seen["joined before its own trigger"] += job.started < backup.moment - slack
+
+    # ---- At every request
+
+    def requested(self, run: Run, request: dict[str, Any]) -> None:
+        """A request leaves: recorded, the only one of its subclients, and after no job that its trigger has."""
+        key, number = run.out
+        record, sent = self.records.get(key), {names_of(one) for one in request["taskInfo"]["associations"]}
+        level = request["taskInfo"]["subTasks"][0]["options"]["backupOpts"]["backupLevel"]
+        attempt = out_attempt(record) if record else None
+        if record is None or attempt is None or attempt.number != number:
+            self.kernel.fail(f"a request was sent before it was recorded: {request}")
+            return
+        recorded = {
+            _names(backup) for backup in record.backups if backup.state == "requested" and not backup.is_in_doubt
+        }
+        self._must(
+            bool(sent) and sent == recorded and level == attempt.level, f"{key} recorded {recorded}, sent {sent}"
+        )
+        self._must(sent <= self.documents.named[record.target], f"{key} sent what no document named: {sent}")
+        is_of_document = level in self.documents.levels[record.target] or level == "FULL"
+        self._must(is_of_document, f"{key} sent the level {level}")
+        for names in sent:
+            self._is_due(key, names)
+        for late in self.server.late:
+            meant = {names_of(one) for one in late.request["taskInfo"]["associations"]} & sent
+            self._must(not meant, f"{key} sent {meant} while a request of {late.out} is under way")
+
+    def _is_due(self, key: str, names: Names) -> None:
+        now = self.kernel.now
+        # A job whose ID was counted again is not adopted where the subclient's item knows that ID.
+        gone = {job.id for job in self.server.history if job.is_gone}
+        for job in self.server.history:
+            if job.origin == key and job.names == names and job.id not in gone and (key, names) not in self.strangers:
+                self._must(job.outcome == "failed" and job.ends <= now, f"{key} started {job}, and sends again")
+        for other in self.records.values():
+            if other.key == key or other.is_stuck(now) or other.key in self.lost:
+                continue
+            for backup in other.backups:
+                if _names(backup) == names and (backup.state == "requested" or backup.is_in_doubt):
+                    ended = self.attempts[other.key, backup.attempt].ended
+                    until = ended + self.config.reconcile_seconds + CLOCK_SKEW_SECONDS - SLACK
+                    self._must(ended > 0 and until < now, f"{key} sent within the window of {other.key}")
+
+    # ---- At every message
+
+    def sends(self, url: str, body: str) -> None:
+        """A message is sent to a queue: never again by a run that messages of the queue have started."""
+        run = self.kernel.current
+        if url == self.config.submissions_queue_url:
+            self._must(run is None or not run.is_queued, "a message of the queue was sent to it again")
+            return
+        message = json.loads(body)
+        if "target" in message:
+            self.letters.add((key_of(message), message["letter"]))
+
+    def publishes(self, message: dict[str, Any]) -> None:
+        """A notification reaches the topic: it was recorded, and it is true."""
+        key, status = key_of(message), message["status"]
+        found = [
+            notice
+            for notice in self.notices[key]
+            if (notice.status, list(notice.job_ids), notice.attempt) == (status, message["jobIds"], message["attempt"])
+        ]
+        self._must(bool(found), f"published before it was recorded: {message}")
+        self.published |= {(key, notice) for notice in found}
+        if status == "retrying" or (status in JOB_ENDS and any(one["jobId"] for one in message["associations"])):
+            for job_id in message["jobIds"]:
+                self._ends(key, job_id, message)
+
+    def _ends(self, key: str, job_id: str, message: dict[str, Any]) -> None:
+        status, now = message["status"], self.kernel.now
+        job = self.server.find(job_id)
+        if gone := [one for one in self.server.history if one.id == job_id and one.is_gone]:
+            # An ID that was counted again may be that of a later job of the same subclient.
+            self.ended |= dict.fromkeys([*gone, *([job] if job else [])], status)
+            return
+        if job is None or self.owners.get(job) != key:
+            self.kernel.fail(f"{key} published the end of another's job: {message}")
+            return
+        self.ended[job] = status
+        if status == "lost":
+            code, began = message["error"]["code"], min(job.accepted, _seconds(message["submittedAt"]))
+            is_over = now >= began + self.config.follow_hours * HOUR - SLACK
+            self._must(
+                code == "JOB_STILL_RUNNING" and is_over and now < job.ends + HOUR,
+                f"{key}: {job} is not lost: {code} {is_over} {now}",
+            )
+            return
+        outcome = "failed" if status == "retrying" else status
+        self._must((job.outcome, now >= job.ends - SLACK) == (outcome, True), f"{job} did not end so: {message}")
+        if status != "retrying":
+            started = _seconds(message["startedAt"]) - self.server.settings.drift
+            self._must(abs(started - job.started) < SLACK, f"{job} did not start at {message['startedAt']}")
+
+    # ---- At the end
+
+    def check(self, expected: dict[str, bool], items: dict[str, Any]) -> None:
+        """Check what is promised of the end; `expected` are the keys of submissions, and whether each must exist."""
+        surprises = [error for error in self.errors if type(error).__name__ not in RAISED]
+        assert not surprises, f"a run raised {surprises[0]!r}"
+        for key, must_exist in expected.items():
+            is_usable = not self.documents.states[key.split("#")[1]] & UNUSABLE
+            assert key in self.records or not (must_exist and is_usable) or key in self.lost, f"{key} was lost"
+        identities = {key.split("#", 2)[2] for key in expected}
+        for key, record in self.records.items():
+            assert key.split("#", 2)[2] in identities, f"{key} has no trigger"
+            assert record.is_over, f"{key} is left open: {record}"
+            for backup in record.backups:
+                told = [one for one in self.notices[key] if one.status == backup.state and backup.key in one.backups]
+                assert told, f"{key}: nobody heard that {backup.key} is {backup.state}"
+            assert record.backups or record.error, f"{key} has no backups and no error"
+            assert self.server.tasks.count(key) <= len(self.notices[key])
+        gone = {job.id for job in self.server.history if job.is_gone}
+        for job in self.server.history:
+            if job.origin and job.id not in gone and not self._may_be_unknown(job):
+                assert job in self.ended, f"the end of {job} was never published"
+        for job in self.owners:
+            assert job in self.ended or job.is_gone, f"the end of {job} was never published"
+        self._check_completed(items)
+        self.kernel.seen["submissions"] += len(self.records)
+        self.kernel.seen["backups that succeeded"] += sum(
+            backup.state in SUCCEEDED for record in self.records.values() for backup in record.backups
+        )
+
+    def _may_be_unknown(self, job: Job) -> bool:
+        """Tell whether a job's submission was abandoned in doubt, or adopted another job in its place."""
+        if (job.origin, job.names) in self.strangers:
+            return True
+        record = self.records[job.origin]
+        return any(_names(one) == job.names and one.state == "abandoned" and one.is_in_doubt for one in record.backups)
+
+    def _check_completed(self, items: dict[str, Any]) -> None:
+        """A subclient's item knows the last job that completed."""
+        last: Counter[str] = Counter()
+        for job, status in self.ended.items():
+            if status.startswith("completed") and not any(one.is_gone for one in self.server.history):
+                key = f"subclient#{json.dumps(list(job.names))}"
+                last[key] = max(last[key], int(job.started))
+        for key, started in last.items():
+            known = float(items[key].get("completedStart", {"N": "0"})["N"]) - self.server.settings.drift
+            assert known >= started - CLOCK_SKEW_SECONDS - SLACK, (
+                f"{key} knows no job that began at {started}: {items[key]}"
+            )
+
+    def _job(self, job_id: str) -> Job | None:
+        """Return the job of an ID; None where the CommServe was restored to a time before it."""
+        if any(job.id == job_id and job.is_gone for job in self.server.history):
+            return None
+        job = self.server.find(job_id)
+        if job is None:
+            self.kernel.fail(f"there is no job {job_id}")
+        return job
 
     def _must(self, holds: bool, message: str) -> None:
         if not holds:
             self.kernel.fail(message)
+
+
+def key_of(message: dict[str, Any]) -> str:
+    """Return the key of the submission that a notification or a message is about."""
+    trigger = message["trigger"]
+    return f"submission#{message['target']}#{trigger['kind']}#{trigger['id']}"
+
+
+def _names(backup: Backup) -> Names:
+    one = backup.association
+    return one.client_name, one.instance_name, one.subclient_name
+
+
+def _seconds(iso: str | None) -> float:
+    return datetime.fromisoformat(iso).timestamp() if iso else 0.0

@@ -1,36 +1,38 @@
 """What happens in an example: a list of steps that Hypothesis chooses, and the healing at its end."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.property.accounts import Accounts
 from tests.property.documents import DOCUMENTS, EDITS
+from tests.property.model.aws import Message
 from tests.property.model.commvault import CommServe, Settings
-from tests.property.model.kernel import Kernel, Run, Sandbox, Schedule
-from tests.property.plain import plain
-from tests.property.promises import OPEN
+from tests.property.model.kernel import Kernel, Schedule
+from tests.property.promises import key_of
 from tests.property.wire import in_charge
-from tests.property.world import DEAD_LETTERS, JOBS, JOBS_BATCH, SUBMISSIONS, Event, World
+from tests.property.world import BATCH, Event, Start, World
 
-type Start = Callable[[Sandbox], Run]
-
-RDS = {"source": "aws.rds", "detail-type": "RDS DB Instance Event"}
-ARN = "arn:aws:rds:eu-west-1:111122223333:db:orders-1"
-SCHEDULE = "arn:aws:scheduler:eu-west-1:111122223333:schedule/default/nightly"
+DATABASE = "orders-1"
+ARN = f"arn:aws:rds:us-east-1:000000000000:db:{DATABASE}"
+RDS = {"source": "aws.rds", "detail-type": "RDS DB Instance Event", "account": "000000000000"}
+SCHEDULE = "arn:aws:scheduler:us-east-1:000000000000:schedule/default/nightly"
 # Nobody starts a job by hand within so many seconds of a request of ours.
 APART_SECONDS = 20.0
 STEPS = (
-    *("run", "run", "run", "together", "together", "pass", "pass", "redrive", "mood", "console", "doom", "token"),
-    *("edit", "edit", "restore"),
+    *("run", "run", "run", "together", "together", "together", "pass", "pass", "pass", "redrive", "mood", "console"),
+    *("doom", "token", "edit", "edit", "names", "restore", "lose", "database"),
 )
 MOODS = ("down", "maintenance", "refuses tokens")
-PAUSES = (30.0, 400.0, 1000.0, 5000.0, 30000.0)
+PAUSES = (30.0, 400.0, 1000.0, 5000.0, 10000.0)
+STATUSES = ("available", "backing-up", "denied", "")
+NAMES = ("orders", "a", "b", "c")
 # Restoring a CommServe takes a while, in which it is down.
 RESTORE_SECONDS = 300.0
+# Room for calls and clocks at the end of a window.
+ROOM_SECONDS = 5.0
 
 small = st.integers(0, 11)
 
@@ -45,37 +47,40 @@ class Given:
     settings: Settings
     config: dict[str, int]
     skews: tuple[float, ...]
-    most_operations: int
 
     def play(self) -> Kernel:
         """Play it from its beginning to its end; return what was seen."""
         kernel = Kernel({name: Schedule(pairs) for name, pairs in self.faults.items()}, Schedule(self.switches))
-        # Commvault acts on a request within ReconcileSeconds, and then its job is in the list.
-        most = self.config["reconcile_seconds"] - 5.0
-        listed_after = min(self.settings.listed_after, most)
-        server = CommServe(
-            kernel, replace(self.settings, listed_after=listed_after, latest_acceptance=most - listed_after)
-        )
+        server = CommServe(kernel, self._within_the_window())
         world = World(kernel, server, self.config, self.skews)
-        with in_charge(server, most_operations=self.most_operations):
+        with in_charge(server):
             Example(world, kernel, server).play(self.steps)
         return kernel
+
+    def _within_the_window(self) -> Settings:
+        """Return the settings such that a job is accepted, starts and is listed within the window of adoption."""
+        settings, left = self.settings, max(self.config["reconcile_seconds"] - ROOM_SECONDS, 0.0)
+        ahead = min(settings.drift, left)
+        left -= max(ahead, 0)
+        queued = min(settings.queued, left)
+        listed_after = min(settings.listed_after, left)
+        latest = left - max(queued, listed_after)
+        return replace(settings, drift=ahead, queued=queued, listed_after=listed_after, latest_acceptance=latest)
 
 
 givens = st.builds(
     Given,
-    steps=st.lists(st.tuples(st.sampled_from(STEPS), small, small, small), min_size=1, max_size=9),
+    steps=st.lists(st.tuples(st.sampled_from(STEPS), small, small, small), min_size=1, max_size=8),
     # Requests to Commvault, and what is sent, are few among all effects, and have schedules of their own.
     faults=st.fixed_dictionaries(
         {
             name: st.lists(st.tuples(st.integers(0, longest), st.integers(0, 359)), max_size=most)
             for name, longest, most in (
-                ("aws", 14, 12),
+                ("aws", 12, 14),
                 ("create", 1, 14),
                 ("publish", 2, 4),
                 ("queue send", 1, 4),
                 ("list", 3, 6),
-                ("follow", 9, 8),
                 ("renewal", 2, 6),
             )
         }
@@ -84,29 +89,32 @@ givens = st.builds(
     settings=st.builds(
         Settings,
         ahead=st.sampled_from([0.0, 3000.0, -3000.0, 0.7]),
+        drift=st.sampled_from([0.0, 0.0, 60.0, -60.0, -110.0]),
         refuses_second=st.booleans(),
         converts=st.booleans(),
-        listed_after=st.sampled_from([0.0, 0.0, 10.0]),
-        job_seconds=st.sampled_from([120.0, 600.0, 8000.0]),
+        listed_after=st.sampled_from([0.0, 0.0, 10.0, 500.0]),
+        queued=st.sampled_from([0.0, 0.0, 300.0]),
+        job_seconds=st.sampled_from([120.0, 600.0, 5000.0]),
         newest_first=st.booleans(),
         crowd=st.sampled_from([0, 0, 0, 0, 60]),
         hides_clients=st.booleans(),
-        page_seconds=st.just(2.5),
+        page_seconds=st.sampled_from([0.2, 2.5]),
         limit=st.sampled_from([0, 0, 2]),
         has_pair=st.booleans(),
     ),
     config=st.fixed_dictionaries(
         {
             "cool_down_minutes": st.sampled_from([15, 15, 60]),
-            "retry_hours": st.sampled_from([1, 6]),
-            "first_retry_seconds": st.sampled_from([1, 30]),
-            "reconcile_seconds": st.sampled_from([5, 60, 600]),
-            "follow_hours": st.sampled_from([1, 24]),
-            "first_poll_seconds": st.sampled_from([1, 60]),
+            "settle_minutes": st.sampled_from([0, 60]),
+            "retry_hours": st.sampled_from([1, 1, 3]),
+            "retry_failed_jobs": st.sampled_from([0, 1]),
+            "first_retry_seconds": st.sampled_from([5, 30, 60]),
+            "reconcile_seconds": st.sampled_from([5, 60, 600, 3000]),
+            "follow_hours": st.sampled_from([1, 6]),
+            "first_poll_seconds": st.sampled_from([20, 60, 300]),
         }
     ),
     skews=st.sampled_from([(0.0, 0.0, 0.0), (1.5, -1.5, 0.3), (-1.4, 0.0, 1.4)]),
-    most_operations=st.sampled_from([100, 4]),
 )
 
 
@@ -119,7 +127,7 @@ class Example:
     server: CommServe
 
     def play(self, script: list[tuple[str, int, int, int]]) -> None:
-        """Play the script, let everything heal, and check; then redrive every dead letter, twice, and check again.
+        """Play the script, let everything heal, and check; then redrive every dead letter and a copy of it, and check.
 
         Until it was checked once, the documents stay as their owners left them.
         """
@@ -128,46 +136,34 @@ class Example:
         self.heal()
         self.check()
         self.world.documents.restore()
+        self.server.unknown.clear()
+        self.server.ineligible.clear()
         self.kernel.now += 100
-        letters = [message.body for message in self.world.sqs.queues.get(DEAD_LETTERS, [])]
-        for _ in range(2):
-            for letter in letters:
-                self.world.redrive(letter)
-            self.heal()
-            self.check()
+        for letter in list(self.world.letters):
+            self.world.redrive(letter)
+            self.world.redrive(letter, is_moved=False)
+        self.heal()
+        self.check()
 
     def heal(self) -> None:
         """Nothing goes wrong any more, and everything comes to its end."""
         self.kernel.faults, self.kernel.switches = {"aws": Schedule(())}, Schedule(())
         self.kernel.doomed = 0
         self.server.mood, self.server.settings.limit = "", 0
+        self.world.rds.statuses[DATABASE] = "available"
         if (chain := self.server.chain) and not chain.is_known:
             # Nothing knows the latest pair, so no token is accepted until the secret's owner has stored a new one.
             self.kernel.seen["chain lost"] += 1
             self.world.secret.value = chain.issue()
         self.world.drain()
-        self._audit()
         self.server.catch_up()
 
     def check(self) -> None:
         """Check what is promised of the end."""
-        Accounts.of(self.world).check()
-
-    def _audit(self) -> None:
-        """Put back on the queue what no message is left for, as the daily audit does.
-
-        That is what a synchronous invoke left that could not send its safety net and was killed.
-        """
-        unsaved = {item for event in self.world.events if event.was_unsaved for item in event.items}
-        for key, attributes in self.world.dynamodb.items.items():
-            item = plain(attributes)
-            if not key.startswith("submission#") or (item["status"] not in OPEN and item["published"]):
-                continue
-            if key in unsaved:
-                self.kernel.seen["found by the audit"] += 1
-                self.world.redrive(json.dumps({"target": item["target"], "trigger": json.loads(item["trigger"])}))
-        self.kernel.now += 3600
-        self.world.drain()
+        expected: dict[str, bool] = {}
+        for event in self.world.events:
+            expected |= dict.fromkeys(event.keys, not (event.is_sync and event.was_cut_off))
+        self.world.promises.check(expected, self.world.dynamodb.items)
 
     def _step(self, step: str, a: int, b: int, c: int) -> None:
         kernel, server, world = self.kernel, self.server, self.world
@@ -186,10 +182,9 @@ class Example:
                 server.mood = "" if c % 2 else server.mood
             case "console":
                 self._console(a, b)
-            case "redrive":
-                if letters := world.sqs.queues.get(DEAD_LETTERS, []):
-                    kernel.seen["redriven"] += 1
-                    world.redrive(letters[a % len(letters)].body)
+            case "redrive" if world.letters:
+                kernel.seen["redriven"] += 1
+                world.redrive(world.letters[a % len(world.letters)], is_moved=bool(b % 3))
             case "doom":
                 kernel.doomed, kernel.doomed_at = 3 + a, 2 + b % 6
                 world.deliver_until(kernel.now + PAUSES[c % len(PAUSES)])
@@ -202,30 +197,36 @@ class Example:
             case "edit":
                 world.documents.edit(tuple(DOCUMENTS)[a % len(DOCUMENTS)], EDITS[b])
                 kernel.seen[f"document: {EDITS[b]}"] += 1
+            case "names":
+                some, name = (server.unknown, server.ineligible)[a % 2], ("aws-prod", NAMES[b % len(NAMES)], "default")
+                some ^= {name}
             case "restore" if server.jobs:
                 self._restore(a)
+            case "lose" if waiting := world.waiting:
+                self._lose(waiting[a % len(waiting)])
+            case "database":
+                world.rds.statuses[DATABASE] = STATUSES[a % len(STATUSES)]
+                if not world.rds.statuses[DATABASE]:
+                    del world.rds.statuses[DATABASE]
 
     def _deliveries(self, choices: list[tuple[int, int]]) -> list[Start]:
         """Turn choices into deliveries; many are of what was just delivered, since that is where they meet."""
         world, found, last = self.world, list[Start](), None
         for choice, which in choices:
-            due, jobs = world.due(), world.due(JOBS)
-            waiting = sorted(world.sqs.queues.get(SUBMISSIONS, []), key=lambda message: message.visible_at)
+            due, waiting = world.due, world.waiting
             match choice:
                 case 0 | 1 | 2 | 3:
                     last = world.invoke(self._new(choice, which))
                 case 4 | 5 if world.events:
                     self.kernel.seen["invoked again"] += 1
                     last = world.invoke(world.events[-1 if choice == 4 else which % len(world.events)])
-                case 6 if due:
-                    last = world.hand_over(due[which % len(due)])
-                case 7 if jobs:
-                    last = world.follow(jobs[which % len(jobs) :][:JOBS_BATCH])
+                case 6 | 7 if due:
+                    last = world.hand_over(due[which % len(due) :][:BATCH])
                 case 8 | 9 if last:
                     self.kernel.seen["delivered twice at one time"] += 1
                 case _ if waiting:
                     self.kernel.now = max(self.kernel.now, waiting[0].visible_at)
-                    last = world.hand_over(waiting[0])
+                    last = world.hand_over(world.due[:BATCH])
                 case _:
                     last = world.invoke(self._new(choice, which))
             found.append(last)
@@ -234,17 +235,17 @@ class Example:
     def _new(self, number_of_kind: int, which: int) -> Event:
         """Make an event of a kind, and remember it."""
         number, names = len(self.world.events), tuple(DOCUMENTS)
-        request_id, time = f"request-{number}", f"2026-01-31T02:{number:02}:00Z"
+        request_id = f"request-{number}"
+        time = datetime.fromtimestamp(self.kernel.now - number, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         targets: tuple[str, ...] = (names[which % len(names)],)
         body: dict[str, Any]
-        is_named, instead = True, tuple[str, ...]()
         match number_of_kind % 4:
             case 0:
                 body = {"schedule": SCHEDULE, "time": time, "target": targets[0]}
                 kind, identity = "schedule", f"{SCHEDULE}|{time}"
             case 1:
                 if which == 11:
-                    targets, is_named = names, False
+                    targets = names
                 body = {"target": targets[0] if which < 11 else "*"}
                 kind, identity = "manual", request_id
                 if which % 2:
@@ -256,22 +257,20 @@ class Example:
                     "Date": time,
                     "SourceType": "DB_INSTANCE",
                 }
-                targets, is_named = ("one", "three"), False
                 if which < 9:
-                    targets = (names[which % 3],)
-                    instead = tuple(name for name in ("one", "three") if name not in targets)
                     detail["Tags"] = {"rds-snap-backup:target": targets[0]}
+                else:
+                    targets = ("one", "three")
                 body, kind, identity = {**RDS, "detail": detail}, "rds", f"{ARN}|RDS-EVENT-0043|{time}"
-        items, others = ([f"submission#{name}#{kind}#{identity}" for name in some] for some in (targets, instead))
-        is_sync = kind == "manual" and which % 3 == 0
-        event = Event(body, request_id, tuple(items), is_named, tuple(others), is_sync)
+        keys = tuple(f"submission#{name}#{kind}#{identity}" for name in targets)
+        event = Event(body, request_id, keys, is_sync=kind == "manual" and which % 3 == 0)
         self.world.events.append(event)
         return event
 
     def _console(self, a: int, b: int) -> None:
         """Commvault starts a job of its own: for its own schedule, or for whoever is at its console."""
         kernel, server = self.kernel, self.server
-        names = ("aws-prod", ("orders", "a", "b")[b % 3], "default")
+        names = ("aws-prod", NAMES[b % 3], "default")
         match a % 5:
             case 0:
                 server.start_job(names, "INCREMENTAL", 59, kernel.now)
@@ -298,3 +297,16 @@ class Example:
         self.kernel.seen["CommServe restored"] += 1
         self.world.deliver_until(self.kernel.now + RESTORE_SECONDS)
         server.mood = mood
+
+    def _lose(self, message: Message) -> None:
+        """Somebody deletes a message. Without a record nothing is left of its trigger."""
+        world = self.world
+        world.sqs.queues[world.config.submissions_queue_url].remove(message)
+        self.kernel.seen["message lost"] += 1
+        body = json.loads(message.body)
+        if "trigger" in body:
+            world.promises.lost.add(key_of(body))
+        else:
+            for event in world.events:
+                if body.get("requestContext", {}).get("requestId") == event.request_id:
+                    world.promises.lost |= {*event.keys}

@@ -34,6 +34,8 @@ ANSWERS: dict[str, tuple[str, Reply | None]] = {
     "in part": ("some", (200, {"jobIds": "started", **NO_SUBCLIENT}, {})),
     "in part, without an error": ("some", (200, {"taskId": 402, "jobIds": "started"}, {})),
     "not all named": ("all", (200, {"taskId": 402, "jobIds": "not the last"}, {})),
+    "one too many": ("all", (200, {"taskId": 402, "jobIds": "one too many"}, {})),
+    "in another order": ("all", (200, {"taskId": 402, "jobIds": "reversed"}, {})),
     "ids as numbers, task 0": ("all", (200, {"taskId": 0, "jobIds": "numbers"}, {})),
     "502, not accepted": ("none", (502, b"Bad Gateway", {})),
     "502, accepted": ("all", (502, b"Bad Gateway", {})),

@@ -1,11 +1,10 @@
-"""SQS, SNS, SSM and Secrets Manager in memory, as far as the function uses them."""
+"""SQS, SNS, SSM, Secrets Manager and RDS in memory, as far as the function uses them."""
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -61,14 +60,18 @@ class SQS:
         if self._kernel.fault("queue delete", ("lost", "done")) != "lost" and message in self.queues[url]:
             self.queues[url].remove(message)
 
-    def send_message(self, **call: Any) -> None:
-        self._check("send", call["QueueUrl"])
-        assert 0 <= call.get("DelaySeconds", 0) <= 900
+    def send_message(self, **call: Any) -> dict[str, Any]:
         delay = call.get("DelaySeconds", 0)
-        self._kernel.effect("queue send", lambda: self.put(call["QueueUrl"], call["MessageBody"], delay))
+        assert 0 <= delay <= 900
+
+        def act() -> None:
+            self._check(call["QueueUrl"], call["MessageBody"])
+            self.put(call["QueueUrl"], call["MessageBody"], delay)
+
+        self._kernel.effect("queue send", act)
+        return {"MessageId": "1"}
 
     def send_message_batch(self, **call: Any) -> dict[str, Any]:
-        self._check("batch", call["QueueUrl"])
         entries: list[dict[str, str]] = call["Entries"]
         is_partial = self._kernel.fault("queue batch", ("partial", "whole")) == "partial"
 
@@ -77,7 +80,7 @@ class SQS:
             for entry in entries:
                 if entry not in failed:
                     self.put(call["QueueUrl"], entry["MessageBody"])
-            return {"Failed": [{"Id": entry["Id"], "Code": "InternalError"} for entry in failed]}
+            return {"Failed": [{"Id": one["Id"], "Code": "InternalError", "SenderFault": False} for one in failed]}
 
         return self._kernel.effect("queue send", act)
 
@@ -85,45 +88,29 @@ class SQS:
         def act() -> None:
             message = self._receipts[call["ReceiptHandle"]]
             if message not in self.queues[call["QueueUrl"]]:
-                response: Any = {"Error": {"Code": "InvalidParameterValue", "Message": "not available"}}
-                raise ClientError(response, "ChangeMessageVisibility")
+                raise _refused("InvalidParameterValue", "ChangeMessageVisibility")
             message.visible_at = self._kernel.now + call["VisibilityTimeout"]
 
         self._kernel.effect("queue visibility", act)
 
 
 class SNS:
-    """The topic, and the queue that subscribes to it: raw delivery of what `policy` lets through, at least once.
+    """The topic. `messages` has what was published; `check` sees it."""
 
-    `messages` has what was published; `check` sees it first, and whether it is for the queue.
-    """
-
-    def __init__(
-        self,
-        kernel: Kernel,
-        check: Callable[[dict[str, Any], bool], None],
-        deliver: Callable[[str], None],
-        policy: dict[str, list[str]],
-    ) -> None:
+    def __init__(self, kernel: Kernel, check: Callable[[dict[str, Any]], None]) -> None:
         self.messages: list[dict[str, Any]] = []
         self._kernel = kernel
         self._check = check
-        self._deliver = deliver
-        self._policy = policy
 
     def publish(self, **call: Any) -> None:
-        attributes = {name: one["StringValue"] for name, one in call["MessageAttributes"].items()}
+        attributes = {name: value for name, value in call.items() if name.startswith("MessageAttributes")}
         _limit(call["Message"] + json.dumps(attributes), "Publish")
         assert 0 < len(call["Subject"]) < 100
-        text = json.loads(call["Message"])["default"]
-        is_followed = all(attributes.get(name) in values for name, values in self._policy.items())
-        self._check(json.loads(text), is_followed)
+        message = json.loads(json.loads(call["Message"])["default"])
 
         def act() -> None:
-            self.messages.append(json.loads(text))
-            if is_followed:
-                for _ in range(2 if self._kernel.fault("topic delivery", ("twice", "once")) == "twice" else 1):
-                    self._deliver(text)
+            self._check(message)
+            self.messages.append(message)
 
         self._kernel.effect("publish", act)
 
@@ -131,31 +118,51 @@ class SNS:
 class SSM:
     """Parameters."""
 
-    class ParameterNotFound(ClientError):
-        """The SDK makes its own class for each error."""
-
     def __init__(self, kernel: Kernel, parameters: dict[str, str]) -> None:
         self.parameters = parameters
-        self.exceptions = SimpleNamespace(ParameterNotFound=self.ParameterNotFound)
         self._kernel = kernel
 
     def get_parameter(self, **call: Any) -> dict[str, Any]:
         def act() -> dict[str, Any]:
             if call["Name"] not in self.parameters:
-                raise self.ParameterNotFound({"Error": {"Code": "ParameterNotFound"}}, "GetParameter")
+                raise _refused("ParameterNotFound", "GetParameter")
             return {"Parameter": {"Value": self.parameters[call["Name"]]}}
 
         return self._kernel.effect("parameter", act)
 
-    def get_paginator(self, _name: str) -> Any:
-        def pages(**call: Any) -> Iterator[dict[str, Any]]:
-            def act() -> dict[str, Any]:
-                found = self.parameters.items()
-                return {"Parameters": [{"Name": n, "Value": v} for n, v in found if n.startswith(call["Path"])]}
+    def get_parameters_by_path(self, **call: Any) -> dict[str, Any]:
+        def act() -> dict[str, Any]:
+            found = sorted(name for name in self.parameters if name.startswith(call["Path"]))
+            date = datetime.fromtimestamp(self._kernel.now, UTC)
+            return {
+                "Parameters": [
+                    {"Name": name, "Value": self.parameters[name], "LastModifiedDate": date} for name in found
+                ]
+            }
 
-            yield self._kernel.effect("parameter", act)
+        return self._kernel.effect("parameter", act)
 
-        return SimpleNamespace(paginate=pages)
+
+class RDS:
+    """Databases by name: a status, or `denied` where RDS may not be asked; one that is missing is not known."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.statuses: dict[str, str] = {}
+        self._kernel = kernel
+
+    def describe_db_instances(self, **call: Any) -> dict[str, Any]:
+        name = call["DBInstanceIdentifier"]
+
+        def act() -> dict[str, Any]:
+            match self.statuses.get(name):
+                case None:
+                    raise _refused("DBInstanceNotFound", "DescribeDBInstances")
+                case "denied":
+                    raise _refused("AccessDenied", "DescribeDBInstances")
+                case status:
+                    return {"DBInstances": [{"DBInstanceIdentifier": name, "DBInstanceStatus": status}]}
+
+        return self._kernel.effect("status", act)
 
 
 class SecretsManager:
@@ -245,5 +252,4 @@ def _refused(code: str, operation: str) -> ClientError:
 def _limit(text: str, operation: str) -> None:
     """Refuse what is larger than SQS and SNS accept."""
     if len(text.encode()) > MAX_MESSAGE_BYTES:
-        response: Any = {"Error": {"Code": "InvalidParameter", "Message": "Message too long"}}
-        raise ClientError(response, operation)
+        raise _refused("InvalidParameter", operation)

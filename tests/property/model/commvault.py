@@ -5,25 +5,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.property.model.answers import ANSWERS, HTML, NO_ACCESS, Reply
+from tests.property.model.answers import ANSWERS, HTML, NO_ACCESS, NO_SUBCLIENT, Reply
 from tests.property.model.jobs import CLIENTS, CONVERTED, ENDS, Job, Names, names_of
 from tests.property.model.kernel import Kernel, Run
 from tests.property.model.tokens import Chain
 
 FIRST_ID = 1001
+INSTANCES = ("orders", "orders-2", "a", "a-2", "b", "c", "d", "plan", "plan-2")
+STARTED: Reply = (200, {"taskId": 402, "jobIds": "started"}, {})
 
 
 @dataclass(slots=True)
 class Settings:
     """What differs between CommServes: clocks, queueing, how soon a job is listed, and how long it runs.
 
-    `crowd` is how many jobs of other clients its list has, and `page_seconds` how long a page of it takes.
+    `ahead` is its web server's clock before ours, `drift` the CommServe's before its web server's. `crowd` is how many
+    jobs of other clients its list has, and `page_seconds` how long a page of it takes.
     """
 
     ahead: float = 0.0
+    drift: float = 0.0
     refuses_second: bool = False
     converts: bool = False
     listed_after: float = 0.0
+    queued: float = 0.0
     job_seconds: float = 600.0
     newest_first: bool = True
     crowd: int = 0
@@ -40,8 +45,7 @@ class Late:
     """A request that is acted on later: `after` seconds after it was sent, or after its attempt's end."""
 
     request: dict[str, Any]
-    origin: str
-    attempt: int
+    out: tuple[str, int]
     sent: float
     after: float
     is_after_end: bool
@@ -49,27 +53,29 @@ class Late:
 
 @dataclass(slots=True)
 class CommServe:
-    """Its state. `mood` is what it does to every request until it is repaired.
+    """Its state. `mood` is what it does to every request until it is repaired; `unknown` and `ineligible` names exist
+    not, or cannot be backed up.
 
-    `jobs` are those that it knows, `history` all that there ever were. `attempt_end` tells when an attempt of an item
-    ended: when its request was answered or given up, or where its run was cut off, when that run's lease ends. `observe`
-    sees every request.
+    `jobs` are those that it knows, `history` all that there ever were. `attempt_end` tells when an attempt of a
+    submission ended: when its request was answered or given up, or where its run was cut off, when that run's lease
+    ends. `observe` sees every request.
     """
 
     kernel: Kernel
     settings: Settings
-    attempt_end: Callable[[str, int], float] = lambda _item, _attempt: 0.0
-    observe: Callable[[str, dict[str, Any]], None] = lambda _item, _request: None
+    attempt_end: Callable[[str, int], float] = lambda _key, _attempt: 0.0
+    observe: Callable[[Run, dict[str, Any]], None] = lambda _run, _request: None
     token: str = "fake-token-1"
     chain: Chain | None = None
     mood: str = ""
+    unknown: set[Names] = field(default_factory=set)
+    ineligible: set[Names] = field(default_factory=set)
     jobs: list[Job] = field(default_factory=list)
     history: list[Job] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
     requests: list[tuple[str, int, dict[str, Any]]] = field(default_factory=list)
     writes: list[float] = field(default_factory=list)
-    answered_running: set[str] = field(default_factory=set)
 
     def catch_up(self) -> None:
         """Act on requests that were accepted late."""
@@ -78,19 +84,18 @@ class CommServe:
         for at, one in due:
             if at <= self.kernel.now:
                 self.kernel.seen["accepted after the attempt's end"] += one.is_after_end
-                self.start(one.request, one.origin, at)
+                self.start(one.request, one.out[0], at)
 
     def _due(self, late: Late) -> float:
-        return late.after + (self.attempt_end(late.origin, late.attempt) if late.is_after_end else late.sent)
+        return late.after + (self.attempt_end(*late.out) if late.is_after_end else late.sent)
 
     def start(self, request: dict[str, Any], origin: str, at: float, count: int | None = None) -> list[Job]:
         """Act on a request: start its jobs, or make its schedule."""
-        task = request["taskInfo"]
         if _is_schedule(request):
             self.tasks.append(origin)
             return []
-        level = _level(request)
-        return [self.start_job(names_of(one), level, 59, at, origin) for one in task["associations"][:count]]
+        names = [names_of(one) for one in request["taskInfo"]["associations"][:count]]
+        return [self.start_job(one, _level(request), 59, at, origin) for one in names]
 
     def start_job(self, names: Names, level: str, kind: int, at: float, origin: str = "") -> Job:
         """Start a job, whoever asked for it."""
@@ -99,7 +104,8 @@ class CommServe:
             level = CONVERTED[level]
         status, outcome = ENDS[len(self.history) % len(ENDS)]
         job_id = str(int(self.jobs[-1].id) + 1 if self.jobs else FIRST_ID)
-        job = Job(job_id, names, level, kind, at, at + self.settings.job_seconds, status, outcome, origin)
+        starts = at + self.settings.queued
+        job = Job(job_id, names, level, kind, at, starts, starts + self.settings.job_seconds, status, outcome, origin)
         self.jobs.append(job)
         self.history.append(job)
         return job
@@ -118,81 +124,112 @@ class CommServe:
     def create(self, request: dict[str, Any], token: str, run: Run, fault: str) -> Reply | None:
         """Answer CreateTask; None: never."""
         self.catch_up()
-        self.requests.append((run.item, run.attempt, request))
-        self.observe(run.item, request)
-        if not request["taskInfo"]["associations"]:
-            self.kernel.fail(f"a request of {run.item} has no association")
+        self.requests.append((*run.out, request))
+        self.observe(run, request)
+        associations = request["taskInfo"]["associations"]
         if reply := self._refusal(token) or self._limit():
             return reply
-        how_much, reply = ANSWERS.get(fault, ("all", (200, {"taskId": 402, "jobIds": "started"}, {})))
-        if how_much == "some" and len(request["taskInfo"]["associations"]) == 1:
-            how_much = "all"
-            reply = None if reply is None else (200, {"taskId": 402, "jobIds": "started"}, {})
+        how_much, reply = ANSWERS.get(fault, ("all", STARTED))
+        if how_much == "some" and len(associations) == 1:
+            how_much, reply = "all", None if reply is None else STARTED
         if fault == "already running, in part":
             # A second job of a subclient whose first one still runs is not what this answer tells of.
-            free = [one for one in request["taskInfo"]["associations"] if not self._runs(names_of(one))]
+            free = [one for one in associations if not self._runs(names_of(one))]
             request = {"taskInfo": {**request["taskInfo"], "associations": free}}
         if fault == "no jobs" and _is_schedule(request):
             how_much = "all"  # That is what success looks like there.
-        if fault not in ANSWERS and self.settings.refuses_second and self._running(request):
+        names = {names_of(one) for one in associations}
+        if how_much != "none" and names & (self.unknown | self.ineligible):
+            self.kernel.seen["a group with a bad name" if len(names) > 1 else "a bad name"] += 1
+            how_much, reply = "none", reply and (500, NO_SUBCLIENT, {})
+        elif fault not in ANSWERS and self.settings.refuses_second and any(map(self._runs, names)):
+            self.kernel.seen["a group with a running job"] += len(names) > 1
             how_much, reply = ANSWERS["already running, 409"]
-        if reply and (reply[0] == 409 or (isinstance(reply[1], dict) and reply[1].get("errorCode") == 2)):
-            self.answered_running.add(run.item)
-        return _with_jobs(reply, request, self._act(how_much, request, run), len(self.tasks))
+        return self._with_jobs(reply, request, self._act(how_much, request, run))
 
     def _act(self, how_much: str, request: dict[str, Any], run: Run) -> list[Job] | None:
         """Act on a request, or not; None where that is still to come, or never."""
         now, count, latest = self.kernel.now, len(request["taskInfo"]["associations"]), self.settings.latest_acceptance
         match how_much:
             case "all":
-                return self.start(request, run.item, now)
+                return self.start(request, run.out[0], now)
             case "some":
-                return self.start(request, run.item, now, min(count, max(1, count - 1)))
+                return self.start(request, run.out[0], now, min(count, max(1, count - 1)))
             case "late":
                 # Commvault acts on a request within ReconcileSeconds of its attempt's end, and no later.
                 which = self.kernel.choice // len(ANSWERS) % 4
                 after = (min(1.5, latest), min(20.0, latest), latest / 2, latest)[which]
-                self.late.append(Late(request, run.item, run.attempt, now, after, is_after_end=which > 1))
+                self.late.append(Late(request, run.out, now, after, is_after_end=which > 1))
         return None
 
-    def list(self, lookup: float, limit: int, offset: int, token: str, client: str = "") -> Reply:
-        """Answer `GET /Job` with the backup jobs, of a client or all, that run or ended within the look-back."""
+    def _with_jobs(self, reply: Reply | None, request: dict[str, Any], jobs: list[Job] | None) -> Reply | None:
+        """Put what was started into an answer that speaks of it."""
+        if reply is None or not isinstance(reply[1], dict):
+            return reply
+        if _is_schedule(request) and jobs is not None and reply[0] == 200:
+            return (200, {"taskId": 500 + len(self.tasks)}, {})
+        ids: list[Any] = [job.id for job in jobs or []]
+        match reply[1].get("jobIds"):
+            case "not the last":
+                ids = ids[:-1] or ids
+            case "numbers":
+                ids = [int(one) for one in ids] + ids[:1]
+            case "reversed":
+                ids.reverse()
+            case "one too many" if ids:
+                ids.append(self.start_job(("elsewhere", "erp", "default"), "FULL", 59, self.kernel.now).id)
+            case list() | None:
+                return reply
+        return (reply[0], {**reply[1], "jobIds": ids}, reply[2])
+
+    # ---- Reading calls
+
+    def read(self, path: str, query: dict[str, str], page: tuple[int, int], token: str) -> Reply:
+        """Answer a `GET`; `page` is the limit and the offset of a list."""
         self.catch_up()
         if reply := self._refusal(token):
             return reply
-        settings, now = self.settings, self.kernel.now
-        rows = [{"jobSummary": job.summary(now, settings.ahead)} for job in self.jobs if self._shows(job, lookup)]
+        client = query.get("clientId", "")
+        name = next((name for name, number in CLIENTS.items() if number == client), "")
+        match path.rpartition("/")[2]:
+            case "Job":
+                return self._list(float(query["completedJobLookupTime"]), page, client)
+            case "Instance":
+                return (200, {"instanceProperties": [{"instance": {"instanceName": one}} for one in INSTANCES]}, {})
+            case "Subclient":
+                entities = [
+                    {"instanceName": one, "subclientName": "default"}
+                    for one in INSTANCES
+                    if (name, one, "default") not in self.unknown
+                ]
+                return (200, {"subClientProperties": [{"subClientEntity": one} for one in entities]}, {})
+            case last if last.startswith("byName"):
+                name = last.partition("'")[2].removesuffix("')")
+                entity = {"clientId": int(CLIENTS[name]), "clientName": name}
+                rows = [] if self.settings.hides_clients else [{"client": {"clientEntity": entity}}]
+                return (200, {"clientProperties": rows}, {})
+            case job_id:
+                job = self.find(job_id)
+                if job is None or not self._shows(job, float("inf")):
+                    return (200, {"totalRecordsWithoutPaging": 0}, {})
+                return (200, {"totalRecordsWithoutPaging": 1, "jobs": [self._row(job)]}, {})
+
+    def _list(self, lookup: float, page: tuple[int, int], client: str) -> Reply:
+        """Answer with the backup jobs, of a client or all, that run or ended within the look-back."""
+        now, settings, (limit, offset) = self.kernel.now, self.settings, page
+        rows = [self._row(job) for job in self.jobs if self._shows(job, lookup)]
         rows += [_foreign(number, now + settings.ahead) for number in range(settings.crowd)]
         if client:
             rows = [row for row in rows if CLIENTS[row["jobSummary"]["subclient"]["clientName"]] == client]
         rows = rows[::-1] if settings.newest_first else rows
         return (200, {"totalRecordsWithoutPaging": len(rows), "jobs": rows[offset : offset + limit]}, {})
 
-    def client(self, name: str, token: str) -> Reply:
-        """Answer `GET /Client/byName`."""
-        if reply := self._refusal(token):
-            return reply
-        entity = {"clientId": int(CLIENTS[name]), "clientName": name}
-        rows = [] if self.settings.hides_clients else [{"client": {"clientEntity": entity}}]
-        return (200, {"clientProperties": rows}, {})
-
-    def show(self, job_id: str, token: str) -> Reply:
-        """Answer `GET /Job/{id}`."""
-        self.catch_up()
-        if reply := self._refusal(token):
-            return reply
-        job = self.find(job_id)
-        if job is None or not self._shows(job, float("inf")):
-            return (200, {"totalRecordsWithoutPaging": 0}, {})
-        row = {"jobSummary": job.summary(self.kernel.now, self.settings.ahead)}
-        return (200, {"totalRecordsWithoutPaging": 1, "jobs": [row]}, {})
+    def _row(self, job: Job) -> dict[str, Any]:
+        return {"jobSummary": job.summary(self.kernel.now, self.settings.ahead + self.settings.drift)}
 
     def _shows(self, job: Job, lookup: float) -> bool:
         now = self.kernel.now
-        return job.started + self.settings.listed_after <= now and job.ends >= now - lookup
-
-    def _running(self, request: dict[str, Any]) -> bool:
-        return any(self._runs(names_of(one)) for one in request["taskInfo"]["associations"])
+        return job.accepted + self.settings.listed_after <= now and job.ends >= now - lookup
 
     def _runs(self, names: Names) -> bool:
         return any(job.names == names and job.kind in {4, 59} and self.kernel.now < job.ends for job in self.jobs)
@@ -223,30 +260,10 @@ class CommServe:
         return None
 
 
-def _with_jobs(reply: Reply | None, request: dict[str, Any], jobs: list[Job] | None, tasks: int) -> Reply | None:
-    """Put what was started into an answer that speaks of it."""
-    if reply is None or not isinstance(reply[1], dict):
-        return reply
-    if _is_schedule(request) and jobs is not None and reply[0] == 200:
-        return (200, {"taskId": 500 + tasks}, {})
-    ids: list[Any] = [job.id for job in jobs or []]
-    match reply[1].get("jobIds"):
-        case "started":
-            return (reply[0], {**reply[1], "jobIds": ids}, reply[2])
-        case "not the last":
-            return (reply[0], {**reply[1], "jobIds": ids[:-1] or ids}, reply[2])
-        case "numbers":
-            return (reply[0], {**reply[1], "jobIds": [int(one) for one in ids]}, reply[2])
-    return reply
-
-
 def _foreign(number: int, now: float) -> dict[str, Any]:
     """Return the row of a job of another client."""
-    return {
-        "jobSummary": Job(
-            str(900_000 + number), ("elsewhere", "erp", "default"), "FULL", 59, now, now + 50, "", ""
-        ).summary(now, 0)
-    }
+    job = Job(str(900_000 + number), ("elsewhere", "erp", "default"), "FULL", 59, now, now, now + 50, "", "")
+    return {"jobSummary": job.summary(now, 0)}
 
 
 def _level(request: dict[str, Any]) -> str:

@@ -1,12 +1,11 @@
 """urllib3's `HTTPSConnection`, as far as the product uses it, before the CommServe in memory."""
 
 import json
-import re
 import ssl
 from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from tests.property.model.answers import ANSWERS, CONNECTS, HTML, NO_ACCESS, READS, RENEWALS, Reply
 from tests.property.model.commvault import CommServe, body_of
@@ -44,7 +43,6 @@ class Connection:
         self._kernel = server.kernel
         self._reply: Reply | None = None
         self._ends = ""
-        self._is_task = False
         self._last_used = 0.0
 
     def connect(self) -> None:
@@ -78,12 +76,11 @@ class Connection:
         kernel.begin_effect()
         run = kernel.current
         assert run is not None
-        self._is_task = url.endswith("/CreateTask")
+        is_task = url.endswith("/CreateTask")
         is_renewal = url.endswith("/V4/AccessToken/Renew")
         if server.mood == "down":
-            run.answered = kernel.now
             raise ConnectionResetError("the server is down")
-        kind, names = ("create", tuple(ANSWERS)) if self._is_task else ("list", READS)
+        kind, names = ("create", tuple(ANSWERS)) if is_task else ("list", READS)
         if is_renewal:
             kind, names = "renew", RENEWALS
         self._ends = kernel.fault(kind, names)
@@ -92,7 +89,7 @@ class Connection:
         if is_renewal:
             assert method == "POST"
             self._reply = server.renew(json.loads(body or b""))
-        elif self._is_task:
+        elif is_task:
             assert method == "POST"
             self._reply = server.create(json.loads(body or b""), headers["Authtoken"], run, self._ends)
         else:
@@ -101,29 +98,17 @@ class Connection:
             raise Killed
 
     def _read(self, url: SplitResult, headers: dict[str, str]) -> Reply:
-        token, last = headers["Authtoken"], url.path.rpartition("/")[2]
-        if named := re.fullmatch(r"byName\(clientName='(.*)'\)", last):
-            return self._server.client(unquote(named[1]), token)
-        if last != "Job":
-            return self._server.show(last, token)
-        query = parse_qs(url.query)
-        lookup = float(query["completedJobLookupTime"][0])
-        if self._server.settings.page_seconds < self.timeout:
-            self._kernel.now += self._server.settings.page_seconds
-        else:
-            self._ends = "timeout"
-        client = query.get("clientId", [""])[0]
-        return self._server.list(lookup, int(headers["limit"]), int(headers["offset"]), token, client)
+        if url.path.endswith("/Job"):
+            if self._server.settings.page_seconds < self.timeout:
+                self._kernel.now += self._server.settings.page_seconds
+            else:
+                self._ends = "timeout"
+        page = int(headers.get("limit", 0)), int(headers.get("offset", 0))
+        return self._server.read(unquote(url.path), dict(parse_qsl(url.query)), page, headers["Authtoken"])
 
     def getresponse(self) -> Response:
-        run = self._kernel.current
-        assert run is not None
         self._kernel.begin_effect()
-        try:
-            return self._response()
-        finally:
-            if self._is_task:
-                run.answered = self._kernel.now
+        return self._response()
 
     def _response(self) -> Response:
         kernel = self._kernel

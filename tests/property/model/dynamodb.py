@@ -8,8 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import cache, partial
-from itertools import batched
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +29,6 @@ COMPARISONS = {
     ">=": operator.ge,
 }
 MAX_ITEM_BYTES = 400 * 1024
-STALE_SECONDS = 2.0
 ROWS_PER_PAGE = 2
 # A read that is repeated is the same read.
 READ_FAULTS = [name for name in AWS_FAULTS if name != "twice"]
@@ -53,43 +51,49 @@ class DynamoDB:
         self._kernel = kernel
         self._observe = observe
         self._is_contended = is_contended
-        self._before: dict[str, tuple[float, Item]] = {}
         self._held: dict[str, bool] = {}
 
     def batch_get_item(self, **call: Any) -> dict[str, Any]:
         ((table, request),) = call["RequestItems"].items()
         keys = [key["pk"]["S"] for key in request["Keys"]]
         assert 0 < len(set(keys)) == len(keys) <= 100
-        # What is read without `ConsistentRead` may be as it was before a write of this moment.
-        is_old = not request.get("ConsistentRead") and self._kernel.fault("stale read", ("no", "yes")) == "yes"
 
         def act() -> dict[str, Any]:
-            since = self._kernel.now - STALE_SECONDS
-            old = {key: item for key, (at, item) in self._before.items() if at >= since} if is_old else {}
-            items = {**self.items, **old}
-            rows = [dict(items[key]) for key in keys if items.get(key)]
+            rows = [dict(self.items[key]) for key in keys if self.items.get(key)]
             return {"Responses": {table: rows}, "UnprocessedKeys": {}}
 
         return self._kernel.effect("ledger read", act, READ_FAULTS)
 
+    def query(self, **call: Any) -> dict[str, Any]:
+        """Answer a query of the one index there is: the keys of the items that have both of its attributes."""
+        assert call["KeyConditionExpression"] == "#hash = :hash AND #range < :range"
+        names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
+        hash_name, range_name = names["#hash"], names["#range"]
+        found = [
+            item
+            for item in self.items.values()
+            if _compare(item.get(hash_name), operator.eq, values[":hash"])
+            and _compare(item.get(range_name), operator.lt, values[":range"])
+        ]
+        found.sort(key=lambda item: (Decimal(item[range_name]["N"]), item["pk"]["S"]))
+        rows = [{name: item[name] for name in ("pk", hash_name, range_name)} for item in found]
+        start = rows.index(call["ExclusiveStartKey"]) + 1 if "ExclusiveStartKey" in call else 0
+        page = rows[start : start + ROWS_PER_PAGE]
+        more = {"LastEvaluatedKey": page[-1]} if start + ROWS_PER_PAGE < len(rows) else {}
+        return self._kernel.effect("ledger query", lambda: {"Items": page, **more}, READ_FAULTS)
+
     def get_paginator(self, name: str) -> Any:
-        """Return the pages of a query of the one index there is: the items that have both of its keys."""
+        """Return the pages of a query, for tests that use this model in the place of the SDK's client."""
         assert name == "query"
 
         def pages(**call: Any) -> Iterator[dict[str, Any]]:
-            assert call["KeyConditionExpression"] == "#hash = :hash AND #range < :range"
-            names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
-            hash_name, range_name = names["#hash"], names["#range"]
-            found = [
-                item
-                for item in self.items.values()
-                if _compare(item.get(hash_name), operator.eq, values[":hash"])
-                and _compare(item.get(range_name), operator.lt, values[":range"])
-            ]
-            found.sort(key=lambda item: Decimal(item[range_name]["N"]))
-            for rows in batched(found, ROWS_PER_PAGE, strict=False) if found else [()]:
-                page = {"Items": [{name: item[name] for name in ("pk", hash_name, range_name)} for item in rows]}
-                yield self._kernel.effect("ledger query", partial(dict, page), READ_FAULTS)
+            start: dict[str, Any] = {}
+            while True:
+                page = self.query(**call, **start)
+                yield page
+                if "LastEvaluatedKey" not in page:
+                    return
+                start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
         return SimpleNamespace(paginate=pages)
 
@@ -181,11 +185,10 @@ class DynamoDB:
             if _size(new) > MAX_ITEM_BYTES:
                 raise _error("ValidationException", "UpdateItem")
             news.append((key, old, new))
-        # Whoever observes sees the claims of jobs before the submission that they are written with.
-        for key, old, new in sorted(news, key=lambda one: one[0]):
-            self._observe(key, old, new)
         for key, old, new in news:
-            self._before[key], self.items[key] = (self._kernel.now, old), new
+            self.items[key] = new
+        for key, old, new in news:
+            self._observe(key, old, new)
 
 
 def _validate(requests: list[dict[str, Any]]) -> None:

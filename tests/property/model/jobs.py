@@ -5,15 +5,15 @@ from typing import Any
 
 type Names = tuple[str, str, str]
 
-# What a backup runs as, where Commvault converts what has no full backup to build on.
-CONVERTED = {"INCREMENTAL": "FULL", "DIFFERENTIAL": "FULL"}
-# Statuses of a job that goes on, and how jobs end: the status, and what that means for whoever waits for it.
 CLIENTS = {"aws-prod": "5", "aws-prod-2": "6", "elsewhere": "7"}
+# The level of a backup where Commvault converts one that has no full backup to build on.
+CONVERTED = {"INCREMENTAL": "FULL", "DIFFERENTIAL": "FULL"}
+# Statuses of a job that has not ended; how jobs end: the status, and what it means.
 GOING_ON = ("Running", "Pending", "Waiting", "Queued", "Suspended", "Running (cannot be verified)")
 ENDS = (
     ("Completed", "completed"),
-    ("Completed w/ one or more errors", "completed_with_errors"),
     ("Failed", "failed"),
+    ("Completed w/ one or more errors", "completed_with_errors"),
     ("Completed", "completed"),
     ("Killed", "killed"),
     ("Committed", "completed_with_errors"),
@@ -24,15 +24,16 @@ ENDS = (
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A job. `origin` is the ledger's item that its request was for, empty where it is not ours.
+    """A job. `origin` is the key of the submission that its request was for, empty where it is not ours.
 
-    `is_gone`: it was started after the backup that the CommServe was restored from, which knows nothing of it.
+    It is queued from `accepted` to `started`. `is_gone`: the CommServe was restored from a backup that lacks it.
     """
 
     id: str
     names: Names
     level: str
     kind: int
+    accepted: float
     started: float
     ends: float
     status: str
@@ -41,14 +42,16 @@ class Job:
     is_gone: bool = False
 
     def summary(self, now: float, ahead: float) -> dict[str, Any]:
-        """Return its row in a list, by a clock that is so many seconds ahead."""
+        """Return its row in a list, by a clock that is so many seconds ahead of ours."""
         client, instance, subclient = self.names
-        runs = now < self.ends
+        runs, number = now < self.ends, int(self.id)
+        # A queued job has no start yet, or one that moves when it starts.
+        started = self.started if now >= self.started else self.accepted * (number % 2)
         return {
-            "jobId": int(self.id),
-            "status": GOING_ON[int(self.id) % len(GOING_ON)] if runs else self.status,
+            "jobId": number,
+            "status": GOING_ON[number % len(GOING_ON)] if runs else self.status,
             "pendingReason": "" if runs or self.status == "Completed" else "The snapshot could not be made.",
-            "jobStartTime": int(self.started + ahead),
+            "jobStartTime": int(started + ahead) if started else 0,
             "jobEndTime": 0 if runs else int(self.ends + ahead),
             "jobType": {59: "Snap Backup", 4: "Backup"}.get(self.kind, "Restore"),
             "backupLevelName": self.level.title().replace("_", " "),

@@ -42,19 +42,16 @@ class Sandbox:
 class Run:
     """One invocation.
 
-    `item` is the ledger's item that it holds, `attempt` the number of its attempt, `answered` when the request to
-    Commvault was answered or given up, `is_queued` whether a queue message started it, `befallen` what went wrong.
+    `out` is the submission and the number of the attempt that it saved last and is sending; `is_queued` tells whether
+    messages of the queue started it, `befallen` what went wrong.
     """
 
     sandbox: Sandbox
     is_queued: bool = False
-    is_follow: bool = False
     work: Callable[[], None] = lambda: None
     started: float = 0.0
     effects: int = 0
-    item: str = ""
-    attempt: int = 0
-    answered: float = 0.0
+    out: tuple[str, int] = ("", 0)
     wakes_at: float = 0.0
     befallen: list[str] = field(default_factory=list)
     worker: "Worker | None" = None
@@ -151,11 +148,9 @@ class Kernel:
         return name
 
     def _schedule(self, kind: str) -> Schedule:
-        """Requests to Commvault and renewals have schedules of their own, and so has Follow, which makes most of the calls."""
+        """Requests to Commvault and renewals are few among all effects, and have schedules of their own."""
         if kind in RENEWAL:
             return self.faults.get(kind, self.faults.get("renewal", self.faults["aws"]))
-        if self.current and self.current.is_follow:
-            return self.faults.get("follow", self.faults["aws"])
         return self.faults.get(kind, self.faults["aws"])
 
     def effect[T](self, kind: str, act: Callable[[], T], names: Sequence[str] = AWS_FAULTS) -> T:
