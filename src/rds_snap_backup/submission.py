@@ -277,6 +277,12 @@ class Submission:
         """When the lease of the run that sends for it is over; 0 where nothing is out."""
         return max((attempt.began + LEASE_SECONDS for attempt in self.attempts if self._is_out(attempt)), default=0)
 
+    @property
+    def last_due(self) -> float:
+        """When something of it was due last. A backup may have waited for long while a neighbour's attempts went on."""
+        ends = [attempt.ended or attempt.began + LEASE_SECONDS for attempt in self.attempts]
+        return max(self.created, self.wake_at, *ends)
+
     def attempt_of(self, backup: Backup) -> Attempt:
         """Return the last attempt of a backup that has had one."""
         return next(attempt for attempt in self.attempts if attempt.number == backup.attempt)
@@ -291,7 +297,7 @@ class Submission:
 
     def is_stuck(self, now: float) -> bool:
         """Tell whether its message must be lost: it is open, and nothing has gone on for an hour."""
-        return not self.is_over and max(self.wake_at, self.lease_end, self.created) + LOST_MESSAGE_SECONDS < now
+        return not self.is_over and self.last_due + LOST_MESSAGE_SECONDS < now
 
     def request(self, attempt: Attempt) -> BackupRequest:
         """Return what an attempt that is out sends."""
@@ -707,8 +713,7 @@ def _is_busy(claimer: Submission, key: str, policy: Policy, now: float) -> bool:
         return now < claimer.attempt_of(theirs).ended + policy.reconcile_seconds + CLOCK_SKEW_SECONDS
     if theirs.state not in OPEN or (theirs.state == "running" and theirs.job):
         return False
-    last = max(claimer.wake_at, claimer.lease_end, claimer.created)
-    return now <= last + LOST_MESSAGE_SECONDS + policy.reconcile_seconds
+    return now <= claimer.last_due + LOST_MESSAGE_SECONDS + policy.reconcile_seconds
 
 
 def _joined_notices(submission: Submission, joined: Mapping[str, Backup], now: float) -> Submission:
@@ -1023,8 +1028,6 @@ class _Reading:
         item = self._subclients.get(backup.key, Subclient(backup.key))
         # Opened again after another submission's claim: a job whose start is unknown is more likely the claimer's.
         is_claimer = item.claimer in {"", self.submission.key}
-        taken = {one.job.id for one in self.submission.backups if one.job}
-        taken.update(job_id for one in self.submission.attempts for job_id in one.job_ids)
         earliest = attempt.began - CLOCK_SKEW_SECONDS
         latest = attempt.ended + self._policy.reconcile_seconds
         rows = [
@@ -1034,7 +1037,6 @@ class _Reading:
             and (earliest <= row.started <= latest if row.started else is_claimer)
             and covers(row.level, attempt.level)
             and row.id not in item.known_ids
-            and row.id not in taken
         ]
         return sorted(rows, key=lambda row: (row.level != attempt.level, row.started, int(row.id)))
 

@@ -283,3 +283,11 @@ def test_what_is_opened_again_leaves_a_job_without_a_start_to_the_claimer(world:
     world.begin("B", X).run("B", LOST)
     world.job("2", X, "Queued", started=None).redrive("A").run("A")
     assert world.job_of("A") == ""
+
+
+def test_a_claimer_that_works_on_is_not_passed_over_though_a_neighbour_waits(world: World) -> None:
+    world.begin("A", X, Y).at(3 * HOUR).run("A", LOST)
+    starved = replace(world.backup("A", Y), due=world.start)
+    kept = world["A"]
+    world.ledger.submissions[kept.key] = replace(kept, backups=(kept.backups[0], starved))
+    assert world.begin("B", X).run("B").states("B") == "waiting"

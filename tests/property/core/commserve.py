@@ -1,0 +1,200 @@
+"""An adversarial CommServe for the simulation: what it truly does, and what it shows of it, late and by another clock."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+
+from rds_snap_backup.commvault.levels import FULLNESS, covers
+from rds_snap_backup.commvault.outcomes import (
+    AlreadyRunning,
+    Failed,
+    Outcome,
+    Rejected,
+    Submitted,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    Unknown,
+)
+from rds_snap_backup.commvault.rows import Job
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.submission import Subclient
+from rds_snap_backup.targets import Association, BackupRequest
+
+WHY = Problem("WHY", "why", "hint")
+UNREADABLE = Problem("UNREADABLE", "Commvault cannot be read.", "hint")
+STATUSES = ("Completed",) * 6 + ("Completed w/ one or more errors", "Failed", "Failed", "Killed")
+
+
+@dataclass
+class TrueJob:
+    """A job as it truly is. `cause` is a submission's key and the number of its attempt; None: a foreign job."""
+
+    id: str
+    association: Association
+    level: str
+    cause: tuple[str, int] | None
+    created: float
+    begin: float
+    end: float
+    status: str
+    visible: float
+    has_names: bool = True
+
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether its end is a failure."""
+        return self.status == "Failed"
+
+
+@dataclass
+class Faults:
+    """How often each fault happens, drawn once for a simulation."""
+
+    lost: float
+    refused: float
+    unreadable: float
+    late: float
+    queued: float
+    partial: float
+    few_ids: float
+    paged: float
+    strange: float
+
+    @classmethod
+    def draw(cls, rng: Random) -> "Faults":
+        """Return faults of which about half do not happen in this simulation."""
+        return cls(*(rng.choice((0.0, 0.05, 0.2, 0.5)) * rng.random() * (rng.random() < 0.6) for _ in range(9)))
+
+
+@dataclass
+class CommServe:
+    """Jobs and answers. `skew`: its own clock minus the clock of its web server, which is ours."""
+
+    rng: Random
+    faults: Faults
+    skew: float
+    reconcile: float
+    # What happens to a request for a subclient of which a job runs.
+    when_busy: str
+    unknown: set[str] = field(default_factory=set)
+    ineligible: set[str] = field(default_factory=set)
+    jobs: dict[str, TrueJob] = field(default_factory=dict)
+    next_id: int = 100
+    # An ID that its subclient's item knows is not counted again: then no job of that ID would ever be adopted.
+    items: dict[str, Subclient] = field(default_factory=dict)
+
+    # ---- Requests
+
+    def create_task(self, request: BackupRequest, cause: tuple[str, int], now: float) -> Outcome:
+        """Do what a request asks for, or not; the answer says so, or not."""
+        rng, faults = self.rng, self.faults
+        if rng.random() < faults.refused:
+            return rng.choice((Unavailable(WHY), Failed(WHY), Unauthorized(WHY), Throttled(WHY, rng.choice((30, 900)))))
+        wanted = request.associations
+        bad = [one for one in wanted if one.key in self.unknown | self.ineligible]
+        busy = [one for one in wanted if self.when_busy == "refuse" and self._is_busy(one, now)]
+        good = [one for one in wanted if one not in bad and one not in busy]
+        is_lost = rng.random() < faults.lost
+        if bad or busy:
+            if rng.random() < faults.partial:
+                started = self._start(rng.sample(good, rng.randint(0, len(good))), request, cause, now, not is_lost)
+                if started and rng.random() < 0.5 and not is_lost:
+                    return Submitted(tuple(job.id for job in started), 402)
+            if is_lost:
+                return Unknown(WHY)
+            return Rejected(WHY, blames_names=True) if bad else AlreadyRunning(WHY)
+        if is_lost:
+            accepted = rng.choice((wanted, wanted, (), rng.sample(wanted, rng.randint(0, len(wanted)))))
+            self._start(accepted, request, cause, now, is_named=False)
+            return Unknown(WHY)
+        ids = [job.id for job in self._start(wanted, request, cause, now, is_named=True)]
+        rng.shuffle(ids)
+        if rng.random() < faults.few_ids:
+            ids = ids[: rng.randint(1, len(ids))]
+        if rng.random() < faults.strange:
+            # A repeated ID, or one of another subclient's job.
+            keys = {one.key for one in wanted}
+            others = (job.id for job in self.jobs.values() if job.has_names and job.association.key not in keys)
+            ids.append(rng.choice([ids[0], *others]))
+        return Submitted(tuple(ids), 402)
+
+    def start_foreign(self, association: Association, now: float, seconds: float) -> None:
+        """Let Commvault's own schedule start a job."""
+        job = self._new(association, "FULL", None, now)
+        job.begin, job.end, job.visible = now, now + seconds, now
+
+    def restore(self, count: int) -> list[TrueJob]:
+        """Restore Commvault's database: forget the last jobs and count their IDs again. Returns the forgotten jobs."""
+        gone = [self.jobs.pop(job_id) for job_id in sorted(self.jobs, key=int)[-count:]]
+        if gone:
+            self.next_id = min(int(job.id) for job in gone)
+        return gone
+
+    def _is_busy(self, association: Association, now: float) -> bool:
+        return any(job.association.key == association.key and job.end > now for job in self.jobs.values())
+
+    def _start(
+        self,
+        associations: Iterable[Association],
+        request: BackupRequest,
+        cause: tuple[str, int],
+        now: float,
+        is_named: bool,
+    ) -> list[TrueJob]:
+        rng, faults = self.rng, self.faults
+        started = []
+        for association in associations:
+            job = self._new(association, request.backup_level, cause, now)
+            wait = rng.choice((5, 60, 300, 1500)) if rng.random() < faults.queued else 0
+            if self.when_busy == "queue":
+                ends = [other.end for other in self.jobs.values() if other.association.key == association.key]
+                wait = max([wait, *(end - now for end in ends[:-1])])
+            job.begin = now + wait
+            job.end = job.begin + rng.choice((1, 30, 600, 600, 5000, 30000))
+            if rng.random() < faults.late:
+                job.visible = now + rng.choice((5, 60, self.reconcile * rng.random(), self.reconcile * 2))
+            job.has_names = not is_named or rng.random() >= faults.strange
+            started.append(job)
+        return started
+
+    def _new(self, association: Association, level: str, cause: tuple[str, int] | None, now: float) -> TrueJob:
+        rng = self.rng
+        if level in FULLNESS and rng.random() < 0.1:
+            level = rng.choice([one for one in FULLNESS if covers(one, level)])
+        item = self.items.get(association.key)
+        while item and str(self.next_id) in item.known_ids:
+            self.next_id += 1
+        job = TrueJob(str(self.next_id), association, level, cause, now, now, now, rng.choice(STATUSES), now)
+        self.next_id += 1
+        self.jobs[job.id] = job
+        return job
+
+    # ---- Rows
+
+    def row(self, job_id: str, now: float) -> Job | None:
+        """Return what is shown of a job."""
+        job = self.jobs.get(job_id)
+        return self._show(job, now) if job and job.visible <= now else None
+
+    def rows(self, client: str, now: float) -> list[Job]:
+        """Return the list of a client's jobs."""
+        jobs = [job for job in self.jobs.values() if job.visible <= now and job.association.client_name == client]
+        return [self._show(job, now) for job in jobs]
+
+    def _show(self, job: TrueJob, now: float) -> Job:
+        has_begun, has_ended = job.begin <= now, job.end <= now
+        one = job.association
+        names = (one.client_name, one.instance_name, one.subclient_name) if job.has_names or has_ended else ("",) * 3
+        # A queued job shows no start, or the time at which it was created.
+        started = job.begin if has_begun else (0, job.created)[int(job.id) % 2]
+        status = job.status if has_ended else "Running" if has_begun else "Queued"
+        return Job(
+            job.id,
+            *names,
+            job.level,
+            True,
+            status,
+            started and started + self.skew,
+            job.end + self.skew if has_ended else 0,
+        )
