@@ -35,8 +35,10 @@ RATE_LIMITED = "HTTP_429"
 # Commvault was too slow for that.
 READ_SECONDS = 10.0
 LONG_READ_SECONDS = 32.0
+# Of that for the list. Jobs that it does not show in this time have the rest, so that each is read at some time.
+LIST_SHARE = 0.7
 # The answer to a call for the list cannot be used: a call for one job may still be.
-OF_THE_LIST = frozenset({"UNREADABLE_ANSWER", "JOB_LIST_TOO_LONG", "HTTP_200"})
+OF_THE_LIST = frozenset({"UNREADABLE_ANSWER", "JOB_LIST_TOO_LONG", "HTTP_200", "TIMED_OUT"})
 
 NOT_ASKED = Problem("NOT_ASKED", "There was no time to ask for the job.", "It is polled again automatically.")
 
@@ -158,7 +160,8 @@ class JobReader:
         if unread and self._may_ask():
             if self._window.begun <= now - self._window_seconds:
                 self._window = Window(now, now - min(unread.values()) + LOOK_BACK_MARGIN_SECONDS)
-            self._read_list(set(unread), deadline)
+            begun = time.monotonic()
+            self._read_list(set(unread), begun + (deadline - begun) * LIST_SHARE)
             absent, problems = self._read_by_id(unread.keys() - self._known.rows.keys(), deadline)
         otherwise = self._failure[1] if self._failure else NOT_ASKED
         left = unread.keys() - self._known.rows.keys() - absent - problems.keys()
@@ -174,10 +177,12 @@ class JobReader:
                     unread -= self._known.rows.keys()
                 case QueryFailed(problem) if is_of_the_call(problem) or problem.code in OF_THE_LIST:
                     logger.warning("The job list cannot be used; jobs are read one by one", error=problem.to_json())
+                    self._is_slow = self._is_slow or problem.code == "TIMED_OUT"
                     window.total = window.end
                 case Unauthorized(problem) | QueryFailed(problem):
                     self._fail(problem)
                     return
+        self._is_slow = self._is_slow or bool(unread and not self._has_time(deadline))
 
     def _read_by_id(self, unread: Collection[str], deadline: float) -> tuple[set[str], dict[str, Problem]]:
         absent: set[str] = set()
