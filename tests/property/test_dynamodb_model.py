@@ -10,8 +10,7 @@ from hypothesis import settings as run_settings
 from hypothesis import strategies as st
 
 from local.emulator import Emulator
-from rds_snap_backup.ledger.submissions import UNCHANGED
-from rds_snap_backup.ledger.table import Check, Conflict, Table, Update, Value
+from rds_snap_backup.ledger.table import Conflict, Table, Update, Value
 from tests.ledger import create_ledger
 from tests.property.model.dynamodb import MAX_ITEM_BYTES, DynamoDB
 from tests.property.model.kernel import Kernel, Schedule
@@ -22,44 +21,27 @@ CONDITIONS = (
     "",
     "attribute_not_exists(#pk)",
     "#owner = :me",
-    UNCHANGED,
-    "attribute_not_exists(#until) OR #until <= :now",
-    "attribute_not_exists(#submission) OR #submission = :key",
-    "#claimer = :key",
-    "#submission = :key AND #claimedAt = :now AND attribute_not_exists(#endRecordedAt)",
-    "attribute_not_exists(#end) AND attribute_not_exists(#claimedAt)",
-    "attribute_exists(#owner) AND #until > :now",
+    "#version = :now",
+    "attribute_not_exists(#until) OR #until < :now",
+    "attribute_not_exists(#lease) OR #lease <= :now",
     "(attribute_not_exists(#claimer) OR #claimer = :key) AND (attribute_not_exists(#until) OR #until <= :now)",
 )
-NAMES = (
-    *("owner", "lease", "status", "until", "submission", "claimer"),
-    *("claimedAt", "end", "endRecordedAt", "published"),
-)
-PLACEHOLDERS = {
-    "me": "owner",
-    "key": "submission",
-    "now": "lease",
-    "was_owner": "owner",
-    "was_lease": "lease",
-    "was_status": "status",
-}
+NAMES = ("owner", "lease", "version", "until", "claimer", "open")
+PLACEHOLDERS = {"me": "owner", "key": "claimer", "now": "lease"}
 
 texts = st.sampled_from(["a", "b"])
 numbers = st.sampled_from([0, 1, 2.5, 1790000000.125])
-keys = st.sampled_from(["submission#1", "submission#2", "job#1", "cooldown#1"])
+keys = st.sampled_from(["submission#1", "submission#2", "subclient#1", "token"])
 
 
 @st.composite
-def operations(draw: st.DrawFn) -> list[Update | Check]:
-    """One call: an update, or a transaction of some operations on different items."""
-    made: list[Update | Check] = []
+def operations(draw: st.DrawFn) -> list[Update]:
+    """One call: an update, or a transaction of some updates of different items."""
+    made: list[Update] = []
     for key in draw(st.lists(keys, min_size=1, max_size=4, unique=True)):
         condition = draw(st.sampled_from(CONDITIONS))
         used = set(condition.replace("(", " ").replace(")", " ").split())
         where = {name: draw(_value(field)) for name, field in PLACEHOLDERS.items() if f":{name}" in used}
-        if condition and made and draw(st.integers(0, 3)) == 0:
-            made.append(Check(key, condition, where))
-            continue
         values = {name: draw(_value(name)) for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))}
         remove = draw(st.lists(st.sampled_from(sorted({*NAMES} - values.keys()) or ["other"]), max_size=2, unique=True))
         made.append(Update(key, values, tuple(remove), condition, where))
@@ -67,9 +49,7 @@ def operations(draw: st.DrawFn) -> list[Update | Check]:
 
 
 def _value(field: str) -> st.SearchStrategy[Value]:
-    if field == "published":
-        return st.booleans()
-    return numbers if field in {"lease", "until", "claimedAt", "endRecordedAt"} else texts
+    return numbers if field in {"lease", "until", "version"} else texts
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +65,7 @@ def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
         max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
     @given(st.lists(operations(), min_size=1, max_size=12))
-    def compare(calls: list[list[Update | Check]]) -> None:
+    def compare(calls: list[list[Update]]) -> None:
         name = f"{NAME}-{next(tables)}"
         create_ledger(emulator, name)
         model: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
@@ -104,12 +84,12 @@ def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
 
 def test_the_model_refuses_what_dynamodb_refuses() -> None:
     model: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
-    twice = [Update("job#1", {"owner": "a"}), Update("job#1", {"owner": "b"})]
+    twice = [Update("subclient#1", {"owner": "a"}), Update("subclient#1", {"owner": "b"})]
     with pytest.raises(ClientError, match="ValidationException"):
         Table(NAME, model).write(*twice)
     with pytest.raises(ClientError, match="ValidationException"):
         model.update_item(
-            Key={"pk": {"S": "job#1"}},
+            Key={"pk": {"S": "subclient#1"}},
             UpdateExpression="SET #owner = :owner",
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues={":owner": {"S": "a"}, ":spare": {"S": "b"}},
@@ -118,13 +98,13 @@ def test_the_model_refuses_what_dynamodb_refuses() -> None:
 
 def test_the_model_refuses_an_item_that_is_larger_than_dynamodb_keeps() -> None:
     model: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
-    Table(NAME, model).write(Update("job#1", {"owner": "a" * (MAX_ITEM_BYTES - 100)}))
+    Table(NAME, model).write(Update("subclient#1", {"owner": "a" * (MAX_ITEM_BYTES - 100)}))
     with pytest.raises(ClientError, match="ValidationException"):
-        Table(NAME, model).write(Update("job#1", {"status": "b" * 200}))
-    assert "status" not in model.items["job#1"]
+        Table(NAME, model).write(Update("subclient#1", {"status": "b" * 200}))
+    assert "status" not in model.items["subclient#1"]
 
 
-def _answer(table: Table, call: list[Update | Check]) -> tuple[str, Any]:
+def _answer(table: Table, call: list[Update]) -> tuple[str, Any]:
     try:
         table.write(*call)
     except Conflict as conflict:

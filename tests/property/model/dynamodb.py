@@ -6,7 +6,6 @@
 import operator
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
 from types import SimpleNamespace
@@ -35,23 +34,12 @@ READ_FAULTS = [name for name in AWS_FAULTS if name != "twice"]
 
 
 class DynamoDB:
-    """The part of a DynamoDB client that the ledger uses. `observe` sees every item that changed.
+    """The part of a DynamoDB client that the ledger uses. `observe` sees every item that changed."""
 
-    Where it `is_contended`, a write takes a while, and one that meets a transaction's item in that time is refused.
-    """
-
-    def __init__(
-        self,
-        kernel: Kernel,
-        observe: Callable[[str, Item, Item], None] = lambda *_: None,
-        *,
-        is_contended: bool = False,
-    ) -> None:
+    def __init__(self, kernel: Kernel, observe: Callable[[str, Item, Item], None] = lambda *_: None) -> None:
         self.items: dict[str, Item] = {}
         self._kernel = kernel
         self._observe = observe
-        self._is_contended = is_contended
-        self._held: dict[str, bool] = {}
 
     def batch_get_item(self, **call: Any) -> dict[str, Any]:
         ((table, request),) = call["RequestItems"].items()
@@ -107,10 +95,7 @@ class DynamoDB:
         if self._kernel.fault("update in the way", ("no", "yes")) == "yes":
             self._kernel.begin_effect()
             raise _error("TransactionConflictException", "UpdateItem")
-        with self._holding([request["Key"]["pk"]["S"]], is_transaction=False) as in_the_way:
-            if in_the_way:
-                raise _error("TransactionConflictException", "UpdateItem")
-            self._kernel.effect("ledger update", act)
+        self._kernel.effect("ledger update", act)
 
     def transact_write_items(self, **call: Any) -> None:
         operations: list[dict[str, Any]] = call["TransactItems"]
@@ -132,28 +117,8 @@ class DynamoDB:
         if kernel.fault("transaction in the way", ("no", "yes")) == "yes":
             kernel.begin_effect()
             raise _cancelled(keys, {keys[kernel.choice // 2 % len(keys)]})
-        with self._holding(keys, is_transaction=True) as in_the_way:
-            if in_the_way:
-                raise _cancelled(keys, in_the_way)
-            # The SDK repeats a transaction with the same token, and then it takes effect once.
-            kernel.effect("ledger transaction", act, [name for name in AWS_FAULTS if name != "twice"])
-
-    @contextmanager
-    def _holding(self, keys: list[str], *, is_transaction: bool) -> Iterator[set[str]]:
-        """Hold items for a write; yield those that a write under way refuses to it, where there are any."""
-        held = self._held if self._is_contended else {}
-        in_the_way = {key for key in keys if key in held and (is_transaction or held[key])}
-        if in_the_way or not self._is_contended:
-            self._kernel.seen["conflicts between writes"] += len(in_the_way)
-            yield in_the_way
-            return
-        self._held |= dict.fromkeys(keys, is_transaction)
-        try:
-            self._kernel.begin_effect()
-            yield in_the_way
-        finally:
-            for key in keys:
-                self._held.pop(key, None)
+        # The SDK repeats a transaction with the same token, and then it takes effect once.
+        kernel.effect("ledger transaction", act, READ_FAULTS)
 
     def _holds(self, request: Mapping[str, Any]) -> bool:
         if "ConditionExpression" not in request:
@@ -185,8 +150,7 @@ class DynamoDB:
             if _size(new) > MAX_ITEM_BYTES:
                 raise _error("ValidationException", "UpdateItem")
             news.append((key, old, new))
-        for key, old, new in news:
-            self.items[key] = new
+        self.items |= {key: new for key, _, new in news}
         for key, old, new in news:
             self._observe(key, old, new)
 

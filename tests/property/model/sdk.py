@@ -38,7 +38,8 @@ def _clients() -> dict[str, Any]:
             try:
                 reply = getattr(MODELS[name], xform_name(model.name))(**call)
             except ClientError as error:
-                return SimpleNamespace(status_code=400), error.response
+                refusal: Any = error.response
+                return SimpleNamespace(status_code=400), refusal
             return SimpleNamespace(status_code=200), reply or {}
 
         # Nothing is sent: evaluating the rules for endpoints would take a third of a call.
