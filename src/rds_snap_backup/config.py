@@ -38,8 +38,10 @@ class Config:
     backup_max_age_hours: int
     is_default_scheduled: bool
     ca_certificate_parameter: str
-    # The stack's own account comes first.
+    # The stack's own account comes first. `*`: each account that the policies of the event buses admit.
     account_ids: tuple[str, ...]
+    audit_members: tuple[str, ...]
+    audit_regions: tuple[str, ...]
     # Not shown: a variable that was set by hand may hold a password.
     commvault_proxy: str = field(repr=False)
     stack_arn: str
@@ -84,6 +86,8 @@ class Config:
             is_default_scheduled=environ.get("DEFAULT_SCHEDULED") == "true",
             ca_certificate_parameter=environ.get("CA_CERTIFICATE_PARAMETER", ""),
             account_ids=tuple(text("ACCOUNT_IDS").split(",")),
+            audit_members=tuple(filter(None, environ.get("AUDIT_MEMBERS", "").split(","))),
+            audit_regions=tuple(filter(None, environ.get("AUDIT_REGIONS", "").split(","))),
             commvault_proxy=environ.get("COMMVAULT_PROXY", ""),
             stack_arn=text("STACK_ARN"),
             service=text("POWERTOOLS_SERVICE_NAME"),
@@ -93,6 +97,11 @@ class Config:
     def own_account(self) -> str:
         """The stack's own account."""
         return self.account_ids[0]
+
+    @property
+    def admits_every_account(self) -> bool:
+        """Whether the policies of the event buses decide whose RDS events count."""
+        return "*" in self.account_ids
 
     @property
     def region(self) -> str:

@@ -260,7 +260,7 @@ class Deliveries:
         if names:
             return Selected(trigger, names)
         config = self._services.config
-        if trigger.account not in config.account_ids:
+        if trigger.account not in config.account_ids and not config.admits_every_account:
             return Ignored(f"Events of the account {trigger.account!r} do not count: AccountIds does not list it.")
         documents = targets.documents(seconds_left=seconds_left)
         if not set(trigger.tagged) <= documents.keys() | {ALL}:

@@ -1,6 +1,6 @@
-"""The databases of the stack's account and region, as RDS lists them.
+"""The databases of a place, one account and region, as RDS lists them, and its quotas of manual snapshots.
 
-A cluster and its member instances are one database; a read replica is one of its own.
+A cluster and its member instances are one database; a read replica is a separate one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +23,28 @@ PAGE_SIZE = 100
 OTHER_SERVICES = frozenset({"docdb", "neptune"})
 # It needs no backup any more.
 DELETING = "deleting"
+SNAPSHOT_QUOTAS = frozenset({"ManualSnapshots", "ManualClusterSnapshots"})
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """An account and a region."""
+
+    account: str
+    region: str
+
+    def __str__(self) -> str:
+        """Return `ACCOUNT/REGION`."""
+        return f"{self.account}/{self.region}"
+
+
+@dataclass(frozen=True)
+class Quota:
+    """A quota of a region, and how much of it is used."""
+
+    name: str
+    used: int
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -77,9 +99,9 @@ class Resource:
         return self.arn.split(":")[4]
 
     @property
-    def region(self) -> str:
-        """The region, from the ARN."""
-        return self.arn.split(":")[3]
+    def place(self) -> Place:
+        """The account and region, from the ARN."""
+        return Place(self.account, self.arn.split(":")[3])
 
 
 @dataclass(frozen=True)
@@ -91,7 +113,7 @@ class Database:
 
 
 class Databases:
-    """RDS in one account and region. `client` makes the client when it is first needed."""
+    """RDS in one place. `client` makes the client when it is first needed."""
 
     def __init__(self, client: "Callable[[], RDSClient]") -> None:
         self._client = client
@@ -104,6 +126,15 @@ class Databases:
             yield from map(Resource.of_cluster, clusters["DBClusters"])
         for instances in client.get_paginator("describe_db_instances").paginate(PaginationConfig=size):
             yield from map(Resource.of_instance, instances["DBInstances"])
+
+    def quotas(self) -> list[Quota]:
+        """Return the quotas of manual snapshots, which Commvault's snap backups use up."""
+        rows = self._client().describe_account_attributes()["AccountQuotas"]
+        return [
+            Quota(row["AccountQuotaName"], row["Used"], row["Max"])
+            for row in rows
+            if row["AccountQuotaName"] in SNAPSHOT_QUOTAS
+        ]
 
 
 def databases_of(resources: Iterable[Resource]) -> list[Database]:

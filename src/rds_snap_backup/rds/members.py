@@ -1,0 +1,151 @@
+"""Member accounts: their databases, their quotas and their undelivered events, read through the role in each of them.
+
+Members are read several at a time. A member that fails, or takes too long, never keeps another from being read.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import Any
+
+from botocore.config import Config as SdkConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rds_snap_backup.observability import logger
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.rds.databases import Databases, Place, Quota, Resource
+from rds_snap_backup.untrusted import clean_text
+
+AT_ONCE = 8
+ALL_SECONDS = 150.0
+MEMBER_SECONDS = 20.0
+# The most that a call takes: two tries. No call begins with less time left.
+CALL_SECONDS = 10.0
+SDK = SdkConfig(connect_timeout=1, read_timeout=3.5, retries={"mode": "standard", "total_max_attempts": 2})
+MAX_SESSION_NAME = 64
+DEPLOY_MEMBER = (
+    "Deploy member.yaml there with this stack's name and AuditRoleArn, or take the account out of AuditMembers; "
+    "docs/fleet.md names the other causes, such as a service control policy."
+)
+NOT_REACHED = Problem(
+    "OUT_OF_TIME", "There was no time left for it.", "Run the audit again. If it persists, list fewer members."
+)
+TOO_SLOW = Problem("OUT_OF_TIME", f"It took more than {MEMBER_SECONDS:.0f} s.", "Run the audit again.")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What was read of a place. Each part is a problem if it could not be read; `waiting` counts undelivered events."""
+
+    resources: list[Resource] | Problem
+    quotas: list[Quota] | Problem
+    waiting: int | Problem = 0
+
+    @classmethod
+    def unread(cls, problem: Problem) -> "Listing":
+        """Return the listing of a place of which nothing could be read."""
+        return cls(problem, problem, problem)
+
+
+@dataclass(frozen=True)
+class Hub:
+    """The stack that reads members. `sends_events`: members forward their RDS events to its bus."""
+
+    stack: str
+    partition: str
+    region: str
+    sends_events: bool
+
+
+class Members:
+    """All members of a hub. `make_client` is a boto3 session's `client`."""
+
+    def __init__(self, hub: Hub, places: Iterable[Place], make_client: Callable[..., Any]) -> None:
+        self.places = sorted(places)
+        self._hub = hub
+        self._make_client = make_client
+        # Sessions are not safe to use from several threads; their clients are.
+        self._lock = Lock()
+
+    def read(self) -> dict[Place, Listing]:
+        """Read all members. Takes at most ALL_SECONDS; never raises AWS errors."""
+        if not self.places:
+            return {}
+        last_start = time.monotonic() + ALL_SECONDS - MEMBER_SECONDS
+        # The endpoint of the region: its credentials count in every region, and no other region is needed.
+        sts = self._client("sts", self._hub.region)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return dict(zip(self.places, pool.map(partial(self._read, sts, last_start), self.places), strict=True))
+
+    def _read(self, sts: Any, last_start: float, place: Place) -> Listing:
+        now = time.monotonic()
+        if now > last_start:
+            return Listing.unread(NOT_REACHED)
+        calls = _Calls(place, now + MEMBER_SECONDS)
+        role = f"arn:{self._hub.partition}:iam::{place.account}:role/{self._hub.stack}-audit-{place.region}"
+        # CloudTrail can be searched by this name.
+        session = f"{self._hub.stack}-audit"[:MAX_SESSION_NAME]
+        assumed = calls.result(lambda: sts.assume_role(RoleArn=role, RoleSessionName=session, DurationSeconds=900))
+        if isinstance(assumed, Problem):
+            return Listing.unread(assumed)
+        given = assumed["Credentials"]
+        login = {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+        databases = Databases(partial(self._client, "rds", place.region, login))
+        return Listing(
+            calls.rows(databases.resources),
+            calls.result(databases.quotas),
+            calls.result(lambda: self._waiting(place, login)) if self._hub.sends_events else 0,
+        )
+
+    def _waiting(self, place: Place, login: dict[str, str]) -> int:
+        """Return the depth of the member's dead-letter queue; 0 if it has none because it forwards no events."""
+        sqs_client = self._client("sqs", place.region, login)
+        try:
+            url = sqs_client.get_queue_url(QueueName=f"{self._hub.stack}-undelivered")["QueueUrl"]
+        except sqs_client.exceptions.QueueDoesNotExist:
+            return 0
+        name = "ApproximateNumberOfMessages"
+        return int(sqs_client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+
+    def _client(self, service: str, region: str, login: dict[str, str] | None = None) -> Any:
+        with self._lock:
+            return self._make_client(service, region_name=region, config=SDK, **(login or {}))
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """Calls of one member, within its time."""
+
+    place: Place
+    until: float
+
+    def result[T](self, call: Callable[[], T]) -> T | Problem:
+        if self._is_late:
+            return TOO_SLOW
+        try:
+            return call()
+        except (ClientError, BotoCoreError) as error:
+            logger.warning("A member cannot be read", member=str(self.place), exc_info=True)
+            return Problem("AWS_FAILURE", clean_text(str(error)), DEPLOY_MEMBER)
+
+    def rows[T](self, listing: Callable[[], Iterable[T]]) -> list[T] | Problem:
+        def read() -> list[T] | Problem:
+            found: list[T] = []
+            for row in listing():
+                if self._is_late:
+                    return TOO_SLOW
+                found.append(row)
+            return found
+
+        return self.result(read)
+
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() > self.until - CALL_SECONDS
