@@ -318,6 +318,17 @@ def test_a_redriven_letter_opens_its_submission_once(timeline: Timeline) -> None
     assert not timeline.dead_letters()
 
 
+def test_a_letter_opens_its_submission_in_one_batch_with_the_message_before_it(timeline: Timeline) -> None:
+    timeline.commserve.fault("error_top", code=4)
+    timeline.deliver(timeline.schedule("nightly"))
+    timeline.queue[0].due = timeline.clock()
+    letter = only(timeline.dead_letters())
+    timeline.redrive(letter)
+    timeline.redrive(letter)
+    timeline.run()
+    assert timeline.statuses() == ["rejected", "submitted", "completed"]
+
+
 @pytest.mark.parametrize(("text", "code"), [(None, "TARGET_UNKNOWN"), ("{", "TARGET_INVALID")])
 def test_a_trigger_for_an_unusable_target_is_rejected_and_its_letter_takes_the_document_as_it_is_then(
     timeline: Timeline, text: str | None, code: str

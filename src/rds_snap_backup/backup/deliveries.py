@@ -173,9 +173,10 @@ class Deliveries:
         for record in records:
             try:
                 if work := self._open(record, seconds_left):
-                    # Two copies of one message in a batch are one submission.
+                    # Two copies of one message in a batch are one submission, which a letter may have opened again.
                     key = work.submission.key
-                    works.setdefault(key, work)
+                    if key not in works or works[key].submission.version < work.submission.version:
+                        works[key] = work
                     waiting.append((record, key))
             except OutOfTime:
                 logger.warning("The targets of a trigger cannot be selected in time; its message is received again")
