@@ -1,0 +1,26 @@
+"""The program with its commands. In a checkout it has `deploy`, too."""
+
+from importlib import import_module
+from pathlib import Path
+
+from rds_snap_backup_cli.program import app
+
+# Importing a command's module declares it; in the order of `--help`.
+MODULES = (
+    "status",
+    "check",
+    "backup",
+    "report.command",
+    "letters",
+    "redrive",
+    "schedule",
+    "set_token",
+    "verify.command",
+)
+IS_CHECKOUT = (Path(__file__).parents[2] / "template.yaml").exists()
+
+for module in (*MODULES, *(["deploy"] if IS_CHECKOUT else [])):
+    import_module(f"rds_snap_backup_cli.{module}")
+
+if __name__ == "__main__":
+    app(prog_name="rds-snap-backup")

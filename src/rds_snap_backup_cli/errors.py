@@ -1,0 +1,67 @@
+"""The exit statuses, and what a failure prints: one line that says what to do."""
+
+from enum import IntEnum
+
+from botocore import exceptions as sdk
+
+
+class Exit(IntEnum):
+    """The exit statuses of every command."""
+
+    OK = 0
+    FINDINGS = 1
+    COULD_NOT_RUN = 2
+
+
+class CannotRun(RuntimeError):
+    """A command cannot do its work. The message says why and what to do, in one line."""
+
+
+SIGN_IN = "Sign in again (`aws sso login`, or new keys), or name another profile."
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
+BAD_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "MissingAuthenticationToken",
+    "NotAuthorized",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "KMSAccessDeniedException"}
+
+
+def explain(error: Exception) -> str:
+    """Return in one line what went wrong and what to do about it."""
+    match error:
+        case sdk.ClientError() if error_code(error) in BAD_CREDENTIALS:
+            text = f"AWS does not accept the credentials ({error_code(error)}). {SIGN_IN}"
+        case sdk.ClientError() if error_code(error) in ACCESS_DENIED:
+            text = f"{error_message(error)} Ask for that permission, or name another profile."
+        case sdk.ClientError():
+            text = f"{error.operation_name} failed ({error_code(error)}): {error_message(error)}"
+        case sdk.NoRegionError():
+            text = "no region is configured. Name one with --region."
+        case sdk.ProfileNotFound():
+            text = f"{error}. `aws configure list-profiles` lists the profiles."
+        case sdk.NoCredentialsError() | sdk.PartialCredentialsError() | sdk.CredentialRetrievalError():
+            text = f"{error}. {SIGN_IN}"
+        case sdk.TokenRetrievalError() | sdk.SSOError() | sdk.LoginError():
+            text = f"{error} {SIGN_IN}"
+        case sdk.ConnectionError() | sdk.HTTPClientError():
+            text = f"{error} Check the network and the region's name."
+        case _:
+            text = str(error)
+    return " ".join(text.split())
+
+
+def error_code(error: sdk.ClientError) -> str:
+    """Return the code of an AWS error."""
+    return error.response["Error"].get("Code", "no code")
+
+
+def error_message(error: sdk.ClientError) -> str:
+    """Return the message of an AWS error as a sentence."""
+    return error.response["Error"].get("Message", "").rstrip(".") + "."

@@ -1,0 +1,99 @@
+"""Schedule expressions of EventBridge: whether they are valid, and whether daylight saving skips their time.
+
+https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+# Name, least and most value, their names, and further forms of a value.
+FIELDS: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
+    ("minutes", 0, 59, (), ""),
+    ("hours", 0, 23, (), ""),
+    ("day of month", 1, 31, (), r"\?|L|LW|(?:[1-9]|[12]\d|3[01])W"),
+    ("month", 1, 12, MONTHS, ""),
+    ("day of week", 1, 7, DAYS, r"\?|L|(?:[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)(?:L|#[1-5])"),
+    ("year", 1970, 2199, (), ""),
+)
+DAY_OF_MONTH, DAY_OF_WEEK = 2, 4
+RATE = re.compile(r"rate\((1 (?:minute|hour|day)|(?!0+ |1 )\d+ (?:minutes|hours|days))\)")
+AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
+CRON = re.compile(r"cron\((.*)\)")
+TOKEN = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?")
+A_YEAR = 366
+# A schedule that is due more often misses little.
+MAX_TIMES = 24
+
+
+def expression_problem(expression: str) -> str | None:
+    """Return why EventBridge refuses an expression, None if it does not."""
+    if RATE.fullmatch(expression):
+        return None
+    if found := AT.fullmatch(expression):
+        try:
+            datetime.fromisoformat(found[1])
+        except ValueError:
+            return f"{expression!r} names a time that does not exist."
+        return None
+    if not (found := CRON.fullmatch(expression)):
+        return f"{expression!r} is no schedule: cron(…), rate(…) or at(…), such as cron(0 3 * * ? *)."
+    fields = found[1].split()
+    if len(fields) != len(FIELDS):
+        return f"{expression!r} has {len(fields)} fields; cron needs 6: {', '.join(name for name, *_ in FIELDS)}."
+    for (name, least, most, names, other), text in zip(FIELDS, fields, strict=True):
+        for token in text.split(","):
+            if not (other and re.fullmatch(other, token)) and not values(token, least, most, names):
+                return f"{expression!r}: {token!r} is no {name}: {least} to {most}{', ' + names[0] + ' …' if names else ''}."
+    if (fields[DAY_OF_MONTH] == "?") == (fields[DAY_OF_WEEK] == "?"):
+        return f"{expression!r}: exactly one of day of month and day of week must be ?."
+    return None
+
+
+def timezone_problem(name: str) -> str | None:
+    """Return why a time zone is none, None if it is one."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return f"{name!r} is no time zone. Use a name of the IANA database, such as Europe/Berlin."
+    return None
+
+
+def skipped_day(expression: str, timezone: str, begin: date | None = None) -> date | None:
+    """Return the first day of a year on which daylight saving skips a time of a valid cron expression, None if there is none."""
+    if not (found := CRON.fullmatch(expression)):
+        return None
+    fields, zone = found[1].split(), ZoneInfo(timezone)
+    minutes, hours = (
+        {one for token in text.split(",") for one in values(token, least, most, ())}
+        for text, (_, least, most, *_) in zip(fields[:2], FIELDS, strict=False)
+    )
+    times = [(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)]
+    first = begin or datetime.now(UTC).date()
+    for number in range(A_YEAR if len(times) <= MAX_TIMES else 0):
+        day = first + timedelta(days=number)
+        for hour, minute in times:
+            local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
+            if local.astimezone(UTC).astimezone(zone).hour != hour:
+                return day
+    return None
+
+
+def values(token: str, least: int, most: int, names: tuple[str, ...]) -> range:
+    """Return the values of one part of a cron field, such as `5`, `MON-FRI`, `*` or `0/15`; an empty range if it is not valid."""
+    if not (found := TOKEN.fullmatch(token)):
+        return range(0)
+    begin, end, step = found.groups()
+
+    def number(text: str) -> int:
+        if text.upper() in names:
+            return names.index(text.upper()) + least
+        return int(text) if text.isdecimal() else -1
+
+    low = least if begin == "*" else number(begin)
+    high = number(end) if end else most if begin == "*" or step else low
+    if (begin == "*" and end) or not least <= low <= high <= most or (step and not int(step)):
+        return range(0)
+    return range(low, high + 1, int(step or 1))

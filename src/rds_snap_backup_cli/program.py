@@ -1,0 +1,183 @@
+"""The program `rds-snap-backup`: how a command is declared, the options that all share, and how each ends."""
+
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Annotated, Any, get_args
+
+import boto3
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from typer.models import ArgumentInfo
+
+from rds_snap_backup_cli import VERSION
+from rds_snap_backup_cli.errors import CannotRun, Exit, explain
+from rds_snap_backup_cli.output import Format, Row, Show, stderr, stdout, write_rows
+from rds_snap_backup_cli.stack import DeployedStack, session_of
+
+STACK_VARIABLE = "RDS_SNAP_BACKUP_STACK"
+
+app = typer.Typer(
+    name="rds-snap-backup",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+type Command = Callable[..., Exit]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help='A target, or "*" for all.', show_default=False)]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a command: the values of the options that all commands share."""
+
+    stack_name: str
+    region: str | None = None
+    profile: str | None = None
+    quiet: bool = False
+    format: Format = Format.TABLE
+
+    def session(self) -> boto3.Session:
+        """Return a session of the account and region."""
+        return session_of(self.region, self.profile)
+
+    def stack(self) -> DeployedStack:
+        """Return the stack. Raises `CannotRun` if there is none."""
+        return DeployedStack.find(self.stack_name, self.session())
+
+    def next_command(self, name: str) -> str:
+        """Return the text of another command for the same stack."""
+        options = {"region": self.region, "profile": self.profile}
+        given = [f"--{option} {value}" for option, value in options.items() if value]
+        return " ".join(["rds-snap-backup", name, self.stack_name, *given])
+
+    def say(self, text: str) -> None:
+        """Print a note to standard error."""
+        if not self.quiet:
+            stderr().print(text)
+
+    def show(self, columns: Mapping[str, str], rows: Sequence[Row], **shows: Show) -> None:
+        """Print rows to standard output."""
+        write_rows(self.format, columns, rows, shows)
+
+    def conclude(self, text: str, style: str = "") -> None:
+        """Print a command's last line: below a table to standard output, else as a note."""
+        if self.format is Format.TABLE:
+            stdout().print(text, style=style, soft_wrap=True)
+        else:
+            self.say(text)
+
+    @contextmanager
+    def progress(self, text: str) -> Iterator[None]:
+        """Show on a terminal that something takes its time."""
+        console = stderr()
+        if self.quiet or not console.is_terminal:
+            yield
+        else:
+            with console.status(text):
+                yield
+
+
+def shared(name: str, kind: Any, default: Any, info: Any) -> Parameter:
+    """Return a parameter that all commands share."""
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
+
+
+STACK = shared(
+    "stack_name",
+    str,
+    "",
+    typer.Argument(metavar="STACK", help=f"The stack's name. Default: ${STACK_VARIABLE}", show_default=False),
+)
+ROWS = shared("format", Format, Format.TABLE, typer.Option("--format", help="How rows are printed."))
+COMMON = (
+    shared("region", str | None, None, typer.Option("--region", help="Default: AWS_REGION, else the profile's.")),
+    shared("profile", str | None, None, typer.Option("--profile", help="A profile of the AWS configuration.")),
+    shared("quiet", bool, False, typer.Option("--quiet", "-q", help="Print results and errors only.")),
+)
+
+
+def command(*examples: str, rows: bool = False, needs_stack: bool = True) -> Callable[[Command], Command]:
+    """Make a function the command of its name. Its first parameter is the `Call`; with `rows`, `--format` is an option."""
+
+    def register(function: Command) -> Command:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        arguments = [one for one in own if is_argument(one)]
+        options = [one for one in own if not is_argument(one)]
+        # A stack that is left out moves the other arguments to the front, so all are optional to the parser.
+        optional = [one.replace(kind=Parameter.KEYWORD_ONLY, default="") for one in arguments]
+        keyword = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in options]
+        parameters = [STACK, *optional, *keyword, *([ROWS] if rows else []), *COMMON]
+
+        def run(**values: Any) -> None:
+            names = ["stack_name", *(one.name for one in arguments)]
+            values |= placed(names, [values.pop(name) for name in names], needs_stack=needs_stack)
+            call = Call(**{name: values.pop(name) for name in Call.__annotations__ if name in values})
+            if status := attempt(lambda: function(call, **values), call.stack_name):
+                raise typer.Exit(status)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        run.__doc__ = function.__doc__
+        epilog = "\n\n".join(["Examples:", *(f"$ rds-snap-backup {example}" for example in examples)])
+        app.command(function.__name__, epilog=epilog)(run)
+        return function
+
+    return register
+
+
+def is_argument(parameter: Parameter) -> bool:
+    """Tell whether a command's parameter is an argument and no option."""
+    return any(isinstance(one, ArgumentInfo) for one in get_args(parameter.annotation))
+
+
+def placed(names: Sequence[str], values: Sequence[str], *, needs_stack: bool) -> dict[str, str]:
+    """Return the arguments by name. If one is missing, the environment names the stack."""
+    given = [value for value in values if value]
+    if len(given) == len(names) - 1 and (stack := os.environ.get(STACK_VARIABLE)):
+        given.insert(0, stack)
+    if len(given) < len(names) and not needs_stack:
+        given.insert(0, "")
+    if len(given) < len(names):
+        missing = " ".join(name.removesuffix("_name").upper() for name in names)
+        raise typer.BadParameter(f"{missing} must be given. {STACK_VARIABLE} can name the stack.")
+    return dict(zip(names, given, strict=True))
+
+
+def attempt(run: Callable[[], Exit], stack: str) -> Exit:
+    """Run a command, and print one line if it cannot be done."""
+    try:
+        return run()
+    except (CannotRun, BotoCoreError, ClientError) as error:
+        reason = explain(error)
+    except (KeyboardInterrupt, EOFError):
+        reason = "interrupted."
+    except OSError as error:
+        reason = f"{error}."
+    except typer.BadParameter:
+        raise
+    except Exception as error:  # noqa: BLE001 # a person at a terminal never reads a traceback
+        reason = f"this is a mistake in {VERSION} of the command. Report it: {type(error).__name__}: {error}"
+    stderr().print(f"{stack}: {reason}")
+    return Exit.COULD_NOT_RUN
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and exit."""
+    if wanted:
+        stdout().print(VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def describe(
+    version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True)] = False,
+) -> None:
+    """Watch and operate a deployed stack of rds-snap-backup.
+
+    Exit status: 0 done; 1 findings or a failed backup; 2 usage, access, or the command could not run.
+    """

@@ -1,0 +1,119 @@
+"""`schedule`: backs up a target on a schedule of EventBridge Scheduler.
+
+It makes the schedule, or changes the one that it made before: one for each target of a stack.
+"""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rds_snap_backup.triggers import ALL
+from rds_snap_backup.untrusted import NotJson, read_json
+from rds_snap_backup_cli.errors import CannotRun, Exit
+from rds_snap_backup_cli.expressions import expression_problem, skipped_day, timezone_problem
+from rds_snap_backup_cli.program import Call, Target, command
+from rds_snap_backup_cli.stack import DeployedStack
+
+if TYPE_CHECKING:
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_scheduler.type_defs import GetScheduleOutputTypeDef, RetryPolicyTypeDef, TargetTypeDef
+
+# https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
+MAX_NAME = 64
+HASH_DIGITS = 8
+DEFAULT_GROUP = "default"
+DEFAULT_TIMEZONE = "UTC"
+# As EventBridge's rules retry: 185 times in a day.
+RETRY: "RetryPolicyTypeDef" = {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185}
+# Of an existing schedule; an update sets what it does not mention to its default.
+KEPT = ("ScheduleExpressionTimezone", "State", "Description", "StartDate", "EndDate", "KmsKeyArn")
+
+Expression = Annotated[str, typer.Option(help="cron(…), rate(…) or at(…), as EventBridge Scheduler reads them.")]
+Timezone = Annotated[str, typer.Option(help="Such as Europe/Berlin. Default: the schedule's, else UTC.")]
+
+
+@command("schedule prod orders --expression 'cron(0 3 * * ? *)' --timezone Europe/Berlin")
+def schedule(call: Call, target: Target, expression: Expression, timezone: Timezone = "") -> Exit:
+    """Back up a target on a schedule: make it, or change it."""
+    for problem in (expression_problem(expression), timezone_problem(timezone) if timezone else None):
+        if problem:
+            raise CannotRun(f"{problem} Nothing was scheduled.")
+    stack = call.stack()
+    stack.require_target(target)
+    client: EventBridgeSchedulerClient = stack.session.client("scheduler")
+    name, group = schedule_name(stack.name, target), stack.outputs.get("ScheduleGroupName", DEFAULT_GROUP)
+    wanted = invocation(stack, target)
+    kept: dict[str, Any] = {"ScheduleExpressionTimezone": DEFAULT_TIMEZONE}
+    put, done = client.create_schedule, "made"
+    if existing := find(client, name, group):
+        require_ours(existing, name, wanted)
+        kept |= {field: value for field, value in existing.items() if field in KEPT}
+        put, done = client.update_schedule, "changed"
+    if timezone:
+        kept["ScheduleExpressionTimezone"] = timezone
+    put(
+        **kept,
+        Name=name,
+        GroupName=group,
+        ScheduleExpression=expression,
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target=wanted,
+    )
+    if day := skipped_day(expression, kept["ScheduleExpressionTimezone"]):
+        call.say(
+            f"Warning: daylight saving skips this time on {day}, and Scheduler does not run then. Use 03:00 or later."
+        )
+    state = " It is disabled, as it was." if kept.get("State") == "DISABLED" else ""
+    call.conclude(f"{stack.place}: the schedule {name} of the group {group} is {done}.{state}")
+    return Exit.OK
+
+
+def schedule_name(stack: str, target: str) -> str:
+    """Return the schedule's name. The end of a long one is replaced by a hash, so that it stays one target's."""
+    name = f"{stack}-{'all' if target == ALL else target}"
+    if len(name) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:HASH_DIGITS]
+    return f"{name[: MAX_NAME - HASH_DIGITS - 1]}-{digest}"
+
+
+def find(client: "EventBridgeSchedulerClient", name: str, group: str) -> "GetScheduleOutputTypeDef | None":
+    """Return the schedule of that name, if there is one."""
+    try:
+        return client.get_schedule(Name=name, GroupName=group)
+    except client.exceptions.ResourceNotFoundException:
+        return None
+
+
+def invocation(stack: DeployedStack, target: str) -> "TargetTypeDef":
+    """Return what the schedule does: invoke the Backup function, with placeholders that Scheduler fills in."""
+    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    event = {"target": target, "schedule": "<aws.scheduler.schedule-arn>", "time": "<aws.scheduler.scheduled-time>"}
+    return {
+        "Arn": stack.output("BackupFunctionArn"),
+        "RoleArn": stack.output("SchedulerRoleArn"),
+        "DeadLetterConfig": {"Arn": stack.output("DeadLetterQueueArn")},
+        "RetryPolicy": RETRY,
+        "Input": json.dumps(event),
+    }
+
+
+def require_ours(existing: "GetScheduleOutputTypeDef", name: str, wanted: "TargetTypeDef") -> None:
+    """Raise `CannotRun` if a schedule of that name does something else: names of stacks and targets may coincide."""
+    found = existing["Target"]
+    if (found["Arn"], target_of(found.get("Input", ""))) != (wanted["Arn"], target_of(wanted.get("Input", ""))):
+        raise CannotRun(
+            f"a schedule {name} exists already, for another function or target. Delete it, or make yours with "
+            "`aws scheduler create-schedule` under another name; see docs/operations.md."
+        )
+
+
+def target_of(event: str) -> object:
+    """Return the target that a schedule's input names."""
+    try:
+        document = read_json(event)
+    except NotJson:
+        return None
+    return document.get("target") if isinstance(document, dict) else None

@@ -1,0 +1,69 @@
+"""The command: every step in its order, a line for each as it ends, and the table of all of them."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rds_snap_backup_cli.errors import CannotRun, Exit, explain
+from rds_snap_backup_cli.program import Call, command
+from rds_snap_backup_cli.verify import acting, standing, watched
+from rds_snap_backup_cli.verify.subject import Finding, Subject, Verdict, failed
+
+type Step = Callable[[Subject], Finding]
+
+# By name, in this order: steps that make something happen come before those that look at its traces.
+STEPS: Mapping[str, Step] = {
+    "deployment": standing.deployment,
+    "tags": standing.tags,
+    "first-invocation": standing.first_invocation,
+    "rds-rule": standing.rds_rule,
+    "listeners": standing.listeners,
+    "dashboard": standing.dashboard,
+    "compare-and-set": acting.compare_and_set,
+    "placeholders": acting.placeholders,
+    "dead-letters": acting.dead_letters,
+    "killed-run": acting.killed_run,
+    "alarm-action": watched.alarm_action,
+    "dead-mans-switch": watched.dead_mans_switch,
+    "recursion": watched.recursion,
+    "redaction": watched.redaction,
+}
+COLUMNS = {"result": "Result", "step": "Step", "proves": "Proves", "seen": "Seen"}
+
+Only = Annotated[str, typer.Option(help=f"Steps, separated by blanks: {', '.join(STEPS)}.", show_default=False)]
+
+
+@command("verify verify", "verify verify --only 'tags recursion'", rows=True)
+def verify(call: Call, only: Only = "") -> Exit:
+    """Prove on AWS what no emulator can, with a stack that is made for it (docs/verify-on-aws.md).
+
+    It breaks runs and stores made-up tokens, and refuses a stack that could start a backup.
+    """
+    names = only.split() or list(STEPS)
+    if unknown := [name for name in names if name not in STEPS]:
+        raise typer.BadParameter(f"{unknown[0]!r} is no step: {', '.join(STEPS)}")
+    subject = Subject.of(call.stack())
+    rows = []
+    for name in (step for step in STEPS if step in names):
+        with call.progress(f"{name} …"):
+            finding = attempt(STEPS[name], subject)
+        call.say(f"{finding.verdict.value:>6}  {name}")
+        about = (STEPS[name].__doc__ or "").strip()
+        rows.append({"result": finding.verdict.value, "step": name, "proves": about, "seen": finding.detail})
+    call.show(COLUMNS, rows)
+    count = {verdict: sum(row["result"] == verdict.value for row in rows) for verdict in Verdict}
+    call.conclude(
+        f"{subject.stack.place}: {count[Verdict.PASSED]} passed, {count[Verdict.FAILED]} failed, {count[Verdict.LATER]} "
+        "cannot be seen yet."
+    )
+    return Exit.FINDINGS if count[Verdict.FAILED] else Exit.OK
+
+
+def attempt(step: Step, subject: Subject) -> Finding:
+    """Run a step; an error of AWS fails only this step."""
+    try:
+        return step(subject)
+    except (CannotRun, BotoCoreError, ClientError) as error:
+        return failed(explain(error))

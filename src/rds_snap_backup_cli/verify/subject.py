@@ -1,0 +1,124 @@
+"""The stack that is verified, what the steps need of it, and how they wait for AWS."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Self
+
+from rds_snap_backup_cli.errors import CannotRun
+from rds_snap_backup_cli.functions import BACKUP
+from rds_snap_backup_cli.stack import DeployedStack
+
+# Addresses for documentation (RFC 5737): nothing answers there, so that no submission can start a job.
+UNREACHABLE = "https://192.0.2."
+TRIES_A_MINUTE = 12
+POLL_SECONDS = 60 / TRIES_A_MINUTE
+
+
+class Verdict(Enum):
+    """The result of a step; `LATER` cannot be seen yet."""
+
+    PASSED = "ok"
+    FAILED = "failed"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict, and what was seen."""
+
+    verdict: Verdict
+    detail: str
+
+
+def passed(detail: str) -> Finding:
+    """What had to be seen was seen."""
+    return Finding(Verdict.PASSED, detail)
+
+
+def failed(detail: str) -> Finding:
+    """It was not seen."""
+    return Finding(Verdict.FAILED, detail)
+
+
+def later(detail: str) -> Finding:
+    """It cannot be seen yet."""
+    return Finding(Verdict.LATER, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A stack whose CommvaultApiUrl leads nowhere; `started` is when the verification began, in Unix seconds."""
+
+    stack: DeployedStack
+    description: Mapping[str, Any]
+    started: float = field(default_factory=time.time)
+
+    @classmethod
+    def of(cls, stack: DeployedStack) -> Self:
+        """Return the subject; raise `CannotRun` for a stack that could start a backup."""
+        subject = cls(stack, stack.description)
+        if not subject.parameter("CommvaultApiUrl").startswith(UNREACHABLE):
+            raise CannotRun(
+                "it is not made for this: its CommvaultApiUrl may reach a Commvault server, and the verification submits "
+                f"backups and breaks runs. Deploy another one with {UNREACHABLE}1/commandcenter/api; see "
+                "docs/verify-on-aws.md."
+            )
+        return subject
+
+    def client(self, service: str) -> Any:
+        """Return a client of the stack's account and region."""
+        return self.stack.session.client(service)
+
+    def parameter(self, name: str) -> str:
+        """Return the value that a parameter of the stack has; empty where it has none of that name."""
+        parameters = {one["ParameterKey"]: one["ParameterValue"] for one in self.description.get("Parameters", ())}
+        return str(parameters.get(name, ""))
+
+    def resource(self, logical_id: str) -> str:
+        """Return the physical ID of a resource of the stack."""
+        answer = self.client("cloudformation").describe_stack_resource(
+            StackName=self.stack.name, LogicalResourceId=logical_id
+        )
+        return str(answer["StackResourceDetail"]["PhysicalResourceId"])
+
+    def log_group(self, output: str = BACKUP) -> str:
+        """Return the log group of a function."""
+        answer = self.client("lambda").get_function_configuration(FunctionName=self.stack.output(output))
+        return str(answer["LoggingConfig"]["LogGroup"])
+
+    def log(self, pattern: str, group: str, since: float | None = None) -> Iterator[str]:
+        """Yield the lines that match a filter pattern, since the verification began or another time (Unix seconds).
+
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+        """
+        pages = self.client("logs").get_paginator("filter_log_events")
+        start = int((self.started if since is None else since) * 1000)
+        for page in pages.paginate(logGroupName=group, filterPattern=pattern, startTime=start):
+            for event in page["events"]:
+                yield event["message"]
+
+    def lines_of(self, trigger: str, group: str) -> list[dict[str, Any]]:
+        """Return the log's JSON lines about a trigger whose ID begins so."""
+        lines = map(parsed, self.log(f'"{trigger}"', group))
+        return [line for line in lines if str(line.get("trigger", "")).startswith(trigger)]
+
+
+def until[T](look: Callable[[], T], seconds: float) -> T:
+    """Look again and again until something is seen or the time is over; return what was seen last."""
+    for _ in range(int(seconds * TRIES_A_MINUTE / 60)):
+        if seen := look():
+            return seen
+        time.sleep(POLL_SECONDS)
+    return look()
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """Return a line of a log as an object; `{}` where it is not one."""
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
