@@ -7,7 +7,7 @@ from tests.e2e.product import Product, only, scheduled, tagged
 
 pytestmark = pytest.mark.e2e
 
-CARRIED = ("version", "target", "jobIds", "taskId", "backupLevel", "associations", "trigger", "submittedAt")
+CARRIED = ("version", "target", "jobIds", "taskId", "backupLevel", "associations", "trigger")
 
 
 @pytest.mark.parametrize(
