@@ -1,6 +1,6 @@
-"""`python -m tests.benchmarks`: measure everything, print the tables, write `RESULTS.md` and the plot.
+"""`python -m tests.benchmarks`: measure everything, print the tables and write `RESULTS.md`.
 
-`--quick` runs little of each, to see that it works; its figures mean nothing and are written nowhere.
+`--quick` runs little of each, to see that it works: its figures mean nothing, and are not written.
 """
 
 import argparse
@@ -12,85 +12,91 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import cold, cost, drain, following, growth, imports, report, usual_way, warm
+from tests.benchmarks import cold, cost, drain, imports, phases, polling, usual_way, warm
+from tests.benchmarks.faults import FAULTS
+from tests.benchmarks.figures import Goal, table
 from tests.benchmarks.packages import packages
 from tests.benchmarks.place import Place
-from tests.benchmarks.results import Results, goals
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--quick", action="store_true", help="little of each, written nowhere")
-    results = measure(quick=parser.parse_args().quick)
-    if parser.parse_args().quick:
-        for goal in goals(results):
-            print(f"{goal.label}: {goal.measured.show()}, at most {goal.at_most}")
-    else:
-        print(report.write(results))
+    is_quick = parser.parse_args().quick
+    text = measure(quick=is_quick)
+    print(text)
+    if not is_quick:
+        RESULTS.write_text(f"{text}\n")
 
 
-def measure(*, quick: bool) -> Results:
-    """Measure everything."""
-    rounds, batches, few, count = (1, 2, 1, 40) if quick else (15, 30, 8, 1_000)
+def measure(*, quick: bool) -> str:
+    """Measure everything; return the results in Markdown."""
     say("building the packages")
-    all_packages = packages()
-    # A fresh place for each part: the emulator slows down with what it holds, and that says nothing of the product's.
+    built = packages()
+    # A new emulator for each part: it slows down with what it holds.
     with Place() as place:
         say("cold starts")
-        starts = cold.measure(place, all_packages, rounds)
+        starts = cold.measure(place, built, rounds=1 if quick else 12)
     with Place() as place:
+        say("the calls of one backup")
+        backup = phases.measure(place, built["product"])
+        usual_requests = warm.usual_requests(place, built["usual"])
         say("warm backups")
-        ours, bare, calls = warm.measure(place, all_packages, batches)
-        traffic = {name: warm.traffic(place, all_packages[name]) for name in ("product", "usual")}
-        poll, end = following.measure(place, all_packages)
-    with Place() as place:
-        say("growth with the targets")
-        by_event = growth.targets(place, all_packages, rds=True)
-        by_name = growth.targets(place, all_packages, rds=False)
-    with Place() as place:
-        say("growth with the ledger")
-        ledger = growth.ledger(place, all_packages, few)
-    with Place() as place:
-        say("growth with the associations")
-        associations = growth.associations(place, all_packages, few)
+        one, many = (warm.measure(place, built, size, *shape) for size, shape in _warm_shapes(quick=quick))
     with Place() as place:
         say("draining the queue")
-        drained_floor = drain.measure_floor(place, all_packages, count // 5)
-        drained = drain.measure(place, all_packages, count)
-    say("import profile")
-    profile = imports.profile(all_packages["product"].folder)
+        drained = drain.measure(place, built["product"], count=20 if quick else 400)
+    say("polling")
+    reads = [polling.measure(jobs, hours=1 if quick else 3) for jobs in polling.JOBS]
+    say("imports")
+    profile = imports.profile(built["product"].folder, runs=1 if quick else 9)
     say("the same faults against the usual way")
-    backup = cost.Backup(
-        submit=cost.Run(calls, statistics.median(ours.wall) * 1000, traffic["product"].log_bytes),
-        poll=poll,
-        end=end,
-        cold_ms=statistics.median(starts["product"].init),
+    faults = usual_way.run(FAULTS[1:2] if quick else FAULTS)
+    goals = [
+        *cold.goals(starts, built),
+        *warm.goals(one, many),
+        *phases.goals(backup),
+        *polling.goals(reads),
+        *drain.goals(drained),
+    ]
+    return "\n\n".join(
+        [
+            *_head(goals),
+            *cold.section(starts, built),
+            *imports.section(profile, starts),
+            *warm.section([one, many]),
+            *phases.section(backup, usual_requests),
+            *polling.section(reads),
+            *drain.section(drained),
+            *cost.section(backup, statistics.median(starts["product"].init)),
+            *usual_way.section(faults),
+        ]
     )
-    return Results(
-        machine=machine(),
-        date=f"{datetime.now(UTC):%Y-%m-%d}",
-        packages=all_packages,
-        sizes={name: (package.zipped, package.unzipped) for name, package in all_packages.items()},
-        cold=starts,
-        warm=ours,
-        bare=bare,
-        traffic=traffic,
-        associations=associations,
-        by_event=by_event,
-        by_name=by_name,
-        ledger=ledger,
-        drained=drained,
-        drained_floor=drained_floor,
-        bills=cost.bills(backup),
-        imports=imports.by_package(profile),
-        dataclasses=imports.dataclasses_of(profile, "rds_snap_backup"),
-        faults=usual_way.run(),
-    )
+
+
+def _warm_shapes(*, quick: bool) -> list[tuple[int, tuple[int, int]]]:
+    """Return sizes with their batches and the events in a batch."""
+    shapes = [(2, 2), (2, 2)] if quick else [(15, 8), (8, 4)]
+    return list(zip(warm.ASSOCIATIONS, shapes, strict=True))
+
+
+def _head(goals: list[Goal]) -> list[str]:
+    return [
+        "# Benchmarks",
+        (
+            f"{machine()}, {datetime.now(UTC):%Y-%m-%d}. Written by `make bench`. Each time stands beside its reference of the "
+            "same run, measured in turn with it; medians, in brackets the quartiles."
+        ),
+        "## Goals",
+        table(["", "measured", "at most", "met"], [goal.row for goal in goals]),
+    ]
 
 
 def machine() -> str:
-    """Return what this ran on."""
+    """Return a description of this machine."""
     names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = next((int(line.split()[1]) // 2**20 for line in _lines("/proc/meminfo") if "MemTotal" in line), 0)
     processor = names[0] if names else platform.machine()

@@ -1,102 +1,80 @@
-"""What backups cost in AWS money, from measured calls and milliseconds. Free tiers are left out."""
+"""The price of a backup in AWS, from measured calls and milliseconds. Free tiers are left out."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tests.benchmarks import standing
-from tests.benchmarks.prices import DAYS, PRICES
+from tests.benchmarks.figures import table
+from tests.benchmarks.phases import JOB_MINUTES, Phase, polls, whole
+from tests.benchmarks.prices import DAYS, PRICED, PRICES
+from tests.unit.template import TEMPLATE
 
-MEMORY_GB = 0.5
-JOB_MINUTES = 30
+MEMORY_GB = TEMPLATE["Resources"]["BackupFunction"]["Properties"]["MemorySize"] / 1024
 VOLUMES = (1, 100, 10_000)
+# Up to so many backups a day every run is taken for a cold start.
+COLD_VOLUME = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of a function: the calls that it makes, its milliseconds and the bytes that it logs."""
-
-    calls: Sequence[Any]
-    milliseconds: float
-    log_bytes: float
+def backup(phases: Sequence[Phase], cold_ms: float) -> float:
+    """Return US dollars for one backup until its end; a cold start adds its milliseconds and a read of the secret."""
+    runs = sum(times * _price(phase, cold_ms) for phase, times in whole(phases))
+    return runs + (polls() + 1) * PRICES["SQS request"]  # Lambda receives the message, and deletes it.
 
 
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """What was measured of one backup, warm; a cold start adds its milliseconds, and once the secret's reading."""
-
-    submit: Run
-    poll: Run
-    end: Run
-    cold_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """US dollars at so many backups a day: each one's submission and following, and a month of what stands there anyway."""
-
-    volume: int
-    submission: float
-    following: float
-    standing: float
-
-    @property
-    def month(self) -> float:
-        """Dollars of a month's backups, without what stands there anyway."""
-        return (self.submission + self.following) * self.volume * DAYS
-
-
-def bills(backup: Backup) -> list[Bill]:
-    """Return the bills; up to 100 backups a day, minutes apart, every run is taken for a cold start."""
-    return [_bill(backup, volume, backup.cold_ms if volume <= 100 else 0) for volume in VOLUMES]
-
-
-def polls(job_minutes: float) -> int:
-    """Return how often a job is polled until it has ended: the pauses double from 1 to 15 minutes."""
-    count, pause, at = 0, 1.0, 0.0
-    while at < job_minutes:
-        at, pause, count = at + pause, min(pause * 2, 15), count + 1
-    return count
-
-
-def _bill(backup: Backup, volume: int, cold_ms: float) -> Bill:
-    submission = _price(backup.submit, cold_ms) + (PRICES["Secrets Manager call"] if cold_ms else 0)
-    received_and_deleted = (polls(JOB_MINUTES) + 1) * PRICES["SQS request"]
-    following = (polls(JOB_MINUTES) - 1) * _price(backup.poll, cold_ms) + _price(backup.end, cold_ms)
-    return Bill(volume, submission, following + received_and_deleted, standing.month())
-
-
-def _price(run: Run, cold_ms: float) -> float:
-    calls = run.calls
-    return sum(
+def section(phases: Sequence[Phase], cold_ms: float) -> list[str]:
+    """Return the section of the results."""
+    rows = []
+    for volume in VOLUMES:
+        price = backup(phases, cold_ms if volume <= COLD_VOLUME else 0)
+        rows.append([f"{volume:,}", f"${price:.7f}", f"${price * volume * DAYS:.4f}", f"${standing.month():.2f}"])
+    return [
+        "## What a backup costs in AWS",
         (
-            (run.milliseconds + cold_ms) / 1000 * MEMORY_GB * PRICES["Lambda GB-second (arm64)"],
+            f"Computed from this run's calls and milliseconds ({PRICED}; no free tier), for a job of {JOB_MINUTES} minutes. Up "
+            f"to {COLD_VOLUME} a day every run is taken for a cold start. [The standing costs](../../docs/reference.md#costs) do "
+            "not depend on the number."
+        ),
+        table(["Backups a day", "one backup", "backups a month", "standing a month"], rows),
+    ]
+
+
+def _price(phase: Phase, cold_ms: float) -> float:
+    cold = PRICES["Secrets Manager call"] if cold_ms else 0
+    return cold + sum(
+        (
+            (phase.milliseconds + cold_ms) / 1000 * MEMORY_GB * PRICES["Lambda GB-second (arm64)"],
             PRICES["Lambda request"],
-            write_units(calls) * PRICES["DynamoDB write unit"],
-            sum(call[0] == "dynamodb" and "get" in call[1] for call in calls) * PRICES["DynamoDB read unit"],
-            sum(call[0] == "sns" for call in calls) * PRICES["SNS publish"],
-            sum(call[0] == "sqs" for call in calls) * PRICES["SQS request"],
-            run.log_bytes / 2**30 * PRICES["CloudWatch Logs GB"],
+            write_units(phase.calls) * PRICES["DynamoDB write unit"],
+            read_units(phase.calls) * PRICES["DynamoDB read unit"],
+            phase.count("sns") * PRICES["SNS publish"],
+            phase.count("sqs") * PRICES["SQS request"],
+            phase.log_bytes / 2**30 * PRICES["CloudWatch Logs GB"],
         )
     )
 
 
+def read_units(calls: Sequence[Any]) -> int:
+    """Return DynamoDB's read units: one for each item of up to 4 KB that is read consistently."""
+    return sum(
+        len(table["Keys"])
+        for service, method, parameters in calls
+        if (service, method) == ("dynamodb", "batch_get_item")
+        for table in parameters["RequestItems"].values()
+    )
+
+
 def write_units(calls: Sequence[Any]) -> int:
-    """Return DynamoDB's write units: two for each item and KB in a transaction, one else; an item is all that it got."""
-    items: dict[str, int] = {}
-    units = 0
-    for service, method, parameters in calls:
-        if service != "dynamodb":
-            continue
-        for write, factor in _writes(method, parameters):
-            key = write["Key"]["pk"]["S"]
-            items[key] = items.get(key, 0) + len(json.dumps(write.get("ExpressionAttributeValues", {})))
-            units += factor * -(-items[key] // 1024)
-    return units
+    """Return DynamoDB's write units: two for each KB of an item in a transaction, one else."""
+    return sum(
+        factor * -(-len(json.dumps(write.get("ExpressionAttributeValues", {}))) // 1024)
+        for service, method, parameters in calls
+        if service == "dynamodb"
+        for write, factor in _writes(method, parameters)
+    )
 
 
 def _writes(method: str, parameters: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], int]]:
     if method == "transact_write_items":
         return [(next(iter(one.values())), 2) for one in parameters["TransactItems"]]
-    return [(parameters, 1)] if method == "update_item" else []
+    return [(parameters, 1)] if method in {"update_item", "put_item"} else []

@@ -11,7 +11,6 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 
@@ -46,7 +45,7 @@ def main() -> None:
         measured = [measure(handler, event) for event in command["events"]]
         if undo:
             undo()
-        answers.write(json.dumps({"measured": measured, "calls": calls, "peak": peak(), "log": os.fstat(log).st_size}))
+        answers.write(json.dumps({"measured": measured, "calls": calls, "log": os.fstat(log).st_size}))
         answers.write("\n")
 
 
@@ -85,12 +84,6 @@ def record(calls: list[Any]) -> Callable[[], None]:
 
     aws._make_api_call, http.request = noted_call, noted_request
     return undo
-
-
-def peak() -> int:
-    """Return the most memory that the process has had, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
 
 
 if __name__ == "__main__":

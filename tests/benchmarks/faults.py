@@ -1,7 +1,7 @@
 """The faults that both ways of starting a backup meet, and what is counted after them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from botocore.exceptions import EndpointConnectionError
@@ -15,13 +15,12 @@ class Killed(BaseException):
     """The function's process is gone: nothing in the function can catch that."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fault:
     """What goes wrong with a trigger: `name` at the server, `publishing` at the topic, each at the first try alone."""
 
     label: str
     name: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
     publishing: Publishing = "works"
     deliveries: int = 1
     is_outage: bool = False
@@ -29,21 +28,16 @@ class Fault:
     def arm(self, server: CommServe, path: str) -> None:
         """Let it happen to the next request of `path`, or, in an outage, to all requests until it is cleared."""
         if self.is_outage:
-            server.fault(self.name, times=None, path="*", **self.parameters)
+            server.fault(self.name, times=None, path="*")
         elif self.name:
-            server.fault(self.name, path=path, **self.parameters)
+            server.fault(self.name, path=path)
 
 
 FAULTS = (
-    Fault("none"),
     Fault("connection reset before the job is made", "reset_before"),
     Fault("connection reset after the job is made", "reset_after"),
     Fault("502 after the job is made", "bad_gateway_after"),
-    Fault("no answer after the job is made", "stall_after"),
     Fault("answer cut short", "truncated"),
-    Fault("401, once", "unauthorized"),
-    Fault("429, once", "throttled", {"headers": {"Retry-After": "1"}}),
-    Fault("maintenance page, once", "maintenance"),
     Fault("maintenance for longer than Lambda's retries last", "maintenance", is_outage=True),
     Fault("event delivered twice", deliveries=2),
     Fault("SNS fails, once", publishing="fails"),
@@ -73,7 +67,7 @@ class Topic:
                 return self._client.publish(**message)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tally:
     """What became of some triggers, each of a database of its own."""
 

@@ -1,45 +1,42 @@
 """The packages that are compared: the product's, the floor's and the usual way's, with bytecode and without.
 
-The product as it is deployed comes from the project's own build. All others are made by a plain `sam build`, which
-installs the requirements and copies the sources; bytecode is then added in the way in which the product adds its own.
+The product as it is deployed comes from the project's own build. The others have what a plain `sam build` leaves: the
+installed requirements beside the sources. Bytecode is then added in the way in which the product adds its own.
 """
 
 import compileall
 import hashlib
-import json
-import os
 import py_compile
 import shutil
 import subprocess
+import sys
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.sam import digest, sam
+from local.sam import digest
 from local.stack import build
 from local.tools import ROOT, uv
 
 HERE = Path(__file__).parent
 KEPT = ROOT / ".aws-sam" / "benchmarks"
-MAX_KEPT = 6  # folders
-PRODUCT_HANDLER = "rds_snap_backup.submit.handler.lambda_handler"
+MAX_KEPT = 20  # folders
+HANDLER = "rds_snap_backup.backup.handler"
+PRODUCT_HANDLER = f"{HANDLER}.lambda_handler"
+CVPYSDK = "cvpysdk==11.44"
+REQUIREMENTS = ROOT / "src" / "requirements.txt"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Package:
     """A function's package in a folder of its own."""
 
-    name: str
     label: str
     folder: Path
     handler: str
-
-    @property
-    def unzipped(self) -> int:
-        """Bytes of all files."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     @property
     def zipped(self) -> int:
@@ -51,91 +48,83 @@ class Package:
             return file.tell()
 
 
+def product() -> Path:
+    """Return the product's package as it is deployed; later builds do not change it."""
+    return _kept("product", digest(ROOT), lambda folder: _copy(build() / "BackupFunction", folder))
+
+
 def packages() -> dict[str, Package]:
-    """Build what is not there yet, and return all packages by their names."""
-    requirements = (ROOT / "src" / "requirements.txt").read_text()
-    pins = {line.split("==")[0]: line.split()[0] for line in requirements.splitlines() if "==" in line}
-    product = _copy(build() / "SubmitFunction", KEPT / digest(ROOT) / "product")
-    plain = _plain("product-plain", ROOT / "src" / "rds_snap_backup", requirements)
-    floor = _plain("floor", HERE / "floor.py", f"{pins['boto3']}\n{pins['urllib3']}\n")
-    usual = _plain("usual", HERE / "usual_handler.py", f"{pins['boto3']}\ncvpysdk==11.44\n")
-    made = [
-        Package("product", "product", product, PRODUCT_HANDLER),
-        Package("product-source", "product without bytecode", _copy(product, without="__pycache__"), PRODUCT_HANDLER),
-        Package("floor", "floor (a)", _with_bytecode(floor), "floor.lambda_handler"),
-        Package("floor-source", "floor (a) without bytecode", floor, "floor.lambda_handler"),
-        Package("floor-trimmed", "floor on the product's own SDK", _floor_on(product), "floor.lambda_handler"),
-        Package("plain", "plain `sam build` (b) with bytecode", _with_bytecode(plain), PRODUCT_HANDLER),
-        Package("plain-source", "plain `sam build` (b)", plain, PRODUCT_HANDLER),
-        Package("usual", "`cvpysdk` (c) with bytecode", _with_bytecode(usual), "usual_handler.lambda_handler"),
-        Package("usual-source", "`cvpysdk` (c)", usual, "usual_handler.lambda_handler"),
-    ]
-    for old in sorted(KEPT.iterdir(), key=lambda path: path.stat().st_mtime)[:-MAX_KEPT]:
-        shutil.rmtree(old)
-    return {package.name: package for package in made}
+    """Build the packages that do not exist yet; return all by their names."""
+    pins = {line.split("==")[0]: line.split()[0] for line in REQUIREMENTS.read_text().splitlines() if "==" in line}
+    source = ROOT / "src" / "rds_snap_backup"
+    ours = product()
+    plain = _installed("plain", source, ["--no-deps", "--requirement", str(REQUIREMENTS)])
+    floor = _installed("floor", HERE / "floor.py", [pins["boto3"], pins["urllib3"]])
+    usual = _installed("usual", HERE / "usual_handler.py", [pins["boto3"], CVPYSDK])
+    return {
+        "product": Package("product", ours, PRODUCT_HANDLER),
+        "floor": Package("floor (a)", _with_bytecode(floor), "floor.lambda_handler"),
+        "floor-trimmed": Package("floor on the product's own SDK", _floor_on(ours), "floor.lambda_handler"),
+        "plain": Package("plain build (b) with bytecode", _with_bytecode(plain), PRODUCT_HANDLER),
+        "plain-source": Package("plain build (b)", plain, PRODUCT_HANDLER),
+        "usual": Package("`cvpysdk` (c) with bytecode", _with_bytecode(usual), "usual_handler.lambda_handler"),
+        "usual-source": Package("`cvpysdk` (c)", usual, "usual_handler.lambda_handler"),
+    }
 
 
-def _plain(name: str, source: Path, requirements: str) -> Path:
-    """Run a plain `sam build` on a function, unless the same was built before; return its package."""
-    files = sorted(source.rglob("*.py")) if source.is_dir() else [source]
-    inputs = hashlib.sha256(requirements.encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
-    built = KEPT / f"{name}-{inputs}"
-    if not built.exists():
+def _kept(name: str, inputs: str, make: Callable[[Path], None]) -> Path:
+    """Return the folder that was made of the same inputs before, else make it."""
+    kept = KEPT / f"{name}-{inputs}"
+    if not kept.exists():
         KEPT.mkdir(parents=True, exist_ok=True)
+        for old in sorted(KEPT.iterdir(), key=lambda path: path.stat().st_mtime)[:-MAX_KEPT]:
+            shutil.rmtree(old)
         with tempfile.TemporaryDirectory(dir=KEPT) as folder:
-            _sam_build(Path(folder), source, requirements).rename(built)
-    built.touch()
-    return built / "Function"
+            make(Path(folder) / "made")
+            (Path(folder) / "made").rename(kept)
+    kept.touch()
+    return kept
 
 
-def _sam_build(folder: Path, source: Path, requirements: str) -> Path:
-    code = folder / "code"
-    code.mkdir()
-    if source.is_dir():
-        shutil.copytree(source, code / source.name, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        shutil.copy(source, code)
-    (code / "requirements.txt").write_text(requirements)
-    function = {"CodeUri": "code", "Handler": "h.h", "Runtime": "python3.13", "Architectures": [_architecture()]}
-    resources = {"Function": {"Type": "AWS::Serverless::Function", "Properties": function}}
-    template = {"Transform": "AWS::Serverless-2016-10-31", "Resources": resources}
-    (folder / "template.json").write_text(json.dumps(template))
-    # The Python that a plain build looks for on the PATH must have pip.
-    subprocess.run([uv(), "venv", "--quiet", "--seed", "--python", "3.13", f"{folder}/venv"], check=True)
-    path = {"PATH": f"{folder}/venv/bin:{os.environ['PATH']}", "AWS_DEFAULT_REGION": "us-east-1"}
-    sam("build", "--template-file", "template.json", "--build-dir", "built", root=folder, environment=path)
-    return folder / "built"
+def _installed(name: str, source: Path, requirements: Sequence[str]) -> Path:
+    files = sorted(source.rglob("*.py")) if source.is_dir() else [source]
+    inputs = hashlib.sha256("".join(requirements).encode() + REQUIREMENTS.read_bytes())
+    for path in files:
+        inputs.update(path.read_bytes())
 
+    def make(folder: Path) -> None:
+        install = [uv(), "pip", "install", "--quiet", "--no-config", "--link-mode", "copy", "--python", sys.executable]
+        subprocess.run([*install, "--target", str(folder), *requirements], check=True)
+        _copy(source, folder / source.name) if source.is_dir() else shutil.copy(source, folder)
 
-def _architecture() -> str:
-    return "arm64" if os.uname().machine == "aarch64" else "x86_64"
-
-
-def _copy(package: Path, to: Path | None = None, without: str = "") -> Path:
-    """Copy a package to where no later build removes it, or to beside itself, and leave out what is named."""
-    made = to or package.with_name(f"{package.name}-bare")
-    if not made.exists():
-        fresh = made.with_name(f"{made.name}-fresh")
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(package, fresh, ignore=shutil.ignore_patterns(without) if without else None)
-        fresh.rename(made)
-    made.parent.touch()
-    return made
+    return _kept(name, inputs.hexdigest()[:16], make)
 
 
 def _with_bytecode(package: Path) -> Path:
-    made = _copy(package, package.with_name("bytecode"))
-    if not any(made.glob("**/__pycache__")):
-        with warnings.catch_warnings(action="ignore"):
-            compileall.compile_dir(made, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-    return made
+    def make(folder: Path) -> None:
+        _copy(package, folder)
+        _compile(folder)
+
+    return _kept("bytecode", package.name, make)
 
 
-def _floor_on(product: Path) -> Path:
-    made = _copy(product, product.with_name("floor"))
-    if not (made / "floor.py").exists():
-        shutil.copy(HERE / "floor.py", made)
-        compileall.compile_file(
-            made / "floor.py", quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
-        )
-    return made
+def _floor_on(ours: Path) -> Path:
+    def make(folder: Path) -> None:
+        _copy(ours, folder)
+        shutil.copy(HERE / "floor.py", folder)
+        _compile(folder)
+
+    inputs = hashlib.sha256((HERE / "floor.py").read_bytes()).hexdigest()[:16]
+    return _kept("trimmed", f"{inputs}-{ours.name}", make)
+
+
+def _compile(folder: Path) -> None:
+    with warnings.catch_warnings(action="ignore"):
+        compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+
+
+def _copy(package: Path, folder: Path) -> None:
+    shutil.copytree(package, folder, ignore=None if package.name == "BackupFunction" else _no_bytecode)
+
+
+_no_bytecode = shutil.ignore_patterns("__pycache__")

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,12 +14,14 @@ from typing import Any, Self
 from local.commserve import ControlClient
 from local.emulator import Emulator
 from local.tools import ROOT
-from tests.benchmarks.meter import Meter
+from tests.benchmarks.packages import Package
 from tests.ledger import create_ledger
 from tests.support import ENVIRONMENT
 
 TOKEN = "QSDK fake-token"
 STARTS_WITHIN = 30
+# A schedule's backup is satisfied by a job that begins after its time: each of the benchmark's is to start its own.
+AHEAD = timedelta(minutes=4)
 
 
 class Place:
@@ -72,7 +75,6 @@ class Place:
         aws.client("ssm").put_parameter(Name=f"/{name}/ca", Value=self._authority, Type="String")
         self.submissions: str = aws.client("sqs").create_queue(QueueName=f"{name}-submissions")["QueueUrl"]
         dead_letters = aws.client("sqs").create_queue(QueueName=f"{name}-dead-letters")["QueueUrl"]
-        jobs = aws.client("sqs").create_queue(QueueName=f"{name}-jobs")["QueueUrl"]
         self.environment = {
             **ENVIRONMENT,
             **aws.environment,
@@ -83,49 +85,40 @@ class Place:
             "NOTIFICATIONS_TOPIC_ARN": topic,
             "SUBMISSIONS_QUEUE_URL": self.submissions,
             "DEAD_LETTER_QUEUE_URL": dead_letters,
-            "JOBS_QUEUE_URL": jobs,
             "CA_CERTIFICATE_PARAMETER": f"/{name}/ca",
             "CA_FILE": str(self.folder / "ca.pem"),
         }
-        self.target("default")
 
-    def metered(self) -> tuple[Meter, Meter, dict[str, str]]:
-        """Return meters of AWS's and Commvault's wire, and the environment that leads through them."""
-        aws, commvault = Meter(self.aws.port), Meter(int(self.url.split(":")[2].split("/")[0]))
-        changed = {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws.port}",
-            "COMMVAULT_API_URL": f"https://localhost:{commvault.port}/commandcenter/api",
-        }
-        return aws, commvault, self.environment | changed
-
-    def target(self, name: str, associations: int = 1, *, under: str = "targets", **fields: Any) -> None:
-        """Add or replace a target, with further fields, under the functions' own path or another one."""
-        document: dict[str, Any] = {
-            "associations": [
-                {
-                    "clientName": "aws-prod",
-                    "instanceName": "orders-db",
-                    "subclientName": f"s{number}" if number else "default",
-                }
-                for number in range(associations)
-            ],
-            **fields,
-        }
-        path = f"/{self.name}/{under}/{name}"
-        self.aws.client("ssm").put_parameter(Name=path, Value=json.dumps(document), Type="String", Overwrite=True)
-        subclients = [one["subclientName"] for one in document["associations"]]
-        self.commserve.post("extend", clients={"aws-prod": {"orders-db": subclients}})
+    def targets(self, count: int, associations: int = 1) -> list[str]:
+        """Add targets, each with associations of its own; return their names."""
+        names = [f"t{uuid.uuid4().hex[:8]}" for _ in range(count)]
+        instances = {name: [f"{name}-{number}" for number in range(associations)] for name in names}
+        for name in names:
+            document = {
+                "associations": [
+                    {"clientName": "aws-prod", "instanceName": instance, "subclientName": "default"}
+                    for instance in instances[name]
+                ]
+            }
+            path = f"/{self.name}/targets/{name}"
+            self.aws.client("ssm").put_parameter(Name=path, Value=json.dumps(document), Type="String")
+        known = {instance: ["default"] for name in names for instance in instances[name]}
+        self.commserve.post("extend", clients={"aws-prod": known})
+        return names
 
 
-def schedule_event(target: str = "default") -> dict[str, str]:
+def scheduled(target: str) -> dict[str, Any]:
     """Return a schedule's event, of an identity of its own."""
+    due = datetime.now(UTC) + AHEAD
     return {
         "target": target,
         "schedule": f"arn:aws:scheduler:::schedule/{uuid.uuid4()}",
-        "time": "2026-01-31T02:00:00Z",
+        "time": f"{due:%Y-%m-%dT%H:%M:%SZ}",
     }
 
 
-def usual_event() -> dict[str, str]:
-    """Return the usual handler's event."""
-    return {"client": "aws-prod", "instance": "orders-db", "subclient": "default"}
+def event_for(package: Package, target: str) -> dict[str, Any]:
+    """Return an event that makes a package back up a target's only database; the floor has none."""
+    if package.handler.startswith("usual"):
+        return {"client": "aws-prod", "instance": f"{target}-0", "subclient": "default"}
+    return scheduled(target)

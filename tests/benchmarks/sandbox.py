@@ -15,12 +15,11 @@ from tests.benchmarks.packages import Package
 from tests.benchmarks.place import Place
 
 DRIVER = Path(__file__).with_name("driver.py")
-# What makes an event of the benchmark a trigger of its own.
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PYTHON = Path(sys.base_prefix) / "bin" / "python3.13"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Measured:
     """One event in a sandbox: seconds of CPU and of wall time, and what the handler returned."""
 
@@ -36,7 +35,7 @@ class Sandbox:
         self.package = package
         self._log = place.folder / f"log-{uuid.uuid4().hex}"
         self._environment = dict(environment or place.environment)
-        self.peak = self.logged = 0
+        self.logged = 0
 
     def __enter__(self) -> Self:
         own = {"PYTHONPATH": str(self.package.folder), "PYTHONDONTWRITEBYTECODE": "1", "LOG_FILE": str(self._log)}
@@ -55,35 +54,32 @@ class Sandbox:
 
     def run(self, events: Sequence[Any]) -> list[Measured]:
         """Handle some events, one after the other."""
-        return self._ask(events, record=False)[0]
+        return [Measured(**one) for one in self._ask(events)["measured"]]
 
-    def record(self, event: Any) -> list[Any]:
-        """Handle an event and return the calls that it made."""
-        return self._ask([event], record=True)[1]
+    def record(self, event: Any) -> tuple[Measured, list[Any]]:
+        """Handle an event; return also the calls that it made, to AWS and to Commvault."""
+        answer = self._ask([event], record=True)
+        return Measured(**answer["measured"][0]), answer["calls"]
 
-    def _ask(self, events: Sequence[Any], *, record: bool) -> tuple[list[Measured], list[Any]]:
+    def _ask(self, events: Sequence[Any], *, record: bool = False) -> dict[str, Any]:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"events": events, "record": record}) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"The function of {self.package.name} ended; its log: {self._log.read_text()[-2000:]}")
-        answer = json.loads(line)
-        self.peak, self.logged = answer["peak"], answer["log"]
-        return [Measured(**one) for one in answer["measured"]], answer["calls"]
+            raise RuntimeError(f"The function of {self.package.label} ended; its log: {self._log.read_text()[-2000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        self.logged = answer["log"]
+        return answer
 
 
-def replays(calls: Sequence[Any], event: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
-    """Return events that let the floor make a recorded event's calls, each under an identity and job ids of its own."""
-    unique = UUID.search(json.dumps(event))
+def replays(calls: Sequence[Any], event: Mapping[str, Any], targets: Sequence[str]) -> list[dict[str, Any]]:
+    """Return events that let the floor make a recorded event's calls, each for a target and under an identity of its own."""
+    identity = UUID.search(json.dumps(event))
+    assert identity
     text = json.dumps(calls)
-    if unique:
-        text = text.replace(unique[0], "{identity}")
-    events = []
-    for _ in range(count):
-        own = text.replace("{identity}", str(uuid.uuid4()))
-        for item in ("job#", "cooldown#"):  # Conditions on these would fail where others hold them.
-            own = own.replace(item, f"{item}{uuid.uuid4().hex[:12]}")
-        events.append({"calls": json.loads(own)})
-    return events
+    return [
+        {"calls": json.loads(text.replace(identity[0], str(uuid.uuid4())).replace(event["target"], target))}
+        for target in targets
+    ]

@@ -1,75 +1,95 @@
-"""Warm backups: CPU and wall time against a bare loop of the same calls, and what goes over the wires."""
+"""Warm backups of targets with few and with many associations: CPU and calls, against a bare loop of the same calls."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from tests.benchmarks.figures import Goal, Spread, ratio, table
 from tests.benchmarks.packages import Package
-from tests.benchmarks.place import Place, schedule_event, usual_event
-from tests.benchmarks.sandbox import Measured, Sandbox, replays
+from tests.benchmarks.place import Place, event_for, scheduled
+from tests.benchmarks.sandbox import Sandbox, replays
 
-BATCH = 10
-WARM_UP = 10
-COUNTED = 20
-
-
-@dataclass(slots=True)
-class Pace:
-    """Seconds a backup, one value a batch: the batch's median."""
-
-    cpu: list[float] = field(default_factory=list)
-    wall: list[float] = field(default_factory=list)
-
-    def add(self, batch: list[Measured]) -> None:
-        """Add a batch."""
-        middle = len(batch) // 2
-        self.cpu.append(sorted(one.cpu for one in batch)[middle])
-        self.wall.append(sorted(one.wall for one in batch)[middle])
+ASSOCIATIONS = (1, 90)
+WARM_UP = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """What one warm backup costs on the wires, the mean of some."""
+@dataclass(frozen=True)
+class Warm:
+    """Milliseconds of CPU, a value a batch: the batch's median; and the calls of one backup."""
 
-    commvault_requests: float
-    commvault_connections: float
-    commvault_bytes: float
-    aws_calls: float
-    aws_bytes: float
-    log_bytes: float
+    associations: int
+    cpu: list[float]
+    bare: list[float]
+    calls: Sequence[Any]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in the calls' parameters."""
+        return sum(len(str(call[2])) for call in self.calls)
 
 
-def measure(
-    place: Place, packages: Mapping[str, Package], batches: int, target: str = "default"
-) -> tuple[Pace, Pace, list[Any]]:
-    """Return the pace of the product and of the floor, batches in turn, and the calls of one warm backup."""
-    ours, bare = Pace(), Pace()
+def measure(place: Place, packages: Mapping[str, Package], associations: int, batches: int, batch: int) -> Warm:
+    """Measure batches of the product and of the bare loop in turn. Each event is the first of a target of its own."""
     place.commserve.clear()
+    targets = iter(place.targets(WARM_UP + 1 + WARM_UP + 2 * batches * batch, associations))
+
+    def some(count: int) -> list[str]:
+        return [next(targets) for _ in range(count)]
+
+    cpu, bare = [], []
     with Sandbox(packages["product"], place) as product, Sandbox(packages["floor"], place) as floor:
-        product.run([schedule_event(target) for _ in range(WARM_UP)])
-        event = schedule_event(target)
-        calls = product.record(event)
-        floor.run(replays(calls, event, WARM_UP))
+        product.run([scheduled(target) for target in some(WARM_UP)])
+        recorded = scheduled(*some(1))
+        _, calls = product.record(recorded)
+        floor.run(replays(calls, recorded, some(WARM_UP)))
         for _ in range(batches):
-            ours.add(product.run([schedule_event(target) for _ in range(BATCH)]))
-            bare.add(floor.run(replays(calls, event, BATCH)))
-    return ours, bare, calls
+            ours = product.run([scheduled(target) for target in some(batch)])
+            theirs = floor.run(replays(calls, recorded, some(batch)))
+            cpu.append(statistics.median(one.cpu for one in ours) * 1000)
+            bare.append(statistics.median(one.cpu for one in theirs) * 1000)
+    return Warm(associations, cpu, bare, calls)
 
 
-def traffic(place: Place, package: Package) -> Traffic:
-    """Count what warm backups of a package send and receive."""
-    make: Any = usual_event if package.handler.startswith("usual") else schedule_event
-    aws, commvault, environment = place.metered()
-    with Sandbox(package, place, environment) as sandbox:
-        sandbox.run([make(), make()])
+def usual_requests(place: Place, package: Package) -> int:
+    """Return how many requests to Commvault the usual way makes for one warm backup."""
+    first, second = place.targets(2)
+    with Sandbox(package, place) as sandbox:
+        sandbox.run([event_for(package, first)])
         place.commserve.clear()
-        aws.reset()
-        commvault.reset()
-        logged = sandbox.logged
-        sandbox.run([make() for _ in range(COUNTED)])
-        requests = len(place.commserve.requests())
-        counts = (requests, commvault.connections, commvault.bytes, aws.requests, aws.bytes, sandbox.logged - logged)
-        found = Traffic(*(count / COUNTED for count in counts))
-    aws.close()
-    commvault.close()
-    return found
+        sandbox.run([event_for(package, second)])
+        return len(place.commserve.requests())
+
+
+def goals(one: Warm, many: Warm) -> list[Goal]:
+    """Return what warm backups are to be."""
+    growth = (statistics.median(many.cpu) / statistics.median(one.cpu)) / (
+        statistics.median(many.bare) / statistics.median(one.bare)
+    )
+    return [
+        Goal("warm CPU ÷ bare loop", ratio(one.cpu, one.bare), 1.5),
+        Goal("CPU at 90 associations ÷ at 1, ÷ the same of the bare loop", Spread.of([growth]), 2),
+    ]
+
+
+def section(sizes: Sequence[Warm]) -> list[str]:
+    """Return the section of the results."""
+    rows = [
+        [
+            one.associations,
+            Spread.of(one.cpu).show(1),
+            Spread.of(one.bare).show(1),
+            ratio(one.cpu, one.bare).show(),
+            sum(call[0] != "http" for call in one.calls),
+            f"{one.bytes:,}",
+        ]
+        for one in sizes
+    ]
+    return [
+        "## Warm backups",
+        (
+            "A schedule's event for a target whose document is not cached, until its job runs and `submitted` is published. The "
+            "bare loop makes the same calls with the same contents. CPU is the function's process alone."
+        ),
+        table(["associations", "CPU, ms", "bare loop", "ratio", "AWS calls", "bytes in the calls"], rows),
+    ]
