@@ -52,7 +52,7 @@ EXPECTED = {
             *("completed", "completed_with_errors", "failed", "killed", "lost"),
         )
     ),
-    *("state: running -> waiting", "state: running -> requested", "state: requested -> waiting"),
+    *("state: running -> waiting", "state: requested -> waiting"),
     *("state: rejected -> waiting", "state: abandoned -> requested"),
     *("condition failed: submission", "condition failed: subclient", "transaction in the way: yes"),
     *("adopted", "a group with a bad name", "level converted", "rate limit", "CommServe restored"),

@@ -21,7 +21,7 @@ PAGE = 3
 
 
 @contextmanager
-def in_charge(server: CommServe) -> Iterator[None]:
+def in_charge(server: CommServe, *, page: int = PAGE) -> Iterator[None]:
     """Put the model in charge of the function's modules."""
     kernel = server.kernel
     clock = SimpleNamespace(time=kernel.time, monotonic=kernel.monotonic, sleep=kernel.sleep)
@@ -41,8 +41,8 @@ def in_charge(server: CommServe) -> Iterator[None]:
             (commvault, "ended_at", lambda _deadline, _socket: nullcontext()),
             (commvault, "HTTPSConnection", connection),
             (observability, "single_metric", lambda **_metric: nullcontext()),
-            (jobs, "PAGE", PAGE),
-            (polling, "PAGE", PAGE),
+            (jobs, "PAGE", page),
+            (polling, "PAGE", page),
         ):
             stack.enter_context(patch.object(target, name, value))
         yield

@@ -189,8 +189,13 @@ class Simulation:
     def publish(self, submission: Submission, notice: Notice) -> None:
         """Keep which ends were published, and dead letters."""
         for job_id in notice.job_ids if notice.is_reconciled else ():
-            if (job := self.commserve.jobs.get(job_id)) and job.cause is None:
-                self._truth(submission.key, job.association.key).is_beyond_limits = True
+            job = self.commserve.jobs.get(job_id)
+            if job and job.cause is None and not self.is_restored:
+                truth = self._truth(submission.key, job.association.key)
+                truth.is_beyond_limits = True
+                latest = truth.ends.get(notice.attempt, 0) + self.policy.reconcile_seconds
+                if not notice.submitted_at - core.CLOCK_SKEW_SECONDS <= job.begin + self.commserve.skew <= latest:
+                    raise Broken(f"{submission.key} adopted job {job_id}, which began outside its window.")
         if notice.status in JOB_ENDS:
             for key in notice.backups:
                 # Backups of one attempt are lost together: the IDs of their jobs are not known.
@@ -392,11 +397,11 @@ class Simulation:
         """At most one request for a subclient is out or in doubt."""
         for other in self.ledger.submissions.values():
             theirs = other.backup_of(association)
-            if other.key == submission.key or theirs is None or not theirs.is_open or not theirs.attempt:
+            if other.key == submission.key or theirs is None or not theirs.attempt:
                 continue
             ended = other.attempt_of(theirs).ended or other.attempt_of(theirs).began + core.LEASE_SECONDS
             is_over = self.now >= ended + self.policy.reconcile_seconds + core.CLOCK_SKEW_SECONDS
-            if theirs.state == "requested" and not is_over:
+            if (theirs.state == "requested" or theirs.is_in_doubt) and not is_over:
                 raise Broken(f"Two requests for {association} are out or in doubt: {other.key}, {submission.key}")
             if theirs.state == "running" and not theirs.job and other.key not in self.lost_messages:
                 raise Broken(f"A request was sent while {other.key} does not know whose its jobs are.")
@@ -418,11 +423,9 @@ class Simulation:
     def _judge_credit(self, submission: Submission, backup: Backup, truth: Truth) -> None:
         assert backup.job
         job = self.commserve.jobs.get(backup.job.id)
-        if job is None or not backup.job.is_seen and not backup.is_reconciled:
+        if job is None or job.cause is None or not (backup.job.is_seen or backup.is_reconciled):
             return
-        if job.cause is None:
-            truth.is_beyond_limits = True
-        elif job.cause[0] != submission.key and not truth.is_beyond_limits and not self.is_restored:
+        if job.cause[0] != submission.key and not truth.is_beyond_limits and not self.is_restored:
             others = [one for one in self.commserve.jobs.values() if one.association == job.association]
             if len([one for one in others if int(one.id) > int(job.id)]) >= core.MAX_KNOWN_IDS:
                 truth.is_beyond_limits = True  # The item knows the last five IDs only.

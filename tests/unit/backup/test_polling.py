@@ -1,0 +1,240 @@
+"""What polls cost in reading calls, of which a tenant has 1,000 an hour; and that each job is read at some time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from random import Random
+from typing import ClassVar
+
+import pytest
+
+from rds_snap_backup.backup.polling import JobReader
+from rds_snap_backup.commvault.answers import Answer, HttpRequest
+from rds_snap_backup.commvault.auth import Auth, Flow
+from rds_snap_backup.commvault.client import Commvault
+from rds_snap_backup.commvault.jobs import PAGE
+from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.submission import Look, Sight, Submission
+from rds_snap_backup.triggers import Trigger
+from tests.property.model.answers import READS, Reply
+from tests.property.model.commvault import CommServe, Settings
+from tests.property.model.jobs import Job
+from tests.property.model.kernel import Kernel, Run, Sandbox, Schedule
+from tests.property.wire import in_charge
+
+HOUR = 3600.0
+SUBMISSION = Submission(Trigger("manual", "mine"), "one", 0, 0)
+
+
+class Signed(Auth):
+    """Sends the token of the model."""
+
+    def send(self, request: HttpRequest) -> Flow[Answer | Unauthorized]:
+        return (yield request.with_header("Authtoken", "fake-token-1"))
+
+
+class Counted(CommServe):
+    """A CommServe that counts reading calls: of the list, and of one job."""
+
+    calls: ClassVar[Counter[str]] = Counter()
+
+    def read(self, path: str, query: dict[str, str], page: tuple[int, int], token: str) -> Reply:
+        self.calls["list" if path.endswith("/Job") else "job"] += 1
+        return super().read(path, query, page, token)
+
+
+class Place:
+    """A CommServe and readers of its jobs."""
+
+    def __init__(self, *, sandboxes: int = 1, first_poll: float = 60, page: int = PAGE) -> None:
+        self.kernel = Kernel({"aws": Schedule(())}, Schedule(()))
+        self.server = Counted(self.kernel, Settings(job_seconds=10 * HOUR))
+        self.server.calls.clear()
+        self.stack = ExitStack()
+        self.stack.enter_context(in_charge(self.server, page=page))
+        self.readers = [
+            JobReader(Commvault("https://commvault.test", lambda: None, Signed()), first_poll, self.kernel.time)
+            for _ in range(sandboxes)
+        ]
+
+    def start(self, count: int, instance: str = "orders") -> list[Job]:
+        """Let jobs begin."""
+        return [
+            self.server.start_job(("aws-prod", f"{instance}-{number}", "default"), "FULL", 59, self.kernel.now)
+            for number in range(count)
+        ]
+
+    def poll(self, jobs: Sequence[Job], seconds_left: float = 38.0, sandbox: int = 0) -> list[Sight]:
+        """Poll jobs as one batch of submissions that have one job each."""
+        looks = [Look((job.id,), (), job.accepted, (job.id,)) for job in jobs]
+        return self.read([(SUBMISSION, look) for look in looks], seconds_left, sandbox)
+
+    def look(self, submission: Submission = SUBMISSION) -> Sight:
+        """Look for jobs of a submission that is in doubt."""
+        (sight,) = self.read([(submission, Look((), ("aws-prod",), self.kernel.now - 60, ("key",)))])
+        return sight
+
+    def read(self, asked: list[tuple[Submission, Look]], seconds_left: float = 38.0, sandbox: int = 0) -> list[Sight]:
+        """Read in one run."""
+        self.kernel.current = Run(Sandbox(sandbox, 0.0), started=self.kernel.now)
+        return self.readers[sandbox].read(asked, seconds_left)
+
+    def fails(self, *faults: str) -> None:
+        """Let the next reading calls fail so."""
+        self.kernel.faults["list"] = Schedule([(0, READS.index(fault)) for fault in faults])
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Place]]:
+    with ExitStack() as stack:
+
+        def made(**settings: float) -> Place:
+            place = Place(**settings)  # type: ignore[arg-type]
+            stack.push(place.stack)
+            return place
+
+        yield made
+
+
+def hour_of_polls(place: Place, jobs: list[Job], sandboxes: int) -> Counter[str]:
+    """Let each job be polled every 15 minutes for two hours, in batches of ten; return the calls of the second one."""
+    chance, begun = Random(1), place.kernel.now
+    due = sorted((begun + chance.uniform(0, 900), number) for number in range(len(jobs)))
+    number = 0
+    before: Counter[str] = Counter()
+    while due[0][0] < begun + 2 * HOUR:
+        place.kernel.now = max(place.kernel.now, due[0][0])
+        batch = [one for one in due if one[0] <= place.kernel.now][:10]
+        before = before or (place.server.calls.copy() if place.kernel.now >= begun + HOUR else before)
+        sights = place.poll([jobs[index] for _, index in batch], sandbox=number % sandboxes)
+        assert all(sight.rows for sight in sights)
+        number += 1
+        due = sorted([*due[len(batch) :], *((place.kernel.now + 900 * chance.uniform(1, 1.03), i) for _, i in batch)])
+    return place.server.calls - before
+
+
+@pytest.mark.parametrize(("jobs", "others", "most"), [(1, 0, 5), (60, 0, 200), (200, 600, 600)])
+def test_polls_stay_within_the_hourly_budget(make: Callable[..., Place], jobs: int, others: int, most: int) -> None:
+    place = make(sandboxes=5)
+    place.start(others, "other")
+    calls = hour_of_polls(place, place.start(jobs), 5)
+    assert calls.total() <= most
+
+
+def test_one_job_is_read_alone_and_several_from_the_list(make: Callable[..., Place]) -> None:
+    place = make()
+    jobs = place.start(5)
+    place.poll(jobs[:1])
+    assert place.server.calls == {"job": 1}
+    place.poll(jobs[1:])
+    assert place.server.calls == {"job": 1, "list": 1}
+
+
+@pytest.mark.parametrize(("jobs", "seconds"), [(5, 60), (25, 300)])
+def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(
+    make: Callable[..., Place], jobs: int, seconds: float
+) -> None:
+    place = make()
+    started = place.start(jobs)
+    place.poll(started)
+    place.kernel.now += seconds - 10
+    assert all(sight.rows for sight in place.poll(started))
+    assert place.server.calls.total() == 1
+    place.kernel.now += 20
+    place.poll(started)
+    assert place.server.calls.total() == 2
+
+
+def test_a_job_that_commvault_does_not_know_is_absent(make: Callable[..., Place]) -> None:
+    place = make()
+    jobs = place.start(2)
+    del place.server.jobs[0]
+    absent, there = place.poll(jobs)
+    assert (*absent.absent, *absent.rows) == (jobs[0].id,)
+    assert (there.absent, *there.rows) == (frozenset(), jobs[1].id)
+
+
+def test_a_job_that_there_was_no_time_to_ask_for_is_not_absent(make: Callable[..., Place]) -> None:
+    place = make()
+    (sight,) = place.poll(place.start(1), seconds_left=1.5)
+    assert (sight.absent, sight.rows, sight.problem and sight.problem.code) == (frozenset(), {}, "NOT_ASKED")
+    assert not place.server.calls
+
+
+@pytest.mark.parametrize("fault", ["500", "reset"])
+def test_one_job_that_cannot_be_read_does_not_stop_others(make: Callable[..., Place], fault: str) -> None:
+    place = make()
+    jobs = place.start(2)
+    place.fails("500", fault)  # The list, and the job that is read first.
+    sights = place.poll(jobs)
+    assert sorted(bool(sight.rows) for sight in sights) == [False, True]
+    assert all(not sight.absent for sight in sights)
+
+
+def test_a_list_that_is_too_slow_leaves_time_for_jobs_one_by_one(make: Callable[..., Place]) -> None:
+    place = make()
+    jobs = place.start(2)
+    place.server.settings.page_seconds = 60.0
+    for _ in range(2):
+        place.poll(jobs)
+    assert all(sight.rows for sight in place.poll(jobs))
+
+
+def test_each_job_is_read_at_some_time_however_slow_the_list_is(make: Callable[..., Place]) -> None:
+    """Sixty jobs in pages of three, of which a run reads few."""
+    place = make(page=3)
+    jobs = place.start(60)
+    place.server.settings.page_seconds = 2.0
+    seen: set[str] = set()
+    for _ in range(20):
+        place.kernel.now += 400
+        seen.update(job_id for sight in place.poll(jobs) for job_id in sight.rows)
+    assert len(seen) == 60
+
+
+def test_a_rate_limit_pauses_all_polls(make: Callable[..., Place]) -> None:
+    place = make()
+    jobs = place.start(3)
+    place.fails("429")
+    assert {sight.problem.code for sight in place.poll(jobs) if sight.problem} == {"HTTP_429"}
+    place.kernel.now += 600
+    place.poll(jobs)
+    assert place.server.calls.total() == 1
+    place.kernel.now += 400
+    assert all(sight.rows for sight in place.poll(jobs))
+
+
+def test_a_whole_list_serves_all_that_is_in_doubt(make: Callable[..., Place]) -> None:
+    place = make()
+    (job,) = place.start(1)
+    first, second = place.look(), place.look()
+    assert [row.id for row in first.listed or ()] == [job.id]
+    assert first.listed_since == second.listed_since == pytest.approx(place.kernel.now, abs=5)
+    assert place.server.calls == {"list": 1}
+
+
+def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(make: Callable[..., Place]) -> None:
+    place = make(page=3)
+    place.start(40)
+    place.server.settings.page_seconds, place.server.settings.hides_clients = 2.0, True
+    begun, submission = place.kernel.now, SUBMISSION
+    listed: set[str] = set()
+    for _ in range(20):
+        sight = place.look(submission)
+        listed.update(row.id for row in sight.listed or ())
+        if sight.scan is None:
+            break
+        assert sight.listed_since == 0
+        submission = replace(submission, scan=sight.scan)
+        place.kernel.now += 30
+    assert len(listed) == 40
+    assert sight.listed_since == pytest.approx(begun, abs=1)
+
+
+def test_an_unreadable_list_is_a_problem_and_no_empty_list(make: Callable[..., Place]) -> None:
+    place = make()
+    place.fails("reset", "reset")
+    sight = place.look()
+    assert (sight.listed, sight.listed_since) == (None, 0)
+    assert sight.problem
