@@ -2,8 +2,9 @@
 
 Rows that were read are reused for a while, the *window*. A lone job is read by its ID, several from the list, and a page
 of the list is read as soon as the jobs still missing, and those read by ID in this window, are more than the pages that
-are left. So a window costs at most two calls for every 100 jobs that the list shows, however the messages fall into
-batches, and one more for each job that it does not show.
+are left. Where many jobs are polled, one that began after the first page was read lets that page be read again: it has the
+newest jobs. So a window costs at most two calls for every page of the list, however the messages fall into batches, one
+for each minute in which jobs began, and one for each job that the list does not show.
 """
 
 import random
@@ -45,10 +46,14 @@ NOT_ASKED = Problem("NOT_ASKED", "There was no time to ask for the job.", "It is
 
 @dataclass(slots=True)
 class Window:
-    """What was asked since `begun`: the rows of the list up to `end` of `total`, and the number of jobs read by ID."""
+    """What was asked since `begun`: the rows of the list up to `end` of `total`, and the number of jobs read by ID.
+
+    `newest` is when the list's first page was read last, 0 if it was not.
+    """
 
     begun: float = 0
     look_back: float = 0
+    newest: float = 0
     end: int = 0
     total: int = 1
     by_id: int = 0
@@ -161,28 +166,41 @@ class JobReader:
             if self._window.begun <= now - self._window_seconds:
                 self._window = Window(now, now - min(unread.values()) + LOOK_BACK_MARGIN_SECONDS)
             begun = time.monotonic()
-            self._read_list(set(unread), begun + (deadline - begun) * LIST_SHARE)
+            self._read_list(unread, begun + (deadline - begun) * LIST_SHARE)
             absent, problems = self._read_by_id(unread.keys() - self._known.rows.keys(), deadline)
         otherwise = self._failure[1] if self._failure else NOT_ASKED
         left = unread.keys() - self._known.rows.keys() - absent - problems.keys()
         return absent, problems | dict.fromkeys(left, otherwise)
 
-    def _read_list(self, unread: set[str], deadline: float) -> None:
-        window = self._window
-        while unread and 0 < window.pages_left < len(unread) + window.by_id and self._has_time(deadline):
-            match list_page(self._commvault, window.look_back, window.end, deadline):
-                case Page(rows, end, total):
-                    window.end, window.total = end, total
-                    self._remember(rows)
-                    unread -= self._known.rows.keys()
-                case QueryFailed(problem) if is_of_the_call(problem) or problem.code in OF_THE_LIST:
-                    logger.warning("The job list cannot be used; jobs are read one by one", error=problem.to_json())
-                    self._is_slow = self._is_slow or problem.code == "TIMED_OUT"
-                    window.total = window.end
-                case Unauthorized(problem) | QueryFailed(problem):
-                    self._fail(problem)
-                    return
+    def _read_list(self, wanted: dict[str, float], deadline: float) -> None:
+        """Read what is worth it of the list: its first page again for new jobs where there are many, then further ones."""
+        window, unread = self._window, set(wanted)
+        if len(self._known.rows) >= MANY_JOBS and 0 < window.newest < max(wanted.values()):
+            self._read_page(0, deadline)
+        while unread := unread - self._known.rows.keys():
+            if not 0 < window.pages_left < len(unread) + window.by_id or not self._has_time(deadline):
+                break
+            page = self._read_page(window.end, deadline)
+            if page is None:
+                break
+            window.end, window.total = page.end, page.total
         self._is_slow = self._is_slow or bool(unread and not self._has_time(deadline))
+
+    def _read_page(self, offset: int, deadline: float) -> Page | None:
+        """Read a page of the list and remember its rows; None where that failed."""
+        window, now = self._window, self._clock()
+        match list_page(self._commvault, window.look_back, offset, deadline):
+            case Page(rows) as page:
+                window.newest = window.newest if offset else now
+                self._remember(rows)
+                return page
+            case QueryFailed(problem) if is_of_the_call(problem) or problem.code in OF_THE_LIST:
+                logger.warning("The job list cannot be used; jobs are read one by one", error=problem.to_json())
+                self._is_slow = self._is_slow or problem.code == "TIMED_OUT"
+                window.total = window.end
+            case Unauthorized(problem) | QueryFailed(problem):
+                self._fail(problem)
+        return None
 
     def _read_by_id(self, unread: Collection[str], deadline: float) -> tuple[set[str], dict[str, Problem]]:
         absent: set[str] = set()

@@ -1,0 +1,105 @@
+"""What polling costs in reading calls, of which Commvault's SaaS allows a tenant 1,000 an hour by default."""
+
+from heapq import heappop, heappush
+from itertools import cycle
+
+import pytest
+
+from local.commserve import CommServe
+from rds_snap_backup.backup.polling import JobReader
+from rds_snap_backup.bootstrap import policy_of
+from rds_snap_backup.commvault.client import Commvault
+from rds_snap_backup.commvault.outcomes import Submitted
+from rds_snap_backup.config import Config
+from rds_snap_backup.submission import (
+    Look,
+    Pin,
+    Subclient,
+    Submission,
+    Surroundings,
+    answered,
+    begin,
+    decide,
+    published,
+    see,
+    start,
+)
+from rds_snap_backup.targets import Association, BackupRequest, Target
+from rds_snap_backup.triggers import Trigger
+from tests.auth import FixedToken
+from tests.integration.timeline import BATCH, HOUR, PAUSES
+from tests.support import ENVIRONMENT
+
+POLICY = policy_of(Config.from_env(ENVIRONMENT | PAUSES))
+
+
+def followed(commserve: CommServe, number: int) -> Submission:
+    """Return a submission whose job has just started."""
+    association = Association("aws-prod", f"db-{number:03}", "default", "aws-prod")
+    now = commserve.clock.now()
+    target = Target(f"t-{number}", BackupRequest((association,)))
+    begun = begin(Trigger("manual", str(number)), target, [association], Pin(), now)
+    sent = start(begun, Surroundings({association.key: Subclient(association.key)}, {}), POLICY, now).submission
+    job = commserve.add_job("aws-prod", association.instance_name)
+    return published(answered(sent, Submitted((job.id,), 1), {}, POLICY, now).submission)
+
+
+class Hub:
+    """The messages of all submissions, and the sandboxes that take turns with batches of them."""
+
+    def __init__(self, commserve: CommServe, sandboxes: int) -> None:
+        self.commserve, self.submissions = commserve, dict[str, Submission]()
+        auth = FixedToken(commserve.token)
+        clients = [Commvault(commserve.url, lambda: commserve.ca_pem, auth) for _ in range(sandboxes)]
+        self._readers = cycle([JobReader(one, POLICY.first_poll_seconds, commserve.clock.now) for one in clients])
+        self._due: list[tuple[float, str]] = []
+
+    def put(self, submission: Submission) -> None:
+        self.submissions[submission.key] = submission
+        heappush(self._due, (submission.wake_at, submission.key))
+
+    def poll_until(self, end: float) -> None:
+        """Hand what is due to one sandbox after the other, up to ten messages at a time."""
+        clock = self.commserve.clock
+        while self._due and self._due[0][0] <= end:
+            clock.advance(max(0, self._due[0][0] - clock.now()))
+            batch = [heappop(self._due)[1] for _ in range(BATCH) if self._due and self._due[0][0] <= clock.now()]
+            asked = [(self.submissions[key], decide(self.submissions[key], clock.now())) for key in batch]
+            looks = [(one, step) for one, step in asked if isinstance(step, Look)]
+            assert len(looks) == len(batch)
+            for (one, look), sight in zip(looks, next(self._readers).read(looks, 38), strict=True):
+                self.put(see(one, look, sight, {}, POLICY).submission)
+        clock.advance(end - clock.now())
+
+
+@pytest.mark.usefixtures("timelines")
+@pytest.mark.parametrize("jobs", [200, 600])
+def test_jobs_beside_as_many_others_cost_one_reading_call_an_hour_each_at_most(commserve: CommServe, jobs: int) -> None:
+    commserve.clock.freeze()
+    commserve.job_seconds = 9 * HOUR
+    for _ in range(jobs):
+        commserve.add_job("aws-test", "sandbox-db")
+    hub, began = Hub(commserve, sandboxes=5), commserve.clock.now()
+    for number in range(jobs):
+        hub.put(followed(commserve, number))
+    hub.poll_until(began + 2 * HOUR)
+    ages = [(one.clock - began) // HOUR for one in commserve.requests]
+    hours = [ages.count(hour) for hour in range(2)]
+    assert min(hours) > 0
+    assert max(hours) <= jobs, f"reading calls in each hour: {hours}"
+
+
+@pytest.mark.usefixtures("timelines")
+def test_jobs_that_begin_while_many_are_polled_are_read_from_one_page(commserve: CommServe) -> None:
+    commserve.clock.freeze()
+    commserve.job_seconds = 9 * HOUR
+    hub, began = Hub(commserve, sandboxes=1), commserve.clock.now()
+    for number in range(300):
+        hub.put(followed(commserve, number))
+    hub.poll_until(began + 70)
+    before = len(commserve.requests)
+    for number in range(300, 310):
+        hub.put(followed(commserve, number))
+        hub.poll_until(commserve.clock.now() + 1)
+    hub.poll_until(began + 170)
+    assert [one.path for one in commserve.requests[before:]] == ["/Job"]
