@@ -30,7 +30,7 @@ def render(submission: Submission, notice: Notice) -> dict[str, Any]:
     backups = [backup for key in notice.backups if (backup := submission.backup_of(key))]
     jobs = {backup.key: backup.job.id for backup in backups if backup.job and backup.job.id in notice.job_ids}
     if notice.status == "retrying":  # Its backups have no job any more.
-        jobs = dict(zip(notice.backups, notice.job_ids, strict=True))
+        jobs = dict(zip(notice.backups, notice.job_ids, strict=False))
     notification: dict[str, Any] = {
         "version": VERSION,
         "status": notice.status,

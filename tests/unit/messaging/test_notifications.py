@@ -1,22 +1,39 @@
 """What subscribers get: one JSON object for programs, plain text for people, attributes for filters."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
-from rds_snap_backup.messaging.notifications import Notifications, build, build_end, iso
+from rds_snap_backup.messaging.notifications import Notifications, iso, render
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import Association, BackupRequest
+from rds_snap_backup.submission import Backup, JobFacts, Notice, State, Submission
+from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:notifications"
 NOW = 1769824804.9
-REQUEST = BackupRequest((Association("c", "i", "d", "s"), Association("c", "i2", "c", "s")))
+FIRST, SECOND = Association("c", "i", "s", "d"), Association("c", "i2", "s", "c")
 TRIGGER = Trigger("rds", "arn|RDS-EVENT-0043|now", "now", "RDS-EVENT-0043", "arn:aws:rds:x:1:db:o", "Restored")
 PROBLEM = Problem("587207178", "No eligible subclients.", "Check the names, then redrive.")
+KEYS = FIRST.key, SECOND.key
+
+
+def submission(state: State = "running", *jobs: JobFacts | None) -> Submission:
+    """Return a submission of two backups."""
+    found = (*jobs, None, None)
+    backups = tuple(
+        Backup(one, NOW, NOW, NOW, state, job=job) for one, job in zip((FIRST, SECOND), found, strict=False)
+    )
+    return Submission(TRIGGER, "default", NOW, NOW, backups=backups)
+
+
+def notice(status: str = "submitted", **fields: Any) -> Notice:
+    """Return a notice about both backups."""
+    return Notice(status, NOW, KEYS, attempt=1, level="FULL", **fields)
 
 
 def published(notification: dict[str, Any]) -> dict[str, Any]:
@@ -32,16 +49,18 @@ def published(notification: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_submission_has_the_documented_form() -> None:
-    assert build("submitted", "default", REQUEST, TRIGGER, now=NOW, job_ids=("1354",), task_id=402) == {
-        "version": "1",
+    shown = render(submission(), notice(job_ids=("1354", "1355"), task_id=402, submitted_at=NOW))
+    assert shown == {
+        "version": "2",
         "status": "submitted",
         "target": "default",
-        "jobIds": ["1354"],
+        "attempt": 1,
+        "jobIds": ["1354", "1355"],
         "taskId": 402,
         "backupLevel": "FULL",
         "associations": [
-            {"clientName": "c", "instanceName": "i", "displayName": "d", "subclientName": "s"},
-            {"clientName": "c", "instanceName": "i2", "displayName": "c", "subclientName": "s"},
+            {"clientName": "c", "instanceName": "i", "displayName": "d", "subclientName": "s", "jobId": None},
+            {"clientName": "c", "instanceName": "i2", "displayName": "c", "subclientName": "s", "jobId": None},
         ],
         "trigger": {
             "kind": "rds",
@@ -53,45 +72,71 @@ def test_a_submission_has_the_documented_form() -> None:
         },
         "submittedAt": "2026-01-31T02:00:04Z",
         "reconciled": False,
+        "title": "submitted: default, jobs 1354, 1355",
     }
 
 
 @pytest.mark.parametrize(
-    ("status", "is_submitted"),
-    [("submitted", True), ("joined", True), ("scheduled", True), ("rejected", False), ("abandoned", False)],
+    ("record", "told", "expected"),
+    [
+        (submission("running", JobFacts("1354")), notice(job_ids=("1354", "1355")), ["1354", None]),
+        # The record may have gone on since the notice was made.
+        (submission("running", JobFacts("1400")), notice(job_ids=("1354", "1355")), [None, None]),
+        # What waits to be started again has no job any more.
+        (submission("waiting"), notice("retrying", job_ids=("1354", "1355"), retry_at=NOW), ["1354", "1355"]),
+    ],
 )
-def test_only_what_was_submitted_has_a_time(status: str, is_submitted: bool) -> None:
-    notification = build(
-        status, "default", REQUEST, Trigger("manual", "mine"), now=NOW, problem=PROBLEM, reconciled=True
-    )
-    assert (notification["submittedAt"] is not None) is is_submitted
-    assert notification["jobIds"] == []
-    assert notification["taskId"] is None
-    assert notification["trigger"] == {"kind": "manual", "id": "mine"}
-    assert notification["reconciled"] is True
-    assert notification["error"] == {
-        "code": "587207178",
-        "message": "No eligible subclients.",
-        "hint": "Check the names, then redrive.",
-    }
+def test_an_association_has_its_job_as_far_as_it_is_known(
+    record: Submission, told: Notice, expected: list[str | None]
+) -> None:
+    assert [one["jobId"] for one in render(record, told)["associations"]] == expected
+
+
+def test_the_end_of_a_job_has_its_times_and_reason() -> None:
+    record = submission("failed", JobFacts("1354"))
+    fields = {"job_ids": ("1354",), "error": PROBLEM, "started": NOW - 60, "ended": NOW, "reason": "No space."}
+    shown = render(record, replace(notice("failed", **fields), backups=KEYS[:1]))
+    assert len(shown["associations"]) == 1
+    assert (shown["startedAt"], shown["endedAt"]) == ("2026-01-31T01:59:04Z", "2026-01-31T02:00:04Z")
+    assert (shown["durationSeconds"], shown["reason"], shown["error"]) == (60, "No space.", PROBLEM.to_json())
+    unknown = render(record, notice("lost"))
+    assert {unknown[name] for name in ("startedAt", "endedAt", "durationSeconds", "reason")} == {None}
+
+
+def test_only_a_retry_says_when_it_is_tried_again() -> None:
+    assert render(submission(), notice("retrying", retry_at=NOW))["retryAt"] == "2026-01-31T02:00:04Z"
+    assert "retryAt" not in render(submission(), notice())
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [
+        *((status, "info") for status in ("submitted", "scheduled", "joined", "retrying", "completed")),
+        *((status, "problem") for status in ("rejected", "abandoned", "completed_with_errors", "failed", "killed", "lost")),
+    ],
+)  # fmt: skip
+def test_attributes_serve_filters(status: str, level: str) -> None:
+    request = published(render(submission(), notice(status)))
+    attributes = {name: one["StringValue"] for name, one in request["MessageAttributes"].items()}
+    assert attributes == {"status": status, "target": "default", "trigger": "rds", "level": level}
 
 
 def test_a_message_is_json_for_programs_and_text_for_people() -> None:
-    notification = build(
-        "submitted", "default", REQUEST, TRIGGER, now=NOW, job_ids=("1354", "1355"), task_id=0, problem=PROBLEM
+    shown = render(
+        submission("running", JobFacts("1354")),
+        notice(job_ids=("1354", "1355"), task_id=0, submitted_at=NOW, error=PROBLEM),
     )
-    request = published(notification)
-    assert request["TopicArn"] == TOPIC
-    assert request["MessageStructure"] == "json"
+    request = published(shown)
+    assert (request["TopicArn"], request["MessageStructure"]) == (TOPIC, "json")
     message = json.loads(request["Message"])
-    assert set(message) == {"default", "email"}
-    assert json.loads(message["default"]) == notification
+    assert json.loads(message["default"]) == shown
     assert message["email"].splitlines() == [
         "Target: default",
         "Status: submitted",
         "Jobs: 1354, 1355",
         "Task: 0",
         "Level: FULL",
+        "Attempt: 1",
         "Submitted: 2026-01-31T02:00:04Z",
         "Trigger: rds",
         "Event: RDS-EVENT-0043 Restored",
@@ -101,115 +146,38 @@ def test_a_message_is_json_for_programs_and_text_for_people() -> None:
         "Error: 587207178: No eligible subclients.",
         "What to do: Check the names, then redrive.",
         "Subclients:",
-        "  c / i / s",
+        "  c / i / s: job 1354",
         "  c / i2 / s",
     ]
-    assert request["Subject"] == "RDS backup submitted: default (job 1354, 1355)"
-    assert request["MessageAttributes"] == {
-        name: {"DataType": "String", "StringValue": value}
-        for name, value in (("status", "submitted"), ("target", "default"), ("trigger", "rds"), ("followed", "yes"))
-    }
-
-
-@pytest.mark.parametrize("status", ["submitted", "joined", "rejected", "abandoned"])
-def test_a_submission_with_jobs_is_followed_whatever_became_of_it_and_has_the_time_of_its_submission(
-    status: str,
-) -> None:
-    started, without = (build(status, "default", REQUEST, TRIGGER, now=NOW, job_ids=ids) for ids in (("1354",), ()))
-    assert published(started)["MessageAttributes"]["followed"] == {"DataType": "String", "StringValue": "yes"}
-    assert started["submittedAt"] == "2026-01-31T02:00:04Z"
-    assert "followed" not in published(without)["MessageAttributes"]
-
-
-def test_the_end_of_a_job_is_not_followed_again() -> None:
-    submission = build("submitted", "default", REQUEST, TRIGGER, now=NOW, job_ids=("1354",))
-    end = build_end(submission, "1354", "completed", associations=[], started=0, ended=0, reason="", problem=None)
-    assert "followed" not in published(end)["MessageAttributes"]
 
 
 def test_associations_too_many_for_sns_are_counted_instead_of_listed() -> None:
-    many = tuple(Association("client" * 100, f"instance-{number}", "display" * 100, "default") for number in range(300))
-    message = published(build("submitted", "default", BackupRequest(many), TRIGGER, now=NOW, job_ids=("1354",)))[
-        "Message"
-    ]
-    assert len(message.encode()) < 256 * 1024
-    notification = json.loads(json.loads(message)["default"])
-    assert (notification["associations"], notification["associationCount"]) == ([], 300)
-    assert "Subclients: 300" in json.loads(message)["email"].splitlines()
+    many = tuple(
+        Backup(Association("client" * 100, f"instance-{number}", "default", "display" * 100), NOW, NOW, NOW)
+        for number in range(300)
+    )
+    record = replace(submission(), backups=many)
+    request = published(render(record, replace(notice(), backups=tuple(one.key for one in many))))
+    assert len(request["Message"].encode()) < 256 * 1024
+    message = json.loads(request["Message"])
+    shown = json.loads(message["default"])
+    assert (shown["associations"], shown["associationCount"]) == ([], 300)
+    assert "Subclients: 300" in message["email"].splitlines()
 
 
-def test_lines_without_a_value_are_left_out_of_the_text() -> None:
-    text = json.loads(published(build("rejected", "default", REQUEST, Trigger("manual", "mine"), now=NOW))["Message"])[
-        "email"
-    ]
-    assert [line.partition(":")[0] for line in text.splitlines()[:-3]] == [
-        "Target",
-        "Status",
-        "Level",
-        "Trigger",
-        "Trigger id",
-    ]
-
-
-@pytest.mark.parametrize("jobs", [0, 1, 60])
+@pytest.mark.parametrize("jobs", [0, 1, 90])
 @pytest.mark.parametrize("name", ["a", "x" * 64])
-@pytest.mark.parametrize("status", ["submitted", "completed_with_errors"])
-def test_a_subject_is_one_that_sns_accepts(status: str, name: str, jobs: int) -> None:
-    subject = published(
-        build(status, name, REQUEST, TRIGGER, now=NOW, job_ids=[str(1000000 + n) for n in range(jobs)])
-    )["Subject"]
-    # "Less than 100 characters long", with no line breaks or control characters.
+def test_a_title_is_one_line_and_a_subject_one_that_sns_accepts(name: str, jobs: int) -> None:
+    told = notice(job_ids=tuple(str(1000000 + number) for number in range(jobs)), error=Problem('X"\\', "m", "h"))
+    shown = render(replace(submission(), target=name), told)
+    assert not {'"', "\\", "\n"} & {*shown["title"]}
+    assert (" and 85 more" in shown["title"]) is (jobs == 90)
+    subject = published(shown)["Subject"]
     assert 0 < len(subject) < 100
     assert subject.isascii()
     assert subject.isprintable()
-    assert subject.startswith(f"RDS backup {status.replace('_', ' ')}: {name}"[:99])
 
 
-def test_a_message_about_a_hundred_associations_is_one_that_sns_accepts() -> None:
-    many = tuple(
-        Association("client-" * 4, f"instance-{number:050}", "display-" * 4, "default") for number in range(100)
-    )
-    jobs = [str(1000000 + number) for number in range(100)]
-    request = published(build("submitted", "default", BackupRequest(many), TRIGGER, now=NOW, job_ids=jobs))
-    assert len(request["Message"].encode()) < 256 * 1024
-
-
-def test_the_end_of_a_job_names_its_submission_and_the_associations_that_it_ran_for() -> None:
-    submission = build(
-        "submitted", "default", REQUEST, TRIGGER, now=NOW, job_ids=("1354", "1355"), task_id=402, problem=PROBLEM
-    )
-    associations = submission["associations"][1:]
-    end = build_end(
-        submission,
-        "1355",
-        "failed",
-        associations=associations,
-        started=NOW,
-        ended=NOW + 90,
-        reason="No space.",
-        problem=Problem("X", "m", "h"),
-    )
-    assert end["status"] == "failed"
-    assert end["jobIds"] == ["1355"]
-    assert (end["startedAt"], end["endedAt"]) == ("2026-01-31T02:00:04Z", "2026-01-31T02:01:34Z")
-    assert (end["durationSeconds"], end["reason"]) == (90, "No space.")
-    assert end["error"]["code"] == "X"
-    assert end["associations"] == associations
-    for name in ("target", "taskId", "backupLevel", "trigger", "submittedAt", "version"):
-        assert end[name] == submission[name]
-    text = json.loads(published(end)["Message"])["email"]
-    assert "Reason: No space." in text
-    assert "Duration (s): 90" in text
-
-
-def test_an_end_without_times_says_nothing_of_them() -> None:
-    submission = build("joined", "default", REQUEST, TRIGGER, now=NOW)
-    end = build_end(submission, "1", "lost", associations=[], started=0, ended=0, reason="", problem=None)
-    assert {end[name] for name in ("startedAt", "endedAt", "durationSeconds", "reason")} == {None}
-    assert "error" not in end
-    assert published(end)["Subject"] == "RDS backup lost: default (job 1)"
-
-
-def test_times_are_utc_to_the_second() -> None:
-    assert iso(0) == "1970-01-01T00:00:00Z"
+def test_times_are_utc_to_the_second_and_0_is_unknown() -> None:
+    assert iso(0) is None
     assert iso(1769824804.999) == "2026-01-31T02:00:04Z"

@@ -1,0 +1,107 @@
+"""The queues: bodies, delays and limits as SQS gets them, and batches of which some entries fail."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rds_snap_backup.messaging import queues
+from rds_snap_backup.messaging.queues import FanOutError, Queues
+from rds_snap_backup.triggers import SubmissionMessage, Trigger, parse, unwrap
+from tests.property.model.aws import SQS
+from tests.property.model.kernel import Kernel, Schedule
+from tests.property.model.sdk import clients
+
+URL, LETTERS = "https://sqs.us-east-1.amazonaws.com/0/submissions", "https://sqs.us-east-1.amazonaws.com/0/letters"
+TRIGGER = Trigger("rds", "arn|RDS-EVENT-0043|now", "now", "RDS-EVENT-0043", "arn:aws:rds:x:1:db:o", tagged=("a", "b"))
+ERROR = {"code": "X", "message": "m", "hint": "h"}
+
+
+class Sent:
+    """Queues before a model of SQS; `bodies` are the messages of one, `partial` batches have failed entries."""
+
+    def __init__(self) -> None:
+        self.kernel = Kernel({"aws": Schedule(())}, Schedule(()))
+        self.sqs = SQS(self.kernel, lambda _url, _body: None)
+        self.queues = Queues(URL, LETTERS, clients({"sqs": self.sqs}).sqs)
+
+    def bodies(self, url: str = URL) -> list[dict[str, Any]]:
+        return [json.loads(message.body) for message in self.sqs.queues.get(url, [])]
+
+    def fail(self, batches: int) -> None:
+        """Let every other entry of the next batches fail."""
+        self.kernel.faults["queue batch"] = Schedule([(0, 0)] * batches)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
+    monkeypatch.setattr(queues, "BATCH_PAUSE_SECONDS", 0)
+    return Sent()
+
+
+@pytest.mark.parametrize(("seconds", "delay"), [(0, 0), (0.2, 1), (60, 60), (5000, 900)])
+def test_a_message_is_delayed_by_what_sqs_allows(sent: Sent, seconds: float, delay: float) -> None:
+    sent.queues.send(TRIGGER, "one", seconds)
+    (message,) = sent.sqs.queues[URL]
+    assert message.visible_at == pytest.approx(sent.kernel.now + delay, abs=0.1)
+
+
+def test_a_message_and_a_dead_letter_keep_the_trigger(sent: Sent) -> None:
+    sent.queues.send(TRIGGER, "one")
+    sent.queues.dead_letter(TRIGGER, "one", 3, ERROR)
+    for url, letter in ((URL, None), (LETTERS, 3)):
+        (message,) = sent.sqs.queues[url]
+        event, arrival = unwrap(message.body, "id", None, sent.kernel.now)
+        assert parse(event, arrival, "stack") == SubmissionMessage(TRIGGER, "one", letter)
+    assert sent.bodies(LETTERS)[0]["error"] == ERROR
+
+
+def test_a_fan_out_sends_one_message_for_each_target_ten_at_a_time(sent: Sent) -> None:
+    names = [f"t{number}" for number in range(23)]
+    sent.queues.send_all(TRIGGER, names)
+    assert [body["target"] for body in sent.bodies()] == names
+
+
+def test_entries_that_failed_are_sent_again(sent: Sent) -> None:
+    sent.fail(2)
+    sent.queues.send_all(TRIGGER, ["a", "b", "c", "d"])
+    assert sorted(body["target"] for body in sent.bodies()) == ["a", "b", "c", "d"]
+
+
+def test_a_fan_out_whose_entries_fail_three_times_is_an_error_that_names_them(sent: Sent) -> None:
+    sent.fail(3)
+    with pytest.raises(FanOutError, match="targets a"):
+        sent.queues.send_all(TRIGGER, ["a", "b"])
+
+
+@pytest.mark.parametrize(("seconds", "hidden"), [(-5, 0), (0.2, 1), (90, 90), (1e6, 43_000)])
+def test_a_message_is_hidden_for_what_sqs_allows(sent: Sent, seconds: float, hidden: float) -> None:
+    sent.queues.send(TRIGGER, "one")
+    (message,) = sent.sqs.queues[URL]
+    record = sent.sqs.receive(URL, message)
+    sent.queues.postpone(record["receiptHandle"], seconds)
+    assert message.visible_at == pytest.approx(sent.kernel.now + hidden, abs=0.1)
+
+
+def test_an_event_is_refused_under_its_first_identity_however_often(sent: Sent) -> None:
+    sent.queues.refuse({"odd": 1}, "first", ERROR)
+    (kept,) = sent.bodies(LETTERS)
+    sent.queues.refuse(kept, "second", ERROR)
+    assert sent.bodies(LETTERS) == [kept, kept]
+    assert kept == {"event": {"odd": 1}, "deliveryId": "first", "refused": ERROR}
+
+
+@pytest.mark.parametrize("event", [{"long": "é" * 200_000}, json.loads("[" * 90 + "]" * 90)])
+def test_an_event_that_no_message_can_hold_is_kept_as_far_as_possible(sent: Sent, event: Any) -> None:
+    sent.queues.refuse(event, "i" * 5000, ERROR)
+    (kept,) = sent.bodies(LETTERS)
+    assert kept["refused"] == ERROR
+    assert len(kept["deliveryId"]) <= 1024
+
+
+def test_an_event_on_the_queue_can_do_no_more_than_where_it_came_from(sent: Sent) -> None:
+    sent.queues.send_event({"target": "one", "trigger": {"kind": "manual", "id": "mine"}}, "request")
+    (message,) = sent.sqs.queues[URL]
+    event, arrival = unwrap(message.body, "id", None, sent.kernel.now)
+    assert (arrival.id, arrival.is_message) == ("request", False)
+    assert event == {"target": "one", "trigger": {"kind": "manual", "id": "mine"}}
