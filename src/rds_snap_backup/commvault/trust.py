@@ -6,8 +6,7 @@ With a private CA's bundle, the bundle is the only trust. Nothing in the environ
 import ssl
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.utilities.parameters import SSMProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -18,8 +17,8 @@ def ca_certificates(parameter: str, client: "SSMClient") -> str | None:
     if not parameter:
         return None
     try:
-        return str(SSMProvider(boto3_client=client).get(parameter, decrypt=True))
-    except GetParameterError as error:
+        return client.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"]
+    except (BotoCoreError, ClientError) as error:
         raise LookupError(f"CaCertificateParameter {parameter} cannot be read: {error}") from None
 
 
