@@ -1,4 +1,4 @@
-"""Times the modules of one import, by wall time, and prints them as JSON: run by `imports.py` in a bare interpreter.
+"""Times the modules of one import, in CPU time, and prints them as JSON: run by `imports.py` in a bare interpreter.
 
 Only modules that are really loaded are timed, once each. CPython's own profile (`-X importtime`) also times every import
 statement that finds its module loaded, and so shows modules that compile regular expressions as many times as dear.
@@ -24,11 +24,11 @@ def timed(loader: Any) -> None:
 
     def exec_module(self: Any, module: Any) -> None:
         INNER.append(0.0)
-        began = time.perf_counter()
+        began = time.process_time()
         try:
             load(self, module)
         finally:
-            taken = time.perf_counter() - began
+            taken = time.process_time() - began
             TOTAL[module.__name__] = taken
             OWN[module.__name__] = taken - INNER.pop()
             INNER[-1] += taken
@@ -40,9 +40,9 @@ def timed_dataclass(cls: Any = None, /, **options: Any) -> Any:
     """Make a dataclass and note what that took: its methods are compiled each time, and no bytecode holds them."""
 
     def decorate(cls: Any) -> Any:
-        began = time.perf_counter()
+        began = time.process_time()
         made = make_dataclass(cls, **options)
-        CLASSES.setdefault(cls.__module__, []).append(time.perf_counter() - began)
+        CLASSES.setdefault(cls.__module__, []).append(time.process_time() - began)
         return made
 
     return decorate if cls is None else decorate(cls)

@@ -1,6 +1,6 @@
 """`python -m tests.benchmarks.imports`: where the built product's init goes, by module and by package, the dearest first.
 
-It is wall time, of the package as it is deployed (`import_hook.py`). The handler's module makes the clients, so that its own
+It is CPU time, of the package as it is deployed (`import_hook.py`). The handler's module makes the clients, so that its own
 time is theirs.
 """
 
@@ -59,7 +59,7 @@ def section(imports: Sequence[Import], cold: Mapping[str, Cold]) -> list[str]:
         "## What bounds init",
         (
             f"The SDK: the floor on the product's own, trimmed SDK takes {bound:.0%} of the product's init. The product's imports "
-            f"take {sum(one.own for one in imports):.0f} ms in all. Of its own, {sum(times):.0f} ms go into {len(times)} "
+            f"take {sum(one.own for one in imports):.0f} ms of CPU time. Of its own, {sum(times):.0f} ms go into {len(times)} "
             "dataclasses: CPython compiles their methods at each import."
         ),
         table(["Imports of", "own ms", "modules"], rows),
