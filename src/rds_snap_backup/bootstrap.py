@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,8 @@ class Clients:
     sqs: "Callable[[], SQSClient]"
     ssm: "SSMClient"
     rds: "Callable[[], RDSClient]"
+    # Makes clients of other accounts and regions.
+    client: Callable[..., Any] = field(default_factory=lambda: get_session().create_client)
 
     @classmethod
     def make(cls) -> "Clients":
@@ -69,6 +71,7 @@ class Clients:
             sqs=cache(partial(session.create_client, "sqs", config=SDK)),
             ssm=session.create_client("ssm", config=SDK),
             rds=cache(lambda: session.create_client("rds", config=SDK.merge(ONE_TRY))),
+            client=session.create_client,
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rds_snap_backup.audit.metered import OUT_OF_CALLS
 from rds_snap_backup.commvault.answers import LOGIN_REFUSED
 from rds_snap_backup.commvault.inventory import OUT_OF_TIME
 from rds_snap_backup.problems import Problem
@@ -32,6 +33,7 @@ HINTS = {
     "HTTP_429": "Check again when Commvault's rate limit has ended; submissions wait for that automatically.",
     "ANSWER_TOO_LONG": "Give the token's user rights on the targets' clients only: then it sees no others.",
     OUT_OF_TIME.code: OUT_OF_TIME.hint,
+    OUT_OF_CALLS.code: OUT_OF_CALLS.hint,
     "AWS_FAILURE": AWS,
     "ACCOUNT_UNREADABLE": AWS,
     **dict.fromkeys(("HTTP_301", "HTTP_302", "HTTP_303", "HTTP_307", "HTTP_308"), REDIRECT),
@@ -103,6 +105,20 @@ def answer(checks: Sequence[Check]) -> dict[str, Any]:
         detail = f"{left_out} checks are left out, {wrong} of which failed: an answer holds no more."
         kept.append(Check("answer", None, not wrong, detail, THE_CHECKS_ABOVE if wrong else None).to_json())
     return {"ok": all(check.ok for check in checks), "checks": kept}
+
+
+def page_of(rows: Sequence[dict[str, Any]], room: int, page: int) -> tuple[list[dict[str, Any]], int]:
+    """Return one page of rows, the first is 1, and the number of pages; a page has this many characters of JSON."""
+    pages: list[list[dict[str, Any]]] = [[]]
+    left = room
+    for row in rows:
+        size = len(json.dumps(row)) + len(", ")
+        if size > left and pages[-1]:
+            pages.append([])
+            left = room
+        pages[-1].append(row)
+        left -= size
+    return (pages[page - 1] if page <= len(pages) else []), len(pages)
 
 
 def fitting(

@@ -1,26 +1,26 @@
 """The audit, `{"audit": true}`: whether every database is protected, and whether triggers would start backups.
 
-The preflight's checks are its first findings; it also asks RDS for the databases and the ledger for stuck submissions.
-Only a scheduled run publishes, counts, and sends lost messages again. A run by hand only answers.
-
-Members, Commvault's own jobs as evidence and further findings belong into `_audit`, between the preflight and the findings.
+The preflight's checks are its first findings. It asks RDS, here and in all members, for the databases, and Commvault for
+its subclients and jobs. Only a scheduled run publishes, counts, and sends lost messages again. A run by hand only answers.
 """
 
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, get_args
 
 from rds_snap_backup.audit import findings as found
 from rds_snap_backup.audit import stuck
 from rds_snap_backup.audit.aws_calls import AwsCalls
-from rds_snap_backup.audit.checks import MAX_ANSWER, fitting
-from rds_snap_backup.audit.findings import ORDER, Finding, Question, Unasked
-from rds_snap_backup.audit.preflight import run_preflight
+from rds_snap_backup.audit.checks import HINTS, MAX_ANSWER, SERVER, fitting, page_of
+from rds_snap_backup.audit.digest import Day
+from rds_snap_backup.audit.estate import Assessment, Assessor, Estate, home_of, members_of, read_estate
+from rds_snap_backup.audit.findings import ORDER, Finding, Unasked
+from rds_snap_backup.audit.metered import Metered
+from rds_snap_backup.audit.preflight import Preflight, run_preflight
 from rds_snap_backup.audit.publication import news_of, publish, publish_pending
-from rds_snap_backup.audit.verdicts import DatabaseVerdict, Verdict, VerdictName, required_verdicts
+from rds_snap_backup.audit.verdicts import VerdictName
 from rds_snap_backup.bootstrap import Clients, Services, bootstrap
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.audits import Audits, AuditState
@@ -28,7 +28,9 @@ from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, title
 from rds_snap_backup.messaging.notifications import VERSION
 from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.rds.databases import Databases, databases_of
+from rds_snap_backup.rds.databases import Databases
+from rds_snap_backup.rds.members import Members
+from rds_snap_backup.submission import DAY, Submission
 
 # Kept back from the function's time for recording and publishing.
 RESERVE_SECONDS = 40.0
@@ -40,27 +42,34 @@ class Auditor:
 
     services: Services
     databases: Databases
+    members: Members
     audits: Audits
 
     @classmethod
     def make(cls, config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Self:
         """Build it."""
         services = bootstrap(config, clients, clock)
-        return cls(services, Databases(clients.rds), Audits(services.table, config.ledger_days, clock))
+        audits = Audits(services.table, config.ledger_days, clock)
+        return cls(services, Databases(clients.rds), members_of(config, clients.client), audits)
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The result of one audit. `unanswered` are questions whose earlier findings still stand."""
+    """The result of one audit. `unanswered` are the groups of questions whose earlier findings still stand."""
 
     findings: list[Finding]
-    databases: list[DatabaseVerdict]
-    unanswered: frozenset[Question]
+    estate: Estate
+    assessment: Assessment
+    unanswered: frozenset[str]
+    day: Day
     target_count: int
+    calls: int
 
 
-def make_audit(auditor: Auditor, seconds_left: Callable[[], float], run: str | None = None) -> dict[str, Any]:
-    """Audit and answer; `run` is the identity of a scheduled run, and None of one by hand."""
+def make_audit(
+    auditor: Auditor, seconds_left: Callable[[], float], run: str | None = None, page: int = 1
+) -> dict[str, Any]:
+    """Audit and answer; `run` is the identity of a scheduled run, and None of one by hand, which gets a page of rows."""
     services, audits = auditor.services, auditor.audits
     aws = AwsCalls(lambda: seconds_left() - RESERVE_SECONDS)
     if run is None:
@@ -68,59 +77,99 @@ def make_audit(auditor: Auditor, seconds_left: Callable[[], float], run: str | N
         known = AuditState() if isinstance(state, Problem) else state
     else:
         known = publish_pending(services, audits, audits.load())
-    audit = _audit(auditor, aws, is_scheduled=run is not None)
-    news = news_of(known, audit.findings, audit.unanswered, services.clock())
+    audit = _audit(auditor, aws, known, is_scheduled=run is not None)
+    now = services.clock()
+    news = news_of(known, audit.findings, audit.unanswered, now)
     answer = _answer(audit, is_news=news.is_news)
     for finding in audit.findings:
         logger.warning("Finding", finding=finding.to_json())
     logger.info("Audited", counts=answer["counts"], run=run)
     if run is None:
-        rows = [row.to_json() for row in audit.databases]
-        room = MAX_ANSWER - len(json.dumps(answer))
-        return {**answer, "databases": fitting(rows, room, lambda row: row["verdict"] == "protected")}
+        rows, pages = page_of([row.to_json() for row in audit.assessment.databases], MAX_ANSWER // 2, page)
+        return {**answer, "databases": rows, "pages": pages}
     if known.run == run:
         logger.info("This run was recorded before", run=run)
     else:
-        notification = {**answer, "findings": answer["findings"][:MAX_FINDINGS], "title": title(answer["counts"])}
-        recorded = news.recorded(known, services.clock())
-        publish(services, audits, replace(recorded, run=run, pending=notification))
+        notification = {**answer, "findings": answer["findings"][:MAX_FINDINGS], "title": title(answer)}
+        recorded = replace(news.recorded(known, now), run=run, ran_at=now, databases=audit.estate.remembered())
+        publish(services, audits, replace(recorded, pending=notification))
     count("AuditCompleted", services.config.service)
     return answer
 
 
-def _audit(auditor: Auditor, aws: AwsCalls, *, is_scheduled: bool) -> Audit:
-    services = auditor.services
-    resources = aws.rows(auditor.databases.resources)
-    open_stuck = aws.result(services.submissions.stuck)
+def _audit(auditor: Auditor, aws: AwsCalls, known: AuditState, *, is_scheduled: bool) -> Audit:
+    commvault = Metered(auditor.services.commvault)
+    services = replace(auditor.services, commvault=commvault)
+    now, home = services.clock(), home_of(services.config)
+    since = known.ran_at or now - DAY
+    estate = read_estate(services.config, auditor.databases, auditor.members, aws, known.databases)
+    opened = aws.result(services.submissions.open)
     preflight = run_preflight(services, aws)
+    assessment = Assessor(commvault, services.submissions, aws, since).assess(estate, preflight)
+    day = _day(auditor, aws, assessment, opened, since)
 
-    judge, coverage = preflight.judge, preflight.coverage
-    listed = [] if isinstance(resources, Problem) else databases_of(resources)
-    databases = [judge.judge_database(database, coverage) for database in listed]
-    required: Mapping[str, Verdict] = {}
-    unasked = found.unasked_in(preflight.checks)
-    if not isinstance(resources, Problem):
-        required = required_verdicts(judge, coverage, databases)
+    unasked = [*found.unasked_in(preflight.checks), *_unasked(preflight, assessment)]
+    findings = [
+        *found.of_checks(preflight.checks),
+        *found.of_places(estate.listings, home),
+        *found.of_verdicts(assessment.databases, assessment.required),
+    ]
+    if not isinstance(preflight.coverage, Problem):
+        findings += found.of_overlaps(preflight.coverage.associations, preflight.judge.ages)
+    if isinstance(opened, Problem):
+        unasked.append(Unasked("stuck", opened))
     else:
-        unreadable = replace(resources, code="ACCOUNT_UNREADABLE")
-        unasked += [Unasked("coverage", unreadable), Unasked("freshness", unreadable)]
-    if isinstance(coverage, Problem):
-        unasked += [Unasked(question, coverage) for question in ("names", "freshness", "coverage")]
-    findings = [*found.of_checks(preflight.checks), *found.of_verdicts(databases, required.values())]
-    if isinstance(open_stuck, Problem):
-        unasked.append(Unasked("stuck", open_stuck))
-    else:
-        findings += stuck.findings_of(open_stuck, is_scheduled=is_scheduled)
+        are_stuck = [submission for submission in opened if submission.is_stuck(now)]
+        findings += stuck.findings_of(are_stuck, is_scheduled=is_scheduled)
         if is_scheduled:
-            unasked += [Unasked("stuck", problem) for problem in stuck.send_again(services, aws, open_stuck)]
+            unasked += [Unasked("stuck", problem) for problem in stuck.send_again(services, aws, are_stuck)]
+    if isinstance(day, Problem):
+        unasked.append(Unasked("rate", day))
+        day = Day(since)
+    findings += day.rate_findings(now)
     findings += found.of_unasked(unasked, preflight.checks)
     findings.sort(key=lambda finding: ORDER.index(finding.question))
-    return Audit(findings, databases, frozenset(entry.question for entry in unasked), preflight.target_count)
+    unanswered = frozenset(entry.group for entry in [*unasked, *found.unasked_at(estate.listings)])
+    return Audit(findings, estate, assessment, unanswered, day, preflight.target_count, commvault.calls)
+
+
+def _unasked(preflight: Preflight, assessment: Assessment) -> list[Unasked]:
+    """Return the questions that could not be asked because of Commvault, the targets or the ledger."""
+    unasked: list[Unasked] = []
+    if isinstance(preflight.coverage, Problem):
+        unasked += [Unasked(question, preflight.coverage) for question in ("names", "overlap", "freshness", "coverage")]
+    for question, problem in (("coverage", assessment.inventory.problem), ("freshness", assessment.jobs.problem)):
+        if problem:
+            hint = HINTS.get(problem.code, SERVER)
+            unasked.append(Unasked(question, Problem("COMMVAULT_UNREADABLE", problem.message, hint)))  # type: ignore[arg-type]
+    if isinstance(assessment.subclients, Problem):
+        unasked.append(Unasked("freshness", assessment.subclients))
+    return unasked
+
+
+def _day(
+    auditor: Auditor, aws: AwsCalls, assessment: Assessment, opened: list[Submission] | Problem, since: float
+) -> Day | Problem:
+    """Return the day's submissions: those that are open, and the last one of each subclient."""
+    if isinstance(opened, Problem):
+        return opened
+    if isinstance(assessment.subclients, Problem):
+        return assessment.subclients
+    submissions = {submission.key: submission for submission in opened}
+    claimers = {item.claimer for item in assessment.subclients.values()} - {"", *submissions}
+    claiming = aws.result(lambda: auditor.services.submissions.load_all(sorted(claimers)))
+    throttled = aws.result(auditor.audits.throttled_until)
+    if isinstance(claiming, Problem):
+        return claiming
+    if isinstance(throttled, Problem):
+        return throttled
+    return Day.of(since, (submissions | claiming).values(), throttled)
 
 
 def _answer(audit: Audit, *, is_news: bool) -> dict[str, Any]:
     """Return the answer, with as many findings as it holds; the counts are of all."""
-    verdicts = Counter(row.verdict.name for row in audit.databases)
+    rows = audit.assessment.databases
+    verdicts = Counter(row.verdict.name for row in rows)
     return {
         "version": VERSION,
         "status": "audit",
@@ -128,10 +177,13 @@ def _answer(audit: Audit, *, is_news: bool) -> dict[str, Any]:
         "news": is_news,
         "findings": fitting([finding.to_json() for finding in audit.findings], MAX_ANSWER // 2, lambda _: False),
         "counts": {
-            "databases": len(audit.databases),
+            "databases": len(rows),
             **{name: verdicts[name] for name in get_args(VerdictName.__value__)},
+            "places": len(audit.estate.listings),
             "targets": audit.target_count,
             "stuck": sum(finding.question == "stuck" for finding in audit.findings),
             "findings": len(audit.findings),
+            "commvaultCalls": audit.calls,
         },
+        "since": audit.day.to_json(audit.assessment.jobs.ends),
     }

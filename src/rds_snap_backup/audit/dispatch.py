@@ -22,8 +22,8 @@ def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable
         match event:
             case {"check": True, **rest} if rest.keys() <= {"target"}:
                 return check(auditor.services, seconds_left, _target(rest.get("target")))
-            case {"audit": True, **rest} if not rest:
-                return make_audit(auditor, seconds_left)
+            case {"audit": True, **rest} if rest.keys() <= {"page"}:
+                return make_audit(auditor, seconds_left, page=_page(rest.get("page", 1)))
             case {"audit": True, **rest} if rest.keys() <= {"schedule", "time"}:
                 return make_audit(auditor, seconds_left, _run(auditor, rest, request_id))
         raise UNKNOWN
@@ -35,6 +35,12 @@ def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable
 def _target(name: object) -> str | None:
     if name is None or (isinstance(name, str) and TARGET_NAME.fullmatch(name)):
         return name
+    raise UNKNOWN
+
+
+def _page(number: object) -> int:
+    if isinstance(number, int) and not isinstance(number, bool) and number >= 1:
+        return number
     raise UNKNOWN
 
 

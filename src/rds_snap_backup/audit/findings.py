@@ -10,13 +10,28 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from rds_snap_backup.audit.checks import HINTS, SERVER, Check
+from rds_snap_backup.audit.coverage import Candidate
 from rds_snap_backup.audit.documents import UNKNOWN, names_of
-from rds_snap_backup.audit.verdicts import EXCLUDE_TAG, STALE_HINT, DatabaseVerdict, Verdict
+from rds_snap_backup.audit.verdicts import EXCLUDE_TAG, STALE_HINT, Ages, DatabaseVerdict, Verdict
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.rds.databases import Resource
+from rds_snap_backup.rds.databases import Place, Resource
+from rds_snap_backup.rds.members import Listing
 from rds_snap_backup.untrusted import clean_text
 
-type Question = Literal["asking", "token", "targets", "names", "listeners", "freshness", "stuck", "coverage"]
+type Question = Literal[
+    "asking",
+    "token",
+    "targets",
+    "names",
+    "overlap",
+    "listeners",
+    "events",
+    "freshness",
+    "stuck",
+    "coverage",
+    "quota",
+    "rate",
+]
 
 # The order in which findings are shown: a message has room for the first ones.
 ORDER: Sequence[Question] = get_args(Question.__value__)
@@ -41,9 +56,22 @@ WORDS: Mapping[Question, str] = {
     "names": "whether Commvault has what the targets name",
     "freshness": "whether the last backups are recent",
     "listeners": "whether anybody receives the messages",
+    "overlap": "whether targets repeat each other's associations",
+    "events": "whether a member has undelivered events",
     "coverage": "which databases no target covers",
+    "quota": "whether the snapshot quota is nearly used",
+    "rate": "whether submissions waited for Commvault's rate limit",
     "stuck": "which submissions are stuck, and to send their messages again",
 }
+QUOTA_SHARE = 0.9
+QUOTA_HINT = (
+    "Shorten the retention of Commvault's snap copies, delete manual snapshots that nobody needs, or raise the quota of "
+    "manual snapshots in Service Quotas."
+)
+WAITING_HINT = (
+    "Check that MembersBusArn of the member's stack is this stack's output, and what the messages of the member's queue "
+    "STACK-undelivered name; then delete them, and start the targets of the databases that they name by hand."
+)
 UNCOVERED_HINT = (
     "Name the database in `databases` of the association that backs it up, or use its name as the instanceName of one. "
     f"If it needs no backup, tag it {EXCLUDE_TAG} = true."
@@ -61,34 +89,56 @@ class Finding:
     target: str | None = None
     database: Resource | None = None
     about: str = ""
+    at: Place | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """The account and region that it is about."""
+        return self.database.place if self.database else self.at
+
+    @property
+    def group(self) -> str:
+        """The question, and the place if it is asked in each."""
+        return group_of(self.question, self.place)
 
     @property
     def key(self) -> str:
         """The same text as long as the finding lasts: it does not depend on the message."""
-        arn = self.database.arn if self.database else ""
+        arn = self.database.arn if self.database else str(self.at or "")
         text = "\n".join((self.code, self.target or "", arn, self.about))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, Any]:
         """Return the form that is published and returned."""
-        database = self.database
+        place = self.place
         return {
             "code": self.code,
             "target": None if self.target is None else clean_text(self.target),
-            "database": database.name if database else None,
-            "account": database.account if database else None,
-            "region": database.region if database else None,
+            "database": self.database.name if self.database else None,
+            "account": place.account if place else None,
+            "region": place.region if place else None,
             "message": clean_text(self.message),
             "hint": clean_text(self.hint),
         }
 
 
+def group_of(question: Question, place: Place | None = None) -> str:
+    """Return the name under which the answers to a question are kept: of each place apart."""
+    return f"{question}@{place}" if place else question
+
+
 @dataclass(frozen=True)
 class Unasked:
-    """A question that could not be asked, or not completely, because of a problem."""
+    """A question that could not be asked, or not completely, because of a problem; `at`: only in this place."""
 
     question: Question
     problem: Problem
+    at: Place | None = None
+
+    @property
+    def group(self) -> str:
+        """The answers that still stand."""
+        return group_of(self.question, self.at)
 
 
 def of_checks(checks: Iterable[Check]) -> list[Finding]:
@@ -131,9 +181,67 @@ def of_verdicts(databases: Iterable[DatabaseVerdict], required: Iterable[Verdict
 
 def _stale(verdict: Verdict, database: Resource | None = None) -> Finding:
     backup = verdict.backup
-    target, about, names = (backup.target.name, backup.key, names_of(backup.association)) if backup else (None, "", "")
+    target = backup.target.name if backup and backup.target else None
+    about, names = (backup.key, names_of(backup.association)) if backup else ("", "")
     message = f"{names}: {verdict.reason}"
     return Finding("freshness", "BACKUP_STALE", message, STALE_HINT, target, database, about)
+
+
+def of_overlaps(associations: Iterable[Candidate], ages: Ages) -> list[Finding]:
+    """Return a finding for each scheduled target that repeats associations of another one."""
+    first: dict[str, str] = {}
+    repeated: dict[tuple[str, str], list[str]] = {}
+    for one in associations:
+        if one.target and ages.is_required(one.target):
+            owner = first.setdefault(one.key, one.target.name)
+            if owner != one.target.name:
+                repeated.setdefault((one.target.name, owner), []).append(names_of(one.association))
+    return [
+        Finding(
+            "overlap",
+            "TARGETS_OVERLAP",
+            f"It repeats {len(names)} associations of the target {owner!r}, such as {names[0]}: each is backed up twice.",
+            "Take the association out of one of the two documents.",
+            target,
+            about=owner,
+        )
+        for (target, owner), names in repeated.items()
+    ]
+
+
+def of_places(listings: Mapping[Place, Listing], home: Place) -> list[Finding]:
+    """Return the findings about places as a whole: unreadable ones, undelivered events, and quotas nearly used up."""
+    found: list[Finding] = []
+    for place, listing in listings.items():
+        parts = {"databases": listing.resources, "quotas": listing.quotas, "undelivered events": listing.waiting}
+        unread = {name: part for name, part in parts.items() if isinstance(part, Problem)}
+        if unread:
+            problem = next(iter(unread.values()))
+            code = "ACCOUNT_UNREADABLE" if place == home else "MEMBER_UNREADABLE"
+            message = f"Its {', '.join(unread)} cannot be read: {problem.message}"
+            found.append(Finding("asking", code, message, problem.hint, at=place))
+        if isinstance(listing.waiting, int) and listing.waiting:
+            message = f"{listing.waiting} RDS events could not be delivered from there to this stack's bus."
+            found.append(Finding("events", "MEMBER_EVENTS_WAITING", message, WAITING_HINT, at=place))
+        for quota in listing.quotas if isinstance(listing.quotas, list) else ():
+            if quota.limit and quota.used >= QUOTA_SHARE * quota.limit:
+                message = f"{quota.used} of {quota.limit} manual snapshots are used ({quota.name}); at the limit backups fail."
+                found.append(Finding("quota", "SNAPSHOT_QUOTA", message, QUOTA_HINT, about=quota.name, at=place))
+    return found
+
+
+def unasked_at(listings: Mapping[Place, Listing]) -> list[Unasked]:
+    """Return the questions that could not be asked in places."""
+    found: list[Unasked] = []
+    for place, listing in listings.items():
+        parts: dict[Question, object] = {
+            "coverage": listing.resources,
+            "freshness": listing.resources,
+            "quota": listing.quotas,
+            "events": listing.waiting,
+        }
+        found += [Unasked(name, part, place) for name, part in parts.items() if isinstance(part, Problem)]
+    return found
 
 
 def unasked_in(checks: Iterable[Check]) -> list[Unasked]:

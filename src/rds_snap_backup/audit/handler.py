@@ -2,12 +2,11 @@
 
 import gc
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 gc.disable()  # Nothing that is made while a sandbox starts is garbage; looking for it takes a tenth of a cold start.
 
-import boto3
 from botocore.config import Config as SdkConfig
 
 from rds_snap_backup.audit.daily import Auditor
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
 
 # A page of a hundred databases takes RDS longer than the calls of the Backup function take.
 PAGES = SdkConfig(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-CLIENTS = replace(Clients.make(), rds=cache(lambda: boto3.client("rds", config=SDK.merge(PAGES))))
-AUDITOR = Auditor.make(Config.from_env(), CLIENTS)
+CLIENTS = Clients.make()
+PAGED_RDS = cache(partial(CLIENTS.client, "rds", config=SDK.merge(PAGES)))
+AUDITOR = Auditor.make(Config.from_env(), replace(CLIENTS, rds=PAGED_RDS))
 gc.freeze()
 gc.enable()
 

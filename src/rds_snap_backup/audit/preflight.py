@@ -27,6 +27,7 @@ from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.messaging.notifications import Subscription, iso
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.rds.databases import Place
 
 NOBODY = "NOBODY_LISTENS"
 STALE = "BACKUP_STALE"
@@ -35,11 +36,12 @@ MAX_NAMED = 3
 
 @dataclass(frozen=True)
 class Preflight:
-    """The checks, and the facts behind them that the audit uses too: the associations of the targets, and their judge."""
+    """The checks, and the facts behind them that the audit uses too."""
 
     checks: list[Check]
     coverage: Coverage | Problem
     judge: Judge
+    discovery: Discovery
     target_count: int
 
 
@@ -58,7 +60,7 @@ def run_preflight(services: Services, aws: AwsCalls, only: str | None = None) ->
     documents = aws.rows(services.targets.stored)
     stored = documents if isinstance(documents, Problem) else read_targets(services.targets, documents)
     targets = [] if isinstance(stored, Problem) else [target for target in stored if only in {None, target.name}]
-    coverage = Coverage(targets, config.own_account)
+    coverage = Coverage(targets, Place(config.own_account, config.region))
     keys = {backup.key: None for backup in coverage.associations}
     judge = Judge(aws.result(lambda: services.submissions.subclients(keys)), Ages.of(config), now)
     discovery = Discovery(services.commvault, aws.seconds_left)
@@ -74,7 +76,7 @@ def run_preflight(services: Services, aws: AwsCalls, only: str | None = None) ->
         checks.append(missing_check(only, services.targets.parameter(only)))
     for target in targets:
         checks += [target.check, *association_checks(target, discovery), *_last_backup(target, coverage, judge)]
-    return Preflight(checks, stored if isinstance(stored, Problem) else coverage, judge, len(targets))
+    return Preflight(checks, stored if isinstance(stored, Problem) else coverage, judge, discovery, len(targets))
 
 
 def listeners_check(name: str, topic_arn: str, subscriptions: Sequence[Subscription] | Problem) -> Check:
@@ -95,7 +97,8 @@ def listeners_check(name: str, topic_arn: str, subscriptions: Sequence[Subscript
 def _last_backup(target: StoredTarget, coverage: Coverage, judge: Judge) -> Iterable[Check]:
     """Yield the check of an enabled target's backups: it fails only if they must be recent, and one is not."""
     backups = coverage.of_target(target.name)
-    if not backups:
+    # The ledger does not have the jobs of a task that Commvault starts by itself; the audit judges them by its list.
+    if not backups or (target.content and target.content.request.task_type == "SCHEDULE"):
         return
     if isinstance(judge.subclients, Problem):
         yield not_read("last_backup", target.name, judge.subclients, "The ledger")
@@ -111,6 +114,6 @@ def _last_backup(target: StoredTarget, coverage: Coverage, judge: Judge) -> Iter
     completed = [verdict.completed for verdict in verdicts if verdict.completed]
     detail = f"{len(completed)} of {len(backups)} subclients have a completed backup"
     if completed:
-        oldest = min(completed, key=lambda job: job.started)
-        detail += f", the oldest began at {iso(oldest.started)} (job {oldest.id})"
+        oldest = min(completed, key=lambda job: job.began)
+        detail += f", the oldest began at {iso(oldest.began)} (job {oldest.job_id})"
     yield passed("last_backup", target.name, f"{detail}.")

@@ -4,11 +4,11 @@ It is recorded before it is published, so that the next run publishes what a kil
 message twice, never zero times.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from rds_snap_backup.audit.findings import Finding, Question
+from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.ledger.audits import Audits, AuditState, Keys
 from rds_snap_backup.ledger.submissions import Stale
@@ -17,8 +17,8 @@ from rds_snap_backup.observability import count, logger
 
 # Somewhat less than a week: the audit of the seventh day may begin a little earlier than the first one did.
 REPEAT_SECONDS = 7 * 86400 - 3600
-# Of one question: the item holds 400 KB. A change beyond that is not noticed.
-MAX_KEYS = 2000
+# The item holds 400 KB. A change beyond that is not noticed.
+MAX_KEYS = 6000
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,34 @@ class News:
         return replace(state, keys=self.keys, told_at=now if self.new else state.told_at, pending_new=self.new)
 
 
-def news_of(state: AuditState, findings: Sequence[Finding], unanswered: AbstractSet[Question], now: float) -> News:
+def news_of(state: AuditState, findings: Sequence[Finding], unanswered: AbstractSet[str], now: float) -> News:
     """Compare findings with those of the last audit. Those of a question that was not answered still stand.
 
-    All findings count as new again when they have lasted for a week.
+    `unanswered` has questions, or their groups for those that were not answered in one place. All findings count as new
+    again when they have lasted for a week.
     """
     today: dict[str, set[str]] = {}
     for finding in findings:
-        today.setdefault(finding.question, set()).add(finding.key)
-    for question in unanswered:
-        today.setdefault(question, set()).update(state.keys.get(question, ()))
-    keys = {question: frozenset(sorted(found)[:MAX_KEYS]) for question, found in today.items() if found}
+        today.setdefault(finding.group, set()).add(finding.key)
+    for group, known_keys in state.keys.items():
+        if group in unanswered or group.partition("@")[0] in unanswered:
+            today.setdefault(group, set()).update(known_keys)
+    keys = _limited(today)
     current, known = (frozenset[str]().union(*each.values()) for each in (keys, state.keys))
     if current and now >= state.told_at + REPEAT_SECONDS:
         return News(keys, len(current), is_news=True)
     return News(keys, len(current - known), is_news=current != known)
+
+
+def _limited(found: Mapping[str, AbstractSet[str]]) -> Keys:
+    """Return as many keys as are kept, always the same ones."""
+    kept: dict[str, frozenset[str]] = {}
+    left = MAX_KEYS
+    for group in sorted(found, key=lambda group: (len(found[group]), group)):
+        if some := sorted(found[group])[:left]:
+            kept[group] = frozenset(some)
+            left -= len(some)
+    return kept
 
 
 def publish(services: Services, audits: Audits, state: AuditState) -> None:

@@ -1,29 +1,31 @@
 """The verdicts on databases and on associations: is there a recent backup? Pure.
 
-Evidence is the last completed job that the ledger has of a subclient. An association is judged if a database is known for
-it, whoever starts its backups. Of the other associations those are judged that must have recent backups because of a
-schedule: of the target `default` if the stack schedules it, and of a target with `maxAgeHours`. The function does not
-read schedules, so `maxAgeHours` is how a further schedule makes itself known.
+Evidence is the last completed job of a subclient that Commvault shows, whoever started it, else the one that the ledger
+has. An association is judged if a database is known for it. Of the other associations those are judged that must have
+recent backups because of a schedule: of the target `default` if the stack schedules it, and of a target with
+`maxAgeHours`. The function does not read schedules, so `maxAgeHours` is how a further schedule makes itself known.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rds_snap_backup.audit.coverage import Coverage, TargetAssociation
+from rds_snap_backup.audit.coverage import Candidate, Coverage
 from rds_snap_backup.audit.documents import names_of
+from rds_snap_backup.audit.evidence import Jobs, began, names_in
+from rds_snap_backup.audit.inventory import Inventory
 from rds_snap_backup.config import HOUR, Config
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database
-from rds_snap_backup.submission import CompletedJob, Subclients
+from rds_snap_backup.submission import Subclients
 from rds_snap_backup.targets import Target
 
 type VerdictName = Literal["protected", "stale", "new", "uncovered", "excluded", "unreadable"]
 
 DEFAULT = "default"
 EXCLUDE_TAG = "rds-snap-backup:exclude"
-STARTED_BY_COMMVAULT = "Commvault starts its jobs (taskType SCHEDULE), and the ledger does not have them."
+WITH_ERRORS = "It completed with errors."
 STALE_HINT = (
     "Find out how its last submission ended: its messages, the dead-letter queue, the job in Commvault. Then start the "
     "target by hand. If its backups may be older, set maxAgeHours in its document."
@@ -32,13 +34,23 @@ MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """A completed job. `by` is who started it, None if that is not known."""
+
+    job_id: str
+    began: float
+    by: Literal["stack", "commvault"] | None
+    has_errors: bool = False
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """A verdict, and its reason; `backup` is the association that was judged, `completed` its last completed job."""
+    """A verdict, and its reason; `backup` is the subclient that was judged, `completed` its last completed job."""
 
     name: VerdictName
     reason: str
-    backup: TargetAssociation | None = None
-    completed: CompletedJob | None = None
+    backup: Candidate | None = None
+    completed: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -55,9 +67,9 @@ class DatabaseVerdict:
             "arn": self.database.resource.arn,
             "verdict": self.verdict.name,
             "subclient": names_of(backup.association) if backup else None,
-            "jobId": completed.id if completed else None,
-            "startedAt": iso(completed.started) if completed else None,
-            "by": "stack" if completed else None,
+            "jobId": completed.job_id if completed else None,
+            "startedAt": iso(completed.began) if completed else None,
+            "by": completed.by if completed else None,
             "reason": self.verdict.reason,
         }
 
@@ -74,62 +86,92 @@ class Ages:
         """Read the settings."""
         return cls(config.backup_max_age_hours, config.is_default_scheduled)
 
-    def hours(self, target: Target) -> int:
-        """Return the maximum age of a target's backups."""
-        return self.default_hours if target.max_age_hours is None else target.max_age_hours
+    def hours(self, target: Target | None) -> int:
+        """Return the maximum age of a target's backups, or of those that only Commvault knows."""
+        return self.default_hours if target is None or target.max_age_hours is None else target.max_age_hours
 
-    def is_required(self, target: Target) -> bool:
+    def is_required(self, target: Target | None) -> bool:
         """Tell whether a target must have recent backups, whether or not a database is known for it."""
+        if target is None:
+            return False
         return target.max_age_hours is not None or (target.name == DEFAULT and self.is_default_scheduled)
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Judges as of `now`; `subclients` are the ledger's items of all associations."""
+    """Judges as of `now`, by the ledger's items of all subclients and, if `jobs` were read, by Commvault's jobs."""
 
     subclients: Subclients | Problem
     ages: Ages
     now: float
+    jobs: Jobs | None = None
 
-    def judge(self, backup: TargetAssociation, created: float = 0) -> Verdict:
-        """Judge an association, of a database that was created then.
+    def judge(self, backup: Candidate, created: float = 0) -> Verdict:
+        """Judge a subclient, for a database that was created then.
 
         One maximum age of grace is given from the last change of the document and from the creation of the database.
         """
+        hours = self.ages.hours(backup.target)
+        oldest = self.now - hours * HOUR
+        shown = self._shown(backup)
+        if shown and shown.began >= oldest:
+            return Verdict("protected", WITH_ERRORS if shown.has_errors else "", backup, shown)
+        problem = self.jobs.problem if self.jobs else None
+        if self.jobs and problem and not self.jobs.is_begun:
+            return Verdict("unreadable", f"Commvault's jobs cannot be read: {problem.message}", backup)
         if isinstance(self.subclients, Problem):
             return Verdict("unreadable", f"The ledger cannot be read: {self.subclients.message}", backup)
-        if backup.target.request.task_type == "SCHEDULE":
-            return Verdict("unreadable", STARTED_BY_COMMVAULT, backup)
-        hours, completed = self.ages.hours(backup.target), self.subclients[backup.key].completed
-        oldest = self.now - hours * HOUR
-        if completed and completed.started >= oldest:
-            return Verdict("protected", "", backup, completed)
-        last = f"The last completed one began at {iso(completed.started)} (job {completed.id})." if completed else ""
+        recorded = self._recorded(backup, self.subclients)
+        if recorded and recorded.began >= oldest:
+            return Verdict("protected", "", backup, recorded)
+        if problem:
+            return Verdict("unreadable", f"Not all of Commvault's jobs were read: {problem.message}", backup)
+        completed = max(filter(None, (shown, recorded)), key=lambda job: job.began, default=None)
+        last = f"The last completed one began at {iso(completed.began)} (job {completed.job_id})." if completed else ""
         reason = f"No backup completed within {hours} h. {last}".strip()
         is_new = max(backup.changed_at, created) >= oldest
         return Verdict("new" if is_new else "stale", reason, backup, completed)
 
-    def judge_database(self, database: Database, coverage: Coverage | Problem) -> DatabaseVerdict:
-        """Judge a database by the one association that names it."""
-        return DatabaseVerdict(database, self._of_database(database, coverage))
-
-    def _of_database(self, database: Database, coverage: Coverage | Problem) -> Verdict:
+    def judge_database(self, database: Database, found: Iterable[Candidate], inventory: Inventory) -> Verdict:
+        """Judge a database by the one subclient that may back it up."""
         resource = database.resource
         if resource.tags.get(EXCLUDE_TAG, "").strip().lower() == "true":
             return Verdict("excluded", f"It has the tag {EXCLUDE_TAG}.")
-        if isinstance(coverage, Problem):
-            return Verdict("unreadable", f"The targets cannot be read: {coverage.message}")
-        match coverage.find(database):
+        match list(found):
+            case [backup] if inventory.knows(backup.association) is False:
+                return Verdict("uncovered", f"Commvault has no {names_of(backup.association)}.", backup)
             case [backup]:
                 return self.judge(backup, resource.created)
             case [] if resource.is_replica:
                 return Verdict("excluded", "It is a read replica that no target names.")
+            case [] if inventory.problem:
+                return Verdict("unreadable", f"Commvault's subclients cannot be read: {inventory.problem.message}")
             case []:
-                return Verdict("uncovered", "No association of an enabled target names it.")
+                return Verdict(
+                    "uncovered", "No association of an enabled target and no subclient of Commvault names it."
+                )
             case several:
                 shown = ", ".join(names_of(backup.association) for backup in several[:MAX_NAMED])
                 more = f" and {len(several) - MAX_NAMED} more" if len(several) > MAX_NAMED else ""
                 return Verdict("uncovered", f"Several subclients could be meant: {shown}{more}.")
+
+    def _shown(self, backup: Candidate) -> Evidence | None:
+        """Return the last completed job that Commvault shows."""
+        job = self.jobs.completed.get(names_in(backup.association)) if self.jobs else None
+        if job is None:
+            return None
+        by: Literal["stack", "commvault"] | None = None
+        if not isinstance(self.subclients, Problem):
+            item = self.subclients.get(backup.key)
+            ours = {*item.known_ids, item.completed.id if item.completed else ""} if item else set()
+            by = "stack" if job.id in ours else "commvault"
+        return Evidence(job.id, began(job), by, job.end == "completed_with_errors")
+
+    @staticmethod
+    def _recorded(backup: Candidate, subclients: Subclients) -> Evidence | None:
+        """Return the last completed job that the ledger has."""
+        item = subclients.get(backup.key)
+        return Evidence(item.completed.id, item.completed.started, "stack") if item and item.completed else None
 
 
 def required_verdicts(

@@ -29,6 +29,11 @@ OUT_OF_TIME = Problem(
     "Check again. If it persists, find out why AWS or Commvault answers so slowly.",
 )
 
+UNLISTED = Problem(
+    "ANSWER_TOO_LONG",
+    "Commvault's list of clients is too long to be read.",
+    "Give the token's user rights on the clients of databases only: then it sees no others.",
+)
 # An empty list may be answered so as well, but each CommCell has clients.
 NO_CLIENTS = Problem("NO_CLIENTS", "The address answers, but with no list of clients.", "Check CommvaultApiUrl.")
 
@@ -57,6 +62,7 @@ class Discovery:
         self._stopped: Problem | None = None
         self._listed: dict[str, Client] | None = None
         self._named: dict[str, Client | Problem | None] = {}
+        self._subclients: dict[str, frozenset[tuple[str, str]] | Problem] = {}
         self._contents: dict[str, Content | Problem] = {}
         self._meant: dict[str, str | None] = {}
         self._guesses = 0
@@ -90,6 +96,19 @@ class Discovery:
             self._named[name] = found
         return self._named[name]
 
+    @property
+    def clients(self) -> list[Client] | Problem:
+        """All clients, by name."""
+        if self._listed is None:
+            return self._stopped or UNLISTED
+        return sorted(self._listed.values(), key=lambda client: client.name)
+
+    def subclients(self, client: Client) -> frozenset[tuple[str, str]] | Problem:
+        """Return a client's subclients as (instance, subclient), by one call the first time."""
+        if client.id not in self._subclients:
+            self._subclients[client.id] = self._ask_subclients(client)
+        return self._subclients[client.id]
+
     def content(self, client: Client) -> Content | Problem:
         """Return what a client has, by two calls the first time."""
         if client.id not in self._contents:
@@ -120,20 +139,25 @@ class Discovery:
         instances = self._read(f"/Instance?clientId={client.id}")
         if isinstance(instances, Problem):
             return instances
-        subclients = self._read(f"/Subclient?clientId={client.id}&applicationId={CLOUD_APPS}&propertyLevel=20")
-        if isinstance(subclients, Problem):
-            return subclients
-        pairs = {
-            (instance, name)
-            for row in list_in(subclients, "subClientProperties")
-            for instance, name in _texts(row, "subClientEntity", "instanceName", "subclientName")
-        }
+        pairs = self.subclients(client)
+        if isinstance(pairs, Problem):
+            return pairs
         names = {
             name
             for row in list_in(instances, "instanceProperties")
             for (name,) in _texts(row, "instance", "instanceName")
         }
-        return Content(frozenset(names | {instance for instance, _ in pairs}), frozenset(pairs))
+        return Content(frozenset(names | {instance for instance, _ in pairs}), pairs)
+
+    def _ask_subclients(self, client: Client) -> frozenset[tuple[str, str]] | Problem:
+        answer = self._read(f"/Subclient?clientId={client.id}&applicationId={CLOUD_APPS}&propertyLevel=20")
+        if isinstance(answer, Problem):
+            return answer
+        return frozenset(
+            (instance, name)
+            for row in list_in(answer, "subClientProperties")
+            for instance, name in _texts(row, "subClientEntity", "instanceName", "subclientName")
+        )
 
     def _read(self, path: str) -> dict[str, Any] | Problem:
         answer = self._ask(lambda deadline: self._get(path, deadline))

@@ -1,15 +1,15 @@
 """The ledger item `audit`: the state of the scheduled audits, saved on condition of the version that was read.
 
-Findings are kept as keys, by the question that they answer.
+Findings are kept as keys, by the question that they answer and the place in which it was asked.
 """
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rds_snap_backup.ledger.keys import AUDIT
+from rds_snap_backup.ledger.keys import AUDIT, THROTTLE
 from rds_snap_backup.ledger.submissions import DAY, Stale
 from rds_snap_backup.ledger.table import Conflict, Table, Update, Value
 
@@ -20,12 +20,15 @@ type Keys = Mapping[str, frozenset[str]]
 class AuditState:
     """The last scheduled run and its findings' keys; all is empty before the first one.
 
-    `told_at` is when findings were last published as new. `pending` is a notification that may not have been published,
-    `pending_new` the number of new findings in it. `version` is 0 where there is no item.
+    `ran_at` is when it ran, `told_at` when findings were last published as new. `databases` has the ends of the ARNs in
+    each place. `pending` is a notification that may not have been published, `pending_new` the number of new findings in
+    it. `version` is 0 where there is no item.
     """
 
     run: str = ""
+    ran_at: float = 0
     keys: Keys = field(default_factory=dict)
+    databases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     told_at: float = 0
     pending: Mapping[str, Any] | None = None
     pending_new: int = 0
@@ -49,12 +52,18 @@ class Audits:
         keys = {question: frozenset(keys) for question, keys in record.pop("keys").items()}
         return AuditState(keys=keys, version=int(item["version"]), **record)
 
+    def throttled_until(self) -> float:
+        """Return when Commvault's last rate limit that was met ended, 0 if none is known."""
+        return float((self._table.get(THROTTLE) or {}).get("until", 0))
+
     def save(self, state: AuditState) -> AuditState:
         """Save a state and return it with its new version; raise `Stale` if another run has saved its own."""
         write_id = uuid.uuid4().hex
         record = {
             "run": state.run,
             "keys": {question: sorted(keys) for question, keys in state.keys.items()},
+            "ran_at": state.ran_at,
+            "databases": state.databases,
             "told_at": state.told_at,
             "pending": state.pending,
             "pending_new": state.pending_new,

@@ -12,6 +12,8 @@ from rds_snap_backup.ledger.table import MAX_READ, Conflict, Item, Table, Update
 from rds_snap_backup.submission import Change, CompletedJob, Subclient, Submission, Surroundings
 
 DAY = 86400
+# In the year 5138.
+FAR = 10**11
 
 
 class Stale(Exception):
@@ -89,14 +91,18 @@ class Submissions:
         except Conflict:
             return
 
+    def open(self, before: float = FAR) -> list[Submission]:
+        """Return the open submissions whose `wake_at` is before this time."""
+        found: list[Submission] = []
+        for keys in batched(self._table.query(OPEN_INDEX, {OPEN: "yes"}, {"wakeAt": before}), MAX_READ, strict=False):
+            # The index may be a moment old, the items are not.
+            found += [submission for submission in self.load_all(keys).values() if not submission.is_over]
+        return found
+
     def stuck(self) -> list[Submission]:
         """Return the open submissions whose message must be lost."""
         now = self._clock()
-        found: list[Submission] = []
-        for keys in batched(self._table.query(OPEN_INDEX, {OPEN: "yes"}, {"wakeAt": now}), MAX_READ, strict=False):
-            # The index may be a moment old, the items are not.
-            found += [submission for submission in self.load_all(keys).values() if submission.is_stuck(now)]
-        return found
+        return [submission for submission in self.open(now) if submission.is_stuck(now)]
 
 
 def _submission(item: Item) -> Submission:

@@ -1,12 +1,13 @@
 """The audit's SNS message: a JSON object and plain text, with as many findings as a message holds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rds_snap_backup.messaging.notifications import MAX_MESSAGE_BYTES, Notifications
 
 MAX_FINDINGS = 50
+VERDICTS = ("protected", "stale", "new", "uncovered", "excluded", "unreadable")
 
 
 def publish(notifications: Notifications, notification: Mapping[str, Any], *, is_problem: bool) -> None:
@@ -15,9 +16,13 @@ def publish(notifications: Notifications, notification: Mapping[str, Any], *, is
     notifications.send(notification["title"], message(notification), attributes)
 
 
-def title(counts: Mapping[str, int]) -> str:
+def title(answer: Mapping[str, Any]) -> str:
     """Return one line for people, without quotes and backslashes."""
-    return f"audit: {_findings(counts['findings'])}, {counts['protected']} of {counts['databases']} databases protected"
+    counts, jobs = answer["counts"], answer["since"]["jobs"]
+    parts = [f"{counts['protected']} of {counts['databases']} databases protected"]
+    parts += [f"{jobs['failed']} jobs failed"] if jobs["failed"] else []
+    parts += [f"{counts[name]} {name}" for name in ("stale", "uncovered", "unreadable") if counts[name]]
+    return f"audit: {', '.join(parts)}, {_findings(counts['findings'])}"
 
 
 def message(notification: Mapping[str, Any]) -> str:
@@ -35,7 +40,10 @@ def _text(notification: Mapping[str, Any]) -> str:
     counts, listed = notification["counts"], notification["findings"]
     news = "Changed since the last audit, or lasts another week" if notification["news"] else "As in the last audit"
     lines = [f"Audit: {_findings(counts['findings'])}. {news}."]
-    lines.append("Counted: " + ", ".join(f"{number} {name}" for name, number in counts.items() if name != "findings"))
+    lines.append("Databases: " + _numbers(counts, VERDICTS))
+    since = notification["since"]
+    lines.append(f"Jobs in Commvault since {since['time']}: {_numbers(since['jobs'], since['jobs'])}")
+    lines.append(f"Backups of {since['submissions']} submissions: {_numbers(since['backups'], since['backups'])}")
     for finding in listed:
         places = ("target", "database", "account", "region")
         where = ", ".join(f"{place} {finding[place]}" for place in places if finding[place])
@@ -44,6 +52,10 @@ def _text(notification: Mapping[str, Any]) -> str:
     if more := counts["findings"] - len(listed):
         lines += ["", f"{_findings(more)} more: see the Audit function's log, or invoke it by hand."]
     return "\n".join(lines)
+
+
+def _numbers(counts: Mapping[str, int], names: Iterable[str]) -> str:
+    return ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in names if counts[name]) or "none"
 
 
 def _findings(count: int) -> str:

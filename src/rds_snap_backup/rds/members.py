@@ -70,17 +70,19 @@ class Members:
         # Sessions are not safe to use from several threads; their clients are.
         self._lock = Lock()
 
-    def read(self) -> dict[Place, Listing]:
-        """Read all members. Takes at most ALL_SECONDS; never raises AWS errors."""
+    def read(self, seconds: float = ALL_SECONDS) -> dict[Place, Listing]:
+        """Read all members in this time, and in ALL_SECONDS at most; never raises AWS errors."""
         if not self.places:
             return {}
-        last_start = time.monotonic() + ALL_SECONDS - MEMBER_SECONDS
+        last_start = time.monotonic() + min(seconds, ALL_SECONDS) - MEMBER_SECONDS
         # The endpoint of the region: its credentials count in every region, and no other region is needed.
-        sts = self._client("sts", self._hub.region)
+        sts_client = self._client("sts", self._hub.region)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return dict(zip(self.places, pool.map(partial(self._read, sts, last_start), self.places), strict=True))
+            return dict(
+                zip(self.places, pool.map(partial(self._read, sts_client, last_start), self.places), strict=True)
+            )
 
-    def _read(self, sts: Any, last_start: float, place: Place) -> Listing:
+    def _read(self, sts_client: Any, last_start: float, place: Place) -> Listing:
         now = time.monotonic()
         if now > last_start:
             return Listing.unread(NOT_REACHED)
@@ -88,7 +90,8 @@ class Members:
         role = f"arn:{self._hub.partition}:iam::{place.account}:role/{self._hub.stack}-audit-{place.region}"
         # CloudTrail can be searched by this name.
         session = f"{self._hub.stack}-audit"[:MAX_SESSION_NAME]
-        assumed = calls.result(lambda: sts.assume_role(RoleArn=role, RoleSessionName=session, DurationSeconds=900))
+        wanted = {"RoleArn": role, "RoleSessionName": session, "DurationSeconds": 900}
+        assumed = calls.result(lambda: sts_client.assume_role(**wanted))
         if isinstance(assumed, Problem):
             return Listing.unread(assumed)
         given = assumed["Credentials"]

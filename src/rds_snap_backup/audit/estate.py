@@ -1,0 +1,132 @@
+"""The estate: the databases of the stack's own place and of all members, and their verdicts."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from rds_snap_backup.audit.aws_calls import AwsCalls
+from rds_snap_backup.audit.coverage import Names
+from rds_snap_backup.audit.evidence import Jobs, Wanted, names_in, read_jobs
+from rds_snap_backup.audit.inventory import Inventory, read_inventory
+from rds_snap_backup.audit.metered import Metered
+from rds_snap_backup.audit.preflight import Preflight
+from rds_snap_backup.audit.verdicts import DatabaseVerdict, Verdict, required_verdicts
+from rds_snap_backup.config import HOUR, Config
+from rds_snap_backup.ledger.submissions import Submissions
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.rds.databases import Database, Databases, Place, Resource, databases_of
+from rds_snap_backup.rds.members import Hub, Listing, Members
+from rds_snap_backup.submission import Subclients
+
+# Of the ends of ARNs that are remembered: the item holds 400 KB.
+MAX_REMEMBERED = 200_000
+
+
+def home_of(config: Config) -> Place:
+    """Return the stack's own account and region."""
+    return Place(config.own_account, config.region)
+
+
+def members_of(config: Config, make_client: Callable[..., object]) -> Members:
+    """Return the members: each pair of account and region but the stack's own, which its own role reads."""
+    accounts = {config.own_account, *config.audit_members}
+    regions = config.audit_regions or (config.region,)
+    places = {Place(account, region) for account in accounts for region in regions} - {home_of(config)}
+    partition = config.stack_arn.split(":")[1]
+    return Members(Hub(config.service, partition, config.region, config.admits_every_account), places, make_client)
+
+
+@dataclass(frozen=True)
+class Estate:
+    """What was read of each place. `databases` were read now, `unreadable` by an earlier audit, each with the reason."""
+
+    listings: Mapping[Place, Listing]
+    databases: list[Database]
+    unreadable: list[DatabaseVerdict]
+
+    def remembered(self) -> dict[str, list[str]]:
+        """Return the ends of the databases' ARNs in each place, as many as are kept."""
+        kept: dict[str, list[str]] = {}
+        left = MAX_REMEMBERED
+        for resource in (
+            *(one.resource for one in self.databases),
+            *(one.database.resource for one in self.unreadable),
+        ):
+            end = f"{_ARN_KIND[resource.kind]}:{resource.name}"
+            left -= len(end)
+            if left > 0:
+                kept.setdefault(str(resource.place), []).append(end)
+        return kept
+
+
+_ARN_KIND = {"instance": "db", "cluster": "cluster"}
+
+
+def read_estate(
+    config: Config, databases: Databases, members: Members, aws: AwsCalls, known: Mapping[str, Iterable[str]]
+) -> Estate:
+    """Read all places; the databases that are `known` of one that cannot be read are unreadable."""
+    home = Listing(aws.rows(databases.resources), aws.result(databases.quotas))
+    listings = {home_of(config): home, **members.read(aws.seconds_left())}
+    read: list[Database] = []
+    unreadable: list[DatabaseVerdict] = []
+    for place, listing in listings.items():
+        if not isinstance(listing.resources, Problem):
+            read += databases_of(listing.resources)
+            continue
+        verdict = Verdict("unreadable", f"Its account cannot be read: {listing.resources.message}")
+        for end in known.get(str(place), ()):
+            kind, _, name = end.partition(":")
+            arn = f"arn:{config.stack_arn.split(':')[1]}:rds:{place.region}:{place.account}:{end}"
+            resource = Resource(name, arn, "cluster" if kind == "cluster" else "instance", "", "", {})
+            unreadable.append(DatabaseVerdict(Database(resource), verdict))
+    return Estate(listings, read, unreadable)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The verdicts on all databases, and on associations that must be backed up and that no database is known for."""
+
+    databases: list[DatabaseVerdict]
+    required: list[Verdict]
+    inventory: Inventory
+    jobs: Jobs
+    subclients: Subclients | Problem
+
+
+@dataclass(frozen=True)
+class Assessor:
+    """Judges an estate by what Commvault and the ledger show. `recent` is when the last daily audit ran."""
+
+    commvault: Metered
+    submissions: Submissions
+    aws: AwsCalls
+    recent: float
+
+    def assess(self, estate: Estate, preflight: Preflight) -> Assessment:
+        """Read Commvault's subclients and jobs as far as they are needed, and judge."""
+        coverage, judge = preflight.coverage, preflight.judge
+        if isinstance(coverage, Problem):
+            verdict = Verdict("unreadable", f"The targets cannot be read: {coverage.message}")
+            rows = [DatabaseVerdict(one, verdict) for one in estate.databases]
+            return Assessment([*rows, *estate.unreadable], [], Inventory(), Jobs(), judge.subclients)
+        names = Names(estate.databases)
+        named = {one.association.client_name for one in coverage.associations}
+        is_whole = any(not coverage.find(database, names) for database in estate.databases)
+        inventory = read_inventory(preflight.discovery, self.commvault, named, is_whole=is_whole)
+        found = [(database, coverage.find(database, names, inventory)) for database in estate.databases]
+        candidates = [*coverage.associations, *(some[0] for _, some in found if len(some) == 1)]
+        subclients = self._subclients(judge.subclients, {one.key for one in candidates})
+        oldest = judge.now - max((judge.ages.hours(one.target) for one in candidates), default=0) * HOUR
+        wanted = Wanted(frozenset(names_in(one.association) for one in candidates), oldest, self.recent)
+        jobs = read_jobs(self.commvault, wanted, judge.now, self.aws.seconds_left)
+        judge = replace(judge, subclients=subclients, jobs=jobs)
+        rows = [DatabaseVerdict(one, judge.judge_database(one, some, inventory)) for one, some in found]
+        required = list(required_verdicts(judge, coverage, rows).values())
+        return Assessment([*rows, *estate.unreadable], required, inventory, jobs, subclients)
+
+    def _subclients(self, known: Subclients | Problem, keys: set[str]) -> Subclients | Problem:
+        """Return the ledger's items of these subclients, some of which are known."""
+        if isinstance(known, Problem):
+            return known
+        others = self.aws.result(lambda: self.submissions.subclients(sorted(keys - known.keys())))
+        return others if isinstance(others, Problem) else {**known, **others}
