@@ -146,7 +146,7 @@ class CommServe:
         started = []
         for association in associations:
             job = self._new(association, request.backup_level, cause, now)
-            wait = rng.choice((5, 60, 300, 1500)) if rng.random() < faults.queued else 0
+            wait: float = rng.choice((5, 60, 300, 1500)) if rng.random() < faults.queued else 0
             if self.when_busy == "queue":
                 ends = [other.end for other in self.jobs.values() if other.association.key == association.key]
                 wait = max([wait, *(end - now for end in ends[:-1])])

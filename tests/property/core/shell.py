@@ -1,6 +1,6 @@
 """A shell of the pure core in memory: the ledger, and one run of the loop that can be killed at each effect."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -26,6 +26,7 @@ class Ledger:
     submissions: dict[str, Submission] = field(default_factory=dict)
     items: dict[str, Subclient] = field(default_factory=dict)
     throttled_until: float = 0
+    judge: Callable[[Submission | None, Submission, Change], None] = lambda *_: None
 
     def subclients(self, keys: Iterable[str]) -> dict[str, Subclient]:
         """Return the items of these subclients; one that does not exist has version 0."""
@@ -49,6 +50,7 @@ class Ledger:
         self.items |= {item.key: replace(item, version=item.version + 1) for item in change.subclients}
         saved = replace(submission, version=submission.version + 1)
         self.submissions[submission.key] = saved
+        self.judge(stored, saved, change)
         return saved
 
 
@@ -81,7 +83,7 @@ class Outside(Protocol):
         """Publish a notice, and keep its dead letter."""
 
 
-def run(outside: Outside, submission: Submission) -> Iterator[str]:
+def run(outside: Outside, submission: Submission) -> Generator[str]:
     """Take a submission as far as it goes now. Yields before each effect: there time passes, or the run is killed.
 
     Returns when the submission waits or is over. A conflict reads the record again, as the loop does.
@@ -128,7 +130,7 @@ def run(outside: Outside, submission: Submission) -> Iterator[str]:
             submission = ledger.submissions[key]
 
 
-def _start(outside: Outside, submission: Submission, keys: tuple[str, ...]) -> Iterator[str]:  # type: ignore[misc]
+def _start(outside: Outside, submission: Submission, keys: tuple[str, ...]) -> Generator[str, None, Submission]:
     ledger = outside.ledger
     target = outside.document(submission.target)
     pin = core.pin_of(target, 0, 0) if target else submission.pin

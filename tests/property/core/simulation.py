@@ -5,16 +5,16 @@ are the only exceptions: a row that appears, or a queued job's start that moves,
 job inside that window; and jobs whose IDs are counted again after a restore.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
+from itertools import pairwise
 from random import Random
 
 from rds_snap_backup import submission as core
 from rds_snap_backup.commvault.levels import covers
 from rds_snap_backup.commvault.outcomes import Outcome, Throttled
-from rds_snap_backup.commvault.rows import Job
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.submission import Backup, Change, Look, Notice, Policy, Sight, Submission
 from rds_snap_backup.targets import Association, BackupRequest, Target
@@ -29,11 +29,12 @@ LEVELS = ("FULL", "FULL", "FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL
 TARGETS = "abc"
 RUN_SECONDS, SEND_SECONDS, VISIBILITY = 50, 38, 90
 MAX_STEPS = 20_000
+MAX_RETRIES = 2
 JOB_ENDS = frozenset({"completed", "completed_with_errors", "failed", "killed", "lost", "retrying"})
 ALIVE = frozenset({"running", "completed", "completed_with_errors"})
-# Steps of a run take this long, in seconds; an answer can take longer.
+# Steps of a run take this long, in seconds; a request, and its answer, can take longer.
 PAUSES = (0.01, 0.01, 0.2, 0.2, 1, 3)
-ANSWER_PAUSES = (0.2, 1, 5, 25, 29)
+WIRE_PAUSES = (0.2, 0.2, 1, 5, 14)
 
 
 class Broken(AssertionError):
@@ -60,7 +61,7 @@ class Message:
 class Run:
     """A run of the function. Without a message it is a direct delivery."""
 
-    steps: Iterator[str]
+    steps: Generator[str]
     key: str
     deadline: float
     message: Message | None
@@ -76,21 +77,6 @@ class Truth:
     since: float = 0
     ends: dict[int, float] = field(default_factory=dict)
     published: set[str] = field(default_factory=set)
-
-
-class Watch(Ledger):
-    """The ledger, with every save watched."""
-
-    def __init__(self, simulation: "Simulation") -> None:
-        super().__init__()
-        self._simulation = simulation
-
-    def save(self, change: Change) -> Submission:
-        """Save, and let the simulation judge what changed."""
-        before = self.submissions.get(change.submission.key)
-        saved = super().save(change)
-        self._simulation.judge(before, saved, change)
-        return saved
 
 
 class Simulation:
@@ -115,7 +101,7 @@ class Simulation:
             reconcile=self.policy.reconcile_seconds,
             when_busy=rng.choice(("refuse", "queue", "both run")),
         )
-        self.ledger = Watch(self)
+        self.ledger = Ledger(judge=self.judge)
         self.commserve.items = self.ledger.items
         self.kills = rng.choice((0, 0, 0.01, 0.05, 0.3))
         self.documents: dict[str, Target | None] = {name: self._draw_document(name) for name in TARGETS}
@@ -160,25 +146,19 @@ class Simulation:
         rng, faults, now = self.rng, self.commserve.faults, self.now
         if rng.random() < faults.unreadable:
             return Sight(now, {}, problem=UNREADABLE)
-        rows: dict[str, Job] = {}
-        absent: set[str] = set()
-        for job_id in look.job_ids:
-            if rng.random() < faults.unreadable:
-                continue
-            if row := self.commserve.row(job_id, now):
-                rows[job_id] = row
-            else:
-                absent.add(job_id)
+        asked = [job_id for job_id in look.job_ids if rng.random() >= faults.unreadable]
+        rows = {job_id: row for job_id in asked if (row := self.commserve.row(job_id, now))}
+        absent = frozenset(asked) - rows.keys()
         if not look.clients:
-            return Sight(now, rows, frozenset(absent))
+            return Sight(now, rows, absent)
         scan = submission.scan
         clients = list(scan["clients"]) if scan else list(look.clients)
         begun = float(scan["begun"]) if scan else now
         read = clients[:1] if rng.random() < faults.paged else clients
         listed = tuple(row for client in read for row in self.commserve.rows(client, now))
         if left := clients[len(read) :]:
-            return Sight(now, rows, frozenset(absent), listed, scan={"clients": left, "begun": begun})
-        return Sight(now, rows, frozenset(absent), listed, begun)
+            return Sight(now, rows, absent, listed, scan={"clients": left, "begun": begun})
+        return Sight(now, rows, absent, listed, begun)
 
     def unknown(self, associations: Iterable[Association]) -> frozenset[str] | Problem:
         """Return the keys of the associations that Commvault does not know."""
@@ -239,7 +219,7 @@ class Simulation:
             self.runs.remove(chosen)
             self._leave(chosen, step is not None)
             return
-        self.now += self.rng.choice(ANSWER_PAUSES if step == "answer" else PAUSES)
+        self.now += self.rng.choice(WIRE_PAUSES if step in {"send", "answer"} else PAUSES)
 
     def _leave(self, finished: Run, is_cut_short: bool) -> None:
         message, submission = finished.message, self.ledger.submissions.get(finished.key)
@@ -248,9 +228,7 @@ class Simulation:
         if submission and submission.is_over:
             self.messages.remove(message)
         elif submission:
-            message.visible = (
-                self.now if is_cut_short else max(submission.wake_at, submission.lease_end * 0, self.now + 0.01)
-            )
+            message.visible = self.now if is_cut_short else max(submission.wake_at, self.now + 0.01)
 
     def _deliver(self) -> None:
         for message in self.messages:
@@ -298,9 +276,9 @@ class Simulation:
     def _happen(self, kind: str) -> None:
         rng = self.rng
         match kind:
-            case "schedule" | "manual":
+            case "schedule" | "manual" as kind:
                 name = rng.choice(TARGETS)
-                self._trigger(kind, name, self._associations(name))  # type: ignore[arg-type]
+                self._trigger(kind, name, self._associations(name))
             case "event":
                 chosen = rng.choice(ASSOCIATIONS)
                 trigger = self._new_trigger("rds")
@@ -358,7 +336,10 @@ class Simulation:
         associations = tuple(rng.sample(ASSOCIATIONS, rng.choice((1, 1, 2, 3, 4))))
         request = BackupRequest(associations, rng.choice(LEVELS))
         return Target(
-            name, request, retry_failed_jobs=rng.choice((0, 1, 1, 2)), cool_down_minutes=rng.choice((0, 5, 60))
+            name,
+            request,
+            retry_failed_jobs=rng.choice((0, 1, 1, MAX_RETRIES)),
+            cool_down_minutes=rng.choice((0, 5, 60)),
         )
 
     def _associations(self, name: str) -> tuple[Association, ...]:
@@ -412,6 +393,8 @@ class Simulation:
             if not old or old.state != "joined":
                 self._judge_join(submission, backup)
             return
+        if backup.failures > MAX_RETRIES:
+            raise Broken(f"{submission.key} is retried too often.")
         if backup.job and (not old or not old.job or old.job.id != backup.job.id):
             self._judge_credit(submission, backup, truth)
         if not old or (backup.is_open and (not old.is_open or backup.failures > old.failures)):
@@ -447,10 +430,9 @@ class Simulation:
                 raise Broken(f"Job {job.id} was said to be missing too early.")
             if code == "JOB_STILL_RUNNING" and job.end < self.now - RUN_SECONDS:
                 raise Broken(f"Job {job.id} was said to be running.")
-        elif (
-            backup.state == "abandoned" and backup.error and backup.error.code not in {"RUNS_CUT_OFF", "OPEN_TOO_LONG"}
-        ):
-            if self.now - truth.since < self.policy.retry_seconds - 1:
+        elif backup.state == "abandoned" and backup.error and backup.error.code != "RUNS_CUT_OFF":
+            is_early = self.now - truth.since < self.policy.retry_seconds - 1
+            if is_early:
                 raise Broken("It was abandoned before the time for trying was over.")
 
     def _judge_join(self, submission: Submission, backup: Backup) -> None:
@@ -498,7 +480,7 @@ class Simulation:
             is_given_up = backup and backup.state == "abandoned" and backup.is_in_doubt
             if truth.is_beyond_limits or is_given_up or any(self._is_beyond_window(job, truth) for job in jobs):
                 continue
-            for earlier, later in zip(jobs, jobs[1:], strict=False):
+            for earlier, later in pairwise(jobs):
                 if not earlier.has_failed or later.created < earlier.end:
                     raise Broken(f"{key} started {later.id} though {earlier.id} was {earlier.status}.")
             for job in jobs:

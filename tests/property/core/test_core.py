@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 
-from tests.property.core.simulation import Broken, Simulation
+from tests.property.core.simulation import Simulation
 
 IS_SOAK = os.environ.get("PROPERTY_PROFILE") == "soak"
 SEEDS = int(os.environ.get("PROPERTY_EXAMPLES", "200000" if IS_SOAK else "1500"))
