@@ -2,7 +2,8 @@
 
 Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
 account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
-not acted on: alarms on expressions, and saved queries. And storing a secret's version twice, which changes nothing on AWS.
+not acted on: alarms on expressions, and saved queries. And storing a secret's version twice, which changes nothing on AWS,
+and the quotas of RDS.
 """
 
 import uuid
@@ -10,7 +11,7 @@ from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_evaluator
-from ministack.services import secretsmanager
+from ministack.services import rds, secretsmanager
 from ministack.services.cloudformation import provisioners
 
 _known = iam_evaluator._resolve_condition_key  # noqa: SLF001 (there is no other way in)
@@ -64,9 +65,19 @@ def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tu
     return query_id, {"QueryDefinitionId": query_id}
 
 
+def quotas(_parameters: dict[str, Any]) -> Any:
+    """Return the quota of manual snapshots, of which a region has 100."""
+    used = sum(one["SnapshotType"] == "manual" for one in rds._snapshots.values())  # noqa: SLF001 (no other way in)
+    quota = f"<AccountQuotaName>ManualSnapshots</AccountQuotaName><Used>{used}</Used><Max>100</Max>"
+    listed = f"<AccountQuotas><AccountQuota>{quota}</AccountQuota></AccountQuotas>"
+    result = f"<DescribeAccountAttributesResult>{listed}</DescribeAccountAttributesResult>"
+    return rds._xml(200, "DescribeAccountAttributesResponse", result)  # noqa: SLF001 (no other way in)
+
+
 iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001 (no other way in)
 secretsmanager._put_secret_value = put_value  # noqa: SLF001 (no other way in)
 provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001 (no other way in)
+rds._ACTION_MAP["DescribeAccountAttributes"] = quotas  # noqa: SLF001 (no other way in)
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001 (no other way in)
     "create": create_query,
     "delete": lambda *_: None,

@@ -17,11 +17,12 @@ from typing import Any
 
 OPERATIONS = {
     "dynamodb": {"BatchGetItem", "Query", "TransactWriteItems", "UpdateItem"},
-    "rds": {"DescribeDBClusters", "DescribeDBInstances"},
+    "rds": {"DescribeAccountAttributes", "DescribeDBClusters", "DescribeDBInstances"},
     "secretsmanager": {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "sns": {"ListSubscriptionsByTopic", "Publish"},
-    "sqs": {"ChangeMessageVisibility", "SendMessage", "SendMessageBatch"},
+    "sqs": {"ChangeMessageVisibility", "GetQueueAttributes", "GetQueueUrl", "SendMessage", "SendMessageBatch"},
     "ssm": {"GetParameter", "GetParametersByPath"},
+    "sts": {"AssumeRole"},
 }
 
 # A package's licence and notices, in its `*.dist-info`, or below that in `licenses/`.
