@@ -1,20 +1,24 @@
 """`make audit-packages`: every locked package, asked about at the OSV database by pip-audit.
 
-Green means that each of them was asked about. Exit status 1: one of them has a known vulnerability; 2: not all, or none, were
-asked about.
+Green means that each of them was asked about. Exit status 1: one of them has a known vulnerability that `tools/advisories.toml`
+does not accept; 2: not all, or none, were asked about.
 """
 
+import argparse
 import itertools
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Sequence
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from local.locks import locks, normalized, packages
-from local.tools import command
+from local.tools import LOCKS, command
 
 type Pin = tuple[str, str]  # name and version
 type Answer = tuple[str, str]  # JSON and complaints
@@ -22,15 +26,38 @@ type Answer = tuple[str, str]  # JSON and complaints
 FOUND, NOT_AUDITED = 1, 2
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """An advisory that is accepted for one package until a date."""
+
+    id: str
+    package: str
+    reason: str
+    until: date
+
+    def covers(self, package: str, vulnerability: Mapping[str, Any]) -> bool:
+        """Tell whether this is the vulnerability of the package."""
+        return self.package == package and self.id in {vulnerability["id"], *vulnerability["aliases"]}
+
+
 def main(arguments: Sequence[str]) -> int:
     """Audit the locks that are named, or all; print what was found, and return the exit status."""
-    audited_locks = [Path(argument) for argument in arguments] or locks()
+    parser = argparse.ArgumentParser(prog="python -m local.audit")
+    parser.add_argument("locks", nargs="*", type=Path)
+    parser.add_argument("--accepted", type=Path, default=LOCKS / "advisories.toml")
+    options = parser.parse_args(arguments)
+    audited_locks = options.locks or locks()
     pins = {(package.name, package.version) for lock in audited_locks for package in packages(lock)}
     if not pins:
         print("NOT AUDITED: the locks name no package.", file=sys.stderr)
         return NOT_AUDITED
     print(f"Asking about {len(pins)} packages of {len(audited_locks)} locks …", flush=True)
-    return verdict(pins, [audit(part) for part in rounds(pins)])
+    return verdict(pins, [audit(part) for part in rounds(pins)], read_accepted(options.accepted))
+
+
+def read_accepted(path: Path) -> list[Accepted]:
+    """Return the advisories that a file accepts; raise `TypeError` for an entry that lacks a field."""
+    return [Accepted(**entry) for entry in tomllib.loads(path.read_text()).get("accepted", ())]
 
 
 def rounds(pins: Collection[Pin]) -> list[list[Pin]]:
@@ -55,7 +82,7 @@ def audit(pins: Collection[Pin]) -> Answer:
     return done.stdout, done.stderr
 
 
-def verdict(pins: Collection[Pin], answers: Sequence[Answer]) -> int:
+def verdict(pins: Collection[Pin], answers: Sequence[Answer], accepted: Sequence[Accepted]) -> int:
     """Print what the answers say about each pin, and return the exit status."""
     entries: dict[Pin, list[dict[str, Any]]] = {}
     complaints: list[str] = []
@@ -67,10 +94,17 @@ def verdict(pins: Collection[Pin], answers: Sequence[Answer]) -> int:
         audited = [entry for entry in json.loads(answer)["dependencies"] if "vulns" in entry]
         entries |= {(normalized(entry["name"]), entry["version"]): entry["vulns"] for entry in audited}
         complaints += complaint.splitlines()
+    today, bad = datetime.now(UTC).date(), 0
     for (name, version), vulnerabilities in sorted(entries.items()):
         for one in vulnerabilities:
             fixed = ", ".join(one["fix_versions"]) or "no version yet"
-            print(f"{name} {version}: {one['id']} ({', '.join(one['aliases'])}), fixed in {fixed}", file=sys.stderr)
+            found = f"{name} {version}: {one['id']} ({', '.join(one['aliases'])}), fixed in {fixed}"
+            covering = [entry for entry in accepted if entry.covers(name, one)]
+            if any(entry.until >= today for entry in covering):
+                print(f"Accepted until {covering[0].until}: {found}: {covering[0].reason}")
+            else:
+                print(found + "".join(f"; accepted until {entry.until}" for entry in covering), file=sys.stderr)
+                bad += 1
     # pip-audit leaves out an entry of the database that it cannot read.
     if unread := [line for line in complaints if "OSV" in line]:
         print(f"NOT AUDITED: {'; '.join(unread)}", file=sys.stderr)
@@ -79,9 +113,9 @@ def verdict(pins: Collection[Pin], answers: Sequence[Answer]) -> int:
         names = ", ".join(f"{name} {version}" for name, version in missing)
         print(f"NOT AUDITED: {len(missing)} of {len(pins)} packages: {names}", file=sys.stderr)
         return NOT_AUDITED
-    if any(entries.values()):
+    if bad:
         return FOUND
-    print(f"{len(pins)} packages audited, no known vulnerability.")
+    print(f"{len(pins)} packages audited, no known vulnerability that is not accepted.")
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from local.audit import read_accepted
 from local.emulator import free_port
 from local.locks import SHIPPED, packages
 from local.tools import ROOT
@@ -52,9 +53,9 @@ def database(answers: Mapping[str, Any], asked: list[dict[str, Any]], status: in
         server.shutdown()
 
 
-def audit(url: str, *locks: Path) -> subprocess.CompletedProcess[str]:
+def audit(url: str, *arguments: Path | str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "local.audit", *map(str, locks)],
+        [sys.executable, "-m", "local.audit", *map(str, arguments)],
         env=os.environ | {"PIP_AUDIT_OSV_URL": url},
         cwd=ROOT,
         capture_output=True,
@@ -88,6 +89,40 @@ def test_it_names_a_vulnerability() -> None:
     assert done.returncode == 1
     assert "six 1.17.0: PYSEC-0000-1 (CVE-0000-1), fixed in 9.9" in done.stderr
     assert "audited" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("id_", "package", "until", "status"),
+    [
+        ("PYSEC-0000-1", "six", "2999-12-31", 0),
+        ("CVE-0000-1", "six", "2999-12-31", 0),
+        ("PYSEC-0000-1", "six", "2020-01-01", 1),
+        ("PYSEC-0000-1", "boto3", "2999-12-31", 1),
+        ("PYSEC-0000-2", "six", "2999-12-31", 1),
+    ],
+)
+def test_an_advisory_is_accepted_for_its_package_until_its_date(
+    id_: str, package: str, until: str, status: int, tmp_path: Path
+) -> None:
+    accepted = tmp_path / "advisories.toml"
+    accepted.write_text(
+        f'[[accepted]]\nid = "{id_}"\npackage = "{package}"\nreason = "it is not used"\nuntil = {until}\n'
+    )
+    with database({"six": {"vulns": [VULNERABILITY]}}, []) as url:
+        done = audit(url, SHIPPED, "--accepted", accepted)
+    assert done.returncode == status
+    assert (f"Accepted until {until}" in done.stdout and "it is not used" in done.stdout) is (status == 0)
+    assert (f"accepted until {until}" in done.stderr) is (until < "2026")
+
+
+@pytest.mark.parametrize("field", ["id", "package", "reason", "until"])
+def test_an_accepted_advisory_has_a_reason_and_a_date(field: str, tmp_path: Path) -> None:
+    fields = {"id": '"X"', "package": '"six"', "reason": '"none"', "until": "2999-12-31"}
+    lines = [f"{name} = {value}" for name, value in fields.items() if name != field]
+    accepted = tmp_path / "advisories.toml"
+    accepted.write_text("\n".join(["[[accepted]]", *lines]))
+    with pytest.raises(TypeError, match=field):
+        read_accepted(accepted)
 
 
 @pytest.mark.parametrize("entry", [{"id": "X", "aliases": []}, VULNERABILITY | {"schema_version": "2.0.0"}])

@@ -12,11 +12,18 @@ from local.tools import ROOT
 from tests.unit.documents import read
 
 WORKFLOW: dict[Any, Any] = yaml.safe_load(read(".github/workflows/release.yml"))
-(JOB,) = WORKFLOW["jobs"].values()
-STEPS = {step.get("name", step.get("run", step.get("uses"))): step for step in JOB["steps"]}
+JOBS = WORKFLOW["jobs"]
+STEPS = {
+    step.get("name", step.get("run", step.get("uses", "").partition("@")[0])): step
+    for job in JOBS.values()
+    for step in job["steps"]
+}
 GH = """#!/bin/sh
 echo "$@" >>"$CALLS"
-[ "$1 $2" != "release view" ] || [ "$EXISTS" = yes ]
+case "$1 $2" in
+  "release view") [ "$EXISTS" = yes ] ;;
+  "release download") cp "online/$5" "$7/" ;;
+esac
 """
 
 
@@ -33,6 +40,7 @@ def run(step: str, folder: Path, tag: str, **environment: str) -> subprocess.Com
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "some"\nversion = "2.3.4"\n')
     (tmp_path / "dist").mkdir()
+    (tmp_path / "online").mkdir()
     for name in ("some-2.3.4.zip", "some-2.3.4.cdx.json", "SHA256SUMS"):
         (tmp_path / "dist" / name).touch()
     (tmp_path / "gh").write_text(GH)
@@ -53,21 +61,51 @@ def test_a_version_on_the_way_to_a_release_is_refused(checkout: Path) -> None:
     assert (done.returncode, "2.3.4.dev0 is not a release" in done.stdout) == (1, True)
 
 
-@pytest.mark.parametrize(("exists", "created"), [("no", True), ("yes", False)])
-def test_everything_in_dist_is_attached_to_the_release(*, exists: str, created: bool, checkout: Path) -> None:
+def publish(checkout: Path, exists: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run the step; return also the names of the files that it uploads, after the calls that create a release."""
     calls = checkout / "calls"
     done = run("Publish", checkout, "v2.3.4", CALLS=str(calls), EXISTS=exists)
-    assert done.returncode == 0, done.stderr
     lines = calls.read_text().splitlines()
-    assert any(line.startswith("release create v2.3.4 --verify-tag") for line in lines) is created
-    assert lines[-1].split()[:4] == ["release", "upload", "v2.3.4", "--clobber"]
-    assert sorted(lines[-1].split()[4:]) == ["dist/SHA256SUMS", "dist/some-2.3.4.cdx.json", "dist/some-2.3.4.zip"]
+    created = [line for line in lines if line.startswith("release create v2.3.4 --verify-tag")]
+    uploaded = [line.rpartition("/")[2] for line in lines if line.startswith("release upload v2.3.4 dist/")]
+    assert not any("--clobber" in line for line in lines)
+    return done, ["created"] * len(created) + sorted(uploaded)
 
 
-def test_it_checks_before_it_builds_and_may_do_nothing_else() -> None:
-    assert list(STEPS)[1:] == ["The tag is the version", "make package", "Publish"]
+@pytest.mark.parametrize("exists", ["no", "yes"])
+def test_everything_in_dist_is_attached_to_the_release(exists: str, checkout: Path) -> None:
+    done, did = publish(checkout, exists)
+    assert done.returncode == 0, done.stderr
+    assert did == ["created"] * (exists == "no") + ["SHA256SUMS", "some-2.3.4.cdx.json", "some-2.3.4.zip"]
+
+
+def test_a_second_run_adds_only_missing_files(checkout: Path) -> None:
+    (checkout / "online" / "SHA256SUMS").touch()
+    done, did = publish(checkout, "yes")
+    assert (done.returncode, did) == (0, ["some-2.3.4.cdx.json", "some-2.3.4.zip"])
+
+
+def test_a_published_file_is_never_changed(checkout: Path) -> None:
+    (checkout / "online" / "some-2.3.4.zip").write_text("other contents")
+    done, did = publish(checkout, "yes")
+    assert (done.returncode, did) == (1, [])
+    assert "some-2.3.4.zip is published with other contents" in done.stdout
+
+
+def test_only_the_job_that_runs_no_code_of_the_project_may_write() -> None:
+    assert list(STEPS) == [
+        "actions/checkout",
+        "The tag is the version",
+        "make package",
+        "actions/upload-artifact",
+        "actions/download-artifact",
+        "actions/attest-build-provenance",
+        "Publish",
+    ]
     assert WORKFLOW["permissions"] == {}
-    assert JOB["permissions"] == {"contents": "write"}
-    assert [step for step in JOB["steps"] if "env" in step] == [STEPS["Publish"]]
+    assert JOBS["build"]["permissions"] == {"contents": "read"}
+    assert JOBS["publish"]["permissions"] == {"contents": "write", "id-token": "write", "attestations": "write"}
+    assert JOBS["publish"]["needs"] == "build"
+    assert [step for step in STEPS.values() if "env" in step] == [STEPS["Publish"]]
     assert WORKFLOW[True] == {"push": {"tags": ["v*"]}}  # YAML's `on`
     assert (ROOT / "Makefile").read_text().count("\npackage:") == 1
