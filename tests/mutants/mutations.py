@@ -1,23 +1,35 @@
-"""The mutations: each replaces an exact text of the sources by a wrong one, and names the tests that must catch it."""
+"""The mutations: each replaces an exact text of the sources by a wrong one, and names the test that must catch it."""
 
 from dataclasses import dataclass
 
-PROPERTY = "tests/property/test_exactly_once.py"
+SOURCE = "src/rds_snap_backup"
+CORE = "tests/unit/test_submission.py"
 CORNERS = "tests/property/test_corners.py"
-COVERAGE = ("tests/unit/audit/test_coverage.py",)
-JOBS = ("tests/unit/commvault/test_jobs.py",)
-AUDIT = tuple(f"tests/unit/audit/test_{name}.py" for name in ("publication", "stuck", "listeners", "findings"))
+WORLD = "tests/property/test_world.py"
+LEDGER = "tests/unit/ledger/test_submissions.py"
+TABLE = "tests/unit/ledger/test_table.py"
+POLLING = "tests/unit/backup/test_polling.py"
+QUEUES = "tests/unit/messaging/test_queues.py"
+NOTICES = "tests/unit/messaging/test_notifications.py"
+STATUSES = "tests/unit/rds/test_statuses.py"
+JOBS = "tests/unit/commvault/test_jobs.py"
+RENEWAL = "tests/property/test_renewal.py"
 
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A wrong text in the place of a right one. `tests` are run in turn, until one fails."""
+    """A wrong text in the place of a right one in a module of the product; `test` must fail."""
 
     name: str
-    path: str
+    module: str
     right: str
     wrong: str
-    tests: tuple[str, ...] = (PROPERTY,)
+    test: str
+
+    @property
+    def path(self) -> str:
+        """The file that it changes."""
+        return f"{SOURCE}/{self.module}.py"
 
     def applied_to(self, text: str) -> str:
         """Return the text with the mutation; raise ValueError unless what it replaces is there exactly once."""
@@ -26,302 +38,334 @@ class Mutation:
         return text.replace(self.right, self.wrong)
 
 
-def _in(module: str) -> str:
-    return f"src/rds_snap_backup/{module}.py"
-
-
 MUTATIONS = (
+    # ---- The core
     Mutation(
-        "no such job is believed by the attempt's start",
-        _in("submit/reconcile"),
-        "believed_at = lease.attempt_ended_at +",
-        "believed_at = lease.attempted_at +",
-        (CORNERS, PROPERTY),
+        "a killed job may be joined",
+        "submission",
+        '(theirs.state in COMPLETED or theirs.state == "running")',
+        '(theirs.state in {*COMPLETED, "killed"} or theirs.state == "running")',
+        CORE,
     ),
     Mutation(
-        "an attempt that was cut off ended when it began",
-        _in("ledger/submissions"),
-        'is_uncertain=True, attempt_ended_at=item["lease"])',
-        'is_uncertain=True, attempt_ended_at=item["attemptedAt"])',
+        "the pauses of a message are not counted",
+        "submission",
+        "due=now + min(pause, max(left, 0)), pauses=backup.pauses + 1, error=problem)",
+        "due=now + min(pause, max(left, 0)), pauses=backup.pauses, error=problem)",
+        CORNERS,
+    ),
+    Mutation(
+        "the last try is not at the end of RetryHours",
+        "submission",
+        "due=now + min(pause, max(left, 0)),",
+        "due=now + pause,",
+        CORE,
+    ),
+    Mutation(
+        "a retry is of the document's level",
+        "submission",
+        "if backup.level and not covers(submission.pin.level, backup.level):",
+        "if backup.level and covers(submission.pin.level, backup.level):",
+        CORE,
+    ),
+    Mutation(
+        "a retry is satisfied by a job that began before the one that failed",
+        "submission",
+        "            moment=max(job.started, attempt.began),\n",
+        "",
+        CORE,
+    ),
+    Mutation(
+        "a manual call obeys the cool-down",
+        "submission",
+        'if submission.trigger.kind == "rds" and not backup.level:',
+        "if not backup.level:",
+        CORE,
+    ),
+    Mutation(
+        "no such job is believed by the attempt's start",
+        "submission",
+        "believed_at = attempt.ended + policy.reconcile_seconds",
+        "believed_at = attempt.began + policy.reconcile_seconds - 60",
+        CORE,
     ),
     Mutation(
         "no such job is believed by when the answer came",
-        _in("submit/reconcile"),
-        "if begun_at < believed_at:",
-        "if run.services.clock() < believed_at:",
-        (CORNERS, PROPERTY),
+        "submission",
+        "if rest and self._sight.listed_since >= believed_at:",
+        "if rest and now >= believed_at:",
+        CORE,
     ),
     Mutation(
-        "a job is adopted although the list does not show those that were named",
-        _in("submit/reconcile"),
-        "adopting = rest if len(named) == len(job_ids) else []",
-        "adopting = rest",
-        (CORNERS, PROPERTY),
+        "a job that began just before its attempt is not adopted",
+        "submission",
+        "        earliest = attempt.began - CLOCK_SKEW_SECONDS\n",
+        "        earliest = attempt.began\n",
+        CORE,
     ),
     Mutation(
-        "what a run had claimed before it was killed is forgotten",
-        _in("ledger/entries"),
-        'claimed=tuple(json.loads(item.get("claimed", "[]")))',
-        "claimed=()",
-        (CORNERS, PROPERTY),
+        "a job that others know is adopted",
+        "submission",
+        "            and row.id not in item.known_ids\n",
+        "",
+        CORE,
     ),
     Mutation(
-        "a job is claimed whoever has it",
-        _in("ledger/claims"),
-        'self._values(), (), "attribute_not_exists(#pk)")',
-        "self._values(), ())",
+        "a claimer in doubt frees its subclient when it is abandoned",
+        "submission",
+        'if theirs.state == "abandoned" and theirs.is_in_doubt:',
+        'if theirs.state == "waiting" and theirs.is_in_doubt:',
+        CORE,
     ),
     Mutation(
-        "any claim of another submission is stale",
-        _in("ledger/claims"),
-        "return bool(claimed_at < self.job_started - STALE_SECONDS)",
-        "return bool(claimed_at < self.job_started + STALE_SECONDS)",
+        "a job without a row frees its subclient",
+        "submission",
+        'if theirs.state not in OPEN or (theirs.state == "running" and theirs.job):',
+        'if theirs.state not in OPEN or theirs.state == "running":',
+        CORE,
     ),
     Mutation(
-        "no claim is ever stale",
-        _in("ledger/claims"),
-        "return bool(claimed_at < self.attempted_at and started < self.attempted_at - CLOCK_SKEW_SECONDS)",
-        "return False",
-        ("tests/unit/ledger/test_claims.py", PROPERTY),
+        "a lost message keeps a subclient for ever",
+        "submission",
+        "    return now <= claimer.last_due + LOST_MESSAGE_SECONDS + policy.reconcile_seconds\n",
+        "    return True\n",
+        CORE,
     ),
     Mutation(
-        "a closed submission keeps the cool-down",
-        _in("ledger/cool_downs"),
-        'Update(key, values, ("claimer",), "#claimer = :key", mine), keep',
-        'Update(key, values, (), "#claimer = :key", mine), keep',
+        "a start claims nothing",
+        "submission",
+        "    return Change(_pruned(_map(submission, send)), claimed)",
+        "    return Change(_pruned(_map(submission, send)))",
+        CORE,
     ),
     Mutation(
-        "an RDS event does not obey the cool-down",
-        _in("ledger/cool_downs"),
-        'if lease.submission.trigger.kind != "rds":',
-        'if lease.submission.trigger.kind != "manual":',
+        "cut-off runs are counted in total",
+        "submission",
+        "replace(attempt, ended=now)), cut_offs=0)",
+        "replace(attempt, ended=now)))",
+        CORE,
     ),
     Mutation(
-        "a live lease is taken over",
-        _in("ledger/submissions"),
-        'is_live, is_cut_off = item["lease"] > now,',
-        'is_live, is_cut_off = item["lease"] < now,',
+        "a refused group is never taken apart",
+        "submission",
+        "due=self._now, pauses=0, refusals=backup.refusals + 1))",
+        "due=self._now, pauses=0))",
+        CORE,
     ),
     Mutation(
-        "an end is recorded whoever holds the submission",
-        _in("ledger/records"),
-        'update = Update(lease.submission.key, values, (), "#owner = :me", mine)',
-        "update = Update(lease.submission.key, values)",
-        (CORNERS, PROPERTY),
+        "a schedule without an answer is sent again",
+        "submission",
+        "        case Unknown() if is_schedule:\n",
+        "        case Unknown() if is_schedule and not attempt:\n",
+        CORE,
     ),
     Mutation(
-        "runs that were cut off are counted in total",
-        _in("ledger/submissions"),
-        'item.get("expiredLeases", 0) + 1 if is_cut_off else 0',
-        'item.get("expiredLeases", 0) + is_cut_off',
-        (CORNERS, PROPERTY),
+        "a letter opens its submission twice",
+        "submission",
+        "    if letter <= submission.opened_letter:\n",
+        "    if letter < submission.opened_letter:\n",
+        CORE,
     ),
     Mutation(
-        "published before it is recorded",
-        _in("submit/runs"),
-        "        self.services.ledger.close(lease, status, notification, claims, starts_cool_down=starts_cool_down)\n",
-        "        self.services.notifications.publish(notification)\n"
-        "        self.services.ledger.close(lease, status, notification, claims, starts_cool_down=starts_cool_down)\n",
+        "a job is lost at the first read that does not show it",
+        "submission",
+        "elif self._now < backup.missing_since + self._policy.missing_seconds:",
+        "elif self._now < backup.missing_since:",
+        CORE,
     ),
     Mutation(
-        "a dead letter has the next attempt's number",
-        _in("submit/runs"),
-        "submission.target, lease.attempt, error or {})",
-        "submission.target, lease.attempt + 1, error or {})",
+        "a job is lost by time alone",
+        "submission",
+        "            if backup.job.id not in self._sight.absent:\n",
+        "            if backup.job.id not in self._sight.absent and not self._sight.problem:\n",
+        CORE,
     ),
     Mutation(
-        "a manual call has no safety net",
-        _in("submit/deliveries"),
-        "            self._queues.enqueue(trigger, target, SAFETY_NET_SECONDS)\n",
-        "            pass\n",
+        "the end of a job with a repeated ID is published",
+        "submission",
+        "if not _may_be_of(row, backup) or self._ended_before(row, attempt):",
+        "if not _may_be_of(row, backup):",
+        CORE,
+    ),
+    Mutation(
+        "time for settling is time for trying",
+        "submission",
+        '_held(backup, problem, min(now + pause, until), now) if backup.state == "waiting" else backup',
+        'replace(backup, due=min(now + pause, until)) if backup.state == "waiting" else backup',
+        CORE,
+    ),
+    # ---- The function
+    Mutation(
+        "the message is sent after the request",
+        "backup/deliveries",
+        "not submission.backups or self._send(trigger, name)",
+        "not submission.backups",
+        CORNERS,
+    ),
+    Mutation(
+        "a repeated manual call does more than report",
+        "backup/deliveries",
+        'if known and trigger.kind == "manual":',
+        'if known and trigger.kind == "rds":',
+        CORNERS,
+    ),
+    Mutation(
+        "a run that leaves neither message nor record succeeds",
+        "backup/deliveries",
+        "            if not work.submission.version:\n",
+        "            if work.submission.version:\n",
+        CORNERS,
     ),
     Mutation(
         "a message that waits is deleted",
-        _in("messaging/batches"),
-        "                    self._postpone(message, redelivery.seconds)\n                raise\n",
-        "                    self._postpone(message, redelivery.seconds)\n",
+        "backup/deliveries",
+        "    if work.until is None:\n",
+        "    if work.until:\n",
+        CORNERS,
     ),
     Mutation(
-        "a message that waits is sent again",
-        _in("submit/deliveries"),
-        "        raise Redeliver(seconds)",
-        "        return None",
+        "one message that fails stops its batch",
+        "backup/deliveries",
+        "                waiting.append((record, None))\n                failure = error\n",
+        "                raise\n",
+        CORNERS,
     ),
     Mutation(
-        "jobs are not followed",
-        _in("messaging/notifications"),
-        'attributes["followed"] = "yes"',
-        'attributes["followed"] = "no"',
+        "`rejected` overwrites an existing record",
+        "ledger/submissions",
+        'return "attribute_not_exists(#pk)", {}',
+        'return "", {}',
+        LEDGER,
     ),
     Mutation(
-        "a job of another level is adopted",
-        _in("commvault/matching"),
-        "FULLNESS[level] > FULLNESS[sent]",
-        "FULLNESS[level] < FULLNESS[sent]",
+        "a request is sent without its claims",
+        "backup/loop",
+        "                self._save(work, change)\n            except SubclientChanged:\n                continue\n            break\n",
+        "                self._save(work, Change(change.submission))\n"
+        "            except SubclientChanged:\n                continue\n            break\n",
+        WORLD,
     ),
     Mutation(
-        "a job is adopted however late it started",
-        _in("commvault/matching"),
-        "if earliest <= job.started <= latest and",
-        "if earliest <= job.started and",
-    ),
-    Mutation(
-        "a backoff without a limit",
-        _in("messaging/batches"),
-        "return min(first_seconds * 2.0 ** min(tries - 1, 20), MAX_PAUSE_SECONDS)",
-        "return first_seconds * 2.0 ** min(tries - 1, 20)",
-        ("tests/unit/messaging/test_batches.py", PROPERTY),
-    ),
-    Mutation(
-        "a request without associations is sent",
-        _in("ledger/attempts"),
-        "        if not lease.missing:\n            keep()\n            return Complete(waiting)\n",
+        "a token is not renewed while jobs run",
+        "backup/loop",
+        "        self._services.commvault.prepare(time.monotonic() + seconds_left() - RESERVE_SECONDS)\n",
         "",
-        (CORNERS, PROPERTY),
+        CORNERS,
+    ),
+    Mutation(
+        "a slow list starves the jobs that it does not show",
+        "backup/polling",
+        "LIST_SHARE = 0.7",
+        "LIST_SHARE = 1.0",
+        POLLING,
+    ),
+    Mutation(
+        "a part of a list is believed to be whole",
+        "backup/polling",
+        "listed_since = 0.0 if position else begun",
+        "listed_since = begun",
+        POLLING,
+    ),
+    Mutation(
+        "a rate limit pauses no polls",
+        "backup/polling",
+        "        return self._failure is None\n",
+        "        return True\n",
+        POLLING,
+    ),
+    Mutation(
+        "rows are not used again",
+        "backup/polling",
+        "oldest = now - self._window_seconds",
+        "oldest = now",
+        POLLING,
+    ),
+    # ---- The ledger
+    Mutation(
+        "our own write is a conflict",
+        "ledger/submissions",
+        'if found.get("writeId") != submission.write_id:',
+        "if found:",
+        LEDGER,
+    ),
+    Mutation(
+        "a claim does not depend on the item's version",
+        "ledger/submissions",
+        "    condition, where = _is_version(subclient.version)\n",
+        '    condition, where = "", {}\n',
+        LEDGER,
+    ),
+    Mutation(
+        "a rate limit is shortened",
+        "ledger/submissions",
+        '"attribute_not_exists(#until) OR #until < :until"',
+        '"attribute_not_exists(#until) OR #until > :until"',
+        LEDGER,
     ),
     Mutation(
         "a transaction's conflict with a single write is an error",
-        _in("ledger/table"),
+        "ledger/table",
         'return response["Error"]["Code"] == "TransactionConflictException" or "TransactionConflict" in codes',
         'return "TransactionConflict" in codes',
-        (CORNERS, "tests/property/test_contention.py", PROPERTY),
+        TABLE,
     ),
     Mutation(
-        "a document that is gone ends its open submission",
-        _in("ledger/submissions"),
-        "lease.pinned(document) if document else lease, UNCHANGED,",
-        "lease.pinned(document or NO_PIN), UNCHANGED,",
+        "keys that a throttled table leaves out are missing",
+        "ledger/table",
+        '                left = answer.get("UnprocessedKeys")\n',
+        "                left = None\n",
+        TABLE,
+    ),
+    # ---- The queues and the topic
+    Mutation(
+        "a fan-out whose entries fail is ignored",
+        "messaging/queues",
+        "                raise FanOutError(",
+        "                FanOutError(",
+        QUEUES,
     ),
     Mutation(
-        "the end of whatever job has the ID is published",
-        _in("follow/tracking"),
-        "if self.submitted_at < began - CLOCK_SKEW_SECONDS and not self._is_own(item):",
-        "if self.submitted_at < began - 1e9 and not self._is_own(item):",
+        "a retry's notice does not name whose its jobs were",
+        "messaging/notifications",
+        'if notice.status == "retrying":  # Its',
+        'if notice.status == "":  # Its',
+        NOTICES,
     ),
+    # ---- RDS and Commvault
     Mutation(
-        "the end of a job is published before it is recorded",
-        _in("follow/batches"),
-        "            own = item if completion_id == job_id else {}\n",
-        "            own = item if completion_id == job_id else {}\n"
-        "            self._services.notifications.publish(end.notification)\n",
-    ),
-    Mutation(
-        "the pattern of all databases covers",
-        _in("audit/coverage"),
-        "[name for name, reason in self.reasons.items() if reason != FALLBACK]",
-        "[*self.reasons]",
-        COVERAGE,
-    ),
-    Mutation(
-        "a target that is disabled covers",
-        _in("audit/coverage"),
-        "for one in targets if one.content and one.content.enabled}",
-        "for one in targets if one.content}",
-        COVERAGE,
-    ),
-    Mutation(
-        "what could not be asked is gone",
-        _in("audit/publication"),
-        "today.setdefault(question, set()).update(state.keys.get(question, ()))",
-        "today.setdefault(question, set())",
-        AUDIT,
-    ),
-    Mutation(
-        "a run that is delivered again publishes again",
-        _in("audit/publication"),
-        "if state.run == self._run:",
-        "if not self._run:",
-        AUDIT,
-    ),
-    Mutation(
-        "what a killed run has recorded is not published",
-        _in("audit/publication"),
-        "if state.is_pending:",
-        "if not state:",
-        AUDIT,
-    ),
-    Mutation(
-        "what is stuck is put back every day",
-        _in("audit/stuck"),
-        "if is_scheduled and not one.is_woken:",
-        "if is_scheduled:",
-        AUDIT,
-    ),
-    Mutation(
-        "an audit by hand wakes what is stuck",
-        _in("audit/stuck"),
-        "if is_scheduled and not one.is_woken:",
-        "if not one.is_woken:",
-        AUDIT,
-    ),
-    Mutation(
-        "the Jobs queue is a listener",
-        _in("audit/listeners"),
-        "if not _is_of_queue(one, jobs_queue_url)]",
-        "if one]",
-        AUDIT,
-    ),
-    Mutation(
-        "what a problem kept from being asked is not said",
-        _in("audit/findings"),
-        "if not row.is_checked and row.cause]",
-        "if not row and row.cause]",
-        AUDIT,
-    ),
-    Mutation(
-        "an end has jobs that are another's by now",
-        _in("ledger/records"),
-        "lease.submission.key) for job_id in lease.found.values()]",
-        "lease.submission.key) for job_id in ()]",
-        (CORNERS,),
-    ),
-    Mutation(
-        "a job whose ID is another's by now is not started again",
-        _in("ledger/submissions"),
-        "        if not lease.found:\n            return lease\n",
-        "        if lease:\n            return lease\n",
-        (CORNERS,),
-    ),
-    Mutation(
-        "a dead letter opens a submission without a document",
-        _in("ledger/submissions"),
-        "            if document is None:\n                return self._overtaken()",
-        "            if not lease:\n                return self._overtaken()",
-        (CORNERS,),
-    ),
-    Mutation(
-        "what was sent for a target that is deleted is not found again",
-        _in("ledger/submissions"),
-        "if key == submission_key(target, trigger):",
-        "if not key:",
-        (CORNERS,),
-    ),
-    Mutation(
-        "a job that was found after the end was recorded is not joined",
-        _in("ledger/records"),
-        "claims, (cool_down, None))",
-        "claims)",
-        (CORNERS,),
-    ),
-    Mutation(
-        "who joins does not hear what went wrong",
-        _in("submit/workflow"),
-        "job_ids=job_ids, problem=problem, starts_cool_down=False",
-        "job_ids=job_ids, starts_cool_down=False",
-        (CORNERS,),
+        "the status of a member is not its cluster's",
+        "rds/statuses",
+        "return self._cluster(cluster) if cluster else",
+        "return self._cluster(cluster) if not rows else",
+        STATUSES,
     ),
     Mutation(
         "a page that hides its rows is believed",
-        _in("commvault/jobs"),
+        "commvault/jobs",
         "if not listed and (total or 0) > end:",
         "if not listed and (total or 0) > end + 10_000:",
         JOBS,
     ),
+    # ---- The token
     Mutation(
-        "a list that fails for its length is not asked by client",
-        _in("commvault/jobs"),
-        "is_wide and problem.code not in OF_THE_SERVER",
-        'is_wide and problem.code == "TIMED_OUT"',
-        JOBS,
+        "only the newest renewed fingerprint is kept",
+        "ledger/token",
+        "kept = earlier | {fingerprint: now}",
+        "kept = {fingerprint: now}",
+        RENEWAL,
+    ),
+    Mutation(
+        "a pair is presented although recording it failed",
+        "credentials/renewal",
+        "        if not held.record(pair.fingerprint, version.id, attempt.new_version_id):\n",
+        "        if held.record(pair.fingerprint, version.id, attempt.new_version_id) is None:\n",
+        RENEWAL,
+    ),
+    Mutation(
+        "a completed cut-off renewal is used over the owner's newer value",
+        "credentials/renewal",
+        "return stored if is_current else self._secret.current(past_cache=True)",
+        "return stored",
+        RENEWAL,
     ),
 )

@@ -26,6 +26,7 @@ CONFIG = {
     "retry_failed_jobs": 0,
 }
 HOUR = 3600.0
+EVENT = {"SourceArn": ARN, "EventID": "RDS-EVENT-0043", "Date": "2026-09-21T14:13:00Z", "SourceType": "DB_INSTANCE"}
 
 
 class Stage(Example):
@@ -126,6 +127,30 @@ def test_pauses_double_up_to_15_minutes_and_the_last_try_is_at_the_end_of_retry_
     assert abandoned["error"]["code"] == "99"
 
 
+def test_a_run_that_leaves_neither_message_nor_record_fails(stage: Stage) -> None:
+    """Lambda then puts the event on the queue. RDS takes so long that there is no time for a request."""
+    stage.world.rds.statuses[DATABASE] = "available"
+    stage.kernel.faults["queue send"] = Schedule([(0, AWS_FAULTS.index("fail before"))] * 2)
+    stage.kernel.faults["status"] = Schedule([(0, AWS_FAULTS.index("slow"))])
+    tagged = {**EVENT, "Tags": {"rds-snap-backup:target": "one"}}
+    stage.world.go([stage.world.invoke(Event({**RDS, "detail": tagged}, "request-0", ()))])
+    assert not stage.world.promises.records
+    assert len(stage.world.waiting) == 1
+    stage.world.drain()
+    assert stage.sent() == ["orders"]
+
+
+def test_a_token_that_expires_while_jobs_run_is_renewed() -> None:
+    kernel = Kernel({"aws": Schedule(())}, Schedule(()))
+    server = CommServe(kernel, Settings(job_seconds=2 * HOUR, has_pair=True))
+    with in_charge(server):
+        stage = Stage(World(kernel, server, CONFIG), kernel, server)
+        stage.invoke("one")
+        stage.world.drain()
+    assert stage.published("completed")
+    assert kernel.seen["renewed"] > 2
+
+
 def test_copies_of_a_message_cost_receives_only(stage: Stage, effects: list[str]) -> None:
     stage.invoke("one")
     (message,) = stage.world.waiting
@@ -171,13 +196,7 @@ def test_polls_and_requests_progress_where_commvault_takes_25_s(stage: Stage, mo
 def test_an_event_whose_targets_take_too_long_to_read_goes_on_the_queue(stage: Stage) -> None:
     stage.world.rds.statuses[DATABASE] = "available"
     stage.kernel.faults["parameter"] = Schedule([(0, AWS_FAULTS.index("slow"))])
-    detail = {
-        "SourceArn": ARN,
-        "EventID": "RDS-EVENT-0043",
-        "Date": "2026-09-21T14:13:00Z",
-        "SourceType": "DB_INSTANCE",
-    }
-    event = Event({**RDS, "detail": detail}, "request-0", ())
+    event = Event({**RDS, "detail": EVENT}, "request-0", ())
     stage.world.go([stage.world.invoke(event)])
     assert stage.world.answers["request-0"] == {"submissions": []}
     stage.world.drain()
@@ -186,13 +205,7 @@ def test_an_event_whose_targets_take_too_long_to_read_goes_on_the_queue(stage: S
 
 def test_an_event_waits_until_its_database_is_available(stage: Stage) -> None:
     stage.world.rds.statuses[DATABASE] = "backing-up"
-    detail = {
-        "SourceArn": ARN,
-        "EventID": "RDS-EVENT-0043",
-        "Date": "2026-09-21T14:13:00Z",
-        "SourceType": "DB_INSTANCE",
-    }
-    tagged = {**detail, "Tags": {"rds-snap-backup:target": "one"}}
+    tagged = {**EVENT, "Tags": {"rds-snap-backup:target": "one"}}
     stage.world.go([stage.world.invoke(Event({**RDS, "detail": tagged}, "request-0", ()))])
     stage.world.deliver_until(stage.kernel.now + 1000)
     assert not stage.sent()
