@@ -3,18 +3,19 @@
 Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
 account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
 not acted on: alarms on expressions, and saved queries. And storing a secret's version twice, which changes nothing on AWS,
-and the quotas of RDS.
+the quotas of RDS, and the resources that its lists are authorized for.
 """
 
 import uuid
 from typing import Any
 
 from ministack.app import main
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.services import rds, secretsmanager
 from ministack.services.cloudformation import provisioners
 
 _known = iam_evaluator._resolve_condition_key  # noqa: SLF001 (there is no other way in)
+_resource = iam_actions.extract_resource_arn
 _put_value = secretsmanager._put_secret_value  # noqa: SLF001 (no other way in)
 _on_a_metric = provisioners._cw_metric_alarm_record  # noqa: SLF001 (no other way in)
 
@@ -65,6 +66,15 @@ def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tu
     return query_id, {"QueryDefinitionId": query_id}
 
 
+def resource(service: str, *request: Any) -> str:
+    """Return the ARN of a request's resource; RDS's lists are authorized for all resources of their kind."""
+    *_, parameters, region, account = request
+    kinds = {"DescribeDBInstances": "db", "DescribeDBClusters": "cluster"}
+    kind = kinds.get(iam_actions._query_param(parameters, "Action") or "")  # noqa: SLF001 (no other way in)
+    found = str(_resource(service, *request))
+    return f"arn:aws:rds:{region}:{account}:{kind}:*" if (service, found) == ("rds", "*") and kind else found
+
+
 def quotas(_parameters: dict[str, Any]) -> Any:
     """Return the quota of manual snapshots, of which a region has 100."""
     used = sum(one["SnapshotType"] == "manual" for one in rds._snapshots.values())  # noqa: SLF001 (no other way in)
@@ -77,6 +87,7 @@ def quotas(_parameters: dict[str, Any]) -> Any:
 iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001 (no other way in)
 secretsmanager._put_secret_value = put_value  # noqa: SLF001 (no other way in)
 provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001 (no other way in)
+iam_actions.extract_resource_arn = resource
 rds._ACTION_MAP["DescribeAccountAttributes"] = quotas  # noqa: SLF001 (no other way in)
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001 (no other way in)
     "create": create_query,
