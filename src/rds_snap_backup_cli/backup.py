@@ -28,10 +28,9 @@ MINUTE = 60
 OVER = frozenset({"succeeded", "failed"})
 # The first of these that a target has is the status of all.
 STATUSES = ("queued", "open", "failed", "succeeded")
+NAMES = ("clientName", "instanceName", "subclientName")
 COLUMNS = {
     "target": "Target",
-    "client": "Client",
-    "instance": "Instance",
     "subclient": "Subclient",
     "state": "State",
     "job": "Job",
@@ -55,11 +54,11 @@ class Progress:
 
     def update(self, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Take over an answer of the Backup function; return the rows that changed."""
-        known = {key_of(row): row for row in self.rows}
+        known = {(row["target"], row["subclient"]): row for row in self.rows}
         self.rows = [row for submission in answer["submissions"] for row in rows_of(submission)]
         changed = []
         for row in self.rows:
-            before = known.get(key_of(row), {})
+            before = known.get((row["target"], row["subclient"]), {})
             if before.get("state") == row["state"]:
                 row["since"] = before["since"]
             if before != row:
@@ -152,9 +151,7 @@ def rows_of(submission: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "target": submission["target"],
-            "client": backup.get("clientName"),
-            "instance": backup.get("instanceName"),
-            "subclient": backup.get("subclientName"),
+            "subclient": " / ".join(backup[name] for name in NAMES if name in backup) or None,
             "state": backup["state"],
             "job": backup.get("jobId"),
             "since": now,
@@ -164,13 +161,8 @@ def rows_of(submission: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def key_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what tells a backup from the others."""
-    return tuple(row[name] for name in ("target", "client", "instance", "subclient"))
-
-
 def in_words(row: Mapping[str, Any]) -> str:
     """Return a row as a line of a log."""
-    named = " / ".join(filter(None, (cell(row[name]) for name in ("target", "instance", "subclient"))))
+    named = " / ".join(filter(None, (cell(row[name]) for name in ("target", "subclient"))))
     job = f", job {cell(row['job'])}" if row["job"] else ""
     return f"{row['since']} {named}: {cell(row['state'])}{job}{': ' + cell(row['error']) if row['error'] else ''}"

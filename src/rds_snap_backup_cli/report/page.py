@@ -5,6 +5,7 @@ from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from rds_snap_backup.untrusted import clean_text
 from rds_snap_backup_cli.report.content import VERDICTS, Content, minute
 from rds_snap_backup_cli.stack import DeployedStack
 
@@ -22,7 +23,8 @@ class Facts:
     @classmethod
     def of(cls, stack: DeployedStack, at: datetime) -> "Facts":
         """Return the facts of a stack."""
-        return cls(stack.name, stack.account, stack.region, stack.output("Version"), at)
+        texts = map(clean_text, (stack.name, stack.account, stack.region, stack.output("Version")))
+        return cls(*texts, at)
 
 
 def html_of(facts: Facts, content: Content) -> str:

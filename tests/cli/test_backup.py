@@ -1,0 +1,188 @@
+"""Starting a backup and waiting for it, against a Backup function that gives the answers of the real one."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from local.tools import ROOT
+from rds_snap_backup_cli import backup
+from rds_snap_backup_cli.errors import Exit
+from tests.cli.conftest import Cli
+from tests.cli.submissions import DEFERRED, ERROR, FAILED, QUEUED, RUNNING, SUCCEEDED, submission
+from tests.cli.submissions import backup as one_of
+from tests.cli.wire import AwsWire
+
+PLACE = "prod (account 111122223333, eu-central-1)"
+ORDERS = ("backup", "prod", "orders")
+PATH = "/rds-snap-backup/prod/targets/"
+
+
+@pytest.fixture
+def function(wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> AwsWire:
+    monkeypatch.setattr(backup, "POLL_SECONDS", 0)
+    wire.stack(BackupFunctionName="prod-backup", TargetsPath=PATH)
+    wire.answer("GetParameter", {"Parameter": {"Name": "orders", "Value": "{}"}})
+    return wire
+
+
+def answers(wire: AwsWire, *submissions: Any) -> None:
+    wire.answer("Invoke", *({"submissions": [one]} for one in submissions))
+
+
+def events(wire: AwsWire) -> list[dict[str, Any]]:
+    return [{name: asked[name] for name in ("target", "requestId")} for asked in wire.asked("Invoke")]
+
+
+def test_every_backup_has_a_request_id_of_its_own(cli: Cli, function: AwsWire) -> None:
+    answers(function, RUNNING)
+    done = [cli(*ORDERS) for _ in range(2)]
+    assert {one.status for one in done} == {Exit.OK}
+    ids = [re.findall(r"--request-id ([0-9a-f-]{36})\n", one.err)[0] for one in done]
+    assert len(set(ids)) == 2
+    assert events(function) == [{"target": "orders", "requestId": one} for one in ids]
+    assert done[0].out.endswith(f"{PLACE}: the backup is open.\n")
+
+
+def test_the_call_is_repeated_until_the_backup_is_over(cli: Cli, function: AwsWire) -> None:
+    answers(function, QUEUED, DEFERRED, RUNNING, RUNNING, SUCCEEDED)
+    done = cli(*ORDERS, "--wait", "--request-id", "migration-42")
+    assert done.status == Exit.OK
+    assert events(function) == [{"target": "orders", "requestId": "migration-42"}] * 5
+    begin, *lines = done.err.splitlines()
+    assert begin == f"{PLACE}: backup of orders. To resume it: --request-id migration-42"
+    assert [line.split(" ", 1)[1] for line in lines] == [  # a state is not repeated
+        "orders: queued",
+        "orders / aws-prod / orders-db / default: waiting: Commvault cannot be reached. It is retried.",
+        "orders / aws-prod / orders-db / default: running, job 1354",
+        "orders / aws-prod / orders-db / default: completed, job 1354",
+    ]
+    row = re.search(r"orders .* aws-prod / orders-db / default .* completed .* 1354 .* \d\d:\d\d:\d\d ", done.out)
+    assert row
+    assert done.out.endswith(f"{PLACE}: the backup succeeded.\n")
+
+
+def test_each_backup_of_a_group_has_its_row(cli: Cli, function: AwsWire) -> None:
+    other = one_of("failed", "1355", ERROR) | {"instanceName": "billing-db"}
+    answers(function, submission("failed", one_of("completed"), other))
+    done = cli(*ORDERS, "--format", "json", "--quiet")
+    assert (done.status, done.err) == (Exit.FINDINGS, "")
+    rows = json.loads(done.out)
+    assert [(row["subclient"], row["state"], row["job"]) for row in rows] == [
+        ("aws-prod / orders-db / default", "completed", "1354"),
+        ("aws-prod / billing-db / default", "failed", "1355"),
+    ]
+    assert rows[1]["error"] == "Commvault cannot be reached. It is retried."
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait",)])
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"submissions": [FAILED]}, "the backup failed."),
+        ({"submissions": [SUCCEEDED, FAILED]}, "the backup failed."),
+        ({"submissions": [submission("of a later version")]}, "the backup failed."),
+        ({"submissions": [], "ignored": "It is disabled."}, "nothing was started. It is disabled."),
+        ({"submissions": [], "refused": ERROR}, "nothing was started. Commvault cannot be reached. It is retried."),
+    ],
+)
+def test_only_a_backup_that_succeeded_passes_the_gate(
+    cli: Cli, function: AwsWire, answer: Any, said: str, wait: tuple[str, ...]
+) -> None:
+    function.answer("Invoke", answer)
+    done = cli(*ORDERS, *wait)
+    assert (done.status, done.out.endswith(f"{PLACE}: {said}\n")) == (Exit.FINDINGS, True), done.out
+
+
+def test_a_wait_that_is_too_long_fails(cli: Cli, function: AwsWire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup, "MINUTE", 0)
+    answers(function, RUNNING)
+    done = cli(*ORDERS, "--wait", "--timeout", "5")
+    assert done.status == Exit.FINDINGS
+    assert "time is over, and the backup is open. It goes on." in done.out
+
+
+def test_of_all_targets_each_is_waited_for(cli: Cli, function: AwsWire) -> None:
+    function.answer("Invoke", {"submissions": [FAILED, RUNNING]}, {"submissions": [SUCCEEDED, SUCCEEDED]})
+    assert cli("backup", "prod", "*", "--wait").status == Exit.OK
+    assert [event["target"] for event in events(function)] == ["*", "*"]
+    assert not function.asked("GetParameter")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("order", "there is no target order, and nothing was sent. Did you mean orders?"),
+        ("xyz", f"there is no target xyz, and nothing was sent. Store its document in the SSM parameter {PATH}xyz."),
+        ("a b", "'a b' is no target name"),
+    ],
+)
+def test_an_unknown_target_sends_nothing(cli: Cli, function: AwsWire, target: str, said: str) -> None:
+    function.fail("GetParameter", 400, "ParameterNotFound", "")
+    names = [f"{PATH}orders", f"{PATH}billing"]
+    function.answer("GetParametersByPath", {"Parameters": [{"Name": name, "Value": "{}"} for name in names]})
+    done = cli("backup", "prod", target)
+    assert (done.status, said in done.line) == (Exit.COULD_NOT_RUN, True), done.line
+    assert not events(function)
+
+
+@pytest.mark.parametrize("request_id", ["run-$1", 'a", "target": "*', "a b", "x" * 257, "ü"])
+def test_an_invalid_request_id_sends_nothing(cli: Cli, function: AwsWire, request_id: str) -> None:
+    assert cli(*ORDERS, "--request-id", request_id).line.endswith("Nothing was sent.")
+    assert not function.calls
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [({"errorMessage": "Task timed out"}, "failed: Task timed out"), ({"ok": True}, "does not understand")],
+)
+def test_another_answer_is_not_taken_for_a_backup(cli: Cli, function: AwsWire, answer: Any, said: str) -> None:
+    function.answer("Invoke", answer)
+    done = cli(*ORDERS, "--wait", "--request-id", "migration-42")
+    assert (done.status, done.out) == (Exit.COULD_NOT_RUN, "")
+    resume, line = done.err.splitlines()
+    assert "--request-id migration-42" in resume
+    assert said in line
+
+
+def test_a_call_that_fails_is_made_again_by_the_sdk(cli: Cli, function: AwsWire) -> None:
+    done = json.dumps({"submissions": [SUCCEEDED]})
+    left = [(429, json.dumps({"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"})), (200, done)]
+    function.answers["Invoke"] = lambda _: (*left.pop(0), {"X-Amzn-ErrorType": "TooManyRequestsException"})
+    assert cli(*ORDERS, "--wait").status == Exit.OK
+    assert not left
+
+
+def test_a_text_from_outside_stays_in_its_cell(cli: Cli, function: AwsWire) -> None:
+    answers(function, submission("failed", *DEFERRED["backups"], target="\x1b[31m[bold]one\ntwo" + "x" * 999))
+    printed = cli(*ORDERS).out
+    assert "[31m[bold]one two" in printed
+    assert "\x1b" not in printed
+    assert "x" * 501 not in printed
+
+
+def test_on_a_terminal_the_table_is_live(function: AwsWire) -> None:
+    answers(function, SUCCEEDED)
+    ours, theirs = pty.openpty()
+    line = [sys.executable, "-m", "rds_snap_backup_cli", *ORDERS, "--wait"]
+    done = subprocess.run(
+        line, cwd=ROOT, env=os.environ | {"PYTHONPATH": "src"}, stdout=subprocess.PIPE, stderr=theirs, check=True
+    )
+    os.close(theirs)
+    seen = b"".join(iter(lambda: read(ours), b""))
+    os.close(ours)
+    assert b"completed" in seen
+    assert b"\x1b[" in seen  # it is removed at the end
+    assert b"\x1b[" not in done.stdout
+
+
+def read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # nobody has its other end
+        return b""

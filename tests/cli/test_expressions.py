@@ -1,0 +1,79 @@
+"""Schedule expressions, valid and not, and times that a day does not have."""
+
+from datetime import date
+
+import pytest
+
+from rds_snap_backup_cli.expressions import expression_problem, skipped_day, timezone_problem
+from tests.unit.template import TEMPLATE
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "cron(0 3 * * ? *)",
+        "cron(0/15 0,12 ? * MON-FRI 2026-2030)",
+        "cron(5-50/5 23 L JAN,dec ? *)",
+        "cron(0 3 15W */2 ? *)",
+        "cron(0 3 ? * 6#3 *)",
+        "cron(0 3 ? * FRIL *)",
+        "rate(1 day)",
+        "rate(36 hours)",
+        "at(2026-11-20T13:00:00)",
+        *(TEMPLATE["Parameters"][name]["Default"] for name in ("ScheduleExpression", "AuditScheduleExpression")),
+    ],
+)
+def test_a_valid_expression(expression: str) -> None:
+    assert expression_problem(expression) is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ("", "is no schedule"),
+        ("0 3 * * ? *", "is no schedule"),
+        ("cron(0 3 * * *)", "has 5 fields; cron needs 6"),
+        ("cron(60 3 * * ? *)", "'60' is no minutes: 0 to 59"),
+        ("cron(0 24 * * ? *)", "'24' is no hours"),
+        ("cron(0 3 32 * ? *)", "'32' is no day of month"),
+        ("cron(0 3 * 13 ? *)", "'13' is no month: 1 to 12, JAN …"),
+        ("cron(0 3 ? * 0 *)", "'0' is no day of week"),
+        ("cron(0 3 ? * MON-SUN *)", "'MON-SUN' is no day of week"),
+        ("cron(0 3 * * ? 1969)", "'1969' is no year"),
+        ("cron(? 3 * * ? *)", "'?' is no minutes"),
+        ("cron(0/0 3 * * ? *)", "'0/0' is no minutes"),
+        ("cron(0, 3 * * ? *)", "'' is no minutes"),
+        ("cron(0 3 * * * *)", "exactly one of day of month and day of week must be ?"),
+        ("cron(0 3 ? * ? *)", "exactly one of"),
+        ("rate(1 days)", "is no schedule"),
+        ("rate(5 day)", "is no schedule"),
+        ("rate(0 days)", "is no schedule"),
+        ("at(2026-02-30T13:00:00)", "names a time that does not exist"),
+    ],
+)
+def test_an_invalid_expression_names_its_field(expression: str, problem: str) -> None:
+    assert problem in (expression_problem(expression) or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("Europe/Berlin", True), ("UTC", True), ("Europe/Nowhere", False), ("", False), ("../x", False)],
+)
+def test_time_zones(name: str, is_one: bool) -> None:
+    assert (timezone_problem(name) is None) is is_one
+
+
+@pytest.mark.parametrize(
+    ("expression", "timezone", "day"),
+    [
+        ("cron(0 2 * * ? *)", "Europe/Berlin", date(2026, 3, 29)),
+        ("cron(30 1,2 * * ? *)", "America/New_York", date(2026, 3, 8)),
+        ("cron(0 3 * * ? *)", "Europe/Berlin", None),
+        ("cron(0 2 * * ? *)", "UTC", None),
+        ("cron(0 * * * ? *)", "Europe/Berlin", date(2026, 3, 29)),
+        ("cron(0/5 * * * ? *)", "Europe/Berlin", None),  # the next run is a moment later
+        ("rate(1 day)", "Europe/Berlin", None),
+    ],
+)
+def test_times_that_daylight_saving_skips(expression: str, timezone: str, day: date | None) -> None:
+    assert skipped_day(expression, timezone, date(2026, 1, 1)) == day

@@ -1,0 +1,137 @@
+"""The page: valid, self-contained, complete, and nothing from outside is more than a text in it."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from tinyhtml5.parser import HTMLParser
+
+from rds_snap_backup.untrusted import clean_text
+from rds_snap_backup_cli.report.content import Content
+from rds_snap_backup_cli.report.page import Facts, html_of
+from rds_snap_backup_cli.stack import DeployedStack
+from tests.cli import sample
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</style></title></svg><script>",
+    "&lt;b&gt;&#60;b&#62;",
+    "{{ 7 * 7 }}{% include 'page.css' %}",
+    "--><b>]]>",
+    "\u202egnp.exe\u2066",
+    "\x00\x1b[2J\n\ud800",
+]
+FETCHING = {"script", "link", "img", "image", "iframe", "object", "embed", "form", "base", "a", "svg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as a browser reads it."""
+
+    text: str
+    errors: list[Any]
+    root: Any
+
+    def all(self, tag: str, css_class: str = "") -> list[Any]:
+        """Return the elements of a kind and class."""
+        return [one for one in self.root.iter(tag) if not css_class or css_class in one.get("class", "").split()]
+
+    def section(self, name: str) -> Any:
+        """Return the section that is headed by the element with that ID."""
+        (found,) = (one for one in self.all("section") if one.get("aria-labelledby") == name)
+        return found
+
+    def rows(self, section: str) -> list[list[str]]:
+        """Return the texts of the cells of a section's table."""
+        return [[words(cell) for cell in row] for row in self.section(section).find("table/tbody")]
+
+
+def words(element: Any) -> str:
+    return " ".join("".join(element.itertext()).split())
+
+
+def page(answer: dict[str, Any], facts: Facts = sample.FACTS) -> Page:
+    text = html_of(facts, Content.read("prod", answer))
+    parser = HTMLParser(namespace_html_elements=False)
+    return Page(text, parser.errors, parser.parse(text))
+
+
+@pytest.mark.parametrize("answer", [sample.answer(), sample.answer([], [])])
+def test_the_page_is_valid_fetches_nothing_and_runs_nothing(answer: dict[str, Any]) -> None:
+    one = page(answer)
+    assert one.text.startswith("<!DOCTYPE html>\n")
+    assert one.errors == []
+    ids = [element.get("id") for element in one.root.iter() if element.get("id")]
+    assert {element.get("aria-labelledby") for element in one.all("section")} == set(ids)
+    (policy,) = (meta for meta in one.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert policy.get("content") == "default-src 'none'; style-src 'unsafe-inline'"
+    order = [element.tag for element in one.root.find("head")]
+    assert order.index("style") > 1  # the policy, in front of all that it is about
+    assert not {str(element.tag) for element in one.root.iter()} & FETCHING
+    names = {str(name) for element in one.root.iter() for name in element.attrib}
+    assert not [name for name in names if name.startswith("on") or name in {"src", "href", "style", "action", "data"}]
+    assert not re.search(r"url\(|@import|@font-face", one.all("style")[0].text)
+    assert "://" not in one.text
+
+
+def hostile_page(name: str) -> Page:
+    """Return a page on which everything that comes from outside is `name`."""
+    texts = dict.fromkeys(("arn", "verdict", "subclient", "jobId", "by", "reason"), name)
+    finding = sample.finding(name.replace("_", ""), name, name, target=name, database=name)
+    answer = sample.answer([], [finding]) | {"databases": [sample.database("a", "new", "1") | texts]}
+    arn = f"arn:aws:cloudformation:{name}:{name}:{name}"
+    description = {"StackId": arn, "Outputs": [{"OutputKey": "Version", "OutputValue": name}]}
+    return page(answer, Facts.of(DeployedStack(name, boto3.Session(), description), sample.NOW))
+
+
+def structure(one: Page) -> list[tuple[str, list[str]]]:
+    """Return what a page consists of, apart from texts and values."""
+    return [(str(element.tag), sorted(map(str, element.attrib))) for element in one.root.iter()]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_hostile_name_is_a_text_and_nothing_else(name: str) -> None:
+    one = hostile_page(name)
+    assert structure(one) == structure(hostile_page("harmless"))
+    names = [words(element) for element in one.all("bdi")]
+    assert names.count(clean_text(name)) > 5
+    one.text.encode()  # a surrogate is not left in it
+    assert not re.search(r"[\u202a-\u202e\u2066-\u2069\x00\x1b]", one.text)
+
+
+def test_everything_is_on_it() -> None:
+    one = page(sample.answer())
+    facts = {words(each.find("dt")): words(each.find("dd")) for each in one.all("dl")[0]}
+    assert facts == {
+        "Stack": "prod",
+        "Account": "111122223333",
+        "Region": "eu-central-1",
+        "Audited (UTC)": "2026-03-31 06:00",
+        "rds-snap-backup": "2.0.0",
+    }
+    assert words(one.all("p", "result")[0]) == "2 findings"
+    assert [words(each) for each in one.all("li", "bad")] == ["1 stale", "1 uncovered"]
+    assert one.rows("findings") == [
+        ["DATABASE_UNCOVERED", "web-sessions / eu-central-1", "No association.", "Name it."],
+        ["BACKUP_STALE", "billing", "77 hours old.", "Look for the cause."],
+    ]
+    databases = one.rows("databases")
+    assert databases[0] == [
+        "orders cluster",
+        "111122223333 eu-central-1",
+        "aws-prod / orders / default",
+        "2026-03-31 02:09 job 2291, started by stack",
+        "protected It is protected.",
+    ]
+    assert databases[2][2:] == ["none", "none", "uncovered No association names it."]
+
+
+def test_without_findings_and_databases_it_says_so() -> None:
+    one = page(sample.answer([], []))
+    assert words(one.all("p", "result")[0]) == "No findings"
+    assert "nothing that needs attention" in words(one.section("findings"))
+    assert "no database" in words(one.section("databases"))

@@ -1,0 +1,206 @@
+"""How a command is called, which stack it acts on, and how it fails. `redrive` stands for all of them."""
+
+import os
+import pty
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.tools import ROOT
+from rds_snap_backup_cli import program
+from rds_snap_backup_cli.errors import Exit
+from tests.cli.conftest import Cli
+from tests.cli.wire import AwsWire
+
+DENIED = "User: arn:aws:iam::000000000000:user/me is not authorized to perform: cloudformation:DescribeStacks"
+NO_STACK = (400, "ValidationError", "Stack with id prod does not exist")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("redrive",),
+        ("redrive", "one", "two"),
+        ("redrive", "prod", "--region"),
+        ("redrive", "prod", "--stage", "x"),
+        ("backup", "prod"),
+        ("no",),
+    ],
+)
+def test_wrong_arguments_are_an_error(cli: Cli, wire: AwsWire, arguments: tuple[str, ...]) -> None:
+    done = cli(*arguments)
+    assert (done.status, done.out) == (Exit.COULD_NOT_RUN, "")
+    assert "Error" in done.err
+    assert not wire.calls
+
+
+@pytest.mark.parametrize("order", [("prod", "orders"), ("orders",)])
+def test_the_environment_names_a_stack_that_is_left_out(
+    cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, order: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", "prod" if len(order) == 1 else "other")
+    wire.no_stack(*NO_STACK)
+    for arguments in (("backup", *order), ("backup", "--wait", *order, "--region", "eu-west-1")):
+        assert cli(*arguments).line.startswith("prod: there is no such stack in ")
+    assert {asked["StackName"] for asked in wire.asked("DescribeStacks")} == {"prod"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "printed"),
+    [
+        (*NO_STACK, "there is no such stack in us-east-1. Check"),
+        (
+            403,
+            "ExpiredToken",
+            "The security token is expired",
+            "does not accept the credentials (ExpiredToken). Sign in",
+        ),
+        (403, "AccessDenied", DENIED, f"{DENIED}. Ask for that permission"),
+        (400, "Throttling", "Rate exceeded", "DescribeStacks failed (Throttling): Rate exceeded."),
+    ],
+)
+def test_an_error_of_aws_becomes_one_line(
+    cli: Cli, wire: AwsWire, *, status: int, code: str, message: str, printed: str
+) -> None:
+    wire.no_stack(status, code, message)
+    done = cli("redrive", "prod")
+    assert done.status == Exit.COULD_NOT_RUN
+    assert done.line.startswith("prod: ")
+    assert printed in done.line
+
+
+@pytest.mark.parametrize(
+    ("outputs", "printed"),
+    [
+        ({"Version": "1.4.0"}, "version 1.4.0 is too old for 2.0.0.dev0 of this command. Update the stack."),
+        (
+            {"Version": "3.1.0"},
+            "version 3.1.0 is too new for 2.0.0.dev0 of this command. Install the command's version 3.1.0.",
+        ),
+        ({"Version": "x"}, "the stack has no output Version"),
+        ({}, "the stack has no output DeadLetterQueueUrl. Update it to version"),
+    ],
+)
+def test_a_stack_of_another_version_is_refused(cli: Cli, wire: AwsWire, outputs: dict[str, str], printed: str) -> None:
+    wire.stack(**outputs)
+    done = cli("redrive", "prod")
+    assert (done.status, printed in done.line) == (Exit.COULD_NOT_RUN, True)
+    assert wire.operations == ["DescribeStacks"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "region"),
+    [
+        ({"AWS_REGION": "us-west-2"}, ("--region", "ap-south-1", "--profile", "frankfurt"), "ap-south-1"),
+        ({"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, (), "us-west-2"),
+        ({"AWS_DEFAULT_REGION": "us-west-2"}, ("--profile", "frankfurt"), "us-west-2"),
+        ({}, ("--profile", "frankfurt"), "eu-central-1"),
+        ({}, (), "ap-northeast-1"),
+    ],
+)
+def test_the_region_is_the_given_one_then_the_environments_then_the_profiles(
+    cli: Cli,
+    wire: AwsWire,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    *,
+    variables: dict[str, str],
+    arguments: tuple[str, ...],
+    region: str,
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    keys = "aws_access_key_id = other\naws_secret_access_key = other\n"
+    (tmp_path / "config").write_text(
+        f"[default]\nregion = ap-northeast-1\n{keys}[profile frankfurt]\nregion = eu-central-1\n{keys}"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    wire.no_stack(*NO_STACK)
+    assert f"in {region}." in cli("redrive", "prod", *arguments).line
+    ((_, _, authorization),) = wire.calls
+    assert authorization.split("/")[2] == region
+
+
+def test_missing_configuration_is_one_line(
+    cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    assert "`aws configure list-profiles` lists the profiles." in cli("redrive", "prod", "--profile", "none").line
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    assert cli("redrive", "prod").line.startswith("prod: Unable to locate credentials. Sign in again")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    assert cli("redrive", "prod").line == "prod: no region is configured. Name one with --region."
+    assert not wire.calls
+
+
+def test_aws_out_of_reach_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        line = cli("redrive", "prod").line
+    assert line.startswith("prod: Could not connect to the endpoint URL: ")
+    assert line.endswith("Check the network and the region's name.")
+
+
+@pytest.mark.parametrize(
+    ("error", "printed"),
+    [
+        (KeyboardInterrupt(), "prod: interrupted."),
+        (OSError(28, "No space left"), "prod: [Errno 28] No space left."),
+        (KeyError("x"), "prod: this is a mistake in 2.0.0.dev0 of the command. Report it: KeyError: 'x'"),
+    ],
+)
+def test_nothing_is_a_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch, error: BaseException, printed: str) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(program, "session_of", fail)
+    assert cli("redrive", "prod").line == printed
+
+
+def test_the_version_is_printed(cli: Cli) -> None:
+    assert cli("--version").out == "2.0.0.dev0\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_completion(shell: str) -> None:
+    environment = os.environ | {"PYTHONPATH": "src", "_RDS_SNAP_BACKUP_COMPLETE": f"source_{shell}"}
+    line = [sys.executable, "-m", "rds_snap_backup_cli"]
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert "rds-snap-backup" in done.stdout
+
+
+def shell(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rds_snap_backup_cli", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": "src"},
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        check=True,
+    )
+
+
+def test_progress_is_shown_on_a_terminal_only(wire: AwsWire) -> None:
+    wire.stack(AuditFunctionName="prod-audit")
+    wire.answer("Invoke", {"ok": True, "checks": []})
+    line = ("check", "prod", "--format", "json")
+    ours, theirs = pty.openpty()
+    on_a_terminal = shell(*line, stderr=theirs)
+    os.close(theirs)
+    assert b"The Audit function runs" in os.read(ours, 65_536)
+    os.close(ours)
+    piped = shell(*line)
+    assert on_a_terminal.stdout == piped.stdout == "[]\n"
+    assert "The Audit function" not in piped.stderr
+    assert shell(*line, "--quiet").stderr == ""

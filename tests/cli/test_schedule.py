@@ -1,0 +1,199 @@
+"""Scheduling a target, at the wire."""
+
+import json
+import os
+import re
+import subprocess
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rds_snap_backup_cli.errors import Exit
+from rds_snap_backup_cli.schedule import schedule_name
+from tests.cli.conftest import Cli
+from tests.cli.wire import AwsWire
+from tests.unit.documents import read
+from tests.unit.template import TEMPLATE
+
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:prod-backup"
+ROLE = "arn:aws:iam::000000000000:role/prod-scheduler"
+LETTERS = "arn:aws:sqs:us-east-1:000000000000:prod-dead-letters"
+OUTPUTS = {
+    "BackupFunctionArn": FUNCTION,
+    "SchedulerRoleArn": ROLE,
+    "DeadLetterQueueArn": LETTERS,
+    "TargetsPath": "/rds-snap-backup/prod/targets/",
+}
+ORDERS = ("prod", "orders", "--expression", "cron(0 3 * * ? *)")
+INPUT = {"target": "orders", "schedule": "<aws.scheduler.schedule-arn>", "time": "<aws.scheduler.scheduled-time>"}
+
+
+@pytest.fixture
+def scheduler(wire: AwsWire) -> AwsWire:
+    """A stack with the target `orders`, which has no schedule."""
+    wire.stack(**OUTPUTS)
+    wire.answer("GetParameter", {"Parameter": {"Name": "orders", "Value": "{}"}})
+    wire.fail("GetSchedule", 404, "ResourceNotFoundException", "Schedule prod-orders does not exist.")
+    wire.answer("CreateSchedule", {"ScheduleArn": "arn"})
+    wire.answer("UpdateSchedule", {"ScheduleArn": "arn"})
+    return wire
+
+
+def existing(wire: AwsWire, arn: str = FUNCTION, event: str = json.dumps(INPUT), **more: Any) -> None:
+    target = {"Arn": arn, "RoleArn": ROLE, "Input": event}
+    wire.answer("GetSchedule", {"Name": "prod-orders", "GroupName": "default", "Target": target} | more)
+
+
+def test_a_schedule_has_all_that_the_stacks_own_has(cli: Cli, scheduler: AwsWire) -> None:
+    done = cli("schedule", *ORDERS, "--timezone", "Europe/Berlin")
+    assert done.status == Exit.OK
+    (made,) = scheduler.asked("CreateSchedule")
+    event = json.loads(made["Target"].pop("Input"))
+    assert made.pop("ClientToken")
+    assert made == {
+        "Name": "prod-orders",
+        "GroupName": "default",
+        "ScheduleExpression": "cron(0 3 * * ? *)",
+        "ScheduleExpressionTimezone": "Europe/Berlin",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {
+            "Arn": FUNCTION,
+            "RoleArn": ROLE,
+            "DeadLetterConfig": {"Arn": LETTERS},
+            "RetryPolicy": {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185},
+        },
+    }
+    own = TEMPLATE["Resources"]["DefaultSchedule"]["Properties"]["Target"]
+    assert event == json.loads(own["Input"]) | {"target": "orders"} == INPUT
+    assert made["Target"]["RetryPolicy"] == own["RetryPolicy"]
+    assert scheduler.asked("GetParameter") == [{"Name": "/rds-snap-backup/prod/targets/orders"}]
+    assert (
+        done.out
+        == "prod (account 111122223333, eu-central-1): the schedule prod-orders of the group default is made.\n"
+    )
+
+
+def test_all_targets_can_be_scheduled(cli: Cli, scheduler: AwsWire) -> None:
+    assert cli("schedule", "prod", "*", "--expression", "rate(1 day)").status == Exit.OK
+    (made,) = scheduler.asked("CreateSchedule")
+    assert made["Name"] == "prod-all"
+    assert made["ScheduleExpressionTimezone"] == "UTC"
+    assert json.loads(made["Target"]["Input"]) == INPUT | {"target": "*"}
+    assert not scheduler.asked("GetParameter")
+
+
+def test_one_that_exists_is_changed_and_the_rest_of_it_is_kept(cli: Cli, scheduler: AwsWire) -> None:
+    existing(scheduler, State="DISABLED", Description="nightly", ScheduleExpressionTimezone="Asia/Tokyo", Arn="arn")
+    done = cli("schedule", *ORDERS)
+    assert done.status == Exit.OK
+    assert not scheduler.asked("CreateSchedule")
+    (changed,) = scheduler.asked("UpdateSchedule")
+    assert (changed["State"], changed["Description"]) == ("DISABLED", "nightly")
+    assert changed["ScheduleExpressionTimezone"] == "Asia/Tokyo"
+    assert changed["ScheduleExpression"] == "cron(0 3 * * ? *)"
+    assert "is changed. It is disabled, as it was." in done.out
+    done = cli("schedule", *ORDERS, "--timezone", "UTC")
+    assert done.status == Exit.OK
+    assert scheduler.asked("UpdateSchedule")[1]["ScheduleExpressionTimezone"] == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("arn", "event"),
+    [
+        ("arn:aws:lambda:us-east-1:000000000000:function:other", json.dumps(INPUT)),
+        (FUNCTION, json.dumps(INPUT | {"target": "b-orders"})),
+        (FUNCTION, "not JSON"),
+        (FUNCTION, "[]"),
+    ],
+)
+def test_a_schedule_of_another_stack_or_target_is_left_alone(
+    cli: Cli, scheduler: AwsWire, arn: str, event: str
+) -> None:
+    existing(scheduler, arn, event)
+    done = cli("schedule", *ORDERS)
+    assert done.status == Exit.COULD_NOT_RUN
+    assert not scheduler.asked("UpdateSchedule")
+    assert "a schedule prod-orders exists already, for another function or target." in done.line
+
+
+def test_an_unknown_target_is_refused(cli: Cli, scheduler: AwsWire) -> None:
+    scheduler.fail("GetParameter", 400, "ParameterNotFound", "")
+    scheduler.fail("GetParametersByPath", 403, "AccessDeniedException", "")
+    done = cli("schedule", *ORDERS)
+    assert done.status == Exit.COULD_NOT_RUN
+    assert "there is no target orders, and nothing was sent. Store its document" in done.line
+    assert not scheduler.asked("CreateSchedule")
+
+
+@pytest.mark.parametrize("target", ["a/b", "a b", "x" * 65])
+def test_what_cannot_be_a_targets_name_is_refused(cli: Cli, scheduler: AwsWire, target: str) -> None:
+    done = cli("schedule", "prod", target, "--expression", "rate(1 day)")
+    assert done.status == Exit.COULD_NOT_RUN
+    assert "is no target name" in done.line
+    assert not scheduler.asked("CreateSchedule")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--expression", "cron(0 3 * * *)"), "has 5 fields; cron needs 6"),
+        (("--expression", "rate(1 day)", "--timezone", "Europe/Nowhere"), "is no time zone"),
+    ],
+)
+def test_an_invalid_schedule_is_not_sent(cli: Cli, scheduler: AwsWire, options: tuple[str, ...], said: str) -> None:
+    done = cli("schedule", "prod", "orders", *options)
+    assert (done.status, said in done.line) == (Exit.COULD_NOT_RUN, True), done.line
+    assert not scheduler.calls
+
+
+def test_a_time_that_daylight_saving_skips_is_a_warning(cli: Cli, scheduler: AwsWire) -> None:
+    done = cli("schedule", "prod", "orders", "--expression", "cron(30 2 * * ? *)", "--timezone", "Europe/Berlin")
+    assert (done.status, "daylight saving skips this time on " in done.err) == (Exit.OK, True)
+    assert scheduler.asked("CreateSchedule")
+
+
+def test_a_long_name_is_cut_and_stays_one_targets() -> None:
+    stack = "s" * 50
+    names = {schedule_name(stack, f"orders-of-the-{kind}-region") for kind in ("eastern", "western", "eastern")}
+    assert len(names) == 2
+    assert {len(name) for name in names} == {64}
+    assert schedule_name("s" * 60, "abc") == "s" * 60 + "-abc"
+
+
+# An AWS CLI that knows the outputs, and keeps the arguments of any other call.
+AWS_CLI = """#!/usr/bin/env bash
+set -eu
+if [ "$2" = describe-stacks ]; then
+  query="${@: -3:1}"
+  name="${query#*OutputKey==\\'}"
+  printenv "OUTPUT_${name%%\\'*}"
+else
+  printf '%s\\0' "$@" > "$ARGUMENTS"
+fi
+"""
+
+
+def test_the_documents_command_makes_the_same_schedule(cli: Cli, scheduler: AwsWire, tmp_path: Path) -> None:
+    scheduler.stack(**OUTPUTS, ScheduleGroupName="backups")
+    assert cli("schedule", "rds-snap-backup", *ORDERS[1:], "--timezone", "Europe/Berlin").status == Exit.OK
+    (made,) = scheduler.asked("CreateSchedule")
+    sample = re.search(r"```bash\n(output\(\).*?)```", read("docs/operations.md"), re.DOTALL)
+    assert sample
+    (tmp_path / "aws").write_text(AWS_CLI)
+    (tmp_path / "aws").chmod(0o700)
+    environment = {f"OUTPUT_{name}": value for name, value in OUTPUTS.items()} | {
+        "OUTPUT_ScheduleGroupName": "backups",
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "ARGUMENTS": str(tmp_path / "arguments"),
+    }
+    subprocess.run(["bash", "-eu", "-c", sample[1]], env=environment, check=True)
+    arguments = (tmp_path / "arguments").read_text().split("\0")[2:-1]
+    given = dict(batched(arguments, 2, strict=True))
+    target = json.loads(given["--target"])
+    assert json.loads(target.pop("Input")) == json.loads(made["Target"].pop("Input"))
+    assert target == made["Target"]
+    assert (given["--name"], given["--group-name"]) == (made["Name"], made["GroupName"])
+    assert given["--schedule-expression"] == made["ScheduleExpression"]
+    assert given["--schedule-expression-timezone"] == made["ScheduleExpressionTimezone"]

@@ -1,0 +1,125 @@
+"""A token is asked for without echo, validated, and stored as the functions read it; old versions lose their labels."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from local.tools import ROOT
+from rds_snap_backup.credentials.pair import Token, read_token
+from rds_snap_backup_cli import set_token
+from rds_snap_backup_cli.errors import Exit
+from tests.cli.conftest import Cli
+from tests.cli.wire import AwsWire
+
+ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:token-1"
+ACCESS, REFRESH = "fake-access/1+=", "fake-refresh/1+="
+NEW, OLD, OLDER = ("n" * 32, "o" * 32, "p" * 32)
+LINE = [sys.executable, "-m", "rds_snap_backup_cli", "token", "prod"]
+
+type Typed = Callable[..., None]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, wire: AwsWire) -> Typed:
+    """A terminal at which these answers are typed; AWS accepts any secret."""
+    wire.stack(TokenSecretArn=ARN)
+    wire.answer("PutSecretValue", {"ARN": ARN})
+
+    def types(*answers: str) -> None:
+        left = iter(answers)
+        monkeypatch.setattr(set_token, "getpass", lambda _: next(left))
+
+    return types
+
+
+@pytest.mark.parametrize(
+    ("answers", "header"),
+    [
+        ((ACCESS, REFRESH), f"Bearer {ACCESS}"),
+        ((f"Bearer {ACCESS}", f" {REFRESH}\n"), f"Bearer {ACCESS}"),
+        (("QSDK abc", ""), "QSDK abc"),
+    ],
+)
+def test_the_functions_read_the_stored_value(
+    cli: Cli, wire: AwsWire, typed: Typed, answers: tuple[str, str], header: str
+) -> None:
+    typed(*answers)
+    done = cli("token", "prod", "--region", "eu-west-1")
+    assert done.status == Exit.OK
+    operation, stored, _ = wire.calls[-1]
+    assert (operation, stored["SecretId"]) == ("PutSecretValue", ARN)
+    read = read_token(stored["SecretString"])
+    assert isinstance(read, Token)
+    assert (read.header, read.pair and read.pair.refresh) == (header, REFRESH if answers[1] else None)
+    assert not any(secret in done.out + done.err for secret in (ACCESS, REFRESH, "QSDK abc"))
+    assert "rds-snap-backup check prod --region eu-west-1" in done.out
+
+
+@pytest.mark.parametrize(
+    "answers", [("",), ("a\x00b",), ("ü",), ("x" * 8193,), (ACCESS, "b\tc"), (ACCESS, ACCESS)], ids=repr
+)
+def test_an_entry_that_cannot_be_a_token_is_not_stored(
+    cli: Cli, wire: AwsWire, typed: Typed, answers: tuple[str, ...]
+) -> None:
+    typed(*answers)
+    done = cli("token", "prod")
+    assert done.status == Exit.COULD_NOT_RUN
+    assert done.line.endswith("Nothing was stored.")
+    assert wire.operations == ["DescribeStacks"]
+
+
+def test_old_versions_lose_their_labels(cli: Cli, wire: AwsWire) -> None:
+    wire.stack(TokenSecretArn=ARN)
+    stages = {NEW: ["AWSCURRENT", "RENEWED"], OLD: ["AWSPREVIOUS", "mine"], OLDER: ["RENEWED-1"]}
+    wire.answer("DescribeSecret", {"VersionIdsToStages": stages})
+    wire.answer("UpdateSecretVersionStage", {})
+    assert "2 old versions of the secret can no longer be read." in cli("token", "prod", "--revoked").out
+    removed = [
+        (asked["RemoveFromVersionId"], asked["VersionStage"]) for asked in wire.asked("UpdateSecretVersionStage")
+    ]
+    assert removed == [(OLD, "AWSPREVIOUS"), (OLD, "mine"), (OLDER, "RENEWED-1")]
+    assert not any("MoveToVersionId" in asked for asked in wire.asked("UpdateSecretVersionStage"))
+
+
+def test_without_a_terminal_nothing_is_asked(wire: AwsWire, typed: Typed) -> None:
+    done = subprocess.run(
+        LINE,
+        input=f"{ACCESS}\n{REFRESH}\n",
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    assert done.returncode == Exit.COULD_NOT_RUN
+    assert "no terminal" in done.stderr
+    assert ACCESS not in done.stdout + done.stderr
+
+
+def test_on_a_terminal_nothing_is_echoed(wire: AwsWire, typed: Typed) -> None:
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": "src"}
+    process = subprocess.Popen(
+        LINE, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=environment, start_new_session=True
+    )
+    os.close(theirs)
+    seen = b""
+    for prompt, answer in ((b"plain token: ", ACCESS), (b"for a plain token: ", REFRESH)):
+        until = time.monotonic() + 30
+        while not seen.endswith(prompt):
+            assert time.monotonic() < until, seen
+            seen += os.read(ours, 1024)
+        os.write(ours, f"{answer}\n".encode())
+    assert process.wait(30) == 0
+    seen += os.read(ours, 4096)
+    os.close(ours)
+    assert b"rds-snap-backup check prod" in seen.replace(b"\r\n", b" ")
+    assert ACCESS.encode() not in seen
+    assert json.loads(wire.calls[-1][1]["SecretString"]) == {"accessToken": ACCESS, "refreshToken": REFRESH}

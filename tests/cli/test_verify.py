@@ -1,0 +1,189 @@
+"""The verification, at the wire: what every step calls a success, and what it does not."""
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from rds_snap_backup_cli import redrive
+from rds_snap_backup_cli.errors import Exit
+from rds_snap_backup_cli.verify import command, standing, subject
+from rds_snap_backup_cli.verify.acting import MADE_UP
+from tests.cli.conftest import Cli, Done
+from tests.cli.wire import AwsWire
+from tests.cli.world import (
+    CREATED,
+    FUNCTION,
+    PARAMETERS,
+    PREFLIGHT,
+    REPORT,
+    RULE,
+    SUBSCRIPTION,
+    World,
+)
+from tests.unit.documents import first_column, section
+from tests.unit.template import TEMPLATE
+
+
+@pytest.fixture
+def world(wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(subject, "POLL_SECONDS", 0)
+    monkeypatch.setattr(redrive, "POLL_SECONDS", 0)
+    monkeypatch.setenv("COLUMNS", "240")
+    return World(wire)
+
+
+PLACE = "prod (account 111122223333, eu-central-1)"
+
+
+def run(cli: Cli, *names: str) -> Done:
+    return cli("verify", "prod", "--only", " ".join(names))
+
+
+def test_every_step_passes_where_aws_does_as_its_documentation_says(cli: Cli, world: World) -> None:
+    done = run(cli)
+    assert done.status == Exit.OK
+    printed = done.out
+    assert printed.endswith(f"{PLACE}: {len(command.STEPS)} passed, 0 failed, 0 cannot be seen yet.\n")
+    assert "Init Duration 231.40 ms" in printed
+    assert "kept as NO_PERMISSIONS; 1 moved and handled" in printed
+    assert MADE_UP not in printed
+
+
+def test_what_was_made_or_changed_is_undone(cli: Cli, world: World) -> None:
+    done = run(cli)
+    assert done.status == Exit.OK
+    made = {asked["Name"] for asked in world.wire.asked("CreateSchedule")}
+    assert {asked["Name"] for asked in world.wire.asked("DeleteSchedule")} == made
+    assert len(made) == 2
+    assert world.timeouts == [50, 1, 50]
+
+
+def test_a_stack_that_could_start_a_backup_is_refused(cli: Cli, world: World) -> None:
+    world.stack(PARAMETERS | {"CommvaultApiUrl": "https://commvault.example.com/commandcenter/api"})
+    done = run(cli)
+    assert done.status == Exit.COULD_NOT_RUN
+    assert set(world.wire.operations) == {"DescribeStacks"}
+    assert "https://192.0.2.1/commandcenter/api" in done.line
+
+
+def rolled_back(world: World) -> None:
+    inner = world.wire.answers["DescribeStacks"]
+    world.wire.answers["DescribeStacks"] = lambda asked: (200, inner(asked)[1].replace("CREATE_C", "ROLLBACK_C"))
+
+
+def logged(world: World) -> None:
+    world.tokens_in_log, world.token = True, f"{MADE_UP}1"
+
+
+PENDING = SUBSCRIPTION.format("PendingConfirmation", "email", "me@example.com")
+QUIET = {"MetricAlarms": [{"StateValue": "OK", "StateUpdatedTimestamp": CREATED}]}
+
+# What AWS does otherwise, for the step whose name it begins with.
+BREAKS: dict[str, Callable[[World], Any]] = {
+    "deployment: it was rolled back": rolled_back,
+    "tags: not on all": lambda world: world.wire.answer(
+        "GetResources", {"ResourceTagMappingList": [{"ResourceARN": FUNCTION, "Tags": []}]}
+    ),
+    "first-invocation: Commvault answers": lambda world: world.wire.answer("Invoke", PREFLIGHT | {"ok": True}),
+    "rds-rule: it is disabled": lambda world: world.wire.answer("DescribeRule", RULE | {"State": "DISABLED"}),
+    "rds-rule: it has another target": lambda world: world.wire.answer("ListTargetsByRule", {"Targets": []}),
+    "rds-rule: it may not invoke": lambda world: world.wire.fail("GetPolicy", 404, "ResourceNotFoundException", "None"),
+    "rds-rule: everything matches": lambda world: world.wire.answer("TestEventPattern", {"Result": True}),
+    "listeners: not confirmed": lambda world: setattr(world, "subscriptions", PENDING),
+    "dashboard: it is not there": lambda world: world.wire.fail("GetDashboard", 404, "ResourceNotFound", "None"),
+    "compare-and-set: the label is moved from anywhere": lambda world: world.wire.answer(
+        "UpdateSecretVersionStage", {}
+    ),
+    "placeholders: they are not filled in": lambda world: setattr(world, "identity", "{schedule}|<aws.scheduler.x>"),
+    "dead-letters: none": lambda world: world.wire.answer("ReceiveMessage", {}),
+    "dead-letters: not allowed": lambda world: world.wire.fail(
+        "StartMessageMoveTask", 403, "AccessDeniedException", "Not authorized"
+    ),
+    "killed-run: it is lost": lambda world: setattr(world, "runs", ["killed"]),
+    "alarm-action: none": lambda world: world.wire.answer("DescribeAlarmHistory", {"AlarmHistoryItems": []}),
+    "dead-mans-switch: it says nothing": lambda world: world.wire.answer("DescribeAlarms", QUIET),
+    "recursion: one is dropped": lambda world: world.wire.answer("GetMetricStatistics", {"Datapoints": [{"Sum": 1.0}]}),
+    "redaction: the token is logged": logged,
+}
+
+
+def test_a_step_that_is_none_is_named(cli: Cli, world: World) -> None:
+    assert "'$(no)' is no step" in run(cli, "tags", "$(no)").err
+    assert not world.wire.operations
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_a_step_fails_where_aws_does_otherwise(cli: Cli, world: World, what: str) -> None:
+    BREAKS[what](world)
+    name = what.partition(":")[0]
+    done = run(cli, name)
+    assert done.status == Exit.FINDINGS
+    assert done.out.endswith(f"{PLACE}: 0 passed, 1 failed, 0 cannot be seen yet.\n")
+    assert world.timeouts[-1] == 50
+    assert len(world.wire.asked("DeleteSchedule")) == len(world.wire.asked("CreateSchedule"))
+
+
+def test_what_cannot_be_seen_yet_does_not_fail(cli: Cli, world: World) -> None:
+    young = time.time()
+    inner = world.wire.answers["DescribeStacks"]
+    now = datetime.fromtimestamp(young, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    world.wire.answers["DescribeStacks"] = lambda asked: (200, inner(asked)[1].replace("2026-01-31T02:00:00Z", now))
+    quiet = {"MetricAlarms": [{"StateValue": "INSUFFICIENT_DATA", "StateUpdatedTimestamp": young}]}
+    world.wire.answer("DescribeAlarms", quiet)
+    warm = base64.b64encode(REPORT.partition("\tInit")[0].encode()).decode()
+    world.wire.answers["Invoke"] = lambda _: (200, json.dumps(PREFLIGHT), {"X-Amz-Log-Result": warm})
+    world.tries = 3
+    done = run(cli, "dead-mans-switch", "first-invocation", "recursion", "redaction")
+    assert done.status == Exit.OK
+    printed = done.out
+    assert f"{PLACE}: 0 passed, 0 failed, 4 cannot be seen yet." in printed
+    assert "at most 3 tries" in printed
+
+
+def test_the_secret_of_another_owner_is_left_alone(cli: Cli, world: World) -> None:
+    world.stack(PARAMETERS | {"TokenSecretArn": "arn:aws:secretsmanager:us-east-1:111122223333:secret:own"})
+    done = run(cli, "compare-and-set")
+    assert done.status == Exit.OK
+    assert "PutSecretValue" not in world.wire.operations
+
+
+def test_the_outputs_are_the_templates() -> None:
+    conditional = {name for name, one in TEMPLATE["Outputs"].items() if "Condition" in one}
+    assert set(standing.OUTPUTS) >= set(TEMPLATE["Outputs"]) - conditional
+
+
+# ---- The document
+
+
+def test_the_document_has_every_step() -> None:
+    assert first_column("docs/verify-on-aws.md", "What the command proves") == list(command.STEPS)
+
+
+IAM_PREFIX = {"monitoring": "cloudwatch", "tagging": "tag"}
+IAM_ACTION = {
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+}
+# What AWS asks for beyond the calls: Scheduler gets a role, and SQS moves messages in the caller's name.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+BEYOND = {"iam:PassRole", "sqs:DeleteMessage", "sqs:SendMessage"}
+
+
+def test_the_documents_policy_is_what_the_command_needs(cli: Cli, world: World) -> None:
+    done = run(cli)
+    assert done.status == Exit.OK
+    called = set()
+    for operation, _, authorization in world.wire.calls:
+        service = authorization.split("/")[3]
+        action = f"{IAM_PREFIX.get(service, service)}:{operation}"
+        called.add(IAM_ACTION.get(action, action))
+    sample = re.search(r"```json\n(.*?)```", section("docs/verify-on-aws.md", "Permissions"), re.DOTALL)
+    assert sample
+    actions = [statement["Action"] for statement in json.loads(sample[1])["Statement"]]
+    assert {one for some in actions for one in ([some] if isinstance(some, str) else some)} == called | BEYOND

@@ -1,0 +1,145 @@
+"""AWS at the wire: each operation gets the answer that a test gave for it, and every call is recorded."""
+
+import functools
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import botocore.session
+import cbor2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from botocore.model import ServiceModel
+
+# CloudFormation speaks the query protocol with XML.
+ERROR = (
+    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+)
+STACK = (
+    "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>prod</StackName>"
+    "<StackId>arn:aws:cloudformation:eu-central-1:111122223333:stack/prod/1</StackId>"
+    "<CreationTime>2026-01-31T02:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>{more}"
+    "<Outputs>{outputs}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+)
+OUTPUT = "<member><OutputKey>{}</OutputKey><OutputValue>{}</OutputValue></member>"
+
+# Status and body, and headers where a test needs some.
+type Answer = tuple[int, str] | tuple[int, str, dict[str, str]]
+
+
+@functools.cache
+def model(service: str) -> "ServiceModel":
+    """The SDK's own description of a service."""
+    return botocore.session.get_session().get_service_model(service)
+
+
+class AwsWire:
+    """`answers` holds, by operation, what makes the answer out of a call's parameters."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Callable[[Mapping[str, Any]], Answer]] = {}
+        self.calls: list[tuple[str, dict[str, Any], str]] = []  # operation, parameters, the credential's scope
+        wire = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.do_POST()
+
+            def do_PUT(self) -> None:
+                self.do_POST()
+
+            def do_DELETE(self) -> None:
+                self.do_POST()
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                authorization = self.headers["Authorization"]
+                operation, parameters = understand(self.command, self.path, dict(self.headers), body)
+                wire.calls.append((operation, parameters, authorization))
+                status, text, *more = wire.answers[operation](parameters)
+                is_cbor = "Smithy-Protocol" in {name.title() for name in self.headers}
+                content = cbor2.dumps(json.loads(text, object_hook=with_times)) if is_cbor else text.encode()
+                headers = {
+                    "Content-Type": "text/xml" if text.startswith("<") else "application/x-amz-json-1.0",
+                    "Content-Length": str(len(content)),
+                }
+                if is_cbor:
+                    headers |= {"Content-Type": "application/cbor", "Smithy-Protocol": "rpc-v2-cbor"}
+                self.send_response(status)
+                for name, value in (headers | (more[0] if more else {})).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def operations(self) -> list[str]:
+        """The operations that were called."""
+        return [operation for operation, _, _ in self.calls]
+
+    def asked(self, operation: str) -> list[dict[str, Any]]:
+        """Return the parameters of every call of an operation."""
+        return [parameters for name, parameters, _ in self.calls if name == operation]
+
+    def answer(self, operation: str, *bodies: object) -> None:
+        """Answer an operation with these JSON bodies in turn, and with the last one from then on."""
+        left = list(bodies)
+        self.answers[operation] = lambda _: (200, json.dumps(left.pop(0) if len(left) > 1 else left[0]))
+
+    def fail(self, operation: str, status: int, code: str, message: str) -> None:
+        """Let an operation of the JSON protocols fail."""
+        text = json.dumps({"__type": code, "message": message})
+        self.answers[operation] = lambda _: (status, text, {"X-Amzn-ErrorType": code})
+
+    def stack(self, more: str = "", /, **outputs: str) -> None:
+        """Every stack exists, with these outputs."""
+        members = "".join(OUTPUT.format(name, value) for name, value in ({"Version": "2.0.0"} | outputs).items())
+        self.answers["DescribeStacks"] = lambda _: (200, STACK.format(outputs=members, more=more))
+
+    def no_stack(self, status: int, code: str, message: str) -> None:
+        """Describing the stack fails."""
+        self.answers["DescribeStacks"] = lambda _: (status, ERROR.format(code=code, message=message))
+
+
+def with_times(members: dict[str, Any]) -> dict[str, Any]:
+    """Tag the times of an object, Unix seconds in JSON, as CBOR has them."""
+    return {name: cbor2.CBORTag(1, one) if name.endswith("Timestamp") else one for name, one in members.items()}
+
+
+def understand(method: str, path: str, headers: "Mapping[str, str]", body: bytes) -> tuple[str, dict[str, Any]]:
+    """Return operation and parameters of a call, whichever of AWS's protocols it is made in."""
+    headers = {name.lower(): value for name, value in headers.items()}
+    if target := headers.get("x-amz-target"):
+        return target.rpartition(".")[2], json.loads(body)
+    if "smithy-protocol" in headers:
+        return path.rpartition("/")[2], cbor2.loads(body)
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        parameters: dict[str, Any] = dict(parse_qsl(body.decode()))
+        return parameters["Action"], parameters
+    service = headers["authorization"].split("/")[3]
+    url = urlsplit(path)
+    for name in model(service).operation_names:
+        http = model(service).operation_model(name).http
+        pattern = re.sub(r"\{(\w+)\+?\}", r"(?P<\1>[^/]+)", http["requestUri"].partition("?")[0])
+        if http["method"] == method and (found := re.fullmatch(pattern, url.path)):
+            named = {key: unquote(value) for key, value in found.groupdict().items()}
+            return name, named | dict(parse_qsl(url.query)) | (json.loads(body) if body else {})
+    raise AssertionError(f"no operation of {service} is {method} {path}")
