@@ -425,8 +425,8 @@ def decide(submission: Submission, now: float) -> Step:
     if submission.wake_at > now:
         return Wait(submission.wake_at)
     due = [backup for backup in submission.backups if backup.is_open and backup.due <= now]
-    if looked_for := [backup for backup in due if _is_looked_for(submission, backup)]:
-        return _look(submission, looked_for)
+    if any(_is_looked_for(submission, backup) for backup in due):
+        return _look(submission, now)
     if refused := tuple(backup.association for backup in due if _awaits_inventory(submission, backup)):
         return ReadInventory(refused)
     waiting = tuple(backup.key for backup in due if backup.state == "waiting")
@@ -1303,7 +1303,13 @@ def _awaits_inventory(submission: Submission, backup: Backup) -> bool:
     return backup.state == "requested" and backup.is_in_doubt and submission.attempt_of(backup).is_none_believed
 
 
-def _look(submission: Submission, backups: list[Backup]) -> Look:
+def _look(submission: Submission, now: float) -> Look:
+    """Return what to read. All that is in doubt is looked for together: a long list is read once for all, page by page."""
+    backups = [
+        backup
+        for backup in submission.backups
+        if (backup.due <= now or backup.is_in_doubt) and _is_looked_for(submission, backup)
+    ]
     job_ids: list[str] = []
     doubted: list[Backup] = []
     for backup in backups:

@@ -722,3 +722,13 @@ def test_a_claimer_that_works_on_is_not_passed_over_though_a_neighbour_waits(wor
     kept = world["A"]
     world.ledger.submissions[kept.key] = replace(kept, backups=(kept.backups[0], starved))
     assert world.begin("B", X).run("B").states("B") == "waiting"
+
+
+def test_all_that_is_in_doubt_is_looked_for_together(world: World) -> None:
+    other = Association("other", "W", "default", "other")
+    world.begin("A", X, other).run("A", REFUSED).go("A", 100)
+    kept = world["A"]
+    later = replace(world.backup("A", other), due=world.now + HOUR)
+    step = core.decide(replace(kept, backups=(kept.backups[0], later)), kept.wake_at)
+    assert isinstance(step, Look)
+    assert (step.clients, len(step.keys)) == (("client", "other"), 2)
