@@ -15,7 +15,7 @@ from tests.e2e.product import Product, tagged, wait_until
 
 pytestmark = pytest.mark.e2e
 
-TARGETS, TRIGGERS, AT_ONCE, EVERY = 12, 36, 6, 3
+TARGETS, TRIGGERS, AT_ONCE, EVERY = 15, 30, 6, 3
 FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("reset_before", {}),
     ("reset_after", {}),
