@@ -22,8 +22,6 @@ from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.questions import EMAIL, EXPRESSIONS, OFF, TIMEZONE, ask, questions_of, value_problem
 
 ROOT = Path(__file__).parents[2]
-DEFAULTS = ROOT / "samconfig.toml"
-TEMPLATE = ROOT / "template.yaml"
 DEFAULT_STACK = "rds-snap-backup"
 DEFAULT_CONFIG = "local"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -80,7 +78,11 @@ def deploy(call: Call, config: Config = DEFAULT_CONFIG, guided: Guided = False) 
         f"Account {deployment.account}, region {deployment.region}, stack {deployment.stack} ({deployment.file.name})"
     )
     if deployment.parameters is None:
-        answers = {} if guided else ask(questions_of(TEMPLATE), stderr())
+        try:
+            answers = {} if guided else ask(questions_of(ROOT / "template.yaml"), stderr())
+        except (EOFError, KeyboardInterrupt):
+            stderr().print()
+            raise CannotRun("not all questions were answered. Nothing was written.") from None
         deployment = replace(deployment, parameters=answers)
         deployment.file.write_text(to_toml(deployment))
         call.say(f"Written to {deployment.file.name}. Change it there; the next deployment does not ask.")
@@ -156,7 +158,7 @@ def to_toml(deployment: Deployment) -> str:
     for line in HEAD:
         document.add(tomlkit.comment(line))
     document.add("account", tomlkit.item(deployment.account))
-    for key, value in tomlkit.parse(DEFAULTS.read_text()).items():
+    for key, value in tomlkit.parse((ROOT / "samconfig.toml").read_text()).items():
         document.add(key, value)
     settings: Any = document["default"]["deploy"]["parameters"]
     names = {"stack_name": deployment.stack, "region": deployment.region, "profile": deployment.profile}

@@ -162,7 +162,7 @@ def attempt(run: Callable[[], Exit], stack: str) -> Exit:
         raise
     except Exception as error:  # noqa: BLE001 # a person at a terminal never reads a traceback
         reason = f"this is a mistake in {VERSION} of the command. Report it: {type(error).__name__}: {error}"
-    stderr().print(f"{stack}: {reason}")
+    stderr().print(f"{stack or app.info.name}: {reason}")
     return Exit.COULD_NOT_RUN
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from local.emulator import Emulator
-from rds_snap_backup_cli.__main__ import app
+from rds_snap_backup_cli import __main__ as _commands  # noqa: F401 # which declares them
+from rds_snap_backup_cli.program import app
 from tests.cli.wire import AwsWire
 
 

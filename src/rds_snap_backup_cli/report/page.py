@@ -23,8 +23,9 @@ class Facts:
     @classmethod
     def of(cls, stack: DeployedStack, at: datetime) -> "Facts":
         """Return the facts of a stack."""
-        texts = map(clean_text, (stack.name, stack.account, stack.region, stack.output("Version")))
-        return cls(*texts, at)
+        facts = (stack.name, stack.account, stack.region, stack.output("Version"))
+        name, account, region, version = map(clean_text, facts)
+        return cls(name, account, region, version, at)
 
 
 def html_of(facts: Facts, content: Content) -> str:
