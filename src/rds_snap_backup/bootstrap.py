@@ -1,14 +1,14 @@
-"""Builds the services from the configuration: the one place that makes clients of AWS. One session serves all."""
+"""Builds the services from the configuration: the one place that knows boto3. One session serves all clients."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import boto3
 from botocore.config import Config as SdkConfig
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
 
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.trust import ca_certificates
@@ -63,15 +63,15 @@ class Clients:
     @classmethod
     def make(cls) -> "Clients":
         """Make all of them from one session."""
-        session: Any = get_session()  # Importing boto3 would add a tenth to a cold start; its clients are botocore's.
+        session = boto3.Session()
         return cls(
-            dynamodb=session.create_client("dynamodb", config=SDK),
-            secretsmanager=session.create_client("secretsmanager", config=SDK),
-            sns=session.create_client("sns", config=SDK),
-            sqs=cache(partial(session.create_client, "sqs", config=SDK)),
-            ssm=session.create_client("ssm", config=SDK),
-            rds=cache(lambda: session.create_client("rds", config=SDK.merge(ONE_TRY))),
-            client=session.create_client,
+            dynamodb=session.client("dynamodb", config=SDK),
+            secretsmanager=session.client("secretsmanager", config=SDK),
+            sns=session.client("sns", config=SDK),
+            sqs=cache(partial(session.client, "sqs", config=SDK)),
+            ssm=session.client("ssm", config=SDK),
+            rds=cache(lambda: session.client("rds", config=SDK.merge(ONE_TRY))),
+            client=session.client,
         )
 
 
