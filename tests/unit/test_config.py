@@ -32,7 +32,8 @@ TEXTS = (
     "STACK_ARN",
     "POWERTOOLS_SERVICE_NAME",
 )
-OPTIONAL = ("CA_CERTIFICATE_PARAMETER", "COMMVAULT_PROXY")
+OPTIONAL = ("CA_CERTIFICATE_PARAMETER", "COMMVAULT_PROXY", "AUDIT_MEMBERS", "AUDIT_REGIONS")
+LISTS = {"ACCOUNT_IDS", "AUDIT_MEMBERS", "AUDIT_REGIONS"}
 SWITCHES = {"RENEW_TOKEN": "renew_token", "DEFAULT_SCHEDULED": "is_default_scheduled"}
 
 
@@ -43,7 +44,7 @@ def test_every_variable_is_read_into_its_own_field() -> None:
     for name in (*TEXTS, *OPTIONAL):
         field = "service" if name == "POWERTOOLS_SERVICE_NAME" else name.lower()
         value = f"value of {name}"
-        assert getattr(config, field) == ((value,) if name == "ACCOUNT_IDS" else value)
+        assert getattr(config, field) == ((value,) if name in LISTS else value)
     for number, name in enumerate(NUMBERS):
         assert getattr(config, name.lower()) == number
     for name, field in SWITCHES.items():
@@ -70,7 +71,7 @@ def test_a_variable_that_is_not_a_number_is_named(name: str, value: str) -> None
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_what_may_be_left_out_is_empty(name: str) -> None:
     environ = {key: value for key, value in ENVIRONMENT.items() if key != name}
-    assert getattr(Config.from_env(environ), name.lower()) == ""
+    assert not getattr(Config.from_env(environ), name.lower())
 
 
 def test_the_stacks_own_account_and_region_are_told_from_what_is_given() -> None:
