@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config as SdkConfig
@@ -58,7 +58,7 @@ class Clients:
     ssm: "SSMClient"
     rds: "Callable[[], RDSClient]"
     # Makes clients of other accounts and regions.
-    client: Callable[..., Any] = field(default_factory=lambda: get_session().create_client)
+    client: Callable[..., Any] = field(default_factory=lambda: boto3.Session().client)
 
     @classmethod
     def make(cls) -> "Clients":
