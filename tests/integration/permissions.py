@@ -38,6 +38,10 @@ def needed(call: Call) -> set[Permission]:
     match call.service, call.operation:
         case "rds", operation if operation in LISTED:
             return {Permission(action, arn("rds", f"{LISTED[operation]}:*"))}
+        case "rds", "DescribeAccountAttributes":
+            return {Permission(action, "*")}
+        case "sts", "AssumeRole":
+            return {Permission(action, given["RoleArn"])}
         case "sns", "Publish" | "ListSubscriptionsByTopic":
             return {Permission(action, given["TopicArn"])}
         case "dynamodb", "BatchGetItem":
@@ -66,5 +70,5 @@ def needed(call: Call) -> set[Permission]:
 
 def is_meaningful(permission: Permission) -> bool:
     """Tell whether a resource is of a kind that the action is authorized for: to RDS's lists others mean nothing."""
-    service, _, operation = permission.action.partition(":")
-    return service != "rds" or permission.resource.split(":")[5] == LISTED[operation]
+    operation = permission.action.partition(":")[2]
+    return operation not in LISTED or permission.resource.split(":")[5] == LISTED[operation]

@@ -27,7 +27,14 @@ pytestmark = pytest.mark.xdist_group("least-privilege")
 
 FUNCTIONS = [name for name, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
 KEY = "arn:aws:kms:us-east-1:000000000000:key/1"
-EVERYTHING = {"KmsKeyArn": KEY, "TokenSecretKmsKeyArn": KEY, "SubnetIds": "subnet-0a", "SecurityGroupIds": "sg-0a"}
+MEMBERS = {"AUDIT_MEMBERS": "444455556666"}
+EVERYTHING = {
+    "AuditMembers": "444455556666",
+    "KmsKeyArn": KEY,
+    "TokenSecretKmsKeyArn": KEY,
+    "SubnetIds": "subnet-0a",
+    "SecurityGroupIds": "sg-0a",
+}
 # What AWS does in a function's name, and its code does not: logs, the event source, customer keys, the VPC.
 BY_AWS = {
     *("logs:CreateLogStream", "logs:PutLogEvents"),
@@ -55,7 +62,8 @@ def recorded(aws: Emulator) -> Iterator[Recorded]:
         stack = f"stack-{uuid.uuid4().hex[:8]}"
         alarms = aws.client("sns").create_topic(Name=f"{stack}-alarms")["TopicArn"]
         path = f"/rds-snap-backup/{stack}/targets/"
-        timeline = Timeline(aws, commserve, TARGETS_PATH=path, ALARM_TOPIC_ARN=alarms)
+        settings = {"TARGETS_PATH": path, "ALARM_TOPIC_ARN": alarms, "POWERTOOLS_SERVICE_NAME": stack, **MEMBERS}
+        timeline = Timeline(aws, commserve, **settings)
         pair = PairInSecret(timeline)
         pair.issue()
         back_up(timeline)

@@ -2,10 +2,12 @@
 
 from heapq import heappop, heappush
 from itertools import cycle
+from random import Random
 
 import pytest
 
 from local.commserve import CommServe
+from rds_snap_backup.backup.deliveries import MAX_JITTER_SECONDS
 from rds_snap_backup.backup.polling import JobReader
 from rds_snap_backup.bootstrap import policy_of
 from rds_snap_backup.commvault.client import Commvault
@@ -53,10 +55,13 @@ class Hub:
         clients = [Commvault(commserve.url, lambda: commserve.ca_pem, auth) for _ in range(sandboxes)]
         self._readers = cycle([JobReader(one, POLICY.first_poll_seconds, commserve.clock.now) for one in clients])
         self._due: list[tuple[float, str]] = []
+        self._chance = Random(1)
 
     def put(self, submission: Submission) -> None:
         self.submissions[submission.key] = submission
-        heappush(self._due, (submission.wake_at, submission.key))
+        rest = submission.wake_at - self.commserve.clock.now()
+        jitter = self._chance.uniform(0, min(rest / 10, MAX_JITTER_SECONDS))
+        heappush(self._due, (submission.wake_at + jitter, submission.key))
 
     def poll_until(self, end: float) -> None:
         """Hand what is due to one sandbox after the other, up to ten messages at a time."""

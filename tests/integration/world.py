@@ -44,11 +44,6 @@ def scheduled(name: str, target: str = "default") -> dict[str, Any]:
     return {"target": target, "schedule": f"arn:aws:scheduler:{name}", "time": "2026-01-31T02:00:00Z"}
 
 
-def lazily(clients: Mapping[str, Any]) -> Clients:
-    """Return these clients as the function has them: those of SQS and RDS are made when they are needed."""
-    return Clients(**{**clients, "sqs": lambda: clients["sqs"], "rds": lambda: clients["rds"]})
-
-
 class World:
     """AWS resources, a target `default` whose databases are all, a token, and the deliveries of events."""
 
@@ -103,9 +98,9 @@ class World:
 
         return Auditor.make(self.config, self._clients(clients), clock)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **given: Any) -> Any:
         """Return a client of its own, as a sandbox has it."""
-        return SESSION.client(service, endpoint_url=self.aws.endpoint_url, config=SDK)
+        return SESSION.client(service, endpoint_url=self.aws.endpoint_url, **{"config": SDK, **given})
 
     # ---- Deliveries
 
@@ -218,7 +213,9 @@ class World:
         return [[one["instanceName"] for one in sent] for sent in tasks]
 
     def _clients(self, clients: Mapping[str, Any]) -> Clients:
-        return lazily({name: clients.get(name) or self.client(name) for name in SERVICES})
+        made = {name: clients.get(name) or self.client(name) for name in SERVICES}
+        lazy: dict[str, Any] = {name: lambda client=made[name]: client for name in ("rds", "sqs")}
+        return Clients(**{**made, **lazy, "client": self.client})
 
     def _queue(self, name: str) -> str:
         url = self.aws.client("sqs").create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]
