@@ -732,3 +732,9 @@ def test_all_that_is_in_doubt_is_looked_for_together(world: World) -> None:
     step = core.decide(replace(kept, backups=(kept.backups[0], later)), kept.wake_at)
     assert isinstance(step, Look)
     assert (step.clients, len(step.keys)) == (("client", "other"), 2)
+
+
+def test_the_last_completed_job_of_a_subclient_never_goes_backwards() -> None:
+    item, later, earlier = core.Subclient("x"), *(core.CompletedJob(one, int(one), "FULL", "A") for one in "21")
+    assert item.with_completed(later).with_completed(earlier).completed == later
+    assert item.with_completed(earlier).with_completed(later).completed == later

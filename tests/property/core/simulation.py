@@ -406,12 +406,14 @@ class Simulation:
     def _judge_credit(self, submission: Submission, backup: Backup, truth: Truth) -> None:
         assert backup.job
         job = self.commserve.jobs.get(backup.job.id)
-        if job is None or job.cause is None or not (backup.job.is_seen or backup.is_reconciled):
+        if job is None or job.cause is None:
             return
         if job.cause[0] != submission.key and not truth.is_beyond_limits and not self.is_restored:
             others = [one for one in self.commserve.jobs.values() if one.association == job.association]
-            if len([one for one in others if int(one.id) > int(job.id)]) >= core.MAX_KNOWN_IDS:
-                truth.is_beyond_limits = True  # The item knows the last five IDs only.
+            is_forgotten = len([one for one in others if int(one.id) > int(job.id)]) >= core.MAX_KNOWN_IDS
+            owner = self._truth(job.cause[0], backup.key)
+            if is_forgotten or self._is_given_up(job) or self._is_beyond_window(job, owner):
+                truth.is_beyond_limits = True  # The item knows the last five IDs only, or nobody could find the job.
                 return
             raise Broken(f"{submission.key} is credited with job {job.id} of {job.cause[0]}.")
 
@@ -476,9 +478,9 @@ class Simulation:
             truth = self._truth(key, association)
             if self.is_restored:
                 break
-            backup = self.ledger.submissions[key].backup_of(association)
-            is_given_up = backup and backup.state == "abandoned" and backup.is_in_doubt
-            if truth.is_beyond_limits or is_given_up or any(self._is_beyond_window(job, truth) for job in jobs):
+            if truth.is_beyond_limits or any(self._is_beyond_window(job, truth) for job in jobs):
+                continue
+            if self._is_given_up(jobs[-1]):
                 continue
             for earlier, later in pairwise(jobs):
                 if not earlier.has_failed or later.created < earlier.end:
@@ -490,9 +492,15 @@ class Simulation:
         if self.now > opened + 12 * DAY:
             raise Broken("It took too long.")
 
+    def _is_given_up(self, job: TrueJob) -> bool:
+        """Tell whether its submission was abandoned in doubt."""
+        assert job.cause
+        backup = self.ledger.submissions[job.cause[0]].backup_of(job.association.key)
+        return bool(backup and backup.state == "abandoned" and backup.is_in_doubt)
+
     def _is_beyond_window(self, job: TrueJob, truth: Truth) -> bool:
         """Tell whether a job's row came, or its start moved, past the window of adoption: the limit of the documentation."""
         assert job.cause
         latest = truth.ends.get(job.cause[1], 0) + self.policy.reconcile_seconds
-        named = job.visible if job.has_names else job.end
+        named = job.visible if job.has_names else max(job.visible, job.end)
         return named > latest or job.begin + self.commserve.skew > latest

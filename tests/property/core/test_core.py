@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.property.core.simulation import Simulation
 
 IS_SOAK = os.environ.get("PROPERTY_PROFILE") == "soak"
-SEEDS = int(os.environ.get("PROPERTY_EXAMPLES", "200000" if IS_SOAK else "1500"))
+SEEDS = int(os.environ.get("PROPERTY_EXAMPLES", "100000" if IS_SOAK else "270"))
 FIRST = int(os.environ.get("PROPERTY_SEED", str(time.time_ns() % 10**9) if IS_SOAK else "0"))
 
 
