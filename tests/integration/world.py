@@ -138,13 +138,6 @@ class World:
                     sqs.delete_message(QueueUrl=self.submissions, ReceiptHandle=one["ReceiptHandle"])
         return len(received)
 
-    def drain(self, within: float = 60, handler: Callable[[Any], Any] | None = None) -> None:
-        """Poll until the Submissions queue is empty, waiting messages included."""
-        deadline = time.monotonic() + within
-        while self.waiting():
-            assert time.monotonic() < deadline, f"still on the queue: {self.messages_of(self.submissions)}"
-            self.poll(handler, wait=1)
-
     def redrive(self, body: Any) -> None:
         """Send a dead letter, or any other message, to the Submissions queue."""
         text = body if isinstance(body, str) else json.dumps(body)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from local.runtime import Runtime
 
@@ -31,9 +30,3 @@ def sandbox(package: Path, handler: str, environment: dict[str, str], *, timeout
             yield function
         finally:
             sys.stdout.write(function.output)
-
-
-def answer_of(function: Runtime, records: Any) -> Any:
-    """Be the event source: a run that fails leaves its message on the queue."""
-    response = function.invoke(records)
-    return {"batchItemFailures": [response.error]} if response.error else response.payload

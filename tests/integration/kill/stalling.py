@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as it was sent: the service that it was signed for, AWS's name of the operation, and its parameters."""
+    """A call as it was sent: the service that it was signed for, and AWS's name of the operation."""
 
     service: str
     operation: str
-    body: bytes
 
 
 class StallingWire:
@@ -38,7 +37,7 @@ class StallingWire:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 operation = operation_of(self.headers.get("X-Amz-Target", ""), body)
-                wire.calls.append(Call(service_of(self.headers["Authorization"]), operation, body))
+                wire.calls.append(Call(service_of(self.headers["Authorization"]), operation))
                 if wire._is_stalled(operation):
                     wire._released.wait()
                     self.close_connection = True
