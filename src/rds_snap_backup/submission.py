@@ -540,7 +540,7 @@ def _expire(submission: Submission, now: float) -> Submission:
 
     lost = [backup for backup in submission.backups if backup.is_open and _may_have_named_job(submission, backup)]
     ended = _end_all(submission, lambda backup: not _may_have_named_job(submission, backup), OPEN_TOO_LONG, now)
-    return _job_notices(_map(ended, expire), [(backup.key, "lost") for backup in lost], now)
+    return _job_notices(_map(ended, expire), _keys(lost), now)
 
 
 # ---- Settling
@@ -882,7 +882,7 @@ class _Reading:
         self._subclients = dict(subclients)
         self._policy = policy
         self._now = sight.at
-        self._ends: list[tuple[str, State]] = []
+        self._ended: list[str] = []
         self._retried: list[str] = []
         self._adopted: list[str] = []
 
@@ -896,7 +896,7 @@ class _Reading:
             job_ids = tuple(backup.job.id for backup in backups if backup.job)
             notice = replace(_notice("submitted", attempt, backups, self._now), is_reconciled=True, job_ids=job_ids)
             submission = _with_notice(submission, replace(notice, submitted_at=attempt.began))
-        submission = _job_notices(submission, self._ends, self._now)
+        submission = _job_notices(submission, self._ended, self._now)
         submission = _retry_notice(submission, self.submission, self._retried, self._policy, self._now)
         retried = set(self._retried)
         submission = _map(submission, lambda backup: self._retry(backup) if backup.key in retried else backup)
@@ -1115,7 +1115,7 @@ class _Reading:
 
     def _end(self, backup: Backup, state: End, error: Problem | None) -> None:
         self._set(replace(_move(backup, state), error=error, is_in_doubt=False))
-        self._ends.append((backup.key, state))
+        self._ended.append(backup.key)
 
     def _know(self, key: str, *job_ids: str) -> None:
         self._subclients[key] = self._subclients.get(key, Subclient(key)).knowing(*job_ids)
@@ -1415,27 +1415,22 @@ def _notice(status: str, attempt: Attempt, backups: Iterable[Backup], now: float
     return Notice(status, now, _keys(backups), attempt.number, attempt.level, task_id=task_id, submitted_at=now)
 
 
-def _job_notices(submission: Submission, ends: Iterable[tuple[str, State]], now: float) -> Submission:
-    """Add a notice for each job that has ended; backups that are lost together without a known job share one."""
-    jobless: list[Backup] = []
-    for key, state in ends:
-        backup = submission.backup_of(key)
-        if backup is None:
-            continue
-        if backup.job is None:
-            jobless.append(backup)
-            continue
-        submission = _with_notice(submission, _job_notice(submission, [backup], state, now))
-    if jobless:
-        submission = _with_notice(submission, _job_notice(submission, jobless, "lost", now))
+def _job_notices(submission: Submission, ended: Iterable[str], now: float) -> Submission:
+    """Add a notice for each job that has ended; backups of one attempt that are lost without a known job share one."""
+    together: dict[tuple[str, int], list[Backup]] = {}
+    for key in ended:
+        if backup := submission.backup_of(key):
+            together.setdefault((backup.job.id if backup.job else "", backup.attempt), []).append(backup)
+    for backups in together.values():
+        submission = _with_notice(submission, _job_notice(submission, backups, now))
     return submission
 
 
-def _job_notice(submission: Submission, backups: list[Backup], state: str, now: float) -> Notice:
+def _job_notice(submission: Submission, backups: list[Backup], now: float) -> Notice:
     first = backups[0]
     attempt, job = submission.attempt_of(first), first.job
     return Notice(
-        state,
+        first.state,
         now,
         _keys(backups),
         attempt.number,
