@@ -22,7 +22,19 @@ from rich.table import Column, Table
 from local.tools import ROOT
 from tests.mutants.mutations import MUTATIONS, Mutation
 
-COPIED = ("src", "tests", "local", "events", "template.yaml", "pyproject.toml", "README.md", "docs", "Makefile")
+COPIED = (
+    "src",
+    "tests",
+    "local",
+    "tools",
+    "events",
+    "template.yaml",
+    "member.yaml",
+    "pyproject.toml",
+    "README.md",
+    "docs",
+    "Makefile",
+)
 # A fixed number of examples of a fixed seed, and no time spent on the smallest one.
 ENVIRONMENT = {"PROPERTY_EXAMPLES": "400", "PROPERTY_SHRINK": "no", "PYTHONDONTWRITEBYTECODE": "1"}
 WORKERS = 2
@@ -78,6 +90,7 @@ def _copy(folder: Path) -> Path:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.exists():
             shutil.copy(source, folder / name)
+    (folder / ".tools").symlink_to(ROOT / ".tools")  # The emulator and what installs it.
     return folder
 
 

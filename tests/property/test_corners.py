@@ -225,6 +225,13 @@ def test_a_name_that_commvault_does_not_know_is_rejected_alone(stage: Stage) -> 
     assert [json.loads(letter.body)["letter"] for letter in stage.world.letters] == [1]
 
 
+def test_a_group_that_is_refused_twice_for_a_running_job_is_taken_apart(stage: Stage) -> None:
+    stage.answered("already running, 409", "already running, code 2")
+    stage.invoke("three")
+    stage.world.drain()
+    assert stage.sent()[:5] == ["a b c", "a b c", "a", "b", "c"]
+
+
 def test_a_list_that_takes_longer_than_a_run_is_read_on_by_the_next(stage: Stage) -> None:
     """Sixty rows of others in pages of three, each of which takes its time, and no client's own list to be had."""
     stage.server.settings.crowd, stage.server.settings.page_seconds = 60, 2.0
