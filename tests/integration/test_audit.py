@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from local.commserve import CommServe
-from local.emulator import Emulator
+from local.emulator import ACCOUNT, REGION, Emulator
 from tests.integration.audit_support import (
     ARN,
     DAY,
@@ -89,7 +89,10 @@ def test_by_hand_every_database_has_a_row(scene: AuditScene) -> None:
     assert (row["arn"], row["jobId"], row["by"]) == (f"{ARN}:db:orders-db", "1354", "stack")
     assert row["subclient"] == "aws-prod / orders-db / default"
     counts = dict.fromkeys(("stale", "new", "uncovered", "unreadable", "stuck", "findings"), 0)
-    assert answer["counts"] == {**counts, "databases": 2, "protected": 1, "excluded": 1, "targets": 1}
+    counts |= {"databases": 2, "protected": 1, "excluded": 1, "targets": 1, "places": 1}
+    assert answer["counts"] == {**counts, "commvaultCalls": len(scene.commserve.requests)}
+    assert (answer["since"]["submissions"], answer["pages"]) == (0, 1)
+    assert scene.invoke({"audit": True, "page": 2})["databases"] == []
 
 
 def test_by_hand_nothing_is_published_counted_recorded_or_sent(
@@ -185,7 +188,7 @@ def test_a_refused_token_and_an_empty_secret(timeless: AuditScene, value: str) -
         timeless.cold_start()
 
     store(value)
-    is_found_once(timeless, lambda: store(token), ("TOKEN_REFUSED", None))
+    is_found_once(timeless, lambda: store(token), ("COMMVAULT_UNREADABLE", None), ("TOKEN_REFUSED", None))
 
 
 def test_a_token_that_can_soon_no_longer_be_renewed(timeless: AuditScene) -> None:
@@ -263,7 +266,7 @@ def test_a_notification_that_a_run_recorded_and_did_not_publish_is_the_next_runs
 @pytest.mark.parametrize(
     ("service", "code", "asked"),
     [
-        ("rds", "ACCOUNT_UNREADABLE", "which databases no target covers"),
+        ("rds", "ACCOUNT_UNREADABLE", "Its databases, quotas cannot be read"),
         ("sns", "AWS_FAILURE", "whether anybody receives the messages"),
         ("ssm", "AWS_FAILURE", "whether the targets' documents are valid"),
         ("dynamodb", "AWS_FAILURE", "whether the last backups are recent"),
@@ -278,7 +281,6 @@ def test_a_failure_of_aws_is_a_finding_and_never_good_news(
     assert answer["ok"] is False
     assert "protected" not in verdicts(answer).values() or service == "sns"
     (finding,) = [row for row in answer["findings"] if row["code"] == code and asked in row["message"]]
-    assert "Not asked" in finding["message"]
     assert "127.0.0.1:9" in finding["message"]
 
 
@@ -296,7 +298,8 @@ def test_a_commvault_that_cannot_be_reached_is_one_finding(timeless: AuditScene)
     timeless.commserve.fault("maintenance", None, "*")
     for number in range(3):
         timeless.world.target(f"t-{number}")
-    assert codes(timeless.daily()) == [("MAINTENANCE", None)]
+    assert codes(timeless.daily()) == [("COMMVAULT_UNREADABLE", None)]
+    assert verdicts(timeless.by_hand()) == {"orders-db": "unreadable"}
 
 
 def test_without_time_it_says_what_it_has_not_asked(timeless: AuditScene) -> None:
@@ -305,10 +308,46 @@ def test_without_time_it_says_what_it_has_not_asked(timeless: AuditScene) -> Non
     assert timeless.commserve.requests == []
 
 
-def test_without_targets_it_audits(timeless: AuditScene) -> None:
-    timeless.aws.client("ssm").delete_parameter(Name=f"{timeless.world.config.targets_path}default")
-    assert codes(timeless.by_hand()) == [("DATABASE_UNCOVERED", "orders-db")]
-    assert timeless.invoke({"check": True})["ok"] is True
+# ---- Commvault's own backups
+
+
+def test_without_targets_it_judges_what_commvaults_own_plans_do(scene: AuditScene) -> None:
+    scene.aws.client("ssm").delete_parameter(Name=f"{scene.world.config.targets_path}default")
+    for name in ("crm", "hr", "reports-db"):
+        scene.database(name)
+    commserve, now = scene.commserve, scene.commserve.clock.now()
+    commserve.add_job("aws-prod", "orders-db", start=now - 3600, seconds=60)
+    failed = commserve.add_job("aws-prod", "hr", start=now - 3600, seconds=60, ending="Failed")
+    answer = scene.by_hand()
+    assert verdicts(answer) == {"orders-db": "protected", "hr": "new", "crm": "uncovered", "reports-db": "uncovered"}
+    (row,) = [row for row in answer["databases"] if row["verdict"] == "protected"]
+    assert (row["by"], row["subclient"]) == ("commvault", "aws-prod / orders-db / default")
+    (several,) = [finding for finding in answer["findings"] if finding["database"] == "reports-db"]
+    assert "Several subclients could be meant" in several["message"]
+    assert (answer["since"]["jobs"]["completed"], answer["since"]["jobs"]["failed"]) == (1, 1), failed
+    assert {request.method for request in commserve.requests} == {"GET"}
+    assert scene.invoke({"check": True})["ok"] is True
+
+
+@pytest.mark.parametrize("calls", [1, 4])
+def test_a_list_of_jobs_that_cannot_be_read_makes_nothing_protected(scene: AuditScene, calls: int) -> None:
+    scene.complete("default", hours_ago=1)
+    scene.commserve.fault("forbidden", calls, "/Job")
+    answer = scene.by_hand()
+    assert verdicts(answer) == {"orders-db": "unreadable"}
+    assert codes(answer) == [("COMMVAULT_UNREADABLE", None)]
+
+
+def test_a_snapshot_quota_that_is_nearly_used(timeless: AuditScene) -> None:
+    rds = timeless.aws.client("rds")
+    names = [f"manual-{number}" for number in range(90)]
+    for name in names:
+        rds.create_db_snapshot(DBSnapshotIdentifier=name, DBInstanceIdentifier="orders-db")
+    (finding,) = timeless.by_hand()["findings"]
+    for name in names:
+        rds.delete_db_snapshot(DBSnapshotIdentifier=name)
+    assert (finding["code"], finding["account"], finding["region"]) == ("SNAPSHOT_QUOTA", ACCOUNT, REGION)
+    assert "90 of 100" in finding["message"]
 
 
 def test_it_only_reads_from_commvault(timeless: AuditScene) -> None:

@@ -42,7 +42,10 @@ def _tag(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
 
 
 _Loader.add_multi_constructor("!", _tag)
-TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # a SafeLoader
+TEMPLATE, MEMBER = (
+    yaml.load((ROOT / name).read_text(), Loader=_Loader)  # a SafeLoader
+    for name in ("template.yaml", "member.yaml")
+)
 
 
 def rule_arn(name: str, bus: str = "default") -> str:
@@ -56,16 +59,18 @@ class Resolved:
     """The template with parameters: `resources` and `outputs` hold only those whose condition is true."""
 
     parameters: dict[str, Any] = field(default_factory=dict)
+    template: dict[str, Any] = field(default_factory=lambda: TEMPLATE)
 
     def __post_init__(self) -> None:
         """Take defaults for what is not given."""
-        required = {name: f"some-{name}" for name in TEMPLATE["Parameters"]}
-        defaults = {name: part["Default"] for name, part in TEMPLATE["Parameters"].items() if "Default" in part}
+        required = {name: f"some-{name}" for name in self.template["Parameters"]}
+        defaults = {name: part["Default"] for name, part in self.template["Parameters"].items() if "Default" in part}
         self.parameters = PSEUDO | required | defaults | self.parameters
-        bus = self.parameters["EventBusName"]
+        bus = self.parameters.get("EventBusName", "default")
         self.parameters.setdefault("RdsEvents.Arn", rule_arn("rds-events", bus))
-        self.resources = self._existing(TEMPLATE["Resources"])
-        self.outputs = self._existing(TEMPLATE["Outputs"])
+        self.parameters.setdefault("MembersEvents.Arn", rule_arn("members-events", "backups-members"))
+        self.resources = self._existing(self.template["Resources"])
+        self.outputs = self._existing(self.template["Outputs"])
 
     def _existing(self, parts: dict[str, Any]) -> dict[str, Any]:
         chosen = {name: part for name, part in parts.items() if self.holds(part.get("Condition"))}
@@ -73,7 +78,7 @@ class Resolved:
 
     def holds(self, condition: str | None) -> bool:
         """Tell whether a named condition holds; no name always does."""
-        return condition is None or bool(self.resolve(TEMPLATE["Conditions"][condition]))
+        return condition is None or bool(self.resolve(self.template["Conditions"][condition]))
 
     def resolve(self, part: Any) -> Any:
         """Resolve every intrinsic function in `part`."""
@@ -99,7 +104,7 @@ class Resolved:
             case {"Fn::Contains": [values, value]}:
                 return self.resolve(value) in self.resolve(values)
             case {"Fn::FindInMap": [name, *keys]}:
-                found = TEMPLATE["Mappings"][name]
+                found = self.template["Mappings"][name]
                 for key in keys:
                     found = found[self.resolve(key)]
                 return found

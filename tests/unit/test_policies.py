@@ -21,6 +21,8 @@ GIVEN = {
     "SubnetIds": "subnet-0a",
     "SecurityGroupIds": "sg-0a",
     "PermissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+    "AuditMembers": "444455556666",
+    "OrganizationId": "o-a1b2c3d4e5",
 }
 FULL = Resolved(GIVEN)
 FUNCTIONS = ["BackupFunction", "AuditFunction"]
@@ -58,7 +60,9 @@ OWN = {
         *("dynamodb:PutItem", "dynamodb:ConditionCheckItem"),
         *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
     },
-    "AuditFunction": {"dynamodb:Query", "sns:ListSubscriptionsByTopic"},
+    "AuditFunction": {
+        *("dynamodb:Query", "sns:ListSubscriptionsByTopic", "rds:DescribeAccountAttributes", "sts:AssumeRole"),
+    },
 }
 SECRET = {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"}
 
@@ -79,12 +83,39 @@ def test_the_audit_starts_no_backup() -> None:
         assert decide(granted("AuditFunction"), action, "*") == "Nothing"
 
 
+def test_the_audit_assumes_the_roles_of_this_stacks_members_only() -> None:
+    role = "arn:aws:iam::444455556666:role/backups-audit-eu-west-1"
+
+    def may(function: str, role: str = role, **given: str) -> str:
+        return decide(granted(function, **given), "sts:AssumeRole", role)
+
+    assert (may("AuditFunction"), may("BackupFunction")) == ("Allow", "Nothing")
+    assert may("AuditFunction", role.replace("backups", "another")) == "Nothing"
+    assert may("AuditFunction", AuditMembers="off", AuditRegions="eu-west-1") == "Allow"
+    assert may("AuditFunction", AuditMembers="off") == "Nothing"
+
+
+@pytest.mark.parametrize(
+    ("organization", "source", "expected"),
+    [("o-a1b2c3d4e5", "aws.rds", "Allow"), ("o-zzzzzzzzzz", "aws.rds", "Nothing"), ("o-a1b2c3d4e5", "x", "Nothing")],
+)
+def test_the_members_bus_admits_the_organizations_rds_events(organization: str, source: str, expected: str) -> None:
+    bus = FULL.resources["MembersBus"]["Properties"]
+    arn = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus['Name']}"
+    context = {"aws:PrincipalOrgID": organization, "events:source": source}
+    assert decide(bus["Policy"]["Statement"], "events:PutEvents", arn, context) == expected
+    assert decide(bus["Policy"]["Statement"], "events:PutRule", arn, context) == "Nothing"
+
+
 @pytest.mark.parametrize("given", [{}, GIVEN], ids=["plain", "full"])
 def test_no_statement_is_about_everything(given: dict[str, str]) -> None:
     resolved = Resolved(given)
     found = [*statements(resolved.of_type("AWS::IAM::Role")), *statements(resolved.of_type("AWS::IAM::ManagedPolicy"))]
     allowed = [one for one in found if one["Effect"] == "Allow"]
-    assert [one["Sid"] for one in allowed if "*" in listed(one["Resource"])] == ["NetworkInterfaces"] * bool(given)
+    assert [one["Sid"] for one in allowed if "*" in listed(one["Resource"])] == [
+        "Quotas",
+        *["NetworkInterfaces"] * bool(given),
+    ]
     assert not [one for one in allowed if "*" in str(one["Action"])]
 
 
@@ -258,6 +289,7 @@ def test_plain_transport_and_foreign_accounts_are_denied(name: str) -> None:
 ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:any"
 ADMITTED = [
     ("events", "sqs:SendMessage", "DeadLetterQueue", rule_arn("rds-events")),
+    ("events", "sqs:SendMessage", "DeadLetterQueue", rule_arn("members-events", "backups-members")),
     ("cloudwatch", "sns:Publish", "AlarmTopic", ALARM),
 ]
 
@@ -275,7 +307,7 @@ def test_a_service_is_admitted_for_the_stacks_own_sources(service: str, action: 
 
 def test_no_other_service_is_admitted() -> None:
     allowed = [(name, one["Sid"]) for name, found in ABOUT.items() for one in found if one["Effect"] == "Allow"]
-    assert len(allowed) == len(ADMITTED)
+    assert len(allowed) == len({(service, name) for service, _, name, _ in ADMITTED})
 
 
 # ---- Hostile parameters

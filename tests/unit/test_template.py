@@ -12,7 +12,7 @@ from rds_snap_backup.config import Config
 from rds_snap_backup.observability import NAMESPACE, MetricName
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import SELF_TRIGGERS
-from tests.unit.template import PSEUDO, TEMPLATE, Resolved
+from tests.unit.template import PSEUDO, TEMPLATE, Resolved, rule_arn
 
 PARAMETERS = TEMPLATE["Parameters"]
 NAMES = {"ClientName": "aws prod", "InstanceName": "orders", "SubclientName": "default"}
@@ -78,6 +78,12 @@ def test_only_the_address_is_required() -> None:
         ("HttpsProxy", "https://proxy.example:3128", False),
         ("HttpsProxy", "http://user:password@proxy.example:3128", False),
         ("NotificationEmail", "a@example.com,b@example.com", False),
+        ("OrganizationId", "o-a1b2c3d4e5", True),
+        ("OrganizationId", "r-a1b2", False),
+        ("AuditMembers", "111122223333,444455556666", True),
+        ("AuditMembers", "111122223333, 444455556666", False),
+        ("AuditRegions", "eu-west-1,us-gov-west-1,ap-southeast-2", True),
+        ("AuditRegions", "eu-west-1a", False),
         ("PermissionsBoundaryArn", "arn:aws:iam::aws:policy/PowerUserAccess", True),
     ],
 )
@@ -123,6 +129,22 @@ def test_what_is_off_has_no_resources() -> None:
     assert left_out(TokenSecretArn="arn") == {"TokenSecret"}
     assert left_out(AlarmTopicArn="arn") == {"AlarmTopic", "AlarmTopicPolicy"}
     assert set(FULL.resources) - set(PLAIN.resources) == {"DefaultTarget", "DefaultSchedule"}
+    members = Resolved({"OrganizationId": "o-a1b2c3d4e5"})
+    added = {"MembersBus", "MembersEvents", "MembersEventsPermission"}
+    assert set(members.resources) - set(PLAIN.resources) == added
+    assert members.outputs["MembersBusArn"]["Value"] == "MembersBus.Arn"
+    without = Resolved({"OrganizationId": "o-a1b2c3d4e5", "RdsEventIds": "off"})
+    assert added & set(without.resources) == {"MembersBus"}
+
+
+def test_the_members_bus_has_the_rule_of_the_default_bus() -> None:
+    resources = Resolved({"OrganizationId": "o-a1b2c3d4e5"}).resources
+    own, theirs = (resources[name]["Properties"] for name in ("RdsEvents", "MembersEvents"))
+    assert (own["EventBusName"], theirs["EventBusName"]) == ("default", "MembersBus")
+    assert [own[name] for name in ("EventPattern", "Targets")] == [theirs[name] for name in ("EventPattern", "Targets")]
+    assert resources["MembersEventsPermission"]["Properties"]["SourceArn"] == rule_arn(
+        "members-events", "backups-members"
+    )
 
 
 def variables(resolved: Resolved) -> dict[str, Any]:
@@ -144,7 +166,14 @@ def test_the_functions_know_whether_the_default_target_is_scheduled(given: dict[
     assert variables(Resolved(given))["DEFAULT_SCHEDULED"] == scheduled
 
 
+def test_the_functions_know_the_members() -> None:
+    given = variables(Resolved({"AuditMembers": "444455556666", "AuditRegions": "eu-west-1"}))
+    assert (given["AUDIT_MEMBERS"], given["AUDIT_REGIONS"]) == ("444455556666", "eu-west-1")
+    assert (variables(FULL)["AUDIT_MEMBERS"], variables(FULL)["AUDIT_REGIONS"]) == ("", "")
+
+
 def test_the_functions_know_the_allowed_accounts() -> None:
+    assert variables(Resolved({"OrganizationId": "o-a1b2c3d4e5"}))["ACCOUNT_IDS"] == "111122223333,*"
     assert variables(FULL)["ACCOUNT_IDS"] == "111122223333"
     assert variables(Resolved({"AccountIds": "444455556666"}))["ACCOUNT_IDS"] == "111122223333,444455556666"
 

@@ -13,6 +13,7 @@ from rds_snap_backup.untrusted import clean_text
 
 REFUSED = "TOKEN_REFUSED"
 EXPIRING = "TOKEN_EXPIRING"
+UNREADABLE = "COMMVAULT_UNREADABLE"
 WARNING_DAYS = 14
 DAY = 86400
 
@@ -96,13 +97,13 @@ def _reach(config: Config, first: FirstAnswer) -> Check:
             detail = f"{config.commvault_api_url} answers, but not as the API does (HTTP {code[5:]})."
             return _unreachable(problem, detail, HINTS.get(code, SERVER))
         case QueryFailed(problem) if not _is_answer(problem):
-            return failed("reach", None, problem)
+            return failed("reach", None, problem, UNREADABLE)
         case _:
             return passed("reach", None, f"The API answers at {config.commvault_api_url}.")
 
 
 def _unreachable(problem: Problem, detail: str, hint: str) -> Check:
-    return Check("reach", None, ok=False, detail=detail, hint=hint, code=problem.code, cause=problem)
+    return Check("reach", None, ok=False, detail=detail, hint=hint, code=UNREADABLE, cause=problem)
 
 
 def _token(first: FirstAnswer, secret: Problem | None) -> Check:
@@ -128,7 +129,7 @@ def _token(first: FirstAnswer, secret: Problem | None) -> Check:
         case QueryFailed(Problem("HTTP_403") as problem):
             return refused(problem, _unreadable(problem), RIGHTS)
         case QueryFailed(problem) if _is_answer(problem):
-            return failed("token", None, problem, detail=_unreadable(problem))
+            return failed("token", None, problem, UNREADABLE, _unreadable(problem))
         case QueryFailed(problem):
             return not_made("token", None, problem)
 

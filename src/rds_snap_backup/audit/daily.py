@@ -12,6 +12,7 @@ from typing import Any, Self, get_args
 
 from rds_snap_backup.audit import findings as found
 from rds_snap_backup.audit import stuck
+from rds_snap_backup.audit.access import UNREADABLE
 from rds_snap_backup.audit.aws_calls import AwsCalls
 from rds_snap_backup.audit.checks import HINTS, MAX_ANSWER, SERVER, fitting, page_of
 from rds_snap_backup.audit.digest import Day
@@ -141,7 +142,7 @@ def _unasked(preflight: Preflight, assessment: Assessment) -> list[Unasked]:
     for question, problem in (("coverage", assessment.inventory.problem), ("freshness", assessment.jobs.problem)):
         if problem:
             hint = HINTS.get(problem.code, SERVER)
-            unasked.append(Unasked(question, Problem("COMMVAULT_UNREADABLE", problem.message, hint)))  # type: ignore[arg-type]
+            unasked.append(Unasked(question, Problem(UNREADABLE, problem.message, hint)))  # type: ignore[arg-type]
     if isinstance(assessment.subclients, Problem):
         unasked.append(Unasked("freshness", assessment.subclients))
     return unasked

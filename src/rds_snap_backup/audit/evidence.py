@@ -80,8 +80,8 @@ def read_jobs(commvault: Commvault, wanted: Wanted, now: float, seconds_left: Ca
                 for job in page.rows:
                     if job.is_backup and job.names in wanted.subclients:
                         _take(job, completed, recent, wanted.recent)
-                newest = max(map(began, page.rows), default=0)
-                at = None if completed.keys() == wanted.subclients and newest < wanted.recent else at.after(page)
+                is_past = not page.rows or began(page.rows[-1]) < wanted.recent
+                at = None if completed.keys() == wanted.subclients and is_past else at.after(page)
             case QueryFailed(found) | Unauthorized(found):
                 problem = found
     return Jobs(completed, Counter(recent.values()), problem, is_begun)

@@ -253,7 +253,8 @@ def unasked_in(checks: Iterable[Check]) -> list[Unasked]:
 
 def of_unasked(unasked: Iterable[Unasked], checks: Sequence[Check]) -> list[Finding]:
     """Return a finding for each problem that kept questions from being asked, unless it is a failed check's."""
-    known = {(check.cause.code, check.cause.message) for check in checks if check.code and check.cause}
+    failures = [(check.code, check.cause) for check in checks if check.code and check.cause]
+    known = {(code, cause.message) for own, cause in failures for code in (own, cause.code)}
     by_problem: dict[tuple[str, str], list[Unasked]] = {}
     for entry in unasked:
         problem = (entry.problem.code, entry.problem.message)
@@ -263,5 +264,9 @@ def of_unasked(unasked: Iterable[Unasked], checks: Sequence[Check]) -> list[Find
     for (code, reason), entries in by_problem.items():
         questions = sorted({entry.question for entry in entries})
         message = f"Not asked, or not of all: {', '.join(WORDS[question] for question in questions)}. {reason}"
-        found.append(Finding("asking", code, message, HINTS.get(code, SERVER), about=",".join(questions)))
+        found.append(
+            Finding(
+                "asking", code, message, HINTS.get(code, entries[0].problem.hint or SERVER), about=",".join(questions)
+            )
+        )
     return found

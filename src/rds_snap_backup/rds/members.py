@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from threading import Lock
 from typing import Any
 
@@ -100,7 +100,7 @@ class Members:
             "aws_secret_access_key": given["SecretAccessKey"],
             "aws_session_token": given["SessionToken"],
         }
-        databases = Databases(partial(self._client, "rds", place.region, login))
+        databases = Databases(cache(partial(self._client, "rds", place.region, login)))
         return Listing(
             calls.rows(databases.resources),
             calls.result(databases.quotas),

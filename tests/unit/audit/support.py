@@ -7,18 +7,19 @@ from typing import Any
 import boto3
 from botocore.exceptions import EndpointConnectionError
 
-from rds_snap_backup.audit.coverage import Coverage, TargetAssociation
+from rds_snap_backup.audit.coverage import Candidate, Coverage
 from rds_snap_backup.audit.daily import Auditor
 from rds_snap_backup.audit.documents import StoredTarget, read_targets
 from rds_snap_backup.bootstrap import Clients
 from rds_snap_backup.config import Config
-from rds_snap_backup.rds.databases import Database, Resource
+from rds_snap_backup.rds.databases import Database, Place, Resource
 from rds_snap_backup.targets import Document, Targets
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel, Schedule
 from tests.support import ENVIRONMENT
 
 ACCOUNT = "111122223333"
+HOME = Place(ACCOUNT, "us-east-1")
 ARN = f"arn:aws:rds:us-east-1:{ACCOUNT}"
 PATH = "/rds-snap-backup/test/targets/"
 
@@ -42,19 +43,20 @@ def stored(name: str, document: str, changed_at: float = 0) -> StoredTarget:
 
 def coverage(changed_at: float = 0, /, **documents: str) -> Coverage:
     """Return the associations of these targets."""
-    return Coverage([stored(name, document, changed_at) for name, document in documents.items()], ACCOUNT)
+    return Coverage([stored(name, document, changed_at) for name, document in documents.items()], HOME)
 
 
-def backup(document: str = "", name: str = "orders", changed_at: float = 0) -> TargetAssociation:
+def backup(document: str = "", name: str = "orders", changed_at: float = 0) -> Candidate:
     """Return the one association of a target."""
     (found,) = coverage(changed_at, **{name: document or text()}).associations
     return found
 
 
 def resource(name: str, kind: Any = "instance", **more: Any) -> Resource:
-    """Return an instance or a cluster; `exclude` is the value of that tag."""
+    """Return an instance or a cluster, at home unless `at` is given; `exclude` is the value of that tag."""
+    at: Place = more.pop("at", HOME)
     tags = {"rds-snap-backup:exclude": more.pop("exclude")} if "exclude" in more else {}
-    arn = f"{ARN}:{'db' if kind == 'instance' else 'cluster'}:{name}"
+    arn = f"arn:aws:rds:{at.region}:{at.account}:{'db' if kind == 'instance' else 'cluster'}:{name}"
     return Resource(
         **{"name": name, "arn": arn, "kind": kind, "engine": "mysql", "status": "available"} | more, tags=tags
     )

@@ -12,13 +12,18 @@ from rds_snap_backup.audit.findings import (
     Question,
     Unasked,
     of_checks,
+    of_overlaps,
+    of_places,
     of_unasked,
     of_verdicts,
+    unasked_at,
     unasked_in,
 )
-from rds_snap_backup.audit.verdicts import DatabaseVerdict, Verdict
+from rds_snap_backup.audit.verdicts import Ages, DatabaseVerdict, Verdict
 from rds_snap_backup.problems import Problem
-from tests.unit.audit.support import backup, database, resource
+from rds_snap_backup.rds.databases import Place, Quota
+from rds_snap_backup.rds.members import Listing
+from tests.unit.audit.support import HOME, association, backup, coverage, database, resource, text
 
 DOWN = Problem("UNREACHABLE", "Connection refused", "-")
 DENIED = Problem("AWS_FAILURE", "AccessDenied", "Fix it.")
@@ -101,6 +106,7 @@ def test_a_finding_is_known_by_its_code_and_place() -> None:
     one = Finding("freshness", "BACKUP_STALE", "50 h", "Do this", "orders", resource("x"), "key")
     assert one.key == replace(one, message="74 h", hint="Do that").key
     same_name = replace(resource("x"), arn="arn:aws:rds:eu-west-1:999988887777:db:x")
+    assert one.group == "freshness@111122223333/us-east-1"
     others = [
         replace(one, code="X"),
         replace(one, target="x"),
@@ -108,6 +114,35 @@ def test_a_finding_is_known_by_its_code_and_place() -> None:
         replace(one, about="x"),
     ]
     assert len({finding.key for finding in (one, *others)}) == 5
+
+
+def test_scheduled_targets_that_repeat_an_association() -> None:
+    known = coverage(a=text(association("x"), maxAgeHours=3), b=text(association("x"), association("y"), maxAgeHours=3))
+    (found,) = of_overlaps([*known.associations, *coverage(c=text(association("y"))).associations], Ages(26, False))
+    assert (found.code, found.target) == ("TARGETS_OVERLAP", "b")
+    assert "1 associations of the target 'a', such as aws-prod / x / default" in found.message
+
+
+def test_findings_about_places() -> None:
+    full = Quota("ManualSnapshots", 90, 100)
+    member, far = Place("999988887777", "us-east-1"), Place("999988887777", "eu-west-1")
+    listings = {
+        HOME: Listing(DENIED, [replace(full, used=89), replace(full, limit=0)]),
+        member: Listing([], [full], 3),
+        far: Listing.unread(DENIED),
+    }
+    found = [(one.code, one.to_json()["account"], one.to_json()["region"]) for one in of_places(listings, HOME)]
+    assert found == [
+        ("ACCOUNT_UNREADABLE", HOME.account, "us-east-1"),
+        ("MEMBER_EVENTS_WAITING", member.account, "us-east-1"),
+        ("SNAPSHOT_QUOTA", member.account, "us-east-1"),
+        ("MEMBER_UNREADABLE", far.account, "eu-west-1"),
+    ]
+    groups = {entry.group for entry in unasked_at(listings)}
+    assert groups == {
+        *(f"{question}@{HOME}" for question in ("coverage", "freshness")),
+        *(f"{question}@{far}" for question in ("coverage", "freshness", "quota", "events")),
+    }
 
 
 def test_texts_from_outside_are_one_line_of_bounded_length() -> None:

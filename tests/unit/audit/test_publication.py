@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from rds_snap_backup.audit.digest import Day
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.audit.publication import MAX_KEYS, REPEAT_SECONDS, News, news_of, publish, publish_pending
 from rds_snap_backup.ledger.audits import AuditState
+from rds_snap_backup.messaging.audit_messages import VERDICTS
 from tests.unit.audit.support import Aws, resource
 
 NOW = 1769824804.0
@@ -64,20 +66,24 @@ def test_a_question_that_is_not_answered_keeps_its_findings() -> None:
     unanswered = news_of(state, [TOKEN], frozenset({"coverage"}), NOW + DAY)
     assert unanswered == News(state.keys, 0, is_news=False)
     part = news_of(state, [TWO, TOKEN], frozenset({"coverage"}), NOW + DAY)
-    assert (part.new, part.keys["coverage"]) == (1, after(ONE, TWO).keys["coverage"])
+    assert (part.new, part.keys[ONE.group]) == (1, after(ONE, TWO).keys[ONE.group])
     assert news_of(state, [TOKEN], EMPTY, NOW + DAY).is_news
+    elsewhere = frozenset({"coverage@999988887777/us-east-1"})
+    assert news_of(state, [TOKEN], elsewhere, NOW + DAY).is_news
+    assert not news_of(state, [TOKEN], frozenset({ONE.group}), NOW + DAY).is_news
 
 
 def test_very_many_findings_are_compared_as_far_as_they_are_kept() -> None:
     many = [uncovered(f"db-{number}") for number in range(MAX_KEYS + 500)]
     state = after(*many)
-    assert len(state.keys["coverage"]) == MAX_KEYS
+    assert len(state.keys[ONE.group]) == MAX_KEYS
     assert news_of(state, many, EMPTY, NOW + DAY) == News(state.keys, 0, is_news=False)
 
 
 def notification(text: str) -> dict[str, Any]:
-    counts = dict.fromkeys(("findings", "databases", "protected"), 0)
-    return {"status": "audit", "title": text, "news": True, "findings": [], "counts": counts}
+    counts = dict.fromkeys(("findings", "databases", *VERDICTS), 0)
+    since = Day(NOW).to_json({})
+    return {"status": "audit", "title": text, "news": True, "findings": [], "counts": counts, "since": since}
 
 
 def run(aws: Aws, name: str, new: int = 1) -> None:

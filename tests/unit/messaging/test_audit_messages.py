@@ -8,7 +8,7 @@ import pytest
 from botocore.stub import Stubber
 
 from rds_snap_backup.messaging import audit_messages
-from rds_snap_backup.messaging.audit_messages import message, publish, title
+from rds_snap_backup.messaging.audit_messages import VERDICTS, message, publish, title
 from rds_snap_backup.messaging.notifications import MAX_MESSAGE_BYTES, Notifications
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:notifications"
@@ -25,9 +25,16 @@ TOKEN = finding("TOKEN_REFUSED")
 
 
 def notification(*findings: dict[str, Any], number: int = 0, news: bool = True) -> dict[str, Any]:
-    counts = {"databases": 3, "protected": 2, "uncovered": 1, "findings": number or len(findings)}
-    body = {"version": "2", "status": "audit", "ok": not findings, "news": news}
-    return {**body, "findings": list(findings), "counts": counts, "title": title(counts)}
+    counts = dict.fromkeys(VERDICTS, 0) | {"databases": 3, "protected": 2, "uncovered": 1}
+    counts["findings"] = number or len(findings)
+    since = {
+        "time": "2026-01-31T02:00:04Z",
+        "submissions": 4,
+        "backups": {"lost": 0},
+        "jobs": {"failed": 1, "killed": 0},
+    }
+    body = {"version": "2", "status": "audit", "ok": not findings, "news": news, "counts": counts, "since": since}
+    return {**body, "findings": list(findings), "title": title(body)}
 
 
 def forms(sent: dict[str, Any]) -> tuple[Any, str]:
@@ -42,7 +49,9 @@ def test_both_forms() -> None:
     assert document == sent
     assert text.splitlines() == [
         "Audit: 3 findings. Changed since the last audit, or lasts another week.",
-        "Counted: 3 databases, 2 protected, 1 uncovered",
+        "Databases: 2 protected, 1 uncovered",
+        "Jobs in Commvault since 2026-01-31T02:00:04Z: 1 failed",
+        "Backups of 4 submissions: none",
         "",
         "BACKUP_STALE (target orders): What.",
         "What to do: Do it.",
@@ -56,11 +65,12 @@ def test_both_forms() -> None:
     assert forms(notification(news=False))[1].startswith("Audit: no findings. As in the last audit.\n")
 
 
-@pytest.mark.parametrize(("number", "findings"), [(0, "no findings"), (1, "1 finding"), (2, "2 findings")])
+@pytest.mark.parametrize(("number", "findings"), [(1, "1 finding"), (2, "2 findings")])
 def test_the_title(number: int, findings: str) -> None:
-    assert title({"findings": number, "protected": 2, "databases": 3}) == (
-        f"audit: {findings}, 2 of 3 databases protected"
+    assert notification(STALE, number=number)["title"] == (
+        f"audit: 2 of 3 databases protected, 1 jobs failed, 1 uncovered, {findings}"
     )
+    assert notification()["title"].endswith(", no findings")
 
 
 def test_a_message_is_never_larger_than_sns_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,4 +95,4 @@ def test_it_is_published_with_its_status_and_level_for_filters(is_problem: bool,
     (request,) = sent
     attributes = {name: value["StringValue"] for name, value in request["MessageAttributes"].items()}
     assert attributes == {"status": "audit", "level": level}
-    assert request["Subject"] == "audit: 1 finding, 2 of 3 databases protected"
+    assert request["Subject"] == "audit: 2 of 3 databases protected, 1 jobs failed, 1 uncovered, 1 finding"

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from rds_snap_backup.rds.databases import Database, Databases, Resource, databases_of
+from rds_snap_backup.rds.databases import Database, Databases, Place, Quota, Resource, databases_of
 
 ARN = "arn:aws:rds:us-east-1:111122223333"
 AT = datetime(2026, 1, 31, tzinfo=UTC)
@@ -53,7 +53,7 @@ def test_all_pages_of_clusters_and_instances_are_read() -> None:
         ("four", "instance", "one"),
     ]
     assert found[1].tags == {"rds-snap-backup:exclude": "true", "odd": ""}
-    assert (found[1].account, found[1].region) == ("111122223333", "us-east-1")
+    assert found[1].place == Place("111122223333", "us-east-1")
 
 
 def test_members_are_of_their_cluster_and_a_replica_is_a_database() -> None:
@@ -82,3 +82,13 @@ def test_other_services_and_what_is_being_deleted_are_left_out() -> None:
     others += [instance("docdb-1", Engine="docdb", DBClusterIdentifier="docdb")]
     deleted = [instance("old", DBInstanceStatus="deleting"), cluster("older", Status="deleting")]
     assert databases_of([*others, *deleted, instance("orders")]) == [Database(instance("orders"))]
+
+
+def test_the_quotas_of_manual_snapshots_are_read() -> None:
+    client = boto3.client("rds")
+    rows = [
+        {"AccountQuotaName": name, "Used": 91, "Max": 100} for name in ("ManualSnapshots", "DBInstances", "DBClusters")
+    ]
+    with Stubber(client) as stubber:
+        stubber.add_response("describe_account_attributes", {"AccountQuotas": rows})
+        assert Databases(lambda: client).quotas() == [Quota("ManualSnapshots", 91, 100)]

@@ -1,0 +1,133 @@
+"""Reading Commvault's jobs: newest first, only as far as needed, and never more calls than the budget."""
+
+import time
+from typing import Any
+
+import pytest
+
+from rds_snap_backup.audit import metered
+from rds_snap_backup.audit.evidence import MAX_LOOK_BACK_SECONDS, Jobs, Wanted, read_jobs
+from rds_snap_backup.audit.inventory import read_inventory
+from rds_snap_backup.audit.metered import Metered
+from rds_snap_backup.commvault.inventory import Discovery
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.problems import Problem
+
+NOW = 1769824804.0
+HOUR = 3600
+DOWN = QueryFailed(Problem("UNREACHABLE", "Connection refused", "-"))
+
+
+class Tenant:
+    """Commvault with this many jobs, one a minute, of instances in turn; and with clients. `fail` is its n-th call."""
+
+    def __init__(self, jobs: int = 0, instances: tuple[str, ...] = ("a",), clients: int = 0, fail: int = -1) -> None:
+        self._jobs = [self.row(number, instances[number % len(instances)]) for number in range(jobs)]
+        self._clients, self._fail = clients, fail
+        self.paths: list[str] = []
+
+    @staticmethod
+    def row(number: int, instance: str, **more: Any) -> dict[str, Any]:
+        """Return the job that began this many minutes ago."""
+        names = {"clientName": "aws-prod", "instanceName": instance, "subclientName": "default"}
+        times = {"jobStartTime": int(NOW) - 60 * number, "jobEndTime": int(NOW) - 60 * number + 30}
+        fields = {
+            "jobId": 100_000 - number,
+            "status": "Completed",
+            "jobType": "Snap Backup",
+            "subclient": names,
+            **times,
+        }
+        return {"jobSummary": fields | more}
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add the newest job."""
+        self._jobs.insert(0, row)
+
+    def get(self, path: str, _deadline: float, headers: Any = None, **_: Any) -> JsonDocument | QueryFailed:
+        """Answer a reading call."""
+        self.paths.append(path)
+        if len(self.paths) == self._fail:
+            return DOWN
+        if path.startswith("/Job"):
+            first, limit = int(headers["offset"]), int(headers["limit"])
+            return JsonDocument(
+                {"totalRecordsWithoutPaging": len(self._jobs), "jobs": self._jobs[first : first + limit]}, 0
+            )
+        if path == "/Client":
+            entities = [{"clientId": number + 1, "clientName": f"c-{number:03}"} for number in range(self._clients)]
+            return JsonDocument({"clientProperties": [{"client": {"clientEntity": one}} for one in entities]}, 0)
+        return JsonDocument({"subClientProperties": []}, 0)
+
+
+def read(tenant: Tenant, *instances: str, hours: float = 26, recent: float = 0) -> Jobs:
+    commvault: Any = tenant
+    wanted = Wanted(
+        frozenset(("aws-prod", one, "default") for one in instances), NOW - hours * HOUR, NOW - recent * HOUR
+    )
+    return read_jobs(Metered(commvault), wanted, NOW, lambda: 100)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "recent", "calls"),
+    [((), 0, 0), (("a",), 0, 1), (("a", "b"), 0, 1), (("a", "none"), 0, 11), (("a",), 6, 4)],
+)
+def test_the_list_is_read_as_far_as_it_is_needed(wanted: tuple[str, ...], recent: float, calls: int) -> None:
+    tenant = Tenant(1000, ("a", "b"))
+    jobs = read(tenant, *wanted, recent=recent)
+    assert (len(tenant.paths), jobs.problem) == (calls, None)
+    assert {names[1] for names in jobs.completed} == {*wanted} - {"none"}
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(26, 26 * HOUR), (1000, MAX_LOOK_BACK_SECONDS)])
+def test_it_looks_back_for_the_maximum_age_and_seven_days_at_most(hours: float, seconds: float) -> None:
+    tenant = Tenant(1)
+    read(tenant, "a", hours=hours)
+    assert f"completedJobLookupTime={seconds}&" in tenant.paths[0]
+
+
+def test_the_last_completed_job_counts_and_the_ends_of_recent_ones_are_counted() -> None:
+    tenant = Tenant(3)
+    changes: list[dict[str, Any]] = [{"status": "Failed"}, {"status": "Running"}, {"jobType": "Restore"}]
+    changes.append({"status": "Committed", "jobStartTime": 0})
+    for number, more in enumerate(changes):
+        tenant.add(Tenant.row(-1 - number, "a", **more))
+    jobs = read(tenant, "a", recent=1)
+    assert {job.id for job in jobs.completed.values()} == {"100004"}
+    assert jobs.ends == {"completed": 3, "completed_with_errors": 1, "failed": 1, "running": 1}
+
+
+def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it() -> None:
+    assert read(Tenant(500, fail=1), "a", "none") == Jobs(problem=DOWN.problem)
+    jobs = read(Tenant(500, fail=2), "a", "none")
+    assert (len(jobs.completed), jobs.problem, jobs.is_begun) == (1, DOWN.problem, True)
+
+
+def test_no_more_calls_are_made_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metered, "MAX_CALLS", 3)
+    tenant = Tenant(1000)
+    jobs = read(tenant, "none")
+    assert (len(tenant.paths), jobs.problem) == (3, metered.OUT_OF_CALLS)
+
+
+def test_without_time_nothing_is_read() -> None:
+    tenant: Any = Tenant(1)
+    wanted = Wanted(frozenset({("aws-prod", "a", "default")}), NOW, NOW)
+    jobs = read_jobs(tenant, wanted, NOW, lambda: 1)
+    assert (tenant.paths, jobs.problem is None, jobs.is_begun) == ([], False, False)
+
+
+@pytest.mark.parametrize(
+    ("is_whole", "clients", "calls", "problem"),
+    [(False, 10, 3, False), (True, 10, 11, False), (True, 300, metered.INVENTORY_CALLS, True)],
+)
+def test_the_subclients_of_all_clients_are_read_within_their_part_of_the_calls(
+    is_whole: bool, clients: int, calls: int, problem: bool
+) -> None:
+    tenant: Any = Tenant(clients=clients)
+    commvault = Metered(tenant)
+    discovery = Discovery(commvault, time.monotonic)
+    discovery.begin(None)
+    inventory = read_inventory(discovery, commvault, {"c-005", "c-009"}, is_whole=is_whole)
+    assert (commvault.calls, len(inventory.subclients), bool(inventory.problem)) == (calls, calls - 1, problem)
+    assert {"c-005", "c-009"} <= inventory.subclients.keys()

@@ -1,0 +1,76 @@
+"""What member.yaml promises: the names that the hub looks for, what the hub may do there, and what is forwarded."""
+
+from typing import Any
+
+import pytest
+
+from rds_snap_backup.config import Config
+from tests.iam import decide, listed
+from tests.support import ENVIRONMENT
+from tests.unit.template import MEMBER, TEMPLATE, Resolved, rule_arn
+
+HUB = "arn:aws:iam::999988887777:role/backups-AuditRole-0A1B"
+BUS = "arn:aws:events:eu-west-1:999988887777:event-bus/backups-members"
+GIVEN = {"HubStackName": "backups", "AuditRoleArn": HUB}
+FORWARDING = Resolved(GIVEN | {"MembersBusArn": BUS}, MEMBER)
+ARN = "arn:aws:{}:eu-west-1:111122223333:{}"
+
+
+def allowed(role: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = FORWARDING.resources[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    return found
+
+
+def test_it_is_plain_cloudformation() -> None:
+    assert "Transform" not in MEMBER
+    assert all("Description" in one and "ConstraintDescription" in one for one in MEMBER["Parameters"].values())
+
+
+def test_the_hubs_audit_role_alone_is_trusted() -> None:
+    role = FORWARDING.resources["AuditRole"]["Properties"]
+    assert role["RoleName"] == "backups-audit-eu-west-1"
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": "arn:aws:iam::999988887777:root"}
+    assert trust["Condition"] == {"ArnEquals": {"aws:PrincipalArn": HUB}}
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "expected"),
+    [
+        ("rds:DescribeDBInstances", ARN.format("rds", "db:*"), "Allow"),
+        ("rds:DescribeDBClusters", ARN.format("rds", "cluster:*"), "Allow"),
+        ("rds:DescribeAccountAttributes", "*", "Allow"),
+        ("sqs:GetQueueAttributes", ARN.format("sqs", "backups-undelivered"), "Allow"),
+        ("sqs:GetQueueAttributes", ARN.format("sqs", "another"), "Nothing"),
+        ("sqs:ReceiveMessage", ARN.format("sqs", "backups-undelivered"), "Nothing"),
+        ("rds:CreateDBSnapshot", "*", "Nothing"),
+    ],
+)
+def test_the_hub_may_only_look(action: str, resource: str, expected: str) -> None:
+    assert decide(allowed("AuditRole"), action, resource) == expected
+    assert all("*" not in action for one in allowed("AuditRole") for action in listed(one["Action"]))
+
+
+def test_what_the_hubs_rule_takes_is_forwarded_and_what_cannot_be_is_kept() -> None:
+    hub = Resolved({"OrganizationId": "o-a1b2c3d4e5"}).resources
+    rule = FORWARDING.resources["RdsEvents"]["Properties"]
+    assert rule["EventPattern"] == hub["MembersEvents"]["Properties"]["EventPattern"]
+    assert MEMBER["Parameters"]["RdsEventIds"]["Default"] == TEMPLATE["Parameters"]["RdsEventIds"]["Default"]
+    (target,) = rule["Targets"]
+    assert (target["Arn"], target["RoleArn"]) == (BUS, "ForwardRole.Arn")
+    assert target["DeadLetterConfig"] == {"Arn": "UndeliveredEvents.Arn"}
+    assert decide(allowed("ForwardRole"), "events:PutEvents", BUS) == "Allow"
+    assert FORWARDING.resources["UndeliveredEvents"]["Properties"]["QueueName"] == "backups-undelivered"
+    policy = FORWARDING.resources["UndeliveredEventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    given = {"aws:SecureTransport": "true", "aws:SourceArn": rule_arn("rds-events")}
+    assert decide(policy, "sqs:SendMessage", "UndeliveredEvents.Arn", given, "events.amazonaws.com") == "Allow"
+
+
+@pytest.mark.parametrize("off", ["", "off"])
+def test_without_a_bus_it_only_lets_the_hub_look(off: str) -> None:
+    assert set(Resolved(GIVEN | {"MembersBusArn": off}, MEMBER).resources) == {"AuditRole"}
+
+
+def test_with_an_organization_the_policies_of_the_buses_decide_whose_events_count() -> None:
+    assert Config.from_env(ENVIRONMENT | {"ACCOUNT_IDS": "1,*"}).admits_every_account
+    assert not Config.from_env(ENVIRONMENT | {"ACCOUNT_IDS": "1,2"}).admits_every_account
