@@ -532,15 +532,10 @@ def _cut_off(submission: Submission, attempt: Attempt, now: float) -> Submission
 
 def _expire(submission: Submission, now: float) -> Submission:
     """End what is still open after nine days: what has no job is abandoned, what runs is lost."""
-
-    def expire(backup: Backup) -> Backup:
-        if backup.is_open and _may_have_named_job(submission, backup):
-            return replace(_move(backup, "lost"), error=NOT_FOLLOWED, is_in_doubt=False)
-        return backup
-
     lost = [backup for backup in submission.backups if backup.is_open and _may_have_named_job(submission, backup)]
     ended = _end_all(submission, lambda backup: not _may_have_named_job(submission, backup), OPEN_TOO_LONG, now)
-    return _job_notices(_map(ended, expire), _keys(lost), now)
+    ended = _each(ended, lost, lambda backup: replace(_move(backup, "lost"), error=NOT_FOLLOWED, is_in_doubt=False))
+    return _job_notices(ended, _keys(lost), now)
 
 
 # ---- Settling
@@ -1145,11 +1140,9 @@ def take_inventory(submission: Submission, unknown: frozenset[str] | Problem, po
                 error=problem,
             ),
         )
-    refused = [backup for backup in asked if backup.key in unknown]
-    problems = {backup.key: submission.attempt_of(backup).error or NAME_UNKNOWN for backup in refused}
     submission = _each(
         submission,
-        [backup for backup in asked if backup.key not in unknown],
+        asked,
         lambda backup: replace(
             _released(_move(backup, "waiting"), now),
             is_in_doubt=False,
@@ -1158,13 +1151,12 @@ def take_inventory(submission: Submission, unknown: frozenset[str] | Problem, po
             refusals=backup.refusals + 1,
         ),
     )
-    for backup in refused:
-        reason = problems[backup.key]
-        problem = Problem(
-            reason.code, f"Commvault does not know {_names([backup])}. It answered: {reason.message}", NAME_UNKNOWN.hint
-        )
-        submission = _each(submission, [backup], lambda one: replace(one, is_in_doubt=False))
-        submission = _end_each(submission, [backup], problem, now, "rejected")
+    for backup in asked:
+        if backup.key in unknown:
+            reason = submission.attempt_of(backup).error or NAME_UNKNOWN
+            message = f"Commvault does not know {_names([backup])}. It answered: {reason.message}"
+            problem = Problem(reason.code, message, NAME_UNKNOWN.hint)
+            submission = _end_each(submission, [backup], problem, now, "rejected")
     return submission
 
 
