@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeIs
 
 from rds_snap_backup.problems import InvalidInput
@@ -40,7 +41,7 @@ class Association:
     display_name: str
     databases: tuple[str, ...] | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The ledger's name for it: JSON of client, instance and subclient."""
         return json.dumps([self.client_name, self.instance_name, self.subclient_name])
