@@ -58,9 +58,8 @@ def world(aws: Emulator, commserve: CommServe) -> World:
 @pytest.fixture
 def timelines(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Timeline]:
     """Makes a timeline with other settings. Commvault's clock is compared with the timeline's, as with one's own."""
-    monkeypatch.setattr(
-        connection, "time", SimpleNamespace(time=commserve.clock.now, monotonic=lambda: time.monotonic())
-    )
+    monotonic = lambda: time.monotonic()  # noqa: E731, PLW0108 (a test may replace it)
+    monkeypatch.setattr(connection, "time", SimpleNamespace(time=commserve.clock.now, monotonic=monotonic))
     return partial(Timeline, aws, commserve)
 
 

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as it was sent: the service that it was signed for, and AWS's name of the operation."""
+    """A call as it was sent: the service that it was signed for, AWS's name of the operation, and its parameters."""
 
     service: str
     operation: str
+    body: bytes
 
 
 class StallingWire:
@@ -37,7 +38,7 @@ class StallingWire:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 operation = operation_of(self.headers.get("X-Amz-Target", ""), body)
-                wire.calls.append(Call(service_of(self.headers["Authorization"]), operation))
+                wire.calls.append(Call(service_of(self.headers["Authorization"]), operation, body))
                 if wire._is_stalled(operation):
                     wire._released.wait()
                     self.close_connection = True
