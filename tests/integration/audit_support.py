@@ -35,8 +35,8 @@ class AuditScene:
         self.world = World(aws, commserve, **{"ALARM_TOPIC_ARN": alarms, **settings})
         self.later = 0.0
         self.calls: Counter[str] = Counter()
-        self._made: list[tuple[str, str]] = []
         self._monkeypatch = monkeypatch
+        self.remove_databases()
         self.database("orders-db")
         self.cold_start()
 
@@ -62,7 +62,6 @@ class AuditScene:
         self.aws.client("rds").create_db_instance(
             DBInstanceIdentifier=name, Engine="mysql", Tags=given, **size, **login
         )
-        self._made.append(("instance", name))
 
     def cluster(self, name: str, member: str, engine: str = "aurora-mysql") -> None:
         """Create a cluster with a member instance."""
@@ -73,16 +72,14 @@ class AuditScene:
         rds.create_db_instance(
             DBInstanceIdentifier=member, DBClusterIdentifier=name, Engine=engine, DBInstanceClass="db.r5.large"
         )
-        self._made += [("instance", member), ("cluster", name)]
 
     def remove_databases(self) -> None:
-        """Delete what was created: the emulator's account is shared by all tests."""
+        """Delete all databases: the emulator's account is shared by all tests."""
         rds = self.aws.client("rds")
-        for kind, name in self._made:
-            if kind == "instance":
-                rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
-            else:
-                rds.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
+        for row in rds.describe_db_instances()["DBInstances"]:
+            rds.delete_db_instance(DBInstanceIdentifier=row["DBInstanceIdentifier"], SkipFinalSnapshot=True)
+        for row in rds.describe_db_clusters()["DBClusters"]:
+            rds.delete_db_cluster(DBClusterIdentifier=row["DBClusterIdentifier"], SkipFinalSnapshot=True)
 
     def complete(self, target: str, hours_ago: float = 0, job: str = "1354") -> None:
         """Let the ledger have a completed job of each of a target's subclients."""

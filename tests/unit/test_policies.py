@@ -57,7 +57,6 @@ COMMON = {
 }
 OWN = {
     "BackupFunction": {
-        *("dynamodb:PutItem", "dynamodb:ConditionCheckItem"),
         *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
     },
     "AuditFunction": {

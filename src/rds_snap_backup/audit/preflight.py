@@ -80,7 +80,7 @@ def run_preflight(services: Services, aws: AwsCalls, only: str | None = None) ->
 
 
 def listeners_check(name: str, topic_arn: str, subscriptions: Sequence[Subscription] | Problem) -> Check:
-    """Check that somebody gets a topic's messages: without a subscriber every failure is silent."""
+    """Check that a topic has a subscriber: without a subscriber every failure is silent."""
     if isinstance(subscriptions, Problem):
         return not_read(name, None, subscriptions, f"The subscriptions of {topic_arn}")
     confirmed = Counter(subscription.protocol for subscription in subscriptions if subscription.is_confirmed)
