@@ -38,18 +38,18 @@ class Submissions:
 
     def load_all(self, keys: Iterable[str]) -> dict[str, Submission]:
         """Return the submissions of these keys that exist."""
-        items = self._table.get_many(dict.fromkeys(keys), consistent=True)
+        items = self._table.get_many(dict.fromkeys(keys))
         return {key: _submission(item) for key, item in items.items()}
 
     def subclients(self, association_keys: Iterable[str]) -> dict[str, Subclient]:
         """Return the items of these subclients; one that does not exist has version 0."""
         keys = list(association_keys)
-        return _subclients(keys, self._table.get_many(map(subclient_key, keys), consistent=True))
+        return _subclients(keys, self._table.get_many(map(subclient_key, keys)))
 
     def surroundings(self, submission: Submission, association_keys: Iterable[str]) -> Surroundings:
         """Return what a start of these backups depends on."""
         keys = list(association_keys)
-        items = self._table.get_many([THROTTLE, *map(subclient_key, keys)], consistent=True)
+        items = self._table.get_many([THROTTLE, *map(subclient_key, keys)])
         subclients = _subclients(keys, items)
         claimers = {one.claimer for one in subclients.values()} - {"", submission.key}
         throttled_until = items.get(THROTTLE, {}).get("until", 0.0)

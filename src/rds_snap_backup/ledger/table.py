@@ -73,16 +73,16 @@ class Table:
         self._name = name
         self._client = client
 
-    def get(self, key: str, *, consistent: bool = True) -> Item | None:
-        """Read one item, as it is now; without `consistent` it may be a moment old, at half the cost."""
-        return self.get_many([key], consistent=consistent).get(key)
+    def get(self, key: str) -> Item | None:
+        """Read one item, as it is now."""
+        return self.get_many([key]).get(key)
 
-    def get_many(self, keys: Iterable[str], *, consistent: bool = False) -> dict[str, Item]:
-        """Read the items of these keys that exist; raise `Contended` if the table is throttled."""
+    def get_many(self, keys: Iterable[str]) -> dict[str, Item]:
+        """Read the items of these keys that exist, as they are now; raise `Contended` if the table is throttled."""
         found: dict[str, Item] = {}
         for batch in batched(keys, MAX_READ, strict=False):
             keyed = [{"pk": {"S": key}} for key in batch]
-            left: Any = {self._name: {"Keys": keyed, "ConsistentRead": consistent}}
+            left: Any = {self._name: {"Keys": keyed, "ConsistentRead": True}}
             for pause in (0.0, *CONFLICT_PAUSES):
                 time.sleep(pause)
                 answer = self._client.batch_get_item(RequestItems=left)

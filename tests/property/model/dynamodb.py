@@ -45,6 +45,7 @@ class DynamoDB:
         ((table, request),) = call["RequestItems"].items()
         keys = [key["pk"]["S"] for key in request["Keys"]]
         assert 0 < len(set(keys)) == len(keys) <= 100
+        assert request["ConsistentRead"]
 
         def act() -> dict[str, Any]:
             rows = [dict(self.items[key]) for key in keys if self.items.get(key)]
