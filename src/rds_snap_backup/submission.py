@@ -129,7 +129,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class JobFacts:
-    """A backup's job. `is_seen`: a row has matched it. `started` is 0 where no row has told it."""
+    """A backup's job. `is_seen`: a row has matched it. `started` is 0 where no row has shown it."""
 
     id: str
     is_seen: bool = False
@@ -146,7 +146,7 @@ type Doubt = Literal["unknown", "refused", "running"]
 class Attempt:
     """One CreateTask request. `ended` is 0 until its outcome is recorded or its lease is over.
 
-    `job_ids` are those that the answer named; `told` those of them whose backup is known, `foreign` those that are
+    `job_ids` are those that the answer named; `matched` those of them whose backup is known, `foreign` those that are
     another submission's or subclient's job.
     `doubt` says why a backup of it can be in doubt: no answer, a refused group, or a group with a running job.
     """
@@ -156,7 +156,7 @@ class Attempt:
     began: float
     ended: float = 0
     job_ids: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
+    matched: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     task_id: int | None = None
     doubt: Doubt | None = None
@@ -292,8 +292,8 @@ class Submission:
         return next((backup for backup in self.backups if backup.key == key), None)
 
     def unassigned(self, attempt: Attempt) -> tuple[str, ...]:
-        """Return the job IDs of an attempt's answer that no row has told of yet."""
-        return tuple(job_id for job_id in attempt.job_ids if job_id not in (*attempt.told, *attempt.foreign))
+        """Return the job IDs of an attempt's answer that no row has shown yet."""
+        return tuple(job_id for job_id in attempt.job_ids if job_id not in (*attempt.matched, *attempt.foreign))
 
     def is_stuck(self, now: float) -> bool:
         """Tell whether its message must be lost: it is open, and nothing has gone on for an hour."""
@@ -699,7 +699,7 @@ def _began(attempt: Attempt, job: JobFacts) -> float:
 
 
 def _is_busy(claimer: Submission, key: str, policy: Policy, now: float) -> bool:
-    """Tell whether the claimer of a subclient may still get a job for it that cannot be told from another's."""
+    """Tell whether the claimer of a subclient may still get a job for it that cannot be distinguished from another's."""
     theirs = claimer.backup_of(key)
     if theirs is None:
         return False
@@ -767,8 +767,8 @@ def _submitted(
     """Keep the IDs that the answer named. Only a single ID for a single backup tells by itself whose it is."""
     job_ids = tuple(dict.fromkeys(outcome.job_ids))
     is_single = len(sent) == len(job_ids) == 1
-    told = job_ids if is_single else ()
-    attempt = replace(submission.attempt_of(sent[0]), job_ids=job_ids, told=told, task_id=outcome.task_id)
+    matched = job_ids if is_single else ()
+    attempt = replace(submission.attempt_of(sent[0]), job_ids=job_ids, matched=matched, task_id=outcome.task_id)
     notice = _notice("submitted", attempt, sent, attempt.ended, outcome.task_id)
     submission = _with_attempt(submission, attempt)
     submission = _with_notice(submission, replace(notice, job_ids=job_ids, error=outcome.problem))
@@ -901,29 +901,29 @@ class _Reading:
     def assign(self, number: int) -> None:
         """Find out whose the IDs of an attempt's answer are."""
         attempt = self._attempt(number)
-        untold = self.submission.unassigned(attempt)
+        unmatched = self.submission.unassigned(attempt)
         without = [one for one in self.submission.backups if one.attempt == attempt.number and _lacks_job(one)]
         if not without:
             return
-        told: list[str] = []
+        matched: list[str] = []
         foreign: list[str] = []
-        for job_id in untold:
+        for job_id in unmatched:
             row = self._rows.get(job_id)
             owners = [one for one in without if row and _may_be_of(row, one)]
-            if row is None or (not all(row.names) and len(owners) + len(untold) > 2):
+            if row is None or (not all(row.names) and len(owners) + len(unmatched) > 2):
                 continue  # It tells nothing yet, or may be of several.
             if not owners or self._ended_before(row, attempt):
                 foreign.append(job_id)
             else:
                 owner = owners[0]
                 without.remove(owner)
-                told.append(job_id)
+                matched.append(job_id)
                 self._set(_running(owner, JobFacts(job_id), self._now))
                 self._know(owner.key, job_id)
-        attempt = replace(attempt, told=(*attempt.told, *told), foreign=(*attempt.foreign, *foreign))
+        attempt = replace(attempt, matched=(*attempt.matched, *matched), foreign=(*attempt.foreign, *foreign))
         self.submission = _with_attempt(self.submission, attempt)
         left = self.submission.unassigned(attempt)
-        if len(left) < len(untold):
+        if len(left) < len(unmatched):
             attempt = replace(attempt, missing_since=0)
         if any(job_id in self._sight.absent or job_id in self._rows for job_id in left):
             self._miss(attempt, without)
@@ -1045,11 +1045,11 @@ class _Reading:
                 self._end(backup, "lost", JOB_MISSING)
 
     def _without_row(self, attempt: Attempt, without: list[Backup]) -> None:
-        """Rows have told whose each ID is: who has none is in doubt, or lost where no ID was of this attempt."""
-        if attempt.told:
+        """Rows have shown whose each ID is: a backup without one is in doubt, or lost where no ID was of this attempt."""
+        if attempt.matched:
             self.submission = _with_attempt(self.submission, replace(attempt, doubt=attempt.doubt or "unknown"))
         for backup in without:
-            if attempt.told:
+            if attempt.matched:
                 requested = backup if backup.state == "requested" else _move(backup, "requested")
                 held_since = backup.held_since or attempt.began
                 self._set(
@@ -1307,8 +1307,8 @@ def _look(submission: Submission, now: float) -> Look:
     for backup in backups:
         if backup.job:
             job_ids.append(backup.job.id)
-        elif untold := submission.unassigned(submission.attempt_of(backup)):
-            job_ids += untold
+        elif unmatched := submission.unassigned(submission.attempt_of(backup)):
+            job_ids += unmatched
         else:
             doubted.append(backup)
     since = min((submission.attempt_of(backup).began for backup in doubted or backups), default=0)
