@@ -1,5 +1,7 @@
-"""The built Audit function in the Lambda runtime, at the size that it is made for: 600 databases and 300 targets."""
+"""The built Audit function in the Lambda runtime, at the size that it is made for: 600 databases in 50 accounts."""
 
+import json
+import math
 import platform
 import time
 from collections import Counter
@@ -8,18 +10,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from local.commserve import CommServe
-from local.emulator import Emulator
+from local.emulator import ACCOUNT, REGION, Emulator
 from local.processes import descendants
+from local.rds import create_instance
 from local.runtime import Runtime
 from local.stack import build
 from tests.integration.audit_support import AuditScene
 from tests.integration.paging import PagingWire
 from tests.integration.world import ASSOCIATION
 
-DATABASES, TARGETS = 600, 300
+DATABASES, TARGETS, JOBS, MEMBERS = 600, 300, 3000, 50
+EACH = DATABASES // MEMBERS
 MEMORY_MB = 256
 
 pytestmark = pytest.mark.xdist_group("audit-scale")
@@ -33,35 +38,53 @@ def peak_megabytes(runtime: Runtime) -> float:
     return int(line.split()[1]) / 1024
 
 
+def join(aws: Emulator, account: str) -> Any:
+    """Let the hub's audit read an account; return a client of its RDS."""
+    session: Any = boto3.Session(account, "any", region_name=REGION)
+    iam = session.client("iam", endpoint_url=aws.endpoint_url)
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+    trust = {"Version": "2012-10-17", "Statement": [statement]}
+    iam.create_role(RoleName=f"test-audit-{REGION}", AssumeRolePolicyDocument=json.dumps(trust))
+    look = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "rds:Describe*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName=f"test-audit-{REGION}", PolicyName="look", PolicyDocument=json.dumps(look))
+    return session.client("rds", endpoint_url=aws.endpoint_url)
+
+
 @pytest.mark.skipif(platform.system() != "Linux", reason="reads the peak of memory from /proc")
-def test_600_databases_and_300_targets_in_256_mb(
+def test_600_databases_in_50_accounts_and_3000_jobs_in_256_mb(
     aws: Emulator,
     commserve: CommServe,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
-    scene = AuditScene(aws, commserve, monkeypatch)
-    names = [f"db-{number:03}" for number in range(TARGETS)]
+    accounts = [f"{900000000000 + number}" for number in range(MEMBERS)]
+    scene = AuditScene(aws, commserve, monkeypatch, AUDIT_MEMBERS=",".join(accounts))
+    # The last account has no role, and its databases are the hub's.
+    clients = [*(join(aws, account) for account in accounts[:-1]), aws.client("rds")]
+    names = [f"db-{number:03}" for number in range(DATABASES)]
     commserve.catalogue.extend({"aws-many": dict.fromkeys(names, ("default",))})
+    now = commserve.clock.now()
 
     def add(number: int) -> None:
-        scene.database(f"db-{number:03}")
+        name = names[number]
+        create_instance(clients[number // EACH], name, "mysql")
         if number < TARGETS:
-            name = names[number]
             mine: dict[str, Any] = {**ASSOCIATION, "clientName": "aws-many", "instanceName": name}
-            mine["databases"] = [f"{name}*", "arn:aws:rds:*:*:cluster:x"]
             scene.world.target(name, associations=[mine])
-            scene.complete(name)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(add, range(DATABASES - 1)))  # The scene has one.
-    environment = scene.world.environment
+        list(pool.map(add, range(DATABASES)))
+    for number in range(JOBS):
+        commserve.add_job("aws-many", names[number % (DATABASES - 1)], start=now - 3600 - JOBS + number, seconds=1)
     handler = "rds_snap_backup.audit.handler.lambda_handler"
     try:
         with (
             PagingWire(aws.endpoint_url) as wire,
             Runtime(
-                build() / "AuditFunction", handler, environment | {"AWS_ENDPOINT_URL": wire.url}, timeout=600
+                build() / "AuditFunction",
+                handler,
+                scene.world.environment | {"AWS_ENDPOINT_URL": wire.url},
+                timeout=600,
             ) as function,
         ):
             began = time.monotonic()
@@ -72,15 +95,20 @@ def test_600_databases_and_300_targets_in_256_mb(
         scene.remove_databases()
     assert response.error is None, function.output
     counts = response.payload["counts"]
-    assert (counts["databases"], counts["targets"]) == (DATABASES, TARGETS + 1)
-    assert (counts["protected"], counts["new"], counts["uncovered"]) == (TARGETS, 1, DATABASES - TARGETS - 1)
-    assert {one["code"] for one in response.payload["findings"]} == {"DATABASE_UNCOVERED"}
-    assert len(response.payload["databases"]) == DATABASES
-    assert calls["rds DescribeDBInstances"] == DATABASES / 100
+    # The scene has one database and one target of its own.
+    assert (counts["databases"], counts["targets"], counts["places"]) == (DATABASES + 1, TARGETS + 1, MEMBERS + 1)
+    assert (counts["protected"], counts["new"]) == (DATABASES - 1, 2)
+    assert [one["code"] for one in response.payload["findings"]] == ["MEMBER_UNREADABLE"]
+    assert len(response.payload["databases"]) == DATABASES + 1
+    assert calls["rds DescribeDBInstances"] == MEMBERS
+    assert calls["sts AssumeRole"] == MEMBERS
     assert calls["ssm GetParametersByPath"] == TARGETS / 10 + 1
-    assert calls["dynamodb BatchGetItem"] == TARGETS / 100 + 2
-    figures = f"{seconds:.1f} s, {megabytes:.0f} MB, {len(wire.calls)} calls to AWS ({dict(calls)})"
-    record_property(f"audit of {DATABASES} databases and {TARGETS} targets", figures)
-    assert len(wire.calls) < 60
-    assert len(commserve.requests) == 5
+    # A page of jobs repeats five rows of the one before it.
+    pages = 1 + math.ceil((JOBS - 100) / 95)
+    assert len(commserve.requests) == counts["commvaultCalls"] == 6 + pages
+    figures = (
+        f"{seconds:.1f} s, {megabytes:.0f} MB, {len(wire.calls)} calls to AWS, {counts['commvaultCalls']} to Commvault"
+    )
+    record_property(f"audit of {DATABASES} databases in {MEMBERS} accounts", figures)
+    assert len(wire.calls) < 300
     assert megabytes < MEMORY_MB
