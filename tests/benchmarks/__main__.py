@@ -39,7 +39,7 @@ def measure(*, quick: bool) -> str:
     # A new emulator for each part: it slows down with what it holds.
     with Place() as place:
         say("cold starts")
-        starts = cold.measure(place, built, rounds=1 if quick else 12)
+        starts = cold.measure(place, built, rounds=1 if quick else 11)
     with Place() as place:
         say("the calls of one backup")
         backup = phases.measure(place, built["product"])
@@ -48,7 +48,7 @@ def measure(*, quick: bool) -> str:
         one, many = (warm.measure(place, built, size, *shape) for size, shape in _warm_shapes(quick=quick))
     with Place() as place:
         say("draining the queue")
-        drained = drain.measure(place, built["product"], count=20 if quick else 400)
+        drained = drain.measure(place, built["product"], count=20 if quick else 200)
     say("polling")
     reads = [polling.measure(jobs, hours=1 if quick else 3) for jobs in polling.JOBS]
     say("imports")

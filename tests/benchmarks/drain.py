@@ -19,7 +19,7 @@ FUNCTION: Mapping[str, Any] = TEMPLATE["Resources"]["BackupFunction"]["Propertie
 SOURCE: Mapping[str, Any] = next(one["Properties"] for one in FUNCTION["Events"].values() if one["Type"] == "SQS")
 CONCURRENCY: int = SOURCE["ScalingConfig"]["MaximumConcurrency"]
 BATCH: int = SOURCE["BatchSize"]
-LATENCY = 0.25  # seconds
+LATENCY = 0.5  # seconds
 
 
 @dataclass(frozen=True)

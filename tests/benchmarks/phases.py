@@ -12,7 +12,7 @@ from tests.benchmarks.place import Place, scheduled
 from tests.benchmarks.sandbox import Sandbox
 
 JOB_MINUTES = 30
-AWS_CALLS_UNTIL_END = 40
+AWS_CALLS_UNTIL_END = 25
 WAIT_SECONDS = 10
 
 
