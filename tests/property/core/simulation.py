@@ -443,6 +443,8 @@ class Simulation:
         job = self.commserve.jobs.get(backup.job.id)
         if job is None or job.cause is None or self.is_restored:
             return
+        if self._is_beyond_window(job, self._truth(job.cause[0], backup.key)):
+            return  # It was adopted for a later attempt.
         earliest = submission.trigger.moment(submission.created)
         level = submission.pin.level
         failed = [one for one in self._jobs_of(submission.key, backup.key) if one.has_failed and one.end <= self.now]
