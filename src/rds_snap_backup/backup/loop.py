@@ -223,6 +223,7 @@ class Loop:
                 continue
             _log_foreign(work, change.submission)
             return
+        raise Contended
 
     # ---- Before a request
 

@@ -10,7 +10,7 @@ for each minute in which jobs began, and one for each job that the list does not
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rds_snap_backup.commvault.answers import THROTTLE_SECONDS
 from rds_snap_backup.commvault.client import Commvault
@@ -105,7 +105,10 @@ class JobReader:
         wanted = {job_id: look.since for _, look in asked for job_id in look.job_ids}
         absent, problems = self._poll(wanted, deadline) if wanted else (set(), {})
         return [
-            self._sight(look, listing, absent, problems) for (_, look), listing in zip(asked, listings, strict=True)
+            # A list that could not be read on is read on later.
+            replace(sight, scan=submission.scan) if isinstance(listing, Problem) else sight
+            for (submission, look), listing in zip(asked, listings, strict=True)
+            for sight in [self._sight(look, listing, absent, problems)]
         ]
 
     def _sight(
