@@ -58,7 +58,7 @@ class Product:
         return name, names
 
     def calls(self, *targets: str) -> list[Recorded]:
-        """Return the CreateTask requests for targets' instances, whatever became of them."""
+        """Return the CreateTask requests for targets' instances, refused ones too."""
         return [one for one in self.commserve.create_tasks if any(target in instances(one) for target in targets)]
 
     def jobs(self, *targets: str) -> list[Job]:
@@ -75,7 +75,7 @@ class Product:
         return found
 
     def wait_for_messages(self, *targets: str, number: int = 1) -> list[Mapping[str, Any]]:
-        """Wait until so many messages about targets were received, and return them."""
+        """Wait until at least `number` messages about targets were received, and return them."""
         wait_until(lambda: len(self.messages(*targets)) >= number, f"{number} messages about {targets}")
         return self.messages(*targets)
 

@@ -16,7 +16,7 @@ from tests.e2e.product import wait_until
 
 pytestmark = pytest.mark.e2e
 
-# Of each of seven steps: requests, jobs, messages, and a claim of its own.
+# Of each of seven steps: requests, jobs, messages, and a claim.
 FACTS = 28
 
 

@@ -1,4 +1,4 @@
-"""The whole template, as CloudFormation deploys it: a stack with a bus of its own, a pair as its token, and the audit."""
+"""The whole template, as CloudFormation deploys it: a stack on its own bus, with a pair as its token."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How backups end: each of a group has its own end, one bad name ends alone, events wait for their databases."""
+"""How backups end: each backup of a group has its own end, only a bad name is rejected, events wait for databases."""
 
 import pytest
 
