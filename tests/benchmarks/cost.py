@@ -19,7 +19,7 @@ COLD_VOLUME = 100
 def backup(phases: Sequence[Phase], cold_ms: float) -> float:
     """Return US dollars for one backup until its end; a cold start adds its milliseconds and a read of the secret."""
     runs = sum(times * _price(phase, cold_ms) for phase, times in whole(phases))
-    return runs + (polls() + 1) * PRICES["SQS request"]  # Lambda receives the message, and deletes it.
+    return runs + (polls() + 2) * PRICES["SQS request"]  # Lambda receives the message, and deletes it.
 
 
 def section(phases: Sequence[Phase], cold_ms: float) -> list[str]:
