@@ -78,17 +78,23 @@ class Hub:
 
 
 @pytest.mark.usefixtures("timelines")
-@pytest.mark.parametrize("jobs", [200, 600])
-def test_jobs_beside_as_many_others_cost_one_reading_call_an_hour_each_at_most(commserve: CommServe, jobs: int) -> None:
+@pytest.mark.parametrize(("jobs", "spread"), [(200, 0.0), (600, 0.0), (600, HOUR / 4), (600, HOUR)])
+def test_jobs_with_as_many_others_cost_one_reading_call_an_hour_each_at_most(
+    commserve: CommServe, jobs: int, spread: float
+) -> None:
     commserve.clock.freeze()
     commserve.job_seconds = 9 * HOUR
     for _ in range(jobs):
         commserve.add_job("aws-test", "sandbox-db")
     hub, began = Hub(commserve, sandboxes=5), commserve.clock.now()
     for number in range(jobs):
+        hub.poll_until(began + number * spread / jobs)
         hub.put(followed(commserve, number))
     hub.poll_until(began + HOUR)
     assert 0 < len(commserve.requests) <= jobs
+    first_hour = len(commserve.requests)
+    hub.poll_until(began + 2 * HOUR)
+    assert 0 < len(commserve.requests) - first_hour <= jobs
 
 
 @pytest.mark.usefixtures("timelines")

@@ -18,7 +18,7 @@ from rds_snap_backup.commvault.rows import Job, read_job
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.untrusted import list_in, whole_number
 
-PAGE = 100
+PAGE = 250
 # A row has some thousand characters: no answer of the size that is read can have more rows than this.
 MAX_ROWS = 10_000
 # A list of more pages than this is asked for again by client, if the clients' IDs can be found.
