@@ -21,7 +21,7 @@ EVIDENCE = pytest.StashKey[Evidence]()
 # No schedule and no RDS events: only what a test does.
 ALONE = {"ScheduleExpression": "off", "RdsEventIds": "off"}
 QUICK = {"FirstRetrySeconds": "1", "FirstPollSeconds": "1", "ReconcileSeconds": "5", "CoolDownMinutes": "1"}
-TAPPED = ("SNS", "SSM", "SECRETS_MANAGER")
+TAPPED = ("SNS", "SSM", "SECRETS_MANAGER", "RDS")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,8 +7,10 @@ The functions reach AWS through it because the emulator hands them `AWS_ENDPOINT
 
 import http.client
 import json
+import re
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -54,13 +56,18 @@ class Tap:
         with self._lock:
             self._refusals += [(operation, about)] * times
 
-    def age(self, parameter: str, seconds: float) -> None:
-        """Let a parameter seem to have been changed so much earlier."""
+    def age(self, name: str, seconds: float) -> None:
+        """Let a parameter seem to have been changed, or an instance to have been created, so much earlier."""
         with self._lock:
-            self._ages[parameter] = seconds
+            self._ages[name] = seconds
 
     def aged(self, call: Call, content: bytes) -> bytes:
-        """Return an answer of AWS with the parameters' ages."""
+        """Return an answer of AWS with the ages of parameters and instances."""
+        if call.operation == "DescribeDBInstances":
+            for name, seconds in self._ages.items():
+                created = f"<InstanceCreateTime>{datetime.now(UTC) - timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}<"
+                row = rf"(<DBInstanceIdentifier>{re.escape(name)}</.*?)<InstanceCreateTime>[^<]*<"
+                content = re.sub(row.encode(), rf"\g<1>{created}".encode(), content, count=1, flags=re.DOTALL)
         if call.operation != "GetParametersByPath" or not self._ages:
             return content
         answer = json.loads(content)

@@ -1,17 +1,22 @@
 """The Audit function of a deployed stack, with the permissions of its own role."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+import boto3
 import pytest
 
 from local.commserve import CommServe
 from local.emulator import REGION, Emulator
-from local.rds import create_instance
-from tests.e2e.conftest import ALONE, CANARY, deploy_quick
+from local.rds import create_instance, rds_event
+from local.stack import Stack
+from local.tools import ROOT
+from rds_snap_backup.messaging.notifications import iso
+from tests.e2e.conftest import CANARY, deploy_quick
 from tests.e2e.product import Product, association, only, scheduled, wait_until
 from tests.e2e.tap import Tap
 from tests.evidence import Evidence
@@ -20,6 +25,7 @@ pytestmark = pytest.mark.e2e
 
 HOUR = 3600
 DAYS = count(1)
+MEMBER = "111122223333"
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,47 @@ class Audited:
         return {one for one in codes if one[1] in places}, answer["news"], message.attributes["level"]
 
 
+class Member:
+    """Another account, which has the member's stack of the stack `audited`."""
+
+    def __init__(self, aws: Emulator, stack: Stack) -> None:
+        self._session: Any = boto3.Session(MEMBER, "any", region_name=REGION)
+        self._endpoint = aws.endpoint_url
+        given = {"HubStackName": "audited", "AuditRoleArn": stack.outputs["AuditRoleArn"]}
+        given["MembersBusArn"] = stack.outputs["MembersBusArn"]
+        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
+        stacks, body = self.client("cloudformation"), (ROOT / "member.yaml").read_text()
+        stacks.create_stack(
+            StackName="member", TemplateBody=body, Parameters=parameters, Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
+        stacks.get_waiter("stack_create_complete").wait(StackName="member", WaiterConfig={"Delay": 1})
+
+    def client(self, service: str) -> Any:
+        """Return a client of the account."""
+        return self._session.client(service, endpoint_url=self._endpoint)
+
+    def forwarded(self, event: Mapping[str, Any]) -> Any:
+        """Return an event of the account's default bus as its rule forwards it.
+
+        The emulator drops events for the bus of another account: a queue stands in for it.
+        """
+        queue = self.client("sqs").create_queue(QueueName="stand-in")["QueueUrl"]
+        arn = f"arn:aws:sqs:{REGION}:{MEMBER}:stand-in"
+        events = self.client("events")
+        (rule,) = events.list_rules()["Rules"]
+        events.put_targets(Rule=rule["Name"], Targets=[{"Id": "stand-in", "Arn": arn}])
+        entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
+        events.put_events(Entries=[{**entry, "Resources": event["resources"]}])
+        (message,) = self.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
+        return json.loads(message["Body"])
+
+
 @pytest.fixture(scope="module")
 def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
     with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
         evidence.add("audited", commserve)
-        stack = deploy_quick(aws, "audited", commserve, ALONE)
+        members = {"AuditMembers": MEMBER, "OrganizationId": "o-a1b2c3d4e5"}
+        stack = deploy_quick(aws, "audited", commserve, {"ScheduleExpression": "off", "Databases": "off"} | members)
         aws.client("sns").subscribe(
             TopicArn=stack.outputs["AlarmTopicArn"], Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:000000000000:ops"
         )
@@ -67,8 +109,9 @@ def lose_message(product: Product, target: str) -> None:
     item = only([row for row in stack.ledger() if row["pk"]["S"].startswith(f"submission#{target}#")])
     record = json.loads(item["record"]["S"])
     record["created"] -= 2 * HOUR
-    for backup in record["backups"]:
-        backup["due"] -= 2 * HOUR
+    for part, field in (("backups", "due"), ("attempts", "began"), ("attempts", "ended")):
+        for one in record.get(part, ()):
+            one[field] -= 2 * HOUR
     stack.aws.client("dynamodb").update_item(
         TableName=stack.outputs["LedgerTableName"],
         Key={"pk": item["pk"]},
@@ -106,6 +149,71 @@ def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audit
     assert audited.daily(*places) == (set(), False, "digest")
     verdicts = {row["arn"].rpartition(":")[2]: row["verdict"] for row in audited.ask({"audit": True})["databases"]}
     assert verdicts["crm"] == "new"
+
+
+def verdicts(answer: Any, known: Iterable[str]) -> dict[str, str]:
+    """Return the verdicts on these databases; those of the member have an `m:` before their names."""
+    found: dict[str, str] = {}
+    for row in answer["databases"]:
+        *_, account, _, name = row["arn"].split(":")
+        by = f" by {row['by']}" if row["by"] else ""
+        found["m:" * (account == MEMBER) + name] = (
+            f"{row['verdict']}{by}{' ' + row['reason'] if by and row['reason'] else ''}"
+        )
+    return {name: found[name] for name in known}
+
+
+def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emulator, tap: Tap) -> None:
+    product, commserve = audited.product, audited.product.commserve
+    stack, member = product.stack, Member(aws, product.stack)
+    now = commserve.clock.now()
+    expected = {
+        "h-stack": "protected by stack",
+        "h-own": "protected by commvault",
+        "h-errors": "protected by commvault It completed with errors.",
+        "h-stale": "stale",
+        "h-new": "new",
+        "h-none": "uncovered",
+        "h-scratch": "excluded",
+        "m:m-stack": "protected by stack",
+        "m:m-own": "protected by commvault",
+        "m:m-none": "uncovered",
+        "m:m-new": "new",
+        "m:h-stack": "uncovered",  # The subclient is that of the hub's database of this name.
+    }
+    for name in expected:
+        place, _, own = name.rpartition(":")
+        tags = {"rds-snap-backup:exclude": "true"} if own == "h-scratch" else {}
+        create_instance(member.client("rds") if place else aws.client("rds"), own, "mysql", tags)
+        if own[2:] not in {"none", "scratch"}:
+            commserve.catalogue.add("aws-member" if own.startswith("m-") else "aws-prod", own)
+    tap.age("h-stale", 30 * HOUR)
+    commserve.add_job("aws-prod", "h-own", start=now - HOUR, seconds=60)
+    commserve.add_job("aws-prod", "h-errors", start=now - HOUR, seconds=60, ending="Completed w/ one or more errors")
+    commserve.add_job("aws-member", "m-own", start=now - HOUR, seconds=60)
+    commserve.add_job("aws-prod", "h-new", start=now - HOUR, seconds=60, ending="Failed")
+    stack.put_target("h-stack", {"associations": [association("h-stack")]})
+    theirs = {**association("m-stack"), "clientName": "aws-member", "databases": ["m-stack"]}
+    stack.put_target("m-stack", {"associations": [theirs], "accounts": [MEMBER]})
+    for name in ("h-stack", "m-stack"):
+        commserve.plan_jobs(instance=name, seconds=0)
+    stack.invoke({"target": "h-stack"})
+    # An event of a database whose status cannot be read waits for ten minutes.
+    event = rds_event("m-stack", date=iso(time.time() - HOUR))
+    event["detail"]["SourceArn"] = event["detail"]["SourceArn"].replace("000000000000", MEMBER)
+    stack.invoke(member.forwarded(event))
+    for name in ("h-stack", "m-stack"):
+        assert [message["status"] for message in product.story(name)] == ["submitted", "completed"]
+
+    audited.daily()
+    assert verdicts(audited.ask({"audit": True}), expected) == expected
+    member.client("cloudformation").delete_stack(StackName="member")
+    audited.daily()
+    answer = audited.ask({"audit": True})
+    assert verdicts(answer, expected) == {
+        name: "unreadable" if name.startswith("m:") else verdict for name, verdict in expected.items()
+    }
+    assert [one["account"] for one in answer["findings"] if one["code"] == "MEMBER_UNREADABLE"] == [MEMBER]
 
 
 def test_the_preflight_is_well_and_names_a_refused_token(audited: Audited) -> None:
