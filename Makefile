@@ -6,7 +6,8 @@ TOOL := $(RUN) python -m local.tools
 
 # Values from the command line or the environment are never expanded, neither here nor by the shell: a recipe reads them in
 # the environment, and `$(value …)` makes each the text that was given.
-VALUES := STACK REGION PROFILE TARGET WAIT REQUEST_ID EXPRESSION TIMEZONE FORMAT OUT ID ALL YES ONLY GUIDED RUNS SECONDS
+VALUES := STACK REGION PROFILE QUIET TARGET WAIT REQUEST_ID EXPRESSION TIMEZONE FORMAT OUT ID ALL YES ONLY REVOKED CONFIG GUIDED \
+	RUNS SECONDS
 $(foreach name,$(VALUES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 
@@ -17,11 +18,12 @@ help:
 	@echo "make test               every check and every test"
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
-	@echo "make package            build, and write to dist/ a zip that the AWS CLI deploys without other tools, its SBOM and checksums"
-	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (GUIDED=1 asks for every parameter)"
-	@echo "For a deployed stack (also REGION=... and PROFILE=...):"
-	@echo "make check STACK=...    run the preflight (also TARGET=...)"
-	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret"
+	@echo "make package            build, and write to dist/ a zip that the AWS CLI deploys, its SBOM, the command line's wheel, checksums"
+	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (also CONFIG=..., GUIDED=1)"
+	@echo "The same as rds-snap-backup (docs/cli.md), for a deployed stack (also REGION=..., PROFILE=... and QUIET=1):"
+	@echo "make status STACK=...   what is open now (also FORMAT=json|csv)"
+	@echo "make check STACK=...    run the preflight (also TARGET=... and ALL=1)"
+	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret (REVOKED=1 ends the old ones)"
 	@echo "make backup STACK=... TARGET=...    start a backup; WAIT=1 waits until it is over (also REQUEST_ID=...)"
 	@echo "make schedule STACK=... TARGET=... EXPRESSION=...  back up a target on a schedule (also TIMEZONE=...)"
 	@echo "make report STACK=...   audit it: every database and what is wrong (also FORMAT=json|csv|html and OUT=FILE)"
@@ -78,7 +80,7 @@ cfn-lint:
 checkov:
 	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file template.yaml
 bandit:
-	$(TOOL) bandit --quiet --recursive src ops
+	$(TOOL) bandit --quiet --recursive src
 	$(TOOL) bandit --quiet --recursive local
 zizmor:
 	$(TOOL) zizmor --offline --pedantic --quiet .
@@ -121,33 +123,31 @@ audit-packages: .venv/.synced
 
 # ---- Your AWS account
 
-.PHONY: build package deploy
+.PHONY: build package
 build: .venv/.synced
 	$(TOOL) sam build
 
 package: .venv/.synced
 	$(RUN) python -m local.package
 
-# The first deployment asks what it must know. samconfig.local.toml keeps the answers, and git ignores it; GUIDED=1 asks for
-# every parameter.
-deploy: samconfig.local.toml build
-	$(TOOL) sam deploy --config-file $< $(if $(GUIDED),--guided)
+# ---- The command line
 
-samconfig.local.toml: | .venv/.synced
-	@$(if $(GUIDED),cp samconfig.toml $@,$(RUN) python -m ops.answers $@)
+# `NAME="$$VALUE"` with its equals sign, and `--` before the arguments: a value that begins with a hyphen is no option.
+FORMAT_OPTION = $(if $(FORMAT),--format="$$FORMAT")
+OPTIONS_backup = $(FORMAT_OPTION) $(if $(WAIT),--wait) $(if $(REQUEST_ID),--request-id="$$REQUEST_ID")
+OPTIONS_check = $(FORMAT_OPTION) $(if $(TARGET),--target="$$TARGET") $(if $(ALL),--all)
+OPTIONS_deploy = $(if $(CONFIG),--config="$$CONFIG") $(if $(GUIDED),--guided)
+OPTIONS_discard = $(if $(ID),--id="$$ID") $(if $(ALL),--all) $(if $(YES),--yes)
+OPTIONS_letters = $(FORMAT_OPTION)
+OPTIONS_report = $(FORMAT_OPTION) $(if $(OUT),--out="$$OUT")
+OPTIONS_schedule = $(if $(EXPRESSION),--expression="$$EXPRESSION") $(if $(TIMEZONE),--timezone="$$TIMEZONE")
+OPTIONS_status = $(FORMAT_OPTION)
+OPTIONS_token = $(if $(REVOKED),--revoked)
+OPTIONS_verify = $(FORMAT_OPTION) $(if $(ONLY),--only="$$ONLY")
+ARGUMENT_backup = $(if $(TARGET),"$$TARGET")
+ARGUMENT_schedule = $(ARGUMENT_backup)
 
-# ---- A deployed stack
-
-.PHONY: check token backup schedule report letters discard redrive verify
-# `NAME="$$VALUE"` with its equals sign, and `--` before the stack: a value that begins with a hyphen is no option.
-TARGET_ARGUMENT = $(if $(TARGET),--target="$$TARGET")
-ARGUMENTS_check = $(TARGET_ARGUMENT)
-ARGUMENTS_backup = $(TARGET_ARGUMENT) $(if $(WAIT),--wait) $(if $(REQUEST_ID),--request-id="$$REQUEST_ID")
-ARGUMENTS_schedule = $(TARGET_ARGUMENT) $(if $(EXPRESSION),--expression="$$EXPRESSION") $(if $(TIMEZONE),--timezone="$$TIMEZONE")
-ARGUMENTS_report = $(if $(FORMAT),--format="$$FORMAT") $(if $(OUT),--out="$$OUT")
-ARGUMENTS_discard = $(if $(ID),--id="$$ID") $(if $(ALL),--all) $(if $(YES),--yes)
-ARGUMENTS_verify = $(if $(ONLY),--only="$$ONLY")
-
-check token backup schedule report letters discard redrive verify: .venv/.synced
-	@test -n "$${STACK-}" || { echo "Name the stack: make $@ STACK=rds-snap-backup" >&2; exit 2; }
-	@$(RUN) python -m ops.$@ $(if $(REGION),--region="$$REGION") $(if $(PROFILE),--profile="$$PROFILE") $(ARGUMENTS_$@) -- "$$STACK"
+.PHONY: status check token backup schedule report letters discard redrive verify deploy
+status check token backup schedule report letters discard redrive verify deploy: .venv/.synced
+	@PYTHONPATH=src $(RUN) python -m rds_snap_backup_cli $@ $(if $(REGION),--region="$$REGION") \
+		$(if $(PROFILE),--profile="$$PROFILE") $(if $(QUIET),--quiet) $(OPTIONS_$@) -- $(if $(STACK),"$$STACK") $(ARGUMENT_$@)

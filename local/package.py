@@ -1,11 +1,14 @@
-"""`make package` writes to `dist/` one zip that the AWS CLI deploys without other tools, its SBOM, and the checksums.
+"""`make package` writes to `dist/` a zip that the AWS CLI deploys, its SBOM, the command line's wheel, and the checksums.
 
-The zip holds the package that all functions share, as `sam build` makes it, and the template that points to it. The same inputs
-give the same bytes, where the zlib that compresses them is the same.
+The zip needs no other tools. It holds the package that all functions share, as `sam build` makes it, and the template that
+points to it. The same inputs give the same bytes, where the zlib that compresses them is the same.
 """
 
 import hashlib
 import io
+import subprocess
+import sys
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +18,11 @@ import yaml
 
 from local import sbom
 from local.sam import build
-from local.tools import ROOT
+from local.tools import ROOT, uv
 
 FUNCTIONS = "functions/"
+# The folder that holds the project of the wheel.
+CLI = ROOT / "src"
 # As the build has it, for the same reason: it tells nothing.
 BEGIN = (2000, 1, 1, 0, 0, 0)
 
@@ -27,7 +32,7 @@ class PackageError(RuntimeError):
 
 
 def write(folder: Path, built: Path | None = None) -> list[Path]:
-    """Write the zip of this version, its SBOM and their checksums to `folder`; return their paths, the zip's first.
+    """Write the zip of this version, its SBOM, the wheel and the checksums to `folder`; return their paths in this order.
 
     It is made of `built`, a folder that `sam build` has left, or of a build that it runs.
     """
@@ -36,10 +41,20 @@ def write(folder: Path, built: Path | None = None) -> list[Path]:
     files = contents(built or build()) | {listing.name: listing.read_bytes()}
     package = folder / f"{name}.zip"
     package.write_bytes(zipped({f"{name}/{path}": data for path, data in files.items()}))
+    written = [package, listing, wheel(folder)]
     sums = folder / "SHA256SUMS"
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in (package, listing)]
-    sums.write_text("".join(lines))
-    return [package, listing, sums]
+    sums.write_text("".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in written))
+    return [*written, sums]
+
+
+def wheel(folder: Path) -> Path:
+    """Build the wheel of the command line into `folder`; return its path. Fetches nothing."""
+    options = ["--offline", "--no-create-gitignore", "--python", sys.executable, "--out-dir", str(folder)]
+    done = subprocess.run([uv(), "build", "--wheel", *options, str(CLI)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PackageError(f"The wheel was not built:\n{done.stderr}")
+    version = tomllib.loads((CLI / "pyproject.toml").read_text())["project"]["version"]
+    return folder / f"rds_snap_backup-{version}-py3-none-any.whl"
 
 
 def contents(built: Path) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ The answers are kept in `samconfig.NAME.toml`, one file for each stack, which gi
 """
 
 import re
-import subprocess
+import subprocess  # nosec B404 # it starts SAM
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -179,4 +179,4 @@ def build() -> None:
 def sam(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[Any]":
     """Run SAM as the checkout pins it."""
     line = [sys.executable, "-m", "local.tools", "sam", *arguments]
-    return subprocess.run(line, cwd=ROOT, check=False, **options)  # noqa: S603
+    return subprocess.run(line, cwd=ROOT, check=False, **options)  # noqa: S603 # nosec B603 # without a shell

@@ -13,7 +13,7 @@ import pytest
 from local.tools import ROOT
 from rds_snap_backup_cli import backup
 from rds_snap_backup_cli.errors import Exit
-from tests.cli.conftest import Cli
+from tests.cli.calls import Cli
 from tests.cli.submissions import DEFERRED, ERROR, FAILED, QUEUED, RUNNING, SUCCEEDED, submission
 from tests.cli.submissions import backup as one_of
 from tests.cli.wire import AwsWire

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rds_snap_backup_cli.errors import Exit
-from tests.cli.conftest import Cli
+from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
 PLACE = "prod (account 111122223333, eu-central-1)"

@@ -13,7 +13,7 @@ from local.emulator import Emulator
 from local.tools import ROOT
 from rds_snap_backup_cli import deploy, questions
 from rds_snap_backup_cli.errors import Exit
-from tests.cli.conftest import Cli, Done
+from tests.cli.calls import Cli, Done
 from tests.cli.wire import AwsWire
 from tests.unit.template import TEMPLATE
 

@@ -14,7 +14,7 @@ from local.emulator import Emulator
 from rds_snap_backup_cli import dead_letters, letters
 from rds_snap_backup_cli.dead_letters import Letter
 from rds_snap_backup_cli.errors import Exit
-from tests.cli.conftest import Cli
+from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
 TRIGGER = {"kind": "schedule", "id": "arn:schedule/default/nightly|2026-01-31T02:00:00Z"}

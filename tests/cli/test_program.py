@@ -12,7 +12,7 @@ import pytest
 from local.tools import ROOT
 from rds_snap_backup_cli import program
 from rds_snap_backup_cli.errors import Exit
-from tests.cli.conftest import Cli
+from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
 DENIED = "User: arn:aws:iam::000000000000:user/me is not authorized to perform: cloudformation:DescribeStacks"

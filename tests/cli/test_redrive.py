@@ -7,7 +7,7 @@ import pytest
 
 from rds_snap_backup_cli import redrive
 from rds_snap_backup_cli.errors import Exit
-from tests.cli.conftest import Cli
+from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
 OUTPUTS = {

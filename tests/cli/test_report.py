@@ -12,7 +12,7 @@ from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.output import guarded
 from rds_snap_backup_cli.report.command import CSV, Form
 from tests.cli import sample
-from tests.cli.conftest import Cli
+from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
 PLACE = "prod (account 111122223333, eu-central-1)"

@@ -12,7 +12,7 @@ import pytest
 
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.schedule import schedule_name
-from tests.cli.conftest import Cli
+from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 from tests.unit.documents import read
 from tests.unit.template import TEMPLATE

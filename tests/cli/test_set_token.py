@@ -14,7 +14,7 @@ from local.tools import ROOT
 from rds_snap_backup.credentials.pair import Token, read_token
 from rds_snap_backup_cli import set_token
 from rds_snap_backup_cli.errors import Exit
-from tests.cli.conftest import Cli
+from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
 ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:token-1"

@@ -20,7 +20,7 @@ from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from rds_snap_backup_cli import status
 from rds_snap_backup_cli.errors import Exit
-from tests.cli.conftest import Cli
+from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 from tests.unit.template import TEMPLATE
 

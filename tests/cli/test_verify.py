@@ -14,7 +14,7 @@ from rds_snap_backup_cli import redrive
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.verify import command, standing, subject
 from rds_snap_backup_cli.verify.acting import MADE_UP
-from tests.cli.conftest import Cli, Done
+from tests.cli.calls import Cli, Done
 from tests.cli.wire import AwsWire
 from tests.cli.world import (
     CREATED,

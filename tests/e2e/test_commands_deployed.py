@@ -1,4 +1,4 @@
-"""The commands of `ops/` on a deployed stack: they understand what the functions write and return."""
+"""The command line on a deployed stack: it understands what the functions write and return."""
 
 import json
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from ops import backup, check, discard, letters, schedule
-from ops.command import Exit
-from ops.report import __main__ as report
+from rds_snap_backup_cli import backup
+from rds_snap_backup_cli.errors import Exit
+from tests.cli.calls import Cli, calling
 from tests.e2e.conftest import ALONE, CANARY, deploy_quick
 from tests.e2e.product import Product, only
 from tests.evidence import Evidence
@@ -28,70 +28,81 @@ def own(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
         yield Product(stack, commserve, stack.subscribe())
 
 
-@pytest.fixture(autouse=True)
-def shell(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wide shell whose AWS is the emulator."""
+@pytest.fixture
+def cli(aws: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """A shell whose AWS is the emulator."""
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setattr(backup, "POLL_SECONDS", 0.5)
+    return calling(capsys)
 
 
-def test_all_targets_are_backed_up_right_after_they_were_stored(own: Product) -> None:
+def test_all_targets_are_backed_up_right_after_they_were_stored(cli: Cli, own: Product) -> None:
     """Also by a sandbox that has read the targets a moment ago."""
-    assert backup.main([own.stack.name, "--target", "*", "--wait"]) == Exit.FINDINGS  # there are none
+    line = ("backup", own.stack.name, "*", "--wait")
+    assert cli(*line).status == Exit.FINDINGS  # there are none
     first = own.target("all")
-    assert backup.main([own.stack.name, "--target", "*", "--wait"]) == Exit.OK
+    assert cli(*line).status == Exit.OK
     second = own.target("all")
-    assert backup.main([own.stack.name, "--target", "*", "--wait"]) == Exit.OK
+    assert cli(*line).status == Exit.OK
     assert [len(own.jobs(target)) for target in (first, second)] == [2, 1]
 
 
-def test_a_backup_that_is_deferred_is_asked_about_again(own: Product, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_deferred_backup_is_open_and_asked_about_again(cli: Cli, own: Product) -> None:
     target = own.target("deferred")
     own.commserve.fault("maintenance", about=target)
-    arguments = [own.stack.name, "--target", target, "--request-id", "deferred-1"]
-    assert backup.main(arguments) == Exit.OK
-    assert f"{target} open: {target} waiting: " in capsys.readouterr().out
-    assert backup.main([*arguments, "--wait"]) == Exit.OK
-    assert f"{target} succeeded: {target} completed (job {only(own.jobs(target)).id})" in capsys.readouterr().out
+    line = ("backup", own.stack.name, target, "--request-id", "deferred-1")
+    assert cli(*line).status == Exit.OK
+    rows = json.loads(cli("status", own.stack.name, "--format", "json").out)
+    assert [(row["target"], row["trigger"]) for row in rows if row["target"] == target] in (
+        [(target, "manual deferred-1")],
+        [],  # it is over already
+    )
+    done = cli(*line, "--wait", "--format", "json")
+    assert done.status == Exit.OK
+    (row,) = json.loads(done.out)
+    assert (row["target"], row["state"], row["job"]) == (target, "completed", only(own.jobs(target)).id)
 
 
-def test_a_letter_is_read_and_deleted(own: Product, capsys: pytest.CaptureFixture[str]) -> None:
-    assert backup.main([own.stack.name, "--target", "not-there", "--request-id", "letter-1", "--wait"]) == Exit.FINDINGS
-    own.stack.send("[" * 6900 + "]" * 6900, "DeadLetterQueueUrl")
-    capsys.readouterr()
-    assert letters.main([own.stack.name]) == Exit.OK
-    row = only([line for line in capsys.readouterr().out.splitlines() if "manual letter-1" in line])
-    assert "not-there" in row
-    assert "TARGET_UNKNOWN: " in row
-    assert discard.main([own.stack.name, "--id", row.split("│")[1].strip(), "--yes"]) == Exit.OK
-    assert "not-there" not in only(own.stack.messages("DeadLetterQueueUrl"))["Body"]
-    assert discard.main([own.stack.name, "--all", "--yes"]) == Exit.OK
+def test_an_unknown_target_sends_nothing(cli: Cli, own: Product) -> None:
+    assert "there is no target not-there" in cli("backup", own.stack.name, "not-there").line
     assert own.stack.messages("DeadLetterQueueUrl") == []
 
 
-def test_the_audits_answers_are_understood(own: Product, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_letter_is_read_and_deleted(cli: Cli, own: Product) -> None:
+    own.stack.invoke({"target": "not-there", "requestId": "letter-1"})
+    own.stack.send("[" * 6900 + "]" * 6900, "DeadLetterQueueUrl")
+    rows = json.loads(cli("letters", own.stack.name, "--format", "json").out)
+    row = only([row for row in rows if row["trigger"] == "manual letter-1"])
+    assert (row["target"], row["error"].partition(":")[0]) == ("not-there", "TARGET_UNKNOWN")
+    assert cli("discard", own.stack.name, "--id", row["id"], "--yes").status == Exit.OK
+    assert "not-there" not in only(own.stack.messages("DeadLetterQueueUrl"))["Body"]
+    assert cli("discard", own.stack.name, "--all", "--yes").status == Exit.OK
+    assert own.stack.messages("DeadLetterQueueUrl") == []
+
+
+def test_the_audits_answers_are_understood(cli: Cli, own: Product) -> None:
     target = own.target("audited")
     own.stack.aws.client("rds").create_db_instance(
         DBInstanceIdentifier=target, DBInstanceClass="db.t3.micro", Engine="postgres", AllocatedStorage=20
     )
-    assert check.main([own.stack.name, "--target", target]) in {Exit.OK, Exit.FINDINGS}
-    assert target in capsys.readouterr().out
+    done = cli("check", own.stack.name, "--target", target, "--all")
+    assert done.status in {Exit.OK, Exit.FINDINGS}
+    assert target in done.out
     for form in ("table", "csv", "html"):
-        assert report.main([own.stack.name, "--format", form]) == Exit.FINDINGS  # nobody listens
-        printed = capsys.readouterr().out
-        assert target in printed
-        assert "new" in printed
+        done = cli("report", own.stack.name, "--format", form)
+        assert done.status == Exit.FINDINGS  # nobody listens
+        assert target in done.out
+        assert "new" in done.out
 
 
-def test_a_target_is_scheduled_like_the_default_one(product: Product) -> None:
+def test_a_target_is_scheduled_like_the_default_one(cli: Cli, product: Product) -> None:
     target, stack = product.target("on-schedule"), product.stack
     scheduler, function = stack.aws.client("scheduler"), stack.outputs["BackupFunctionName"]
     schedules = scheduler.list_schedules()["Schedules"]
     default = only([one for one in schedules if one["Target"]["Arn"].endswith(f":{function}")])
-    arguments = [stack.name, "--target", target, "--expression", "rate(1 day)", "--timezone", "Europe/Berlin"]
-    assert schedule.main(arguments) == Exit.OK
+    options = ("--expression", "rate(1 day)", "--timezone", "Europe/Berlin")
+    assert cli("schedule", stack.name, target, *options).status == Exit.OK
     name = {"Name": f"{stack.name}-{target}", "GroupName": stack.outputs["ScheduleGroupName"]}
     made = scheduler.get_schedule(**name)
     scheduler.delete_schedule(**name)  # other tests look for the stack's own

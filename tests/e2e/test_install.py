@@ -36,7 +36,7 @@ class Installed:
 
 def steps(readme: str, settings: dict[str, str]) -> dict[str, str]:
     """Return the README's commands for deploying by what they do, with its words in capitals replaced."""
-    names = ("unpack", "upload", "deploy", "token", "check", "backup")
+    names = ("unpack", "upload", "deploy", "token", "check", "backup", "command line")
     blocks = dict(zip(names, BLOCK.findall(readme), strict=True))
     assert set(re.findall(r"=([A-Z_]+)\b", blocks["deploy"])) == settings.keys()
     blocks["deploy"] = re.sub(r"=([A-Z_]+)\b", lambda found: f"={settings[found[1]]}", blocks["deploy"])

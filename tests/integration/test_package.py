@@ -15,12 +15,14 @@ import yaml
 from local.package import PackageError, write
 from local.stack import build
 from local.tools import ROOT
+from rds_snap_backup_cli import VERSION
 from tests.integration import machines
 
 pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that the SBOM's environment is made once
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = f"rds-snap-backup-{PROJECT['version']}"
+WHEEL = f"rds_snap_backup-{PROJECT['version']}-py3-none-any.whl"
 IN_A_REQUEST = 51_200  # bytes of a template that CloudFormation takes without a bucket
 
 
@@ -28,7 +30,7 @@ IN_A_REQUEST = 51_200  # bytes of a template that CloudFormation takes without a
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     names = [path.name for path in write(folder)]
-    assert names == [f"{NAME}.zip", f"{NAME}.cdx.json", "SHA256SUMS"]
+    assert names == [f"{NAME}.zip", f"{NAME}.cdx.json", WHEEL, "SHA256SUMS"]
     return folder
 
 
@@ -55,9 +57,9 @@ def test_it_holds_what_it_says(unpacked: Path) -> None:
 
 
 def test_the_sbom_and_the_checksums_are_beside_it(dist: Path, unpacked: Path) -> None:
-    files = {path for path in dist.glob("rds-*") if path.is_file()}
+    files = {path for path in dist.glob("rds[-_]*") if path.is_file()}
     lines = {f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files}
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert set((dist / "SHA256SUMS").read_text().splitlines()) == lines
     name = f"{NAME}.cdx.json"
     assert (dist / name).read_bytes() == (unpacked / name).read_bytes()
@@ -69,8 +71,9 @@ def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None
     for path in built.rglob("*"):
         path.chmod(0o700)
         os.utime(path, (1_800_000_000, 1_800_000_000))
-    package, *_ = write(tmp_path / "dist", built)
-    assert package.read_bytes() == (dist / package.name).read_bytes()
+    package, _, wheel, _ = write(tmp_path / "dist", built)
+    for path in (package, wheel):
+        assert path.read_bytes() == (dist / path.name).read_bytes()
 
 
 def test_everybody_may_read_what_is_unpacked(dist: Path) -> None:
@@ -111,3 +114,18 @@ def test_functions_that_differ_are_not_packaged(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="AuditFunction and BackupFunction were not built alike"):
         write(tmp_path / "dist", built)
     assert list((tmp_path / "dist").glob("*.zip")) == []
+
+
+def test_the_wheel_has_the_version_the_commands_and_nothing_that_only_lambda_runs(dist: Path) -> None:
+    assert PROJECT["version"] == VERSION
+    with zipfile.ZipFile(dist / WHEEL) as archive:
+        names = archive.namelist()
+    folders = {"/".join(Path(name).parts[:2]) for name in names if name.count("/") > 1}
+    info = f"rds_snap_backup-{VERSION}.dist-info"
+    assert folders - {f"{info}/licenses"} == {
+        *("rds_snap_backup/commvault", "rds_snap_backup/ledger"),
+        *("rds_snap_backup_cli/report", "rds_snap_backup_cli/verify"),
+    }
+    assert {f"rds_snap_backup_cli/report/{name}" for name in ("page.html", "page.css")} <= set(names)
+    assert (dist / WHEEL).stat().st_size < 200_000
+    assert not list((build() / "BackupFunction").glob("rds_snap_backup_cli*"))

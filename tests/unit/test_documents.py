@@ -13,7 +13,7 @@ from rds_snap_backup.commvault.outcomes import Outcome
 from tests.unit.documents import DOCUMENTS, FENCE, anchors, first_column, read, spans
 
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
-PATH = re.compile(r"(?:src|events|tests|local|docs|examples|tools|ops)/[\w./-]*|[\w-]+\.(?:yaml|toml)")
+PATH = re.compile(r"(?:src|events|tests|local|docs|examples|tools)/[\w./-]*|[\w-]+\.(?:yaml|toml)")
 # A step through the code: a file, then names in it.
 STEP = re.compile(r"^\d+\. `([\w./-]+)`: (`[^—]+`)", re.MULTILINE)
 

@@ -12,7 +12,7 @@ from local.tools import ROOT
 from tests.unit.documents import read
 from tests.unit.template import TEMPLATE
 
-SOURCES = sorted(path for folder in ("src", "ops", "local", "tests") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(path for folder in ("src", "local", "tests") for path in (ROOT / folder).rglob("*.py"))
 MARK = re.compile(r"#\s*(noqa|nosec)\b:?((?:[\s,]*[A-Z]+[0-9]+)*)")
 
 

@@ -1,4 +1,4 @@
-"""The gate that docs/operations.md has for pipelines, in bash with only the AWS CLI: it ends like `make backup WAIT=1`."""
+"""The gate that docs/operations.md has for pipelines, in bash with only the AWS CLI: it ends like `backup --wait`."""
 
 import json
 import os
@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from ops import backup
-from ops.command import Exit
-from tests.ops.submissions import DEFERRED, ERROR, FAILED, QUEUED, RUNNING, SUCCEEDED, submission
-from tests.ops.submissions import backup as one_of
-from tests.ops.wire import AwsWire
+from rds_snap_backup_cli import backup
+from rds_snap_backup_cli.errors import Exit
+from tests.cli.calls import Cli
+from tests.cli.submissions import DEFERRED, ERROR, FAILED, QUEUED, RUNNING, SUCCEEDED, submission
+from tests.cli.submissions import backup as one_of
+from tests.cli.wire import AwsWire
 from tests.unit.documents import read
 
 AWS_CLI = """#!/usr/bin/env bash
@@ -62,12 +63,13 @@ def gate(
 
 @pytest.mark.parametrize(("status", "answers"), ANSWERS)
 def test_the_documents_gate_ends_like_the_command(
-    wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: Exit, answers: list[Any]
+    cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, status: Exit, answers: list[Any]
 ) -> None:
     monkeypatch.setattr(backup, "POLL_SECONDS", 0)
-    wire.stack(BackupFunctionName="prod-backup")
+    wire.stack(BackupFunctionName="prod-backup", TargetsPath="/targets/")
+    wire.answer("GetParameter", {"Parameter": {"Name": "orders", "Value": "{}"}})
     wire.answer("Invoke", *answers)
-    assert backup.main(["prod", "--target", "orders", "--wait"]) == status
+    assert cli("backup", "prod", "orders", "--wait").status == status
     done = gate(tmp_path, answers)
     assert done.returncode == status, done.stderr
     assert bool(done.stderr) is (status != Exit.OK)

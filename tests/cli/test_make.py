@@ -1,4 +1,4 @@
-"""The commands as `make` calls them: every value reaches them as it was given."""
+"""`make` as another name of the commands: every value reaches them as it was given."""
 
 import os
 import shutil
@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 
 from local.tools import ROOT
+from rds_snap_backup_cli import __main__ as _commands  # noqa: F401 # which declares them
+from rds_snap_backup_cli.program import app
 
-COMMANDS = {
-    path.stem if path.stem != "__main__" else path.parent.name
-    for path in (ROOT / "ops").rglob("*.py")
-    if '\nif __name__ == "__main__":' in path.read_text()
-} - {"answers"}  # which is a part of `make deploy`
+COMMANDS = sorted(one.name for one in app.registered_commands if one.name)
 
 # Prints the arguments that it is called with, each ended by NUL.
 UV = """#!/bin/sh
@@ -69,40 +67,46 @@ def called(done: subprocess.CompletedProcess[str]) -> list[str]:
     return arguments[0].split("\0")[1:-1]
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_a_target_of_make(checkout: Path, command: str) -> None:
-    said = called(make(checkout, command, "STACK=prod", "REGION=eu-west-1", "PROFILE=me"))
-    assert said == [f"ops.{command}", "--region=eu-west-1", "--profile=me", "--", "prod"]
-    done = make(checkout, command)
-    assert done.returncode == 2
-    assert f"make {command} STACK=rds-snap-backup" in done.stderr
+    said = called(make(checkout, command, "STACK=prod", "REGION=eu-west-1", "PROFILE=me", "QUIET=1"))
+    assert said == ["rds_snap_backup_cli", command, "--region=eu-west-1", "--profile=me", "--quiet", "--", "prod"]
+    assert called(make(checkout, command)) == [
+        "rds_snap_backup_cli",
+        command,
+        "--",
+    ]  # the environment may name the stack
 
 
 @pytest.mark.parametrize(
     ("variables", "arguments"),
     [
-        (["check", "TARGET=orders"], ["--target=orders"]),
-        (["backup", "TARGET=*", "WAIT=1", "REQUEST_ID=a"], ["--target=*", "--wait", "--request-id=a"]),
+        (["check", "TARGET=orders", "ALL=1"], ["--target=orders", "--all", "--", "prod"]),
+        (["backup", "TARGET=*", "WAIT=1", "REQUEST_ID=a"], ["--wait", "--request-id=a", "--", "prod", "*"]),
         (
             ["schedule", "TARGET=orders", "EXPRESSION=cron(0 3 * * ? *)", "TIMEZONE=UTC"],
-            ["--target=orders", "--expression=cron(0 3 * * ? *)", "--timezone=UTC"],
+            ["--expression=cron(0 3 * * ? *)", "--timezone=UTC", "--", "prod", "orders"],
         ),
-        (["report", "FORMAT=html", "OUT=a b"], ["--format=html", "--out=a b"]),
-        (["discard", "ID=a b"], ["--id=a b"]),
-        (["discard", "ALL=1", "YES=1"], ["--all", "--yes"]),
-        (["verify", "ONLY=tags recursion"], ["--only=tags recursion"]),
+        (["report", "FORMAT=html", "OUT=a b"], ["--format=html", "--out=a b", "--", "prod"]),
+        (["status", "FORMAT=json"], ["--format=json", "--", "prod"]),
+        (["discard", "ID=a b"], ["--id=a b", "--", "prod"]),
+        (["discard", "ALL=1", "YES=1"], ["--all", "--yes", "--", "prod"]),
+        (["token", "REVOKED=1"], ["--revoked", "--", "prod"]),
+        (["verify", "ONLY=tags recursion"], ["--only=tags recursion", "--", "prod"]),
+        (["deploy", "CONFIG=test", "GUIDED=1"], ["--config=test", "--guided", "--", "prod"]),
     ],
 )
 def test_variables_of_make_become_arguments(checkout: Path, variables: list[str], arguments: list[str]) -> None:
     said = called(make(checkout, *variables, "STACK=prod"))
-    assert said == [f"ops.{variables[0]}", *arguments, "--", "prod"]
+    assert said == ["rds_snap_backup_cli", variables[0], *arguments]
 
 
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize(
     ("command", "variable", "argument"),
     [
-        ("backup", "TARGET", "--target="),
+        ("backup", "TARGET", ""),
+        ("deploy", "CONFIG", "--config="),
         ("backup", "REQUEST_ID", "--request-id="),
         ("discard", "ID", "--id="),
         ("verify", "ONLY", "--only="),
