@@ -6,6 +6,7 @@ That other machines make the same bytes is shown by `test_machines.py`.
 import ast
 import importlib.util
 import io
+import json
 import marshal
 import shutil
 import uuid
@@ -35,8 +36,9 @@ trim = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(trim)
 
 OPERATIONS: dict[str, set[str]] = trim.OPERATIONS
-PAGINATED = OPERATIONS["rds"] | {"GetParametersByPath", "ListSubscriptionsByTopic", "Query"}
+PAGINATED = {"DescribeDBClusters", "DescribeDBInstances", "GetParametersByPath", "ListSubscriptionsByTopic", "Query"}
 CALLS = [(service, operation) for service in sorted(OPERATIONS) for operation in sorted(OPERATIONS[service])]
+ANYBODY = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
 MAGIC_AND_FLAGS = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")  # a hash, not checked
 
 
@@ -105,7 +107,10 @@ def resources(aws: Emulator) -> dict[str, Any]:
     aws.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
     (message,) = aws.client("sqs").receive_message(QueueUrl=queue)["Messages"]
     aws.client("ssm").put_parameter(Name="/build/targets/default", Value="{}", Type="String")
-    found = {"table": table, "topic": topic, "queue": queue, "receipt": message["ReceiptHandle"]}
+    role = aws.client("iam").create_role(
+        RoleName="build", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [ANYBODY]})
+    )["Role"]["Arn"]
+    found = {"table": table, "topic": topic, "queue": queue, "receipt": message["ReceiptHandle"], "role": role}
     return {**found, "secret": secret["ARN"], "version": secret["VersionId"]}
 
 
@@ -154,6 +159,8 @@ def arguments(service: str, operation: str, resources: dict[str, Any]) -> dict[s
             return {"SecretId": resources["secret"], "RemoveFromVersionId": resources["version"]} | moved
         case "secretsmanager", _:
             return {"SecretId": resources["secret"]}
+        case "rds", "DescribeAccountAttributes":
+            return {}
         case "rds", _:
             return {"MaxRecords": 100}
         case "sns", "ListSubscriptionsByTopic":
@@ -164,6 +171,12 @@ def arguments(service: str, operation: str, resources: dict[str, Any]) -> dict[s
             return {"TopicArn": resources["topic"], "MessageAttributes": attributes} | text
         case "sqs", "ChangeMessageVisibility":
             return {"QueueUrl": queue, "ReceiptHandle": resources["receipt"], "VisibilityTimeout": 5}
+        case "sqs", "GetQueueUrl":
+            return {"QueueName": "build-queue"}
+        case "sqs", "GetQueueAttributes":
+            return {"QueueUrl": queue, "AttributeNames": ["ApproximateNumberOfMessages"]}
+        case "sts", _:
+            return {"RoleArn": resources["role"], "RoleSessionName": "build", "DurationSeconds": 900}
         case "sqs", "SendMessage":
             return {"QueueUrl": queue, "MessageBody": "{}", "DelaySeconds": 1}
         case "sqs", "SendMessageBatch":
