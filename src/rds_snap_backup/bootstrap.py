@@ -21,7 +21,7 @@ from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.ledger.token import TokenLease
 from rds_snap_backup.messaging.notifications import Notifications
 from rds_snap_backup.messaging.queues import Queues
-from rds_snap_backup.submission import Policy
+from rds_snap_backup.record import Policy
 from rds_snap_backup.targets import Targets
 
 if TYPE_CHECKING:

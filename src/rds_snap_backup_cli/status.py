@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rds_snap_backup.ledger.keys import OPEN, OPEN_INDEX
 from rds_snap_backup.ledger.records import from_text
-from rds_snap_backup.submission import Submission
+from rds_snap_backup.record import Submission
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.output import counted, duration
 from rds_snap_backup_cli.program import Call, command

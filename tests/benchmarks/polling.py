@@ -14,18 +14,9 @@ from rds_snap_backup.commvault import connection
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.outcomes import Submitted
 from rds_snap_backup.config import Config
-from rds_snap_backup.submission import (
-    Look,
-    Pin,
-    Subclient,
-    Submission,
-    Surroundings,
-    answered,
-    begin,
-    decide,
-    see,
-    start,
-)
+from rds_snap_backup.record import Pin, Subclient, Submission
+from rds_snap_backup.sightings import see
+from rds_snap_backup.submission import Look, Surroundings, answered, begin, decide, start
 from rds_snap_backup.targets import Association, BackupRequest, Target
 from rds_snap_backup.triggers import Trigger
 from tests.auth import FixedToken

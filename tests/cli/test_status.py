@@ -15,7 +15,7 @@ from local.emulator import Emulator
 from rds_snap_backup.ledger.submissions import Submissions
 from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Attempt, Backup, Change, JobFacts, Submission
+from rds_snap_backup.record import Attempt, Backup, Change, JobFacts, Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from rds_snap_backup_cli import status

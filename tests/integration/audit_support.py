@@ -15,7 +15,8 @@ from local.emulator import REGION, Emulator
 from rds_snap_backup.audit import handler
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Change, CompletedJob, begin, pin_of, reject_trigger
+from rds_snap_backup.record import Change, CompletedJob
+from rds_snap_backup.submission import begin, pin_of, reject_trigger
 from rds_snap_backup.triggers import Trigger
 from tests.integration.world import World
 from tests.support import Context

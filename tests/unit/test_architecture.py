@@ -3,7 +3,7 @@
 import re
 
 from local.tools import ROOT
-from rds_snap_backup.submission import TRANSITIONS
+from rds_snap_backup.record import TRANSITIONS
 
 PAGE = ROOT / "docs" / "architecture.md"
 DIAGRAM = re.compile(r"stateDiagram-v2\n.*?(?=```)", re.DOTALL)

@@ -9,7 +9,7 @@ from local.tools import ROOT
 from rds_snap_backup.commvault import answers, outcomes
 from rds_snap_backup.messaging.notifications import PROBLEMS
 from rds_snap_backup.observability import NAMESPACE, MetricName
-from rds_snap_backup.submission import End
+from rds_snap_backup.record import End
 from rds_snap_backup.targets import _ASSOCIATION_FIELDS, _FIELDS
 from rds_snap_backup.triggers import SELF_TRIGGERS, Kind
 from tests.unit.documents import first_column, section, spans, tables

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from rds_snap_backup import record as kept
+from rds_snap_backup import sightings as sighted
 from rds_snap_backup import submission as core
 from rds_snap_backup.commvault.outcomes import (
     AlreadyRunning,
@@ -27,7 +29,9 @@ from rds_snap_backup.commvault.outcomes import (
 from rds_snap_backup.commvault.rows import Job
 from rds_snap_backup.ledger import records
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Backup, Look, Notice, Policy, Sight, Submission
+from rds_snap_backup.record import Backup, Notice, Policy, Submission
+from rds_snap_backup.sightings import Sight
+from rds_snap_backup.submission import Look
 from rds_snap_backup.targets import Association, BackupRequest, Target
 from rds_snap_backup.triggers import Kind, Trigger
 from tests.property.core.shell import Ledger, SubclientChanged, run
@@ -117,7 +121,7 @@ class World:
         target = self.documents[name]
         submission = core.begin(trigger, target, associations, core.pin_of(target, 0, 0), self.now)
         self.created[name] = submission.key
-        self.ledger.save(core.Change(submission))
+        self.ledger.save(kept.Change(submission))
         return self
 
     def edit(
@@ -183,7 +187,7 @@ class World:
         """Receive the last dead letter of a submission again."""
         letter = max(notice.letter for of, notice in self.published if of == name)
         opened = core.reopen(self[name], letter, self[name], self.now)
-        self.ledger.save(core.Change(opened))
+        self.ledger.save(kept.Change(opened))
         return self
 
     def __getitem__(self, name: str) -> Submission:
@@ -397,7 +401,7 @@ def test_rule_8_a_job_is_lost_when_it_is_missing_from_complete_reads_for_ten_min
 )
 def test_rule_8_an_id_that_was_counted_again_is_another_job(world: World, row: dict[str, Any]) -> None:
     world.at(1000).begin("A", X).run("A", jobs("1")).at(1060).job("1", **row).run("A")
-    assert (world.states("A"), world.backup("A").error) == ("lost", core.JOB_ID_REUSED)
+    assert (world.states("A"), world.backup("A").error) == ("lost", sighted.JOB_ID_REUSED)
 
 
 def test_rule_8_a_start_that_moves_or_is_unknown_proves_nothing(world: World) -> None:
@@ -625,20 +629,20 @@ def test_sequence_26_a_removed_association_is_rejected_and_an_added_one_is_not_s
 
 
 def test_the_table_of_transitions_is_complete(world: World) -> None:
-    states = {*core.TRANSITIONS, *(state for following in core.TRANSITIONS.values() for state in following)}
+    states = {*kept.TRANSITIONS, *(state for following in kept.TRANSITIONS.values() for state in following)}
     assert states == {
-        *core.OPEN,
-        *core.COMPLETED,
-        *core.SUCCEEDED,
-        *core.REOPENABLE,
+        *kept.OPEN,
+        *kept.COMPLETED,
+        *kept.SUCCEEDED,
+        *kept.REOPENABLE,
         "joined",
         "killed",
         "lost",
         "failed",
     }
-    assert set(core.TRANSITIONS) == core.OPEN | core.REOPENABLE
+    assert set(kept.TRANSITIONS) == kept.OPEN | kept.REOPENABLE
     with pytest.raises(ValueError, match="completed does not become waiting"):
-        core._move(replace(world.begin("A", X).backup("A"), state="completed"), "waiting")
+        kept.moved(replace(world.begin("A", X).backup("A"), state="completed"), "waiting")
 
 
 # ---- Corners of the rules
@@ -735,6 +739,6 @@ def test_all_that_is_in_doubt_is_looked_for_together(world: World) -> None:
 
 
 def test_the_last_completed_job_of_a_subclient_never_goes_backwards() -> None:
-    item, later, earlier = core.Subclient("x"), *(core.CompletedJob(one, int(one), "FULL", "A") for one in "21")
+    item, later, earlier = kept.Subclient("x"), *(kept.CompletedJob(one, int(one), "FULL", "A") for one in "21")
     assert item.with_completed(later).with_completed(earlier).completed == later
     assert item.with_completed(earlier).with_completed(later).completed == later

@@ -16,7 +16,7 @@ from rds_snap_backup.audit.access import UNREADABLE
 from rds_snap_backup.audit.aws_calls import AwsCalls
 from rds_snap_backup.audit.checks import HINTS, MAX_ANSWER, SERVER, fitting, page_of
 from rds_snap_backup.audit.digest import Day
-from rds_snap_backup.audit.estate import Assessment, Assessor, Estate, home_of, members_of, read_estate
+from rds_snap_backup.audit.estate import Assessment, Assessor, Estate, members_of, read_estate
 from rds_snap_backup.audit.findings import ORDER, Finding, Unasked
 from rds_snap_backup.audit.metered import Metered
 from rds_snap_backup.audit.preflight import Preflight, run_preflight
@@ -31,7 +31,7 @@ from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Databases
 from rds_snap_backup.rds.members import Members
-from rds_snap_backup.submission import DAY, Submission
+from rds_snap_backup.record import DAY, Submission
 
 # Kept back from the function's time for recording and publishing.
 RESERVE_SECONDS = 40.0
@@ -101,7 +101,7 @@ def make_audit(
 def _audit(auditor: Auditor, aws: AwsCalls, known: AuditState, *, is_scheduled: bool) -> Audit:
     commvault = Metered(auditor.services.commvault)
     services = replace(auditor.services, commvault=commvault)
-    now, home = services.clock(), home_of(services.config)
+    now = services.clock()
     since = known.ran_at or now - DAY
     estate = read_estate(services.config, auditor.databases, auditor.members, aws, known.databases)
     opened = aws.result(services.submissions.open)
@@ -112,7 +112,7 @@ def _audit(auditor: Auditor, aws: AwsCalls, known: AuditState, *, is_scheduled: 
     unasked = [*found.unasked_in(preflight.checks), *_unasked(preflight, assessment)]
     findings = [
         *found.of_checks(preflight.checks),
-        *found.of_places(estate.listings, home),
+        *found.of_places(estate.listings, estate.home),
         *found.of_verdicts(assessment.databases, assessment.required),
     ]
     if not isinstance(preflight.coverage, Problem):

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.commvault.rows import End as JobEnd
 from rds_snap_backup.messaging.notifications import iso
-from rds_snap_backup.submission import HOUR, End, Submission
+from rds_snap_backup.record import HOUR, End, Submission
 
 # Writing calls an hour, for a whole tenant of Commvault's SaaS.
 WRITES_AN_HOUR = 100

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rds_snap_backup.audit.daily import Auditor, make_audit
+from rds_snap_backup.audit.matching import take_inventory
 from rds_snap_backup.audit.preflight import check
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput
@@ -12,18 +13,20 @@ from rds_snap_backup.triggers import TARGET_NAME, Arrival, Request, parse
 UNKNOWN = InvalidInput(
     "EVENT_UNKNOWN",
     "The Audit function does not know this event.",
-    'Send {"audit": true}, or {"check": true}, with "target": "NAME" to check one target.',
+    'Send {"audit": true}, {"inventory": true}, or {"check": true}, with "target": "NAME" to check one target.',
 )
 
 
 def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable[[], float]) -> dict[str, Any]:
-    """Answer `{"audit": true}` with the findings, `{"check": true}` with the preflight, of one target if it names one."""
+    """Answer `{"audit": true}`, `{"inventory": true}` or `{"check": true}`, the preflight, of one target if it names one."""
     try:
         match event:
             case {"check": True, **rest} if rest.keys() <= {"target"}:
                 return check(auditor.services, seconds_left, _target(rest.get("target")))
             case {"audit": True, **rest} if rest.keys() <= {"page"}:
                 return make_audit(auditor, seconds_left, page=_page(rest.get("page", 1)))
+            case {"inventory": True, **rest} if rest.keys() <= {"page"}:
+                return take_inventory(auditor, seconds_left, _page(rest.get("page", 1)))
             case {"audit": True, **rest} if rest.keys() <= {"schedule", "time"}:
                 return make_audit(auditor, seconds_left, _run(auditor, rest, request_id))
         raise UNKNOWN

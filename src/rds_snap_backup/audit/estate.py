@@ -15,7 +15,7 @@ from rds_snap_backup.ledger.submissions import Submissions
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Databases, Place, Resource, databases_of
 from rds_snap_backup.rds.members import Hub, Listing, Members
-from rds_snap_backup.submission import Subclients
+from rds_snap_backup.record import Subclients
 
 # Of the ends of ARNs that are remembered: the item holds 400 KB.
 MAX_REMEMBERED = 200_000
@@ -39,6 +39,7 @@ def members_of(config: Config, make_client: Callable[..., object]) -> Members:
 class Estate:
     """What was read of each place. `databases` were read now, `unreadable` by an earlier audit, each with the reason."""
 
+    home: Place
     listings: Mapping[Place, Listing]
     databases: list[Database]
     unreadable: list[DatabaseVerdict]
@@ -65,8 +66,9 @@ def read_estate(
     config: Config, databases: Databases, members: Members, aws: AwsCalls, known: Mapping[str, Iterable[str]]
 ) -> Estate:
     """Read all places; the databases that are `known` of one that cannot be read are unreadable."""
-    home = Listing(aws.rows(databases.resources), aws.result(databases.quotas))
-    listings = {home_of(config): home, **members.read(aws.seconds_left())}
+    home = home_of(config)
+    own = Listing(aws.rows(databases.resources), aws.result(databases.quotas))
+    listings = {home: own, **members.read(aws.seconds_left())}
     read: list[Database] = []
     unreadable: list[DatabaseVerdict] = []
     for place, listing in listings.items():
@@ -79,7 +81,7 @@ def read_estate(
             arn = f"arn:{config.stack_arn.split(':')[1]}:rds:{place.region}:{place.account}:{end}"
             resource = Resource(name, arn, "cluster" if kind == "cluster" else "instance", "", "", {})
             unreadable.append(DatabaseVerdict(Database(resource), verdict))
-    return Estate(listings, read, unreadable)
+    return Estate(home, listings, read, unreadable)
 
 
 @dataclass(frozen=True)

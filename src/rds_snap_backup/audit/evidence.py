@@ -18,7 +18,7 @@ from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import QueryFailed
 from rds_snap_backup.commvault.rows import Job
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import COMPLETED, DAY
+from rds_snap_backup.record import COMPLETED, DAY
 from rds_snap_backup.targets import Association
 
 MAX_LOOK_BACK_SECONDS = 7 * DAY

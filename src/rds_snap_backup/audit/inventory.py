@@ -3,11 +3,15 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from rds_snap_backup.audit.metered import INVENTORY_CALLS, OUT_OF_CALLS, Metered
 from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association
+
+# How a subclient and a database belong together.
+type Match = Literal["exact", "ambiguous", "commvault-only", "rds-only"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,16 @@ class Inventory:
         return self._by_instance.get(name.lower(), [])
 
     @cached_property
+    def associations(self) -> list[Association]:
+        """All subclients."""
+        pairs = [(client, *pair) for client, found in self.subclients.items() for pair in sorted(found)]
+        return [Association(client, instance, subclient, client) for client, instance, subclient in pairs]
+
+    @cached_property
     def _by_instance(self) -> dict[str, list[Association]]:
         found: dict[str, list[Association]] = {}
-        for client, pairs in self.subclients.items():
-            for instance, subclient in sorted(pairs):
-                found.setdefault(instance.lower(), []).append(Association(client, instance, subclient, client))
+        for association in self.associations:
+            found.setdefault(association.instance_name.lower(), []).append(association)
         return found
 
 

@@ -10,7 +10,7 @@ from rds_snap_backup.ledger.submissions import Stale
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import DAY, HOUR, Change, Submission
+from rds_snap_backup.record import DAY, HOUR, Change, Submission
 
 STUCK = "SUBMISSION_STUCK"
 # The next day's audit may begin a little earlier.

@@ -18,7 +18,7 @@ from rds_snap_backup.config import HOUR, Config
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database
-from rds_snap_backup.submission import Subclients
+from rds_snap_backup.record import Subclients
 from rds_snap_backup.targets import Target
 
 type VerdictName = Literal["protected", "stale", "new", "uncovered", "excluded", "unreadable"]

@@ -5,7 +5,8 @@ from typing import Any
 
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Backup, State, Submission, status_of
+from rds_snap_backup.record import Backup, State, Submission
+from rds_snap_backup.submission import status_of
 
 
 def answer(services: Services, submissions: Iterable[Submission], waiting: Iterable[str] = ()) -> dict[str, Any]:

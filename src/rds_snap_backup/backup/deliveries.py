@@ -17,8 +17,9 @@ from rds_snap_backup.messaging.queues import FanOutError
 from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.rds.statuses import Statuses
+from rds_snap_backup.record import Change, Submission, submission_key
 from rds_snap_backup.selection import Rules, selected_associations
-from rds_snap_backup.submission import Change, Submission, begin, pin_of, reject_trigger, reopen, submission_key
+from rds_snap_backup.submission import begin, pin_of, reject_trigger, reopen
 from rds_snap_backup.targets import OutOfTime
 from rds_snap_backup.triggers import (
     ALL,

@@ -20,20 +20,16 @@ from rds_snap_backup.messaging.notifications import render
 from rds_snap_backup.observability import MetricName, count, logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.rds.statuses import Statuses
+from rds_snap_backup.record import Attempt, Change, Notice, Subclients, Submission
+from rds_snap_backup.sightings import Sight, see, take_inventory, touched
 from rds_snap_backup.submission import (
-    Attempt,
-    Change,
     Look,
-    Notice,
     Over,
     Publish,
     ReadInventory,
     Settle,
-    Sight,
     Start,
     Step,
-    Subclients,
-    Submission,
     Wait,
     answered,
     decide,
@@ -42,11 +38,8 @@ from rds_snap_backup.submission import (
     pin_of,
     published,
     repin,
-    see,
     settle,
     start,
-    take_inventory,
-    touched,
 )
 from rds_snap_backup.targets import INVALID, Association, Target
 

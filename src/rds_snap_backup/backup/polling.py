@@ -21,7 +21,9 @@ from rds_snap_backup.commvault.queries import QueryFailed, is_of_the_call
 from rds_snap_backup.commvault.rows import Job
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Look, Sight, Submission
+from rds_snap_backup.record import Submission
+from rds_snap_backup.sightings import Sight
+from rds_snap_backup.submission import Look
 
 MAX_WINDOW_SECONDS = 60
 # From this number of jobs on a window lasts longer by this factor.

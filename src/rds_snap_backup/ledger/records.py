@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Attempt, Backup, JobFacts, Notice, Pin, Submission
+from rds_snap_backup.record import Attempt, Backup, JobFacts, Notice, Pin, Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 

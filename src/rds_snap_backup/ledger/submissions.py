@@ -9,7 +9,8 @@ from itertools import batched
 from rds_snap_backup.ledger import records
 from rds_snap_backup.ledger.keys import OPEN, OPEN_INDEX, THROTTLE, subclient_key
 from rds_snap_backup.ledger.table import MAX_READ, Conflict, Item, Table, Update, Value
-from rds_snap_backup.submission import Change, CompletedJob, Subclient, Submission, Surroundings
+from rds_snap_backup.record import Change, CompletedJob, Subclient, Submission
+from rds_snap_backup.submission import Surroundings
 
 DAY = 86400
 # In the year 5138.

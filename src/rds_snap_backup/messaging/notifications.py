@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rds_snap_backup.submission import Notice, Submission
+from rds_snap_backup.record import Notice, Submission
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

@@ -18,7 +18,7 @@ from rds_snap_backup.commvault.outcomes import (
 )
 from rds_snap_backup.commvault.rows import Job
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Subclient
+from rds_snap_backup.record import Subclient
 from rds_snap_backup.targets import Association, BackupRequest
 
 WHY = Problem("WHY", "why", "hint")

@@ -4,10 +4,13 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from rds_snap_backup import sightings as sighted
 from rds_snap_backup import submission as core
 from rds_snap_backup.commvault.outcomes import Outcome
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Change, Look, Notice, Policy, Sight, Subclient, Submission, Surroundings
+from rds_snap_backup.record import Change, Notice, Policy, Subclient, Submission
+from rds_snap_backup.sightings import Sight
+from rds_snap_backup.submission import Look, Surroundings
 from rds_snap_backup.targets import Association, BackupRequest, Target
 
 
@@ -112,14 +115,14 @@ def run(outside: Outside, submission: Submission) -> Generator[str]:
                 case core.ReadInventory(associations):
                     yield "ask"
                     unknown = outside.unknown(associations)
-                    taken = core.take_inventory(submission, unknown, outside.policy, outside.now)
+                    taken = sighted.take_inventory(submission, unknown, outside.policy, outside.now)
                     yield "save"
                     submission = ledger.save(Change(taken))
                 case core.Look() as look:
                     yield "look"
                     sight = outside.look(submission, look)
-                    items = ledger.subclients(core.touched(submission, look, sight))
-                    change = core.see(submission, look, sight, items, outside.policy)
+                    items = ledger.subclients(sighted.touched(submission, look, sight))
+                    change = sighted.see(submission, look, sight, items, outside.policy)
                     yield "save"
                     submission = ledger.save(change)
                 case core.Start(keys):

@@ -12,11 +12,14 @@ from heapq import heappop, heappush
 from itertools import pairwise
 from random import Random
 
+from rds_snap_backup import record as kept
 from rds_snap_backup import submission as core
 from rds_snap_backup.commvault.levels import covers
 from rds_snap_backup.commvault.outcomes import Outcome, Throttled
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Backup, Change, Look, Notice, Policy, Sight, Submission
+from rds_snap_backup.record import Backup, Change, Notice, Policy, Submission
+from rds_snap_backup.sightings import Sight
+from rds_snap_backup.submission import Look
 from rds_snap_backup.targets import Association, BackupRequest, Target
 from rds_snap_backup.triggers import Kind, Trigger
 from tests.property.core.commserve import UNREADABLE, CommServe, Faults, TrueJob
@@ -54,7 +57,7 @@ class Message:
     @property
     def key(self) -> str:
         """The key of its submission."""
-        return core.submission_key(self.target, self.trigger)
+        return kept.submission_key(self.target, self.trigger)
 
 
 @dataclass
@@ -174,7 +177,7 @@ class Simulation:
                 truth = self._truth(submission.key, job.association.key)
                 truth.is_beyond_limits = True
                 latest = truth.ends.get(notice.attempt, 0) + self.policy.reconcile_seconds
-                if not notice.submitted_at - core.CLOCK_SKEW_SECONDS <= job.begin + self.commserve.skew <= latest:
+                if not notice.submitted_at - kept.CLOCK_SKEW_SECONDS <= job.begin + self.commserve.skew <= latest:
                     raise Broken(f"{submission.key} adopted job {job_id}, which began outside its window.")
         if notice.status in JOB_ENDS:
             for key in notice.backups:
@@ -380,8 +383,8 @@ class Simulation:
             theirs = other.backup_of(association)
             if other.key == submission.key or theirs is None or not theirs.attempt:
                 continue
-            ended = other.attempt_of(theirs).ended or other.attempt_of(theirs).began + core.LEASE_SECONDS
-            is_over = self.now >= ended + self.policy.reconcile_seconds + core.CLOCK_SKEW_SECONDS
+            ended = other.attempt_of(theirs).ended or other.attempt_of(theirs).began + kept.LEASE_SECONDS
+            is_over = self.now >= ended + self.policy.reconcile_seconds + kept.CLOCK_SKEW_SECONDS
             if (theirs.state == "requested" or theirs.is_in_doubt) and not is_over:
                 raise Broken(f"Two requests for {association} are out or in doubt: {other.key}, {submission.key}")
             if theirs.state == "running" and not theirs.job and other.key not in self.lost_messages:
@@ -410,7 +413,7 @@ class Simulation:
             return
         if job.cause[0] != submission.key and not truth.is_beyond_limits and not self.is_restored:
             others = [one for one in self.commserve.jobs.values() if one.association == job.association]
-            is_forgotten = len([one for one in others if int(one.id) > int(job.id)]) >= core.MAX_KNOWN_IDS
+            is_forgotten = len([one for one in others if int(one.id) > int(job.id)]) >= kept.MAX_KNOWN_IDS
             owner = self._truth(job.cause[0], backup.key)
             if is_forgotten or self._is_given_up(job) or self._is_beyond_window(job, owner):
                 truth.is_beyond_limits = True  # The item knows the last five IDs only, or nobody could find the job.

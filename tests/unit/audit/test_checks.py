@@ -7,7 +7,7 @@ import pytest
 
 from rds_snap_backup.audit import checks as module
 from rds_snap_backup.audit.access import renewal_check
-from rds_snap_backup.audit.checks import answer, failed, passed
+from rds_snap_backup.audit.checks import answer, failed, page_of, passed
 from rds_snap_backup.audit.preflight import listeners_check
 from rds_snap_backup.credentials.tokens import TokenReport
 from rds_snap_backup.messaging.notifications import Subscription
@@ -89,3 +89,13 @@ def test_an_answer_stays_within_what_lambda_answers(monkeypatch: pytest.MonkeyPa
     assert f"{101 - len(answered['checks']) + 1} checks are left out, 0 of which failed" in last["detail"]
     wrong = answer([failed("document", f"t-{number}", DENIED) for number in range(100)])["checks"][-1]
     assert (wrong["ok"], wrong["hint"] is not None) == (False, True)
+
+
+def test_rows_are_given_page_by_page() -> None:
+    rows = [{"row": number} for number in range(10)]
+    room = 3 * (len(json.dumps(rows[0])) + 2)
+    pages = [page_of(rows, room, page) for page in range(1, 6)]
+    assert [row for page, _ in pages for row in page] == rows
+    assert [len(page) for page, _ in pages] == [3, 3, 3, 1, 0]
+    assert {number for _, number in pages} == {4}
+    assert page_of([], room, 1) == ([], 1)

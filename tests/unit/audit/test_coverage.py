@@ -4,6 +4,7 @@ import pytest
 
 from rds_snap_backup.audit.coverage import Candidate, Names
 from rds_snap_backup.audit.inventory import Inventory
+from rds_snap_backup.audit.matching import matched
 from rds_snap_backup.rds.databases import Database, Place
 from tests.unit.audit.support import ARN, HOME, association, coverage, database, resource, text
 
@@ -119,3 +120,28 @@ def test_without_a_target_commvaults_own_subclients_count(
 ) -> None:
     found = find(documents, one, *others, **clients)
     assert [backup.association.client_name for backup in found] == expected
+
+
+def test_the_inventory_matches_what_is_certain_and_nothing_else() -> None:
+    clients = {"a": "orders crm hr", "b": "crm"}
+    instances = {client: frozenset((name, "default") for name in names.split()) for client, names in clients.items()}
+    databases = [ORDERS, database("crm"), database("hr"), database("hr", at=ELSEWHERE), database("none")]
+    rows = matched(databases, coverage(), Inventory(instances))
+    shown = [(row["match"], row["clientName"], (row["arn"] or "").rpartition(":")[2]) for row in rows]
+    assert shown == [
+        ("exact", "a", "orders"),
+        ("ambiguous", "a", "crm"),
+        ("ambiguous", "b", "crm"),
+        ("ambiguous", "a", "hr"),
+        ("ambiguous", "a", "hr"),
+        ("rds-only", None, "none"),
+    ]
+    (row,) = matched([], coverage(), Inventory({"a": frozenset({("orders", "default")})}))
+    assert row == {
+        "match": "commvault-only",
+        "clientName": "a",
+        "instanceName": "orders",
+        "subclientName": "default",
+        "arn": None,
+        "engine": None,
+    }

@@ -8,7 +8,8 @@ from rds_snap_backup.audit.aws_calls import AwsCalls
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.audit.stuck import findings_of, send_again
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Change, begin, pin_of
+from rds_snap_backup.record import Change
+from rds_snap_backup.submission import begin, pin_of
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import Trigger
 from tests.unit.audit.support import Aws, text

@@ -15,7 +15,9 @@ from rds_snap_backup.commvault.auth import Auth, Flow
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.jobs import PAGE
 from rds_snap_backup.commvault.outcomes import Unauthorized
-from rds_snap_backup.submission import Look, Sight, Submission
+from rds_snap_backup.record import Submission
+from rds_snap_backup.sightings import Sight
+from rds_snap_backup.submission import Look
 from rds_snap_backup.triggers import Trigger
 from tests.property.model.answers import READS, Reply
 from tests.property.model.commvault import CommServe, Settings

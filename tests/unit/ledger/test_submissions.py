@@ -9,17 +9,7 @@ from rds_snap_backup.ledger import records
 from rds_snap_backup.ledger.submissions import DAY, Stale, SubclientChanged, Submissions
 from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import (
-    Attempt,
-    Backup,
-    Change,
-    CompletedJob,
-    JobFacts,
-    Notice,
-    Pin,
-    Subclient,
-    Submission,
-)
+from rds_snap_backup.record import Attempt, Backup, Change, CompletedJob, JobFacts, Notice, Pin, Subclient, Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from tests.property.model.dynamodb import DynamoDB
@@ -57,7 +47,7 @@ def test_a_submission_is_read_as_it_was_saved(ledger: Ledger) -> None:
     whole = ledger.make(
         pin=Pin("INCREMENTAL", notify=False, cool_down_seconds=900, retries=2),
         backups=(
-            Backup(X, now, now, now, "running", attempt=1, job=JobFacts("7", is_seen=True, started=now - 0.25)),
+            Backup(X, now, now, now, "running", attempt=1, job=JobFacts("7", started=now - 0.25)),
             Backup(Y, now, now, now, "requested", is_in_doubt=True, attempt=1, level="FULL", error=WHY),
         ),
         attempts=(

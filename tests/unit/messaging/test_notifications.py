@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 
 from rds_snap_backup.messaging.notifications import Notifications, iso, render
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import Backup, JobFacts, Notice, State, Submission
+from rds_snap_backup.record import Backup, JobFacts, Notice, State, Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 
