@@ -19,17 +19,19 @@ class CannotRun(RuntimeError):
 
 SIGN_IN = "Sign in again (`aws sso login`, or new keys), or name another profile."
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
-BAD_CREDENTIALS = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "InvalidClientTokenId",
-    "MissingAuthenticationToken",
-    "NotAuthorized",
-    "RequestExpired",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-}
+BAD_CREDENTIALS = frozenset(
+    [
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "MissingAuthenticationToken",
+        "NotAuthorized",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ]
+)
 ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "KMSAccessDeniedException"}
 
 

@@ -4,10 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rds_snap_backup_cli.report.content import VERDICTS
-from rds_snap_backup_cli.report.page import Facts
 
 NOW = datetime(2026, 3, 31, 6, 0, 4, tzinfo=UTC)
-FACTS = Facts("prod", "111122223333", "eu-central-1", "2.0.0", NOW)
 ARN = "arn:aws:rds:eu-central-1:111122223333"
 
 

@@ -10,7 +10,7 @@ from tinyhtml5.parser import HTMLParser
 
 from rds_snap_backup.untrusted import clean_text
 from rds_snap_backup_cli.report.content import Content
-from rds_snap_backup_cli.report.page import Facts, html_of
+from rds_snap_backup_cli.report.page import html_of
 from rds_snap_backup_cli.stack import DeployedStack
 from tests.cli import sample
 
@@ -54,8 +54,12 @@ def words(element: Any) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
-def page(answer: dict[str, Any], facts: Facts = sample.FACTS) -> Page:
-    text = html_of(facts, Content.read("prod", answer))
+def page(answer: dict[str, Any], name: str = "") -> Page:
+    """Return the page of a stack `prod`, or of one whose names are all `name`."""
+    arn = f"arn:aws:cloudformation:{name or 'eu-central-1'}:{name or '111122223333'}:stack/prod/1"
+    description = {"StackId": arn, "Outputs": [{"OutputKey": "Version", "OutputValue": name or "2.0.0"}]}
+    stack = DeployedStack(name or "prod", boto3.Session(), description)
+    text = html_of(stack, Content.read(answer), sample.NOW)
     parser = HTMLParser(namespace_html_elements=False)
     return Page(text, parser.errors, parser.parse(text))
 
@@ -83,9 +87,7 @@ def hostile_page(name: str) -> Page:
     texts = dict.fromkeys(("arn", "verdict", "subclient", "jobId", "by", "reason"), name)
     finding = sample.finding(name.replace("_", ""), name, name, target=name, database=name)
     answer = sample.answer([], [finding]) | {"databases": [sample.database("a", "new", "1") | texts]}
-    arn = f"arn:aws:cloudformation:{name}:{name}:{name}"
-    description = {"StackId": arn, "Outputs": [{"OutputKey": "Version", "OutputValue": name}]}
-    return page(answer, Facts.of(DeployedStack(name, boto3.Session(), description), sample.NOW))
+    return page(answer, name)
 
 
 def structure(one: Page) -> list[tuple[str, list[str]]]:

@@ -1,7 +1,6 @@
 """`report`: audits the stack, and shows which of its databases have a recent backup."""
 
 from contextlib import redirect_stdout
-from datetime import UTC, datetime
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
@@ -11,10 +10,11 @@ import typer
 
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
-from rds_snap_backup_cli.output import Format, rows_to_table, stdout, write_json, write_rows
+from rds_snap_backup_cli.output import Format, Row, rows_to_table, stdout, write_json, write_rows
 from rds_snap_backup_cli.program import Call, command
-from rds_snap_backup_cli.report.content import Content, Database, minute
-from rds_snap_backup_cli.report.page import Facts, html_of
+from rds_snap_backup_cli.report.content import Content
+from rds_snap_backup_cli.report.page import html_of
+from rds_snap_backup_cli.stack import DeployedStack
 
 DATABASES = {
     "name": "Database",
@@ -57,57 +57,54 @@ def report(call: Call, form: AsForm = Form.TABLE, out: Out = None) -> Exit:
         answer = invoke(stack, AUDIT, {"audit": True})
     if not isinstance(answer, dict) or answer.get("status") != "audit":
         raise unknown_answer(stack, AUDIT, answer)
-    content = Content.read(stack.place, answer)
-    facts = Facts.of(stack, datetime.now(UTC))
+    content = Content.read(answer)
     if out:
         text = StringIO(newline="")
         with redirect_stdout(text):
-            print_report(form, content, answer, facts)
+            print_report(form, stack, content, answer)
         out.write_text(text.getvalue(), encoding="utf-8", newline="")
         call.conclude(f"{stack.place}: {content.verdict}. The report is in {out}.")
     else:
-        print_report(form, content, answer, facts)
+        print_report(form, stack, content, answer)
     for omission in content.omissions if form is Form.CSV else ():  # which has no place for it
         call.say(omission)
     return Exit.OK if content.is_ok else Exit.FINDINGS
 
 
-def print_report(form: Form, content: Content, answer: Any, facts: Facts) -> None:
+def print_report(form: Form, stack: DeployedStack, content: Content, answer: Any) -> None:
     """Write the report to standard output."""
     match form:
         case Form.JSON:
             write_json(answer)
         case Form.CSV:
-            write_rows(Format.CSV, CSV, [csv_row(one) for one in content.databases], {})
+            write_rows(Format.CSV, CSV, list(map(csv_row, content.databases)), {})
         case Form.HTML:
-            stdout().file.write(html_of(facts, content))
+            stdout().file.write(html_of(stack, content))
         case Form.TABLE:
-            print_tables(content)
+            print_tables(stack, content)
 
 
-def print_tables(content: Content) -> None:
+def print_tables(stack: DeployedStack, content: Content) -> None:
     """Print a summary, a row for each database, and the findings with what to do."""
     console = stdout()
-    console.print(f"{content.place}: {content.summary}.", soft_wrap=True)
+    console.print(f"{stack.place}: {content.summary}.", soft_wrap=True)
     if content.databases:
         console.print(rows_to_table(DATABASES, map(table_row, content.databases), {}))
     if content.findings:
-        console.print(rows_to_table(FINDINGS, [vars(one) for one in content.findings], {}))
+        console.print(rows_to_table(FINDINGS, content.findings, {}))
     for omission in content.omissions:
         console.print(omission, style="yellow", soft_wrap=True)
-    console.print(
-        f"{content.place}: {content.verdict}.", style="green" if content.is_ok else "bold red", soft_wrap=True
-    )
+    console.print(f"{stack.place}: {content.verdict}.", style="green" if content.is_ok else "bold red", soft_wrap=True)
 
 
-def table_row(one: Database) -> dict[str, Any]:
+def table_row(one: Row) -> Row:
     """Return a database's row of the table."""
-    last = f"{minute(one.started)}, job {one.job} ({one.by})" if one.started else "none"
-    name = f"{one.name} (cluster)" if one.is_cluster else one.name
-    return {**vars(one), "name": name, "place": one.place, "subclient": one.subclient or "none", "last": last}
+    last = f"{one['started']}, job {one['jobId']} ({one['by']})" if one["started"] else "none"
+    name = f"{one['name']} (cluster)" if one["isCluster"] else one["name"]
+    return {**one, "name": name, "subclient": one["subclient"] or "none", "last": last}
 
 
-def csv_row(one: Database) -> dict[str, Any]:
+def csv_row(one: Row) -> Row:
     """Return a database's row of the CSV."""
-    last = {"last_completed_job": one.job, "last_completed_utc": minute(one.started), "started_by": one.by}
-    return {**vars(one), **last}
+    last = {"last_completed_job": one["jobId"], "last_completed_utc": one["started"], "started_by": one["by"]}
+    return {**one, **last}

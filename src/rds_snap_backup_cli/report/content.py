@@ -1,4 +1,4 @@
-"""What the Audit function found, read from its answer."""
+"""What the Audit function found, read from its answer: rows for people, with the answer's own names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,85 +7,30 @@ from typing import Any, Self
 
 from rds_snap_backup.untrusted import clean_text, whole_number
 from rds_snap_backup_cli.errors import CannotRun
-from rds_snap_backup_cli.output import counted
+from rds_snap_backup_cli.output import Row, counted
 
 VERDICTS = ("protected", "stale", "new", "uncovered", "excluded", "unreadable")
 COUNTS = ("databases", *VERDICTS, "targets", "stuck", "findings")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What is wrong, and what to do about it; `about` is empty if it is the stack."""
-
-    code: str
-    about: str
-    message: str
-    hint: str
-
-    @classmethod
-    def read(cls, one: Mapping[str, Any]) -> Self:
-        """Read a finding of the answer."""
-        about = [text(one.get(name)) for name in ("target", "database", "account", "region")]
-        return cls(text(one["code"]), " / ".join(filter(None, about)), text(one["message"]), text(one["hint"]))
-
-
-@dataclass(frozen=True)
-class Database:
-    """An RDS instance or cluster, with its last completed backup; what is not known is empty."""
-
-    arn: str
-    verdict: str
-    subclient: str
-    job: str
-    started: datetime | None
-    by: str
-    reason: str
-
-    @classmethod
-    def read(cls, one: Mapping[str, Any]) -> Self:
-        """Read a database of the answer."""
-        names = ("arn", "verdict", "subclient", "jobId", "by", "reason")
-        arn, verdict, subclient, job, by, reason = (text(one[name]) for name in names)
-        started = datetime.fromisoformat(one["startedAt"]).astimezone(UTC) if one["startedAt"] else None
-        return cls(arn, verdict, subclient, job, started, by, reason)
-
-    @property
-    def name(self) -> str:
-        """Its identifier: the end of `arn:PARTITION:rds:REGION:ACCOUNT:KIND:NAME`."""
-        return self.arn.split(":", 6)[-1]
-
-    @property
-    def place(self) -> str:
-        """Its account and region."""
-        region, account = [*self.arn.split(":"), *[""] * 5][3:5]
-        return f"{account} {region}"
-
-    @property
-    def is_cluster(self) -> bool:
-        """Tell whether it is a cluster."""
-        return ":cluster:" in self.arn
-
-
-@dataclass(frozen=True)
 class Content:
-    """The audit of one stack; `place` names the stack, its account and its region."""
+    """The audit of one stack."""
 
-    place: str
     is_ok: bool
     counts: Mapping[str, int]
-    findings: tuple[Finding, ...]
-    databases: tuple[Database, ...]
+    findings: list[Row]
+    databases: list[Row]
 
     @classmethod
-    def read(cls, place: str, answer: Any) -> Self:
+    def read(cls, answer: Any) -> Self:
         """Read the answer. Raises `CannotRun` if it has another form."""
         try:
             return cls(
-                place,
                 answer["ok"] is True,
                 {name: number(answer["counts"][name]) for name in COUNTS},
-                tuple(map(Finding.read, answer["findings"])),
-                tuple(map(Database.read, answer["databases"])),
+                list(map(finding, answer["findings"])),
+                list(map(database, answer["databases"])),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CannotRun(
@@ -107,9 +52,8 @@ class Content:
     @property
     def summary(self) -> str:
         """The counts in words."""
-        if not self.counts["databases"]:
-            databases = "RDS shows no database here"
-        else:
+        databases = "RDS shows no database here"
+        if self.counts["databases"]:
             verdicts = ", ".join(f"{self.counts[name]} {name}" for name in VERDICTS if self.counts[name])
             databases = f"{counted(self.counts['databases'], 'database')} ({verdicts})"
         return f"{databases}; {counted(self.counts['targets'], 'target')}, {self.counts['stuck']} stuck submissions"
@@ -118,6 +62,29 @@ class Content:
     def verdict(self) -> str:
         """The audit in a few words."""
         return counted(self.counts["findings"], "finding")
+
+
+def finding(one: Mapping[str, Any]) -> Row:
+    """Return a finding's row; `about` is empty if it is the stack."""
+    about = [text(one.get(name)) for name in ("target", "database", "account", "region")]
+    return {"about": " / ".join(filter(None, about)), **{name: text(one[name]) for name in ("code", "message", "hint")}}
+
+
+def database(one: Mapping[str, Any]) -> Row:
+    """Return a database's row, with its last completed backup.
+
+    An ARN is `arn:PARTITION:rds:REGION:ACCOUNT:KIND:NAME`.
+    """
+    row = {name: text(one[name]) for name in ("arn", "verdict", "subclient", "jobId", "by", "reason")}
+    region, account, kind, name = [*row["arn"].split(":", 6), *[""] * 7][3:7]
+    started = datetime.fromisoformat(one["startedAt"]).astimezone(UTC) if one["startedAt"] else None
+    return {
+        **row,
+        "name": name or row["arn"],
+        "place": f"{account} {region}",
+        "isCluster": kind == "cluster",
+        "started": f"{started:%Y-%m-%d %H:%M}" if started else "",
+    }
 
 
 def text(value: object) -> str:
@@ -133,8 +100,3 @@ def number(value: object) -> int:
     if found is None:
         raise TypeError(f"{value!r} is not a whole number")
     return found
-
-
-def minute(at: datetime | None) -> str:
-    """Return a time as a person reads it; None is empty."""
-    return f"{at:%Y-%m-%d %H:%M}" if at else ""

@@ -1,34 +1,15 @@
 """The HTML page for an auditor: one file that fetches nothing and runs nothing. Its parts are `page.html` and `page.css`."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rds_snap_backup.untrusted import clean_text
-from rds_snap_backup_cli.report.content import VERDICTS, Content, minute
+from rds_snap_backup_cli.report.content import VERDICTS, Content
 from rds_snap_backup_cli.stack import DeployedStack
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the page is about; `at` is the time of the audit."""
-
-    stack: str
-    account: str
-    region: str
-    version: str
-    at: datetime
-
-    @classmethod
-    def of(cls, stack: DeployedStack, at: datetime) -> "Facts":
-        """Return the facts of a stack."""
-        facts = (stack.name, stack.account, stack.region, stack.output("Version"))
-        name, account, region, version = map(clean_text, facts)
-        return cls(name, account, region, version, at)
-
-
-def html_of(facts: Facts, content: Content) -> str:
+def html_of(stack: DeployedStack, content: Content, now: datetime | None = None) -> str:
     """Return the page."""
     # Everything is escaped, and a misspelled name in the template is an error.
     environment = Environment(
@@ -38,5 +19,10 @@ def html_of(facts: Facts, content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["minute"] = minute
-    return environment.get_template("page.html").render(facts=facts, audit=content, verdicts=VERDICTS)
+    facts = {"stack": stack.name, "account": stack.account, "region": stack.region, "version": stack.output("Version")}
+    return environment.get_template("page.html").render(
+        facts={name: clean_text(fact) for name, fact in facts.items()},
+        at=f"{now or datetime.now(UTC):%Y-%m-%d %H:%M}",
+        audit=content,
+        verdicts=VERDICTS,
+    )

@@ -1,5 +1,6 @@
 """The command: every step in its order, a line for each as it ends, and the table of all of them."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rds_snap_backup_cli.errors import CannotRun, Exit, explain
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.verify import acting, standing, watched
-from rds_snap_backup_cli.verify.subject import Finding, Subject, Verdict, failed
+from rds_snap_backup_cli.verify.subject import Finding, Subject, failed
 
 type Step = Callable[[Subject], Finding]
 
@@ -48,17 +49,15 @@ def verify(call: Call, only: Only = "") -> Exit:
     rows = []
     for name in (step for step in STEPS if step in names):
         with call.progress(f"{name} …"):
-            finding = attempt(STEPS[name], subject)
-        call.say(f"{finding.verdict.value:>6}  {name}")
-        about = (STEPS[name].__doc__ or "").strip()
-        rows.append({"result": finding.verdict.value, "step": name, "proves": about, "seen": finding.detail})
+            verdict, seen = attempt(STEPS[name], subject)
+        call.say(f"{verdict:>6}  {name}")
+        rows.append({"result": verdict, "step": name, "proves": (STEPS[name].__doc__ or "").strip(), "seen": seen})
     call.show(COLUMNS, rows)
-    count = {verdict: sum(row["result"] == verdict.value for row in rows) for verdict in Verdict}
+    count = Counter(row["result"] for row in rows)
     call.conclude(
-        f"{subject.stack.place}: {count[Verdict.PASSED]} passed, {count[Verdict.FAILED]} failed, {count[Verdict.LATER]} "
-        "cannot be seen yet."
+        f"{subject.stack.place}: {count['ok']} passed, {count['failed']} failed, {count['later']} cannot be seen yet."
     )
-    return Exit.FINDINGS if count[Verdict.FAILED] else Exit.OK
+    return Exit.FINDINGS if count["failed"] else Exit.OK
 
 
 def attempt(step: Step, subject: Subject) -> Finding:

@@ -10,7 +10,7 @@ from rds_snap_backup_cli.functions import AUDIT
 from rds_snap_backup_cli.verify.subject import Finding, Subject, failed, later, passed
 
 # Those that no parameter leaves out.
-OUTPUTS = (
+OUTPUTS = [
     "BackupFunctionName",
     "BackupFunctionArn",
     "AuditFunctionName",
@@ -29,7 +29,7 @@ OUTPUTS = (
     "DashboardUrl",
     "SetTokenCommand",
     "Version",
-)
+]
 # The rule must match the first of these RDS events, and not the second, which a backup causes.
 MATCHED = {"RDS-EVENT-0005": True, "RDS-EVENT-0002": False}
 EVENT = {

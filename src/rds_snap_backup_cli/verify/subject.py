@@ -4,8 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from rds_snap_backup_cli.errors import CannotRun
 from rds_snap_backup_cli.functions import BACKUP
@@ -17,35 +16,23 @@ TRIES_A_MINUTE = 12
 POLL_SECONDS = 60 / TRIES_A_MINUTE
 
 
-class Verdict(Enum):
-    """The result of a step; `LATER` cannot be seen yet."""
-
-    PASSED = "ok"
-    FAILED = "failed"
-    LATER = "later"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A verdict, and what was seen."""
-
-    verdict: Verdict
-    detail: str
+type Verdict = Literal["ok", "failed", "later"]
+type Finding = tuple[Verdict, str]
 
 
 def passed(detail: str) -> Finding:
-    """What had to be seen was seen."""
-    return Finding(Verdict.PASSED, detail)
+    """Return the result of a step that saw what it had to."""
+    return "ok", detail
 
 
 def failed(detail: str) -> Finding:
-    """It was not seen."""
-    return Finding(Verdict.FAILED, detail)
+    """Return the result of a step that saw something else."""
+    return "failed", detail
 
 
 def later(detail: str) -> Finding:
-    """It cannot be seen yet."""
-    return Finding(Verdict.LATER, detail)
+    """Return the result of a step that cannot be seen yet."""
+    return "later", detail
 
 
 @dataclass(frozen=True, slots=True)
