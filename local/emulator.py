@@ -5,6 +5,7 @@ It knows nothing of the product: `local.stack` deploys the product to it.
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +34,9 @@ STARTS_WITHIN = 120  # seconds; many may start at once, and the first start comp
 # The last ones that this process was given: by the time that one leaves, its program has long been listening.
 RESERVATIONS = deque[socket.socket](maxlen=200)
 
+# All sandboxes of a test run take some hundred megabytes.
+MIN_FREE_BYTES = 2 * 2**30
+
 
 class EmulatorError(RuntimeError):
     """The emulator did not start; the message ends with its output."""
@@ -60,7 +64,9 @@ class Emulator:
 
     def __init__(self, environment: dict[str, str] | None = None, *, log: Path | None = None) -> None:
         self._environment = environment or {}
-        self._folder = tempfile.TemporaryDirectory(prefix="rds-snap-backup-aws-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="rds-snap-backup-aws-", dir=_memory(), ignore_cleanup_errors=True
+        )
         self.log = log or Path(self._folder.name) / "emulator.log"
         self.port = free_port()
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
@@ -152,3 +158,10 @@ class Emulator:
             create: Any = session.client
             self._clients[service] = create(service, endpoint_url=self.endpoint_url, config=patient)
         return self._clients[service]
+
+
+def _memory() -> str | None:
+    """Return a folder in memory, if there is one with room: each sandbox unpacks nearly a thousand files."""
+    folder = Path("/dev/shm")  # noqa: S108  # nosec B108 # a unique folder is made in it
+    is_usable = os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > MIN_FREE_BYTES
+    return str(folder) if is_usable else None
