@@ -19,6 +19,8 @@ from local.processes import descendants
 from local.rds import create_instance
 from local.runtime import Runtime
 from local.stack import build
+from rds_snap_backup.commvault.job_lists import OVERLAP
+from rds_snap_backup.commvault.jobs import PAGE
 from tests.integration.audit_support import AuditScene
 from tests.integration.paging import PagingWire
 from tests.integration.world import ASSOCIATION
@@ -103,8 +105,8 @@ def test_600_databases_in_50_accounts_and_3000_jobs_in_256_mb(
     assert calls["rds DescribeDBInstances"] == MEMBERS
     assert calls["sts AssumeRole"] == MEMBERS
     assert calls["ssm GetParametersByPath"] == TARGETS / 10 + 1
-    # A page of jobs repeats five rows of the one before it.
-    pages = 1 + math.ceil((JOBS - 100) / 95)
+    # A page of jobs repeats some rows of the one before it.
+    pages = 1 + math.ceil((JOBS - PAGE) / (PAGE - OVERLAP))
     assert len(commserve.requests) == counts["commvaultCalls"] == 6 + pages
     figures = (
         f"{seconds:.1f} s, {megabytes:.0f} MB, {len(wire.calls)} calls to AWS, {counts['commvaultCalls']} to Commvault"

@@ -125,3 +125,23 @@ def test_a_members_undelivered_events_are_found(scene: AuditScene, members: tupl
     (finding,) = scene.by_hand()["findings"]
     assert (finding["code"], finding["account"]) == ("MEMBER_EVENTS_WAITING", TWO)
     assert finding["message"].startswith("1 RDS events")
+
+
+def test_the_inventory_shows_commvaults_subclients_and_the_databases_of_all_places(
+    scene: AuditScene, members: tuple[Account, Account]
+) -> None:
+    create_instance(members[0].client("rds"), "billing-db", "mysql")
+    answer = scene.invoke({"inventory": True})
+    exact = {
+        row["arn"].partition("rds:")[2]: row["instanceName"] for row in answer["inventory"] if row["match"] == "exact"
+    }
+    assert exact == {
+        f"{REGION}:{account}:db:{name}": name for account, name in (("000000000000", "orders-db"), (ONE, "billing-db"))
+    }
+    assert {row["instanceName"] for row in answer["inventory"] if row["match"] == "commvault-only"} >= {
+        "users-db",
+        "sandbox-db",
+    }
+    assert (answer["ok"], [one["account"] for one in answer["unread"]], answer["pages"]) == (False, [TWO], 1)
+    assert answer["counts"]["commvaultCalls"] == len(scene.commserve.requests)
+    assert scene.invoke({"inventory": True, "page": 0})["refused"]["code"] == "EVENT_UNKNOWN"

@@ -1,5 +1,6 @@
 """Reading Commvault's jobs: newest first, only as far as needed, and never more calls than the budget."""
 
+import math
 import time
 from typing import Any
 
@@ -10,6 +11,8 @@ from rds_snap_backup.audit.evidence import MAX_LOOK_BACK_SECONDS, Jobs, Wanted, 
 from rds_snap_backup.audit.inventory import read_inventory
 from rds_snap_backup.audit.metered import Metered
 from rds_snap_backup.commvault.inventory import Discovery
+from rds_snap_backup.commvault.job_lists import OVERLAP
+from rds_snap_backup.commvault.jobs import PAGE
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.problems import Problem
 
@@ -60,6 +63,11 @@ class Tenant:
         return JsonDocument({"subClientProperties": []}, 0)
 
 
+def pages(rows: int) -> int:
+    """Return how many pages have this many rows: each repeats some of the one before it."""
+    return 1 + math.ceil((rows - PAGE) / (PAGE - OVERLAP))
+
+
 def read(tenant: Tenant, *instances: str, hours: float = 26, recent: float = 0) -> Jobs:
     commvault: Any = tenant
     wanted = Wanted(
@@ -70,7 +78,7 @@ def read(tenant: Tenant, *instances: str, hours: float = 26, recent: float = 0) 
 
 @pytest.mark.parametrize(
     ("wanted", "recent", "calls"),
-    [((), 0, 0), (("a",), 0, 1), (("a", "b"), 0, 1), (("a", "none"), 0, 11), (("a",), 6, 4)],
+    [((), 0, 0), (("a",), 0, 1), (("a", "b"), 0, 1), (("a", "none"), 0, pages(1000)), (("a",), 6, pages(362))],
 )
 def test_the_list_is_read_as_far_as_it_is_needed(wanted: tuple[str, ...], recent: float, calls: int) -> None:
     tenant = Tenant(1000, ("a", "b"))
@@ -98,14 +106,14 @@ def test_the_last_completed_job_counts_and_the_ends_of_recent_ones_are_counted()
 
 
 def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it() -> None:
-    assert read(Tenant(500, fail=1), "a", "none") == Jobs(problem=DOWN.problem)
-    jobs = read(Tenant(500, fail=2), "a", "none")
+    assert read(Tenant(2 * PAGE, fail=1), "a", "none") == Jobs(problem=DOWN.problem)
+    jobs = read(Tenant(2 * PAGE, fail=2), "a", "none")
     assert (len(jobs.completed), jobs.problem, jobs.is_begun) == (1, DOWN.problem, True)
 
 
 def test_no_more_calls_are_made_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metered, "MAX_CALLS", 3)
-    tenant = Tenant(1000)
+    tenant = Tenant(10 * PAGE)
     jobs = read(tenant, "none")
     assert (len(tenant.paths), jobs.problem) == (3, metered.OUT_OF_CALLS)
 
