@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from rds_snap_backup.audit.aws_calls import AwsCalls
 from rds_snap_backup.audit.coverage import Names
-from rds_snap_backup.audit.evidence import Jobs, Wanted, names_in, read_jobs
+from rds_snap_backup.audit.evidence import Jobs, SubclientNames, Wanted, names_in, read_jobs
 from rds_snap_backup.audit.inventory import Inventory, read_inventory
 from rds_snap_backup.audit.metered import Metered
 from rds_snap_backup.audit.preflight import Preflight
-from rds_snap_backup.audit.verdicts import DatabaseVerdict, Verdict, required_verdicts
+from rds_snap_backup.audit.verdicts import DatabaseVerdict, Verdict, is_exempt, required_verdicts
 from rds_snap_backup.config import HOUR, Config
 from rds_snap_backup.ledger.submissions import Submissions
 from rds_snap_backup.problems import Problem
@@ -17,8 +17,8 @@ from rds_snap_backup.rds.databases import Database, Databases, Place, Resource, 
 from rds_snap_backup.rds.members import Hub, Listing, Members
 from rds_snap_backup.record import Subclients
 
-# Of the ends of ARNs that are remembered: the item holds 400 KB.
-MAX_REMEMBERED = 200_000
+# Characters of the ARNs' ends that are remembered: the item holds 400 KB.
+MAX_REMEMBERED = 150_000
 
 
 def home_of(config: Config) -> Place:
@@ -53,7 +53,7 @@ class Estate:
             *(one.database.resource for one in self.unreadable),
         ):
             end = f"{_ARN_KIND[resource.kind]}:{resource.name}"
-            left -= len(end)
+            left -= len(end) + len('"",')
             if left > 0:
                 kept.setdefault(str(resource.place), []).append(end)
         return kept
@@ -111,16 +111,24 @@ class Assessor:
             verdict = Verdict("unreadable", f"The targets cannot be read: {coverage.message}")
             rows = [DatabaseVerdict(one, verdict) for one in estate.databases]
             return Assessment([*rows, *estate.unreadable], [], Inventory(), Jobs(), judge.subclients)
-        names = Names(estate.databases)
+        # A name that an unreadable account had may still be there.
+        names = Names([*estate.databases, *(one.database for one in estate.unreadable)])
         named = {one.association.client_name for one in coverage.associations}
-        is_whole = any(not coverage.find(database, names) for database in estate.databases)
-        inventory = read_inventory(preflight.discovery, self.commvault, named, is_whole=is_whole)
-        found = [(database, coverage.find(database, names, inventory)) for database in estate.databases]
+        without = [one for one in estate.databases if not is_exempt(one.resource) and not coverage.find(one, names)]
+        inventory = read_inventory(preflight.discovery, self.commvault, named, is_whole=bool(without))
+        others = {one.resource.arn for one in without}
+        found = [
+            (one, coverage.find(one, names, inventory if one.resource.arn in others else None))
+            for one in estate.databases
+        ]
         candidates = [*coverage.associations, *(some[0] for _, some in found if len(some) == 1)]
         subclients = self._subclients(judge.subclients, {one.key for one in candidates})
-        oldest = judge.now - max((judge.ages.hours(one.target) for one in candidates), default=0) * HOUR
-        wanted = Wanted(frozenset(names_in(one.association) for one in candidates), oldest, self.recent)
-        jobs = read_jobs(self.commvault, wanted, judge.now, self.aws.seconds_left)
+        oldest: dict[SubclientNames, float] = {}
+        for one in candidates:
+            since = judge.now - judge.ages.hours(one.target) * HOUR
+            key = names_in(one.association)
+            oldest[key] = min(since, oldest.get(key, since))
+        jobs = read_jobs(self.commvault, Wanted(oldest, self.recent), judge.now, self.aws.seconds_left)
         judge = replace(judge, subclients=subclients, jobs=jobs)
         rows = [DatabaseVerdict(one, judge.judge_database(one, some, inventory)) for one, some in found]
         required = list(required_verdicts(judge, coverage, rows).values())

@@ -1,13 +1,12 @@
 """The evidence of backups: Commvault's own jobs, whoever started them.
 
-Its list is read once, newest first, until each subclient has a completed backup and the list goes back to the last
-daily audit.
+Its list is read once, newest first, until each subclient has a completed job or could only have one that is too old, and
+the list goes back to the last daily audit.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from rds_snap_backup.commvault.client import Commvault
@@ -26,7 +25,7 @@ MAX_LOOK_BACK_SECONDS = 7 * DAY
 REQUEST_SECONDS = 30.0
 
 # Client, instance and subclient.
-type Names = tuple[str, str, str]
+type SubclientNames = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Jobs:
     `problem` is why the list was not read to its end, `is_begun` whether any of it was read.
     """
 
-    completed: Mapping[Names, Job] = field(default_factory=dict)
+    completed: Mapping[SubclientNames, Job] = field(default_factory=dict)
     ends: Mapping[str, int] = field(default_factory=dict)
     problem: Problem | None = None
     is_begun: bool = False
@@ -44,14 +43,13 @@ class Jobs:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Whose jobs are read: of `subclients`, those that ended since `oldest`; those since `recent` are counted."""
+    """The time since which each subclient must have a completed job; all jobs since `recent` are counted."""
 
-    subclients: AbstractSet[Names]
-    oldest: float
+    oldest: Mapping[SubclientNames, float]
     recent: float
 
 
-def names_in(association: Association) -> Names:
+def names_in(association: Association) -> SubclientNames:
     """Return the names by which jobs are recognized."""
     return association.client_name, association.instance_name, association.subclient_name
 
@@ -63,10 +61,10 @@ def began(job: Job) -> float:
 
 def read_jobs(commvault: Commvault, wanted: Wanted, now: float, seconds_left: Callable[[], float]) -> Jobs:
     """Read the jobs as far as they are needed."""
-    look_back = min(now - min(wanted.oldest, wanted.recent), MAX_LOOK_BACK_SECONDS)
-    completed: dict[Names, Job] = {}
+    look_back = min(now - min(wanted.recent, *wanted.oldest.values(), now), MAX_LOOK_BACK_SECONDS)
+    completed: dict[SubclientNames, Job] = {}
     recent: dict[str, str] = {}
-    at: Position | None = Position() if wanted.subclients else None
+    at: Position | None = Position() if wanted.oldest else None
     is_begun = False
     problem: Problem | None = None
     while at and not problem:
@@ -78,16 +76,21 @@ def read_jobs(commvault: Commvault, wanted: Wanted, now: float, seconds_left: Ca
             case Page() as page:
                 is_begun = True
                 for job in page.rows:
-                    if job.is_backup and job.names in wanted.subclients:
+                    if job.is_backup and job.names in wanted.oldest:
                         _take(job, completed, recent, wanted.recent)
-                is_past = not page.rows or began(page.rows[-1]) < wanted.recent
-                at = None if completed.keys() == wanted.subclients and is_past else at.after(page)
+                missing = (oldest for names, oldest in wanted.oldest.items() if names not in completed)
+                at = None if _is_past(page, min(wanted.recent, *missing, now)) else at.after(page)
             case QueryFailed(found) | Unauthorized(found):
                 problem = found
     return Jobs(completed, Counter(recent.values()), problem, is_begun)
 
 
-def _take(job: Job, completed: dict[Names, Job], recent: dict[str, str], since: float) -> None:
+def _is_past(page: Page, oldest: float) -> bool:
+    """Tell whether the pages that follow have older jobs only: Commvault lists the newest first, but does not promise it."""
+    return len(page.rows) > 1 and int(page.rows[0].id) > int(page.rows[-1].id) and began(page.rows[-1]) < oldest
+
+
+def _take(job: Job, completed: dict[SubclientNames, Job], recent: dict[str, str], since: float) -> None:
     known = completed.get(job.names)
     if job.end in COMPLETED and began(job) and (known is None or began(known) < began(job)):
         completed[job.names] = job

@@ -17,7 +17,7 @@ from rds_snap_backup.audit.inventory import Inventory
 from rds_snap_backup.config import HOUR, Config
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.rds.databases import Database
+from rds_snap_backup.rds.databases import Database, Resource
 from rds_snap_backup.record import Subclients
 from rds_snap_backup.targets import Target
 
@@ -135,7 +135,7 @@ class Judge:
     def judge_database(self, database: Database, found: Iterable[Candidate], inventory: Inventory) -> Verdict:
         """Judge a database by the one subclient that may back it up."""
         resource = database.resource
-        if resource.tags.get(EXCLUDE_TAG, "").strip().lower() == "true":
+        if is_excluded(resource):
             return Verdict("excluded", f"It has the tag {EXCLUDE_TAG}.")
         match list(found):
             case [backup] if inventory.knows(backup.association) is False:
@@ -172,6 +172,16 @@ class Judge:
         """Return the last completed job that the ledger has."""
         item = subclients.get(backup.key)
         return Evidence(item.completed.id, item.completed.started, "stack") if item and item.completed else None
+
+
+def is_excluded(resource: Resource) -> bool:
+    """Tell whether a tag excludes a database."""
+    return resource.tags.get(EXCLUDE_TAG, "").strip().lower() == "true"
+
+
+def is_exempt(resource: Resource) -> bool:
+    """Tell whether a database needs no backup unless a target names it."""
+    return is_excluded(resource) or resource.is_replica
 
 
 def required_verdicts(

@@ -20,7 +20,7 @@ def title(answer: Mapping[str, Any]) -> str:
     """Return one line for people, without quotes and backslashes."""
     counts, jobs = answer["counts"], answer["since"]["jobs"]
     parts = [f"{counts['protected']} of {counts['databases']} databases protected"]
-    parts += [f"{jobs['failed']} jobs failed"] if jobs["failed"] else []
+    parts += [f"{_counted(jobs['failed'], 'job')} failed"] if jobs["failed"] else []
     parts += [f"{counts[name]} {name}" for name in ("stale", "uncovered", "unreadable") if counts[name]]
     return f"audit: {', '.join(parts)}, {_findings(counts['findings'])}"
 
@@ -59,4 +59,8 @@ def _numbers(counts: Mapping[str, int], names: Iterable[str]) -> str:
 
 
 def _findings(count: int) -> str:
-    return f"{count or 'no'} finding{'' if count == 1 else 's'}"
+    return _counted(count, "finding")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"

@@ -47,6 +47,10 @@ class Tenant:
         """Add the newest job."""
         self._jobs.insert(0, row)
 
+    def reverse(self) -> None:
+        """List the oldest job first."""
+        self._jobs.reverse()
+
     def get(self, path: str, _deadline: float, headers: Any = None, **_: Any) -> JsonDocument | QueryFailed:
         """Answer a reading call."""
         self.paths.append(path)
@@ -70,9 +74,7 @@ def pages(rows: int) -> int:
 
 def read(tenant: Tenant, *instances: str, hours: float = 26, recent: float = 0) -> Jobs:
     commvault: Any = tenant
-    wanted = Wanted(
-        frozenset(("aws-prod", one, "default") for one in instances), NOW - hours * HOUR, NOW - recent * HOUR
-    )
+    wanted = Wanted({("aws-prod", one, "default"): NOW - hours * HOUR for one in instances}, NOW - recent * HOUR)
     return read_jobs(Metered(commvault), wanted, NOW, lambda: 100)
 
 
@@ -85,6 +87,16 @@ def test_the_list_is_read_as_far_as_it_is_needed(wanted: tuple[str, ...], recent
     jobs = read(tenant, *wanted, recent=recent)
     assert (len(tenant.paths), jobs.problem) == (calls, None)
     assert {names[1] for names in jobs.completed} == {*wanted} - {"none"}
+
+
+def test_a_subclient_is_not_looked_for_longer_than_its_maximum_age() -> None:
+    tenant: Any = Tenant(1000, ("a", "b"))
+    names = [("aws-prod", one, "default") for one in ("a", "none")]
+    read_jobs(tenant, Wanted({names[0]: NOW - 26 * HOUR, names[1]: NOW - HOUR}, NOW), NOW, lambda: 100)
+    assert len(tenant.paths) == 1
+    tenant.reverse()
+    assert set(read(tenant, "a", "none").completed) == {names[0]}
+    assert len(tenant.paths) == 1 + pages(1000), "a list that is not newest first is read to its end"
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [(26, 26 * HOUR), (1000, MAX_LOOK_BACK_SECONDS)])
@@ -120,7 +132,7 @@ def test_no_more_calls_are_made_than_the_budget(monkeypatch: pytest.MonkeyPatch)
 
 def test_without_time_nothing_is_read() -> None:
     tenant: Any = Tenant(1)
-    wanted = Wanted(frozenset({("aws-prod", "a", "default")}), NOW, NOW)
+    wanted = Wanted({("aws-prod", "a", "default"): NOW}, NOW)
     jobs = read_jobs(tenant, wanted, NOW, lambda: 1)
     assert (tenant.paths, jobs.problem is None, jobs.is_begun) == ([], False, False)
 

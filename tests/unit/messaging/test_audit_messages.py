@@ -68,7 +68,7 @@ def test_both_forms() -> None:
 @pytest.mark.parametrize(("number", "findings"), [(1, "1 finding"), (2, "2 findings")])
 def test_the_title(number: int, findings: str) -> None:
     assert notification(STALE, number=number)["title"] == (
-        f"audit: 2 of 3 databases protected, 1 jobs failed, 1 uncovered, {findings}"
+        f"audit: 2 of 3 databases protected, 1 job failed, 1 uncovered, {findings}"
     )
     assert notification()["title"].endswith(", no findings")
 
@@ -95,4 +95,4 @@ def test_it_is_published_with_its_status_and_level_for_filters(is_problem: bool,
     (request,) = sent
     attributes = {name: value["StringValue"] for name, value in request["MessageAttributes"].items()}
     assert attributes == {"status": "audit", "level": level}
-    assert request["Subject"] == "audit: 2 of 3 databases protected, 1 jobs failed, 1 uncovered, 1 finding"
+    assert request["Subject"] == "audit: 2 of 3 databases protected, 1 job failed, 1 uncovered, 1 finding"
