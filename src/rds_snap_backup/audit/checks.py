@@ -1,7 +1,7 @@
 """The preflight's answer: its checks and their hints."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,14 +97,10 @@ def not_read(name: str, target: str | None, problem: Problem, what: str) -> Chec
     return Check(name, target, ok=False, detail=detail, hint=problem.hint, cause=problem)
 
 
-def answer(checks: Sequence[Check]) -> dict[str, Any]:
-    """Return `{"ok", "checks"}`. If an answer cannot hold all checks, those that passed are left out first."""
-    kept = fitting([check.to_json() for check in checks], MAX_ANSWER, lambda row: bool(row["ok"]))
-    if left_out := len(checks) - len(kept):
-        wrong = sum(not check.ok for check in checks) - sum(not row["ok"] for row in kept)
-        detail = f"{left_out} checks are left out, {wrong} of which failed: an answer holds no more."
-        kept.append(Check("answer", None, not wrong, detail, THE_CHECKS_ABOVE if wrong else None).to_json())
-    return {"ok": all(check.ok for check in checks), "checks": kept}
+def answer(checks: Sequence[Check], page: int = 1) -> dict[str, Any]:
+    """Return `{"ok", "checks", "pages"}`; `ok` is of all pages."""
+    rows, pages = page_of([check.to_json() for check in checks], MAX_ANSWER, page)
+    return {"ok": all(check.ok for check in checks), "checks": rows, "pages": pages}
 
 
 def page_of(rows: Sequence[dict[str, Any]], room: int, page: int) -> tuple[list[dict[str, Any]], int]:
@@ -119,16 +115,3 @@ def page_of(rows: Sequence[dict[str, Any]], room: int, page: int) -> tuple[list[
         pages[-1].append(row)
         left -= size
     return (pages[page - 1] if page <= len(pages) else []), len(pages)
-
-
-def fitting(
-    rows: Sequence[dict[str, Any]], room: int, gives_way: Callable[[dict[str, Any]], bool]
-) -> list[dict[str, Any]]:
-    """Return the rows that fit into this many characters of JSON, in their order; some rows give way first."""
-    kept: set[int] = set()
-    for index in sorted(range(len(rows)), key=lambda index: gives_way(rows[index])):
-        room -= len(json.dumps(rows[index])) + len(", ")
-        if room < 0:
-            break
-        kept.add(index)
-    return [row for index, row in enumerate(rows) if index in kept]

@@ -13,8 +13,8 @@ from typing import Any, Self, get_args
 from rds_snap_backup.audit import findings as found
 from rds_snap_backup.audit import stuck
 from rds_snap_backup.audit.access import UNREADABLE
-from rds_snap_backup.audit.aws_calls import AwsCalls
-from rds_snap_backup.audit.checks import HINTS, MAX_ANSWER, SERVER, fitting, page_of
+from rds_snap_backup.audit.aws_calls import aws_calls
+from rds_snap_backup.audit.checks import HINTS, MAX_ANSWER, SERVER, page_of
 from rds_snap_backup.audit.digest import Day
 from rds_snap_backup.audit.estate import Assessment, Assessor, Estate, members_of, read_estate
 from rds_snap_backup.audit.findings import ORDER, Finding, Unasked
@@ -29,6 +29,7 @@ from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, title
 from rds_snap_backup.messaging.notifications import VERSION
 from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.rds.calls import Calls
 from rds_snap_backup.rds.databases import Databases
 from rds_snap_backup.rds.members import Members
 from rds_snap_backup.record import DAY, Submission
@@ -72,7 +73,7 @@ def make_audit(
 ) -> dict[str, Any]:
     """Audit and answer; `run` is the identity of a scheduled run, and None of one by hand, which gets a page of rows."""
     services, audits = auditor.services, auditor.audits
-    aws = AwsCalls(lambda: seconds_left() - RESERVE_SECONDS)
+    aws = aws_calls(lambda: seconds_left() - RESERVE_SECONDS)
     if run is None:
         state = aws.result(audits.load)
         known = AuditState() if isinstance(state, Problem) else state
@@ -98,7 +99,7 @@ def make_audit(
     return answer
 
 
-def _audit(auditor: Auditor, aws: AwsCalls, known: AuditState, *, is_scheduled: bool) -> Audit:
+def _audit(auditor: Auditor, aws: Calls, known: AuditState, *, is_scheduled: bool) -> Audit:
     commvault = Metered(auditor.services.commvault)
     services = replace(auditor.services, commvault=commvault)
     now = services.clock()
@@ -149,7 +150,7 @@ def _unasked(preflight: Preflight, assessment: Assessment) -> list[Unasked]:
 
 
 def _day(
-    auditor: Auditor, aws: AwsCalls, assessment: Assessment, opened: list[Submission] | Problem, since: float
+    auditor: Auditor, aws: Calls, assessment: Assessment, opened: list[Submission] | Problem, since: float
 ) -> Day | Problem:
     """Return the day's submissions: those that are open, and the last one of each subclient."""
     if isinstance(opened, Problem):
@@ -176,7 +177,7 @@ def _answer(audit: Audit, *, is_news: bool) -> dict[str, Any]:
         "status": "audit",
         "ok": not audit.findings,
         "news": is_news,
-        "findings": fitting([finding.to_json() for finding in audit.findings], MAX_ANSWER // 2, lambda _: False),
+        "findings": page_of([finding.to_json() for finding in audit.findings], MAX_ANSWER // 2, 1)[0],
         "counts": {
             "databases": len(rows),
             **{name: verdicts[name] for name in get_args(VerdictName.__value__)},

@@ -21,12 +21,12 @@ def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable
     """Answer `{"audit": true}`, `{"inventory": true}` or `{"check": true}`, the preflight, of one target if it names one."""
     try:
         match event:
-            case {"check": True, **rest} if rest.keys() <= {"target"}:
-                return check(auditor.services, seconds_left, _target(rest.get("target")))
+            case {"check": True, **rest} if rest.keys() <= {"target", "page"}:
+                return check(auditor.services, seconds_left, _target(rest.get("target")), _page(rest))
             case {"audit": True, **rest} if rest.keys() <= {"page"}:
-                return make_audit(auditor, seconds_left, page=_page(rest.get("page", 1)))
+                return make_audit(auditor, seconds_left, page=_page(rest))
             case {"inventory": True, **rest} if rest.keys() <= {"page"}:
-                return take_inventory(auditor, seconds_left, _page(rest.get("page", 1)))
+                return take_inventory(auditor, seconds_left, _page(rest))
             case {"audit": True, **rest} if rest.keys() <= {"schedule", "time"}:
                 return make_audit(auditor, seconds_left, _run(auditor, rest, request_id))
         raise UNKNOWN
@@ -41,7 +41,8 @@ def _target(name: object) -> str | None:
     raise UNKNOWN
 
 
-def _page(number: object) -> int:
+def _page(fields: Mapping[Any, Any]) -> int:
+    number = fields.get("page", 1)
     if isinstance(number, int) and not isinstance(number, bool) and number >= 1:
         return number
     raise UNKNOWN

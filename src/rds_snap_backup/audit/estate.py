@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from rds_snap_backup.audit.aws_calls import AwsCalls
 from rds_snap_backup.audit.coverage import Names
 from rds_snap_backup.audit.evidence import Jobs, SubclientNames, Wanted, names_in, read_jobs
 from rds_snap_backup.audit.inventory import Inventory, read_inventory
@@ -13,6 +12,7 @@ from rds_snap_backup.audit.verdicts import DatabaseVerdict, Verdict, is_exempt, 
 from rds_snap_backup.config import HOUR, Config
 from rds_snap_backup.ledger.submissions import Submissions
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.rds.calls import Calls
 from rds_snap_backup.rds.databases import Database, Databases, Place, Resource, databases_of
 from rds_snap_backup.rds.members import Hub, Listing, Members
 from rds_snap_backup.record import Subclients
@@ -52,18 +52,15 @@ class Estate:
             *(one.resource for one in self.databases),
             *(one.database.resource for one in self.unreadable),
         ):
-            end = f"{_ARN_KIND[resource.kind]}:{resource.name}"
+            end = resource.arn.split(":", 5)[5]
             left -= len(end) + len('"",')
             if left > 0:
                 kept.setdefault(str(resource.place), []).append(end)
         return kept
 
 
-_ARN_KIND = {"instance": "db", "cluster": "cluster"}
-
-
 def read_estate(
-    config: Config, databases: Databases, members: Members, aws: AwsCalls, known: Mapping[str, Iterable[str]]
+    config: Config, databases: Databases, members: Members, aws: Calls, known: Mapping[str, Iterable[str]]
 ) -> Estate:
     """Read all places; the databases that are `known` of one that cannot be read are unreadable."""
     home = home_of(config)
@@ -101,7 +98,7 @@ class Assessor:
 
     commvault: Metered
     submissions: Submissions
-    aws: AwsCalls
+    aws: Calls
     recent: float
 
     def assess(self, estate: Estate, preflight: Preflight) -> Assessment:

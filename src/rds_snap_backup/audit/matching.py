@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, get_args
 
-from rds_snap_backup.audit.aws_calls import AwsCalls
+from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.checks import MAX_ANSWER, page_of
 from rds_snap_backup.audit.coverage import Coverage, Names
 from rds_snap_backup.audit.daily import RESERVE_SECONDS, Auditor
@@ -22,7 +22,7 @@ def take_inventory(auditor: Auditor, seconds_left: Callable[[], float], page: in
     """Answer `{"ok", "inventory", "counts", "unread", "pages"}`; it is `ok` if everything was read."""
     commvault = Metered(auditor.services.commvault)
     services = replace(auditor.services, commvault=commvault)
-    aws = AwsCalls(lambda: seconds_left() - RESERVE_SECONDS)
+    aws = aws_calls(lambda: seconds_left() - RESERVE_SECONDS)
     estate = read_estate(services.config, auditor.databases, auditor.members, aws, {})
     preflight = run_preflight(services, aws)
     inventory = read_inventory(preflight.discovery, commvault, (), is_whole=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rds_snap_backup.audit.access import access_checks, renewal_check
-from rds_snap_backup.audit.aws_calls import AwsCalls
+from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.checks import Check, answer, not_read, passed
 from rds_snap_backup.audit.coverage import Coverage
 from rds_snap_backup.audit.documents import (
@@ -27,6 +27,7 @@ from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.messaging.notifications import Subscription, iso
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.rds.calls import Calls
 from rds_snap_backup.rds.databases import Place
 
 NOBODY = "NOBODY_LISTENS"
@@ -45,14 +46,16 @@ class Preflight:
     target_count: int
 
 
-def check(services: Services, seconds_left: Callable[[], float], target: str | None = None) -> dict[str, Any]:
-    """Check everything, of all targets or of one, and answer `{"ok", "checks"}`."""
-    checks = run_preflight(services, AwsCalls(seconds_left), target).checks
+def check(
+    services: Services, seconds_left: Callable[[], float], target: str | None = None, page: int = 1
+) -> dict[str, Any]:
+    """Check everything, of all targets or of one, and answer `{"ok", "checks", "pages"}`."""
+    checks = run_preflight(services, aws_calls(seconds_left), target).checks
     logger.info("Checked", checks=len(checks), failed=sum(not check.ok for check in checks))
-    return answer(checks)
+    return answer(checks, page)
 
 
-def run_preflight(services: Services, aws: AwsCalls, only: str | None = None) -> Preflight:
+def run_preflight(services: Services, aws: Calls, only: str | None = None) -> Preflight:
     """Make all checks, of all targets or of the one named `only`."""
     config, now = services.config, services.clock()
     # AWS first: its calls are short, and Commvault gets the time that is left.

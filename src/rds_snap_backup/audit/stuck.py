@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rds_snap_backup.audit.aws_calls import AwsCalls
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.ledger.submissions import Stale
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.rds.calls import Calls
 from rds_snap_backup.record import DAY, HOUR, Change, Submission
 
 STUCK = "SUBMISSION_STUCK"
@@ -23,7 +23,7 @@ SENT_IN_VAIN = (
 )
 
 
-def send_again(services: Services, aws: AwsCalls, stuck: Iterable[Submission]) -> list[Problem]:
+def send_again(services: Services, aws: Calls, stuck: Iterable[Submission]) -> list[Problem]:
     """Send the messages of stuck submissions, unless that was done within a day; return the problems met."""
     oldest = services.clock() - AGAIN_SECONDS
     due = [submission for submission in stuck if submission.woken <= oldest]

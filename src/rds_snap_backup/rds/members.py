@@ -12,12 +12,10 @@ from threading import Lock
 from typing import Any
 
 from botocore.config import Config as SdkConfig
-from botocore.exceptions import BotoCoreError, ClientError
 
-from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
+from rds_snap_backup.rds.calls import Calls
 from rds_snap_backup.rds.databases import Databases, Place, Quota, Resource
-from rds_snap_backup.untrusted import clean_text
 
 AT_ONCE = 8
 ALL_SECONDS = 150.0
@@ -86,7 +84,7 @@ class Members:
         now = time.monotonic()
         if now > last_start:
             return Listing.unread(NOT_REACHED)
-        calls = _Calls(place, now + MEMBER_SECONDS)
+        calls = Calls(lambda: now + MEMBER_SECONDS - time.monotonic(), CALL_SECONDS, TOO_SLOW, DEPLOY_MEMBER)
         role = f"arn:{self._hub.partition}:iam::{place.account}:role/{self._hub.stack}-audit-{place.region}"
         # CloudTrail can be searched by this name.
         session = f"{self._hub.stack}-audit"[:MAX_SESSION_NAME]
@@ -120,35 +118,3 @@ class Members:
     def _client(self, service: str, region: str, login: dict[str, str] | None = None) -> Any:
         with self._lock:
             return self._make_client(service, region_name=region, config=SDK, **(login or {}))
-
-
-@dataclass(frozen=True)
-class _Calls:
-    """Calls of one member, within its time."""
-
-    place: Place
-    until: float
-
-    def result[T](self, call: Callable[[], T]) -> T | Problem:
-        if self._is_late:
-            return TOO_SLOW
-        try:
-            return call()
-        except (ClientError, BotoCoreError) as error:
-            logger.warning("A member cannot be read", member=str(self.place), exc_info=True)
-            return Problem("AWS_FAILURE", clean_text(str(error)), DEPLOY_MEMBER)
-
-    def rows[T](self, listing: Callable[[], Iterable[T]]) -> list[T] | Problem:
-        def read() -> list[T] | Problem:
-            found: list[T] = []
-            for row in listing():
-                if self._is_late:
-                    return TOO_SLOW
-                found.append(row)
-            return found
-
-        return self.result(read)
-
-    @property
-    def _is_late(self) -> bool:
-        return time.monotonic() > self.until - CALL_SECONDS

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rds_snap_backup.audit.aws_calls import AwsCalls
+from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.audit.stuck import findings_of, send_again
 from rds_snap_backup.problems import Problem
@@ -32,7 +32,7 @@ def aws() -> Aws:
 def audit(aws: Aws, *, is_scheduled: bool = True, seconds_left: float = 100) -> tuple[list[Finding], list[Problem]]:
     services = aws.auditor().services
     stuck = services.submissions.stuck()
-    problems = send_again(services, AwsCalls(lambda: seconds_left), stuck) if is_scheduled else []
+    problems = send_again(services, aws_calls(lambda: seconds_left), stuck) if is_scheduled else []
     return findings_of(stuck, is_scheduled=is_scheduled), problems
 
 
@@ -71,5 +71,5 @@ def test_a_submission_that_goes_on_meanwhile_keeps_its_record(aws: Aws) -> None:
     services = aws.auditor().services
     (stuck,) = services.submissions.stuck()
     changed = services.submissions.save(Change(replace(stuck, cut_offs=1)))
-    assert send_again(services, AwsCalls(lambda: 100), [stuck]) == []
+    assert send_again(services, aws_calls(lambda: 100), [stuck]) == []
     assert services.submissions.load(stuck.key) == changed
