@@ -47,7 +47,7 @@ Timeout = Annotated[int, typer.Option(min=1, help="How many minutes --wait waits
 
 
 @dataclass
-class Progress:
+class Backups:
     """The backups of one request as they were last seen, each with the time since when it is in its state."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -79,14 +79,14 @@ def backup(call: Call, target: Target, wait: Wait = False, request_id: RequestId
     stack.require_target(target)
     # Before anything is sent, so that the backup can be resumed after any failure.
     call.say(f"{stack.place}: backup of {target}. To resume it: --request-id {request_id}")
-    progress = Progress()
-    with watching(call, progress) as shown:
+    backups = Backups()
+    with watching(call, backups) as shown:
         while True:
             status, reason = request(stack, {"target": target, "requestId": request_id}, shown)
             if not wait or status in OVER or time.monotonic() >= until:
                 break
             time.sleep(POLL_SECONDS)
-    call.show(COLUMNS, progress.rows, **SHOWS)
+    call.show(COLUMNS, backups.rows, **SHOWS)
     return conclude(call, stack, status, reason=reason, is_timed_out=wait and status not in OVER)
 
 
@@ -108,16 +108,16 @@ def request(stack: DeployedStack, event: Mapping[str, str], shown: Any) -> tuple
 
 
 @contextmanager
-def watching(call: Call, progress: Progress) -> Iterator[Any]:
+def watching(call: Call, backups: Backups) -> Iterator[Any]:
     """Give what shows an answer: a live table on a terminal, elsewhere a line for each change, on standard error."""
     console = stderr()
     if call.quiet:
-        yield progress.update
+        yield backups.update
         return
     if not console.is_terminal:
 
         def say(answer: Mapping[str, Any]) -> None:
-            for row in progress.update(answer):
+            for row in backups.update(answer):
                 call.say(in_words(row))
 
         yield say
@@ -125,8 +125,8 @@ def watching(call: Call, progress: Progress) -> Iterator[Any]:
     with Live(console=console, transient=True) as live:
 
         def show(answer: Mapping[str, Any]) -> None:
-            progress.update(answer)
-            live.update(rows_to_table(COLUMNS, progress.rows, SHOWS), refresh=True)
+            backups.update(answer)
+            live.update(rows_to_table(COLUMNS, backups.rows, SHOWS), refresh=True)
 
         yield show
 

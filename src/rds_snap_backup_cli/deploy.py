@@ -95,7 +95,7 @@ def deploy(call: Call, config: Config = DEFAULT_CONFIG, guided: Guided = False) 
     done = sam("deploy", "--config-file", deployment.file.name, *options, *(["--guided"] if guided else []))
     if done.returncode:
         raise CannotRun("SAM did not deploy the stack. Its output above says why.")
-    next_call = replace(call, stack_name=deployment.stack, region=deployment.region)
+    next_call = Call(deployment.stack, deployment.region, deployment.profile)
     call.conclude(f"Deployed. Next: {next_call.next_command('token')}, then {next_call.next_command('check')}")
     return Exit.OK
 

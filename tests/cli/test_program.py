@@ -179,6 +179,14 @@ def test_each_shell_gets_completion(shell: str) -> None:
     assert "rds-snap-backup" in done.stdout
 
 
+def test_completion_names_the_commands() -> None:
+    words = {"COMP_WORDS": "rds-snap-backup st", "COMP_CWORD": "1", "_RDS_SNAP_BACKUP_COMPLETE": "complete_bash"}
+    line = [sys.executable, "-m", "rds_snap_backup_cli"]
+    environment = os.environ | {"PYTHONPATH": "src"} | words
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["status"]
+
+
 def shell(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "rds_snap_backup_cli", *arguments],

@@ -118,23 +118,6 @@ def test_a_schedule_of_another_stack_or_target_is_left_alone(
     assert "a schedule prod-orders exists already, for another function or target." in done.line
 
 
-def test_an_unknown_target_is_refused(cli: Cli, scheduler: AwsWire) -> None:
-    scheduler.fail("GetParameter", 400, "ParameterNotFound", "")
-    scheduler.fail("GetParametersByPath", 403, "AccessDeniedException", "")
-    done = cli("schedule", *ORDERS)
-    assert done.status == Exit.COULD_NOT_RUN
-    assert "there is no target orders, and nothing was sent. Store its document" in done.line
-    assert not scheduler.asked("CreateSchedule")
-
-
-@pytest.mark.parametrize("target", ["a/b", "a b", "x" * 65])
-def test_what_cannot_be_a_targets_name_is_refused(cli: Cli, scheduler: AwsWire, target: str) -> None:
-    done = cli("schedule", "prod", target, "--expression", "rate(1 day)")
-    assert done.status == Exit.COULD_NOT_RUN
-    assert "is no target name" in done.line
-    assert not scheduler.asked("CreateSchedule")
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [

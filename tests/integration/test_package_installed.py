@@ -12,17 +12,11 @@ import pytest
 
 from local.package import CLI, wheel
 from local.tools import ROOT, uv
+from tests.cli.reference import SCRIPT
 from tests.cli.wire import AwsWire
 
 PYTHONS = ("3.12", "3.13", "3.14")
 COMMANDS = ("status", "check", "backup", "report", "letters", "redrive", "discard", "schedule", "token", "verify")
-# In one process: each takes a second to start.
-HELP = """
-import sys
-from rds_snap_backup_cli.__main__ import app
-for command in sys.argv[1:]:
-    app([command, "--help"], prog_name="rds-snap-backup", standalone_mode=False)
-"""
 PROJECT = tomllib.loads((CLI / "pyproject.toml").read_text())["project"]
 
 
@@ -73,7 +67,7 @@ def installed(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_command_has_its_help(installed: Path) -> None:
-    shown = run(str(installed / "python"), "-I", "-c", HELP, *COMMANDS).stdout
+    shown = run(str(installed / "python"), "-I", "-c", SCRIPT, *COMMANDS).stdout
     assert shown.count("Usage: rds-snap-backup ") == shown.count("Examples:") == len(COMMANDS)
     assert run(str(installed / "rds-snap-backup"), "deploy", check=False).returncode == 2  # without a checkout
 
