@@ -91,7 +91,7 @@ def test_by_hand_every_database_has_a_row(scene: AuditScene) -> None:
     counts = dict.fromkeys(("stale", "new", "uncovered", "unreadable", "stuck", "findings"), 0)
     counts |= {"databases": 2, "protected": 1, "excluded": 1, "targets": 1, "places": 1}
     assert answer["counts"] == {**counts, "commvaultCalls": len(scene.commserve.requests)}
-    assert (answer["since"]["submissions"], answer["pages"]) == (0, 1)
+    assert answer["since"]["submissions"] == 0
     assert scene.invoke({"audit": True, "page": 2})["databases"] == []
 
 

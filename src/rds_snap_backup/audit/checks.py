@@ -98,13 +98,16 @@ def not_read(name: str, target: str | None, problem: Problem, what: str) -> Chec
 
 
 def answer(checks: Sequence[Check], page: int = 1) -> dict[str, Any]:
-    """Return `{"ok", "checks", "pages"}`; `ok` is of all pages."""
-    rows, pages = page_of([check.to_json() for check in checks], MAX_ANSWER, page)
-    return {"ok": all(check.ok for check in checks), "checks": rows, "pages": pages}
+    """Return `{"ok", "checks"}`; `ok` is of all pages."""
+    rows = [check.to_json() for check in checks]
+    return {"ok": all(check.ok for check in checks), **page_of("checks", rows, MAX_ANSWER, page)}
 
 
-def page_of(rows: Sequence[dict[str, Any]], room: int, page: int) -> tuple[list[dict[str, Any]], int]:
-    """Return one page of rows, the first is 1, and the number of pages; a page has this many characters of JSON."""
+def page_of(name: str, rows: Sequence[dict[str, Any]], room: int, page: int) -> dict[str, Any]:
+    """Return one page of rows by their name, the first is 1, and `pages`, their number if there are several.
+
+    A page has this many characters of JSON.
+    """
     pages: list[list[dict[str, Any]]] = [[]]
     left = room
     for row in rows:
@@ -114,4 +117,5 @@ def page_of(rows: Sequence[dict[str, Any]], room: int, page: int) -> tuple[list[
             left = room
         pages[-1].append(row)
         left -= size
-    return (pages[page - 1] if page <= len(pages) else []), len(pages)
+    shown = {name: pages[page - 1] if page <= len(pages) else []}
+    return shown | ({"pages": len(pages)} if len(pages) > 1 else {})

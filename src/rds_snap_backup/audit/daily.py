@@ -36,6 +36,8 @@ from rds_snap_backup.record import DAY, Submission
 
 # Kept back from the function's time for recording and publishing.
 RESERVE_SECONDS = 40.0
+# Of 1,300 characters each at most.
+MAX_ANSWERED = 1000
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ def make_audit(
         logger.warning("Finding", finding=finding.to_json())
     logger.info("Audited", counts=answer["counts"], run=run)
     if run is None:
-        rows, pages = page_of([row.to_json() for row in audit.assessment.databases], MAX_ANSWER // 2, page)
-        return {**answer, "databases": rows, "pages": pages}
+        rows = [row.to_json() for row in audit.assessment.databases]
+        return {**answer, **page_of("databases", rows, MAX_ANSWER // 2, page)}
     if known.run == run:
         logger.info("This run was recorded before", run=run)
     else:
@@ -177,7 +179,7 @@ def _answer(audit: Audit, *, is_news: bool) -> dict[str, Any]:
         "status": "audit",
         "ok": not audit.findings,
         "news": is_news,
-        "findings": page_of([finding.to_json() for finding in audit.findings], MAX_ANSWER // 2, 1)[0],
+        "findings": [finding.to_json() for finding in audit.findings[:MAX_ANSWERED]],
         "counts": {
             "databases": len(rows),
             **{name: verdicts[name] for name in get_args(VerdictName.__value__)},

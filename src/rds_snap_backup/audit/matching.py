@@ -19,7 +19,7 @@ from rds_snap_backup.targets import Association
 
 
 def take_inventory(auditor: Auditor, seconds_left: Callable[[], float], page: int) -> dict[str, Any]:
-    """Answer `{"ok", "inventory", "counts", "unread", "pages"}`; it is `ok` if everything was read."""
+    """Answer `{"ok", "inventory", "counts", "unread"}`; it is `ok` if everything was read."""
     commvault = Metered(auditor.services.commvault)
     services = replace(auditor.services, commvault=commvault)
     aws = aws_calls(lambda: seconds_left() - RESERVE_SECONDS)
@@ -36,13 +36,11 @@ def take_inventory(auditor: Auditor, seconds_left: Callable[[], float], page: in
     coverage = Coverage([], estate.home) if isinstance(preflight.coverage, Problem) else preflight.coverage
     rows = list(matched(estate.databases, coverage, inventory))
     counts = Counter(row["match"] for row in rows)
-    shown, pages = page_of(rows, MAX_ANSWER, page)
     return {
         "ok": not unread,
-        "inventory": shown,
         "counts": {**{name: counts[name] for name in get_args(Match.__value__)}, "commvaultCalls": commvault.calls},
         "unread": unread,
-        "pages": pages,
+        **page_of("inventory", rows, MAX_ANSWER, page),
     }
 
 

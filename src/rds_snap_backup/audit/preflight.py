@@ -49,7 +49,7 @@ class Preflight:
 def check(
     services: Services, seconds_left: Callable[[], float], target: str | None = None, page: int = 1
 ) -> dict[str, Any]:
-    """Check everything, of all targets or of one, and answer `{"ok", "checks", "pages"}`."""
+    """Check everything, of all targets or of one, and answer `{"ok", "checks"}`."""
     checks = run_preflight(services, aws_calls(seconds_left), target).checks
     logger.info("Checked", checks=len(checks), failed=sum(not check.ok for check in checks))
     return answer(checks, page)

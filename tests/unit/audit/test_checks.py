@@ -81,11 +81,11 @@ def test_somebody_must_listen(subscriptions: Sequence[Subscription] | Problem, o
 def test_rows_are_given_page_by_page() -> None:
     rows = [{"row": number} for number in range(10)]
     room = 3 * (len(json.dumps(rows[0])) + 2)
-    pages = [page_of(rows, room, page) for page in range(1, 6)]
-    assert [row for page, _ in pages for row in page] == rows
-    assert [len(page) for page, _ in pages] == [3, 3, 3, 1, 0]
-    assert {number for _, number in pages} == {4}
-    assert page_of([], room, 1) == ([], 1)
+    pages = [page_of("rows", rows, room, page) for page in range(1, 6)]
+    assert [row for page in pages for row in page["rows"]] == rows
+    assert [len(page["rows"]) for page in pages] == [3, 3, 3, 1, 0]
+    assert {page["pages"] for page in pages} == {4}
+    assert page_of("rows", [], room, 1) == {"rows": []}
 
 
 def test_an_answer_is_ok_if_all_pages_are(monkeypatch: pytest.MonkeyPatch) -> None:
