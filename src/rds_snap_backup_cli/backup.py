@@ -5,19 +5,16 @@ It invokes the Backup function with a request ID. Repeating the call starts noth
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.live import Live
 
 from rds_snap_backup.triggers import REQUEST_ID
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.functions import BACKUP, Refused, invoke, unknown_answer
-from rds_snap_backup_cli.output import cell, rows_to_table, stderr
+from rds_snap_backup_cli.output import Row, cell
 from rds_snap_backup_cli.program import Call, Target, command
 from rds_snap_backup_cli.stack import DeployedStack
 
@@ -46,26 +43,6 @@ RequestId = Annotated[
 Timeout = Annotated[int, typer.Option(min=1, help="How many minutes --wait waits.")]
 
 
-@dataclass
-class Backups:
-    """The backups of one request as they were last seen, each with the time since when it is in its state."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def update(self, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Take over an answer of the Backup function; return the rows that changed."""
-        known = {(row["target"], row["subclient"]): row for row in self.rows}
-        self.rows = [row for submission in answer["submissions"] for row in rows_of(submission)]
-        changed = []
-        for row in self.rows:
-            before = known.get((row["target"], row["subclient"]), {})
-            if before.get("state") == row["state"]:
-                row["since"] = before["since"]
-            if before != row:
-                changed.append(row)
-        return changed
-
-
 @command("backup prod orders", "backup prod orders --wait --request-id migration-42", "backup prod '*'", rows=True)
 def backup(call: Call, target: Target, wait: Wait = False, request_id: RequestId = "", timeout: Timeout = 1440) -> Exit:
     """Start a backup of a target, and show each of its jobs.
@@ -79,56 +56,35 @@ def backup(call: Call, target: Target, wait: Wait = False, request_id: RequestId
     stack.require_target(target)
     # Before anything is sent, so that the backup can be resumed after any failure.
     call.say(f"{stack.place}: backup of {target}. To resume it: --request-id {request_id}")
-    backups = Backups()
-    with watching(call, backups) as shown:
+    rows: list[Row] = []
+    with call.progress("Waiting for the backups"):
         while True:
-            status, reason = request(stack, {"target": target, "requestId": request_id}, shown)
+            status, reason, submissions = request(stack, {"target": target, "requestId": request_id})
+            before, rows = rows, rows_of(submissions, rows)
+            for row in rows:
+                if row not in before:
+                    call.say(in_words(row))
             if not wait or status in OVER or time.monotonic() >= until:
                 break
             time.sleep(POLL_SECONDS)
-    call.show(COLUMNS, backups.rows, **SHOWS)
+    call.show(COLUMNS, rows, **SHOWS)
     return conclude(call, stack, status, reason=reason, is_timed_out=wait and status not in OVER)
 
 
-def request(stack: DeployedStack, event: Mapping[str, str], shown: Any) -> tuple[str, str]:
-    """Send the request, or ask about it; return the status of the whole, and why nothing was started."""
+def request(stack: DeployedStack, event: Mapping[str, str]) -> tuple[str, str, list[Any]]:
+    """Send the request, or ask about it; return the status of the whole, why nothing was started, and the submissions."""
     try:
         answer = invoke(stack, BACKUP, event, ATTEMPTS)
     except Refused as refused:
-        return "failed", str(refused)
+        return "failed", str(refused), []
     match answer:
         case {"submissions": [_, *_] as submissions}:
-            shown(answer)
             statuses = {one["status"] for one in submissions}
-            return next((status for status in STATUSES if status in statuses), "failed"), ""
+            return next((status for status in STATUSES if status in statuses), "failed"), "", submissions
         case {"ignored": str(reason)}:
-            return "failed", cell(reason)
+            return "failed", cell(reason), []
         case _:
             raise unknown_answer(stack, BACKUP, answer)
-
-
-@contextmanager
-def watching(call: Call, backups: Backups) -> Iterator[Any]:
-    """Give what shows an answer: a live table on a terminal, elsewhere a line for each change, on standard error."""
-    console = stderr()
-    if call.quiet:
-        yield backups.update
-        return
-    if not console.is_terminal:
-
-        def say(answer: Mapping[str, Any]) -> None:
-            for row in backups.update(answer):
-                call.say(in_words(row))
-
-        yield say
-        return
-    with Live(console=console, transient=True) as live:
-
-        def show(answer: Mapping[str, Any]) -> None:
-            backups.update(answer)
-            live.update(rows_to_table(COLUMNS, backups.rows, SHOWS), refresh=True)
-
-        yield show
 
 
 def conclude(call: Call, stack: DeployedStack, status: str, *, reason: str, is_timed_out: bool) -> Exit:
@@ -144,24 +100,31 @@ def conclude(call: Call, stack: DeployedStack, status: str, *, reason: str, is_t
     return Exit.FINDINGS if status == "failed" or is_timed_out else Exit.OK
 
 
-def rows_of(submission: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for each backup of a target; one for the target if none is known yet."""
+def rows_of(submissions: Iterable[Mapping[str, Any]], before: Iterable[Row]) -> list[Row]:
+    """Return a row for each backup, and for each target of which none is known yet, with the time of its last change."""
+    since = {(row["target"], row["subclient"], row["state"]): row["since"] for row in before}
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    nothing = {"state": submission["status"]}
-    return [
-        {
-            "target": submission["target"],
-            "subclient": " / ".join(backup[name] for name in NAMES if name in backup) or None,
-            "state": backup["state"],
-            "job": backup.get("jobId"),
-            "since": now,
-            "error": f"{error['message']} {error['hint']}" if (error := backup.get("error")) else None,
-        }
-        for backup in submission["backups"] or [nothing]
-    ]
+    rows: list[Row] = []
+    for submission in submissions:
+        for backup in submission["backups"] or [{"state": submission["status"]}]:
+            error = backup.get("error")
+            key = {
+                "target": submission["target"],
+                "subclient": " / ".join(backup[name] for name in NAMES if name in backup) or None,
+                "state": backup["state"],
+            }
+            rows.append(
+                {
+                    **key,
+                    "job": backup.get("jobId"),
+                    "since": since.get(tuple(key.values()), now),
+                    "error": f"{error['message']} {error['hint']}" if error else None,
+                }
+            )
+    return rows
 
 
-def in_words(row: Mapping[str, Any]) -> str:
+def in_words(row: Row) -> str:
     """Return a row as a line of a log."""
     named = " / ".join(filter(None, (cell(row[name]) for name in ("target", "subclient"))))
     job = f", job {cell(row['job'])}" if row["job"] else ""

@@ -7,12 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rds_snap_backup.untrusted import clean_text
 from rds_snap_backup_cli.dead_letters import DeadLetterQueue
 from rds_snap_backup_cli.errors import CannotRun, Exit, error_message
-from rds_snap_backup_cli.output import counted, stderr
+from rds_snap_backup_cli.output import counted
 from rds_snap_backup_cli.program import Call, command
 
 if TYPE_CHECKING:
@@ -32,7 +31,8 @@ def redrive(call: Call) -> Exit:
     """
     stack = call.stack()
     queue = DeadLetterQueue.of(stack)
-    task = move(queue, quiet=call.quiet)
+    with call.progress("SQS moves the letters"):
+        task = move(queue)
     status, moved = task.get("Status", ""), counted(task.get("ApproximateNumberOfMessagesMoved", 0), "letter")
     call.conclude(f"{stack.place}: SQS moved {moved} to the Submissions queue.")
     if status != "COMPLETED":
@@ -47,11 +47,11 @@ def redrive(call: Call) -> Exit:
     return Exit.OK
 
 
-def move(queue: DeadLetterQueue, *, quiet: bool = True) -> "Task":
+def move(queue: DeadLetterQueue) -> "Task":
     """Move the letters to the Submissions queue, and return SQS's task when it has ended."""
     source = arn(queue, queue.url)
     started_at = start(queue, source, arn(queue, queue.stack.output("SubmissionsQueueUrl")))
-    return wait(queue, source, started_at, quiet=quiet)
+    return wait(queue, source, started_at)
 
 
 def start(queue: DeadLetterQueue, source: str, destination: str) -> int:
@@ -80,23 +80,16 @@ def start(queue: DeadLetterQueue, source: str, destination: str) -> int:
     return known[0].get("StartedTimestamp", 0) + 1 if known else 0
 
 
-def wait(queue: DeadLetterQueue, source: str, since: int, *, quiet: bool) -> "Task":
-    """Show the progress of the first move that started at `since` (milliseconds) or later; return it when it has ended."""
-    columns = (TextColumn("Moving letters"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = stderr()
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
-        unlisted = 0
-        while unlisted < MAX_UNLISTED:  # SQS lists a new one a moment later
-            match [task for task in tasks(queue, source) if task.get("StartedTimestamp", 0) >= since]:
-                case []:
-                    unlisted += 1
-                case [*_, task]:
-                    total = task.get("ApproximateNumberOfMessagesToMove")
-                    progress.update(bar, completed=task.get("ApproximateNumberOfMessagesMoved", 0), total=total)
-                    if task.get("Status") not in UNDER_WAY:
-                        return task
-            time.sleep(POLL_SECONDS)
+def wait(queue: DeadLetterQueue, source: str, since: int) -> "Task":
+    """Return the first move that started at `since` (milliseconds) or later, when it has ended."""
+    unlisted = 0
+    while unlisted < MAX_UNLISTED:  # SQS lists a new one a moment later
+        match [task for task in tasks(queue, source) if task.get("StartedTimestamp", 0) >= since]:
+            case []:
+                unlisted += 1
+            case [*_, task] if task.get("Status") not in UNDER_WAY:
+                return task
+        time.sleep(POLL_SECONDS)
     raise CannotRun("SQS has started to move the letters and does not list the move. Run the command again.")
 
 

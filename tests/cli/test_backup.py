@@ -1,16 +1,11 @@
 """Starting a backup and waiting for it, against a Backup function that gives the answers of the real one."""
 
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from local.tools import ROOT
 from rds_snap_backup_cli import backup
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
@@ -164,25 +159,3 @@ def test_a_text_from_outside_stays_in_its_cell(cli: Cli, function: AwsWire) -> N
     assert "[31m[bold]one two" in printed
     assert "\x1b" not in printed
     assert "x" * 501 not in printed
-
-
-def test_on_a_terminal_the_table_is_live(function: AwsWire) -> None:
-    answers(function, SUCCEEDED)
-    ours, theirs = pty.openpty()
-    line = [sys.executable, "-m", "rds_snap_backup_cli", *ORDERS, "--wait"]
-    done = subprocess.run(
-        line, cwd=ROOT, env=os.environ | {"PYTHONPATH": "src"}, stdout=subprocess.PIPE, stderr=theirs, check=True
-    )
-    os.close(theirs)
-    seen = b"".join(iter(lambda: read(ours), b""))
-    os.close(ours)
-    assert b"completed" in seen
-    assert b"\x1b[" in seen  # it is removed at the end
-    assert b"\x1b[" not in done.stdout
-
-
-def read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65_536)
-    except OSError:  # nobody has its other end
-        return b""

