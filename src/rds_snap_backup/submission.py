@@ -369,7 +369,7 @@ def start(submission: Submission, surroundings: Surroundings, policy: Policy, no
     An attempt that was begun is out: the shell saves the change, then sends `request` once.
     """
     free: list[Backup] = []
-    held: dict[str, Backup] = {}
+    decided: dict[str, Backup] = {}
     for backup in submission.backups:
         subclient = surroundings.subclients.get(backup.key)
         if backup.state != "waiting" or subclient is None:
@@ -378,16 +378,16 @@ def start(submission: Submission, surroundings: Surroundings, policy: Policy, no
         if satisfying := _satisfying(submission, backup, subclient, claimer):
             job, claimer_key = satisfying
             joined = released(moved(backup, "joined"), now)
-            held[backup.key] = replace(joined, job=job, joined=claimer_key, error=None)
+            decided[backup.key] = replace(joined, job=job, joined=claimer_key, error=None)
         elif claimer and _is_busy(claimer, backup.key, policy, now):
             pause = next_pause(policy.first_retry_seconds, backup.pauses, submission, now)
-            held[backup.key] = on_hold(backup, SUBCLIENT_BUSY, now + pause, now)
+            decided[backup.key] = on_hold(backup, SUBCLIENT_BUSY, now + pause, now)
         elif surroundings.throttled_until > now:
-            held[backup.key] = on_hold(backup, RATE_LIMITED, surroundings.throttled_until, now)
+            decided[backup.key] = on_hold(backup, RATE_LIMITED, surroundings.throttled_until, now)
         else:
             free.append(backup)
-    submission = map_backups(submission, lambda backup: held.get(backup.key, backup))
-    submission = _abandon_expired(_joined_notices(submission, held, now), held, policy, now)
+    submission = map_backups(submission, lambda backup: decided.get(backup.key, backup))
+    submission = _abandon_expired(_joined_notices(submission, decided, now), decided, policy, now)
     chosen = _one_attempt(submission, free)
     if not chosen:
         return Change(submission)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Self, TypeIs
 
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.untrusted import NotJson, clean_text, is_deep, is_printable, read_json, whole_number
+from rds_snap_backup.untrusted import NotJson, clean_text, is_deep, is_name, is_printable, read_json, whole_number
 
 type Kind = Literal["schedule", "rds", "manual"]
 
@@ -161,7 +161,10 @@ def parse(event: Any, arrival: Arrival, stack: str) -> Request | SubmissionMessa
         case {"explain": _}:
             raise InvalidInput("EVENT_UNKNOWN", "Events cannot be explained.", _FORMS)
         case {"target": name, "trigger": trigger, **rest} if arrival.is_message:
-            return SubmissionMessage(Trigger.from_json(trigger), _name(name), _letter(rest.get("letter")))
+            if not (is_name(name) and len(name) <= MAX_TARGET_NAME and name != ALL):
+                raise invalid_name(name)
+            # A tag may name what no target can be called: that is rejected like an unknown target.
+            return SubmissionMessage(Trigger.from_json(trigger), name, _letter(rest.get("letter")))
         case {"refused": dict(), "event": inner, "deliveryId": str(first_delivery)} if arrival.is_message:
             # The sender of what was refused may do no more now than before.
             return parse(inner, replace(arrival, id=first_delivery, is_message=False), stack)

@@ -24,7 +24,7 @@ from rds_snap_backup.targets import Association, BackupRequest
 RENEW = "/V4/AccessToken/Renew"
 LIFETIME = 1800
 DAY = 86400
-STACK = f"arn:aws:cloudformation:{REGION}:000000000000:stack/test/{uuid.uuid4()}"
+STACK = f"arn:aws:cloudformation:{REGION}:000000000000:stack/test/77ac5992-ecfe-47cc-b021-6b095fdf0dcd"
 REQUEST = BackupRequest((Association("aws-prod", "orders-db", "default", "aws-prod"),))
 RUN_SECONDS = 38.0
 

@@ -433,7 +433,7 @@ def test_a_submissions_message_without_a_usable_trigger_is_refused(trigger: Any)
     assert outcome_of({"target": "orders", "trigger": trigger}, is_message=True) == "TRIGGER_INVALID"
 
 
-@pytest.mark.parametrize("name", ["a b", "*", None])
+@pytest.mark.parametrize("name", ["a\nb", "a" * 65, "", "*", None])
 def test_a_submissions_message_without_a_targets_name_is_refused(name: Any) -> None:
     assert from_queue({"target": name, "trigger": {"kind": "manual", "id": "x"}}) == "TARGET_NAME_INVALID"
 

@@ -8,6 +8,9 @@ from rds_snap_backup.problems import Problem
 from rds_snap_backup.record import Backup, State, Submission
 from rds_snap_backup.submission import status_of
 
+# A submission that was joined may have joined another one, after it was opened again.
+MAX_HOPS = 5
+
 
 def answer(services: Services, submissions: Iterable[Submission], waiting: Iterable[str] = ()) -> dict[str, Any]:
     """Return the answer about submissions, and about targets whose message is on the queue."""
@@ -15,8 +18,14 @@ def answer(services: Services, submissions: Iterable[Submission], waiting: Itera
     match submissions, waiting:
         case [Submission(error=Problem() as problem)], ():
             return refused(problem)
-    joined = {backup.joined for submission in submissions for backup in submission.backups if backup.joined}
-    claimers = services.submissions.load_all(sorted(joined)) if joined else {}
+    claimers: dict[str, Submission] = {}
+    joined = _joined(submissions)
+    for _ in range(MAX_HOPS):
+        if not joined:
+            break
+        found = services.submissions.load_all(sorted(joined))
+        claimers |= found
+        joined = _joined(found.values()) - claimers.keys()
     shown = [_submission(submission, claimers) for submission in submissions]
     return {"submissions": [*shown, *queued(waiting)["submissions"]]}
 
@@ -56,8 +65,16 @@ def _submission(submission: Submission, claimers: Mapping[str, Submission]) -> d
 
 def _state(backup: Backup, claimers: Mapping[str, Submission]) -> State:
     """Return a backup's state, of a joined one its claimer's: completed where that record has expired."""
-    if backup.state != "joined":
-        return backup.state
-    claimer = claimers.get(backup.joined)
-    theirs = claimer.backup_of(backup.key) if claimer else None
-    return theirs.state if theirs else "completed"
+    for _ in range(MAX_HOPS):
+        if backup.state != "joined":
+            break
+        claimer = claimers.get(backup.joined)
+        theirs = claimer.backup_of(backup.key) if claimer else None
+        if theirs is None:
+            return "completed"
+        backup = theirs
+    return backup.state
+
+
+def _joined(submissions: Iterable[Submission]) -> set[str]:
+    return {backup.joined for submission in submissions for backup in submission.backups if backup.joined}

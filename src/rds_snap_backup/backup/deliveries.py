@@ -131,8 +131,9 @@ class Deliveries:
         self._loop.run([work], seconds_left)
         if not is_sent and work.until is not None and not self._send(trigger, name) and not work.failure:
             logger.error("The submission has no message", target=name, trigger=trigger.id)
-            if not work.submission.version:
-                raise FanOutError(f"No message could be sent for the target {name}, and nothing is recorded.")
+            # Lambda's on-failure destination brings an event again; a caller sees the answer, and can ask again.
+            if trigger.kind != "manual" or not work.submission.version:
+                raise FanOutError(f"No message could be sent for the target {name}.")
         if work.failure:
             raise work.failure
         return answer(services, [work.submission])
@@ -167,7 +168,7 @@ class Deliveries:
     # ---- The queue
 
     def receive_batch(self, records: Sequence[Mapping[str, Any]], seconds_left: Callable[[], float]) -> dict[str, Any]:
-        """Continue the submissions of a batch of messages; raise what failed once all were handled."""
+        """Continue the submissions of a batch of messages; raise a failure if none of them is done with."""
         works: dict[str, Work] = {}
         waiting: list[tuple[Mapping[str, Any], str | None]] = []
         failure: Exception | None = None
@@ -193,7 +194,8 @@ class Deliveries:
             if one.seconds is not None:
                 self._services.queues.postpone(one.receipt_handle, one.seconds)
         failure = failure or next((work.failure for work in works.values() if work.failure), None)
-        if failure:
+        # Raising brings the whole batch again, also the messages that are done with.
+        if failure and len(kept) == len(records):
             raise failure
         return {"batchItemFailures": [{"itemIdentifier": one.message_id} for one in kept]}
 
@@ -222,7 +224,7 @@ class Deliveries:
         known = services.submissions.load(submission_key(name, trigger))
         letter = message.letter
         if known is None and letter is None:
-            begun = self._begin(trigger, name)
+            begun = self._begin(trigger, name, past_cache=True)
             if isinstance(begun, Ignored):
                 self._ignore(begun.reason)
                 return None
@@ -273,11 +275,11 @@ class Deliveries:
             return Selected(trigger, found)
         return Ignored(f"No target's databases match {clean_text(trigger.source_arn or 'anything')}.")
 
-    def _begin(self, trigger: Trigger, name: str) -> Submission | Ignored:
+    def _begin(self, trigger: Trigger, name: str, *, past_cache: bool = False) -> Submission | Ignored:
         """Return a new submission as the target's document says, or why there is none."""
         services, now = self._services, self._services.clock()
         try:
-            target = services.targets.load(name)
+            target = services.targets.load(name, past_cache=past_cache)
         except InvalidInput as invalid:
             return self._rejected(trigger, name, invalid.problem)
         if reason := target.declines(trigger):

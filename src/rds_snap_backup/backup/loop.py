@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rds_snap_backup.backup.polling import JobReader
+from rds_snap_backup.backup.polling import READ_SECONDS, JobReader
 from rds_snap_backup.bootstrap import Services, policy_of
 from rds_snap_backup.commvault.clients import Client
 from rds_snap_backup.commvault.inventory import Discovery
@@ -43,11 +43,13 @@ from rds_snap_backup.submission import (
 )
 from rds_snap_backup.targets import INVALID, Association, Target
 
-# A request takes 30 s at most; what follows it, recording and publishing, has the rest.
+# A request takes 30 s at most; recording its outcome has the rest.
 SEND_SECONDS = 38.0
-# Kept back from the time of a run when Commvault is asked.
+RECORD_SECONDS = 8.0
+# Kept back from the time of a run when Commvault is asked for anything else, or the token is renewed.
 RESERVE_SECONDS = 12.0
 MAX_TRIES = 3
+MAX_RECORD_TRIES = 6
 # Once rows show whose the named jobs are, a backup without one is looked for in the list at once.
 MAX_LOOKS = 2
 
@@ -79,6 +81,8 @@ class Work:
     failure: Exception | None = None
     look: Look | None = field(default=None, repr=False)
     is_deferred: bool = False
+    # Another transaction holds an item: the run leaves the submission alone.
+    is_contended: bool = False
 
     @property
     def names(self) -> dict[str, Any]:
@@ -99,12 +103,15 @@ class Loop:
         """Take each submission as far as it goes now. A failure is kept in the `Work`."""
         for work in batch:
             self._each(work, self._advance)
+        read_until = time.monotonic() + READ_SECONDS
+        seconds = seconds_left() - RESERVE_SECONDS
         for _ in range(MAX_LOOKS):
-            looking = [work for work in batch if work.look and not work.failure]
+            looking = [work for work in batch if work.look and not work.failure and not work.is_contended]
             if looking:
-                self._look(looking, seconds_left)
+                self._look(looking, seconds)
             for work in looking:
                 self._each(work, self._advance)
+            seconds = min(seconds_left() - RESERVE_SECONDS, read_until - time.monotonic())
         for work in batch:
             self._each(work, lambda work: self._act(work, seconds_left))
         if deferred := sum(work.is_deferred for work in batch):
@@ -112,7 +119,7 @@ class Loop:
 
     def _each(self, work: Work, act: Callable[[Work], object]) -> None:
         """Do something with one submission; a failure of it, or of AWS, does not stop the others."""
-        if work.failure:
+        if work.failure or work.is_contended:
             return
         for _ in range(MAX_TRIES):
             try:
@@ -123,6 +130,7 @@ class Loop:
                 continue
             except Contended:
                 logger.info("Another transaction holds an item", **work.names)
+                work.is_contended = True
                 work.until = self._services.clock() + self._policy.first_retry_seconds
             except Exception as failure:  # noqa: BLE001 # AWS failed, or its record is broken: the others go on
                 logger.exception("A submission failed; it goes on with its message", **work.names)
@@ -182,8 +190,7 @@ class Loop:
             services.queues.dead_letter(submission.trigger, submission.target, notice.letter, error or {})
         is_invalid = error is not None and not notice.backups and error["code"] in INVALID
         metric = "EventRefused" if is_invalid else METRICS[notice.status]
-        is_counted_once = is_invalid or notice.status == "abandoned"
-        count(metric, services.config.service, 1 if is_counted_once else max(len(notice.backups), 1))
+        count(metric, services.config.service, _number(notice) if metric != "EventRefused" else 1)
         if notice.is_reconciled and notice.status == "submitted":
             count("SubmissionReconciled", services.config.service)
         log = logger.error if error else logger.info
@@ -192,12 +199,12 @@ class Loop:
 
     # ---- Reading jobs
 
-    def _look(self, looking: Sequence[Work], seconds_left: Callable[[], float]) -> None:
-        """Read the jobs of all these submissions together, and apply to each what was seen."""
+    def _look(self, looking: Sequence[Work], seconds: float) -> None:
+        """Read the jobs of all these submissions together, in this time, and apply to each what was seen."""
         asked = [(work.submission, work.look) for work in looking if work.look]
         # A token that has expired while jobs ran is renewed here: nothing else is sent for them.
-        self._services.commvault.prepare(time.monotonic() + seconds_left() - RESERVE_SECONDS)
-        sights = self._reader.read(asked, seconds_left() - RESERVE_SECONDS)
+        self._services.commvault.prepare(time.monotonic() + seconds)
+        sights = self._reader.read(asked, seconds)
         for work, sight in zip([work for work in looking if work.look], sights, strict=True):
             self._each(work, lambda work, sight=sight: self._see(work, sight))  # type: ignore[misc]
             work.look = None
@@ -210,11 +217,11 @@ class Loop:
             keys = touched(work.submission, look, sight)
             subclients: Subclients = self._services.submissions.subclients(keys) if keys else {}
             change = see(work.submission, look, sight, subclients, self._policy)
+            _log_foreign(work, change.submission)
             try:
                 self._save(work, change)
             except SubclientChanged:
                 continue
-            _log_foreign(work, change.submission)
             return
         raise Contended
 
@@ -264,9 +271,10 @@ class Loop:
         if attempt is None:
             work.is_deferred = work.is_deferred or any(one.state == "waiting" for one in work.submission.backups)
             return
-        self._send(work, attempt, change, deadline)
+        self._send(work, attempt, change, time.monotonic() + seconds_left() - RECORD_SECONDS)
 
     def _send(self, work: Work, attempt: Attempt, claims: Change, deadline: float) -> None:
+        """Send the request, once, and record its outcome."""
         services = self._services
         outcome = services.commvault.create_task(work.submission.request(attempt), deadline)
         now = services.clock()
@@ -274,16 +282,20 @@ class Loop:
         if isinstance(outcome, Throttled):
             services.submissions.note_throttle(now + outcome.seconds)
         subclients = {item.key: replace(item, version=item.version + 1) for item in claims.subclients}
-        for _ in range(MAX_TRIES):
+        for _ in range(MAX_RECORD_TRIES):
             try:
                 self._save(work, answered(work.submission, outcome, subclients, self._policy, now))
-            except SubclientChanged:
+            except (SubclientChanged, Contended):
                 subclients = services.submissions.subclients(subclients)
             except Stale:
                 # A redriven letter opened other backups meanwhile. The attempt is still out.
                 work.submission = services.submissions.load(work.submission.key) or work.submission
             else:
                 break
+        else:
+            # When the lease is over, the jobs are looked for in Commvault.
+            logger.error("The outcome could not be recorded", outcome=repr(outcome), **work.names)
+            raise Contended
         waiting = [backup for backup in work.submission.backups if backup.attempt == attempt.number and backup.error]
         work.is_deferred = work.is_deferred or any(backup.is_open for backup in waiting)
 
@@ -313,6 +325,14 @@ def _unknown(discovery: Discovery, associations: Sequence[Association]) -> froze
     return frozenset(unknown)
 
 
-def _log_foreign(work: Work, submission: Submission) -> None:
-    if foreign := [job_id for attempt in submission.attempts for job_id in attempt.foreign]:
-        logger.warning("Commvault's answer named jobs of others", job_ids=foreign, **work.names)
+def _number(notice: Notice) -> int:
+    """Return how many backups the metric of a notice counts: of `submitted` those that have a job by now."""
+    if notice.status == "submitted":
+        return min(len(notice.job_ids), len(notice.backups))
+    return 1 if notice.status == "abandoned" else max(len(notice.backups), 1)
+
+
+def _log_foreign(work: Work, seen: Submission) -> None:
+    known = {job_id for attempt in work.submission.attempts for job_id in attempt.foreign}
+    if foreign := {job_id for attempt in seen.attempts for job_id in attempt.foreign} - known:
+        logger.warning("Commvault's answer named jobs of others", job_ids=sorted(foreign), **work.names)

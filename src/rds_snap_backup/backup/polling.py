@@ -96,11 +96,14 @@ class JobReader:
         self._listing: Listing | None = None
         self._failure: tuple[float, Problem] | None = None
         self._is_slow = False
+        self._is_long = False
 
     def read(self, asked: Sequence[tuple[Submission, Look]], seconds_left: float) -> list[Sight]:
         """Read what a batch of submissions looks for, in a run that has `seconds_left`."""
-        budget = LONG_READ_SECONDS if self._is_slow else READ_SECONDS
+        # Never two long runs in a row: the requests of the batch wait meanwhile.
+        self._is_long = self._is_slow and not self._is_long
         self._is_slow = False
+        budget = LONG_READ_SECONDS if self._is_long else READ_SECONDS
         self._forget(self._clock())
         deadline = time.monotonic() + min(budget, seconds_left)
         listings = [self._list(submission, look, deadline) for submission, look in asked]

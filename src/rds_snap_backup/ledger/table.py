@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 type Value = str | int | float | bool
 type Item = dict[str, Any]
 
-MAX_TRANSACTION = 100
 MAX_READ = 100
 # Writes that meet a transaction on one of their items are refused, not queued; a few jittered tries separate them.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html

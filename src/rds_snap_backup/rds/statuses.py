@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 # RDS is not asked again this soon after it could not be asked.
 BELIEVED_SECONDS = 60
-NOT_FOUND = frozenset({"DBInstanceNotFound", "DBInstanceNotFoundFault", "DBClusterNotFoundFault", "DBClusterNotFound"})
+NOT_FOUND = frozenset(
+    {"DBInstanceNotFound", "DBInstanceNotFoundFault", "DBClusterNotFoundFault", "DBClusterNotFound"}
+    # An ARN whose name RDS does not accept is no database's.
+    | {"InvalidParameterValue", "ValidationError"}
+)
 
 
 class Statuses:
