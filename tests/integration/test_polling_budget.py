@@ -68,7 +68,7 @@ class Hub:
 
 
 @pytest.mark.usefixtures("timelines")
-@pytest.mark.parametrize(("jobs", "spread"), [(200, 0.0), (600, 0.0), (600, HOUR / 4), (600, HOUR)])
+@pytest.mark.parametrize(("jobs", "spread"), [(200, 0.0), (600, HOUR)])
 def test_jobs_with_as_many_others_cost_one_reading_call_an_hour_each_at_most(
     commserve: CommServe, jobs: int, spread: float
 ) -> None:
