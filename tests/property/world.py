@@ -170,7 +170,7 @@ class World:
                 self.deliver_until(waiting[0].visible_at)
             self.kernel.now += 2 * 3600
             services = self.services()
-            if not (stuck := services.submissions.stuck()):
+            if not (stuck := [one for one in services.submissions.open() if one.is_stuck(self.kernel.now)]):
                 return
             for submission in stuck:
                 self.kernel.seen["sent again by the audit"] += 1

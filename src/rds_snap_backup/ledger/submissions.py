@@ -92,18 +92,13 @@ class Submissions:
         except Conflict:
             return
 
-    def open(self, before: float = FAR) -> list[Submission]:
-        """Return the open submissions whose `wake_at` is before this time."""
+    def open(self) -> list[Submission]:
+        """Return the submissions that are not over."""
         found: list[Submission] = []
-        for keys in batched(self._table.query(OPEN_INDEX, {OPEN: "yes"}, {"wakeAt": before}), MAX_READ, strict=False):
+        for keys in batched(self._table.query(OPEN_INDEX, {OPEN: "yes"}, {"wakeAt": FAR}), MAX_READ, strict=False):
             # The index may be a moment old, the items are not.
             found += [submission for submission in self.load_all(keys).values() if not submission.is_over]
         return found
-
-    def stuck(self) -> list[Submission]:
-        """Return the open submissions whose message must be lost."""
-        now = self._clock()
-        return [submission for submission in self.open(now) if submission.is_stuck(now)]
 
 
 def _submission(item: Item) -> Submission:

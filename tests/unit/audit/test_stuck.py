@@ -31,7 +31,7 @@ def aws() -> Aws:
 
 def audit(aws: Aws, *, is_scheduled: bool = True, seconds_left: float = 100) -> tuple[list[Finding], list[Problem]]:
     services = aws.auditor().services
-    stuck = services.submissions.stuck()
+    stuck = [one for one in services.submissions.open() if one.is_stuck(aws.now)]
     problems = send_again(services, aws_calls(lambda: seconds_left), stuck) if is_scheduled else []
     return findings_of(stuck, is_scheduled=is_scheduled), problems
 
@@ -69,7 +69,7 @@ def test_a_message_that_could_not_be_sent_is_sent_by_the_next_audit(aws: Aws) ->
 
 def test_a_submission_that_goes_on_meanwhile_keeps_its_record(aws: Aws) -> None:
     services = aws.auditor().services
-    (stuck,) = services.submissions.stuck()
+    (stuck,) = services.submissions.open()
     changed = services.submissions.save(Change(replace(stuck, cut_offs=1)))
     assert send_again(services, aws_calls(lambda: 100), [stuck]) == []
     assert services.submissions.load(stuck.key) == changed

@@ -136,7 +136,7 @@ def test_a_rate_limit_is_only_prolonged(ledger: Ledger) -> None:
     assert ledger.submissions.surroundings(ledger.make(), []).throttled_until == 2.1e9
 
 
-def test_stuck_is_what_is_open_and_was_to_go_on_an_hour_ago(ledger: Ledger) -> None:
+def test_open_is_what_is_not_over_and_stuck_what_was_to_go_on_an_hour_ago(ledger: Ledger) -> None:
     now = ledger.kernel.now
     over = (Backup(X, now, now, now, "completed"),)
     late = (Backup(X, now, now + 2 * HOUR, now),)
@@ -144,6 +144,7 @@ def test_stuck_is_what_is_open_and_was_to_go_on_an_hour_ago(ledger: Ledger) -> N
         ledger.submissions.save(Change(ledger.make(number)))
     ledger.submissions.save(Change(ledger.make(5, backups=over)))
     ledger.submissions.save(Change(ledger.make(6, backups=late)))
-    assert ledger.submissions.stuck() == []
-    ledger.kernel.now += 1.5 * HOUR
-    assert [one.trigger.id for one in ledger.submissions.stuck()] == [f"request-{number}" for number in range(5)]
+    opened = ledger.submissions.open()
+    assert [one.trigger.id for one in opened] == [f"request-{number}" for number in (0, 1, 2, 3, 4, 6)]
+    assert [one for one in opened if one.is_stuck(now)] == []
+    assert [one for one in opened if one.is_stuck(now + 1.5 * HOUR)] == opened[:5]
