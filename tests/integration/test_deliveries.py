@@ -157,6 +157,28 @@ def test_a_backup_starts_although_its_message_cannot_be_sent(timeline: Timeline,
     assert timeline.statuses() == ["submitted", "completed"]
 
 
+@pytest.mark.parametrize("kind", ["schedule", "rds"])
+def test_an_event_whose_message_cannot_be_sent_fails_its_run_so_that_lambda_brings_it(
+    timeline: Timeline, kind: str
+) -> None:
+    event = timeline.schedule("nightly") if kind == "schedule" else timeline.event("orders-db")
+    timeline.fail("SendMessage", 2)
+    with pytest.raises(FanOutError, match="default"):
+        timeline.deliver(event)
+    assert not timeline.queue
+    timeline.redrive(envelope(event))
+    timeline.run()
+    assert timeline.statuses() == ["submitted", "completed"]
+
+
+def test_an_answer_after_28_seconds_is_read_of_a_request_that_was_sent_with_38_left(
+    timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_after(28.0, timeline, monkeypatch)
+    assert timeline.states(timeline.deliver(MANUAL, seconds_left=lambda: 38.0)) == {"orders-db": "running"}
+    assert only(timeline.notifications())["reconciled"] is False
+
+
 def test_an_event_whose_targets_cannot_be_selected_within_ten_seconds_goes_on_the_queue(timeline: Timeline) -> None:
     left = iter([50.0, 39.9])
     assert timeline.deliver(timeline.event("orders-db"), seconds_left=lambda: next(left)) == {"submissions": []}
@@ -215,6 +237,15 @@ def test_a_killed_runs_envelope_continues_its_submission_although_the_target_is_
     assert timeline.statuses() == ["submitted", "completed"]
 
 
+def test_a_new_submission_takes_the_document_as_it_is_when_its_message_arrives(timeline: Timeline) -> None:
+    timeline.target("other", associations=associations("users-db"))
+    timeline.deliver(MANUAL)
+    timeline.target("default", associations=associations("billing-db"))
+    timeline.deliver({"target": "*", "requestId": "all"}, timeline.function())
+    timeline.run(1)
+    assert sorted(timeline.sent()) == [["billing-db"], ["orders-db"], ["users-db"]]
+
+
 def test_a_batch_polls_all_and_sends_while_time_is_left_and_what_it_did_not_reach_is_visible_at_once(
     timeline: Timeline,
 ) -> None:
@@ -248,6 +279,7 @@ def test_one_submission_that_fails_does_not_stop_the_others_of_its_batch(timelin
         )
     else:
         timeline.fail("Publish")
+    timeline.redrive("not an event")
     timeline.commserve.advance(HOUR)
     timeline.receive()
     assert [one["target"] for one in timeline.notifications() if one["status"] == "completed"] == ["b"]
@@ -259,6 +291,7 @@ def test_one_submission_that_fails_does_not_stop_the_others_of_its_batch(timelin
     else:
         timeline.receive()
         assert Counter(timeline.statuses())["completed"] == 2
+    assert only(timeline.dead_letters())["refused"], "what was refused is not brought again"
 
 
 def test_a_slow_commvault_stops_neither_polls_nor_requests_and_costs_no_lease(
@@ -355,6 +388,19 @@ def test_a_trigger_for_an_unusable_target_is_rejected_and_its_letter_takes_the_d
     timeline.redrive(again)
     timeline.run()
     assert timeline.statuses() == ["rejected", "submitted", "completed"]
+
+
+def test_an_invalid_name_in_a_tag_is_rejected_and_its_letter_can_be_redriven(timeline: Timeline) -> None:
+    timeline.target("default")
+    event = timeline.event("orders-db")
+    event["detail"]["Tags"] = {"rds-snap-backup:target": "orders,db"}
+    timeline.deliver(event)
+    assert timeline.statuses() == ["rejected"]
+    letter = only(timeline.dead_letters())
+    assert (letter["target"], letter["error"]["code"]) == ("orders,db", "TARGET_NAME_INVALID")
+    timeline.redrive(letter)
+    timeline.run()
+    assert only(timeline.dead_letters()) == letter
 
 
 def test_a_letter_whose_record_has_expired_is_kept_as_it_is(timeline: Timeline) -> None:

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from local.rds import create_instance
+from rds_snap_backup.ledger.table import CONFLICT_PAUSES
 from tests.integration.audit_support import metrics
 from tests.integration.timeline import DAY, HOUR, MINUTE, Timeline
 from tests.integration.world import ASSOCIATION, associations, only
@@ -267,6 +269,50 @@ def test_the_claimer_follows_the_job_that_an_event_joins(timeline: Timeline) -> 
     assert timeline.states(timeline.deliver(joined)) == {"orders-db": "completed"}
 
 
+def test_the_answer_follows_a_submission_that_joined_another_one_itself(timeline: Timeline) -> None:
+    timeline.commserve.plan_jobs(ending="Failed")
+    timeline.deliver(timeline.event("orders-db"))
+    timeline.commserve.advance(MINUTE)
+    joined = timeline.event("orders-db", "RDS-EVENT-0014")
+    timeline.deliver(joined)
+    timeline.commserve.fault("error_top", code=4)
+    timeline.run()
+    letter = only(timeline.dead_letters())
+    timeline.deliver({"target": "default", "requestId": "by-hand"})
+    timeline.redrive(letter)
+    timeline.run(1)
+    assert timeline.statuses() == ["submitted", "joined", "retrying", "rejected", "submitted", "joined"]
+    assert timeline.states(timeline.deliver(joined)) == {"orders-db": "running"}
+    timeline.run()
+    assert only(timeline.deliver(joined)["submissions"])["status"] == "succeeded"
+
+
+# ---- Saving
+
+
+def test_a_contended_save_leaves_the_submission_alone_for_the_rest_of_the_run(timeline: Timeline) -> None:
+    timeline.deliver(timeline.schedule("nightly"))
+    timeline.commserve.advance(HOUR)
+    timeline.calls.clear()
+    tries = iter(range(len(CONFLICT_PAUSES) + 1))
+
+    def conflict(**_: Any) -> Any:
+        is_published = any(one.operation == "Publish" for one in timeline.calls)
+        if not is_published or next(tries, None) is None:
+            return None
+        error = {"Code": "TransactionConflictException", "Message": "Transaction is ongoing for the item"}
+        return SimpleNamespace(status_code=400), {"Error": error}
+
+    client = timeline.client("dynamodb")
+    client.meta.events.register("before-call.dynamodb.UpdateItem", conflict)
+    timeline.backup = timeline.function(dynamodb=client)
+    timeline.receive()
+    assert timeline.statuses() == ["submitted", "completed"], "the end is published once in this run"
+    assert 30 <= only(timeline.queue).due - timeline.clock() <= 33
+    timeline.run()
+    assert timeline.statuses() == ["submitted", "completed", "completed"]
+
+
 # ---- What is counted
 
 
@@ -279,6 +325,17 @@ def test_a_run_counts_what_it_defers_and_starts_once(timeline: Timeline, capsys:
     assert metrics(capsys.readouterr().out) == {"BackupSubmitted": 3}
     timeline.run()
     assert metrics(capsys.readouterr().out) == {"BackupCompleted": 3}
+
+
+def test_a_backup_is_counted_as_submitted_once_it_has_a_job(
+    timeline: Timeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group(timeline, *GROUP)
+    timeline.commserve.fault("job_ids", named=[0, 1])
+    timeline.deliver(timeline.schedule("nightly", "group"))
+    assert metrics(capsys.readouterr().out) == {"BackupSubmitted": 2}
+    timeline.run(2 * MINUTE)
+    assert metrics(capsys.readouterr().out) == {"BackupSubmitted": 1, "SubmissionReconciled": 1}
 
 
 def test_what_could_not_be_started_within_retry_hours_is_abandoned(timeline: Timeline) -> None:

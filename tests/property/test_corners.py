@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rds_snap_backup.backup.polling import READ_SECONDS
 from tests.property.documents import association
 from tests.property.model import connection
 from tests.property.model.answers import ANSWERS, NO_SUBCLIENT
@@ -192,6 +193,19 @@ def test_polls_and_requests_progress_where_commvault_takes_25_s(stage: Stage, mo
             for message in stage.published(status)]  # fmt: skip
     assert len(ends) >= 20
     assert all(record.cut_offs == 0 for record in stage.world.promises.records.values())
+
+
+def test_the_two_looks_of_a_run_share_its_time_for_reading(stage: Stage) -> None:
+    """Rows show whose the named jobs are; the job that was not named is looked for in the list at once."""
+    stage.answered("not all named")
+    stage.invoke("three")
+    begun = stage.kernel.now = stage.world.waiting[0].visible_at + 5
+    stage.server.settings.page_seconds = 6.0
+    stage.world.go([stage.world.hand_over(stage.world.due)])
+    assert 6 < stage.kernel.now - begun < READ_SECONDS + 1
+    stage.server.settings.page_seconds = 0.0
+    stage.world.drain()
+    assert [one["reconciled"] for one in stage.published("submitted")][:2] == [False, True]
 
 
 def test_an_event_whose_targets_take_too_long_to_read_goes_on_the_queue(stage: Stage) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from rds_snap_backup.backup.polling import JobReader
+from rds_snap_backup.backup.polling import READ_SECONDS, JobReader
 from rds_snap_backup.commvault.answers import Answer, HttpRequest
 from rds_snap_backup.commvault.auth import Auth, Flow
 from rds_snap_backup.commvault.client import Commvault
@@ -183,6 +183,19 @@ def test_a_list_that_is_too_slow_leaves_time_for_jobs_one_by_one(make: Callable[
     assert all(sight.rows for sight in place.poll(jobs))
 
 
+def test_a_slow_list_gets_more_time_in_every_other_run_only(make: Callable[..., Place]) -> None:
+    place = make()
+    jobs = place.start(2)
+    place.server.settings.page_seconds = 60.0
+    is_long = []
+    for _ in range(5):
+        begun = place.kernel.now
+        place.poll(jobs)
+        is_long.append(place.kernel.now - begun > READ_SECONDS)
+        place.kernel.now += 400
+    assert is_long == [False, True, False, True, False]
+
+
 def test_each_job_is_read_at_some_time_however_slow_the_list_is(make: Callable[..., Place]) -> None:
     """Sixty jobs in pages of three, of which a run reads few."""
     place = make(page=3)
@@ -232,6 +245,17 @@ def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(make: Cal
         place.kernel.now += 30
     assert len(listed) == 40
     assert sight.listed_since == pytest.approx(begun, abs=1)
+
+
+def test_the_position_in_a_long_list_is_kept_when_reading_it_on_fails(make: Callable[..., Place]) -> None:
+    place = make(page=3)
+    place.start(40)
+    place.server.settings.page_seconds, place.server.settings.hides_clients = 2.0, True
+    scan = place.look().scan
+    assert scan
+    place.fails("500")
+    sight = place.look(replace(SUBMISSION, scan=scan))
+    assert (sight.problem is not None, sight.scan) == (True, scan)
 
 
 def test_an_unreadable_list_is_a_problem_and_no_empty_list(make: Callable[..., Place]) -> None:
