@@ -34,7 +34,7 @@ def test_the_example_of_a_key_policy_admits_who_uses_the_key() -> None:
     for service in ("events.amazonaws.com", "sns.amazonaws.com"):
         assert decide(services, "kms:Decrypt", KEY, {}, service) == "Allow"
     assert decide(services, "kms:Decrypt", KEY, {"aws:SourceAccount": "9"}, "cloudwatch.amazonaws.com") == "Nothing"
-    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:rds-snap-backup-SubmitLogs-0A1B2C"
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:rds-snap-backup-BackupLogs-0A1B2C"
     context = {"kms:EncryptionContext:aws:logs:arn": group}
     for action in ("Encrypt", "Decrypt", "ReEncryptFrom", "GenerateDataKey", "DescribeKey"):
         assert decide(services, f"kms:{action}", KEY, context, f"logs.{REGION}.amazonaws.com") == "Allow"
