@@ -212,8 +212,8 @@ MUTATIONS = (
     Mutation(
         "a run that leaves neither message nor record succeeds",
         "backup/deliveries",
-        "            if not work.submission.version:\n",
-        "            if work.submission.version:\n",
+        '            if trigger.kind != "manual" or not work.submission.version:\n',
+        '            if trigger.kind == "manual" and work.submission.version:\n',
         f"{CORNERS}::test_a_run_that_leaves_neither_message_nor_record_fails",
     ),
     Mutation(
@@ -248,7 +248,7 @@ MUTATIONS = (
     Mutation(
         "a token is not renewed while jobs run",
         "backup/loop",
-        "        self._services.commvault.prepare(time.monotonic() + seconds_left() - RESERVE_SECONDS)\n",
+        "        self._services.commvault.prepare(time.monotonic() + seconds)\n",
         "",
         f"{CORNERS}::test_a_token_that_expires_while_jobs_run_is_renewed",
     ),
