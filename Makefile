@@ -76,9 +76,9 @@ lint-imports:
 sam-validate:
 	$(TOOL) sam validate --lint
 cfn-lint:
-	$(TOOL) cfn-lint template.yaml
+	$(TOOL) cfn-lint template.yaml member.yaml
 checkov:
-	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file template.yaml
+	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file template.yaml member.yaml
 bandit:
 	$(TOOL) bandit --quiet --recursive src
 	$(TOOL) bandit --quiet --recursive local

@@ -67,7 +67,8 @@ def sam(*arguments: str, root: Path, environment: dict[str, str]) -> str:
 
 def digest(root: Path) -> str:
     """Name the inputs of a build by their contents; the release of Python is one, since it makes the bytecode."""
-    sources = [path for path in (root / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    apart = {"__pycache__", "rds_snap_backup_cli"}
+    sources = [path for path in (root / "src").rglob("*") if path.is_file() and apart.isdisjoint(path.parts)]
     inputs = hashlib.sha256(platform.python_version().encode())
     for path in sorted([*sources, root / "template.yaml", root / "samconfig.toml"]):
         inputs.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
