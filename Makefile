@@ -37,7 +37,7 @@ help:
 	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
 	@echo "make importtime         profile the imports of the built function"
 	@echo "make lock               renew the locks after a pin has changed"
-	@echo "make audit-packages     ask the OSV database about every locked package"
+	@echo "make vulnerabilities     ask the OSV database about every locked package"
 
 # ---- The environment: uv, and through it Python 3.13 and the locked packages
 
@@ -109,7 +109,7 @@ importtime: .venv/.synced
 
 # ---- What is installed: `tools/NAME.in` pins a tool, `tools/NAME.txt` all that is installed for it, with hashes
 
-.PHONY: lock audit-packages
+.PHONY: lock vulnerabilities
 lock: $(UV)
 	$(UV) lock --quiet
 	$(UV) export --frozen --quiet --no-dev --no-annotate --output-file src/requirements.txt
@@ -118,8 +118,8 @@ lock: $(UV)
 			"$$pins" --output-file "$${pins%.in}.txt"; \
 	done
 
-audit-packages: .venv/.synced
-	$(RUN) python -m local.audit
+vulnerabilities: .venv/.synced
+	$(RUN) python -m local.vulnerabilities
 
 # ---- Your AWS account
 

@@ -39,7 +39,7 @@ class Machine:
 
 
 @contextmanager
-def running(step: Callable[[str], AbstractContextManager[None]]) -> Iterator[Machine]:
+def running(step: Callable[[str], AbstractContextManager[None]], name: str = "demo") -> Iterator[Machine]:
     """Start everything, each part within a `step`, and stop it however the block is left."""
     with ExitStack() as started:
         token = f"QSDK demo-{secrets.token_hex(8)}"
@@ -53,6 +53,6 @@ def running(step: Callable[[str], AbstractContextManager[None]]) -> Iterator[Mac
         with step("sam build (the first time, it downloads what it needs)"):
             build()
         with step("sam deploy"):
-            stack = deploy(aws, "demo", PARAMETERS | {"CommvaultApiUrl": commserve.url})
+            stack = deploy(aws, name, PARAMETERS | {"CommvaultApiUrl": commserve.url})
         stack.set_token(commserve.token)
         yield Machine(aws, commserve, stack, stack.subscribe())

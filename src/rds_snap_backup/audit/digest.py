@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from rds_snap_backup.audit.findings import Finding
-from rds_snap_backup.commvault.rows import End as JobEnd
+from rds_snap_backup.commvault.rows import JobEnd
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.record import HOUR, End, Submission
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rds_snap_backup.backup.answers import answer, ignored, queued, refused
 from rds_snap_backup.backup.loop import RESERVE_SECONDS, Loop, Work
+from rds_snap_backup.backup.results import ignored, queued, refused, result_of
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
 from rds_snap_backup.ledger.submissions import Stale
 from rds_snap_backup.messaging.queues import FanOutError
@@ -121,7 +121,7 @@ class Deliveries:
         known = services.submissions.load(submission_key(name, trigger))
         if known and trigger.kind == "manual":
             self._resend_if_stuck(known)
-            return answer(services, [known])
+            return result_of(services, [known])
         submission = known or self._begin(trigger, name)
         if isinstance(submission, Ignored):
             return self._ignore(submission.reason)
@@ -136,7 +136,7 @@ class Deliveries:
                 raise FanOutError(f"No message could be sent for the target {name}.")
         if work.failure:
             raise work.failure
-        return answer(services, [work.submission])
+        return result_of(services, [work.submission])
 
     def _receive_many(self, trigger: Trigger, names: Sequence[str]) -> dict[str, Any]:
         services = self._services
@@ -150,7 +150,7 @@ class Deliveries:
         new = [name for name in names if name not in known]
         services.queues.send_all(trigger, new)
         logger.info("Queued", trigger=trigger.id, targets=len(new))
-        return answer(services, known.values(), new)
+        return result_of(services, known.values(), new)
 
     def _send(self, trigger: Trigger, name: str) -> bool:
         try:

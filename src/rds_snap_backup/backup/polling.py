@@ -67,7 +67,7 @@ class Window:
 
 
 @dataclass(slots=True)
-class Listing:
+class RecentList:
     """A list for what is in doubt: when its reading began, how far back it goes, whose jobs it has for certain."""
 
     begun: float
@@ -93,7 +93,7 @@ class JobReader:
         self._clock = clock
         self._window = Window()
         self._known = Known()
-        self._listing: Listing | None = None
+        self._listing: RecentList | None = None
         self._failure: tuple[float, Problem] | None = None
         self._is_slow = False
         self._is_long = False
@@ -117,13 +117,13 @@ class JobReader:
         ]
 
     def _sight(
-        self, look: Look, listing: Listing | Problem | None, absent: set[str], problems: dict[str, Problem]
+        self, look: Look, listing: RecentList | Problem | None, absent: set[str], problems: dict[str, Problem]
     ) -> Sight:
         rows = {job_id: self._known.rows[job_id][1] for job_id in look.job_ids if job_id in self._known.rows}
         problem = next((problems[job_id] for job_id in look.job_ids if job_id in problems), None)
         missing = absent.intersection(look.job_ids)
         match listing:
-            case Listing(begun, jobs=JobList(listed, position)):
+            case RecentList(begun, jobs=JobList(listed, position)):
                 scan = {**position.to_json(), "begun": begun} if position else None
                 listed_since = 0.0 if position else begun
                 return Sight(self._clock(), rows, frozenset(missing), listed, listed_since, scan, problem)
@@ -134,7 +134,7 @@ class JobReader:
 
     # ---- Lists for what is in doubt
 
-    def _list(self, submission: Submission, look: Look, deadline: float) -> Listing | Problem | None:
+    def _list(self, submission: Submission, look: Look, deadline: float) -> RecentList | Problem | None:
         """Read the jobs since an attempt, page by page across runs where the list is long."""
         if not look.clients:
             return None
@@ -154,7 +154,7 @@ class JobReader:
             case JobList() as jobs:
                 self._remember(jobs.rows)
                 begun = float(scan.get("begun", now)) if scan else now
-                listing = Listing(begun, look.since, clients, jobs)
+                listing = RecentList(begun, look.since, clients, jobs)
                 if scan is None and jobs.next is None:
                     self._listing = listing
                 return listing

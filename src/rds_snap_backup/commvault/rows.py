@@ -34,7 +34,7 @@ MAX_REASON = 2000
 MAX_TIME = 253402300799
 MAX_SECONDS = 10**11
 
-type End = Literal["completed", "completed_with_errors", "failed", "killed"]
+type JobEnd = Literal["completed", "completed_with_errors", "failed", "killed"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Job:
         return self.end is not None
 
     @property
-    def end(self) -> End | None:
+    def end(self) -> JobEnd | None:
         """Return how the job ended, or None while it runs.
 
         Warnings count as errors, since a person must look at them; so does Committed, a job that was ended by hand and

@@ -66,7 +66,7 @@ def is_renewing(unauthorized: Unauthorized) -> bool:
 
 
 @dataclass(frozen=True, repr=False)
-class Attempt:
+class Renewal:
     """One renewal: the pair that is presented, the version it was read as, and the one the new pair is stored as."""
 
     pair: Pair
@@ -149,7 +149,7 @@ class Renewer:
             return _refusal("Commvault has refused to renew the token.")
         if not held.state.stored_version_id and (unwritable := self._try_first_write(pair)):
             return unwritable
-        attempt = Attempt(pair, version, str(uuid.uuid4()))
+        attempt = Renewal(pair, version, str(uuid.uuid4()))
         if not held.record(pair.fingerprint, version.id, attempt.new_version_id):
             return _renewing("Another run renews the token.")
         answer = yield from _present(pair, deadline - STORE_SECONDS)
@@ -210,7 +210,7 @@ class Renewer:
             return _refusal(f"Commvault refuses to renew the token: {reason}")
         return _renewing(f"Commvault did not renew the token: {reason}")
 
-    def _store(self, new: Pair, attempt: Attempt, held: HeldLease, deadline: float) -> Token | Unauthorized:
+    def _store(self, new: Pair, attempt: Renewal, held: HeldLease, deadline: float) -> Token | Unauthorized:
         stored = _until(deadline, lambda: self._secret.put(attempt.new_version_id, new.to_text()))
         if stored is None:
             count("TokenNotStored", self._service)

@@ -12,8 +12,8 @@ from rds_snap_backup.submission import status_of
 MAX_HOPS = 5
 
 
-def answer(services: Services, submissions: Iterable[Submission], waiting: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the answer about submissions, and about targets whose message is on the queue."""
+def result_of(services: Services, submissions: Iterable[Submission], waiting: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what is known of submissions, and of targets whose message is on the queue."""
     submissions = list(submissions)
     match submissions, waiting:
         case [Submission(error=Problem() as problem)], ():
@@ -31,17 +31,17 @@ def answer(services: Services, submissions: Iterable[Submission], waiting: Itera
 
 
 def queued(targets: Iterable[str]) -> dict[str, Any]:
-    """Return the answer about targets of which nothing is known yet."""
+    """Return the result for targets of which nothing is known yet."""
     return {"submissions": [{"target": name, "status": "queued", "backups": []} for name in targets]}
 
 
 def ignored(reason: str) -> dict[str, Any]:
-    """Return the answer to an event that must not start a backup."""
+    """Return the result of an event that must not start a backup."""
     return {"submissions": [], "ignored": reason}
 
 
 def refused(problem: Problem) -> dict[str, Any]:
-    """Return the answer to an event that is not valid."""
+    """Return the result of an event that is not valid."""
     return {"submissions": [], "refused": problem.to_json()}
 
 

@@ -1,4 +1,4 @@
-"""`make audit-packages` with the real pip-audit: green only if the database was asked about every package."""
+"""`make vulnerabilities` with the real pip-audit: green only if the database was asked about every package."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from local.audit import read_accepted
 from local.emulator import free_port
 from local.locks import SHIPPED, packages
 from local.tools import ROOT
+from local.vulnerabilities import read_accepted
 
 VULNERABILITY = {
     "id": "PYSEC-0000-1",
@@ -55,7 +55,7 @@ def database(answers: Mapping[str, Any], asked: list[dict[str, Any]], status: in
 
 def audit(url: str, *arguments: Path | str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "local.audit", *map(str, arguments)],
+        [sys.executable, "-m", "local.vulnerabilities", *map(str, arguments)],
         env=os.environ | {"PIP_AUDIT_OSV_URL": url},
         cwd=ROOT,
         capture_output=True,

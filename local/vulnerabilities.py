@@ -1,4 +1,4 @@
-"""`make audit-packages`: every locked package, asked about at the OSV database by pip-audit.
+"""`make vulnerabilities`: every locked package, asked about at the OSV database by pip-audit.
 
 Green means that each of them was asked about. Exit status 1: one of them has a known vulnerability that `tools/advisories.toml`
 does not accept; 2: not all, or none, were asked about.
@@ -42,7 +42,7 @@ class Accepted:
 
 def main(arguments: Sequence[str]) -> int:
     """Audit the locks that are named, or all; print what was found, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m local.audit")
+    parser = argparse.ArgumentParser(prog="python -m local.vulnerabilities")
     parser.add_argument("locks", nargs="*", type=Path)
     parser.add_argument("--accepted", type=Path, default=LOCKS / "advisories.toml")
     options = parser.parse_args(arguments)
