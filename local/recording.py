@@ -13,6 +13,7 @@ from rich.text import Text
 from local.demo.machine import CLIENT, Machine, running
 from local.demo.view import picture
 from local.rds import create_instance
+from local.subscriber import Subscriber
 from local.tools import ROOT
 
 PICTURE = ROOT / "docs" / "images" / "commands.svg"
@@ -37,12 +38,7 @@ def prepare(machine: Machine) -> None:
     machine.stack.put_target("shop", {"associations": associations})
     for name in (*GROUP, "archive-db"):
         create_instance(machine.aws.client("rds"), name, "postgres")
-    topics = machine.aws.client("sns")
-    topics.subscribe(
-        TopicArn=machine.stack.outputs["AlarmTopicArn"],
-        Protocol="sqs",
-        Endpoint=machine.stack.outputs["DeadLetterQueueArn"],
-    )
+    Subscriber.subscribe(machine.aws, machine.stack.outputs["AlarmTopicArn"], None)
 
 
 def output(line: str, machine: Machine) -> str:
@@ -57,7 +53,7 @@ def output(line: str, machine: Machine) -> str:
         text=True,
         check=False,
     )
-    return CURSOR.sub("", done.stdout)
+    return CURSOR.sub("", done.stdout).rstrip()
 
 
 def main() -> None:
