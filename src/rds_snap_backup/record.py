@@ -461,14 +461,14 @@ def with_notice(submission: Submission, notice: Notice) -> Submission:
 
 def with_attempt(submission: Submission, attempt: Attempt) -> Submission:
     """Replace an attempt by its changed form."""
-    attempts = tuple(attempt if one.number == attempt.number else one for one in submission.attempts)
+    attempts = tuple(attempt if known.number == attempt.number else known for known in submission.attempts)
     return replace(submission, attempts=attempts)
 
 
 def pruned(submission: Submission) -> Submission:
     """Forget attempts that no backup's last one is any more."""
     numbers = {backup.attempt for backup in submission.backups}
-    return replace(submission, attempts=tuple(one for one in submission.attempts if one.number in numbers))
+    return replace(submission, attempts=tuple(attempt for attempt in submission.attempts if attempt.number in numbers))
 
 
 def map_backups(submission: Submission, change: Callable[[Backup], Backup]) -> Submission:
@@ -490,4 +490,4 @@ def keys_of(backups: Iterable[Backup]) -> tuple[str, ...]:
 def names_of(backups: Iterable[Backup]) -> str:
     """Return the names of backups as a message shows them."""
     associations = [backup.association for backup in backups]
-    return ", ".join(f"{one.client_name} / {one.instance_name} / {one.subclient_name}" for one in associations)
+    return ", ".join(" / ".join(association.names) for association in associations)

@@ -151,14 +151,16 @@ class _Reading:
         """Find out whose the IDs of an attempt's answer are."""
         attempt = self._attempt(number)
         unmatched = self.submission.unassigned(attempt)
-        without = [one for one in self.submission.backups if one.attempt == attempt.number and _lacks_job(one)]
+        without = [
+            backup for backup in self.submission.backups if backup.attempt == attempt.number and _lacks_job(backup)
+        ]
         if not without:
             return
         matched: list[str] = []
         foreign: list[str] = []
         for job_id in unmatched:
             row = self._rows.get(job_id)
-            owners = [one for one in without if row and _may_be_of(row, one)]
+            owners = [backup for backup in without if row and _may_be_of(row, backup)]
             if row is None or (not all(row.names) and len(owners) + len(unmatched) > 2):
                 continue  # It tells nothing yet, or may be of several.
             if not owners or self._ended_before(row, attempt):
@@ -370,7 +372,7 @@ class _Reading:
         return next(backup for backup in self.submission.backups if backup.key == key)
 
     def _set(self, changed: Backup) -> None:
-        self.submission = map_backups(self.submission, lambda one: changed if one.key == changed.key else one)
+        self.submission = map_backups(self.submission, lambda backup: changed if backup.key == changed.key else backup)
 
 
 def take_inventory(submission: Submission, unknown: frozenset[str] | Problem, policy: Policy, now: float) -> Submission:
@@ -414,8 +416,7 @@ def _lacks_job(backup: Backup) -> bool:
 
 def _may_be_of(row: Job, backup: Backup) -> bool:
     """Tell whether the names that a row shows are a backup's."""
-    association = backup.association
-    names = (association.client_name, association.instance_name, association.subclient_name)
+    names = backup.association.names
     return all(not shown or shown == name for shown, name in zip(row.names, names, strict=True))
 
 

@@ -19,6 +19,7 @@ Per subclient at most one request is out or in doubt in a stack. The `Subclient`
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import attrgetter
 from typing import Literal
 
 from rds_snap_backup.commvault.levels import covers
@@ -199,7 +200,12 @@ def decide(submission: Submission, now: float) -> Step:
 def begin(trigger: Trigger, target: Target, associations: Iterable[Association], pin: Pin, now: float) -> Submission:
     """Return a new submission; its backups are fixed from now on."""
     return Submission(
-        trigger, target.name, now, now, pin, tuple(_new_backup(trigger, one, now) for one in associations)
+        trigger,
+        target.name,
+        now,
+        now,
+        pin,
+        tuple(_new_backup(trigger, association, now) for association in associations),
     )
 
 
@@ -460,10 +466,11 @@ def _is_busy(claimer: Submission, key: str, policy: Policy, now: float) -> bool:
 
 
 def _joined_notices(submission: Submission, joined: Mapping[str, Backup], now: float) -> Submission:
-    ended = sorted((one for one in joined.values() if one.state == "joined"), key=lambda one: one.joined)
-    for _, group in groupby(ended, key=lambda one: one.joined):
+    by_claimer = attrgetter("joined")
+    ended = sorted((backup for backup in joined.values() if backup.state == "joined"), key=by_claimer)
+    for _, group in groupby(ended, key=by_claimer):
         backups = list(group)
-        job_ids = tuple(dict.fromkeys(one.job.id for one in backups if one.job))
+        job_ids = tuple(dict.fromkeys(backup.job.id for backup in backups if backup.job))
         notice = Notice("joined", now, keys_of(backups), level=submission.pin.level, job_ids=job_ids)
         submission = with_notice(submission, notice)
     return submission
@@ -645,4 +652,6 @@ def _abandon_expired(submission: Submission, tried: Iterable[str], policy: Polic
 def _end_all(
     submission: Submission, chosen: Callable[[Backup], bool], problem: Problem, now: float, state: End = "abandoned"
 ) -> Submission:
-    return end_each(submission, [one for one in submission.backups if one.is_open and chosen(one)], problem, now, state)
+    return end_each(
+        submission, [backup for backup in submission.backups if backup.is_open and chosen(backup)], problem, now, state
+    )

@@ -41,6 +41,11 @@ class Association:
     display_name: str
     databases: tuple[str, ...] | None = None
 
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """The names of its client, instance and subclient."""
+        return self.client_name, self.instance_name, self.subclient_name
+
     @cached_property
     def key(self) -> str:
         """The ledger's name for it: JSON of client, instance and subclient."""

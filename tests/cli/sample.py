@@ -7,6 +7,7 @@ from rds_snap_backup_cli.report.content import VERDICTS
 
 NOW = datetime(2026, 3, 31, 6, 0, 4, tzinfo=UTC)
 ARN = "arn:aws:rds:eu-central-1:111122223333"
+HOME = {"account": "111122223333", "region": "eu-central-1"}
 
 
 def database(name: str, verdict: str, job: str | None = None, **more: Any) -> dict[str, Any]:
@@ -38,16 +39,21 @@ def answer(
             database("orders", "protected", "2291", arn=f"{ARN}:cluster:orders"),
             database("billing", "stale", "2240", startedAt="2026-03-28T01:12:00Z"),
             database("web-sessions", "uncovered", reason="No association names it."),
-            database("scratch", "excluded"),
+            database("scratch", "excluded", "77", by="commvault", arn="arn:aws:rds:us-east-1:444455556666:db:scratch"),
         ]
     if findings is None:
         findings = [
-            finding(
-                "DATABASE_UNCOVERED", "No association.", "Name it.", database="web-sessions", region="eu-central-1"
-            ),
+            finding("DATABASE_UNCOVERED", "No association.", "Name it.", database="web-sessions", **HOME),
             finding("BACKUP_STALE", "77 hours old.", "Look for the cause.", target="billing"),
         ]
     verdicts = {name: sum(one["verdict"] == name for one in databases) for name in VERDICTS}
-    counts = {"databases": len(databases), **verdicts, "targets": 4, "stuck": 0, "findings": len(findings)}
+    counts = {"databases": len(databases), **verdicts, "places": 2, "targets": 4, "stuck": 0}
+    counts |= {"findings": len(findings), "commvaultCalls": 14}
+    since = {
+        "time": "2026-03-30T06:00:01Z",
+        "submissions": 3,
+        "backups": {"waiting": 0, "completed": 2, "failed": 1},
+        "jobs": {"running": 0, "completed": 9},
+    }
     report = {"version": "2", "status": "audit", "ok": not findings, "news": False, "findings": findings}
-    return {**report, "counts": counts, "databases": databases}
+    return {**report, "counts": counts, "since": since, "databases": databases}

@@ -1,7 +1,9 @@
 """The page: valid, self-contained, complete, and nothing from outside is more than a text in it."""
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import boto3
@@ -25,7 +27,7 @@ HOSTILE = [
     "\u202egnp.exe\u2066",
     "\x00\x1b[2J\n\ud800",
 ]
-FETCHING = {"script", "link", "img", "image", "iframe", "object", "embed", "form", "base", "a", "svg"}
+FETCHING = {"link", "img", "image", "iframe", "object", "embed", "form", "base", "a", "svg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,18 @@ def page(answer: dict[str, Any], name: str = "") -> Page:
 
 
 @pytest.mark.parametrize("answer", [sample.answer(), sample.answer([], [])])
-def test_the_page_is_valid_fetches_nothing_and_runs_nothing(answer: dict[str, Any]) -> None:
+def test_the_page_is_valid_fetches_nothing_and_runs_its_own_script_only(answer: dict[str, Any]) -> None:
     one = page(answer)
     assert one.text.startswith("<!DOCTYPE html>\n")
     assert one.errors == []
     ids = [element.get("id") for element in one.root.iter() if element.get("id")]
     assert {element.get("aria-labelledby") for element in one.all("section")} == set(ids)
     (policy,) = (meta for meta in one.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
-    assert policy.get("content") == "default-src 'none'; style-src 'unsafe-inline'"
+    (script,) = one.all("script")
+    script_hash = b64encode(sha256(script.text.encode()).digest()).decode()
+    assert policy.get("content") == (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script_hash}'"
+    )
     order = [element.tag for element in one.root.find("head")]
     assert order.index("style") > 1  # the policy, in front of all that it is about
     assert not {str(element.tag) for element in one.root.iter()} & FETCHING
@@ -85,7 +91,7 @@ def test_the_page_is_valid_fetches_nothing_and_runs_nothing(answer: dict[str, An
 def hostile_page(name: str) -> Page:
     """Return a page on which everything that comes from outside is `name`."""
     texts = dict.fromkeys(("arn", "verdict", "subclient", "jobId", "by", "reason"), name)
-    finding = sample.finding(name.replace("_", ""), name, name, target=name, database=name)
+    finding = sample.finding(name.replace("_", ""), name, name, database=name, account=name, region=name)
     answer = sample.answer([], [finding]) | {"databases": [sample.database("a", "new", "1") | texts]}
     return page(answer, name)
 
@@ -112,24 +118,32 @@ def test_everything_is_on_it() -> None:
         "Stack": "prod",
         "Account": "111122223333",
         "Region": "eu-central-1",
+        "Accounts and regions audited": "2",
+        "Calls to Commvault": "14",
         "Audited (UTC)": "2026-03-31 06:00",
         "rds-snap-backup": "2.0.0",
     }
     assert words(one.all("p", "result")[0]) == "2 findings"
     assert [words(each) for each in one.all("li", "bad")] == ["1 stale", "1 uncovered"]
     assert one.rows("findings") == [
-        ["DATABASE_UNCOVERED", "web-sessions / eu-central-1", "No association.", "Name it."],
-        ["BACKUP_STALE", "billing", "77 hours old.", "Look for the cause."],
+        ["DATABASE_UNCOVERED", "111122223333", "eu-central-1", "web-sessions", "No association.", "Name it."],
+        ["BACKUP_STALE", "none", "none", "billing", "77 hours old.", "Look for the cause."],
     ]
     databases = one.rows("databases")
     assert databases[0] == [
         "orders cluster",
-        "111122223333 eu-central-1",
+        "111122223333",
+        "eu-central-1",
         "aws-prod / orders / default",
-        "2026-03-31 02:09 job 2291, started by stack",
-        "protected It is protected.",
+        "2026-03-31 02:09 job 2291, by this stack",
+        "protected",
+        "It is protected.",
     ]
-    assert databases[2][2:] == ["none", "none", "uncovered No association names it."]
+    assert databases[2][3:] == ["none", "none", "uncovered", "No association names it."]
+    verdicts, accounts = ([words(option) for option in select] for select in one.all("select"))
+    assert verdicts == ["all", "protected", "stale", "uncovered", "excluded"]
+    assert accounts == ["all", "111122223333", "444455556666"]
+    assert "3 submissions; backups: 2 completed, 1 failed;" in words(one.root.find("body"))
     empty = page(sample.answer([], []))
     assert words(empty.all("p", "result")[0]) == "No findings"
     assert "no database" in words(empty.section("databases"))

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import uuid
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.emulator import Emulator
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.output import guarded
 from rds_snap_backup_cli.report.command import Form
@@ -16,6 +18,7 @@ from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
 PLACE = "prod (account 111122223333, eu-central-1)"
+SINCE = "Since 2026-03-30 06:00 UTC: 3 submissions; backups: 2 completed, 1 failed; jobs in Commvault: 9 completed."
 
 
 @pytest.fixture
@@ -30,35 +33,47 @@ def test_the_table_shows_each_database_and_each_finding(cli: Cli, prod: AwsWire)
     done = cli("report", "prod")
     assert (done.status, done.err) == (Exit.FINDINGS, "")
     assert prod.asked("Invoke") == [{"FunctionName": "prod-audit", "audit": True}]
-    first, *lines, last = done.out.splitlines()
-    assert (
-        first
-        == f"{PLACE}: 4 databases (1 protected, 1 stale, 1 uncovered, 1 excluded); 4 targets, 0 stuck submissions."
+    first, second, *lines, last = done.out.splitlines()
+    assert first == (
+        f"{PLACE}: 4 databases (1 protected, 1 stale, 1 uncovered, 1 excluded) in 2 accounts and regions; "
+        "4 targets, 0 stuck submissions."
     )
+    assert second == SINCE
     assert last == f"{PLACE}: 2 findings."
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
     assert [
         "orders (cluster)",
-        "111122223333 eu-central-1",
+        "111122223333",
+        "eu-central-1",
         "aws-prod / orders / default",
-        "2026-03-31 02:09, job 2291 (stack)",
+        "2026-03-31 02:09, job 2291, by this stack",
         "protected",
         "It is protected.",
     ] in rows
-    assert ["DATABASE_UNCOVERED", "web-sessions / eu-central-1", "No association.", "Name it."] in rows
+    assert ["DATABASE_UNCOVERED", "111122223333", "eu-central-1", "web-sessions", "No association.", "Name it."] in rows
 
 
 def test_an_empty_account_is_a_sentence(cli: Cli, prod: AwsWire) -> None:
-    prod.answer("Invoke", sample.answer([], []))
+    answer = sample.answer([], [])
+    prod.answer("Invoke", answer | {"counts": answer["counts"] | {"places": 1}})
     done = cli("report", "prod")
     assert done.status == Exit.OK
     assert done.out == (
-        f"{PLACE}: RDS shows no database here; 4 targets, 0 stuck submissions.\n{PLACE}: no findings.\n"
+        f"{PLACE}: RDS shows no database here; 4 targets, 0 stuck submissions.\n{SINCE}\n{PLACE}: no findings.\n"
     )
 
 
+def test_all_pages_are_read_and_a_database_counts_once(cli: Cli, prod: AwsWire) -> None:
+    answer = sample.answer()
+    one, two, three, four = answer["databases"]
+    pages = [[one, two], [two, three], [four]]
+    prod.answer("Invoke", *(answer | {"databases": rows, "pages": 3} for rows in pages))
+    assert json.loads(cli("report", "prod", "--format", "json").out) == answer
+    assert [asked.get("page") for asked in prod.asked("Invoke")] == [None, 2, 3]
+
+
 def test_the_json_is_the_answer_as_it_is(cli: Cli, prod: AwsWire) -> None:
-    answer = sample.answer() | {"since": {"new": "in a later version"}, "name": "\x1b[2Jé\u202e"}
+    answer = sample.answer() | {"later": {"new": "in a later version"}, "name": "\x1b[2Jé\u202e"}
     prod.answer("Invoke", answer)
     printed = cli("report", "prod", "--format", "json").out
     assert json.loads(printed) == answer
@@ -66,17 +81,28 @@ def test_the_json_is_the_answer_as_it_is(cli: Cli, prod: AwsWire) -> None:
     assert "\x1b" not in printed
 
 
-def test_the_csv_has_a_row_for_each_database(cli: Cli, prod: AwsWire) -> None:
+def test_the_csv_has_a_row_for_each_database_and_each_finding(cli: Cli, prod: AwsWire) -> None:
     rows = list(csv.DictReader(StringIO(cli("report", "prod", "--format", "csv").out)))
-    assert [row["verdict"] for row in rows] == ["protected", "stale", "uncovered", "excluded"]
-    assert rows[1] == {
-        "arn": f"{sample.ARN}:db:billing",
+    assert [row["row"] for row in rows] == ["database"] * 4 + ["finding"] * 2
+    assert [row["verdict"] for row in rows] == ["protected", "stale", "uncovered", "excluded", "", ""]
+    place = {"account": "111122223333", "region": "eu-central-1"}
+    assert {name: cell for name, cell in rows[1].items() if cell} == place | {
+        "row": "database",
+        "database": "billing",
         "verdict": "stale",
         "subclient": "aws-prod / billing / default",
-        "last_completed_job": "2240",
-        "last_completed_utc": "2026-03-28 01:12",
-        "started_by": "stack",
+        "jobId": "2240",
+        "startedAt": "2026-03-28T01:12:00Z",
+        "by": "stack",
         "reason": "It is stale.",
+        "arn": f"{sample.ARN}:db:billing",
+    }
+    assert {name: cell for name, cell in rows[4].items() if cell} == place | {
+        "row": "finding",
+        "database": "web-sessions",
+        "code": "DATABASE_UNCOVERED",
+        "message": "No association.",
+        "hint": "Name it.",
     }
 
 
@@ -88,6 +114,31 @@ def test_a_file_gets_what_would_be_printed(cli: Cli, prod: AwsWire, tmp_path: Pa
     assert (done.status, done.out) == (Exit.FINDINGS, f"{PLACE}: 2 findings. The report is in {out}.\n")
     assert out.read_bytes().decode() == printed or form is Form.HTML  # which has the time
     assert "web-sessions" in out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("form", "content_type"), [(Form.HTML, "text/html; charset=utf-8"), (Form.JSON, "application/json")]
+)
+def test_a_bucket_gets_what_a_file_gets(
+    cli: Cli, prod: AwsWire, aws: Emulator, monkeypatch: pytest.MonkeyPatch, form: Form, content_type: str
+) -> None:
+    bucket = f"audits-{uuid.uuid4().hex}"
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", aws.endpoint_url)
+    out = f"s3://{bucket}/rds/a report"
+    done = cli("report", "prod", "--format", form, "--out", out)
+    assert (done.status, done.out) == (Exit.FINDINGS, f"{PLACE}: 2 findings. The report is in {out}.\n")
+    stored = s3.get_object(Bucket=bucket, Key="rds/a report")
+    assert (stored["ContentType"], b"web-sessions" in stored["Body"].read()) == (content_type, True)
+    done = cli("report", "prod", "--out", f"s3://no-{bucket}/report")
+    assert (done.status, "PutObject failed (NoSuchBucket)" in done.line) == (Exit.COULD_NOT_RUN, True)
+
+
+@pytest.mark.parametrize("out", ["s3://", "s3://audits", "s3:///report", "s3://audits/", "s3://audits/rds/"])
+def test_a_bucket_without_an_object_is_refused(cli: Cli, prod: AwsWire, out: str) -> None:
+    assert f"{out} names no object. Write s3://BUCKET/KEY." in cli("report", "prod", "--out", out).line
+    assert prod.asked("Invoke") == []
 
 
 @pytest.mark.parametrize("form", [Form.TABLE, Form.CSV, Form.HTML])
@@ -119,9 +170,10 @@ def test_a_file_that_cannot_be_written_is_named(cli: Cli, prod: AwsWire, tmp_pat
         ),
         (sample.answer() | {"counts": {}}, "has another form than this command reads (KeyError: 'databases')"),
         (sample.answer() | {"databases": [{"name": "x"}]}, "another form"),
-        (sample.answer() | {"databases": None}, "another form"),
+        (sample.answer() | {"databases": None}, "does not understand"),
         (sample.answer([sample.database("a", "stale", "1", startedAt="yesterday")]), "another form"),
         (sample.answer([], [sample.finding("A") | {"hint": 7}]), "another form"),
+        (sample.answer() | {"since": {"time": "today", "submissions": 1, "backups": {}, "jobs": {}}}, "another form"),
     ],
 )
 def test_another_answer_is_one_line(cli: Cli, prod: AwsWire, answer: Any, printed: str) -> None:

@@ -24,8 +24,9 @@ def interpreter(version: str) -> str | None:
     """Return a Python of this version that runs, if there is one."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
         return sys.executable
-    installed = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-    for path in [shutil.which(f"python{version}"), *map(str, installed)]:
+    # Tools that manage Pythons keep them side by side.
+    neighbours = sorted(Path(sys.base_prefix).parent.glob(f"*{version}.*/bin/python"))
+    for path in [shutil.which(f"python{version}"), *map(str, neighbours)]:
         if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
             return path
     return None

@@ -189,15 +189,15 @@ class Deliveries:
                 failure = error
         self._loop.run(list(works.values()), seconds_left)
         delivered = [self._delivered(record, works[key] if key else None) for record, key in waiting]
-        kept = [one for one in delivered if one]
-        for one in kept:
-            if one.seconds is not None:
-                self._services.queues.postpone(one.receipt_handle, one.seconds)
+        kept = [message for message in delivered if message]
+        for message in kept:
+            if message.seconds is not None:
+                self._services.queues.postpone(message.receipt_handle, message.seconds)
         failure = failure or next((work.failure for work in works.values() if work.failure), None)
         # Raising brings the whole batch again, also the messages that are done with.
         if failure and len(kept) == len(records):
             raise failure
-        return {"batchItemFailures": [{"itemIdentifier": one.message_id} for one in kept]}
+        return {"batchItemFailures": [{"itemIdentifier": message.message_id} for message in kept]}
 
     def _open(self, record: Mapping[str, Any], seconds_left: Callable[[], float]) -> Work | None:
         """Return the submission that a message is for; None where the message is done with."""

@@ -269,7 +269,7 @@ class Loop:
             raise Contended
         attempt = out_attempt(work.submission)
         if attempt is None:
-            work.is_deferred = work.is_deferred or any(one.state == "waiting" for one in work.submission.backups)
+            work.is_deferred = work.is_deferred or any(backup.state == "waiting" for backup in work.submission.backups)
             return
         self._send(work, attempt, change, time.monotonic() + seconds_left() - RECORD_SECONDS)
 

@@ -90,11 +90,7 @@ class Job:
 
     def is_of(self, association: "Association") -> bool:
         """Return whether this is a backup of an association, by its exact names."""
-        return self.is_backup and self.names == (
-            association.client_name,
-            association.instance_name,
-            association.subclient_name,
-        )
+        return self.is_backup and self.names == association.names
 
 
 def read_job(row: Any, clock_ahead: float = 0) -> Job | None:

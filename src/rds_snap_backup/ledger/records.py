@@ -35,7 +35,9 @@ def _encoded(value: Any) -> Any:
             return [_encoded(item) for item in value]
         case _ if is_dataclass(value):
             return {
-                one.name: _encoded(shown) for one in fields(value) if (shown := getattr(value, one.name)) != one.default
+                member.name: _encoded(shown)
+                for member in fields(value)
+                if (shown := getattr(value, member.name)) != member.default
             }
         case _:
             return value

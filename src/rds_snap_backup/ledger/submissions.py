@@ -52,7 +52,7 @@ class Submissions:
         keys = list(association_keys)
         items = self._table.get_many([THROTTLE, *map(subclient_key, keys)])
         subclients = _subclients(keys, items)
-        claimers = {one.claimer for one in subclients.values()} - {"", submission.key}
+        claimers = {subclient.claimer for subclient in subclients.values()} - {"", submission.key}
         throttled_until = items.get(THROTTLE, {}).get("until", 0.0)
         return Surroundings(subclients, self.load_all(sorted(claimers)), throttled_until)
 

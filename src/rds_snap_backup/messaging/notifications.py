@@ -166,9 +166,9 @@ def _text(notification: dict[str, Any]) -> str:
     if error:
         lines += [("Error", f"{error['code']}: {error['message']}"), ("What to do", error["hint"])]
     subclients = [
-        f"  {one['clientName']} / {one['instanceName']} / {one['subclientName']}"
-        + (f": job {one['jobId']}" if one["jobId"] else "")
-        for one in notification["associations"]
+        f"  {names['clientName']} / {names['instanceName']} / {names['subclientName']}"
+        + (f": job {names['jobId']}" if names["jobId"] else "")
+        for names in notification["associations"]
     ]
     known = [f"{name}: {value}" for name, value in lines if value not in {None, ""}]
     counted = notification.get("associationCount")

@@ -55,7 +55,7 @@ class Queues:
                     {"Id": str(place), "MessageBody": _body(trigger, name)} for place, name in left.items()
                 ]
                 answer = self._client().send_message_batch(QueueUrl=self._submissions_url, Entries=entries)
-                left = {int(one["Id"]): left[int(one["Id"])] for one in answer.get("Failed", [])}
+                left = {int(failed["Id"]): left[int(failed["Id"])] for failed in answer.get("Failed", [])}
                 if not left:
                     break
             else:

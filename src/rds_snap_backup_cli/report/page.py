@@ -1,8 +1,11 @@
-"""The HTML page for an auditor: one file that fetches nothing and runs nothing. Its parts are `page.html` and `page.css`."""
+"""The HTML page for an auditor: one file that fetches nothing and runs only its own script, `page.js`."""
 
+from base64 import b64encode
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from rds_snap_backup.untrusted import clean_text
 from rds_snap_backup_cli.report.content import VERDICTS, Content
@@ -20,9 +23,12 @@ def html_of(stack: DeployedStack, content: Content, now: datetime | None = None)
         lstrip_blocks=True,
     )
     facts = {"stack": stack.name, "account": stack.account, "region": stack.region, "version": stack.output("Version")}
+    script = environment.get_template("page.js").render()
     return environment.get_template("page.html").render(
         facts={name: clean_text(fact) for name, fact in facts.items()},
         at=f"{now or datetime.now(UTC):%Y-%m-%d %H:%M}",
         audit=content,
         verdicts=VERDICTS,
+        script=Markup(script),  # noqa: S704 # our own file
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
     )
