@@ -171,7 +171,7 @@ MUTATIONS = (
         "sightings",
         "elif self._now < backup.missing_since + self._policy.missing_seconds:",
         "elif self._now < backup.missing_since:",
-        f"{CORE}::test_rule_8_a_job_is_lost_when_it_is_missing_from_complete_reads_for_ten_minutes",
+        f"{CORE}::test_rule_8_a_fresh_job_may_be_missing_for_ten_minutes",
     ),
     Mutation(
         "a job is lost by time alone",

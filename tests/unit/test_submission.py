@@ -392,6 +392,13 @@ def test_rule_8_a_job_is_lost_when_it_is_missing_from_complete_reads_for_ten_min
     assert world.sent == [("A", "X", "FULL"), ("B", "YZ", "FULL")]
 
 
+def test_rule_8_a_fresh_job_may_be_missing_for_ten_minutes(world: World) -> None:
+    world.begin("A", X).run("A", jobs("1")).go("A", 600)
+    assert world.states("A") == "running"
+    world.go("A", 1800)
+    assert world.states("A") == "lost"
+
+
 @pytest.mark.parametrize(
     "row",
     [
