@@ -29,6 +29,13 @@ def prod(wire: AwsWire) -> AwsWire:
     return wire
 
 
+@pytest.fixture
+def s3(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of the S3 that reports are written to."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", aws.endpoint_url)
+    return aws.client("s3")
+
+
 def test_the_table_shows_each_database_and_each_finding(cli: Cli, prod: AwsWire) -> None:
     done = cli("report", "prod")
     assert (done.status, done.err) == (Exit.FINDINGS, "")
@@ -119,13 +126,9 @@ def test_a_file_gets_what_would_be_printed(cli: Cli, prod: AwsWire, tmp_path: Pa
 @pytest.mark.parametrize(
     ("form", "content_type"), [(Form.HTML, "text/html; charset=utf-8"), (Form.JSON, "application/json")]
 )
-def test_a_bucket_gets_what_a_file_gets(
-    cli: Cli, prod: AwsWire, aws: Emulator, monkeypatch: pytest.MonkeyPatch, form: Form, content_type: str
-) -> None:
+def test_a_bucket_gets_what_a_file_gets(cli: Cli, prod: AwsWire, s3: Any, form: Form, content_type: str) -> None:
     bucket = f"audits-{uuid.uuid4().hex}"
-    s3 = aws.client("s3")
     s3.create_bucket(Bucket=bucket)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", aws.endpoint_url)
     out = f"s3://{bucket}/rds/a report"
     done = cli("report", "prod", "--format", form, "--out", out)
     assert (done.status, done.out) == (Exit.FINDINGS, f"{PLACE}: 2 findings. The report is in {out}.\n")
