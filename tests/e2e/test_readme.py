@@ -1,0 +1,91 @@
+"""Every command of README.md, read from the file: run on a deployed stack, or named here with the test that runs it."""
+
+import re
+import shlex
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.commserve import CommServe
+from local.emulator import Emulator
+from local.stack import Stack
+from local.subscriber import Subscriber
+from rds_snap_backup_cli import backup, set_token
+from rds_snap_backup_cli.errors import Exit
+from tests.cli.calls import Cli, calling
+from tests.e2e.conftest import ALONE, CANARY, deploy_quick
+from tests.evidence import Evidence
+from tests.unit.documents import read
+
+pytestmark = pytest.mark.e2e
+
+BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+PROGRAM = "rds-snap-backup "
+EXPORT = "export RDS_SNAP_BACKUP_STACK=rds-snap-backup"
+ELSEWHERE = {
+    "make demo": "tests/e2e/test_demo.py runs it",
+    "make test": "it runs this test",
+    "make deploy": "tests/cli/test_deploy.py runs it; it asks at a terminal",
+    "uv tool install ./rds_snap_backup-*.whl": "tests/integration/test_package_installed.py; it downloads packages",
+}
+# Databases of other tests are findings.
+ENDS = {"report": {Exit.OK, Exit.FINDINGS}}
+
+
+def blocks(name: str) -> list[str]:
+    """Return the blocks of shell commands in a document."""
+    return [textwrap.dedent(block) for block in BLOCK.findall(read(name))]
+
+
+def commands() -> list[str]:
+    """Return the README's commands without comments, but for those that deploy a release."""
+    lines = [line for block in blocks("README.md") if "aws " not in block for line in block.splitlines()]
+    return [line.partition("  #")[0].strip() for line in lines]
+
+
+@pytest.fixture(scope="module")
+def stack(aws: Emulator, evidence: Evidence) -> Iterator[Stack]:
+    """A stack without a token, whose jobs are short."""
+    with CommServe(token=CANARY, job_seconds=1) as commserve:
+        evidence.add("readme", commserve)
+        stack = deploy_quick(aws, "readme", commserve, ALONE)
+        stack.set_token("none")
+        for topic in ("NotificationsTopicArn", "AlarmTopicArn"):
+            Subscriber.subscribe(aws, stack.outputs[topic], None)
+        yield stack
+
+
+def test_the_commands_of_the_readme_end_as_it_says(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    cli: Cli = calling(capsys)
+    for name, value in stack.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(backup, "POLL_SECONDS", 0.5)
+    typed = iter([CANARY, ""])
+    monkeypatch.setattr(set_token, "getpass", lambda _: next(typed))
+    ran = []
+    for line in commands():
+        if line == EXPORT:
+            monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", stack.name)
+        elif line.startswith(PROGRAM):
+            _, name, *options = shlex.split(line)
+            done = cli(name, *options)
+            assert done.status in ENDS.get(name, {Exit.OK}), f"{line}\n{done.out}\n{done.err}"
+            ran.append(name)
+        else:
+            assert line in ELSEWHERE, line
+    assert ran == ["token", "check", "backup", "status", "report", "report"]
+    assert "<html" in (tmp_path / "report.html").read_text()
+
+
+def test_a_release_is_deployed_by_the_commands_that_test_install_runs() -> None:
+    (block,) = [one for one in blocks("README.md") if "aws " in one]
+    assert block == "".join(blocks("docs/install.md")[:3])
+
+
+def test_what_is_not_run_is_in_the_readme() -> None:
+    assert set(ELSEWHERE) <= set(commands())
