@@ -53,7 +53,7 @@ def answer(
         "time": "2026-03-30T06:00:01Z",
         "submissions": 3,
         "backups": {"waiting": 0, "completed": 2, "failed": 1},
-        "jobs": {"running": 0, "completed": 9},
+        "jobs": {"running": 0, "completed": 8, "completed_with_errors": 1},
     }
     report = {"version": "2", "status": "audit", "ok": not findings, "news": False, "findings": findings}
     return {**report, "counts": counts, "since": since, "databases": databases}

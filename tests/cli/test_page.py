@@ -118,7 +118,7 @@ def test_everything_is_on_it() -> None:
         "Stack": "prod",
         "Account": "111122223333",
         "Region": "eu-central-1",
-        "Accounts and regions audited": "2",
+        "Accounts and regions": "2",
         "Calls to Commvault": "14",
         "Audited (UTC)": "2026-03-31 06:00",
         "rds-snap-backup": "2.0.0",

@@ -18,7 +18,7 @@ from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
 PLACE = "prod (account 111122223333, eu-central-1)"
-SINCE = "Since 2026-03-30 06:00 UTC: 3 submissions; backups: 2 completed, 1 failed; jobs in Commvault: 9 completed."
+SINCE = "Since 2026-03-30 06:00 UTC: 3 submissions; backups: 2 completed, 1 failed; jobs in Commvault: 8 completed, 1 completed with errors."
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def digest(since: Mapping[str, Any]) -> str:
     """Return the digest as a sentence: what was submitted since the last daily audit, and Commvault's jobs."""
     parts = [counted(number(since["submissions"]), "submission")]
     for name, title in (("backups", "backups"), ("jobs", "jobs in Commvault")):
-        states = {state: number(count) for state, count in since[name].items()}
+        states = {state.replace("_", " "): number(count) for state, count in since[name].items()}
         parts.append(f"{title}: {cell({state: count for state, count in states.items() if count}) or 'none'}")
     return f"Since {minute(text(since['time']))} UTC: {'; '.join(parts)}."
 
