@@ -1,13 +1,15 @@
-"""The runbook's examples of key policies and its list of endpoints are what the template and the code need."""
+"""The documents' examples: key policies, endpoints and sizes are what template, code and prices say."""
 
 import json
+import math
 import re
 from typing import Any
 
 import pytest
 
+from rds_snap_backup.audit.digest import WRITES_AN_HOUR
 from tests.iam import decide
-from tests.unit.documents import read, section
+from tests.unit.documents import read, rows, section
 from tests.unit.template import PSEUDO, TEMPLATE
 
 ACCOUNT, REGION = PSEUDO["AWS::AccountId"], PSEUDO["AWS::Region"]
@@ -59,3 +61,18 @@ def test_the_endpoints_of_a_closed_vpc_are_the_services_that_the_code_calls() ->
     called = set(re.findall(r'^    "([a-z]+)": \{', read("src/trim.py"), re.MULTILINE))
     text = section("docs/operations.md", "A closed VPC")
     assert set(re.findall(r"`com\.amazonaws\.REGION\.([a-z]+)`", text)) == called
+
+
+@pytest.mark.parametrize("row", rows("README.md", "Size and costs"), ids=" ".join)
+def test_the_sizes_are_computed(row: list[str]) -> None:
+    databases, in_each, *computed = map(float, row)
+    requests = math.ceil(databases / in_each)
+    standing, backup = re.findall(r"\$(7[\d.]+|0\.0+\d+)", section("README.md", "Size and costs"))
+    minutes = (requests - 1) // WRITES_AN_HOUR * 60
+    assert computed == [requests, minutes, round(float(standing) + databases * 30 * float(backup), 2)]
+
+
+def test_the_sizes_use_the_costs_of_the_reference() -> None:
+    costs = section("docs/reference.md", "Costs")
+    assert all(price in costs for price in ("$7.26", "$0.00003"))
+    assert all(price in section("README.md", "Size and costs") for price in ("$7.26", "$0.00003"))
