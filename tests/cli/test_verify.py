@@ -12,17 +12,19 @@ import pytest
 
 from rds_snap_backup_cli import redrive
 from rds_snap_backup_cli.errors import Exit
-from rds_snap_backup_cli.verify import command, standing, subject
+from rds_snap_backup_cli.verify import command, counted, standing, subject
 from rds_snap_backup_cli.verify.acting import MADE_UP
 from tests.cli.calls import Cli, Done
 from tests.cli.wire import AwsWire
 from tests.cli.world import (
-    CREATED,
+    ALARM,
     FUNCTION,
+    LAYER,
     PARAMETERS,
     PREFLIGHT,
     REPORT,
     RULE,
+    RULE_ARN,
     SUBSCRIPTION,
     World,
 )
@@ -34,6 +36,7 @@ from tests.unit.template import TEMPLATE
 def world(wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(subject, "POLL_SECONDS", 0)
     monkeypatch.setattr(redrive, "POLL_SECONDS", 0)
+    monkeypatch.setattr(counted, "HELD_SECONDS", 0)
     monkeypatch.setenv("COLUMNS", "240")
     return World(wire)
 
@@ -62,6 +65,48 @@ def test_what_was_made_or_changed_is_undone(cli: Cli, world: World) -> None:
     assert {asked["Name"] for asked in world.wire.asked("DeleteSchedule")} == made
     assert len(made) == 2
     assert world.timeouts == [50, 1, 50]
+    assert [world.wire.operations.count(one) for one in ("CreateQueue", "DeleteQueue")] == [1, 1]
+    assert [world.wire.operations.count(one) for one in ("Subscribe", "Unsubscribe")] == [1, 1]
+
+
+def test_jobs_are_counted_with_a_simulator(cli: Cli, world: World) -> None:
+    world.with_simulator()
+    done = run(cli)
+    assert done.status == Exit.OK
+    assert done.out.endswith(f"{PLACE}: {len(command.COUNTED)} passed, 0 failed, 0 cannot be seen yet.\n")
+    assert [world.deliveries.count(one) for one in dict.fromkeys(world.deliveries)] == [2, 1, 1]
+    faults = [one["parameters"]["name"] for one in world.wire.asked("Invoke") if one.get("control") == "fault"]
+    assert faults == ["bad_gateway_after", "slow"]
+    own = {"LEDGER_TABLE": "ledger"}
+    assert world.settings == [
+        {"Layers": [LAYER], "Environment": {"Variables": own | counted.CUT}},
+        {"Layers": [], "Environment": {"Variables": own}},
+    ]
+    assert "is no step of this stack" in run(cli, "tags").err
+
+
+# What goes wrong with a stack that has a simulator, and the verdict.
+MISCOUNTS: dict[str, tuple[Callable[[World], Any], str]] = {
+    "duplicate: the second starts a job too": (lambda world: setattr(world, "requests_of", lambda _: 1), "1 failed"),
+    "lost-answer: it is sent again": (lambda world: setattr(world, "requests_of", lambda _: 2), "1 failed"),
+    "cut-short: no job was started": (lambda world: setattr(world, "requests_of", lambda _: 0), "1 failed"),
+    "cut-short: it is not killed": (lambda world: setattr(world, "runs", []), "1 failed"),
+    "lost-answer: the job is not followed": (lambda world: setattr(world, "status", "submitted"), "1 failed"),
+    "duplicate: the simulator is replaced": (lambda world: setattr(world, "sandboxes", ["b", "a"]), "1 cannot"),
+}
+
+
+@pytest.mark.parametrize("what", MISCOUNTS)
+def test_a_wrong_count_fails(cli: Cli, world: World, what: str) -> None:
+    world.with_simulator()
+    change, verdict = MISCOUNTS[what]
+    change(world)
+    assert verdict in run(cli, what.partition(":")[0]).out.splitlines()[-1]
+
+
+def test_another_servers_url_is_not_the_simulators(cli: Cli, world: World) -> None:
+    world.with_simulator(CommvaultApiUrl="https://other.lambda-url.us-east-1.on.aws/commandcenter/api")
+    assert run(cli).status == Exit.COULD_NOT_RUN
 
 
 def test_a_stack_that_could_start_a_backup_is_refused(cli: Cli, world: World) -> None:
@@ -82,7 +127,7 @@ def logged(world: World) -> None:
 
 
 PENDING = SUBSCRIPTION.format("PendingConfirmation", "email", "me@example.com")
-QUIET = {"MetricAlarms": [{"StateValue": "OK", "StateUpdatedTimestamp": CREATED}]}
+QUIET = {"MetricAlarms": [ALARM | {"StateValue": "OK"}]}
 
 # What AWS does otherwise, for the step whose name it begins with.
 BREAKS: dict[str, Callable[[World], Any]] = {
@@ -94,12 +139,18 @@ BREAKS: dict[str, Callable[[World], Any]] = {
     "rds-rule: it is disabled": lambda world: world.wire.answer("DescribeRule", RULE | {"State": "DISABLED"}),
     "rds-rule: it has another target": lambda world: world.wire.answer("ListTargetsByRule", {"Targets": []}),
     "rds-rule: it may not invoke": lambda world: world.wire.fail("GetPolicy", 404, "ResourceNotFoundException", "None"),
+    "rds-rule: another rule may invoke": lambda world: world.permission(
+        Condition={"ArnLike": {"AWS:SourceArn": f"{RULE_ARN}2"}}
+    ),
+    "rds-rule: it may do something else": lambda world: world.permission(Action="lambda:GetFunction"),
     "rds-rule: everything matches": lambda world: world.wire.answer("TestEventPattern", {"Result": True}),
     "listeners: not confirmed": lambda world: setattr(world, "subscriptions", PENDING),
     "dashboard: it is not there": lambda world: world.wire.fail("GetDashboard", 404, "ResourceNotFound", "None"),
     "compare-and-set: the label is moved from anywhere": lambda world: world.wire.answer(
         "UpdateSecretVersionStage", {}
     ),
+    "topic: nothing arrives": lambda world: world.wire.answer("ReceiveMessage", {}),
+    "queue: nothing is handled": lambda world: world.wire.answer("FilterLogEvents", {"events": []}),
     "placeholders: they are not filled in": lambda world: setattr(world, "identity", "{schedule}|<aws.scheduler.x>"),
     "dead-letters: none": lambda world: world.wire.answer("ReceiveMessage", {}),
     "dead-letters: not allowed": lambda world: world.wire.fail(
@@ -134,7 +185,7 @@ def test_what_cannot_be_seen_yet_does_not_fail(cli: Cli, world: World) -> None:
     inner = world.wire.answers["DescribeStacks"]
     now = datetime.fromtimestamp(young, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     world.wire.answers["DescribeStacks"] = lambda asked: (200, inner(asked)[1].replace("2026-01-31T02:00:00Z", now))
-    quiet = {"MetricAlarms": [{"StateValue": "INSUFFICIENT_DATA", "StateUpdatedTimestamp": young}]}
+    quiet = {"MetricAlarms": [ALARM | {"StateValue": "INSUFFICIENT_DATA"}]}
     world.wire.answer("DescribeAlarms", quiet)
     warm = base64.b64encode(REPORT.partition("\tInit")[0].encode()).decode()
     world.wire.answers["Invoke"] = lambda _: (200, json.dumps(PREFLIGHT), {"X-Amz-Log-Result": warm})
@@ -163,6 +214,7 @@ def test_the_outputs_are_the_templates() -> None:
 
 def test_the_document_has_every_step() -> None:
     assert first_column("docs/verify-on-aws.md", "What the command proves") == list(command.STEPS)
+    assert first_column("docs/verify-on-aws.md", "Counting jobs") == list(command.COUNTED)
 
 
 IAM_PREFIX = {"monitoring": "cloudwatch", "tagging": "tag"}
@@ -170,14 +222,16 @@ IAM_ACTION = {
     "lambda:Invoke": "lambda:InvokeFunction",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 }
-# What AWS asks for beyond the calls: Scheduler gets a role, and SQS moves messages in the caller's name.
+# What AWS asks for beyond the calls: Scheduler gets a role, the function a layer, and SQS moves messages
+# in the caller's name.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
-BEYOND = {"iam:PassRole", "sqs:DeleteMessage", "sqs:SendMessage"}
+BEYOND = {"iam:PassRole", "sqs:DeleteMessage", "lambda:GetLayerVersion"}
 
 
 def test_the_documents_policy_is_what_the_command_needs(cli: Cli, world: World) -> None:
-    done = run(cli)
-    assert done.status == Exit.OK
+    assert run(cli).status == Exit.OK
+    world.with_simulator()
+    assert run(cli).status == Exit.OK
     called = set()
     for operation, _, authorization in world.wire.calls:
         service = authorization.split("/")[3]

@@ -4,11 +4,14 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
+from local.commserve_lambda.handler import lambda_handler as commserve
 from rds_snap_backup_cli.verify import standing
 from rds_snap_backup_cli.verify.acting import MADE_UP
-from tests.cli.wire import AwsWire
+from tests.cli.wire import OUTPUT, STACK, AwsWire
+from tests.simulator.client import association, form
 
 FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:prod-backup"
 QUEUES = "https://sqs.us-east-1.amazonaws.com/111122223333/"
@@ -23,8 +26,14 @@ OUTPUTS = {name: name for name in standing.OUTPUTS} | {
     "Version": "2.0.3",
 }
 PARAMETER = "<member><ParameterKey>{}</ParameterKey><ParameterValue>{}</ParameterValue></member>"
+URL = "https://id.lambda-url.us-east-1.on.aws/commandcenter/api"
+LAYER = "arn:aws:lambda:us-east-1:111122223333:layer:cut-short:1"
+SIMULATOR = {"CommvaultApiUrl": URL, "CommServeFunctionName": "prod-commserve", "CutShortLayerArn": LAYER}
 PARAMETERS = {
     "CommvaultApiUrl": "https://192.0.2.1/commandcenter/api",
+    "ClientName": "aws-prod",
+    "InstanceName": "orders-db",
+    "SubclientName": "default",
     "TokenSecretArn": "",
     "LogLevel": "DEBUG",
 }
@@ -45,8 +54,18 @@ PREFLIGHT = {"ok": False, "checks": [{"name": "reach", "ok": False}]}
 RULE_ARN = "arn:aws:events:us-east-1:111122223333:rule/prod-rule"
 RULE = {"EventPattern": json.dumps({"detail": {"EventID": ["RDS-EVENT-0005"]}}), "State": "ENABLED", "Arn": RULE_ARN}
 CREATED = datetime(2026, 1, 31, 2, tzinfo=UTC).timestamp()
+SUBSCRIBED = (
+    "<SubscribeResponse><SubscribeResult><SubscriptionArn>arn:a</SubscriptionArn></SubscribeResult></SubscribeResponse>"
+)
+PERMISSION = {
+    "Effect": "Allow",
+    "Principal": {"Service": "events.amazonaws.com"},
+    "Action": "lambda:InvokeFunction",
+    "Condition": {"ArnLike": {"AWS:SourceArn": RULE_ARN}},
+}
 TASK = {"Status": "COMPLETED", "StartedTimestamp": 1, "ApproximateNumberOfMessagesMoved": 1}
 IN_FLIGHT = "ApproximateNumberOfMessagesNotVisible"
+ALARM = {"StateValue": "ALARM", "StateUpdatedTimestamp": CREATED + 4000, "Period": 3600, "EvaluationPeriods": 26}
 REFUSED = "The parameter RemoveFromVersionId doesn't match the staging label's version."
 
 type Asked = Mapping[str, Any]
@@ -65,6 +84,12 @@ class World:
         self.tries = 20
         self.identity = "{schedule}|{due}"
         self.runs = ["killed", "resumed"]
+        # What the Backup function does with a delivery of a trigger that is counted.
+        self.requests_of: Callable[[int], int] = lambda delivery: int(delivery == 1)
+        self.settings: list[dict[str, Any]] = []
+        self.status = "completed"
+        self.deliveries: list[str] = []
+        self.sandboxes = ["sandbox"]
         self.stack()
         for name in ("GetFunctionConfiguration", "UpdateFunctionConfiguration", "Invoke", "CreateSchedule"):
             self.answers(name)
@@ -79,13 +104,17 @@ class World:
         wire.answer("GetResources", {"ResourceTagMappingList": arns})
         wire.answer("DescribeRule", RULE)
         wire.answer("ListTargetsByRule", {"Targets": [{"Id": "BackupFunction", "Arn": FUNCTION}]})
-        wire.answer("GetPolicy", {"Policy": json.dumps({"Statement": [{"Condition": RULE_ARN}]})})
+        self.permission()
         wire.answers["TestEventPattern"] = lambda asked: (
             200,
             json.dumps({"Result": json.loads(asked["Event"])["detail"]["EventID"] == "RDS-EVENT-0005"}),
         )
         wire.answer("GetDashboard", {"DashboardBody": json.dumps({"widgets": [1, 2]})})
-        wire.answers["ReceiveMessage"] = lambda _: (200, json.dumps({"Messages": self.letters()}))
+        for name in ("ReceiveMessage", "CreateQueue", "SendMessage"):
+            self.answers(name)
+        wire.answer("DeleteQueue", {})
+        wire.answers |= {"Subscribe": lambda _: (200, SUBSCRIBED), "Unsubscribe": lambda _: (200, "<a/>")}
+        wire.answers["Publish"] = lambda _: (200, "<PublishResponse><PublishResult/></PublishResponse>")
         wire.answers["GetQueueAttributes"] = lambda asked: (
             200,
             json.dumps({"Attributes": {"QueueArn": f"arn:{asked['QueueUrl']}", IN_FLIGHT: "0"}}),
@@ -95,14 +124,24 @@ class World:
         wire.answer(
             "DescribeAlarmHistory", {"AlarmHistoryItems": [{"HistorySummary": "Successfully executed action a"}]}
         )
-        wire.answer(
-            "DescribeAlarms", {"MetricAlarms": [{"StateValue": "ALARM", "StateUpdatedTimestamp": CREATED + 4000}]}
-        )
+        wire.answer("DescribeAlarms", {"MetricAlarms": [ALARM]})
         wire.answer("GetMetricStatistics", {"Datapoints": []})
 
     def stack(self, parameters: Mapping[str, str] = PARAMETERS, tags: str = TAGS, **outputs: str) -> None:
         members = "".join(PARAMETER.format(name, value) for name, value in parameters.items())
         self.wire.stack(f"<Parameters>{members}</Parameters>{tags}", **OUTPUTS | outputs)
+
+    def with_simulator(self, **outputs: str) -> None:
+        """The stack's CommvaultApiUrl leads to the simulator of another stack."""
+        self.stack(PARAMETERS | {"CommvaultApiUrl": URL})
+        inner, members = self.wire.answers["DescribeStacks"], (SIMULATOR | outputs).items()
+        other = STACK.format(more="", outputs="".join(OUTPUT.format(*one) for one in members))
+        self.wire.answers["DescribeStacks"] = lambda asked: (
+            (200, other) if asked["StackName"] == "prod-commserve" else inner(asked)
+        )
+
+    def permission(self, **changed: Any) -> None:
+        self.wire.answer("GetPolicy", {"Policy": json.dumps({"Statement": [PERMISSION | changed]})})
 
     def answers(self, operation: str) -> None:
         answer: Callable[[Asked], Any] = getattr(self, operation)
@@ -117,17 +156,36 @@ class World:
 
     def GetFunctionConfiguration(self, asked: Asked) -> Any:  # noqa: N802 # operations have AWS's names
         ready = {"State": "Active", "LastUpdateStatus": "Successful"}
-        return {"LoggingConfig": {"LogGroup": asked["FunctionName"]}, "Timeout": self.timeouts[-1]} | ready
+        own = {"Timeout": self.timeouts[-1], "Environment": {"Variables": {"LEDGER_TABLE": "ledger"}}}
+        return {"LoggingConfig": {"LogGroup": asked["FunctionName"]}} | own | ready
 
     def UpdateFunctionConfiguration(self, asked: Asked) -> Any:  # noqa: N802
-        self.timeouts.append(asked["Timeout"])
+        self.settings.append({name: one for name, one in asked.items() if name != "FunctionName"})
+        self.timeouts.append(asked.get("Timeout", self.timeouts[-1]))
         return {}
 
     def Invoke(self, asked: Asked) -> Any:  # noqa: N802
         if "check" in asked:
             tail = base64.b64encode(REPORT.encode()).decode()
             return 200, json.dumps(PREFLIGHT), {"X-Amz-Log-Result": tail}
+        if "control" in asked:
+            log_stream = self.sandboxes.pop() if len(self.sandboxes) > 1 else self.sandboxes[0]
+            return commserve(dict(asked), SimpleNamespace(log_stream_name=log_stream))
+        if "schedule" in asked:
+            self.deliveries.append(asked["schedule"])
+            for _ in range(self.requests_of(self.deliveries.count(asked["schedule"]))):
+                self.create_task()
         return 202, "", {"x-amzn-RequestId": "request-1"}
+
+    def create_task(self) -> None:
+        """Send what the Backup function sends."""
+        event = {
+            "requestContext": {"http": {"method": "POST"}},
+            "rawPath": "/commandcenter/api/CreateTask",
+            "headers": {"authtoken": self.token, "accept": "application/json"},
+            "body": json.dumps(form(association())),
+        }
+        commserve(event, None)
 
     # ---- Scheduler and the dead-letter queue
 
@@ -151,11 +209,24 @@ class World:
             if one["target"]["Arn"] != FUNCTION
         ]
 
+    def ReceiveMessage(self, asked: Asked) -> Any:  # noqa: N802
+        if asked["QueueUrl"] == LETTERS:
+            return {"Messages": self.letters()}
+        # The first message is missed.
+        heard = self.wire.asked("Publish")[1:]
+        return {"Messages": [{"MessageId": "a", "Body": one["Message"]} for one in heard]}
+
+    def CreateQueue(self, asked: Asked) -> Any:  # noqa: N802
+        return {"QueueUrl": f"{QUEUES}{asked['QueueName']}"}
+
+    def SendMessage(self, _: Asked) -> Any:  # noqa: N802
+        return {"MessageId": "a"}
+
     # ---- Secrets Manager
 
     def PutSecretValue(self, asked: Asked) -> Any:  # noqa: N802
         version = f"{self.wire.operations.count('PutSecretValue'):032}"
-        for stage in asked["VersionStages"]:
+        for stage in asked.get("VersionStages", ["AWSCURRENT"]):
             self.stages[stage] = version
         self.token = asked["SecretString"]
         return {"VersionId": version}
@@ -184,10 +255,12 @@ class World:
             ]
         if quoted == "request-1":
             lines = {
-                "killed": "2026-01-31T02:00:00.000Z request-1 Task timed out after 1.00 seconds",
+                "killed": f"2026-01-31T02:00:00.000Z request-1 {pattern.split('"')[-2]} after 1.00 seconds",
                 "resumed": json.dumps({"trigger": "request-1", "function_request_id": "request-2"}),
             }
-            return [lines[one] for one in self.runs if ("Task timed out" in pattern) == (one == "killed")]
+            return [lines[one] for one in self.runs if (pattern.count('"') > 2) == (one == "killed")]
+        if quoted.startswith("verify-") and not quoted.startswith(MADE_UP):
+            return [json.dumps({"trigger": quoted, "message": "Published", "status": self.status})]
         if quoted.startswith(MADE_UP):
             return [f"token {quoted}"] if self.tokens_in_log else []
         return [json.dumps({"trigger": "one", "message": "Commvault answered"})] * self.tries

@@ -2,8 +2,8 @@
 
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from rds_snap_backup_cli.dead_letters import DeadLetterQueue
 from rds_snap_backup_cli.functions import BACKUP
 from rds_snap_backup_cli.redrive import move
 from rds_snap_backup_cli.schedule import DEFAULT_GROUP, invocation
-from rds_snap_backup_cli.verify.subject import Finding, Subject, failed, later, passed, until
+from rds_snap_backup_cli.verify.subject import STALE_SECONDS, Finding, Subject, failed, later, passed, until
 
 # Scheduler's precision is a minute: the next but one.
 MINUTE = timedelta(minutes=1)
@@ -21,6 +21,7 @@ SCHEDULED_SECONDS = 300
 # A lease, the visibility timeout, and an invocation.
 REDELIVERED_SECONDS = 300
 KILLED_SECONDS = 1
+DELIVERED_SECONDS = 60
 TIME = "%Y-%m-%dT%H:%M:00"
 # Nothing may invoke this, and it does not exist.
 NO_ALIAS = ":verify-no-such-alias"
@@ -45,6 +46,47 @@ def one_schedule(subject: Subject, **changed: Any) -> Iterator[tuple[str, str]]:
         yield str(made["ScheduleArn"]), f"{due}Z"
     finally:
         client.delete_schedule(Name=name, GroupName=group)
+
+
+def topic(subject: Subject) -> Finding:
+    """A message on the topic reaches a queue that subscribes to it."""
+    sns, sqs, arn = subject.client("sns"), subject.client("sqs"), subject.stack.output("NotificationsTopicArn")
+    mark = f"{subject.stack.name}-verify-{uuid.uuid4().hex[:12]}"
+    queue = f"{arn.rpartition(':')[0].replace(':sns:', ':sqs:')}:{mark}"
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": arn}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    with ExitStack() as made:
+        url = sqs.create_queue(QueueName=mark, Attributes={"Policy": policy})["QueueUrl"]
+        made.callback(sqs.delete_queue, QueueUrl=url)
+        subscribed = sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue, ReturnSubscriptionArn=True)
+        made.callback(sns.unsubscribe, SubscriptionArn=subscribed["SubscriptionArn"])
+
+        def arrives() -> bool:
+            # Published again each time: a new subscription may miss the first message.
+            sns.publish(TopicArn=arn, Message=mark)
+            return any(mark in one["Body"] for one in sqs.receive_message(QueueUrl=url).get("Messages", ()))
+
+        if not until(arrives, DELIVERED_SECONDS):
+            return failed(f"nothing that was published on {arn} reached the queue {mark}")
+    return passed("a made-up message was published and received")
+
+
+def queue(subject: Subject) -> Finding:
+    """A message on the Submissions queue reaches the Backup function."""
+    mark, group = f"verify-{uuid.uuid4().hex[:12]}", subject.log_group()
+    subject.client("sqs").send_message(
+        QueueUrl=subject.stack.output("SubmissionsQueueUrl"),
+        MessageBody=json.dumps({"target": "default", "requestId": mark}),
+    )
+    if not until(lambda: subject.lines_of(mark, group), DELIVERED_SECONDS):
+        return failed(f"the log of {group} does not have the trigger {mark}, which was sent to the queue")
+    return passed(f"the trigger {mark} was sent and handled")
 
 
 def placeholders(subject: Subject) -> Finding:
@@ -84,7 +126,7 @@ def _letter(queue: DeadLetterQueue, schedule: str) -> str:
 def killed_run(subject: Subject) -> Finding:
     """A run that Lambda kills reaches the queue by the on-failure destination, and is resumed under its identity."""
     client, name, group = subject.client("lambda"), subject.stack.output(BACKUP), subject.log_group()
-    with _timeout(subject, KILLED_SECONDS):
+    with reconfigured(subject, Timeout=KILLED_SECONDS):
         answer = client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps({"target": "default"}))
         request = answer["ResponseMetadata"]["RequestId"]
         killed = until(lambda: list(subject.log(f'"{request}" "Task timed out"', group)), SCHEDULED_SECONDS)
@@ -100,20 +142,27 @@ def killed_run(subject: Subject) -> Finding:
 
 
 @contextmanager
-def _timeout(subject: Subject, seconds: int) -> Iterator[None]:
-    """Give the Backup function another timeout, and afterwards its own again."""
+def reconfigured(subject: Subject, variables: Mapping[str, str] | None = None, **changed: Any) -> Iterator[None]:
+    """Give the Backup function other settings and more variables, and afterwards its own settings again."""
     client, name = subject.client("lambda"), subject.stack.output(BACKUP)
-    own = client.get_function_configuration(FunctionName=name)["Timeout"]
+    found = client.get_function_configuration(FunctionName=name)
+    own = {
+        "Timeout": found["Timeout"],
+        "Layers": [layer["Arn"] for layer in found.get("Layers", ())],
+        "Environment": found.get("Environment", {"Variables": {}}),
+    }
+    if variables:
+        changed["Environment"] = {"Variables": own["Environment"]["Variables"] | variables}
 
-    def put(timeout: int) -> None:
-        client.update_function_configuration(FunctionName=name, Timeout=timeout)
+    def put(settings: Mapping[str, Any]) -> None:
+        client.update_function_configuration(FunctionName=name, **settings)
         client.get_waiter("function_updated").wait(FunctionName=name)
 
     try:
-        put(seconds)
+        put(changed)
         yield
     finally:
-        put(own)
+        put({setting: own[setting] for setting in changed})
 
 
 def compare_and_set(subject: Subject) -> Finding:
@@ -143,7 +192,10 @@ def compare_and_set(subject: Subject) -> Finding:
     else:
         return failed("AWSCURRENT was moved from a version that no longer had it")
     move(renewed, current)
-    has = client.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["VersionId"]
-    if has != renewed:
+
+    def is_read() -> bool:
+        return bool(client.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["VersionId"] == renewed)
+
+    if not until(is_read, STALE_SECONDS):
         return failed("AWSCURRENT was moved, and is read from another version")
     return passed("refused from the version before, done from the current one")

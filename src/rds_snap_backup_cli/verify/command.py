@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_snap_backup_cli.errors import CannotRun, Exit, explain
 from rds_snap_backup_cli.program import Call, command
-from rds_snap_backup_cli.verify import acting, standing, watched
+from rds_snap_backup_cli.verify import acting, counted, standing, watched
 from rds_snap_backup_cli.verify.subject import Finding, Subject, failed
 
 type Step = Callable[[Subject], Finding]
@@ -23,6 +23,8 @@ STEPS: Mapping[str, Step] = {
     "listeners": standing.listeners,
     "dashboard": standing.dashboard,
     "compare-and-set": acting.compare_and_set,
+    "topic": acting.topic,
+    "queue": acting.queue,
     "placeholders": acting.placeholders,
     "dead-letters": acting.dead_letters,
     "killed-run": acting.killed_run,
@@ -31,27 +33,40 @@ STEPS: Mapping[str, Step] = {
     "recursion": watched.recursion,
     "redaction": watched.redaction,
 }
+# Those of a stack whose CommvaultApiUrl leads to a CommServe simulator.
+COUNTED: Mapping[str, Step] = {
+    "duplicate": counted.duplicate,
+    "lost-answer": counted.lost_answer,
+    "cut-short": counted.cut_short,
+}
 COLUMNS = {"result": "Result", "step": "Step", "proves": "Proves", "seen": "Seen"}
 
-Only = Annotated[str, typer.Option(help=f"Steps, separated by blanks: {', '.join(STEPS)}.", show_default=False)]
+Only = Annotated[
+    str, typer.Option(help=f"Steps, separated by blanks: {', '.join([*STEPS, *COUNTED])}.", show_default=False)
+]
 
 
 @command("verify verify", "verify verify --only 'tags recursion'", rows=True)
 def verify(call: Call, only: Only = "") -> Exit:
     """Prove on AWS what no emulator can, with a stack that is made for it (docs/verify-on-aws.md).
 
-    It breaks runs and stores made-up tokens, and refuses a stack that could start a backup.
+    It breaks runs and stores made-up tokens, and refuses a stack that could start a backup. With a stack that reaches a
+    CommServe simulator, it counts jobs.
     """
-    names = only.split() or list(STEPS)
-    if unknown := [name for name in names if name not in STEPS]:
-        raise typer.BadParameter(f"{unknown[0]!r} is no step: {', '.join(STEPS)}")
+    known = [*STEPS, *COUNTED]
+    names = only.split()
+    if unknown := [name for name in names if name not in known]:
+        raise typer.BadParameter(f"{unknown[0]!r} is no step: {', '.join(known)}")
     subject = Subject.of(call.stack())
+    steps = COUNTED if subject.simulator else STEPS
+    if other := [name for name in names if name not in steps]:
+        raise typer.BadParameter(f"{other[0]!r} is no step of this stack: {', '.join(steps)}")
     rows = []
-    for name in (step for step in STEPS if step in names):
+    for name in (step for step in steps if step in (names or steps)):
         with call.progress(f"{name} …"):
-            verdict, seen = attempt(STEPS[name], subject)
+            verdict, seen = attempt(steps[name], subject)
         call.say(f"{verdict:>6}  {name}")
-        rows.append({"result": verdict, "step": name, "proves": (STEPS[name].__doc__ or "").strip(), "seen": seen})
+        rows.append({"result": verdict, "step": name, "proves": (steps[name].__doc__ or "").strip(), "seen": seen})
     call.show(COLUMNS, rows)
     count = Counter(row["result"] for row in rows)
     call.conclude(

@@ -7,7 +7,7 @@ import re
 from botocore.exceptions import ClientError
 
 from rds_snap_backup_cli.functions import AUDIT
-from rds_snap_backup_cli.verify.subject import Finding, Subject, failed, later, passed
+from rds_snap_backup_cli.verify.subject import STALE_SECONDS, Finding, Subject, failed, later, passed, until
 
 # Those that no parameter leaves out.
 OUTPUTS = [
@@ -96,13 +96,7 @@ def rds_rule(subject: Subject) -> Finding:
     targets = [one["Arn"] for one in events.list_targets_by_rule(Rule=rule, **on_bus)["Targets"]]
     if found["State"] != "ENABLED" or targets != [function]:
         return failed(f"{rule} is {found['State']}, with the targets {targets}")
-    try:
-        policy = subject.client("lambda").get_policy(FunctionName=function)["Policy"]
-    except ClientError as error:
-        if "NotFound" not in error.response["Error"].get("Code", ""):
-            raise
-        policy = ""
-    if found["Arn"] not in policy:
+    if not until(lambda: _may_invoke(subject, found["Arn"], function), STALE_SECONDS):
         return failed(f"{rule} has no permission to invoke the Backup function")
     arn = f"arn:aws:rds:{subject.stack.region}:{subject.stack.account}:db:verify"
     matched = {}
@@ -114,6 +108,21 @@ def rds_rule(subject: Subject) -> Finding:
     if matched != MATCHED:
         return failed(f"the pattern of {rule} matches otherwise: {matched}")
     return passed(f"{rule} matches a database's creation, and not a backup's end")
+
+
+def _may_invoke(subject: Subject, rule: str, function: str) -> bool:
+    """Tell whether the function's policy lets EventBridge invoke it for the rule."""
+    try:
+        policy = json.loads(subject.client("lambda").get_policy(FunctionName=function)["Policy"])
+    except ClientError as error:
+        if "NotFound" not in error.response["Error"].get("Code", ""):
+            raise
+        return False
+    allowed = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Principal": {"Service": "events.amazonaws.com"}}
+    return any(
+        allowed.items() <= one.items() and rule in one.get("Condition", {}).get("ArnLike", {}).values()
+        for one in policy["Statement"]
+    )
 
 
 def listeners(subject: Subject) -> Finding:

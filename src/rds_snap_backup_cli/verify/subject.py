@@ -6,14 +6,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from rds_snap_backup_cli.errors import CannotRun
+from botocore.exceptions import ClientError
+
+from rds_snap_backup_cli.errors import CannotRun, error_message
 from rds_snap_backup_cli.functions import BACKUP
 from rds_snap_backup_cli.stack import DeployedStack
 
 # Addresses for documentation (RFC 5737): nothing answers there, so that no submission can start a job.
 UNREACHABLE = "https://192.0.2."
+# The stack of a CommServe simulator is named so after the stack that it is for.
+SIMULATOR = "-commserve"
 TRIES_A_MINUTE = 12
 POLL_SECONDS = 60 / TRIES_A_MINUTE
+# AWS's reads are eventually consistent: what was changed is looked at again for this long.
+STALE_SECONDS = 60
 
 
 type Verdict = Literal["ok", "failed", "later"]
@@ -37,23 +43,30 @@ def later(detail: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A stack whose CommvaultApiUrl leads nowhere; `started` is when the verification began, in Unix seconds."""
+    """A stack whose CommvaultApiUrl leads nowhere, or to a simulator whose stack has the outputs `simulator`.
+
+    `started` is when the verification began, in Unix seconds.
+    """
 
     stack: DeployedStack
     description: Mapping[str, Any]
+    simulator: Mapping[str, str]
     started: float = field(default_factory=time.time)
 
     @classmethod
     def of(cls, stack: DeployedStack) -> Self:
         """Return the subject; raise `CannotRun` for a stack that could start a backup."""
-        subject = cls(stack, stack.description)
-        if not subject.parameter("CommvaultApiUrl").startswith(UNREACHABLE):
+        given = {one["ParameterKey"]: one["ParameterValue"] for one in stack.description.get("Parameters", ())}
+        if (url := str(given.get("CommvaultApiUrl", ""))).startswith(UNREACHABLE):
+            return cls(stack, stack.description, {})
+        simulator = outputs_of(stack, stack.name + SIMULATOR)
+        if not url or simulator.get("CommvaultApiUrl") != url:
             raise CannotRun(
                 "it is not made for this: its CommvaultApiUrl may reach a Commvault server, and the verification submits "
                 f"backups and breaks runs. Deploy another one with {UNREACHABLE}1/commandcenter/api; see "
                 "docs/verify-on-aws.md."
             )
-        return subject
+        return cls(stack, stack.description, simulator)
 
     def client(self, service: str) -> Any:
         """Return a client of the stack's account and region."""
@@ -91,6 +104,17 @@ class Subject:
         """Return the log's JSON lines about a trigger whose ID begins so."""
         lines = map(parsed, self.log(f'"{trigger}"', group))
         return [line for line in lines if str(line.get("trigger", "")).startswith(trigger)]
+
+
+def outputs_of(stack: DeployedStack, name: str) -> Mapping[str, str]:
+    """Return the outputs of another stack; none where it does not exist."""
+    try:
+        (found,) = stack.session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" not in error_message(error):
+            raise
+        return {}
+    return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", ())}
 
 
 def until[T](look: Callable[[], T], seconds: float) -> T:

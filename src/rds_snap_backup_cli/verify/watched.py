@@ -14,8 +14,8 @@ ACTION_SECONDS = 120
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 LOOPS = 17
 HOUR = 3600
-# An alarm that treats missing data as breaching evaluates once an hour here, after the hour is over.
-ALARMED_WITHIN = timedelta(hours=3)
+# Whole hours count, and CloudWatch waits for late data (docs/operations.md).
+LATE = timedelta(hours=2)
 
 
 def alarm_action(subject: Subject) -> Finding:
@@ -41,11 +41,12 @@ def dead_mans_switch(subject: Subject) -> Finding:
     """The dead man's switch is in alarm, since no audit was completed."""
     name = subject.resource("MissedAuditAlarm")
     (alarm,) = subject.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    within = LATE + timedelta(seconds=alarm["Period"] * alarm["EvaluationPeriods"])
     age = datetime.now(UTC) - subject.description["CreationTime"]
     seen = f"{name} is {alarm['StateValue']} {age / timedelta(hours=1):.1f} h after the stack was created"
     if alarm["StateValue"] == "ALARM":
         return passed(seen)
-    return later(seen) if age < ALARMED_WITHIN else failed(seen)
+    return later(seen) if age < within else failed(seen)
 
 
 def recursion(subject: Subject) -> Finding:

@@ -1,0 +1,99 @@
+"""The simulator as a Lambda function, in the package that is deployed: with Lambda's modules only."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.commserve_lambda.__main__ import HERE, pack
+from tests.simulator.client import association, form
+
+RUNTIME = """
+import json, sys
+from types import SimpleNamespace
+sys.path.insert(0, sys.argv[1])
+sys.modules["trustme"] = sys.modules["urllib3"] = None
+from local.commserve_lambda.handler import lambda_handler
+for line in sys.stdin:
+    try:
+        print(json.dumps(lambda_handler(json.loads(line), SimpleNamespace(log_stream_name="one"))))
+    except OSError:
+        print(json.dumps({"statusCode": 502}))
+"""
+TOKEN = "fake-token-for-tests"
+
+
+def control(name: str, /, **parameters: Any) -> dict[str, Any]:
+    return {"control": name, "parameters": parameters}
+
+
+def request(path: str, token: str = TOKEN, **more: Any) -> dict[str, Any]:
+    headers = {"authtoken": token, "accept": "application/json", "host": "id.lambda-url.eu-west-1.on.aws"}
+    http = {"method": "POST" if "body" in more else "GET"}
+    return {"requestContext": {"http": http}, "rawPath": path, "headers": headers} | more
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pack(tmp_path_factory.mktemp("commserve") / "build")
+
+
+def handle(package: Path, *events: dict[str, Any]) -> list[dict[str, Any]]:
+    """Handle events one after the other in a new sandbox."""
+    lines = "\n".join(map(json.dumps, events))
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", RUNTIME, str(package)], input=lines, capture_output=True, text=True, check=True
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+PREPARED = (control("set", token=TOKEN), control("extend", clients={"aws-prod": {"orders-db": ["default"]}}))
+CREATE = request("/commandcenter/api/CreateTask", body=json.dumps(form(association())))
+
+
+def test_requests_to_the_url_start_jobs_that_a_control_counts(package: Path) -> None:
+    *_, created, jobs = handle(package, *PREPARED, CREATE, control("jobs"))
+    assert created["statusCode"] == 200
+    assert created["headers"]["Content-Type"] == "application/json; charset=utf-8"
+    assert [(one["by"], one["instance"]) for one in jobs["value"]] == [("CreateTask", "orders-db")]
+    assert jobs["sandbox"] == "one"
+
+
+@pytest.mark.parametrize("fault", ["bad_gateway_after", "reset_after"])
+def test_an_answer_is_lost_after_the_job_was_started(package: Path, fault: str) -> None:
+    *_, created, jobs = handle(package, *PREPARED, control("fault", name=fault), CREATE, control("jobs"))
+    assert created["statusCode"] == 502
+    assert len(jobs["value"]) == 1
+
+
+def test_a_path_and_its_query_arrive_as_they_were_sent(package: Path) -> None:
+    named = request("/commandcenter/api/Client/byName(clientName='aws-prod')")
+    listed = request("/commandcenter/api/Subclient", rawQueryString="clientId=5&applicationId=134")
+    assert [one["statusCode"] for one in handle(package, *PREPARED, named, listed)[2:]] == [200, 200]
+
+
+@pytest.mark.parametrize("path", ["/_control/jobs", "/%5Fcontrol/jobs", "/commandcenter/api/_CONTROL/jobs"])
+def test_the_url_controls_nothing(package: Path, path: str) -> None:
+    assert handle(package, request(path)) == [{"statusCode": 403}]
+
+
+def test_a_new_sandbox_knows_no_token(package: Path) -> None:
+    assert [handle(package, request("/Job", token))[0]["statusCode"] for token in ("", TOKEN)] == [401, 401]
+
+
+def test_the_wrapper_kills_the_runtime(package: Path) -> None:
+    runtime = [str(package.parent / "layer/cut-short"), sys.executable, "-c", "import signal; signal.pause()"]
+    done = subprocess.run(runtime, env=os.environ | {"CUT_SECONDS": "0"}, check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_the_template_deploys_the_package(package: Path) -> None:
+    text = (package.parent / "template.yaml").read_text()
+    assert text == (HERE / "template.yaml").read_text()
+    assert f"Code: {package.name}\n" in text
+    assert "Content: layer\n" in text
