@@ -21,6 +21,7 @@ from tests.cli.world import (
     FUNCTION,
     LAYER,
     PARAMETERS,
+    PERMISSION,
     PREFLIGHT,
     REPORT,
     RULE,
@@ -181,7 +182,7 @@ def test_a_step_fails_where_aws_does_otherwise(cli: Cli, world: World, what: str
 
 
 def test_what_cannot_be_seen_yet_does_not_fail(cli: Cli, world: World) -> None:
-    young = time.time()
+    young = time.time() - 27 * 3600
     inner = world.wire.answers["DescribeStacks"]
     now = datetime.fromtimestamp(young, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     world.wire.answers["DescribeStacks"] = lambda asked: (200, inner(asked)[1].replace("2026-01-31T02:00:00Z", now))
@@ -195,6 +196,14 @@ def test_what_cannot_be_seen_yet_does_not_fail(cli: Cli, world: World) -> None:
     printed = done.out
     assert f"{PLACE}: 0 passed, 0 failed, 4 cannot be seen yet." in printed
     assert "at most 3 tries" in printed
+
+
+def test_a_stale_read_is_repeated(cli: Cli, world: World) -> None:
+    world.wire.answer("GetPolicy", {"Policy": '{"Statement": []}'}, {"Policy": json.dumps({"Statement": [PERMISSION]})})
+    inner, reads = world.wire.answers["GetSecretValue"], iter([(200, json.dumps({"VersionId": "0" * 32}))])
+    world.wire.answers["GetSecretValue"] = lambda asked: next(reads, None) or inner(asked)
+    assert run(cli, "rds-rule", "compare-and-set").status == Exit.OK
+    assert [world.wire.operations.count(one) for one in ("GetPolicy", "GetSecretValue")] == [2, 2]
 
 
 def test_the_secret_of_another_owner_is_left_alone(cli: Cli, world: World) -> None:
