@@ -126,6 +126,6 @@ def test_the_wheel_has_the_version_the_commands_and_nothing_that_only_lambda_run
         *("rds_snap_backup/commvault", "rds_snap_backup/ledger"),
         *("rds_snap_backup_cli/report", "rds_snap_backup_cli/verify"),
     }
-    assert {f"rds_snap_backup_cli/report/{name}" for name in ("page.html", "page.css")} <= set(names)
+    assert {f"rds_snap_backup_cli/report/{name}" for name in ("page.html", "page.css", "page.js")} <= set(names)
     assert (dist / WHEEL).stat().st_size < 200_000
     assert not list((build() / "BackupFunction").glob("rds_snap_backup_cli*"))

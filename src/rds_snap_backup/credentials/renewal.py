@@ -51,13 +51,15 @@ NAMED_TOKEN = re.compile(
 NO_TOKENS = ("name", "id", "type", "timestamp")
 
 NEW_PAIR = (
-    "Create a new access token in Command Center and store it with its refresh token (`make token`); it is used at the "
-    "next try, and no redeploy is needed."
+    "Create a new access token in Command Center and store it with its refresh token (`rds-snap-backup token STACK`); it "
+    "is used at the next try, and no redeploy is needed."
 )
 WRITABLE = (
     "Let the functions write the secret: RenewToken, TokenSecretKmsKeyArn and the policies of secret and key decide it."
 )
-OWN_PAIR = "Create a separate access token for each stack in Command Center, and store it with `make token`."
+OWN_PAIR = (
+    "Create a separate access token for each stack in Command Center, and store it with `rds-snap-backup token STACK`."
+)
 
 
 def is_renewing(unauthorized: Unauthorized) -> bool:
