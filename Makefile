@@ -76,9 +76,9 @@ lint-imports:
 sam-validate:
 	$(TOOL) sam validate --lint
 cfn-lint:
-	$(TOOL) cfn-lint template.yaml member.yaml
+	$(TOOL) cfn-lint template.yaml member.yaml local/commserve_lambda/template.yaml
 checkov:
-	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file template.yaml member.yaml
+	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file template.yaml member.yaml local/commserve_lambda/template.yaml
 bandit:
 	$(TOOL) bandit --quiet --recursive src
 	$(TOOL) bandit --quiet --recursive local
