@@ -30,7 +30,7 @@ class Rule:
     def of(cls, target: Target) -> Self:
         """Return the rule of a target."""
         return cls(
-            tuple(one.databases for one in target.request.associations),
+            tuple(association.databases for association in target.request.associations),
             target.databases,
             target.accounts,
             target.rds_event_ids,
@@ -47,8 +47,8 @@ class Rule:
             return by_name_only
         if not isinstance(document, dict):
             return by_name_only
-        associations = [one for one in list_in(document, "associations") if isinstance(one, dict)] or [{}]
-        own, databases = [one.get("databases") for one in associations], document.get("databases", [])
+        associations = [item for item in list_in(document, "associations") if isinstance(item, dict)] or [{}]
+        own, databases = [association.get("databases") for association in associations], document.get("databases", [])
         if not is_texts(databases) or not all(patterns is None or is_texts(patterns) for patterns in own):
             return by_name_only
         accounts, event_ids = document.get("accounts"), document.get("rdsEventIds")
@@ -85,7 +85,7 @@ class Rule:
         if self.rds_event_ids is not None and trigger.rds_event_id not in self.rds_event_ids:
             return "fallback", ()
         each = tuple(self.databases if patterns is None else patterns for patterns in self.own)
-        if matched := where(lambda patterns: matches(tuple(one for one in patterns if one != ALL)), each):
+        if matched := where(lambda patterns: matches(tuple(item for item in patterns if item != ALL)), each):
             return "pattern", matched
         return "fallback", where(lambda patterns: names_count and ALL in patterns, each)
 

@@ -217,7 +217,7 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
         if wrong := _wrong_field(association, _ASSOCIATION_FIELDS, _NAMES):
             raise invalid(f"{wrong[0]} of association {number}", wrong[1])
     request = BackupRequest.from_json(document)
-    if len({one.key for one in request.associations}) < len(request.associations):
+    if len({item.key for item in request.associations}) < len(request.associations):
         raise invalid("associations", f"different in {', '.join(_NAMES)}")
     event_ids = document.get("rdsEventIds")
     return Target(
@@ -242,7 +242,7 @@ def is_texts(value: object) -> TypeIs[list[str]]:
 
 def is_accounts(value: object) -> TypeIs[list[str]]:
     """Tell whether this is a list of one or more AWS account IDs."""
-    return is_texts(value) and bool(value) and all(ACCOUNT_ID.fullmatch(one) for one in value)
+    return is_texts(value) and bool(value) and all(ACCOUNT_ID.fullmatch(item) for item in value)
 
 
 def _wrong_field(
@@ -284,7 +284,7 @@ _FIELDS: dict[str, _Field] = {
         lambda value: (
             isinstance(value, list)
             and 0 < len(value) <= MAX_ASSOCIATIONS
-            and all(isinstance(one, dict) for one in value)
+            and all(isinstance(item, dict) for item in value)
         ),
         f"a list of 1 to {MAX_ASSOCIATIONS} objects with {', '.join(_NAMES)}",
     ),

@@ -34,7 +34,7 @@ def clean_text(text: str, most: int = MAX_TEXT) -> str:
     """
     # A little more than is kept, so that blanks that are dropped leave enough, and a huge text costs nothing.
     shown = redact(text.strip()[: 4 * MAX_TEXT])
-    printable = "".join(one if one.isprintable() else " " for one in shown)
+    printable = "".join(item if item.isprintable() else " " for item in shown)
     return " ".join(printable.split())[:most].rstrip()
 
 
@@ -89,12 +89,12 @@ def is_deep(document: object) -> bool:
     level: list[Any] = [document]
     for _ in range(MAX_DEPTH):
         below: list[Any] = []
-        for one in level:
-            if isinstance(one, dict):
-                below += one.values()
-            elif isinstance(one, list):
-                below += one
+        for item in level:
+            if isinstance(item, dict):
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
         if not below:
             return False
         level = below
-    return any(isinstance(one, (dict, list)) for one in level)
+    return any(isinstance(item, (dict, list)) for item in level)

@@ -79,7 +79,7 @@ def request(stack: DeployedStack, event: Mapping[str, str]) -> tuple[str, str, l
         return "failed", str(refused), []
     match answer:
         case {"submissions": [_, *_] as submissions}:
-            statuses = {one["status"] for one in submissions}
+            statuses = {submission["status"] for submission in submissions}
             return next((status for status in STATUSES if status in statuses), "failed"), "", submissions
         case {"ignored": str(reason)}:
             return "failed", cell(reason), []

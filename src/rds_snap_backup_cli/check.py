@@ -26,8 +26,8 @@ def check(call: Call, target: OneTarget = "", show_all: ShowAll = False) -> Exit
     stack = call.stack()
     with call.progress("The Audit function runs the checks"):
         report = preflight(stack, target)
-    checks = [{name: one.get(name) for name in COLUMNS} | {"result": result_of(one)} for one in report["checks"]]
-    failed = [one for one in checks if one["result"] == "failed"]
+    checks = [{name: item.get(name) for name in COLUMNS} | {"result": result_of(item)} for item in report["checks"]]
+    failed = [item for item in checks if item["result"] == "failed"]
     call.show(COLUMNS, checks if show_all else failed)
     if failed:
         call.conclude(f"{stack.place}: {len(failed)} of {counted(len(checks), 'check')} failed.", "bold red")

@@ -115,7 +115,7 @@ class DeadLetterQueue:
         messages: dict[str, MessageTypeDef] = {}
         try:
             while len(messages) < MAX_LETTERS:
-                received = {one["MessageId"]: one for one in self._receive()}
+                received = {item["MessageId"]: item for item in self._receive()}
                 if not received.keys() - messages.keys():
                     break
                 messages |= received

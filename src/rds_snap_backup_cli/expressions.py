@@ -67,7 +67,7 @@ def skipped_day(expression: str, timezone: str, begin: date | None = None) -> da
         return None
     fields, zone = found[1].split(), ZoneInfo(timezone)
     minutes, hours = (
-        {one for token in text.split(",") for one in values(token, least, most, ())}
+        {value for token in text.split(",") for value in values(token, least, most, ())}
         for text, (_, least, most, *_) in zip(fields[:2], FIELDS, strict=False)
     )
     times = [(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)]

@@ -48,7 +48,7 @@ def discard(call: Call, ids: Ids = "", everything: All = False, yes: Yes = False
     stack = call.stack()
     queue = DeadLetterQueue.of(stack)
     with call.progress("Reading the dead-letter queue"), queue.held() as held:
-        chosen = held if everything else [pick(held, one) for one in dict.fromkeys(ids.split())]
+        chosen = held if everything else [pick(held, letter_id) for letter_id in dict.fromkeys(ids.split())]
     if not chosen:
         call.conclude(f"{stack.place}: no letters in the dead-letter queue.")
         return Exit.OK

@@ -106,22 +106,22 @@ def command(*examples: str, rows: bool = False, needs_stack: bool = True) -> Cal
 
     def register(function: Command) -> Command:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        arguments = [one for one in own if is_argument(one)]
-        options = [one for one in own if not is_argument(one)]
+        arguments = [item for item in own if is_argument(item)]
+        options = [item for item in own if not is_argument(item)]
         # A stack that is left out moves the other arguments to the front, so all are optional to the parser.
-        optional = [one.replace(kind=Parameter.KEYWORD_ONLY, default="") for one in arguments]
-        keyword = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in options]
+        optional = [argument.replace(kind=Parameter.KEYWORD_ONLY, default="") for argument in arguments]
+        keyword = [option.replace(kind=Parameter.KEYWORD_ONLY) for option in options]
         parameters = [STACK, *optional, *keyword, *([ROWS] if rows else []), *COMMON]
 
         def run(**values: Any) -> None:
-            names = ["stack_name", *(one.name for one in arguments)]
+            names = ["stack_name", *(argument.name for argument in arguments)]
             values |= placed(names, [values.pop(name) for name in names], needs_stack=needs_stack)
             call = Call(**{name: values.pop(name) for name in Call.__annotations__ if name in values})
             if status := attempt(lambda: function(call, **values), call.stack_name):
                 raise typer.Exit(status)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         run.__doc__ = function.__doc__
         epilog = "\n\n".join(["Examples:", *(f"$ rds-snap-backup {example}" for example in examples)])
         app.command(function.__name__, epilog=epilog)(run)
@@ -132,7 +132,7 @@ def command(*examples: str, rows: bool = False, needs_stack: bool = True) -> Cal
 
 def is_argument(parameter: Parameter) -> bool:
     """Tell whether a command's parameter is an argument and no option."""
-    return any(isinstance(one, ArgumentInfo) for one in get_args(parameter.annotation))
+    return any(isinstance(arg, ArgumentInfo) for arg in get_args(parameter.annotation))
 
 
 def placed(names: Sequence[str], values: Sequence[str], *, needs_stack: bool) -> dict[str, str]:

@@ -55,7 +55,7 @@ class DeployedStack:
     @cached_property
     def outputs(self) -> Mapping[str, str]:
         """The stack's outputs by name."""
-        return {one["OutputKey"]: one["OutputValue"] for one in self.description.get("Outputs", [])}
+        return {item["OutputKey"]: item["OutputValue"] for item in self.description.get("Outputs", [])}
 
     def output(self, name: str) -> str:
         """Return an output. Raises `CannotRun` if the stack has none of that name."""

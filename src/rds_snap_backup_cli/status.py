@@ -39,7 +39,7 @@ def status(call: Call) -> Exit:
     """
     stack, now = call.stack(), time.time()
     with call.progress("Reading the ledger"):
-        submissions = sorted(open_submissions(stack), key=lambda one: one.created)
+        submissions = sorted(open_submissions(stack), key=lambda item: item.created)
     rows = [row_of(submission) for submission in submissions]
     call.show(
         COLUMNS,

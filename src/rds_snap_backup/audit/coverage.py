@@ -93,9 +93,9 @@ class Coverage:
     def _add(self, target: Target, changed_at: float) -> None:
         associations = [Candidate(association, target, changed_at) for association in target.request.associations]
         self._by_target[target.name] = associations
-        for one in associations:
-            self._by_instance.setdefault(one.association.instance_name.lower(), []).append(one)
-            self._accounts.setdefault(one.association.client_name, set()).update(target.accounts)
+        for item in associations:
+            self._by_instance.setdefault(item.association.instance_name.lower(), []).append(item)
+            self._accounts.setdefault(item.association.client_name, set()).update(target.accounts)
         if any(association.databases for association in target.request.associations):
             self._rules.append((replace(Rule.of(target), databases=(), rds_event_ids=None), associations))
 
@@ -111,11 +111,11 @@ class Coverage:
 
     def _of_instance(self, resource: Resource, names: Names) -> Mapping[str, Candidate]:
         found: dict[str, Candidate] = {}
-        for one in reversed(self._by_instance.get(resource.name.lower(), ())):
-            accounts = one.target.accounts if one.target else ()
+        for item in reversed(self._by_instance.get(resource.name.lower(), ())):
+            accounts = item.target.accounts if item.target else ()
             is_meant = self._is_tied(accounts, resource, names) if accounts else self._is_alone(resource, names)
             if is_meant:
-                found[one.key] = one
+                found[item.key] = item
         return found
 
     def _of_commvault(self, resource: Resource, names: Names, inventory: Inventory) -> list[Candidate]:

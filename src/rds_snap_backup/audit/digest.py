@@ -32,7 +32,9 @@ class Day:
     @classmethod
     def of(cls, since: float, submissions: Iterable[Submission], throttled_until: float) -> "Day":
         """Choose the submissions that were created or opened again since then."""
-        return cls(since, tuple(one for one in submissions if one.opened >= since), throttled_until)
+        return cls(
+            since, tuple(submission for submission in submissions if submission.opened >= since), throttled_until
+        )
 
     def to_json(self, job_ends: Mapping[str, int]) -> dict[str, Any]:
         """Return `since`: the states of the submissions' backups, and of Commvault's jobs, whoever started them."""
@@ -48,10 +50,10 @@ class Day:
         """Return the finding that submissions waited for the rate limit, with the grouping that would fit."""
         if self.throttled_until <= self.since:
             return []
-        waits = [wait for one in self.submissions if (wait := _waited(one, now)) > 0]
+        waits = [wait for submission in self.submissions if (wait := _waited(submission, now)) > 0]
         if not waits:
             return []
-        backups = sum(len(one.backups) for one in self.submissions)
+        backups = sum(len(submission.backups) for submission in self.submissions)
         size = max(2, math.ceil(backups / WRITES_AN_HOUR))
         message = (
             f"Commvault's rate limit was reached: {len(waits)} of {len(self.submissions)} submissions waited, the longest "
@@ -66,4 +68,7 @@ class Day:
 
 def _waited(submission: Submission, now: float) -> float:
     """Return how long a submission waited for Commvault or for a busy subclient."""
-    return max((one.excused + (now - one.held_since if one.held_since else 0) for one in submission.backups), default=0)
+    return max(
+        (backup.excused + (now - backup.held_since if backup.held_since else 0) for backup in submission.backups),
+        default=0,
+    )

@@ -49,8 +49,8 @@ class Estate:
         kept: dict[str, list[str]] = {}
         left = MAX_REMEMBERED
         for resource in (
-            *(one.resource for one in self.databases),
-            *(one.database.resource for one in self.unreadable),
+            *(database.resource for database in self.databases),
+            *(item.database.resource for item in self.unreadable),
         ):
             end = resource.arn.split(":", 5)[5]
             left -= len(end) + len('"",')
@@ -106,24 +106,28 @@ class Assessor:
         coverage, judge = preflight.coverage, preflight.judge
         if isinstance(coverage, Problem):
             verdict = Verdict("unreadable", f"The targets cannot be read: {coverage.message}")
-            rows = [DatabaseVerdict(one, verdict) for one in estate.databases]
+            rows = [DatabaseVerdict(database, verdict) for database in estate.databases]
             return Assessment([*rows, *estate.unreadable], [], Inventory(), Jobs(), judge.subclients)
         # A name that an unreadable account had may still be there.
-        names = Names([*estate.databases, *(one.database for one in estate.unreadable)])
-        named = {one.association.client_name for one in coverage.associations}
-        without = [one for one in estate.databases if not is_exempt(one.resource) and not coverage.find(one, names)]
+        names = Names([*estate.databases, *(item.database for item in estate.unreadable)])
+        named = {association.association.client_name for association in coverage.associations}
+        without = [
+            database
+            for database in estate.databases
+            if not is_exempt(database.resource) and not coverage.find(database, names)
+        ]
         inventory = read_inventory(preflight.discovery, self.commvault, named, is_whole=bool(without))
-        others = {one.resource.arn for one in without}
+        others = {item.resource.arn for item in without}
         found = [
-            (one, coverage.find(one, names, inventory if one.resource.arn in others else None))
-            for one in estate.databases
+            (database, coverage.find(database, names, inventory if database.resource.arn in others else None))
+            for database in estate.databases
         ]
         candidates = [*coverage.associations, *(some[0] for _, some in found if len(some) == 1)]
-        subclients = self._subclients(judge.subclients, {one.key for one in candidates})
+        subclients = self._subclients(judge.subclients, {candidate.key for candidate in candidates})
         oldest: dict[SubclientNames, float] = {}
-        for one in candidates:
-            since = judge.now - judge.ages.hours(one.target) * HOUR
-            key = names_in(one.association)
+        for candidate in candidates:
+            since = judge.now - judge.ages.hours(candidate.target) * HOUR
+            key = names_in(candidate.association)
             oldest[key] = min(since, oldest.get(key, since))
         jobs = read_jobs(self.commvault, Wanted(oldest, self.recent), judge.now, self.aws.seconds_left)
         judge = replace(judge, subclients=subclients, jobs=jobs)

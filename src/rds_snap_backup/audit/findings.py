@@ -191,11 +191,11 @@ def of_overlaps(associations: Iterable[Candidate], ages: Ages) -> list[Finding]:
     """Return a finding for each scheduled target that repeats associations of another one."""
     first: dict[str, str] = {}
     repeated: dict[tuple[str, str], list[str]] = {}
-    for one in associations:
-        if one.target and ages.is_required(one.target):
-            owner = first.setdefault(one.key, one.target.name)
-            if owner != one.target.name:
-                repeated.setdefault((one.target.name, owner), []).append(names_of(one.association))
+    for association in associations:
+        if association.target and ages.is_required(association.target):
+            owner = first.setdefault(association.key, association.target.name)
+            if owner != association.target.name:
+                repeated.setdefault((association.target.name, owner), []).append(names_of(association.association))
     return [
         Finding(
             "overlap",

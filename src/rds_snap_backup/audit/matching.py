@@ -31,8 +31,8 @@ def take_inventory(auditor: Auditor, seconds_left: Callable[[], float], page: in
         for place, listing in estate.listings.items()
         if isinstance(listing.resources, Problem)
     ]
-    problems = [one for one in (inventory.problem, preflight.coverage) if isinstance(one, Problem)]
-    unread += [{"account": None, "region": None, "message": one.message} for one in problems]
+    problems = [item for item in (inventory.problem, preflight.coverage) if isinstance(item, Problem)]
+    unread += [{"account": None, "region": None, "message": problem.message} for problem in problems]
     coverage = Coverage([], estate.home) if isinstance(preflight.coverage, Problem) else preflight.coverage
     rows = list(matched(estate.databases, coverage, inventory))
     counts = Counter(row["match"] for row in rows)
@@ -50,11 +50,11 @@ def matched(databases: Iterable[Database], coverage: Coverage, inventory: Invent
     names = Names(listed)
     used: set[str] = set()
     for database in listed:
-        found = [one.association for one in coverage.find(database, names, inventory)]
+        found = [item.association for item in coverage.find(database, names, inventory)]
         possible = found or inventory.of_instance(database.resource.name)
         match: Match = "exact" if len(found) == 1 else "ambiguous" if possible else "rds-only"
-        used.update(one.key for one in possible)
-        yield from (_row(match, database, one) for one in possible or (None,))
+        used.update(item.key for item in possible)
+        yield from (_row(match, database, item) for item in possible or (None,))
     for association in inventory.associations:
         if association.key not in used:
             yield _row("commvault-only", None, association)

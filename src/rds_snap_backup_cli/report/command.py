@@ -134,8 +134,8 @@ def print_report(form: Form, stack: DeployedStack, content: Content, answer: Any
         case Form.JSON:
             write_json(answer)
         case Form.CSV:
-            rows = [csv_row("database", one) for one in content.databases]
-            rows += [csv_row("finding", one) for one in content.findings]
+            rows = [csv_row("database", database) for database in content.databases]
+            rows += [csv_row("finding", finding) for finding in content.findings]
             write_rows(Format.CSV, dict.fromkeys(CSV, ""), rows, {})
         case Form.HTML:
             stdout().file.write(html_of(stack, content))

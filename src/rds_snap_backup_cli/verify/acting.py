@@ -70,7 +70,7 @@ def topic(subject: Subject) -> Finding:
         def arrives() -> bool:
             # Published again each time: a new subscription may miss the first message.
             sns.publish(TopicArn=arn, Message=mark)
-            return any(mark in one["Body"] for one in sqs.receive_message(QueueUrl=url).get("Messages", ()))
+            return any(mark in item["Body"] for item in sqs.receive_message(QueueUrl=url).get("Messages", ()))
 
         if not until(arrives, DELIVERED_SECONDS):
             return failed(f"nothing that was published on {arn} reached the queue {mark}")

@@ -108,7 +108,7 @@ def _deliver(subject: Subject, trigger: str, times: int, end: str) -> str:
     event = {"target": "default", "schedule": trigger, "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
     runs = [client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event)) for _ in range(times)]
     ends = [f'"{run["ResponseMetadata"]["RequestId"]}" "{end}"' for run in runs]
-    return next((one for one in ends if not until(lambda one=one: any(subject.log(one, group)), RUN_SECONDS)), "")  # type: ignore[misc]
+    return next((item for item in ends if not until(lambda item=item: any(subject.log(item, group)), RUN_SECONDS)), "")  # type: ignore[misc]
 
 
 def _ended(subject: Subject, simulator: Simulator, trigger: str) -> Finding:

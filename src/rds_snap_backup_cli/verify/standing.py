@@ -53,16 +53,16 @@ def deployment(subject: Subject) -> Finding:
 
 def tags(subject: Subject) -> Finding:
     """The stack's tags are on its resources, so that its cost can be seen apart."""
-    wanted = {one["Key"]: one["Value"] for one in subject.description.get("Tags", ())}
+    wanted = {item["Key"]: item["Value"] for item in subject.description.get("Tags", ())}
     if not wanted:
         return failed("the stack has no tags: deploy it with tags, as docs/verify-on-aws.md says")
     pages = subject.client("resourcegroupstaggingapi").get_paginator("get_resources")
     filters = [{"Key": "aws:cloudformation:stack-name", "Values": [subject.stack.name]}]
-    found = [one for page in pages.paginate(TagFilters=filters) for one in page["ResourceTagMappingList"]]
+    found = [item for page in pages.paginate(TagFilters=filters) for item in page["ResourceTagMappingList"]]
     bare = [
-        one["ResourceARN"]
-        for one in found
-        if not wanted.items() <= {tag["Key"]: tag["Value"] for tag in one["Tags"]}.items()
+        item["ResourceARN"]
+        for item in found
+        if not wanted.items() <= {tag["Key"]: tag["Value"] for tag in item["Tags"]}.items()
     ]
     if bare or not found:
         return failed(f"{len(bare)} of {len(found)} resources are without them: {', '.join(bare[:3])}")
@@ -93,7 +93,7 @@ def rds_rule(subject: Subject) -> Finding:
     on_bus = {"EventBusName": bus} if bus else {}
     events, function = subject.client("events"), subject.stack.output("BackupFunctionArn")
     found = events.describe_rule(Name=rule, **on_bus)
-    targets = [one["Arn"] for one in events.list_targets_by_rule(Rule=rule, **on_bus)["Targets"]]
+    targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=rule, **on_bus)["Targets"]]
     if found["State"] != "ENABLED" or targets != [function]:
         return failed(f"{rule} is {found['State']}, with the targets {targets}")
     if not until(lambda: _may_invoke(subject, found["Arn"], function), STALE_SECONDS):
@@ -120,8 +120,8 @@ def _may_invoke(subject: Subject, rule: str, function: str) -> bool:
         return False
     allowed = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Principal": {"Service": "events.amazonaws.com"}}
     return any(
-        allowed.items() <= one.items() and rule in one.get("Condition", {}).get("ArnLike", {}).values()
-        for one in policy["Statement"]
+        allowed.items() <= item.items() and rule in item.get("Condition", {}).get("ArnLike", {}).values()
+        for item in policy["Statement"]
     )
 
 
@@ -129,8 +129,8 @@ def listeners(subject: Subject) -> Finding:
     """A person has confirmed a subscription."""
     pages = subject.client("sns").get_paginator("list_subscriptions_by_topic")
     topic = subject.stack.output("NotificationsTopicArn")
-    found = [one for page in pages.paginate(TopicArn=topic) for one in page["Subscriptions"]]
-    confirmed = [one["Protocol"] for one in found if one["SubscriptionArn"].startswith("arn:")]
+    found = [subscription for page in pages.paginate(TopicArn=topic) for subscription in page["Subscriptions"]]
+    confirmed = [item["Protocol"] for item in found if item["SubscriptionArn"].startswith("arn:")]
     if not confirmed:
         return failed(f"nobody listens: of {len(found)} subscriptions none is confirmed")
     return passed(f"confirmed: {', '.join(confirmed)}")

@@ -56,7 +56,7 @@ class Subject:
     @classmethod
     def of(cls, stack: DeployedStack) -> Self:
         """Return the subject; raise `CannotRun` for a stack that could start a backup."""
-        given = {one["ParameterKey"]: one["ParameterValue"] for one in stack.description.get("Parameters", ())}
+        given = {item["ParameterKey"]: item["ParameterValue"] for item in stack.description.get("Parameters", ())}
         if (url := str(given.get("CommvaultApiUrl", ""))).startswith(UNREACHABLE):
             return cls(stack, stack.description, {})
         simulator = outputs_of(stack, stack.name + SIMULATOR)
@@ -74,7 +74,7 @@ class Subject:
 
     def parameter(self, name: str) -> str:
         """Return the value that a parameter of the stack has; empty where it has none of that name."""
-        parameters = {one["ParameterKey"]: one["ParameterValue"] for one in self.description.get("Parameters", ())}
+        parameters = {item["ParameterKey"]: item["ParameterValue"] for item in self.description.get("Parameters", ())}
         return str(parameters.get(name, ""))
 
     def resource(self, logical_id: str) -> str:
@@ -114,7 +114,7 @@ def outputs_of(stack: DeployedStack, name: str) -> Mapping[str, str]:
         if "does not exist" not in error_message(error):
             raise
         return {}
-    return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", ())}
+    return {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())}
 
 
 def until[T](look: Callable[[], T], seconds: float) -> T:

@@ -26,12 +26,12 @@ def alarm_action(subject: Subject) -> Finding:
 
     def actions() -> list[str]:
         history = client.describe_alarm_history(AlarmName=name, HistoryItemType="Action", StartDate=begin)
-        return [one["HistorySummary"] for one in history["AlarmHistoryItems"]]
+        return [item["HistorySummary"] for item in history["AlarmHistoryItems"]]
 
     match until(actions, ACTION_SECONDS):
         case []:
             return failed(f"{name} was set to ALARM, and took no action")
-        case summaries if bad := [one for one in summaries if "uccessfully" not in one]:
+        case summaries if bad := [summary for summary in summaries if "uccessfully" not in summary]:
             return failed(f"{name}: {bad[0]}")
         case summaries:
             return passed(f"{summaries[0]}. Look for the e-mail")
