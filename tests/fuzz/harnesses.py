@@ -19,6 +19,7 @@ from rds_snap_backup.selection import Rule, selected_associations
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import (
     ALL,
+    MAX_TARGET_NAME,
     TARGET_NAME,
     Arrival,
     Ignored,
@@ -28,6 +29,7 @@ from rds_snap_backup.triggers import (
     parse,
     unwrap,
 )
+from rds_snap_backup.untrusted import is_name
 from tests.fuzz import promises
 from tests.fuzz.inputs import SECRET, Choices, edited, is_choices, text_of
 from tests.fuzz.promises import require
@@ -103,7 +105,9 @@ def _outcome(event: Any, arrival: Arrival) -> Request | SubmissionMessage | Igno
             require(bool(names) is (trigger.kind != "rds"), "a request selects and names")
         case SubmissionMessage(trigger, target, letter):
             promises.trigger(trigger)
-            require(TARGET_NAME.fullmatch(target), "a submission is of something else than a target")
+            # A database's tag may name what no target can be called: the submission is rejected.
+            require(is_name(target) and len(target) <= MAX_TARGET_NAME, "a submission's target has no name")
+            require(target != ALL, "a submission is of all targets")
             require(letter is None or 0 < letter < 10**9, "a letter has no usable number")
     return outcome
 
