@@ -139,7 +139,7 @@ class _Reading:
             attempt = self._attempt(number)
             job_ids = tuple(backup.job.id for backup in backups if backup.job)
             notice = replace(notice_of("submitted", attempt, backups, self._now), is_reconciled=True, job_ids=job_ids)
-            submission = with_notice(submission, replace(notice, submitted_at=attempt.began))
+            submission = with_notice(submission, notice)
         submission = with_job_notices(submission, self._ended, self._now)
         submission = _retry_notice(submission, self.submission, self._retried, self._policy, self._now)
         retried = set(self._retried)

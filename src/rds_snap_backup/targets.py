@@ -83,7 +83,7 @@ class BackupRequest:
     notify_user_on_job_completion: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Return the form in which the ledger keeps it."""
+        """Return the form of a target's document, with the defaults that it may leave out."""
         return {
             "associations": [association.to_json() for association in self.associations],
             "backupLevel": self.backup_level,
