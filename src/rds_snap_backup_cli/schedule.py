@@ -5,6 +5,7 @@ It makes the schedule, or changes the one that it made before: one for each targ
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,29 +44,20 @@ def schedule(call: Call, target: Target, expression: Expression, timezone: Timez
     stack = call.stack()
     stack.require_target(target)
     client: EventBridgeSchedulerClient = stack.session.client("scheduler")
-    name, group = schedule_name(stack.name, target), stack.outputs.get("ScheduleGroupName", DEFAULT_GROUP)
-    wanted = invocation(stack, target)
-    kept: dict[str, Any] = {"ScheduleExpressionTimezone": DEFAULT_TIMEZONE}
-    put, done = client.create_schedule, "made"
-    if existing := find(client, name, group):
-        require_ours(existing, name, wanted)
-        kept |= {field: value for field, value in existing.items() if field in KEPT}
-        put, done = client.update_schedule, "changed"
+    name, group = schedule_name(stack.name, target), group_of(stack)
+    existing = find(client, name, group)
+    if existing:
+        require_ours(existing, name, stack.output("BackupFunctionArn"), target)
+    wanted = definition(stack, target, expression, existing or {})
     if timezone:
-        kept["ScheduleExpressionTimezone"] = timezone
-    put(
-        **kept,
-        Name=name,
-        GroupName=group,
-        ScheduleExpression=expression,
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target=wanted,
-    )
-    if day := skipped_day(expression, kept["ScheduleExpressionTimezone"]):
+        wanted["ScheduleExpressionTimezone"] = timezone
+    put, done = (client.update_schedule, "changed") if existing else (client.create_schedule, "made")
+    put(**wanted)
+    if day := skipped_day(expression, wanted["ScheduleExpressionTimezone"]):
         call.say(
             f"Warning: daylight saving skips this time on {day}, and Scheduler does not run then. Use 03:00 or later."
         )
-    state = " It is disabled, as it was." if kept.get("State") == "DISABLED" else ""
+    state = " It is disabled, as it was." if wanted.get("State") == "DISABLED" else ""
     call.conclude(f"{stack.place}: the schedule {name} of the group {group} is {done}.{state}")
     return Exit.OK
 
@@ -79,12 +71,30 @@ def schedule_name(stack: str, target: str) -> str:
     return f"{name[: MAX_NAME - HASH_DIGITS - 1]}-{digest}"
 
 
+def group_of(stack: DeployedStack) -> str:
+    """Return the group of the stack's schedules."""
+    return stack.outputs.get("ScheduleGroupName", DEFAULT_GROUP)
+
+
 def find(client: "EventBridgeSchedulerClient", name: str, group: str) -> "GetScheduleOutputTypeDef | None":
     """Return the schedule of that name, if there is one."""
     try:
         return client.get_schedule(Name=name, GroupName=group)
     except client.exceptions.ResourceNotFoundException:
         return None
+
+
+def definition(stack: DeployedStack, target: str, expression: str, existing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a target's schedule as Scheduler takes it. An `existing` one keeps its time zone, state and description."""
+    return {
+        "ScheduleExpressionTimezone": DEFAULT_TIMEZONE,
+        **{field: value for field, value in existing.items() if field in KEPT},
+        "Name": schedule_name(stack.name, target),
+        "GroupName": group_of(stack),
+        "ScheduleExpression": expression,
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": invocation(stack, target),
+    }
 
 
 def invocation(stack: DeployedStack, target: str) -> "TargetTypeDef":
@@ -100,10 +110,10 @@ def invocation(stack: DeployedStack, target: str) -> "TargetTypeDef":
     }
 
 
-def require_ours(existing: "GetScheduleOutputTypeDef", name: str, wanted: "TargetTypeDef") -> None:
+def require_ours(existing: "GetScheduleOutputTypeDef", name: str, function: str, target: str) -> None:
     """Raise `CannotRun` if a schedule of that name does something else: names of stacks and targets may coincide."""
     found = existing["Target"]
-    if (found["Arn"], target_of(found.get("Input", ""))) != (wanted["Arn"], target_of(wanted.get("Input", ""))):
+    if (found["Arn"], target_of(found.get("Input", ""))) != (function, target):
         raise CannotRun(
             f"a schedule {name} exists already, for another function or target. Delete it, or make yours with "
             "`aws scheduler create-schedule` under another name; see docs/operations.md."
