@@ -9,8 +9,9 @@ from typing import Any
 from tests.benchmarks.prices import DAYS, PRICES
 from tests.unit.template import Resolved
 
-# An event source polls a quiet queue with five pollers that wait 20 s each.
+# An event source, and likewise a pipe, polls a quiet queue with five pollers that wait 20 s each.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-sqs.html
 POLLS = 5 * 3 * 60 * 24 * DAYS
 # What a stack counts while all is well, and the conditions under which it does; all else counts what goes wrong.
 METRICS = {
@@ -44,7 +45,7 @@ def items(**parameters: Any) -> list[Item]:
         "CloudWatch metric-month": sum(map(stack.holds, METRICS.values())),
         # The stack's, or one of the user's, who pays for it in any case.
         "Secrets Manager secret-month": 1,
-        "SQS request": POLLS * sum(map(_event_sources, stack.of_type("AWS::Serverless::Function").values())),
+        "SQS request": POLLS * _polled_queues(stack),
     }
     return [Item(what, count, PRICES[what]) for what, count in counts.items()]
 
@@ -59,5 +60,7 @@ def _metrics(alarm: dict[str, Any]) -> int:
     return sum("MetricStat" in query for query in alarm["Metrics"]) if "Metrics" in alarm else 1
 
 
-def _event_sources(function: dict[str, Any]) -> int:
-    return sum(event["Type"] == "SQS" for event in function.get("Events", {}).values())
+def _polled_queues(stack: Resolved) -> int:
+    functions = stack.of_type("AWS::Serverless::Function").values()
+    events = [event for function in functions for event in function.get("Events", {}).values()]
+    return sum(event["Type"] == "SQS" for event in events) + len(stack.of_type("AWS::Pipes::Pipe"))

@@ -19,7 +19,7 @@ from tests.unit.template import Resolved
 SUNDAY = dt.datetime(2026, 2, 1, tzinfo=dt.UTC).timestamp()
 TOPIC = ("AlarmTopic",)
 SPARES = [0, 1, 2]
-ALARMS = Resolved().of_type("AWS::CloudWatch::Alarm")
+ALARMS = Resolved({"EventsOutBusName": "central"}).of_type("AWS::CloudWatch::Alarm")
 STACK = "backups"
 FUNCTIONS = ("BackupFunction", "AuditFunction")
 
@@ -55,8 +55,9 @@ def of_functions(name: str) -> Case:
     return Case("event", tuple(metric("AWS/Lambda", name, FunctionName=one) for one in FUNCTIONS))
 
 
-def visible(kind: Kind, queue: str) -> Case:
-    return Case(kind, (metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName=f"{queue}.QueueName"),))
+def visible(kind: Kind, *queues: str) -> Case:
+    name = "ApproximateNumberOfMessagesVisible"
+    return Case(kind, tuple(metric("AWS/SQS", name, QueueName=f"{queue}.QueueName") for queue in queues))
 
 
 CASES = {
@@ -80,11 +81,13 @@ CASES = {
     "DeadLetterAlarm": visible("letters", "DeadLetterQueue"),
     "NewDeadLetterAlarm": visible("more letters", "DeadLetterQueue"),
     "SubmissionsWaitingAlarm": visible("waiting", "SubmissionsQueue"),
+    "EventsOutAlarm": visible("waiting", "EventsOutQueue", "EventsOutDeadLetterQueue"),
     "MissedAuditAlarm": Case("silence", (metric(NAMESPACE, "AuditCompleted", service=STACK),)),
 }
-EVENTS = [
-    (name, number) for name, case in CASES.items() if case.kind == "event" for number, _ in enumerate(case.metrics)
-]
+EVENTS, WAITING = (
+    [(name, number) for name, case in CASES.items() if case.kind == kind for number, _ in enumerate(case.metrics)]
+    for kind in ("event", "waiting")
+)
 
 
 class Emitted:
@@ -124,10 +127,10 @@ def fired(one: Alarm, data: Iterable[Sample], begin: float, end: float) -> list[
     return [at for at, state in story(one, data, begin, end) if state == "ALARM"]
 
 
-def depth(case: Case, begin: float, *levels: tuple[float, int], until: float) -> list[Sample]:
+def depth(case: Case, begin: float, *levels: tuple[float, int], until: float, metric: int = 0) -> list[Sample]:
     """Return a queue's reported depth for each minute from `begin` on, given the hours at which it changes."""
     minutes = range(round(begin * 60), round(until * 60))
     return [
-        case.sample(minute / 60, next((messages for at, messages in reversed(levels) if at * 60 <= minute), 0))
+        case.sample(minute / 60, next((messages for at, messages in reversed(levels) if at * 60 <= minute), 0), metric)
         for minute in minutes
     ]

@@ -18,6 +18,7 @@ from tests.unit.alarm_cases import (
     STACK,
     SUNDAY,
     TOPIC,
+    WAITING,
     Emitted,
     alarm,
     depth,
@@ -28,7 +29,7 @@ from tests.unit.alarms import DAY, HOUR, MINUTE, Alarm, Sample, differences, tot
 from tests.unit.template import TEMPLATE, Resolved
 
 LEVELS = {"letters", "waiting", "silence"}
-LETTERS, MORE, WAITING = "DeadLetterAlarm", "NewDeadLetterAlarm", "SubmissionsWaitingAlarm"
+LETTERS, MORE = "DeadLetterAlarm", "NewDeadLetterAlarm"
 
 
 @pytest.fixture
@@ -107,8 +108,8 @@ def test_every_metric_is_counted_somewhere(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_an_alarm_notifies_its_topic_and_only_levels_give_the_all_clear(name: str) -> None:
     given = "arn:aws:sns:eu-west-1:111122223333:on-call"
-    for one, topic in ((Resolved(), "AlarmTopic"), (Resolved({"AlarmTopicArn": given}), given)):
-        properties = one.of_type("AWS::CloudWatch::Alarm")[name]
+    own = Resolved({"AlarmTopicArn": given, "EventsOutBusName": "central"}).of_type("AWS::CloudWatch::Alarm")
+    for properties, topic in ((ALARMS[name], "AlarmTopic"), (own[name], given)):
         assert properties["AlarmActions"] == [topic]
         assert properties.get("OKActions") == ([topic] if CASES[name].kind in LEVELS else None)
 
@@ -207,11 +208,12 @@ def test_one_of_the_two_reports_every_letter(spare: int, begin: float) -> None:
 # ---- Waiting: visible for an hour
 
 
+@pytest.mark.parametrize(("name", "metric"), WAITING)
 @pytest.mark.parametrize("spare", SPARES)
 @pytest.mark.parametrize("begin", [0, 10.5], ids=["polled before", "not used before"])
-def test_a_message_that_nobody_reads_alarms_after_an_hour(spare: int, begin: float) -> None:
-    data = depth(CASES[WAITING], begin, (10.5, 1), (15, 0), (20, 3), until=24)
-    changes = alarm(WAITING, spare).changes(data, SUNDAY + 9 * HOUR, SUNDAY + 24 * HOUR)
+def test_a_message_that_nobody_reads_alarms_after_an_hour(name: str, metric: int, spare: int, begin: float) -> None:
+    data = depth(CASES[name], begin, (10.5, 1), (15, 0), (20, 3), until=24, metric=metric)
+    changes = alarm(name, spare).changes(data, SUNDAY + 9 * HOUR, SUNDAY + 24 * HOUR)
     assert [(one.state, one.notified) for one in changes] == [
         (state, TOPIC) for state in ("OK", "ALARM", "OK", "ALARM")
     ]
@@ -221,6 +223,7 @@ def test_a_message_that_nobody_reads_alarms_after_an_hour(spare: int, begin: flo
     assert 55 * MINUTE <= (again - 20) * HOUR <= 61 * MINUTE
 
 
+@pytest.mark.parametrize(("name", "metric"), WAITING)
 @pytest.mark.parametrize("spare", SPARES)
 @pytest.mark.parametrize(
     "levels",
@@ -230,5 +233,5 @@ def test_a_message_that_nobody_reads_alarms_after_an_hour(spare: int, begin: flo
         pytest.param([], id="none is visible"),
     ],
 )
-def test_a_queue_that_is_read_is_quiet(spare: int, levels: list[tuple[float, int]]) -> None:
-    assert fired(alarm(WAITING, spare), depth(CASES[WAITING], 0, *levels, until=24), 1, 24) == []
+def test_a_queue_that_is_read_is_quiet(name: str, metric: int, spare: int, levels: list[tuple[float, int]]) -> None:
+    assert fired(alarm(name, spare), depth(CASES[name], 0, *levels, until=24, metric=metric), 1, 24) == []
