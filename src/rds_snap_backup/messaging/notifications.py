@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ MAX_MESSAGE_BYTES = 250_000
 MAX_SUBJECT = 99
 MAX_TITLE = 250
 MAX_TITLE_JOBS = 5
+# Quotes and backslashes break JSON that a template builds; chat programs read the others as markup, links and mentions.
+NOT_PLAIN = re.compile(r"[^\w .-]")
 
 
 def render(submission: Submission, notice: Notice) -> dict[str, Any]:
@@ -120,17 +123,21 @@ class Notifications:
 
 
 def _title(notification: Mapping[str, Any]) -> str:
-    """Return one line for people. It has no quotes and backslashes, so that a template can put it into JSON."""
+    """Return one line for people. Names are plain in it: a template can put it into JSON and into a chat message."""
     jobs = notification["jobIds"]
     shown = ", ".join(jobs[:MAX_TITLE_JOBS]) + (
         f" and {len(jobs) - MAX_TITLE_JOBS} more" if len(jobs) > MAX_TITLE_JOBS else ""
     )
-    parts = [f"{notification['status'].replace('_', ' ')}: {notification['target']}"]
+    parts = [f"{notification['status'].replace('_', ' ')}: {_plain(notification['target'])}"]
     if jobs:
         parts.append(f"job{'s' if len(jobs) > 1 else ''} {shown}")
     if error := notification.get("error"):
-        parts.append(error["code"])
-    return ", ".join(parts).replace('"', "'").replace("\\", "/")[:MAX_TITLE]
+        parts.append(_plain(error["code"]))
+    return ", ".join(parts)[:MAX_TITLE]
+
+
+def _plain(name: str) -> str:
+    return NOT_PLAIN.sub("?", name)
 
 
 def _message(notification: dict[str, Any]) -> str:
