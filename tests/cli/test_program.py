@@ -5,10 +5,12 @@ import pty
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from local.package import CLI
 from local.tools import ROOT
 from rds_snap_backup_cli import program
 from rds_snap_backup_cli.errors import Exit
@@ -212,3 +214,11 @@ def test_progress_is_shown_on_a_terminal_only(wire: AwsWire) -> None:
     assert on_a_terminal.stdout == piped.stdout == "[]\n"
     assert "The Audit function" not in piped.stderr
     assert shell(*line, "--quiet").stderr == ""
+
+
+def test_the_lock_has_what_the_wheel_requires() -> None:
+    required = tomllib.loads((CLI / "pyproject.toml").read_text())["project"]["dependencies"]
+    locked = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["cli"]
+    assert {line.split("=")[0] for line in locked} == {line.split(">")[0].split(";")[0] for line in required} - {
+        "tzdata"
+    }

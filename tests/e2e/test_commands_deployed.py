@@ -1,7 +1,8 @@
-"""The command line on a deployed stack: it understands what the functions write and return."""
+"""The command line on a deployed stack, from the checkout and installed: it understands what the functions write and return."""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +10,13 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from rds_snap_backup_cli import backup
 from rds_snap_backup_cli.errors import Exit
+from rds_snap_backup_cli.program import app
 from tests.cli.calls import Cli, calling
+from tests.cli.reference import SCRIPT
 from tests.e2e.conftest import ALONE, CANARY, deploy_quick
 from tests.e2e.product import Product, only
 from tests.evidence import Evidence
+from tests.installed import PYTHONS, install, run
 
 pytestmark = pytest.mark.e2e
 
@@ -111,3 +115,30 @@ def test_a_target_is_scheduled_like_the_default_one(cli: Cli, product: Product) 
         assert made["Target"][part] == own["Target"][part]
     assert json.loads(made["Target"]["Input"]) == json.loads(own["Target"]["Input"]) | {"target": target}
     assert made["GroupName"] == own["GroupName"]
+
+
+@pytest.fixture(scope="module", params=PYTHONS)
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the installed program, for each Python that it supports."""
+    return install(request.param, tmp_path_factory.mktemp("installed"))
+
+
+def test_every_installed_command_has_its_help(installed: Path) -> None:
+    names = {str(command.name) for command in app.registered_commands} - {"deploy"}
+    shown = run(str(installed / "python"), "-I", "-c", SCRIPT, *names).stdout
+    assert shown.count("Usage: rds-snap-backup ") == shown.count("Examples:") == len(names)
+    assert run(str(installed / "rds-snap-backup"), "deploy", check=False).returncode == 2  # without a checkout
+
+
+def test_the_installed_program_backs_up_and_reports(installed: Path, aws: Emulator, own: Product) -> None:
+    program, stack = str(installed / "rds-snap-backup"), own.stack.name
+    target = own.target("installed")
+    checked = run(program, "check", stack, "--target", target, check=False, **aws.environment)
+    assert "checks failed." in checked.stdout  # nobody listens
+    done = run(program, "backup", stack, target, "--wait", **aws.environment)
+    assert "the backup succeeded." in done.stdout
+    assert only(own.jobs(target)).id in done.stdout
+    assert "no open submissions." in run(program, "status", stack, **aws.environment).stdout
+    shown = run(program, "report", stack, "--format", "html", check=False, **aws.environment)
+    assert shown.returncode in {Exit.OK, Exit.FINDINGS}
+    assert shown.stdout.startswith("<!DOCTYPE html>")

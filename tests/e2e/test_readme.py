@@ -28,7 +28,7 @@ ELSEWHERE = {
     "make demo": "tests/e2e/test_demo.py runs it",
     "make test": "it runs this test",
     "make deploy": "tests/cli/test_deploy.py runs it; it asks at a terminal",
-    "uv tool install ./rds_snap_backup-*.whl": "tests/integration/test_package_installed.py; it downloads packages",
+    "uv tool install ./rds_snap_backup-*.whl": "tests/e2e/test_commands_deployed.py; it downloads packages",
 }
 # Databases of other tests are findings.
 ENDS = {"report": {Exit.OK, Exit.FINDINGS}}
