@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,10 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def run(*arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, env: Mapping[str, str] | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a program in the checkout, with more variables; it succeeds unless `check` is false."""
-    done = subprocess.run(arguments, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
+    variables = {**os.environ, **(env or {})}
+    done = subprocess.run(arguments, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0 or not check, done.stderr
     return done
 
@@ -41,7 +43,7 @@ def install(version: str, folder: Path) -> Path:
     environment = folder / "environment"
     install = (uv(), "pip", "install", "--no-config", "--python", str(environment))
     if python == sys.executable:  # The lock has wheels for this one.
-        run(uv(), "sync", "--frozen", "--only-group", "cli", UV_PROJECT_ENVIRONMENT=str(environment))
+        run(uv(), "sync", "--frozen", "--only-group", "cli", env={"UV_PROJECT_ENVIRONMENT": str(environment)})
     else:
         run(uv(), "venv", "--no-project", "--no-config", "--python", python, str(environment))
         pins = folder / "pins.txt"

@@ -133,12 +133,12 @@ def test_every_installed_command_has_its_help(installed: Path) -> None:
 def test_the_installed_program_backs_up_and_reports(installed: Path, aws: Emulator, own: Product) -> None:
     program, stack = str(installed / "rds-snap-backup"), own.stack.name
     target = own.target("installed")
-    checked = run(program, "check", stack, "--target", target, check=False, **aws.environment)
+    checked = run(program, "check", stack, "--target", target, check=False, env=aws.environment)
     assert "checks failed." in checked.stdout  # nobody listens
-    done = run(program, "backup", stack, target, "--wait", **aws.environment)
+    done = run(program, "backup", stack, target, "--wait", env=aws.environment)
     assert "the backup succeeded." in done.stdout
     assert only(own.jobs(target)).id in done.stdout
-    assert "no open submissions." in run(program, "status", stack, **aws.environment).stdout
-    shown = run(program, "report", stack, "--format", "html", check=False, **aws.environment)
+    assert "no open submissions." in run(program, "status", stack, env=aws.environment).stdout
+    shown = run(program, "report", stack, "--format", "html", check=False, env=aws.environment)
     assert shown.returncode in {Exit.OK, Exit.FINDINGS}
     assert shown.stdout.startswith("<!DOCTYPE html>")
