@@ -131,17 +131,51 @@ def test_the_inventory_shows_commvaults_subclients_and_the_databases_of_all_plac
     scene: AuditScene, members: tuple[Account, Account]
 ) -> None:
     create_instance(members[0].client("rds"), "billing-db", "mysql")
+    members[1].join()
     answer = scene.invoke({"inventory": True})
-    exact = {
-        row["arn"].partition("rds:")[2]: row["instanceName"] for row in answer["inventory"] if row["match"] == "exact"
-    }
-    assert exact == {
+    assert (answer["ok"], answer["unread"]) == (True, [])
+    assert exact_in(answer) == {
         f"{REGION}:{account}:db:{name}": name for account, name in (("000000000000", "orders-db"), (ONE, "billing-db"))
     }
     assert {row["instanceName"] for row in answer["inventory"] if row["match"] == "commvault-only"} >= {
         "users-db",
         "sandbox-db",
     }
-    assert (answer["ok"], [one["account"] for one in answer["unread"]]) == (False, [TWO])
     assert answer["counts"]["commvaultCalls"] == len(scene.commserve.requests)
     assert scene.invoke({"inventory": True, "page": 0})["refused"]["code"] == "EVENT_UNKNOWN"
+
+
+def test_a_name_is_no_proof_while_a_member_cannot_be_read(scene: AuditScene, members: tuple[Account, Account]) -> None:
+    create_instance(members[0].client("rds"), "billing-db", "mysql")
+    answer = scene.invoke({"inventory": True})
+    assert (answer["ok"], [one["account"] for one in answer["unread"]]) == (False, [TWO])
+    # The target names it.
+    assert exact_in(answer) == {f"{REGION}:000000000000:db:orders-db": "orders-db"}
+
+
+def test_the_members_are_listed_with_what_waits_there(scene: AuditScene, members: tuple[Account, Account]) -> None:
+    create_instance(members[0].client("rds"), "billing-db", "mysql")
+    sqs = members[0].client("sqs")
+    url = sqs.get_queue_url(QueueName="test-undelivered")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    requests = len(scene.commserve.requests)
+    answer = scene.invoke({"members": True})
+    home, one, two = answer["members"]
+    assert answer["ok"] is False
+    assert home == own("000000000000", "own", 1)
+    assert one == own(ONE, "assumed", 1) | {"undelivered": 1}
+    assert (two["role"], two["databases"], two["undelivered"]) == ("failed", None, None)
+    assert two["error"]["hint"].startswith("Deploy member.yaml there")
+    assert len(scene.commserve.requests) == requests
+
+
+def own(account: str, role: str, databases: int) -> dict[str, Any]:
+    place = {"account": account, "region": REGION, "role": role}
+    return {**place, "databases": databases, "undelivered": 0, "error": None}
+
+
+def exact_in(answer: Any) -> dict[str, str]:
+    """Return the instances of exact pairs by their databases."""
+    return {
+        row["arn"].partition("rds:")[2]: row["instanceName"] for row in answer["inventory"] if row["match"] == "exact"
+    }

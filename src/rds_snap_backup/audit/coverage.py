@@ -5,7 +5,7 @@ and a database is in one subclient. A name alone is no proof where two databases
 it counts only where it is unique, or where a target's `accounts` ties Commvault's client to the account.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from rds_snap_backup.audit.documents import StoredTarget
@@ -34,9 +34,10 @@ class Candidate:
 
 
 class Names:
-    """The names of all databases and members of clusters, and the places that have them."""
+    """The names of all databases and members of clusters, and the places that have them. Any name may be in `unread` ones."""
 
-    def __init__(self, databases: Iterable[Database]) -> None:
+    def __init__(self, databases: Iterable[Database], unread: Collection[Place] = ()) -> None:
+        self._unread = frozenset(unread)
         self._places: dict[str, set[Place]] = {}
         for database in databases:
             for resource in (database.resource, *database.members):
@@ -44,11 +45,11 @@ class Names:
 
     def is_unique(self, resource: Resource) -> bool:
         """Tell whether no other place has a database of this name."""
-        return self._places.get(resource.name.lower(), set()) <= {resource.place}
+        return self._unread | self._places.get(resource.name.lower(), set()) <= {resource.place}
 
     def is_unique_in_account(self, resource: Resource) -> bool:
         """Tell whether no other region of its account has a database of this name."""
-        places = self._places.get(resource.name.lower(), set())
+        places = self._unread | self._places.get(resource.name.lower(), set())
         return {place for place in places if place.account == resource.account} <= {resource.place}
 
 

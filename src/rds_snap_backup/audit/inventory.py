@@ -47,8 +47,10 @@ class Inventory:
         return found
 
 
-def read_inventory(discovery: Discovery, commvault: Metered, named: Collection[str], *, is_whole: bool) -> Inventory:
-    """Read the subclients of the clients that targets name, then, if `is_whole`, of the others."""
+def read_inventory(
+    discovery: Discovery, commvault: Metered, named: Collection[str], *, is_whole: bool, most: int = INVENTORY_CALLS
+) -> Inventory:
+    """Read the subclients of the clients that targets name, then, if `is_whole`, of the others until `most` calls are made."""
     listed = discovery.clients
     if isinstance(listed, Problem):
         return Inventory(problem=listed)
@@ -57,7 +59,7 @@ def read_inventory(discovery: Discovery, commvault: Metered, named: Collection[s
     for client in sorted(listed, key=lambda client: client.name not in named):
         if client.name not in named and not is_whole:
             break
-        if client.name not in named and commvault.calls >= INVENTORY_CALLS:
+        if client.name not in named and commvault.calls >= most:
             problem = problem or OUT_OF_CALLS
             break
         found = discovery.subclients(client)

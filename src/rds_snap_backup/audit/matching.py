@@ -1,20 +1,21 @@
 """The inventory, `{"inventory": true}`: Commvault's subclients and the databases of all places, side by side."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
 from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.checks import MAX_ANSWER, page_of
-from rds_snap_backup.audit.coverage import Coverage, Names
+from rds_snap_backup.audit.coverage import Candidate, Coverage, Names
 from rds_snap_backup.audit.daily import RESERVE_SECONDS, Auditor
 from rds_snap_backup.audit.estate import read_estate
 from rds_snap_backup.audit.inventory import Inventory, Match, read_inventory
-from rds_snap_backup.audit.metered import Metered
+from rds_snap_backup.audit.metered import MAX_CALLS, Metered
 from rds_snap_backup.audit.preflight import run_preflight
+from rds_snap_backup.audit.verdicts import is_exempt
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.rds.databases import Database
+from rds_snap_backup.rds.databases import Database, Place
 from rds_snap_backup.targets import Association
 
 
@@ -25,16 +26,17 @@ def take_inventory(auditor: Auditor, seconds_left: Callable[[], float], page: in
     aws = aws_calls(lambda: seconds_left() - RESERVE_SECONDS)
     estate = read_estate(services.config, auditor.databases, auditor.members, aws, {})
     preflight = run_preflight(services, aws)
-    inventory = read_inventory(preflight.discovery, commvault, (), is_whole=True)
-    unread: list[dict[str, str | None]] = [
-        {"account": place.account, "region": place.region, "message": listing.resources.message}
-        for place, listing in estate.listings.items()
-        if isinstance(listing.resources, Problem)
-    ]
-    problems = [item for item in (inventory.problem, preflight.coverage) if isinstance(item, Problem)]
-    unread += [{"account": None, "region": None, "message": problem.message} for problem in problems]
     coverage = Coverage([], estate.home) if isinstance(preflight.coverage, Problem) else preflight.coverage
-    rows = list(matched(estate.databases, coverage, inventory))
+    named = {item.association.client_name for item in coverage.associations}
+    inventory = read_inventory(preflight.discovery, commvault, named, is_whole=True, most=MAX_CALLS)
+    problems = {
+        place: listing.resources for place, listing in estate.listings.items() if isinstance(listing.resources, Problem)
+    }
+    unread = [_unread(problem, place) for place, problem in problems.items()]
+    unread += [_unread(item) for item in (inventory.problem, preflight.coverage) if isinstance(item, Problem)]
+    if isinstance(preflight.coverage, Problem):
+        inventory = replace(inventory, problem=preflight.coverage)
+    rows = list(matched(estate.databases, coverage, inventory, problems))
     counts = Counter(row["match"] for row in rows)
     return {
         "ok": not unread,
@@ -44,20 +46,43 @@ def take_inventory(auditor: Auditor, seconds_left: Callable[[], float], page: in
     }
 
 
-def matched(databases: Iterable[Database], coverage: Coverage, inventory: Inventory) -> Iterator[dict[str, Any]]:
-    """Yield a row for each pair, then for each subclient without a database; what is not certain is `ambiguous`."""
+def matched(
+    databases: Iterable[Database], coverage: Coverage, inventory: Inventory, unread: Collection[Place] = ()
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each pair, then for each subclient without a database; what is not certain is `ambiguous`.
+
+    A name is no proof while a place or a client that may have it too is `unread`.
+    """
     listed = list(databases)
-    names = Names(listed)
+    names = Names(listed, unread)
+    found = [coverage.find(database, names, inventory) for database in listed]
+    uses = Counter(candidate.key for candidates in found for candidate in candidates)
     used: set[str] = set()
-    for database in listed:
-        found = [item.association for item in coverage.find(database, names, inventory)]
-        possible = found or inventory.of_instance(database.resource.name)
-        match: Match = "exact" if len(found) == 1 else "ambiguous" if possible else "rds-only"
+    for database, candidates in zip(listed, found, strict=True):
+        known = [item for item in candidates if inventory.knows(item.association) is not False]
+        is_exact = len(candidates) == 1 and _is_certain(candidates[0], inventory, uses)
+        possible = [item.association for item in known] or inventory.of_instance(database.resource.name)
+        match: Match = "exact" if is_exact else "ambiguous" if possible else "rds-only"
         used.update(item.key for item in possible)
-        yield from (_row(match, database, item) for item in possible or (None,))
+        excluded = is_exempt(database.resource) and not any(item.target for item in known)
+        for association in possible or (None,):
+            yield _row(match, database, association) | ({"excluded": True} if excluded else {})
     for association in inventory.associations:
         if association.key not in used:
             yield _row("commvault-only", None, association)
+
+
+def _is_certain(candidate: Candidate, inventory: Inventory, uses: Mapping[str, int]) -> bool:
+    """Tell whether Commvault has a subclient, and a target names the database for it or the name is nowhere else."""
+    if not inventory.knows(candidate.association):
+        return False
+    is_only = uses[candidate.key] == 1 and (candidate.target is not None or inventory.problem is None)
+    return bool(candidate.association.databases) or is_only
+
+
+def _unread(problem: Problem, place: Place | None = None) -> dict[str, str | None]:
+    account, region = (place.account, place.region) if place else (None, None)
+    return {"account": account, "region": region, "message": problem.message, "hint": problem.hint}
 
 
 def _row(match: Match, database: Database | None, association: Association | None) -> dict[str, Any]:

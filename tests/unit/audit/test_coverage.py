@@ -1,10 +1,13 @@
 """Which subclient is a database's."""
 
+from typing import Any
+
 import pytest
 
 from rds_snap_backup.audit.coverage import Candidate, Names
 from rds_snap_backup.audit.inventory import Inventory
 from rds_snap_backup.audit.matching import matched
+from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Place
 from tests.unit.audit.support import ARN, HOME, association, coverage, database, resource, text
 
@@ -145,3 +148,63 @@ def test_the_inventory_matches_what_is_certain_and_nothing_else() -> None:
         "arn": None,
         "engine": None,
     }
+
+
+def match_of(
+    one: Database,
+    *others: Database,
+    documents: dict[str, str] | None = None,
+    subclients: str = "orders",
+    problem: Problem | None = None,
+    unread: tuple[Place, ...] = (),
+) -> str:
+    """Return the match of a database; Commvault's client `aws-prod` has these instances."""
+    found = Inventory({"aws-prod": frozenset((name, "default") for name in subclients.split())}, None, problem)
+    rows = matched([one, *others], coverage(**(documents or {})), found, unread)
+    return next(row["match"] for row in rows if row["arn"] == one.resource.arn)
+
+
+OUT = Problem("OUT_OF_CALLS", "There were too many clients.", "Narrow its rights.")
+NAMED = {"a": text(association("orders", databases=[f"{ARN}:db:orders"]))}
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, "exact"),
+        # The database or the subclient of this name may be another one.
+        ({"unread": (ELSEWHERE,)}, "ambiguous"),
+        ({"problem": OUT}, "ambiguous"),
+        # A target is certain about it.
+        ({"documents": NAMED, "unread": (ELSEWHERE,), "problem": OUT}, "exact"),
+        ({"documents": {"a": PLAIN}, "unread": (ELSEWHERE,), "problem": OUT}, "exact"),
+        # Commvault does not have the subclient that a target names, or it was not read.
+        ({"documents": NAMED, "subclients": "Orders"}, "ambiguous"),
+        ({"documents": NAMED, "subclients": "crm"}, "rds-only"),
+        ({"documents": {"a": text({**association("orders"), "clientName": "b"})}, "problem": OUT}, "ambiguous"),
+    ],
+)
+def test_what_may_be_another_is_ambiguous(facts: dict[str, Any], expected: str) -> None:
+    assert match_of(ORDERS, **facts) == expected
+
+
+def test_a_place_that_was_not_read_counts_in_its_account_only_where_a_target_ties_the_client() -> None:
+    documents = {"a": text(association("x"), accounts=[ELSEWHERE.account])}
+    assert match_of(THERE, documents=documents, unread=(Place("777788889999", "us-east-1"),)) == "exact"
+    assert match_of(THERE, documents=documents, unread=(THIRD,)) == "ambiguous"
+
+
+def test_a_subclient_of_two_databases_is_ambiguous_unless_a_target_names_both() -> None:
+    twin = database("orders", "cluster")
+    assert match_of(ORDERS, twin) == match_of(twin, ORDERS) == "ambiguous"
+    documents = {"a": text(association("orders", databases=[f"{ARN}:*:orders"]))}
+    assert match_of(ORDERS, twin, documents=documents) == match_of(twin, ORDERS, documents=documents) == "exact"
+
+
+def test_a_database_that_needs_no_backup_is_marked() -> None:
+    rows = matched(
+        [database("orders", exclude="true"), database("crm", exclude="true")],
+        coverage(a=text(association("crm"))),
+        Inventory({"aws-prod": frozenset({("orders", "default"), ("crm", "default")})}),
+    )
+    assert [row.get("excluded") for row in rows] == [True, None]
