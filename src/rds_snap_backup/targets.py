@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeIs
 
 from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.triggers import TARGET_NAME, Trigger, invalid_name
-from rds_snap_backup.untrusted import MAX_NAME, NotJson, clean_text, is_name, read_json, whole_number
+from rds_snap_backup.untrusted import MAX_NAME, NotJson, clean_text, is_name, list_in, read_json, whole_number
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -24,7 +24,7 @@ MAX_ASSOCIATIONS = 90
 ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 type TaskType = Literal["IMMEDIATE", "SCHEDULE"]
-type _Field = tuple[Callable[[Any], bool], str]
+type FieldPath = tuple[str | int, ...]
 
 
 class OutOfTime(Exception):
@@ -154,19 +154,30 @@ class Targets:
         """Return the target `name`. Raises `InvalidInput` if there is none, or its document does not parse."""
         if not TARGET_NAME.fullmatch(name):
             raise invalid_name(name)
-        read_at, text = self._read.get(name, (None, ""))
-        if past_cache or not _is_fresh(read_at):
-            try:
-                text = self._client.get_parameter(Name=self.parameter(name))["Parameter"]["Value"]
-            except self._client.exceptions.ParameterNotFound:
-                self._read.pop(name, None)
-                raise InvalidInput(
-                    "TARGET_UNKNOWN",
-                    f"There is no target {name!r}: the SSM parameter {self.parameter(name)} does not exist.",
-                    "Create the parameter or correct the name, then redrive the dead letter.",
-                ) from None
-            self._read[name] = (time.monotonic(), text)
+        text = self._text(name, past_cache=past_cache)
+        if text is None:
+            raise InvalidInput(
+                "TARGET_UNKNOWN",
+                f"There is no target {name!r}: the SSM parameter {self.parameter(name)} does not exist.",
+                "Create the parameter or correct the name, then redrive the dead letter.",
+            )
         return parse_target(name, self.parameter(name), text)
+
+    def named(
+        self, names: Iterable[str], *, past_cache: bool = False, seconds_left: Callable[[], float] | None = None
+    ) -> dict[str, str]:
+        """Return the text of the documents of these targets by name, without names that no target has.
+
+        Raises `OutOfTime` as `documents` does (one to a call).
+        """
+        found: dict[str, str] = {}
+        for name in sorted(filter(TARGET_NAME.fullmatch, names)):
+            if seconds_left is not None and seconds_left() <= 0:
+                raise OutOfTime(f"{len(found)} target documents were read in time, more are left.")
+            text = self._text(name, past_cache=past_cache)
+            if text is not None:
+                found[name] = text
+        return found
 
     def documents(self, *, past_cache: bool = False, seconds_left: Callable[[], float] | None = None) -> dict[str, str]:
         """Return the text of every target's document by its name.
@@ -190,39 +201,42 @@ class Targets:
                 document = Document(row["Value"], row["LastModifiedDate"].timestamp())
                 yield row["Name"].removeprefix(self._path), document
 
+    def _text(self, name: str, *, past_cache: bool) -> str | None:
+        read_at, text = self._read.get(name, (None, ""))
+        if past_cache or not _is_fresh(read_at):
+            try:
+                text = self._client.get_parameter(Name=self.parameter(name))["Parameter"]["Value"]
+            except self._client.exceptions.ParameterNotFound:
+                self._read.pop(name, None)
+                return None
+            self._read[name] = (time.monotonic(), text)
+        return text
+
 
 def _is_fresh(read_at: float | None) -> bool:
     return read_at is not None and time.monotonic() < read_at + CACHE_SECONDS
 
 
 def parse_target(name: str, parameter: str, text: str) -> Target:
-    """Read a target document. Raises `InvalidInput` naming the parameter, the field and its allowed values."""
+    """Read a target document. Raises `InvalidInput` naming the parameter, the first wrong field and its allowed values."""
 
-    def invalid(field: str, allowed: str) -> InvalidInput:
+    def invalid(wrong: WrongField) -> InvalidInput:
         return InvalidInput(
             "TARGET_INVALID",
-            f"The target document in the SSM parameter {parameter} is not valid: {field} must be {allowed}.",
+            f"The target document in the SSM parameter {parameter} is not valid: {wrong}.",
             "Correct the parameter, then redrive the dead letter.",
         )
 
     try:
         document = read_json(text)
     except NotJson as error:
-        raise invalid("the document", f"JSON ({error})") from None
-    if not isinstance(document, dict):
-        raise invalid("the document", "a JSON object")
-    if wrong := _wrong_field(document, _FIELDS, ("associations",)):
-        raise invalid(*wrong)
-    for number, association in enumerate(document["associations"], 1):
-        if wrong := _wrong_field(association, _ASSOCIATION_FIELDS, _NAMES):
-            raise invalid(f"{wrong[0]} of association {number}", wrong[1])
-    request = BackupRequest.from_json(document)
-    if len({item.key for item in request.associations}) < len(request.associations):
-        raise invalid("associations", f"different in {', '.join(_NAMES)}")
+        raise invalid(WrongField((), f"JSON ({error})")) from None
+    for wrong in wrong_fields(document):
+        raise invalid(wrong)
     event_ids = document.get("rdsEventIds")
     return Target(
         name=name,
-        request=request,
+        request=BackupRequest.from_json(document),
         databases=tuple(document.get("databases", ())),
         accounts=tuple(document.get("accounts", ())),
         rds_event_ids=None if event_ids is None else tuple(event_ids),
@@ -245,62 +259,124 @@ def is_accounts(value: object) -> TypeIs[list[str]]:
     return is_texts(value) and bool(value) and all(ACCOUNT_ID.fullmatch(item) for item in value)
 
 
-def _wrong_field(
-    document: Mapping[str, Any], fields: Mapping[str, _Field], required: tuple[str, ...]
-) -> tuple[str, str] | None:
-    """Return the first field that is not valid and what it must be, or None."""
-    for name in sorted(document.keys() - fields.keys()):
+# ---- The fields of a document
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a field may hold: a test, the words that complete "must be", and the same in JSON Schema as far as it can say it."""
+
+    is_valid: Callable[[Any], bool]
+    allowed: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class WrongField:
+    """A field that is not valid: its path, such as `("associations", 0, "clientName")`, and what it must be."""
+
+    path: FieldPath
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{field_name(self.path)} must be {self.allowed}"
+
+
+def field_name(path: FieldPath) -> str:
+    """Return a field for people, such as "clientName of association 1"."""
+    parts: list[str] = []
+    for item in path:
+        if isinstance(item, int):
+            parts[0] = f"{parts[0].removesuffix('s')} {item + 1}"
+        else:
+            parts.insert(0, clean_text(item) or '""')
+    return " of ".join(parts) or "the document"
+
+
+def wrong_fields(document: object, fields: Mapping[str, Field] | None = None) -> Iterator[WrongField]:
+    """Yield every wrong field of a target's document; none if it is valid. `fields` are those it may have: `FIELDS`."""
+    if not isinstance(document, dict):
+        yield WrongField((), "a JSON object")
+        return
+    yield from wrong_among(document, fields or FIELDS, ("associations",))
+    first: dict[tuple[str, ...], int] = {}
+    for index, association in enumerate(list_in(document, "associations")):
+        if not isinstance(association, dict):
+            continue
+        path = ("associations", index)
+        wrong = list(wrong_among(association, ASSOCIATION_FIELDS, NAMES, path))
+        yield from wrong
+        if not wrong and (owner := first.setdefault(tuple(association[name] for name in NAMES), index)) != index:
+            yield WrongField(path, f"different from {field_name(('associations', owner))} in {', '.join(NAMES)}")
+
+
+def wrong_among(
+    values: Mapping[str, Any], fields: Mapping[str, Field], required: Iterable[str] = (), path: FieldPath = ()
+) -> Iterator[WrongField]:
+    """Yield the unknown fields of the object at `path`, then those that are missing or not valid."""
+    for name in sorted(values.keys() - fields.keys()):
         meant = get_close_matches(name, fields, n=1)
         hint = f"did you mean {meant[0]}?" if meant else f"known fields are {', '.join(fields)}"
-        return clean_text(name), f"left out ({hint})"
-    for name, (is_valid, allowed) in fields.items():
-        if (name in document or name in required) and not is_valid(document.get(name)):
-            return name, allowed
-    return None
+        yield WrongField((*path, name), f"left out ({hint})")
+    for name, field in fields.items():
+        if (name in values or name in required) and not field.is_valid(values.get(name)):
+            yield WrongField((*path, name), field.allowed)
 
 
-def _one_of(*allowed: str) -> _Field:
-    return allowed.__contains__, f"one of {', '.join(allowed)}"
+def _one_of(*allowed: str) -> Field:
+    return Field(allowed.__contains__, f"one of {', '.join(allowed)}", {"enum": allowed})
 
 
-def _number(least: int, most: int) -> _Field:
+def _number(least: int, most: int) -> Field:
     def is_valid(value: object) -> bool:
         return isinstance(value, int) and whole_number(value, least, most) is not None
 
-    return is_valid, f"a whole number, {least} to {most}"
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Field(is_valid, f"a whole number, {least} to {most}", schema)
 
 
-_NAMES = ("clientName", "instanceName", "subclientName")
-_NAME: _Field = is_name, f"a text of 1 to {MAX_NAME} printable characters"
-_BOOLEAN: _Field = (lambda value: isinstance(value, bool)), "true or false"
-_DATABASES: _Field = is_texts, "a list of names, globs or ARN globs"
-_ASSOCIATION_FIELDS: dict[str, _Field] = {
-    **dict.fromkeys(_NAMES, _NAME),
-    "displayName": ((lambda value: value == "" or is_name(value)), _NAME[1]),
+NAMES = ("clientName", "instanceName", "subclientName")
+_NAME = Field(
+    is_name,
+    f"a text of 1 to {MAX_NAME} printable characters",
+    {"type": "string", "minLength": 1, "maxLength": MAX_NAME, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"},
+)
+_BOOLEAN = Field(lambda value: isinstance(value, bool), "true or false", {"type": "boolean"})
+_TEXTS = {"type": "array", "items": _NAME.schema}
+_DATABASES = Field(is_texts, "a list of names, globs or ARN globs", _TEXTS)
+ASSOCIATION_FIELDS: Mapping[str, Field] = {
+    **dict.fromkeys(NAMES, _NAME),
+    "displayName": Field(lambda value: value == "" or is_name(value), _NAME.allowed, {**_NAME.schema, "minLength": 0}),
     "databases": _DATABASES,
 }
-_FIELDS: dict[str, _Field] = {
-    "associations": (
+FIELDS: Mapping[str, Field] = {
+    "associations": Field(
         lambda value: (
             isinstance(value, list)
             and 0 < len(value) <= MAX_ASSOCIATIONS
             and all(isinstance(item, dict) for item in value)
         ),
-        f"a list of 1 to {MAX_ASSOCIATIONS} objects with {', '.join(_NAMES)}",
+        f"a list of 1 to {MAX_ASSOCIATIONS} objects with {', '.join(NAMES)}",
+        {"type": "array", "minItems": 1, "maxItems": MAX_ASSOCIATIONS},
     ),
     "backupLevel": _one_of("FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL"),
     "taskType": _one_of("IMMEDIATE", "SCHEDULE"),
     "notifyUserOnJobCompletion": _BOOLEAN,
     "databases": _DATABASES,
-    "accounts": (is_accounts, "a list of 1 or more account IDs of 12 digits"),
-    "rdsEventIds": (is_texts, 'a list of IDs like "RDS-EVENT-0043"'),
+    "accounts": Field(
+        is_accounts,
+        "a list of 1 or more account IDs of 12 digits, as texts",
+        {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[0-9]{12}$", "maxLength": 12}},
+    ),
+    "rdsEventIds": Field(is_texts, 'a list of IDs like "RDS-EVENT-0043"', _TEXTS),
     "allowTag": _BOOLEAN,
     "coolDownMinutes": _number(0, 1440),
     "retryFailedJobs": _number(0, 5),
     "maxAgeHours": _number(1, 8784),
     "enabled": _BOOLEAN,
-    "fleet": (
+    "fleet": Field(
         lambda value: isinstance(value, str) and TARGET_NAME.fullmatch(value) is not None,
         'a text of 1 to 64 letters, digits, "_", "." or "-"',
+        {"type": "string", "pattern": f"^{TARGET_NAME.pattern}$"},
     ),
 }

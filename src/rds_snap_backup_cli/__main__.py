@@ -15,6 +15,7 @@ MODULES = (
     "redrive",
     "schedule",
     "set_token",
+    "fleet.validate",
     "verify.command",
 )
 IS_CHECKOUT = (Path(__file__).parents[2] / "template.yaml").exists()

@@ -5,7 +5,8 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -57,7 +58,9 @@ def timezone_problem(name: str) -> str | None:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return f"{name!r} is no time zone. Use a name of the IANA database, such as Europe/Berlin."
+        meant = get_close_matches(name, available_timezones(), n=1)
+        hint = f"Did you mean {meant[0]}?" if meant else "Use a name of the IANA database, such as Europe/Berlin."
+        return f"{name!r} is no time zone. {hint}"
     return None
 
 

@@ -35,7 +35,7 @@ Target = Annotated[str, typer.Argument(metavar="TARGET", help='A target, or "*" 
 class Call:
     """One call of a command: the values of the options that all commands share."""
 
-    stack_name: str
+    stack_name: str = ""
     region: str | None = None
     profile: str | None = None
     quiet: bool = False
@@ -94,15 +94,20 @@ STACK = shared(
     typer.Argument(metavar="STACK", help=f"The stack's name. Default: ${STACK_VARIABLE}", show_default=False),
 )
 ROWS = shared("format", Format, Format.TABLE, typer.Option("--format", help="How rows are printed."))
-COMMON = (
+AWS = (
     shared("region", str | None, None, typer.Option("--region", help="Default: AWS_REGION, else the profile's.")),
     shared("profile", str | None, None, typer.Option("--profile", help="A profile of the AWS configuration.")),
-    shared("quiet", bool, False, typer.Option("--quiet", "-q", help="Print results and errors only.")),
 )
+QUIET = shared("quiet", bool, False, typer.Option("--quiet", "-q", help="Print results and errors only."))
 
 
-def command(*examples: str, rows: bool = False, needs_stack: bool = True) -> Callable[[Command], Command]:
-    """Make a function the command of its name. Its first parameter is the `Call`; with `rows`, `--format` is an option."""
+def command(
+    *examples: str, rows: bool = False, needs_stack: bool = True, is_offline: bool = False
+) -> Callable[[Command], Command]:
+    """Make a function the command of its name. Its first parameter is the `Call`; with `rows`, `--format` is an option.
+
+    An offline command has neither the argument STACK nor the options of AWS.
+    """
 
     def register(function: Command) -> Command:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -111,11 +116,15 @@ def command(*examples: str, rows: bool = False, needs_stack: bool = True) -> Cal
         # A stack that is left out moves the other arguments to the front, so all are optional to the parser.
         optional = [argument.replace(kind=Parameter.KEYWORD_ONLY, default="") for argument in arguments]
         keyword = [option.replace(kind=Parameter.KEYWORD_ONLY) for option in options]
-        parameters = [STACK, *optional, *keyword, *([ROWS] if rows else []), *COMMON]
+        shown = [ROWS] if rows else []
+        parameters = [STACK, *optional, *keyword, *shown, *AWS, QUIET]
+        if is_offline:
+            parameters = [*(argument.replace(kind=Parameter.KEYWORD_ONLY) for argument in own), *shown, QUIET]
 
         def run(**values: Any) -> None:
-            names = ["stack_name", *(argument.name for argument in arguments)]
-            values |= placed(names, [values.pop(name) for name in names], needs_stack=needs_stack)
+            if not is_offline:
+                names = ["stack_name", *(argument.name for argument in arguments)]
+                values |= placed(names, [values.pop(name) for name in names], needs_stack=needs_stack)
             call = Call(**{name: values.pop(name) for name in Call.__annotations__ if name in values})
             if status := attempt(lambda: function(call, **values), call.stack_name):
                 raise typer.Exit(status)

@@ -11,7 +11,16 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.targets import Association, BackupRequest, Document, OutOfTime, Target, Targets, parse_target
+from rds_snap_backup.targets import (
+    Association,
+    BackupRequest,
+    Document,
+    OutOfTime,
+    Target,
+    Targets,
+    parse_target,
+    wrong_fields,
+)
 from rds_snap_backup.triggers import Trigger
 
 PATH = "/rds-snap-backup/test/targets/"
@@ -130,7 +139,6 @@ TEXT = "a text of 1 to 500 printable characters"
             for value in [*NO_TEXTS, ASSOCIATION, [ASSOCIATION, None]]
         ),
         ("associations", [ASSOCIATION] * 91, "a list of 1 to 90 objects"),
-        ("associations", [ASSOCIATION, {**ASSOCIATION, "displayName": "x"}], "different in clientName"),
         ("backuplevel", "FULL", "left out (did you mean backupLevel?)"),
         ("database", [], "left out (did you mean databases?)"),
         ("name", "orders", "left out (known fields are associations, "),
@@ -161,6 +169,32 @@ def test_an_error_names_the_association(fields: dict[str, Any], field: str, allo
 def test_a_name_of_an_association_is_required(name: str) -> None:
     lacking = {field: text for field, text in ASSOCIATION.items() if field != name}
     assert f"{name} of association 1 must be" in refused(document(associations=[lacking]))
+
+
+def test_an_association_stands_once_in_a_document() -> None:
+    other = {**ASSOCIATION, "instanceName": "x"}
+    message = refused(document(associations=[other, ASSOCIATION, {**ASSOCIATION, "displayName": "x"}]))
+    assert "association 3 must be different from association 2 in clientName, instanceName, subclientName." in message
+
+
+def test_all_wrong_fields_are_found_at_once() -> None:
+    wrong = {
+        "associations": [{"clientName": "x", "clientname": 1}, None, ASSOCIATION, ASSOCIATION],
+        "": 1,
+        "enabled": "no",
+        "fleets": "prod",
+    }
+    assert [(item.path, str(item).partition(" must be ")[0]) for item in wrong_fields(wrong)] == [
+        (("",), '""'),
+        (("fleets",), "fleets"),
+        (("associations",), "associations"),
+        (("enabled",), "enabled"),
+        (("associations", 0, "clientname"), "clientname of association 1"),
+        (("associations", 0, "instanceName"), "instanceName of association 1"),
+        (("associations", 0, "subclientName"), "subclientName of association 1"),
+        (("associations", 3), "association 4"),
+    ]
+    assert refused(json.dumps(wrong)).endswith(f"is not valid: {next(wrong_fields(wrong))}.")
 
 
 @pytest.mark.parametrize("field", NUMBERS)

@@ -1,0 +1,48 @@
+"""`validate`: checks the files of a fleet, without AWS. What it accepts, no function refuses."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rds_snap_backup_cli.errors import Exit
+from rds_snap_backup_cli.fleet.files import Fleet, read_fleet
+from rds_snap_backup_cli.fleet.schema import SCHEMAS, Kind
+from rds_snap_backup_cli.output import Format, counted, stdout, write_json
+from rds_snap_backup_cli.program import Call, command
+
+COLUMNS = {"kind": "Kind", "file": "File", "line": "Line", "field": "Field", "reason": "Reason"}
+
+Directory = Annotated[str, typer.Argument(metavar="DIR", help="The fleet's directory.")]
+PrintedSchema = Annotated[
+    Kind | None, typer.Option("--schema", help="Print the JSON Schema of a kind of file instead.")
+]
+
+
+@command("validate fleet", "validate fleet --format json", "validate --schema target", rows=True, is_offline=True)
+def validate(call: Call, directory: Directory = ".", schema: PrintedSchema = None) -> Exit:
+    """Check the files of a fleet, without AWS: all errors at once, as file:line: field: reason.
+
+    Exit status 1: there are errors. Warnings change nothing.
+    """
+    if schema:
+        write_json(SCHEMAS[schema]())
+        return Exit.OK
+    fleet = read_fleet(Path(directory))
+    show_remarks(call, fleet)
+    found = f"{counted(len(fleet.errors), 'error')}, {counted(len(fleet.warnings), 'warning')}"
+    valid = counted(len(fleet.entries), "valid target")
+    call.conclude(f"{directory}: {found}, {valid}.", "bold red" if fleet.errors else "")
+    return Exit.FINDINGS if fleet.errors else Exit.OK
+
+
+def show_remarks(call: Call, fleet: Fleet) -> None:
+    """Print the errors and warnings of a fleet's files."""
+    kinds = {"error": fleet.errors, "warning": fleet.warnings}
+    if call.format is Format.TABLE:
+        for kind, remarks in kinds.items():
+            for remark in remarks:
+                note = "" if kind == "error" else f" ({kind})"
+                stdout().print(f"{remark}{note}", soft_wrap=True)
+        return
+    call.show(COLUMNS, [{"kind": kind, **vars(remark)} for kind, remarks in kinds.items() for remark in remarks])
