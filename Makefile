@@ -7,7 +7,7 @@ TOOL := $(RUN) python -m local.tools
 # Values from the command line or the environment are never expanded, neither here nor by the shell: a recipe reads them in
 # the environment, and `$(value …)` makes each the text that was given.
 VALUES := STACK REGION PROFILE QUIET TARGET WAIT REQUEST_ID EXPRESSION TIMEZONE FORMAT OUT ID ALL YES ONLY REVOKED CONFIG GUIDED \
-	RUNS SECONDS
+	RUNS SECONDS DIR
 $(foreach name,$(VALUES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 
@@ -30,6 +30,7 @@ help:
 	@echo "make letters STACK=...  list the dead letters"
 	@echo "make discard STACK=...  delete the dead letters ID=... or ALL=1 (also YES=1)"
 	@echo "make redrive STACK=...  send the dead letters back to be retried"
+	@echo "make validate DIR=...   check the files of a fleet, without AWS (also FORMAT=json|csv)"
 	@echo "make verify STACK=...   prove on AWS what no emulator can; for a stack made for that (docs/verify-on-aws.md)"
 	@echo "make soak               the property test with 100,000 examples"
 	@echo "make fuzz               fuzz what reads bytes from outside, 5 minutes a harness (also SECONDS=..., RUNS=..., TARGET=...)"
@@ -59,6 +60,7 @@ demo: .venv/.synced
 test: lint
 	$(RUN) pytest -n 8 --dist loadgroup
 
+TEMPLATES := template.yaml member.yaml examples/chat/template.yaml local/commserve_lambda/template.yaml
 # Two at a time; each is also a target.
 LINTERS := mypy checkov sam-validate cfn-lint ruff-check ruff-format lint-imports bandit zizmor
 lint: .venv/.synced
@@ -76,9 +78,9 @@ lint-imports:
 sam-validate:
 	$(TOOL) sam validate --lint
 cfn-lint:
-	$(TOOL) cfn-lint template.yaml member.yaml local/commserve_lambda/template.yaml
+	$(TOOL) cfn-lint $(TEMPLATES)
 checkov:
-	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file template.yaml member.yaml local/commserve_lambda/template.yaml
+	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file $(TEMPLATES)
 bandit:
 	$(TOOL) bandit --quiet --recursive src
 	$(TOOL) bandit --quiet --recursive local
@@ -143,6 +145,7 @@ OPTIONS_report = $(FORMAT_OPTION) $(if $(OUT),--out="$$OUT")
 OPTIONS_schedule = $(if $(EXPRESSION),--expression="$$EXPRESSION") $(if $(TIMEZONE),--timezone="$$TIMEZONE")
 OPTIONS_status = $(FORMAT_OPTION)
 OPTIONS_token = $(if $(REVOKED),--revoked)
+OPTIONS_validate = $(FORMAT_OPTION)
 OPTIONS_verify = $(FORMAT_OPTION) $(if $(ONLY),--only="$$ONLY")
 ARGUMENT_backup = $(if $(TARGET),"$$TARGET")
 ARGUMENT_schedule = $(ARGUMENT_backup)
@@ -151,3 +154,8 @@ ARGUMENT_schedule = $(ARGUMENT_backup)
 status check token backup schedule report letters discard redrive verify deploy: .venv/.synced
 	@PYTHONPATH=src $(RUN) python -m rds_snap_backup_cli $@ $(if $(REGION),--region="$$REGION") \
 		$(if $(PROFILE),--profile="$$PROFILE") $(if $(QUIET),--quiet) $(OPTIONS_$@) -- $(if $(STACK),"$$STACK") $(ARGUMENT_$@)
+
+# Without a stack, and so without the options of AWS.
+.PHONY: validate
+validate: .venv/.synced
+	@PYTHONPATH=src $(RUN) python -m rds_snap_backup_cli $@ $(if $(QUIET),--quiet) $(OPTIONS_$@) -- $(if $(DIR),"$$DIR")

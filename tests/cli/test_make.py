@@ -11,7 +11,8 @@ from local.tools import ROOT
 from rds_snap_backup_cli import __main__ as _commands  # noqa: F401 # which declares them
 from rds_snap_backup_cli.program import app
 
-COMMANDS = sorted(one.name for one in app.registered_commands if one.name)
+OFFLINE = {"validate"}
+COMMANDS = sorted(one.name for one in app.registered_commands if one.name and one.name not in OFFLINE)
 
 # Prints the arguments that it is called with, each ended by NUL.
 UV = """#!/bin/sh
@@ -99,6 +100,12 @@ def test_every_command_is_a_target_of_make(checkout: Path, command: str) -> None
 def test_variables_of_make_become_arguments(checkout: Path, variables: list[str], arguments: list[str]) -> None:
     said = called(make(checkout, *variables, "STACK=prod"))
     assert said == ["rds_snap_backup_cli", variables[0], *arguments]
+
+
+def test_an_offline_command_gets_neither_a_stack_nor_options_of_aws(checkout: Path) -> None:
+    said = called(make(checkout, "validate", "DIR=my fleet", "FORMAT=json", "STACK=prod", "REGION=eu-west-1", "QUIET=1"))
+    assert said == ["rds_snap_backup_cli", "validate", "--quiet", "--format=json", "--", "my fleet"]
+    assert called(make(checkout, "validate")) == ["rds_snap_backup_cli", "validate", "--"]
 
 
 @pytest.mark.parametrize("value", HOSTILE)
