@@ -15,6 +15,9 @@ MODULES = (
     "redrive",
     "schedule",
     "set_token",
+    "fleet.inventory",
+    "fleet.export",
+    "members",
     "fleet.validate",
     "verify.command",
 )

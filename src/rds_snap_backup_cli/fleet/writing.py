@@ -1,0 +1,43 @@
+"""Writes a fleet's files as YAML that its strict reader, and any other, reads back the same."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# As the stack's own default. Without a schedule a target is backed up after RDS events only.
+NIGHTLY = {"schedule": {"expression": "cron(0 3 * * ? *)", "timezone": "UTC"}}
+ENDLESS = 2**30
+
+
+class Dumper(yaml.SafeDumper):
+    """Quotes every text that some YAML reader takes for another value, and indents lists."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        """Write equal values in full: the reader refuses aliases."""
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        """Indent lists below their field."""
+        super().increase_indent(flow, False)
+
+
+def to_yaml(document: Mapping[str, Any]) -> str:
+    """Return the one YAML text of a document."""
+    return yaml.dump(dict(document), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=ENDLESS)
+
+
+def new_fleet(name: str) -> str:
+    """Return the text of a new fleet's file: its targets are backed up every night."""
+    return to_yaml({"name": name, "defaults": NIGHTLY})
+
+
+def write_files(directory: Path, files: Mapping[str, str]) -> None:
+    """Write texts to files of a directory, each whole or not at all."""
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(path)

@@ -1,0 +1,258 @@
+"""The inventory, and the groups of a fleet that are made of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rds_snap_backup_cli.errors import Exit
+from rds_snap_backup_cli.fleet.files import read_fleet
+from tests.cli.calls import Cli
+from tests.cli.wire import AwsWire
+
+ACCOUNT = "111122223333"
+PLACE = f"prod (account {ACCOUNT}, eu-central-1)"
+UNREAD = {"account": "444455556666", "region": "eu-west-1", "message": "Access denied.", "hint": "Deploy member.yaml."}
+
+type Take = Callable[..., Any]
+type Row = dict[str, Any]
+
+
+def arn(name: str, account: str = ACCOUNT, kind: str = "db") -> str:
+    return f"arn:aws:rds:eu-central-1:{account}:{kind}:{name}"
+
+
+def exact(name: str, client: str = "aws-prod", **more: Any) -> Row:
+    """Return the row of a database and the subclient of its name."""
+    names = {"clientName": client, "instanceName": name, "subclientName": "default"}
+    return {"match": "exact", **names, "arn": arn(name), "engine": "mysql", **more}
+
+
+def many(number: int, begin: int = 0) -> list[Row]:
+    return [exact(f"db-{index:03}") for index in range(begin, begin + number)]
+
+
+def answer(rows: list[Row], *unread: Row, **more: Any) -> Row:
+    return {"ok": not unread, "inventory": rows, "counts": {"commvaultCalls": 3}, "unread": list(unread), **more}
+
+
+@pytest.fixture
+def take(cli: Cli, wire: AwsWire) -> Take:
+    """Call the command for a stack whose function answers with these rows."""
+    wire.stack(AuditFunctionName="prod-audit")
+
+    def call(rows: list[Row], *arguments: str, unread: tuple[Row, ...] = ()) -> Any:
+        wire.answer("Invoke", answer(rows, *unread))
+        return cli("inventory", "prod", *arguments)
+
+    return call
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    return tmp_path / "fleet"
+
+
+def groups(fleet: Path) -> dict[str, list[str]]:
+    """Return the instances of each target, which are valid, in the order of the file."""
+    found = read_fleet(fleet)
+    assert found.errors == ()
+    return {
+        entry.name: [one["instanceName"] for one in entry.document["associations"]] for entry in found.entries.values()
+    }
+
+
+def contents(fleet: Path) -> dict[str, str]:
+    return {str(path.relative_to(fleet)): path.read_text() for path in fleet.rglob("*") if path.is_file()}
+
+
+def test_each_pair_is_shown_with_its_match(take: Take) -> None:
+    cluster = exact("orders") | {"match": "ambiguous", "arn": arn("orders", "444455556666", "cluster")}
+    alone = exact("x") | {"match": "rds-only", "clientName": None, "instanceName": None, "subclientName": None}
+    lost = exact("y") | {"match": "commvault-only", "arn": None, "engine": None}
+    done = take([exact("crm"), cluster, alone, lost, exact("old", excluded=True)])
+    assert (done.status, done.err) == (Exit.OK, "")
+    *lines, last = done.out.splitlines()
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    assert rows[0] == ["exact", "aws-prod", "crm", "default", f"crm {ACCOUNT}/eu-central-1", "mysql"]
+    assert rows[1][4] == "orders (cluster) 444455556666/eu-central-1"
+    assert rows[3] == ["commvault-only", "aws-prod", "y", "default", "", ""]
+    assert last == f"{PLACE}: 1 exact, 1 ambiguous, 1 commvault-only, 1 rds-only, 1 excluded."
+
+
+def test_all_pages_are_read_and_a_row_counts_once(cli: Cli, wire: AwsWire) -> None:
+    wire.stack(AuditFunctionName="prod-audit")
+    one, two, three = many(3)
+    wire.answer("Invoke", *(answer(rows, UNREAD, pages=2) for rows in ([one, two], [two, three])))
+    done = cli("inventory", "prod", "--format", "json")
+    assert (json.loads(done.out), done.status) == ([one, two, three], Exit.FINDINGS)
+    assert [asked.get("page") for asked in wire.asked("Invoke")] == [None, 2]
+    assert done.err.splitlines() == [
+        "Not read: 444455556666/eu-west-1: Access denied. Deploy member.yaml.",
+        f"{PLACE}: 3 exact, 0 ambiguous, 0 commvault-only, 0 rds-only, 0 excluded, not all was read.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        None,
+        [],
+        answer([{"match": "exact"}]),
+        answer([exact("a") | {"arn": 7}]),
+        answer([], {"message": "x"}),
+        {"ok": True},
+    ],
+)
+def test_another_answer_is_one_line(cli: Cli, wire: AwsWire, reply: Any) -> None:
+    wire.stack(AuditFunctionName="prod-audit")
+    wire.answer("Invoke", reply)
+    done = cli("inventory", "prod")
+    assert (done.status, "does not understand" in done.line) == (Exit.COULD_NOT_RUN, True)
+
+
+def test_a_new_fleet_has_groups_of_25_of_one_client(take: Take, fleet: Path) -> None:
+    done = take([*many(26), exact("crm", "Sales (EU)/x")], "--write", str(fleet))
+    assert done.status == Exit.OK
+    assert {name: len(found) for name, found in groups(fleet).items()} == {
+        "aws-prod-1": 25,
+        "aws-prod-2": 1,
+        "Sales-EU-x-1": 1,
+    }
+    found = read_fleet(fleet)
+    assert found.name == "fleet"
+    entry = found.entries["aws-prod-2"]
+    assert entry.schedule
+    assert (entry.schedule.expression, entry.schedule.timezone) == ("cron(0 3 * * ? *)", "UTC")
+    assert entry.document == {
+        "associations": [
+            {
+                "clientName": "aws-prod",
+                "instanceName": "db-025",
+                "subclientName": "default",
+                "databases": [arn("db-025")],
+            }
+        ],
+        "fleet": "fleet",
+    }
+    before = contents(fleet)
+    done = take([*many(26), exact("crm", "Sales (EU)/x")], "--write", str(fleet), "--format", "json")
+    assert contents(fleet) == before
+    assert json.loads(done.out)[25]["file"] == str(fleet / "targets/aws-prod-2.yaml")
+    assert f"{fleet} has all that is exact." in done.err
+
+
+def test_what_is_not_exact_is_never_written(take: Take, fleet: Path) -> None:
+    rows = [exact("a") | {"match": match} for match in ("ambiguous", "commvault-only", "rds-only")]
+    done = take([*rows, exact("old", excluded=True)], "--write", str(fleet))
+    assert (done.status, fleet.exists()) == (Exit.OK, False)
+
+
+def test_a_new_database_changes_one_file(take: Take, fleet: Path) -> None:
+    take([*many(30, 10), *many(3)][::-1], "--write", str(fleet))
+    before = contents(fleet)
+    take([*many(40), exact("crm", "other")], "--write", str(fleet), "--client", "aws-prod", "--account", ACCOUNT)
+    after = contents(fleet)
+    assert [name for name in after if after[name] != before.get(name)] == ["targets/aws-prod-2.yaml"]
+    assert after["targets/aws-prod-2.yaml"].startswith(before["targets/aws-prod-2.yaml"])
+    assert take(many(40), "--write", str(fleet), "--account", "444455556666").status == Exit.OK
+    assert contents(fleet) == after
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: f"# owned by the sales team\n{text}",
+        lambda text: f"{text}backupLevel: INCREMENTAL\n",
+        lambda text: text.replace(arn("db-000"), "db-000"),
+        lambda text: text.replace("clientName: aws-prod", "clientName: 'aws-prod'"),
+        lambda text: f"{text}schedule:\n  expression: rate(1 day)\n",
+    ],
+)
+def test_an_edited_file_is_kept_and_a_newcomer_goes_to_another(
+    take: Take, fleet: Path, edit: Callable[[str], str]
+) -> None:
+    take(many(2), "--write", str(fleet))
+    file = fleet / "targets/aws-prod-1.yaml"
+    file.write_text(edited := edit(file.read_text()))
+    take(many(3), "--write", str(fleet))
+    assert file.read_text() == edited
+    assert groups(fleet) == {"aws-prod-1": ["db-000", "db-001"], "aws-prod-2": ["db-002"]}
+
+
+def test_what_any_file_has_is_not_added_twice(take: Take, fleet: Path) -> None:
+    take(many(1), "--write", str(fleet))
+    names = {"clientName": "aws-prod", "subclientName": "archive"}
+    own = [
+        {**names, "instanceName": "db-001", "subclientName": "default"},  # by name
+        {**names, "instanceName": "elsewhere", "databases": [arn("db-002*")]},  # its database
+        {**names, "instanceName": "third", "databases": ["DB-003"]},
+    ]
+    # The target's own patterns start backups of all its associations: they do not say whose a database is.
+    (fleet / "targets/mine.json").write_text(json.dumps({"associations": own, "databases": ["*", "db-004"]}))
+    take(many(5), "--write", str(fleet))
+    assert groups(fleet)["aws-prod-1"] == ["db-000", "db-004"]
+
+
+def test_what_is_gone_is_shown_and_kept(take: Take, fleet: Path) -> None:
+    take(many(4), "--write", str(fleet))
+    before = contents(fleet)
+    lost = exact("db-001") | {"match": "commvault-only", "arn": None, "engine": None}
+    unpaired = exact("db-002") | {"match": "rds-only", "clientName": None, "instanceName": None, "subclientName": None}
+    done = take([exact("db-000"), lost, unpaired], "--write", str(fleet), "--format", "json")
+    assert done.status == Exit.OK
+    file = str(fleet / "targets/aws-prod-1.yaml")
+    missing = [row for row in json.loads(done.out) if row["match"] == "missing"]
+    assert missing == [
+        exact(name) | {"match": "missing", "engine": None, "file": file} for name in ("db-001", "db-002", "db-003")
+    ]
+    assert contents(fleet) == before
+    home = {"account": ACCOUNT, "region": "eu-central-1", "message": "Throttled."}
+    commvault = {"account": None, "region": None, "message": "Too many clients."}
+    for unread, expected in (
+        ((home,), ["db-002", "db-003"]),
+        ((commvault,), ["db-001", "db-003"]),
+        ((home, commvault), []),
+    ):
+        done = take([exact("db-000"), lost, unpaired], "--write", str(fleet), "--format", "json", unread=unread)
+        found = [row["instanceName"] for row in json.loads(done.out) if row["match"] == "missing"]
+        assert (done.status, found) == (Exit.FINDINGS, expected)
+
+
+def test_two_clients_whose_names_give_the_same_file_have_files_of_their_own(take: Take, fleet: Path) -> None:
+    clients = ["aws prod", "AWS/prod", "aws-prod", "生产", "c" * 100]
+    rows = [exact(f"db-{number}", client) for number, client in enumerate(clients)]
+    take(rows, "--write", str(fleet))
+    assert sorted(groups(fleet)) == ["AWS-prod-1", "aws-prod-2", "aws-prod-3", f"{'c' * 59}-1", "group-1"]
+
+
+def test_a_group_of_long_names_ends_before_its_parameter_is_full(take: Take, fleet: Path) -> None:
+    take([exact(f"{index:03}{'é' * 240}") for index in range(25)], "--write", str(fleet))
+    assert {len(found) for found in groups(fleet).values()} == {6, 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--name", "no name"), "'no name' is no name of a fleet"),
+        (("--name", "sales"), ""),
+    ],
+)
+def test_a_fleet_has_a_valid_name(take: Take, fleet: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = take(many(1), "--write", str(fleet), *arguments)
+    if said:
+        assert (done.status, said in done.line, fleet.exists()) == (Exit.COULD_NOT_RUN, True, False)
+        return
+    assert read_fleet(fleet).name == "sales"
+    assert "is sales. Leave out --name" in take(many(2), "--write", str(fleet), "--name", "eu").line
+
+
+def test_a_fleet_with_errors_is_not_extended(take: Take, wire: AwsWire, fleet: Path) -> None:
+    take(many(1), "--write", str(fleet))
+    (fleet / "targets/mine.yaml").write_text("associations: []\n")
+    before, calls = contents(fleet), len(wire.calls)
+    done = take(many(2), "--write", str(fleet))
+    assert (done.status, "mine.yaml:1: associations: must be" in done.err) == (Exit.FINDINGS, True)
+    assert (contents(fleet), len(wire.calls)) == (before, calls)
