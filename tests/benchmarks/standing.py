@@ -63,4 +63,4 @@ def _metrics(alarm: dict[str, Any]) -> int:
 def _polled_queues(stack: Resolved) -> int:
     functions = stack.of_type("AWS::Serverless::Function").values()
     events = [event for function in functions for event in function.get("Events", {}).values()]
-    return sum(event["Type"] == "SQS" for event in events) + len(stack.of_type("AWS::Pipes::Pipe"))
+    return [event["Type"] for event in events].count("SQS") + len(stack.of_type("AWS::Pipes::Pipe"))

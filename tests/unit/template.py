@@ -42,9 +42,9 @@ def _tag(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
 
 
 _Loader.add_multi_constructor("!", _tag)
-TEMPLATE, MEMBER = (
+TEMPLATE, MEMBER, CHAT = (
     yaml.load((ROOT / name).read_text(), Loader=_Loader)  # a SafeLoader
-    for name in ("template.yaml", "member.yaml")
+    for name in ("template.yaml", "member.yaml", "examples/chat/template.yaml")
 )
 
 

@@ -1,0 +1,199 @@
+"""Events out: the template's queue, the event that its pipe makes of a message, and the chat message that a rule makes of it.
+
+The emulator deploys pipes and does not poll queues for them. So a pipe's work is done here on the real messages: the target
+parameters of the template, applied to the bodies.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from local.emulator import ACCOUNT, REGION, Emulator
+from local.subscriber import Subscriber
+from local.tools import ROOT
+from rds_snap_backup.messaging import audit_messages
+from rds_snap_backup.messaging.notifications import JOB_ENDS, PROBLEMS, Notifications, render
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.record import Backup, JobFacts, Notice, Submission
+from rds_snap_backup.targets import Association
+from rds_snap_backup.triggers import Trigger
+from tests.unit.documents import section
+from tests.unit.template import CHAT, TEMPLATE, Resolved
+
+BUS = "notifications-out"
+PARTS = {"Notifications", *(name for name in TEMPLATE["Resources"] if name.startswith("EventsOut"))} - {
+    "EventsOutAlarm"
+}
+PIPE = Resolved({"EventsOutBusName": BUS}).resources["EventsOutPipe"]["Properties"]
+SUBMITTED = 1769824804
+TRIGGER = Trigger("schedule", "arn|2026-01-31T02:00:00Z", "2026-01-31T02:00:00Z")
+HOSTILE = '<!channel> @here *x* `y` "}, {"'
+
+
+def backup_notification(status: str, target: str = "orders", job_id: str = "1354") -> dict[str, Any]:
+    """Return the notification about a backup; one that was rejected has no job."""
+    job = JobFacts(job_id, started=SUBMITTED + 1, ended=SUBMITTED + 841, reason="The snapshot quota is reached.")
+    association = Association("aws-prod", "orders-db", "default", "aws-prod")
+    backup = Backup(association, SUBMITTED, SUBMITTED, SUBMITTED, job=job)
+    error = Problem("JOB_FAILED", "…", "…")
+    notice = Notice(status, SUBMITTED, (backup.key,), attempt=1, level="FULL", error=error)
+    if status != "rejected":
+        facts: dict[str, Any] = {
+            "started": job.started,
+            "ended": job.ended,
+            "reason": job.reason,
+            "submitted_at": SUBMITTED,
+        }
+        notice = Notice(status, SUBMITTED, (backup.key,), 1, "FULL", job_ids=(job_id,), error=error, **facts)
+    return render(Submission(TRIGGER, target, SUBMITTED, SUBMITTED, backups=(backup,)), notice)
+
+
+def audit_notification() -> dict[str, Any]:
+    """Return the notification of an audit without findings."""
+    counts = dict.fromkeys(audit_messages.VERDICTS, 0) | {"databases": 3, "protected": 3, "findings": 0}
+    since = {"time": "2026-01-30T06:00:00Z", "submissions": 3, "backups": {}, "jobs": {"failed": 0}}
+    answer = {"version": "2", "status": "audit", "ok": True, "news": False, "counts": counts, "since": since}
+    return {**answer, "findings": [], "title": audit_messages.title(answer)}
+
+
+@dataclass
+class EventsOut:
+    """The template's part for events out, a queue that gets all events of the bus, and a subscriber of the chat topic."""
+
+    aws: Emulator
+    topic: str
+    queue_url: str
+    events_url: str
+    chat: Subscriber
+
+    def publish(self, notification: dict[str, Any]) -> None:
+        notifications = Notifications(self.topic, self.aws.client("sns"))
+        if notification["status"] == "audit":
+            audit_messages.publish(notifications, notification, is_problem=False)
+        else:
+            notifications.publish(notification)
+
+    def run_pipe(self) -> list[dict[str, Any]]:
+        """Put the queue's messages on the bus as the pipe does, and return the events that arrived there."""
+        target = PIPE["TargetParameters"]
+        assert target["InputTemplate"] == "<$.body>"
+        for body in self._received(self.queue_url):
+            # A body that is JSON is an object to a pipe, and the template is that object.
+            bus = target["EventBridgeEventBusParameters"]
+            entry = {"Source": bus["Source"], "DetailType": bus["DetailType"], "Detail": json.dumps(json.loads(body))}
+            self.aws.client("events").put_events(Entries=[{**entry, "EventBusName": PIPE["Target"].split("/")[1]}])
+        return [json.loads(body) for body in self._received(self.events_url)]
+
+    def _received(self, url: str) -> list[str]:
+        sqs, bodies = self.aws.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                bodies.append(message["Body"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+
+def deployed(aws: Emulator, name: str, template: str, **parameters: str) -> Mapping[str, str]:
+    """Deploy a template, and return the physical IDs of its resources."""
+    client = aws.client("cloudformation")
+    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    client.create_stack(StackName=name, TemplateBody=template, Parameters=given, Capabilities=["CAPABILITY_IAM"])
+    client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    found = client.describe_stack_resources(StackName=name)["StackResources"]
+    return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
+
+
+@pytest.fixture(scope="module")
+def out(aws: Emulator) -> Iterator[EventsOut]:
+    events, sqs = aws.client("events"), aws.client("sqs")
+    events.create_event_bus(Name=BUS)
+    part = {name: TEMPLATE[name] for name in ("Parameters", "Mappings", "Conditions")}
+    part["Resources"] = {name: TEMPLATE["Resources"][name] for name in PARTS}
+    parameters = {"CommvaultApiUrl": "https://127.0.0.1/api", "EventsOutBusName": BUS}
+    ours = deployed(aws, "events-out", json.dumps(part), **parameters)
+    theirs = deployed(aws, "chat", (ROOT / "examples" / "chat" / "template.yaml").read_text(), EventsOutBusName=BUS)
+    url = sqs.create_queue(QueueName="all-events")["QueueUrl"]
+    events.put_rule(Name="all", EventBusName=BUS, EventPattern=json.dumps({"account": [ACCOUNT]}))
+    target = {"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:all-events"}
+    events.put_targets(Rule="all", EventBusName=BUS, Targets=[target])
+    yield EventsOut(aws, ours["Notifications"], ours["EventsOutQueue"], url, Subscriber.subscribe(aws, theirs["Chat"]))
+    for name in ("chat", "events-out"):
+        aws.client("cloudformation").delete_stack(StackName=name)
+
+
+def documented() -> list[Any]:
+    """Return the JSON objects that the reference shows about events out: an event, and a pattern."""
+    blocks = re.findall(r"```json\n(.*?)```", section("docs/reference.md", "Events out"), re.DOTALL)
+    return [json.loads(block) for block in blocks]
+
+
+def test_a_notification_is_the_documented_event(out: EventsOut) -> None:
+    notification = backup_notification("failed")
+    out.publish(notification)
+    (event,) = out.run_pipe()
+    example, pattern = documented()
+    assert event == {
+        "version": "0",
+        "id": event["id"],
+        "detail-type": "RDS Snap Backup Notification",
+        "source": "rds-snap-backup",
+        "account": ACCOUNT,
+        "time": event["time"],
+        "region": REGION,
+        "resources": [],
+        "detail": notification,
+    }
+    assert example.keys() == event.keys()
+    unique = {"trigger": {**notification["trigger"], "id": "…"}}
+    assert example["detail"] == notification | unique
+    matches = out.aws.client("events").test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))
+    assert matches["Result"]
+
+
+def test_what_is_no_notification_does_not_become_an_event(out: EventsOut) -> None:
+    out.aws.client("sns").publish(TopicArn=out.topic, Message='{"AlarmName": "on the wrong topic"}')
+    assert out.run_pipe() == []
+
+
+def test_chat_shows_problems_and_the_audit_without_quotes_markup_or_mentions(out: EventsOut) -> None:
+    out.chat.receive()
+    for status in ("submitted", "retrying", "completed", "joined"):
+        out.publish(backup_notification(status))
+    out.publish(backup_notification("rejected", HOSTILE))
+    out.publish(backup_notification("failed", HOSTILE))
+    out.publish(backup_notification("lost", job_id="1355"))
+    out.publish(audit_notification())
+    events = {event["detail"]["title"]: event for event in out.run_pipe()}
+    assert len(events) == 8
+    shown = {message.body["content"]["title"]: message.body for message in out.chat.receive()}
+    plain = "??channel? ?here ?x? ?y? ??? ??"
+    assert sorted(shown) == [
+        "audit: 3 of 3 databases protected, no findings",
+        f"failed: {plain}, job 1354, JOB_FAILED",
+        "lost: orders, job 1355, JOB_FAILED",
+        f"rejected: {plain}, JOB_FAILED",
+    ]
+    for title, message in shown.items():
+        event = events[title]
+        has_job = event["detail"]["status"] in JOB_ENDS
+        thread = f"rds-snap-backup-{ACCOUNT}-{REGION}-2026-01-31T02:00:04Z" if has_job else event["id"]
+        assert message == {
+            "version": "1.0",
+            "source": "custom",
+            "content": {
+                "textType": "client-markdown",
+                "title": title,
+                "description": f"Account {ACCOUNT}, {REGION}, {event['time']}",
+            },
+            "metadata": {"threadId": thread},
+        }
+
+
+def test_chat_shows_every_status_of_a_problem_once() -> None:
+    rules = Resolved({}, CHAT).of_type("AWS::Events::Rule")
+    shown = {name: set(rule["EventPattern"]["detail"]["status"]) for name, rule in rules.items()}
+    assert shown == {"JobProblems": PROBLEMS & JOB_ENDS, "Others": PROBLEMS - JOB_ENDS | {"audit"}}
