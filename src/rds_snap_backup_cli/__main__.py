@@ -19,6 +19,8 @@ MODULES = (
     "fleet.export",
     "members",
     "fleet.validate",
+    "fleet.plan",
+    "fleet.apply",
     "verify.command",
 )
 IS_CHECKOUT = (Path(__file__).parents[2] / "template.yaml").exists()

@@ -72,14 +72,14 @@ class Call:
             self.say(text)
 
     @contextmanager
-    def progress(self, text: str) -> Iterator[None]:
-        """Show on a terminal that something takes its time."""
+    def progress(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show on a terminal that something takes its time; the function that is given changes the text."""
         console = stderr()
         if self.quiet or not console.is_terminal:
-            yield
+            yield lambda _: None
         else:
-            with console.status(text):
-                yield
+            with console.status(text) as status:
+                yield status.update
 
 
 def shared(name: str, kind: Any, default: Any, info: Any) -> Parameter:

@@ -47,7 +47,9 @@ class Mark:
 
 def digest(content: Mapping[str, Any] | str) -> str:
     """Return the digest of a document or schedule. Blanks and the order of its fields do not change it."""
-    text = content if isinstance(content, str) else json.dumps(content, sort_keys=True)
+    # As Terraform's jsonencode, so that examples/terraform/ writes the same marks.
+    compact = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = content if isinstance(content, str) else compact
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
@@ -128,6 +130,12 @@ class Stored:
 
     targets: Mapping[str, StoredTarget]
     schedules: Mapping[str, StoredSchedule]
+
+    @cached_property
+    def all_schedules(self) -> Mapping[str, StoredSchedule]:
+        """Every schedule of the group by name."""
+        own = (target.schedule for target in self.targets.values())
+        return {**self.schedules, **{one.name: one for one in own if one}}
 
 
 def read_stored(stack: DeployedStack) -> Stored:

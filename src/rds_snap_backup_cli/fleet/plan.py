@@ -1,0 +1,224 @@
+"""`plan`: what `apply` would change in a stack, and what that means for the databases and for Commvault."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rds_snap_backup.targets import Target
+from rds_snap_backup_cli.errors import CannotRun, Exit, explain
+from rds_snap_backup_cli.fleet.capacity import Hour, hours_of, overlaps
+from rds_snap_backup_cli.fleet.changes import Change, Changes, Wish, compare
+from rds_snap_backup_cli.fleet.files import Fleet, read_fleet
+from rds_snap_backup_cli.fleet.inventory import Inventory, take_inventory
+from rds_snap_backup_cli.fleet.stored import Stored, read_stored
+from rds_snap_backup_cli.output import Format, counted, stderr, write_json
+from rds_snap_backup_cli.program import Call, command
+from rds_snap_backup_cli.stack import DeployedStack
+
+COLUMNS = {
+    "action": "",
+    "target": "Target",
+    "kind": "Kind",
+    "field": "Field",
+    "stored": "Stored",
+    "wanted": "Wanted",
+    "reason": "Reason",
+}
+VERBS = {"+": "to make", "~": "to change", "-": "to remove", "!": "in conflict"}
+
+Directory = Annotated[str, typer.Argument(metavar="DIR", help="The fleet's directory.", show_default=False)]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take over what is edited by hand or owned by no fleet.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Remove what the fleet owns and its files no longer have.")]
+Out = Annotated[str, typer.Option(metavar="FILE", help="Write the plan to a file, for `apply --plan`.")]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `apply` would do with these options, and what to know before."""
+
+    stack: DeployedStack
+    fleet: Fleet
+    wish: Wish
+    found: Changes
+
+    @property
+    def differences(self) -> int:
+        """The number of changes; `-` is none if nothing is pruned."""
+        return sum(one.action != "-" or self.wish.prune for one in self.found.changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a plan's file holds: `apply` refuses it if a new plan differs."""
+        return {
+            "version": "2",
+            "stack": str(self.stack.description["StackId"]),
+            "fleet": self.fleet.name,
+            "adopt": self.wish.adopt,
+            "prune": self.wish.prune,
+            "changes": [one.to_json() for one in self.found.changes],
+        }
+
+    @property
+    def summary(self) -> str:
+        """The numbers of targets by what happens to them."""
+        if not self.found.changes:
+            return "no differences"
+        targets = Counter[str](action for action, _ in {(one.action, one.target) for one in self.found.changes})
+        unless = "" if self.wish.prune else " with --prune"
+        return ", ".join(
+            f"{targets[action]} {verb}{unless if action == '-' else ''}"
+            for action, verb in VERBS.items()
+            if targets[action]
+        )
+
+
+@command("plan prod fleet", "plan prod fleet --prune --out plan.json", "plan prod fleet --format json", rows=True)
+def plan(call: Call, directory: Directory, adopt: Adopt = False, prune: Prune = False, out: Out = "") -> Exit:
+    """Show what `apply` would change. Changes nothing.
+
+    + is made, ~ is changed, - is removed (with --prune only), ! is a conflict: edited by hand, or owned by another fleet or
+    by none. Exit status 1: there are differences, or the files are not valid.
+    """
+    stack = call.stack()
+    fleet = valid_fleet(directory)
+    if not fleet:
+        return Exit.FINDINGS
+    with call.progress("Reading targets and schedules"):
+        stored = read_stored(stack)
+    wish = Wish(stack.name, adopt, prune)
+    planned = Plan(stack, fleet, wish, compare(fleet, stored, wish))
+    with call.progress("The Audit function takes the inventory, for up to 10 minutes"):
+        unknown = list(
+            commvault_remarks(
+                stack,
+                {
+                    name: planned.found.after.targets[name]
+                    for name in fleet.entries
+                    if name in planned.found.after.targets
+                },
+            )
+        )
+    hours = hours_of(planned.found.after, datetime.now(UTC).date())
+    warnings = [
+        *map(str, fleet.warnings),
+        *unknown,
+        *schedule_remarks(fleet, stored),
+        *overlaps(planned.found.after, fleet.entries),
+        *unmarked_remarks(planned.found.unmarked),
+    ]
+    document = planned.to_json()
+    if out:
+        Path(out).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    if call.format is Format.JSON:
+        write_json(document | {"requests": [vars(hour) for hour in hours], "warnings": warnings})
+    else:
+        call.show(
+            COLUMNS,
+            [row for change in planned.found.changes for row in rows_of(change)],
+            **dict.fromkeys(("stored", "wanted"), text_of),
+        )
+    for line in lost_lines(planned.found.changes):
+        call.conclude(line, "yellow")
+    for hour in shown_hours(hours):
+        call.conclude(str(hour), "bold red" if hour.is_too_much else "")
+    for warning in warnings:
+        call.say(f"Warning: {warning}")
+    call.conclude(f"{stack.place}: {planned.summary}.")
+    return Exit.FINDINGS if planned.differences else Exit.OK
+
+
+def valid_fleet(directory: str) -> Fleet | None:
+    """Return the fleet of a directory, or print everything that is wrong with its files."""
+    fleet = read_fleet(Path(directory))
+    if not fleet.errors:
+        return fleet
+    for error in fleet.errors:
+        stderr().print(str(error))
+    stderr().print(f"{directory}: {counted(len(fleet.errors), 'error')}. Nothing was changed; correct the files.")
+    return None
+
+
+# ---- What is shown
+
+
+def rows_of(change: Change) -> Iterator[dict[str, Any]]:
+    """Yield a row for each field of a change, or one row if it has none."""
+    row = {"action": change.action, "target": change.target, "kind": change.kind, "reason": change.reason}
+    fields = [{"field": one.field, "stored": one.stored, "wanted": one.wanted} for one in change.differences]
+    yield from (row | field for field in fields or [{"field": None, "stored": None, "wanted": None}])
+
+
+def text_of(value: Any) -> str:
+    """Return a field's value for people."""
+    match value:
+        case None:
+            return ""
+        case list():
+            return ", ".join(value)
+        case str():
+            return value
+        case _:
+            return json.dumps(value)
+
+
+def lost_lines(changes: Sequence[Change]) -> list[str]:
+    """Return a line for each target whose change leaves databases without any."""
+    return [f"{one.target}: {', '.join(one.loses)} would lose protection." for one in changes if one.loses]
+
+
+def shown_hours(hours: Sequence[Hour]) -> list[Hour]:
+    """Return the hours that need more than Commvault's SaaS allows, or the busiest."""
+    return [hour for hour in hours if hour.is_too_much] or sorted(hours, key=lambda hour: -hour.requests)[:1]
+
+
+# ---- Remarks
+
+
+def commvault_remarks(stack: DeployedStack, targets: Mapping[str, Target]) -> Iterator[str]:
+    """Yield a remark for each target that names what Commvault does not know, or that nobody could ask."""
+    try:
+        inventory = take_inventory(stack)
+    except (CannotRun, BotoCoreError, ClientError) as error:
+        yield f"Commvault's inventory could not be read, so names were not compared: {explain(error)}"
+        return
+    if problem := next((row["message"] for row in inventory.unread if not row["account"]), None):
+        yield f"Commvault's inventory could not be read as a whole, so names were not compared: {problem}"
+        return
+    known = names_of(inventory)
+    for name, target in targets.items():
+        missing = [one.names for one in target.request.associations if one.names not in known]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            yield f"{name}: Commvault knows no subclient {' / '.join(missing[0])}{more}."
+
+
+def names_of(inventory: Inventory) -> set[tuple[Any, ...]]:
+    """Return the subclients that Commvault knows."""
+    return {tuple(row[name] for name in ("clientName", "instanceName", "subclientName")) for row in inventory.rows}
+
+
+def schedule_remarks(fleet: Fleet, stored: Stored) -> Iterator[str]:
+    """Yield a remark for each schedule that does something else than the files say, and stays as it is."""
+    for name, entry in fleet.entries.items():
+        target = stored.targets.get(name)
+        schedule = target.schedule if target else None
+        if schedule and entry.schedule and not schedule.is_enabled:
+            yield f"{name}: its schedule {schedule.name} is disabled, and stays so."
+        if schedule and not entry.schedule and not schedule.mark:
+            yield f"{name}: its file has no schedule, and no fleet owns the schedule {schedule.name}, which stays."
+
+
+def unmarked_remarks(unmarked: Sequence[str]) -> Iterator[str]:
+    """Yield a remark about targets that are as the files say, and not the fleet's."""
+    if unmarked:
+        first = ", ".join(unmarked[:3]) + (" …" if len(unmarked) > 3 else "")
+        yield (
+            f"{counted(len(unmarked), 'target')} without the fleet's mark ({first}): stored as the files say. "
+            "`apply --adopt` marks them; without it they are never changed."
+        )
