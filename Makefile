@@ -7,7 +7,7 @@ TOOL := $(RUN) python -m local.tools
 # Values from the command line or the environment are never expanded, neither here nor by the shell: a recipe reads them in
 # the environment, and `$(value …)` makes each the text that was given.
 VALUES := STACK REGION PROFILE QUIET TARGET WAIT REQUEST_ID EXPRESSION TIMEZONE FORMAT OUT ID ALL YES ONLY REVOKED CONFIG GUIDED \
-	RUNS SECONDS DIR
+	RUNS SECONDS PLAN ADOPT PRUNE PRUNE_LIMIT DIR
 $(foreach name,$(VALUES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 
@@ -30,6 +30,8 @@ help:
 	@echo "make letters STACK=...  list the dead letters"
 	@echo "make discard STACK=...  delete the dead letters ID=... or ALL=1 (also YES=1)"
 	@echo "make redrive STACK=...  send the dead letters back to be retried"
+	@echo "make plan STACK=... DIR=...    show what apply would change (also ADOPT=1, PRUNE=1, FORMAT=json|csv and OUT=FILE)"
+	@echo "make apply STACK=... DIR=...   write a fleet's targets and schedules (also PLAN=FILE, ADOPT=1, PRUNE=1 and PRUNE_LIMIT=N)"
 	@echo "make validate DIR=...   check the files of a fleet, without AWS (also FORMAT=json|csv)"
 	@echo "make verify STACK=...   prove on AWS what no emulator can; for a stack made for that (docs/verify-on-aws.md)"
 	@echo "make soak               the property test with 100,000 examples"
@@ -136,11 +138,14 @@ package: .venv/.synced
 
 # `NAME="$$VALUE"` with its equals sign, and `--` before the arguments: a value that begins with a hyphen is no option.
 FORMAT_OPTION = $(if $(FORMAT),--format="$$FORMAT")
+ADOPT_AND_PRUNE = $(if $(ADOPT),--adopt) $(if $(PRUNE),--prune)
+OPTIONS_apply = $(if $(PLAN),--plan="$$PLAN") $(ADOPT_AND_PRUNE) $(if $(PRUNE_LIMIT),--prune-limit="$$PRUNE_LIMIT")
 OPTIONS_backup = $(FORMAT_OPTION) $(if $(WAIT),--wait) $(if $(REQUEST_ID),--request-id="$$REQUEST_ID")
 OPTIONS_check = $(FORMAT_OPTION) $(if $(TARGET),--target="$$TARGET") $(if $(ALL),--all)
 OPTIONS_deploy = $(if $(CONFIG),--config="$$CONFIG") $(if $(GUIDED),--guided)
 OPTIONS_discard = $(if $(ID),--id="$$ID") $(if $(ALL),--all) $(if $(YES),--yes)
 OPTIONS_letters = $(FORMAT_OPTION)
+OPTIONS_plan = $(FORMAT_OPTION) $(ADOPT_AND_PRUNE) $(if $(OUT),--out="$$OUT")
 OPTIONS_report = $(FORMAT_OPTION) $(if $(OUT),--out="$$OUT")
 OPTIONS_schedule = $(if $(EXPRESSION),--expression="$$EXPRESSION") $(if $(TIMEZONE),--timezone="$$TIMEZONE")
 OPTIONS_status = $(FORMAT_OPTION)
@@ -149,9 +154,11 @@ OPTIONS_validate = $(FORMAT_OPTION)
 OPTIONS_verify = $(FORMAT_OPTION) $(if $(ONLY),--only="$$ONLY")
 ARGUMENT_backup = $(if $(TARGET),"$$TARGET")
 ARGUMENT_schedule = $(ARGUMENT_backup)
+ARGUMENT_plan = $(if $(DIR),"$$DIR")
+ARGUMENT_apply = $(ARGUMENT_plan)
 
-.PHONY: status check token backup schedule report letters discard redrive verify deploy
-status check token backup schedule report letters discard redrive verify deploy: .venv/.synced
+.PHONY: status check token backup schedule report letters discard redrive plan apply verify deploy
+status check token backup schedule report letters discard redrive plan apply verify deploy: .venv/.synced
 	@PYTHONPATH=src $(RUN) python -m rds_snap_backup_cli $@ $(if $(REGION),--region="$$REGION") \
 		$(if $(PROFILE),--profile="$$PROFILE") $(if $(QUIET),--quiet) $(OPTIONS_$@) -- $(if $(STACK),"$$STACK") $(ARGUMENT_$@)
 

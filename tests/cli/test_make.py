@@ -92,6 +92,14 @@ def test_every_command_is_a_target_of_make(checkout: Path, command: str) -> None
         (["status", "FORMAT=json"], ["--format=json", "--", "prod"]),
         (["discard", "ID=a b"], ["--id=a b", "--", "prod"]),
         (["discard", "ALL=1", "YES=1"], ["--all", "--yes", "--", "prod"]),
+        (
+            ["plan", "DIR=my fleet", "PRUNE=1", "OUT=p", "FORMAT=csv"],
+            ["--format=csv", "--prune", "--out=p", "--", "prod", "my fleet"],
+        ),
+        (
+            ["apply", "DIR=fleet", "PLAN=p", "ADOPT=1", "PRUNE_LIMIT=9"],
+            ["--plan=p", "--adopt", "--prune-limit=9", "--", "prod", "fleet"],
+        ),
         (["token", "REVOKED=1"], ["--revoked", "--", "prod"]),
         (["verify", "ONLY=tags recursion"], ["--only=tags recursion", "--", "prod"]),
         (["deploy", "CONFIG=test", "GUIDED=1"], ["--config=test", "--guided", "--", "prod"]),
