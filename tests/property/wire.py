@@ -1,8 +1,10 @@
 """Puts the model's wire and its time in the place of the real ones."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 from rds_snap_backup import observability, targets
@@ -15,6 +17,7 @@ from rds_snap_backup.messaging import queues
 from rds_snap_backup.observability import logger
 from tests.property.model.commvault import CommServe
 from tests.property.model.connection import Connection
+from tests.property.model.kernel import Kernel
 
 TIMED = (commvault, inventory, jobs, renewal, table, queues, targets, loop, polling)
 PAGE = 3
@@ -23,11 +26,21 @@ PAGE = 3
 @contextmanager
 def in_charge(server: CommServe, *, page: int = PAGE) -> Iterator[None]:
     """Put the model in charge of the function's modules."""
-    kernel = server.kernel
+    with (
+        on_wire(server.kernel, partial(Connection, server)),
+        patch.object(jobs, "PAGE", page),
+        patch.object(polling, "PAGE", page),
+    ):
+        yield
+
+
+@contextmanager
+def on_wire(kernel: Kernel, connect: Callable[[float], Any]) -> Iterator[None]:
+    """Give the function's modules the kernel's time, and connections to Commvault that `connect` makes for a timeout."""
     clock = SimpleNamespace(time=kernel.time, monotonic=kernel.monotonic, sleep=kernel.sleep)
 
-    def connection(_host: str, _port: int | None, *, timeout: float, ssl_context: None) -> Connection:
-        return Connection(server, timeout)
+    def connection(_host: str, _port: int | None, *, timeout: float, ssl_context: None) -> Any:
+        return connect(timeout)
 
     level = logger.log_level
     logger.setLevel("CRITICAL")
@@ -41,8 +54,6 @@ def in_charge(server: CommServe, *, page: int = PAGE) -> Iterator[None]:
             (commvault, "ended_at", lambda _deadline, _socket: nullcontext()),
             (commvault, "HTTPSConnection", connection),
             (observability, "single_metric", lambda **_metric: nullcontext()),
-            (jobs, "PAGE", page),
-            (polling, "PAGE", page),
         ):
             stack.enter_context(patch.object(target, name, value))
         yield
