@@ -7,7 +7,7 @@ TOOL := $(RUN) python -m local.tools
 # Values from the command line or the environment are never expanded, neither here nor by the shell: a recipe reads them in
 # the environment, and `$(value …)` makes each the text that was given.
 VALUES := STACK REGION PROFILE QUIET TARGET WAIT REQUEST_ID EXPRESSION TIMEZONE FORMAT OUT ID ALL YES ONLY REVOKED CONFIG GUIDED \
-	RUNS SECONDS PLAN ADOPT PRUNE PRUNE_LIMIT DIR
+	RUNS SECONDS PLAN ADOPT PRUNE PRUNE_LIMIT DIR FLEET
 $(foreach name,$(VALUES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 
@@ -32,6 +32,9 @@ help:
 	@echo "make redrive STACK=...  send the dead letters back to be retried"
 	@echo "make plan STACK=... DIR=...    show what apply would change (also ADOPT=1, PRUNE=1, FORMAT=json|csv and OUT=FILE)"
 	@echo "make apply STACK=... DIR=...   write a fleet's targets and schedules (also PLAN=FILE, ADOPT=1, PRUNE=1 and PRUNE_LIMIT=N)"
+	@echo "make inventory STACK=...       Commvault's subclients beside RDS's databases; DIR=... adds what is exact to a fleet (also FLEET=NAME)"
+	@echo "make export STACK=... DIR=...  write a fleet's files from what the stack holds (also FLEET=NAME)"
+	@echo "make members STACK=...  each account and region that the stack audits (also FORMAT=json|csv)"
 	@echo "make validate DIR=...   check the files of a fleet, without AWS (also FORMAT=json|csv)"
 	@echo "make verify STACK=...   prove on AWS what no emulator can; for a stack made for that (docs/verify-on-aws.md)"
 	@echo "make soak               the property test with 100,000 examples"
@@ -144,7 +147,10 @@ OPTIONS_backup = $(FORMAT_OPTION) $(if $(WAIT),--wait) $(if $(REQUEST_ID),--requ
 OPTIONS_check = $(FORMAT_OPTION) $(if $(TARGET),--target="$$TARGET") $(if $(ALL),--all)
 OPTIONS_deploy = $(if $(CONFIG),--config="$$CONFIG") $(if $(GUIDED),--guided)
 OPTIONS_discard = $(if $(ID),--id="$$ID") $(if $(ALL),--all) $(if $(YES),--yes)
+OPTIONS_export = $(if $(FLEET),--name="$$FLEET")
+OPTIONS_inventory = $(FORMAT_OPTION) $(if $(DIR),--write="$$DIR") $(if $(FLEET),--name="$$FLEET")
 OPTIONS_letters = $(FORMAT_OPTION)
+OPTIONS_members = $(FORMAT_OPTION)
 OPTIONS_plan = $(FORMAT_OPTION) $(ADOPT_AND_PRUNE) $(if $(OUT),--out="$$OUT")
 OPTIONS_report = $(FORMAT_OPTION) $(if $(OUT),--out="$$OUT")
 OPTIONS_schedule = $(if $(EXPRESSION),--expression="$$EXPRESSION") $(if $(TIMEZONE),--timezone="$$TIMEZONE")
@@ -156,9 +162,10 @@ ARGUMENT_backup = $(if $(TARGET),"$$TARGET")
 ARGUMENT_schedule = $(ARGUMENT_backup)
 ARGUMENT_plan = $(if $(DIR),"$$DIR")
 ARGUMENT_apply = $(ARGUMENT_plan)
+ARGUMENT_export = $(ARGUMENT_plan)
 
-.PHONY: status check token backup schedule report letters discard redrive plan apply verify deploy
-status check token backup schedule report letters discard redrive plan apply verify deploy: .venv/.synced
+.PHONY: status check token backup schedule report letters discard redrive inventory plan apply export members verify deploy
+status check token backup schedule report letters discard redrive inventory plan apply export members verify deploy: .venv/.synced
 	@PYTHONPATH=src $(RUN) python -m rds_snap_backup_cli $@ $(if $(REGION),--region="$$REGION") \
 		$(if $(PROFILE),--profile="$$PROFILE") $(if $(QUIET),--quiet) $(OPTIONS_$@) -- $(if $(STACK),"$$STACK") $(ARGUMENT_$@)
 

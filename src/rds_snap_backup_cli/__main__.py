@@ -16,11 +16,11 @@ MODULES = (
     "schedule",
     "set_token",
     "fleet.inventory",
-    "fleet.export",
-    "members",
     "fleet.validate",
     "fleet.plan",
     "fleet.apply",
+    "fleet.export",
+    "members",
     "verify.command",
 )
 IS_CHECKOUT = (Path(__file__).parents[2] / "template.yaml").exists()

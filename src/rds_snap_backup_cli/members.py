@@ -53,9 +53,7 @@ def members(call: Call) -> Exit:
     call.show(COLUMNS, rows, lastTriggerAt=lambda text: duration(now - seconds_of(text)) if text else "")
     problems = sum(row["problem"] is not None for row in rows)
     state = f"{problems} with a problem" if problems else "no problem"
-    call.conclude(
-        f"{stack.place}: {counted(len(rows), 'account and region')}, {state}.", "bold red" if problems else "green"
-    )
+    call.conclude(f"{stack.place}: {counted(len(rows), 'member')}, {state}.", "bold red" if problems else "green")
     return Exit.FINDINGS if problems else Exit.OK
 
 
@@ -82,7 +80,9 @@ def row_of(member: Mapping[str, Any], last: Submission | None) -> dict[str, Any]
     if last:
         trigger = last.trigger
         what = (
-            f"{trigger.rds_event_id} {trigger.database}" if trigger.kind == "rds" else f"{trigger.kind} {last.target}"
+            f"{trigger.rds_event_id} of {trigger.database}"
+            if trigger.rds_event_id
+            else f"{trigger.kind} of {last.target}"
         )
     return {
         **{name: member[name] for name in ("account", "region", "role", "databases", "undelivered")},

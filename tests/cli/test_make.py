@@ -100,6 +100,12 @@ def test_every_command_is_a_target_of_make(checkout: Path, command: str) -> None
             ["apply", "DIR=fleet", "PLAN=p", "ADOPT=1", "PRUNE_LIMIT=9"],
             ["--plan=p", "--adopt", "--prune-limit=9", "--", "prod", "fleet"],
         ),
+        (
+            ["inventory", "DIR=my fleet", "FLEET=eu", "FORMAT=csv"],
+            ["--format=csv", "--write=my fleet", "--name=eu", "--", "prod"],
+        ),
+        (["export", "DIR=my fleet", "FLEET=eu"], ["--name=eu", "--", "prod", "my fleet"]),
+        (["members", "FORMAT=csv"], ["--format=csv", "--", "prod"]),
         (["token", "REVOKED=1"], ["--revoked", "--", "prod"]),
         (["verify", "ONLY=tags recursion"], ["--only=tags recursion", "--", "prod"]),
         (["deploy", "CONFIG=test", "GUIDED=1"], ["--config=test", "--guided", "--", "prod"]),

@@ -16,7 +16,7 @@ from rds_snap_backup_cli.fleet.files import HEAD, TARGETS, Fleet, read_fleet
 from rds_snap_backup_cli.fleet.grouping import Covered, exact_associations, extend, missing_rows
 from rds_snap_backup_cli.fleet.writing import new_fleet, write_files
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
-from rds_snap_backup_cli.output import Row, counted
+from rds_snap_backup_cli.output import Row, counted, stderr
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.stack import DeployedStack
 
@@ -50,15 +50,15 @@ def inventory(
 ) -> Exit:
     """Show Commvault's clients, instances and subclients beside the databases of RDS.
 
-    A pair is exact or ambiguous. With --write, exact pairs are added to a fleet's files, and rows show what is missing: it is
-    in a file, but no longer in Commvault or RDS. Files that were edited are not changed.
+    Each row is exact, ambiguous, commvault-only or rds-only. --write adds exact pairs to a fleet's files and changes no file
+    that was edited. It also shows missing pairs: a file has them, but Commvault or RDS no longer does.
 
     Exit status 1: something could not be read, or the fleet's files are not valid.
     """
     fleet = fleet_of(Path(write), name) if write else None
     if fleet and fleet.errors:
         for error in fleet.errors:
-            call.say(str(error))
+            stderr().print(str(error))
         call.conclude(
             f"{write}: {counted(len(fleet.errors), 'error')}. Nothing was written; correct the files.", "bold red"
         )
