@@ -2,12 +2,14 @@
 SHELL := /bin/bash -eu -o pipefail
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen --quiet
+# Every process would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 TOOL := $(RUN) python -m local.tools
 
 # Values from the command line or the environment are never expanded, neither here nor by the shell: a recipe reads them in
 # the environment, and `$(value …)` makes each the text that was given.
 VALUES := STACK REGION PROFILE QUIET TARGET WAIT REQUEST_ID EXPRESSION TIMEZONE FORMAT OUT ID ALL YES ONLY REVOKED CONFIG GUIDED \
-	RUNS SECONDS PLAN ADOPT PRUNE PRUNE_LIMIT DIR FLEET
+	RUNS SECONDS MEMBER_DATABASE MEMBER_PROFILE PLAN ADOPT PRUNE PRUNE_LIMIT DIR FLEET
 $(foreach name,$(VALUES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 
@@ -63,15 +65,17 @@ demo: .venv/.synced
 	$(RUN) python -m local.demo
 
 test: lint
-	$(RUN) pytest -n 8 --dist loadgroup
+	$(RUN) pytest -n 6 --dist loadgroup
 
 TEMPLATES := template.yaml member.yaml examples/chat/template.yaml local/commserve_lambda/template.yaml
-# Two at a time; each is also a target.
-LINTERS := mypy checkov sam-validate cfn-lint ruff-check ruff-format lint-imports bandit zizmor
+# Two at a time; each is also a target. `collect` compiles the tests once, before several processes need them.
+LINTERS := mypy checkov sam-validate cfn-lint ruff-check collect ruff-format lint-imports bandit zizmor
 lint: .venv/.synced
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 $(LINTERS)
 .PHONY: $(LINTERS)
 $(LINTERS): .venv/.synced
+collect:
+	@found=$$($(RUN) pytest --collect-only -q) || { echo "$$found"; exit 1; }
 ruff-check:
 	$(RUN) ruff check
 ruff-format:
@@ -157,7 +161,8 @@ OPTIONS_schedule = $(if $(EXPRESSION),--expression="$$EXPRESSION") $(if $(TIMEZO
 OPTIONS_status = $(FORMAT_OPTION)
 OPTIONS_token = $(if $(REVOKED),--revoked)
 OPTIONS_validate = $(FORMAT_OPTION)
-OPTIONS_verify = $(FORMAT_OPTION) $(if $(ONLY),--only="$$ONLY")
+OPTIONS_verify = $(FORMAT_OPTION) $(if $(ONLY),--only="$$ONLY") $(if $(MEMBER_DATABASE),--member-database="$$MEMBER_DATABASE") \
+	$(if $(MEMBER_PROFILE),--member-profile="$$MEMBER_PROFILE")
 ARGUMENT_backup = $(if $(TARGET),"$$TARGET")
 ARGUMENT_schedule = $(ARGUMENT_backup)
 ARGUMENT_plan = $(if $(DIR),"$$DIR")

@@ -1,12 +1,16 @@
 """What every layer needs: the environment of a function, with fake credentials, before its modules are imported."""
 
+import functools
 import os
 
+import botocore.loaders
 import pytest
 
 from tests.support import ENVIRONMENT
 
 os.environ.update(ENVIRONMENT)
+# Each session of the SDK would read its service models again: most of the time of a test that makes a new one.
+botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups, in the same hook
