@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.cli.world import (
     ALARM,
     FUNCTION,
     LAYER,
+    MEMBER_DATABASE,
     PARAMETERS,
     PERMISSION,
     PREFLIGHT,
@@ -29,12 +31,16 @@ from tests.cli.world import (
     SUBSCRIPTION,
     World,
 )
+from tests.iam import listed
 from tests.unit.documents import first_column, section
 from tests.unit.template import TEMPLATE
 
 
 @pytest.fixture
-def world(wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    config = tmp_path / "config"
+    config.write_text("[profile member]\naws_access_key_id = MEMBER\naws_secret_access_key = secret\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setattr(subject, "POLL_SECONDS", 0)
     monkeypatch.setattr(redrive, "POLL_SECONDS", 0)
     monkeypatch.setattr(counted, "HELD_SECONDS", 0)
@@ -45,8 +51,11 @@ def world(wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> World:
 PLACE = "prod (account 111122223333, eu-central-1)"
 
 
+OF_MEMBER = ("--member-database", MEMBER_DATABASE, "--member-profile", "member")
+
+
 def run(cli: Cli, *names: str) -> Done:
-    return cli("verify", "prod", "--only", " ".join(names))
+    return cli("verify", "prod", "--only", " ".join(names), *OF_MEMBER)
 
 
 def test_every_step_passes_where_aws_does_as_its_documentation_says(cli: Cli, world: World) -> None:
@@ -66,8 +75,52 @@ def test_what_was_made_or_changed_is_undone(cli: Cli, world: World) -> None:
     assert {asked["Name"] for asked in world.wire.asked("DeleteSchedule")} == made
     assert len(made) == 2
     assert world.timeouts == [50, 1, 50]
-    assert [world.wire.operations.count(one) for one in ("CreateQueue", "DeleteQueue")] == [1, 1]
-    assert [world.wire.operations.count(one) for one in ("Subscribe", "Unsubscribe")] == [1, 1]
+    for make, undo, count in (
+        ("CreateQueue", "DeleteQueue", 2),
+        ("Subscribe", "Unsubscribe", 1),
+        ("PutRule", "DeleteRule", 1),
+        ("PutTargets", "RemoveTargets", 1),
+    ):
+        assert [world.wire.operations.count(one) for one in (make, undo)] == [count, count]
+
+
+def test_a_members_database_is_restarted_with_the_members_profile_in_its_region(cli: Cli, world: World) -> None:
+    assert run(cli, "member-event").status == Exit.OK
+    scopes = {operation: scope for operation, _, scope in world.wire.calls}
+    for operation in ("DescribeDBInstances", "RebootDBInstance"):
+        assert re.search(r"Credential=MEMBER/\d+/eu-west-2/rds/", scopes[operation])
+    (asked,) = world.wire.asked("RebootDBInstance")
+    assert asked["DBInstanceIdentifier"] == "verify-1"
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        MEMBER_DATABASE.replace("verify-1", "orders"),
+        MEMBER_DATABASE.replace(":db:", ":cluster:"),
+        "verify-1",
+        "arn:aws:rds:eu-central-1:111122223333:db:verify-1",
+    ],
+)
+def test_no_other_database_is_restarted(cli: Cli, world: World, database: str) -> None:
+    done = cli("verify", "prod", "--member-database", database)
+    assert done.status == Exit.COULD_NOT_RUN
+    assert database in done.line
+    assert set(world.wire.operations) == {"DescribeStacks"}
+
+
+@pytest.mark.parametrize("off", ["", "off"])
+def test_hops_that_the_stack_does_not_have_do_not_fail(cli: Cli, world: World, off: str) -> None:
+    world.stack(PARAMETERS | dict.fromkeys(("EventsOutBusName", "OrganizationId", "AuditMembers"), off))
+    done = run(cli, "events-out", "member-role", "member-event")
+    assert done.status == Exit.OK
+    assert done.out.endswith(f"{PLACE}: 0 passed, 0 failed, 3 cannot be seen yet.\n")
+    assert world.wire.operations.count("PutRule") == world.wire.operations.count("RebootDBInstance") == 0
+
+
+def test_without_a_database_of_a_member_nothing_is_restarted(cli: Cli, world: World) -> None:
+    assert "--member-database" in cli("verify", "prod", "--only", "member-event").out
+    assert "RebootDBInstance" not in world.wire.operations
 
 
 def test_jobs_are_counted_with_a_simulator(cli: Cli, world: World) -> None:
@@ -130,6 +183,8 @@ def logged(world: World) -> None:
 PENDING = SUBSCRIPTION.format("PendingConfirmation", "email", "me@example.com")
 QUIET = {"MetricAlarms": [ALARM | {"StateValue": "OK"}]}
 
+UNREADABLE = {"code": "MEMBER_UNREADABLE", "account": "444455556666", "region": "eu-west-2", "message": "Refused."}
+
 # What AWS does otherwise, for the step whose name it begins with.
 BREAKS: dict[str, Callable[[World], Any]] = {
     "deployment: it was rolled back": rolled_back,
@@ -151,6 +206,14 @@ BREAKS: dict[str, Callable[[World], Any]] = {
         "UpdateSecretVersionStage", {}
     ),
     "topic: nothing arrives": lambda world: world.wire.answer("ReceiveMessage", {}),
+    "events-out: nothing arrives": lambda world: world.wire.answer("ReceiveMessage", {}),
+    "events-out: its source is another": lambda world: setattr(world, "event", world.event | {"source": "x"}),
+    "member-role: a member cannot be read": lambda world: setattr(world, "findings", [UNREADABLE]),
+    "member-event: it is not forwarded": lambda world: world.wire.answer("FilterLogEvents", {"events": []}),
+    "member-event: the database is stopped": lambda world: world.database(status="stopped"),
+    "member-event: the profile is of another account": lambda world: world.database(
+        MEMBER_DATABASE.replace("444455556666", "777788889999")
+    ),
     "queue: nothing is handled": lambda world: world.wire.answer("FilterLogEvents", {"events": []}),
     "placeholders: they are not filled in": lambda world: setattr(world, "identity", "{schedule}|<aws.scheduler.x>"),
     "dead-letters: none": lambda world: world.wire.answer("ReceiveMessage", {}),
@@ -241,12 +304,14 @@ def test_the_documents_policy_is_what_the_command_needs(cli: Cli, world: World) 
     assert run(cli).status == Exit.OK
     world.with_simulator()
     assert run(cli).status == Exit.OK
-    called = set()
+    called: dict[str, set[str]] = {"hub": set(BEYOND), "member": set()}
     for operation, _, authorization in world.wire.calls:
         service = authorization.split("/")[3]
         action = f"{IAM_PREFIX.get(service, service)}:{operation}"
-        called.add(IAM_ACTION.get(action, action))
-    sample = re.search(r"```json\n(.*?)```", section("docs/verify-on-aws.md", "Permissions"), re.DOTALL)
-    assert sample
-    actions = [statement["Action"] for statement in json.loads(sample[1])["Statement"]]
-    assert {one for some in actions for one in ([some] if isinstance(some, str) else some)} == called | BEYOND
+        called["member" if "=MEMBER/" in authorization else "hub"].add(IAM_ACTION.get(action, action))
+    hub, _, member = re.findall(r"```json\n(.*?)```", section("docs/verify-on-aws.md", "Permissions"), re.DOTALL)
+    allowed = {
+        name: {action for one in json.loads(policy)["Statement"] for action in listed(one["Action"])}
+        for name, policy in (("hub", hub), ("member", member))
+    }
+    assert allowed == called

@@ -19,6 +19,7 @@ LETTERS = f"{QUEUES}dead-letters"
 OUTPUTS = {name: name for name in standing.OUTPUTS} | {
     "BackupFunctionName": "prod-backup",
     "BackupFunctionArn": FUNCTION,
+    "NotificationsTopicArn": "arn:aws:sns:us-east-1:111122223333:notifications",
     "AuditFunctionName": "prod-audit",
     "DeadLetterQueueUrl": LETTERS,
     "SubmissionsQueueUrl": f"{QUEUES}submissions",
@@ -36,7 +37,17 @@ PARAMETERS = {
     "SubclientName": "default",
     "TokenSecretArn": "",
     "LogLevel": "DEBUG",
+    "EventsOutBusName": "central",
+    "OrganizationId": "o-a1b2c3d4e5",
+    "AuditMembers": "444455556666",
+    "AuditRegions": "off",
 }
+MEMBER_DATABASE = "arn:aws:rds:eu-west-2:444455556666:db:verify-1"
+INSTANCES = (
+    "<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances><DBInstance><DBInstanceArn>{}</DBInstanceArn>"
+    "<DBInstanceStatus>{}</DBInstanceStatus></DBInstance></DBInstances></DescribeDBInstancesResult>"
+    "</DescribeDBInstancesResponse>"
+)
 TAGS = "<Tags><member><Key>team</Key><Value>backup</Value></member></Tags>"
 RESOURCE = (
     "<DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail><PhysicalResourceId>{}"
@@ -90,6 +101,8 @@ class World:
         self.status = "completed"
         self.deliveries: list[str] = []
         self.sandboxes = ["sandbox"]
+        self.event = {"source": "rds-snap-backup", "detail-type": "RDS Snap Backup Notification"}
+        self.findings: list[dict[str, str]] = []
         self.stack()
         for name in ("GetFunctionConfiguration", "UpdateFunctionConfiguration", "Invoke", "CreateSchedule"):
             self.answers(name)
@@ -112,7 +125,11 @@ class World:
         wire.answer("GetDashboard", {"DashboardBody": json.dumps({"widgets": [1, 2]})})
         for name in ("ReceiveMessage", "CreateQueue", "SendMessage"):
             self.answers(name)
-        wire.answer("DeleteQueue", {})
+        self.answers("PutRule")
+        for name in ("PutTargets", "RemoveTargets", "DeleteRule", "DeleteQueue"):
+            wire.answer(name, {})
+        self.database()
+        wire.answers["RebootDBInstance"] = lambda _: (200, "<RebootDBInstanceResponse><RebootDBInstanceResult/></RebootDBInstanceResponse>")
         wire.answers |= {"Subscribe": lambda _: (200, SUBSCRIBED), "Unsubscribe": lambda _: (200, "<a/>")}
         wire.answers["Publish"] = lambda _: (200, "<PublishResponse><PublishResult/></PublishResponse>")
         wire.answers["GetQueueAttributes"] = lambda asked: (
@@ -139,6 +156,9 @@ class World:
         self.wire.answers["DescribeStacks"] = lambda asked: (
             (200, other) if asked["StackName"] == "prod-commserve" else inner(asked)
         )
+
+    def database(self, arn: str = MEMBER_DATABASE, status: str = "available") -> None:
+        self.wire.answers["DescribeDBInstances"] = lambda _: (200, INSTANCES.format(arn, status))
 
     def permission(self, **changed: Any) -> None:
         self.wire.answer("GetPolicy", {"Policy": json.dumps({"Statement": [PERMISSION | changed]})})
@@ -168,6 +188,8 @@ class World:
         if "check" in asked:
             tail = base64.b64encode(REPORT.encode()).decode()
             return 200, json.dumps(PREFLIGHT), {"X-Amz-Log-Result": tail}
+        if "audit" in asked:
+            return {"findings": self.findings}
         if "control" in asked:
             log_stream = self.sandboxes.pop() if len(self.sandboxes) > 1 else self.sandboxes[0]
             return commserve(dict(asked), SimpleNamespace(log_stream_name=log_stream))
@@ -214,6 +236,9 @@ class World:
             return {"Messages": self.letters()}
         # The first message is missed.
         heard = self.wire.asked("Publish")[1:]
+        if any(asked["QueueUrl"].endswith(one["Name"]) for one in self.wire.asked("PutRule")):
+            events = [{**self.event, "detail": json.loads(one["Message"])} for one in heard if "{" in one["Message"]]
+            return {"Messages": [{"MessageId": "a", "Body": json.dumps(one)} for one in events]}
         return {"Messages": [{"MessageId": "a", "Body": one["Message"]} for one in heard]}
 
     def CreateQueue(self, asked: Asked) -> Any:  # noqa: N802
@@ -221,6 +246,9 @@ class World:
 
     def SendMessage(self, _: Asked) -> Any:  # noqa: N802
         return {"MessageId": "a"}
+
+    def PutRule(self, asked: Asked) -> Any:  # noqa: N802
+        return {"RuleArn": f"arn:aws:events:us-east-1:111122223333:rule/{asked['EventBusName']}/{asked['Name']}"}
 
     # ---- Secrets Manager
 
@@ -248,6 +276,8 @@ class World:
 
     def lines(self, pattern: str) -> list[str]:
         quoted = pattern.split('"')[1]
+        if quoted == MEMBER_DATABASE:
+            return ["No target's databases match it."] * self.wire.operations.count("RebootDBInstance")
         if quoted in self.schedules:
             due = self.schedules[quoted]["due"]
             return [

@@ -48,22 +48,31 @@ def one_schedule(subject: Subject, **changed: Any) -> Iterator[tuple[str, str]]:
         client.delete_schedule(Name=name, GroupName=group)
 
 
+@contextmanager
+def one_queue(subject: Subject, name: str, service: str, source: str) -> Iterator[tuple[str, str]]:
+    """Make a queue for the messages of one source of an AWS service, and give its URL and ARN; delete it afterwards."""
+    _, partition, _, region, account, *_ = source.split(":")
+    client, queue = subject.client("sqs"), f"arn:{partition}:sqs:{region}:{account}:{name}"
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": source}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    url = client.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
+    try:
+        yield url, queue
+    finally:
+        client.delete_queue(QueueUrl=url)
+
+
 def topic(subject: Subject) -> Finding:
     """A message on the topic reaches a queue that subscribes to it."""
     sns, sqs, arn = subject.client("sns"), subject.client("sqs"), subject.stack.output("NotificationsTopicArn")
     mark = f"{subject.stack.name}-verify-{uuid.uuid4().hex[:12]}"
-    queue = f"{arn.rpartition(':')[0].replace(':sns:', ':sqs:')}:{mark}"
-    allowed = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": queue,
-        "Condition": {"ArnEquals": {"aws:SourceArn": arn}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
-    with ExitStack() as made:
-        url = sqs.create_queue(QueueName=mark, Attributes={"Policy": policy})["QueueUrl"]
-        made.callback(sqs.delete_queue, QueueUrl=url)
+    with one_queue(subject, mark, "sns", arn) as (url, queue), ExitStack() as made:
         subscribed = sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue, ReturnSubscriptionArn=True)
         made.callback(sns.unsubscribe, SubscriptionArn=subscribed["SubscriptionArn"])
 

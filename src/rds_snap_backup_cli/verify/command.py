@@ -9,8 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_snap_backup_cli.errors import CannotRun, Exit, explain
 from rds_snap_backup_cli.program import Call, command
-from rds_snap_backup_cli.verify import acting, counted, standing, watched
-from rds_snap_backup_cli.verify.subject import Finding, Subject, failed
+from rds_snap_backup_cli.verify import acting, counted, hops, standing, watched
+from rds_snap_backup_cli.verify.subject import Finding, Member, Subject, failed
 
 type Step = Callable[[Subject], Finding]
 
@@ -24,6 +24,9 @@ STEPS: Mapping[str, Step] = {
     "dashboard": standing.dashboard,
     "compare-and-set": acting.compare_and_set,
     "topic": acting.topic,
+    "events-out": hops.events_out,
+    "member-role": hops.member_role,
+    "member-event": hops.member_event,
     "queue": acting.queue,
     "placeholders": acting.placeholders,
     "dead-letters": acting.dead_letters,
@@ -44,10 +47,21 @@ COLUMNS = {"result": "Result", "step": "Step", "proves": "Proves", "seen": "Seen
 Only = Annotated[
     str, typer.Option(help=f"Steps, separated by blanks: {', '.join([*STEPS, *COUNTED])}.", show_default=False)
 ]
+Database = Annotated[
+    str,
+    typer.Option(
+        metavar="ARN",
+        help="A member's RDS instance, which is restarted; its name begins with verify.",
+        show_default=False,
+    ),
+]
+Profile = Annotated[
+    str | None, typer.Option(help="A profile of that member's account. Default: the stack's.", show_default=False)
+]
 
 
 @command("verify verify", "verify verify --only 'tags recursion'", rows=True)
-def verify(call: Call, only: Only = "") -> Exit:
+def verify(call: Call, only: Only = "", member_database: Database = "", member_profile: Profile = None) -> Exit:
     """Prove on AWS what no emulator can, with a stack that is made for it (docs/verify-on-aws.md).
 
     It breaks runs and stores made-up tokens, and refuses a stack that could start a backup. With a stack that reaches a
@@ -57,7 +71,9 @@ def verify(call: Call, only: Only = "") -> Exit:
     names = only.split()
     if unknown := [name for name in names if name not in known]:
         raise typer.BadParameter(f"{unknown[0]!r} is no step: {', '.join(known)}")
-    subject = Subject.of(call.stack())
+    stack = call.stack()
+    member = Member.of(member_database, member_profile or call.profile, stack) if member_database else None
+    subject = Subject.of(stack, member)
     steps = COUNTED if subject.simulator else STEPS
     if other := [name for name in names if name not in steps]:
         raise typer.BadParameter(f"{other[0]!r} is no step of this stack: {', '.join(steps)}")

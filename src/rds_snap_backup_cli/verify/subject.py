@@ -1,17 +1,21 @@
 """The stack that is verified, what the steps need of it, and how they wait for AWS."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+import boto3
 from botocore.exceptions import ClientError
 
 from rds_snap_backup_cli.errors import CannotRun, error_message
 from rds_snap_backup_cli.functions import BACKUP
-from rds_snap_backup_cli.stack import DeployedStack
+from rds_snap_backup_cli.stack import DeployedStack, session_of
 
+# A database whose name begins so may be restarted.
+RESTARTABLE = re.compile(r"arn:[a-z-]+:rds:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):db:(?P<name>verify[a-z0-9-]*)")
 # Addresses for documentation (RFC 5737): nothing answers there, so that no submission can start a job.
 UNREACHABLE = "https://192.0.2."
 # The stack of a CommServe simulator is named so after the stack that it is for.
@@ -42,6 +46,27 @@ def later(detail: str) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A database of a member, by its ARN and name, and a session of its account and region."""
+
+    database: str
+    name: str
+    session: boto3.Session
+
+    @classmethod
+    def of(cls, database: str, profile: str | None, stack: DeployedStack) -> Self:
+        """Return the member; raise `CannotRun` for a database that must not be restarted, or that is the hub's."""
+        if not (found := RESTARTABLE.fullmatch(database)):
+            raise CannotRun(
+                f"{database!r} is not the ARN of an RDS instance whose name begins with verify: the verification "
+                "restarts the instance."
+            )
+        if (found["account"], found["region"]) == (stack.account, stack.region):
+            raise CannotRun(f"{database} is in the hub's account and region, so its events take no hop.")
+        return cls(database, found["name"], session_of(found["region"], profile))
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """A stack whose CommvaultApiUrl leads nowhere, or to a simulator whose stack has the outputs `simulator`.
 
@@ -51,14 +76,15 @@ class Subject:
     stack: DeployedStack
     description: Mapping[str, Any]
     simulator: Mapping[str, str]
+    member: Member | None = None
     started: float = field(default_factory=time.time)
 
     @classmethod
-    def of(cls, stack: DeployedStack) -> Self:
+    def of(cls, stack: DeployedStack, member: Member | None = None) -> Self:
         """Return the subject; raise `CannotRun` for a stack that could start a backup."""
         given = {item["ParameterKey"]: item["ParameterValue"] for item in stack.description.get("Parameters", ())}
         if (url := str(given.get("CommvaultApiUrl", ""))).startswith(UNREACHABLE):
-            return cls(stack, stack.description, {})
+            return cls(stack, stack.description, {}, member)
         simulator = outputs_of(stack, stack.name + SIMULATOR)
         if not url or simulator.get("CommvaultApiUrl") != url:
             raise CannotRun(
@@ -66,7 +92,7 @@ class Subject:
                 f"backups and breaks runs. Deploy another one with {UNREACHABLE}1/commandcenter/api; see "
                 "docs/verify-on-aws.md."
             )
-        return cls(stack, stack.description, simulator)
+        return cls(stack, stack.description, simulator, member)
 
     def client(self, service: str) -> Any:
         """Return a client of the stack's account and region."""
@@ -76,6 +102,11 @@ class Subject:
         """Return the value that a parameter of the stack has; empty where it has none of that name."""
         parameters = {item["ParameterKey"]: item["ParameterValue"] for item in self.description.get("Parameters", ())}
         return str(parameters.get(name, ""))
+
+    def optional(self, name: str) -> str:
+        """Return the value of a parameter that can be off; empty where it is."""
+        value = self.parameter(name)
+        return "" if value == "off" else value
 
     def resource(self, logical_id: str) -> str:
         """Return the physical ID of a resource of the stack."""
