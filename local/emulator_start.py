@@ -3,20 +3,22 @@
 Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
 account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
 not acted on: alarms on expressions, and saved queries. And storing a secret's version twice, which changes nothing on AWS,
-the quotas of RDS, and the resources that its lists are authorized for.
+the quotas of RDS, the resources that its lists are authorized for, and all but the first page of schedules.
 """
 
+import json
 import uuid
 from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import rds, secretsmanager
+from ministack.services import rds, scheduler, secretsmanager
 from ministack.services.cloudformation import provisioners
 
 _known = iam_evaluator._resolve_condition_key  # noqa: SLF001 (there is no other way in)
 _resource = iam_actions.extract_resource_arn
 _put_value = secretsmanager._put_secret_value  # noqa: SLF001 (no other way in)
+_list_schedules = scheduler._list_schedules  # noqa: SLF001 (no other way in)
 _on_a_metric = provisioners._cw_metric_alarm_record  # noqa: SLF001 (no other way in)
 
 
@@ -84,10 +86,20 @@ def quotas(_parameters: dict[str, Any]) -> Any:
     return rds._xml(200, "DescribeAccountAttributesResponse", result)  # noqa: SLF001 (no other way in)
 
 
+def schedules(query: dict[str, str]) -> Any:
+    """Return a page of schedules. A page has 100."""
+    _, _, body = _list_schedules({**query, "MaxResults": "1000000"})
+    listed, begin = json.loads(body)["Schedules"], int(query.get("NextToken", "0"))
+    end = begin + 100
+    more = {"NextToken": str(end)} if end < len(listed) else {}
+    return scheduler._json_resp(200, {"Schedules": listed[begin:end], **more})  # noqa: SLF001 (no other way in)
+
+
 iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001 (no other way in)
 secretsmanager._put_secret_value = put_value  # noqa: SLF001 (no other way in)
 provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001 (no other way in)
 iam_actions.extract_resource_arn = resource
+scheduler._list_schedules = schedules  # noqa: SLF001 (no other way in)
 rds._ACTION_MAP["DescribeAccountAttributes"] = quotas  # noqa: SLF001 (no other way in)
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001 (no other way in)
     "create": create_query,
