@@ -1,11 +1,18 @@
-"""`make package` writes to `dist/` a zip that the AWS CLI deploys, its SBOM, the command line's wheel, and the checksums.
+"""`make package` writes the files of a release to `dist/`, with their checksums.
 
-The zip needs no other tools. It holds the package that all functions share, as `sam build` makes it, and the template that
-points to it. The same inputs give the same bytes, where the zlib that compresses them is the same.
+- `NAME.zip`: the functions, their template, license and SBOM; the AWS CLI deploys it.
+- `NAME-plain.yaml`, `NAME-functions.zip`: the same for Terraform, CDK and others. The plain template has SAM's transform
+  applied, and parameters that name the place of the functions' zip in S3.
+- the SBOM, and the wheel of the command line.
+
+The same inputs give the same bytes, where the zlib that compresses them is the same.
 """
 
+import copy
 import hashlib
 import io
+import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -18,13 +25,28 @@ import yaml
 
 from local import sbom
 from local.sam import build
-from local.tools import ROOT, uv
+from local.tools import LOCKS, ROOT, environment, uv
 
 FUNCTIONS = "functions/"
 # The folder that holds the project of the wheel.
 CLI = ROOT / "src"
 # As the build has it, for the same reason: it tells nothing.
 BEGIN = (2000, 1, 1, 0, 0, 0)
+# What Lambda reads the functions from, as parameters of the plain template.
+CODE = {
+    "CodeBucket": {"Type": "String", "Description": "Bucket in the stack's region that holds the functions' zip"},
+    "CodeKey": {
+        "Type": "String",
+        "Description": "Key of the functions' zip in that bucket; a new version needs a new key",
+    },
+}
+# Without values of parameters: their references stay references.
+TRANSFORM = """
+import json, sys
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+json.dump(Translator({}, Parser()).translate(json.load(sys.stdin), {}), sys.stdout)
+"""
 
 
 class PackageError(RuntimeError):
@@ -32,16 +54,29 @@ class PackageError(RuntimeError):
 
 
 def write(folder: Path, built: Path | None = None) -> list[Path]:
-    """Write the zip of this version, its SBOM, the wheel and the checksums to `folder`; return their paths in this order.
+    """Write the files of this version to `folder`; return their paths: zip, plain template, its zip, SBOM, wheel, checksums.
 
-    It is made of `built`, a folder that `sam build` has left, or of a build that it runs.
+    They are made of `built`, a folder that `sam build` has left, or of a build that it runs.
     """
     listing = sbom.write(folder)
     name = listing.name.removesuffix(sbom.SUFFIX)
-    files = contents(built or build()) | {listing.name: listing.read_bytes()}
-    package = folder / f"{name}.zip"
-    package.write_bytes(zipped({f"{name}/{path}": data for path, data in files.items()}))
-    written = [package, listing, wheel(folder)]
+    built = built or build()
+    template, code = yaml.safe_load((built / "template.yaml").read_text()), shared(built)
+    package = {
+        "README.md": (ROOT / "docs" / "install.md").read_bytes(),
+        "LICENSE": (ROOT / "LICENSE").read_bytes(),
+        "template.yaml": dumped(pointed(template)),
+        listing.name: listing.read_bytes(),
+        **{f"{FUNCTIONS}{path}": data for path, data in code.items()},
+    }
+    made = {
+        f"{name}.zip": zipped({f"{name}/{path}": data for path, data in package.items()}),
+        f"{name}-plain.yaml": dumped(plain(template)),
+        f"{name}-functions.zip": zipped(code),
+    }
+    for path, data in made.items():
+        (folder / path).write_bytes(data)
+    written = [*(folder / path for path in made), listing, wheel(folder)]
     sums = folder / "SHA256SUMS"
     sums.write_text("".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in written))
     return [*written, sums]
@@ -57,34 +92,63 @@ def wheel(folder: Path) -> Path:
     return folder / f"rds_snap_backup-{version}-py3-none-any.whl"
 
 
-def contents(built: Path) -> dict[str, bytes]:
-    """Return what the zip holds besides the SBOM, by path."""
-    template: dict[str, Any] = yaml.safe_load((built / "template.yaml").read_text())
-    functions = {name: one for name, one in template["Resources"].items() if one["Type"] == "AWS::Serverless::Function"}
-    packages = {name: files(built / one["Properties"]["CodeUri"]) for name, one in functions.items()}
+def shared(built: Path) -> dict[str, bytes]:
+    """Return the files of the functions, which share one package; raise `PackageError` if they differ."""
+    template = yaml.safe_load((built / "template.yaml").read_text())
+    packages = {name: files(built / one["Properties"]["CodeUri"]) for name, one in functions(template).items()}
     first, code = next(iter(packages.items()))
     if differing := [name for name, one in packages.items() if one != code]:
         raise PackageError(
             f"{', '.join(differing)} and {first} were not built alike, and the package has one folder for all."
         )
-    return {
-        "README.md": (ROOT / "docs" / "install.md").read_bytes(),
-        "LICENSE": (ROOT / "LICENSE").read_bytes(),
-        "template.yaml": pointed(template, functions).encode(),
-        **{f"{FUNCTIONS}{path}": data for path, data in code.items()},
-    }
+    return code
 
 
-def pointed(template: dict[str, Any], functions: Mapping[str, dict[str, Any]]) -> str:
-    """Return the text of `template` with its paths as they are in the zip, and with nothing left to build."""
+def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return SAM's functions in the template, by logical ID."""
+    return {name: one for name, one in template["Resources"].items() if one["Type"] == "AWS::Serverless::Function"}
+
+
+def pointed(template: dict[str, Any]) -> dict[str, Any]:
+    """Return `template` with its paths as they are in the zip, and with nothing left to build."""
+    template = with_code(template, FUNCTIONS)
+    template["Metadata"]["AWS::ServerlessRepo::Application"] |= {"LicenseUrl": "LICENSE", "ReadmeUrl": "README.md"}
+    return template
+
+
+def plain(template: dict[str, Any]) -> dict[str, Any]:
+    """Return `template` as CloudFormation's own, with parameters for the place of the functions' zip."""
+    template = with_code(template, {"Bucket": {"Ref": "CodeBucket"}, "Key": {"Ref": "CodeKey"}})
+    template["Parameters"] |= CODE
+    del template["Metadata"]["AWS::ServerlessRepo::Application"]
+    done = subprocess.run(
+        [environment(LOCKS / "sam.txt") / "bin" / "python", "-c", TRANSFORM],
+        env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
+        input=json.dumps(template),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise PackageError(f"SAM's transform failed:\n{done.stderr}")
+    transformed: dict[str, Any] = json.loads(done.stdout)
+    return transformed
+
+
+def with_code(template: dict[str, Any], place: str | dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of `template` whose functions have their code at `place`."""
+    template = copy.deepcopy(template)
     # The AWS CLI would take a path in Globals for none, and upload the folder that it runs in.
     del template["Globals"]["Function"]["CodeUri"]
-    for function in functions.values():
-        function["Properties"]["CodeUri"] = FUNCTIONS
+    for function in functions(template).values():
+        function["Properties"]["CodeUri"] = place
         del function["Metadata"]["BuildMethod"]
-    template["Metadata"]["AWS::ServerlessRepo::Application"] |= {"LicenseUrl": "LICENSE", "ReadmeUrl": "README.md"}
-    text: str = yaml.safe_dump(template, sort_keys=False, width=120)
-    return text
+    return template
+
+
+def dumped(template: dict[str, Any]) -> bytes:
+    """Return the text of a template."""
+    return yaml.safe_dump(template, sort_keys=False, width=120, encoding="utf-8")
 
 
 def files(folder: Path) -> dict[str, bytes]:

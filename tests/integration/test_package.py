@@ -1,9 +1,10 @@
-"""The zip of `make package`: the same bytes each time, whole, and small. `tests/e2e/test_install.py` deploys it."""
+"""The files of `make package`: the same bytes each time, whole, and small. `tests/e2e/test_install.py` deploys the zip."""
 
 import hashlib
 import os
 import re
 import shutil
+import subprocess
 import tomllib
 import zipfile
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from local.package import PackageError, write
+from local.package import CODE, PackageError, write
 from local.stack import build
-from local.tools import ROOT
+from local.tools import ROOT, command
 from rds_snap_backup_cli import VERSION
 from tests.integration import machines
 
@@ -23,6 +24,9 @@ pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that the SBOM's 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = f"rds-snap-backup-{PROJECT['version']}"
 WHEEL = f"rds_snap_backup-{PROJECT['version']}-py3-none-any.whl"
+FILES = (f"{NAME}.zip", f"{NAME}-plain.yaml", f"{NAME}-functions.zip", f"{NAME}.cdx.json", WHEEL)
+# Of a function in SAM's template; the transform makes resources of them, and `Code`.
+SAMS = ("CodeUri", "EventInvokeConfig", "Events")
 IN_A_REQUEST = 51_200  # bytes of a template that CloudFormation takes without a bucket
 
 
@@ -30,7 +34,7 @@ IN_A_REQUEST = 51_200  # bytes of a template that CloudFormation takes without a
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     names = [path.name for path in write(folder)]
-    assert names == [f"{NAME}.zip", f"{NAME}.cdx.json", WHEEL, "SHA256SUMS"]
+    assert names == [*FILES, "SHA256SUMS"]
     return folder
 
 
@@ -41,10 +45,20 @@ def unpacked(dist: Path) -> Path:
     return dist / "unpacked" / NAME
 
 
-@pytest.fixture(scope="module")
-def template(unpacked: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((unpacked / "template.yaml").read_text())
+def read(path: Path) -> dict[str, Any]:
+    """Return a template in which tags are written in full."""
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
     return found
+
+
+@pytest.fixture
+def template(unpacked: Path) -> dict[str, Any]:
+    return read(unpacked / "template.yaml")
+
+
+@pytest.fixture
+def built() -> dict[str, Any]:
+    return read(build() / "template.yaml")
 
 
 def test_it_holds_what_it_says(unpacked: Path) -> None:
@@ -57,10 +71,8 @@ def test_it_holds_what_it_says(unpacked: Path) -> None:
 
 
 def test_the_sbom_and_the_checksums_are_beside_it(dist: Path, unpacked: Path) -> None:
-    files = {path for path in dist.glob("rds[-_]*") if path.is_file()}
-    lines = {f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files}
-    assert len(lines) == 3
-    assert set((dist / "SHA256SUMS").read_text().splitlines()) == lines
+    lines = [f"{hashlib.sha256((dist / name).read_bytes()).hexdigest()}  {name}" for name in FILES]
+    assert (dist / "SHA256SUMS").read_text().splitlines() == lines
     name = f"{NAME}.cdx.json"
     assert (dist / name).read_bytes() == (unpacked / name).read_bytes()
 
@@ -71,8 +83,7 @@ def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None
     for path in built.rglob("*"):
         path.chmod(0o700)
         os.utime(path, (1_800_000_000, 1_800_000_000))
-    package, _, wheel, _ = write(tmp_path / "dist", built)
-    for path in (package, wheel):
+    for path in write(tmp_path / "dist", built):
         assert path.read_bytes() == (dist / path.name).read_bytes()
 
 
@@ -84,8 +95,9 @@ def test_everybody_may_read_what_is_unpacked(dist: Path) -> None:
     assert len({entry.filename for entry in entries}) == len(entries)
 
 
-def test_its_template_is_the_stacks_with_paths_of_its_own(unpacked: Path, template: dict[str, Any]) -> None:
-    built: dict[str, Any] = yaml.safe_load((build() / "template.yaml").read_text())
+def test_its_template_is_the_stacks_with_paths_of_its_own(
+    unpacked: Path, template: dict[str, Any], built: dict[str, Any]
+) -> None:
     functions = [name for name, one in built["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
     for name in functions:
         assert (unpacked / template["Resources"][name]["Properties"].pop("CodeUri")).is_dir()
@@ -97,6 +109,48 @@ def test_its_template_is_the_stacks_with_paths_of_its_own(unpacked: Path, templa
         assert (unpacked / application[name]).is_file()
         built["Metadata"]["AWS::ServerlessRepo::Application"][name] = application[name]
     assert template == built
+
+
+def test_the_plain_template_is_the_stacks_without_a_transform(dist: Path, built: dict[str, Any]) -> None:
+    plain = read(dist / f"{NAME}-plain.yaml")
+    resources, shared = plain["Resources"], built["Globals"]["Function"]
+    code = {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}}
+    made = {"BackupFunctionSubmissions", "BackupFunctionEventInvokeConfig", "AuditFunctionEventInvokeConfig"}
+    assert resources.keys() - built["Resources"].keys() == made
+    for name, one in built["Resources"].items():
+        if one["Type"] != "AWS::Serverless::Function":
+            assert resources[name] == one
+            continue
+        own = one["Properties"]
+        logging = {**shared["LoggingConfig"], **own["LoggingConfig"]}
+        wanted = {key: value for key, value in {**shared, **own}.items() if key not in SAMS}
+        properties = resources[name]["Properties"]
+        assert properties.pop("Tags") == [{"Key": "lambda:createdBy", "Value": "SAM"}]
+        assert properties == {**wanted, "LoggingConfig": logging, "Code": code}
+        options = resources[f"{name}EventInvokeConfig"]["Properties"]
+        assert options["MaximumRetryAttempts"] == own["EventInvokeConfig"]["MaximumRetryAttempts"]
+    events = built["Resources"]["BackupFunction"]["Properties"]
+    assert resources["BackupFunctionSubmissions"]["Properties"] == {
+        **{key: value for key, value in events["Events"]["Submissions"]["Properties"].items() if key != "Queue"},
+        "EventSourceArn": {"Fn::GetAtt": ["SubmissionsQueue", "Arn"]},
+        "FunctionName": {"Ref": "BackupFunction"},
+    }
+    destination = events["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"]
+    options = resources["BackupFunctionEventInvokeConfig"]["Properties"]
+    assert options["DestinationConfig"] == {"OnFailure": {"Destination": destination}}
+    assert plain["Parameters"] == {**built["Parameters"], **CODE}
+    for section in built.keys() - {"Transform", "Globals", "Metadata", "Parameters", "Resources"}:
+        assert plain[section] == built[section]
+
+
+def test_the_plain_template_is_valid_and_its_zip_holds_the_functions(dist: Path, unpacked: Path) -> None:
+    lint = subprocess.run(
+        command("cfn-lint", str(dist / f"{NAME}-plain.yaml")), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert lint.returncode == 0, lint.stdout + lint.stderr
+    with zipfile.ZipFile(dist / f"{NAME}-functions.zip") as archive:
+        archive.extractall(dist / "functions")
+    assert machines.contents(dist / "functions") == machines.contents(unpacked / "functions")
 
 
 def test_it_is_small_and_its_readme_knows_how_large_the_template_is(dist: Path, unpacked: Path) -> None:
@@ -124,7 +178,7 @@ def test_the_wheel_has_the_version_the_commands_and_nothing_that_only_lambda_run
     info = f"rds_snap_backup-{VERSION}.dist-info"
     assert folders - {f"{info}/licenses"} == {
         *("rds_snap_backup/commvault", "rds_snap_backup/ledger"),
-        *("rds_snap_backup_cli/report", "rds_snap_backup_cli/verify"),
+        *(f"rds_snap_backup_cli/{name}" for name in ("fleet", "report", "verify")),
     }
     assert {f"rds_snap_backup_cli/report/{name}" for name in ("page.html", "page.css", "page.js")} <= set(names)
     assert (dist / WHEEL).stat().st_size < 200_000

@@ -1,0 +1,193 @@
+"""`examples/terraform/`, run by Terraform on mocks of AWS: what it writes is what `apply` writes from the same files.
+
+Skipped where Terraform or its AWS provider cannot be had.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from local.tools import ROOT
+from rds_snap_backup_cli.fleet.files import Schedule, read_fleet
+from rds_snap_backup_cli.fleet.stored import Mark, digest
+from rds_snap_backup_cli.schedule import definition
+from rds_snap_backup_cli.stack import DeployedStack
+
+pytestmark = pytest.mark.xdist_group("terraform")
+
+EXAMPLE = ROOT / "examples" / "terraform"
+# Where some machines keep providers; elsewhere they come from the registry.
+MIRROR = Path("/opt/tf-plugins")
+ONE_TRY = {"TF_REGISTRY_DISCOVERY_RETRY": "0", "TF_REGISTRY_CLIENT_TIMEOUT": "5", "CHECKPOINT_DISABLE": "1"}
+ARN = "arn:aws:{}:eu-west-1:111122223333:{}".format
+OUTPUTS = {
+    "BackupFunctionArn": ARN("lambda", "function:backup"),
+    "SchedulerRoleArn": "arn:aws:iam::111122223333:role/scheduler",
+    "DeadLetterQueueArn": ARN("sqs", "dead-letters"),
+    "ScheduleGroupName": "schedules",
+    "SetTokenCommand": "aws secretsmanager put-secret-value",
+}
+STACK = DeployedStack(
+    "rds-snap-backup",
+    boto3.Session(),
+    {"Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in OUTPUTS.items()]},
+)
+NAMES = "clientName: {0}, instanceName: orders-db, subclientName: default".format
+FILES = {
+    "fleet.yaml": "name: prod\ndefaults: {coolDownMinutes: 30, schedule: {expression: rate(1 day)}}\n",
+    "targets/orders.yaml": f"associations: [{{{NAMES('aws <prod> & Größe')}}}]\ncoolDownMinutes: 5\n",
+    f"targets/{'long-' * 12}.yaml": f"""
+        associations: [{{{NAMES("aws")}, databases: ["orders-*"]}}]
+        accounts: ["012345670123"]
+        schedule:
+          expression: cron(0 3 * * ? *)
+          timezone: Europe/Berlin
+    """,
+    "targets/unscheduled.json": f'{{"associations": [{json.dumps(dict.fromkeys(("clientName", "instanceName", "subclientName"), "a"))}], '
+    '"enabled": false, "schedule": null}',
+}
+UNQUOTED = {
+    "fleet.yaml": "name: prod",
+    "targets/account.yaml": f"{{associations: [{{{NAMES('aws')}}}], accounts: [012345670123]}}",
+}
+RUNS = f"""
+mock_provider "aws" {{
+  override_resource {{
+    target = aws_cloudformation_stack.product
+    values = {{ outputs = {json.dumps(OUTPUTS)} }}
+  }}
+}}
+
+variables {{
+  release           = "./release"
+  commvault_api_url = "https://commvault.example.com/commandcenter/api"
+  parameters        = {{ LogLevel = "DEBUG" }}
+}}
+
+run "fleet" {{
+  variables {{ fleet = "./fleet" }}
+}}
+
+run "unquoted" {{
+  command         = plan
+  expect_failures = [aws_ssm_parameter.target]
+  variables {{ fleet = "./unquoted" }}
+}}
+"""
+
+
+def terraform(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Terraform, or skip the test where it is not installed."""
+    program = shutil.which("terraform") or pytest.skip("Terraform is not installed")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
+    line = [program, f"-chdir={folder}", *arguments]
+    return subprocess.run(line, env=inherited | ONE_TRY, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the example, its provider, and a fleet."""
+    folder = tmp_path_factory.mktemp("terraform")
+    files = {f"fleet/{path}": text for path, text in FILES.items()}
+    files |= {f"unquoted/{path}": text for path, text in UNQUOTED.items()}
+    files |= {f"release/rds-snap-backup-2.0.0-{name}": name for name in ("plain.yaml", "functions.zip")}
+    for path, text in (files | {"runs.tftest.hcl": RUNS}).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
+    mirror = [f"-plugin-dir={MIRROR}"] if MIRROR.is_dir() else []
+    if (done := terraform(folder, "init", "-backend=false", "-no-color", *mirror)).returncode:
+        pytest.skip(f"Terraform's AWS provider cannot be had here: {done.stderr[-300:]}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the values of the resources that Terraform makes, by address."""
+    done = terraform(folder, "test", "-json", "-verbose")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (state,) = [
+        message["test_state"] for message in map(json.loads, done.stdout.splitlines()) if "test_state" in message
+    ]
+    return {one["address"]: one["values"] for one in state["root_module"]["resources"]}
+
+
+def test_it_is_formatted() -> None:
+    done = terraform(EXAMPLE, "fmt", "-check", "-diff", "-recursive")
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_is_valid(folder: Path) -> None:
+    done = terraform(folder, "validate", "-no-color")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_stack_reads_template_and_functions_by_their_content(written: dict[str, dict[str, Any]]) -> None:
+    stack, keys = (
+        written["aws_cloudformation_stack.product"],
+        [written[f"aws_s3_object.{name}"]["key"] for name in ("template", "functions")],
+    )
+    assert stack["template_url"].endswith(f"/{keys[0]}")
+    assert stack["parameters"] == {
+        "CommvaultApiUrl": "https://commvault.example.com/commandcenter/api",
+        "NotificationEmail": "",
+        "LogLevel": "DEBUG",
+        "CodeBucket": written["aws_s3_bucket.release"]["id"],
+        "CodeKey": keys[1],
+    }
+
+
+def test_targets_and_schedules_are_those_of_the_command_line(folder: Path, written: dict[str, dict[str, Any]]) -> None:
+    fleet = read_fleet(folder / "fleet")
+    assert (len(fleet.entries), fleet.errors) == (3, ())
+    kinds = ("aws_ssm_parameter", "aws_scheduler_schedule")
+    parameters, schedules = (
+        {one["name"]: one for path, one in written.items() if path.startswith(kind)} for kind in kinds
+    )
+    assert {
+        name.removeprefix("/rds-snap-backup/rds-snap-backup/targets/"): (
+            json.loads(one["insecure_value"]),
+            one["description"],
+        )
+        for name, one in parameters.items()
+    } == {name: (entry.document, str(Mark("prod", digest(entry.document)))) for name, entry in fleet.entries.items()}
+    wanted = [wanted_schedule(name, entry.schedule) for name, entry in fleet.entries.items() if entry.schedule]
+    assert schedules.keys() == {one["Name"] for one in wanted}
+    for one in wanted:
+        assert as_scheduler_takes_it(schedules[one["Name"]]) == one
+
+
+def wanted_schedule(target: str, schedule: Schedule) -> dict[str, Any]:
+    content = {"expression": schedule.expression, "timezone": schedule.timezone}
+    existing = {"ScheduleExpressionTimezone": schedule.timezone, "Description": str(Mark("prod", digest(content)))}
+    return definition(STACK, target, schedule.expression, existing)
+
+
+def as_scheduler_takes_it(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a schedule's values in Terraform's state as a call of Scheduler's API."""
+    (target,), (window,) = values["target"], values["flexible_time_window"]
+    (dead_letters,), (retry,) = target["dead_letter_config"], target["retry_policy"]
+    return {
+        "Name": values["name"],
+        "GroupName": values["group_name"],
+        "Description": values["description"],
+        "ScheduleExpression": values["schedule_expression"],
+        "ScheduleExpressionTimezone": values["schedule_expression_timezone"],
+        "FlexibleTimeWindow": {"Mode": window["mode"]},
+        "Target": {
+            "Arn": target["arn"],
+            "RoleArn": target["role_arn"],
+            "Input": target["input"],
+            "DeadLetterConfig": {"Arn": dead_letters["arn"]},
+            "RetryPolicy": {
+                "MaximumEventAgeInSeconds": retry["maximum_event_age_in_seconds"],
+                "MaximumRetryAttempts": retry["maximum_retry_attempts"],
+            },
+        },
+    }
