@@ -29,7 +29,8 @@ AUDIT = "AuditFunctionName"
 def second(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
     """The stack. Its audit does not fire by itself."""
     aws.client("events").create_event_bus(Name=BUS)
-    more = {"EventBusName": BUS, "ScheduleExpression": NEVER, "AuditScheduleExpression": "rate(365 days)"}
+    more = {"EventBusName": BUS, "EventsOutBusName": BUS}
+    more |= {"ScheduleExpression": NEVER, "AuditScheduleExpression": "rate(365 days)"}
     with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
         evidence.add(NAME, commserve)
         stack = deploy_quick(aws, NAME, commserve, more)
@@ -40,7 +41,7 @@ def test_every_alarm_is_made_and_notifies_the_alarm_topic(aws: Emulator, second:
     pages = aws.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{NAME}-")
     alarms = [alarm for page in pages for alarm in page["MetricAlarms"]]
     assert sorted(alarm["AlarmName"].split("-")[1] for alarm in alarms) == sorted(
-        Resolved().of_type("AWS::CloudWatch::Alarm")
+        Resolved({**second.stack.parameters}).of_type("AWS::CloudWatch::Alarm")
     )
     topics = {action for alarm in alarms for action in alarm["AlarmActions"]}
     assert topics == {second.stack.outputs["AlarmTopicArn"]} != {second.stack.outputs["NotificationsTopicArn"]}
