@@ -67,7 +67,7 @@ demo: .venv/.synced
 test: lint
 	$(RUN) pytest -n 6 --dist loadgroup
 
-TEMPLATES := template.yaml member.yaml examples/chat/template.yaml local/commserve_lambda/template.yaml
+TEMPLATES := template.yaml member.yaml examples/chat/template.yaml examples/fleet/roles.yaml local/commserve_lambda/template.yaml
 # Two at a time; each is also a target. `collect` compiles the tests once, before several processes need them.
 LINTERS := mypy checkov sam-validate cfn-lint ruff-check collect ruff-format lint-imports bandit zizmor
 lint: .venv/.synced
@@ -94,7 +94,7 @@ bandit:
 	$(TOOL) bandit --quiet --recursive src
 	$(TOOL) bandit --quiet --recursive local
 zizmor:
-	$(TOOL) zizmor --offline --pedantic --quiet .
+	$(TOOL) zizmor --offline --pedantic --quiet . examples/fleet
 
 unit: .venv/.synced
 	$(RUN) pytest tests/unit

@@ -9,6 +9,7 @@ import pytest
 
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.fleet.files import read_fleet
+from tests.cli import fleet_example
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
@@ -256,3 +257,17 @@ def test_a_fleet_with_errors_is_not_extended(take: Take, wire: AwsWire, fleet: P
     done = take(many(2), "--write", str(fleet))
     assert (done.status, "mine.yaml:1: associations: must be" in done.err) == (Exit.FINDINGS, True)
     assert (contents(fleet), len(wire.calls)) == (before, calls)
+
+
+def test_the_example_is_what_is_written_for_three_accounts(cli: Cli, fleet: Path) -> None:
+    fleet_example.write(fleet)
+    example = {name: text for name, text in contents(fleet_example.FLEET).items() if name in contents(fleet)}
+    assert example == contents(fleet), "run: python -m tests.cli.fleet_example"
+    assert {name: len(found) for name, found in groups(fleet_example.FLEET).items()} == {
+        "aws-finance-1": 2,
+        "aws-platform-1": 3,
+        "aws-sales-1": 25,
+        "aws-sales-2": 2,
+    }
+    done = cli("validate", str(fleet_example.FLEET))
+    assert done.out.endswith(": no errors, no warnings, 4 valid targets.\n")

@@ -42,9 +42,9 @@ def _tag(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
 
 
 _Loader.add_multi_constructor("!", _tag)
-TEMPLATE, MEMBER, CHAT = (
+TEMPLATE, MEMBER, CHAT, FLEET_ROLES = (
     yaml.load((ROOT / name).read_text(), Loader=_Loader)  # a SafeLoader
-    for name in ("template.yaml", "member.yaml", "examples/chat/template.yaml")
+    for name in ("template.yaml", "member.yaml", "examples/chat/template.yaml", "examples/fleet/roles.yaml")
 )
 
 
