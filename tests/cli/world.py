@@ -48,6 +48,7 @@ INSTANCES = (
     "<DBInstanceStatus>{}</DBInstanceStatus></DBInstance></DBInstances></DescribeDBInstancesResult>"
     "</DescribeDBInstancesResponse>"
 )
+REBOOTED = "<RebootDBInstanceResponse><RebootDBInstanceResult/></RebootDBInstanceResponse>"
 TAGS = "<Tags><member><Key>team</Key><Value>backup</Value></member></Tags>"
 RESOURCE = (
     "<DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail><PhysicalResourceId>{}"
@@ -129,7 +130,7 @@ class World:
         for name in ("PutTargets", "RemoveTargets", "DeleteRule", "DeleteQueue"):
             wire.answer(name, {})
         self.database()
-        wire.answers["RebootDBInstance"] = lambda _: (200, "<RebootDBInstanceResponse><RebootDBInstanceResult/></RebootDBInstanceResponse>")
+        wire.answers["RebootDBInstance"] = lambda _: (200, REBOOTED)
         wire.answers |= {"Subscribe": lambda _: (200, SUBSCRIBED), "Unsubscribe": lambda _: (200, "<a/>")}
         wire.answers["Publish"] = lambda _: (200, "<PublishResponse><PublishResult/></PublishResponse>")
         wire.answers["GetQueueAttributes"] = lambda asked: (

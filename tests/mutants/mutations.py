@@ -331,6 +331,13 @@ MUTATIONS = (
         'if notice.status == "":  # Its',
         f"{NOTICES}::test_an_association_has_its_job_as_far_as_it_is_known",
     ),
+    Mutation(
+        "a name brings a mention into a title",
+        "messaging/notifications",
+        'return NOT_PLAIN.sub("?", name)',
+        "return name",
+        f"{NOTICES}::test_names_in_a_title_have_no_quotes_markup_or_mentions",
+    ),
     # ---- RDS and Commvault
     Mutation(
         "the status of a member is not its cluster's",

@@ -10,7 +10,7 @@ from rds_snap_backup.commvault import answers, outcomes
 from rds_snap_backup.messaging.notifications import PROBLEMS
 from rds_snap_backup.observability import NAMESPACE, MetricName
 from rds_snap_backup.record import End
-from rds_snap_backup.targets import _ASSOCIATION_FIELDS, _FIELDS
+from rds_snap_backup.targets import ASSOCIATION_FIELDS, FIELDS
 from rds_snap_backup.triggers import SELF_TRIGGERS, Kind
 from tests.unit.documents import first_column, section, spans, tables
 from tests.unit.template import TEMPLATE, Resolved
@@ -56,8 +56,8 @@ def test_the_rds_events_are_those_of_the_template_and_the_code() -> None:
 
 
 def test_the_fields_of_a_target_are_those_of_the_code() -> None:
-    assert column("Targets") == sorted(_FIELDS)
-    assert [name for name in _ASSOCIATION_FIELDS if f"`{name}`" not in section(REFERENCE, "Targets")] == []
+    assert column("Targets") == sorted(FIELDS)
+    assert [name for name in ASSOCIATION_FIELDS if f"`{name}`" not in section(REFERENCE, "Targets")] == []
 
 
 def test_the_statuses_are_those_of_the_code() -> None:
