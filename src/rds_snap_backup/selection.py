@@ -14,6 +14,8 @@ from rds_snap_backup.triggers import ALL, MAX_TARGET_NAME, Trigger
 from rds_snap_backup.untrusted import NotJson, list_in, read_json
 
 type Reason = Literal["tag", "pattern", "fallback"]
+# What selected a target: an event's reason, or that the trigger names the target, or all of them.
+type SelectedBy = Reason | Literal["name", "all"]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self, TypeIs
@@ -159,7 +160,7 @@ def parse(event: Any, arrival: Arrival, stack: str) -> Request | SubmissionMessa
                 "Invoke the Audit function with the same event.",
             )
         case {"explain": _}:
-            raise InvalidInput("EVENT_UNKNOWN", "Events cannot be explained.", _FORMS)
+            raise InvalidInput("EVENT_UNKNOWN", "Only an event that a caller sends directly is explained.", _FORMS)
         case {"target": name, "trigger": trigger, **rest} if arrival.is_message:
             if not (is_name(name) and len(name) <= MAX_TARGET_NAME and name != ALL):
                 raise invalid_name(name)
@@ -209,6 +210,39 @@ def unwrap(text: str, message_id: str, attributes: object, now: float) -> tuple[
             return payload, replace(arrival, is_message=False)
         case _:
             return body, arrival
+
+
+def database_event(arn: str, event_id: str, date: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the event that EventBridge would deliver for a database. Raises `InvalidInput` if `arn` is not an RDS ARN."""
+    kind, name = _arn_part(arn, 5), arn.rpartition(":")[2]
+    if not (arn.startswith("arn:") and _arn_part(arn, 2) == "rds" and kind and name):
+        raise InvalidInput(
+            "EVENT_UNKNOWN",
+            f"{_quoted(arn)} is not the ARN of a database.",
+            "Send an ARN such as arn:aws:rds:eu-central-1:111122223333:db:orders-db.",
+        )
+    source_type, detail_type = {
+        "db": ("DB_INSTANCE", "RDS DB Instance Event"),
+        "cluster": ("CLUSTER", "RDS DB Cluster Event"),
+    }.get(kind, ("SNAPSHOT", "RDS DB Snapshot Event"))
+    return {
+        "version": "0",
+        "id": "00000000-0000-0000-0000-000000000000",
+        "detail-type": detail_type,
+        "source": "aws.rds",
+        "account": _arn_part(arn, 4),
+        "time": date,
+        "region": _arn_part(arn, 3),
+        "resources": [arn],
+        "detail": {
+            "SourceType": source_type,
+            "SourceArn": arn,
+            "Date": date,
+            "SourceIdentifier": name,
+            "EventID": event_id,
+            "Tags": dict(tags),
+        },
+    }
 
 
 def tagged_names(tag: object) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rds_snap_backup.backup.decisions import Decisions, Selected, Unusable
 from rds_snap_backup.backup.loop import RESERVE_SECONDS, Loop, Work
 from rds_snap_backup.backup.results import ignored, queued, refused, result_of
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
@@ -18,20 +19,9 @@ from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.rds.statuses import Statuses
 from rds_snap_backup.record import Change, Submission, submission_key
-from rds_snap_backup.selection import Rules, selected_associations
-from rds_snap_backup.submission import begin, pin_of, reject_trigger, reopen
 from rds_snap_backup.targets import OutOfTime
-from rds_snap_backup.triggers import (
-    ALL,
-    Arrival,
-    Ignored,
-    Request,
-    SubmissionMessage,
-    Trigger,
-    parse,
-    unwrap,
-)
-from rds_snap_backup.untrusted import clean_text, list_in
+from rds_snap_backup.triggers import Arrival, Ignored, SubmissionMessage, Trigger, parse, unwrap
+from rds_snap_backup.untrusted import list_in
 
 if TYPE_CHECKING:
     from mypy_boto3_rds import RDSClient
@@ -39,26 +29,6 @@ if TYPE_CHECKING:
 # Of an RDS event's run: 600 documents are 60 calls.
 SELECT_SECONDS = 10.0
 MAX_JITTER_SECONDS = 30.0
-EXPIRED = Problem(
-    "SUBMISSION_EXPIRED",
-    "The ledger does not know the dead letter's submission any more: its item has expired.",
-    "Start the target by hand if a backup is still needed, and delete the dead letter.",
-)
-
-
-@dataclass(frozen=True)
-class Selected:
-    """A trigger and the names of its targets."""
-
-    trigger: Trigger
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Unusable:
-    """A message whose submission cannot be begun or opened again: its letter is kept as it is."""
-
-    problem: Problem
 
 
 @dataclass(frozen=True)
@@ -76,7 +46,8 @@ class Deliveries:
     def __init__(self, services: Services, rds: "Callable[[], RDSClient]") -> None:
         config = services.config
         self._services = services
-        self._loop = Loop(services, Statuses(rds, config.own_account, config.region, services.clock))
+        self._decisions = Decisions(services, Statuses(rds, config.own_account, config.region, services.clock))
+        self._loop = Loop(services, self._decisions)
 
     @staticmethod
     def is_batch(event: object) -> bool:
@@ -92,11 +63,16 @@ class Deliveries:
     # ---- Direct deliveries
 
     def receive(self, event: Any, request_id: str, seconds_left: Callable[[], float]) -> dict[str, Any]:
-        """Turn an event that a service or a caller invoked the function with into submissions."""
+        """Turn an event that a service or a caller invoked the function with into submissions, or explain it."""
         arrival = Arrival(request_id, self._services.clock())
+        match event:
+            case {"explain": asked}:
+                from rds_snap_backup.backup.explaining import Explainer
+
+                return Explainer(self._services, self._decisions).explain(asked, arrival)
         stop_at = seconds_left() - SELECT_SECONDS
         try:
-            selected = self._select(
+            selected = self._decisions.select(
                 parse(event, arrival, self._services.config.service), lambda: seconds_left() - stop_at
             )
         except InvalidInput as invalid:
@@ -110,9 +86,9 @@ class Deliveries:
                 return self._ignore(reason)
             case SubmissionMessage():
                 raise AssertionError("only a message of the queue is read as a submission's")
-            case Selected(trigger, (name,)):
+            case Selected(trigger=trigger, names=(name,)):
                 return self._receive_one(trigger, name, seconds_left)
-            case Selected(trigger, names):
+            case Selected(trigger=trigger, names=names):
                 return self._receive_many(trigger, names)
 
     def _receive_one(self, trigger: Trigger, name: str, seconds_left: Callable[[], float]) -> dict[str, Any]:
@@ -122,9 +98,11 @@ class Deliveries:
         if known and trigger.kind == "manual":
             self._resend_if_stuck(known)
             return result_of(services, [known])
-        submission = known or self._begin(trigger, name)
+        submission = known or self._decisions.begin(trigger, name)
         if isinstance(submission, Ignored):
             return self._ignore(submission.reason)
+        if _is_refused(submission):
+            submission = self._recorded(submission)
         # A rejected trigger has nothing to send: it is only published.
         is_sent = submission.is_over or not submission.backups or self._send(trigger, name)
         work = Work(submission)
@@ -204,7 +182,7 @@ class Deliveries:
         services = self._services
         event, arrival = unwrap(record["body"], record["messageId"], record.get("messageAttributes"), services.clock())
         try:
-            selected = self._select(
+            selected = self._decisions.select(
                 parse(event, arrival, services.config.service), lambda: seconds_left() - RESERVE_SECONDS
             )
         except InvalidInput as invalid:
@@ -215,28 +193,35 @@ class Deliveries:
                 return self._continue(selected)
             case Ignored(reason):
                 self._ignore(reason)
-            case Selected(trigger, names):
+            case Selected(trigger=trigger, names=names):
                 services.queues.send_all(trigger, names)
         return None
 
     def _continue(self, message: SubmissionMessage) -> Work | None:
-        services, trigger, name = self._services, message.trigger, message.target
+        services, trigger, name, letter = self._services, message.trigger, message.target, message.letter
         known = services.submissions.load(submission_key(name, trigger))
-        letter = message.letter
-        if known is None and letter is None:
-            begun = self._begin(trigger, name, past_cache=True)
-            if isinstance(begun, Ignored):
-                self._ignore(begun.reason)
+        match self._decisions.resume(message, known):
+            case Ignored(reason):
+                self._ignore(reason)
                 return None
-            return Work(begun)
-        opened = Unusable(EXPIRED) if known is None else known
-        if known and letter is not None and letter > known.opened_letter:
-            opened = self._reopened(known, letter)
-        if isinstance(opened, Unusable):
-            services.queues.dead_letter(trigger, name, letter or 0, opened.problem.to_json())
-            self._count_refused(opened.problem)
-            return None
-        return Work(opened, is_past_cache=letter is not None)
+            case Unusable(problem):
+                services.queues.dead_letter(trigger, name, letter or 0, problem.to_json())
+                self._count_refused(problem)
+                return None
+            case submission:
+                is_opened = known is not None and submission is not known
+                if is_opened:
+                    logger.info("Opened again", target=name, trigger=trigger.id, letter=letter)
+                if is_opened or _is_refused(submission):
+                    submission = self._recorded(submission)
+                return Work(submission, is_past_cache=letter is not None)
+
+    def _recorded(self, changed: Submission) -> Submission:
+        """Save a submission, unless another delivery was faster; return it as the ledger has it."""
+        try:
+            return self._services.submissions.save(Change(changed))
+        except Stale:
+            return self._services.submissions.load(changed.key) or changed
 
     def _delivered(self, record: Mapping[str, Any], work: Work | None) -> Delivered | None:
         """Return how long a message waits, None where its submission is over and it can be deleted."""
@@ -248,83 +233,6 @@ class Deliveries:
         rest = max(work.until - self._services.clock(), 0)
         jitter = random.uniform(0, min(rest / 10, MAX_JITTER_SECONDS))  # noqa: S311  # nosec B311 # a jitter
         return Delivered(message_id, handle, rest + jitter)
-
-    # ---- Beginning a submission
-
-    def _select(
-        self, parsed: Request | SubmissionMessage | Ignored, seconds_left: Callable[[], float]
-    ) -> "Selected | SubmissionMessage | Ignored":
-        """Return the targets that a trigger is for. Raises `OutOfTime` where they cannot be read in time."""
-        if not isinstance(parsed, Request):
-            return parsed
-        trigger, names, targets = parsed.trigger, parsed.names, self._services.targets
-        if ALL in names:
-            found = tuple(targets.documents(past_cache=True))
-            return Selected(trigger, found) if found else Ignored("There are no targets.")
-        if names:
-            return Selected(trigger, names)
-        config = self._services.config
-        if trigger.account not in config.account_ids and not config.admits_every_account:
-            return Ignored(f"Events of the account {trigger.account!r} do not count: AccountIds does not list it.")
-        documents = targets.documents(seconds_left=seconds_left)
-        if not set(trigger.tagged) <= documents.keys() | {ALL}:
-            # A tag may name a target that is less than a minute old.
-            documents = targets.documents(past_cache=True, seconds_left=seconds_left)
-        selection = Rules.read(documents, config.own_account).select(trigger)
-        if found := (*selection.names, *selection.unknown):
-            return Selected(trigger, found)
-        return Ignored(f"No target's databases match {clean_text(trigger.source_arn or 'anything')}.")
-
-    def _begin(self, trigger: Trigger, name: str, *, past_cache: bool = False) -> Submission | Ignored:
-        """Return a new submission as the target's document says, or why there is none."""
-        services, now = self._services, self._services.clock()
-        try:
-            target = services.targets.load(name, past_cache=past_cache)
-        except InvalidInput as invalid:
-            return self._rejected(trigger, name, invalid.problem)
-        if reason := target.declines(trigger):
-            return Ignored(reason)
-        associations = selected_associations(target, trigger, services.config.own_account)
-        if not associations:
-            return Ignored(f"The target {name!r} does not select {clean_text(trigger.source_arn or 'it')}.")
-        config = services.config
-        return begin(
-            trigger, target, associations, pin_of(target, config.cool_down_minutes, config.retry_failed_jobs), now
-        )
-
-    def _rejected(self, trigger: Trigger, name: str, problem: Problem) -> Submission:
-        """Record that a trigger's target is unknown or not valid."""
-        submission = reject_trigger(trigger, name, problem, self._services.clock())
-        try:
-            return self._services.submissions.save(Change(submission))
-        except Stale:
-            return self._services.submissions.load(submission.key) or submission
-
-    def _reopened(self, known: Submission, letter: int) -> Submission | Unusable:
-        """Open a submission again for a redriven letter, if its target's document is usable now."""
-        fresh = self._begin_again(known)
-        if isinstance(fresh, Unusable):
-            return fresh
-        opened = reopen(known, letter, fresh, self._services.clock())
-        logger.info("Opened again", target=known.target, trigger=known.trigger.id, letter=letter)
-        try:
-            return self._services.submissions.save(Change(opened))
-        except Stale:  # Another delivery was faster, perhaps of a copy of this letter.
-            return self._services.submissions.load(known.key) or opened
-
-    def _begin_again(self, known: Submission) -> Submission | Unusable:
-        services, name = self._services, known.target
-        try:
-            target = services.targets.load(name, past_cache=True)
-        except InvalidInput as invalid:
-            return Unusable(invalid.problem)
-        if known.backups:
-            return known
-        match self._begin(known.trigger, target.name):
-            case Ignored(reason):
-                return Unusable(Problem("TARGET_DISABLED", reason, "Enable it in its document, then redrive."))
-            case begun:
-                return begun
 
     # ---- What starts nothing
 
@@ -341,3 +249,8 @@ class Deliveries:
     def _count_refused(self, problem: Problem) -> None:
         logger.error("Event refused", error=problem.to_json())
         count("EventRefused", self._services.config.service)
+
+
+def _is_refused(submission: Submission) -> bool:
+    """Tell whether a new submission is rejected: it is recorded before that is published."""
+    return submission.error is not None and not submission.version

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rds_snap_backup.backup.decisions import Decisions
 from rds_snap_backup.backup.polling import READ_SECONDS, JobReader
 from rds_snap_backup.bootstrap import Services, policy_of
 from rds_snap_backup.commvault.clients import Client
@@ -18,8 +19,7 @@ from rds_snap_backup.ledger.submissions import Stale, SubclientChanged
 from rds_snap_backup.ledger.table import Contended
 from rds_snap_backup.messaging.notifications import render
 from rds_snap_backup.observability import MetricName, count, logger
-from rds_snap_backup.problems import InvalidInput, Problem
-from rds_snap_backup.rds.statuses import Statuses
+from rds_snap_backup.problems import Problem
 from rds_snap_backup.record import Attempt, Change, Notice, Subclients, Submission
 from rds_snap_backup.sightings import Sight, see, take_inventory, touched
 from rds_snap_backup.submission import (
@@ -35,13 +35,9 @@ from rds_snap_backup.submission import (
     decide,
     elapse,
     out_attempt,
-    pin_of,
     published,
-    repin,
-    settle,
-    start,
 )
-from rds_snap_backup.targets import INVALID, Association, Target
+from rds_snap_backup.targets import INVALID, Association
 
 # A request takes 30 s at most; recording its outcome has the rest.
 SEND_SECONDS = 38.0
@@ -93,9 +89,9 @@ class Work:
 class Loop:
     """Works on submissions, for one sandbox."""
 
-    def __init__(self, services: Services, statuses: Statuses) -> None:
+    def __init__(self, services: Services, decisions: Decisions) -> None:
         self._services = services
-        self._statuses = statuses
+        self._decisions = decisions
         self._policy = policy_of(services.config)
         self._reader = JobReader(services.commvault, services.config.first_poll_seconds, services.clock)
 
@@ -228,8 +224,7 @@ class Loop:
     # ---- Before a request
 
     def _settle(self, work: Work) -> None:
-        status = self._statuses.status(work.submission.trigger)
-        settled = settle(work.submission, status, self._policy, self._services.clock())
+        settled = self._decisions.settle(work.submission)
         work.is_deferred = not settled.is_settled
         if work.is_deferred:
             self._save(work, Change(settled))
@@ -246,20 +241,18 @@ class Loop:
 
     # ---- A request
 
-    def _start(self, work: Work, keys: Sequence[str], seconds_left: Callable[[], float]) -> None:
+    def _start(self, work: Work, keys: tuple[str, ...], seconds_left: Callable[[], float]) -> None:
         """Begin an attempt for what may be sent: recorded first, sent once, and its outcome recorded."""
         services = self._services
         deadline = time.monotonic() + seconds_left() - RESERVE_SECONDS
         services.commvault.prepare(deadline)
         if seconds_left() < SEND_SECONDS:
             return  # Renewing the token took long. The next delivery goes on.
-        target = self._document(work)
-        config = services.config
-        pin = pin_of(target, config.cool_down_minutes, config.retry_failed_jobs) if target else work.submission.pin
+        target = self._decisions.target(work.submission.target, past_cache=work.is_past_cache)
+        if isinstance(target, Problem):
+            logger.warning("The pinned request is sent", error=target.to_json(), **work.names)
         for _ in range(MAX_TRIES):
-            now = services.clock()
-            submission = repin(work.submission, target, pin, now)
-            change = start(submission, services.submissions.surroundings(submission, keys), self._policy, now)
+            change = self._decisions.start(work.submission, keys, target)
             try:
                 self._save(work, change)
             except SubclientChanged:
@@ -298,14 +291,6 @@ class Loop:
             raise Contended
         waiting = [backup for backup in work.submission.backups if backup.attempt == attempt.number and backup.error]
         work.is_deferred = work.is_deferred or any(backup.is_open for backup in waiting)
-
-    def _document(self, work: Work) -> Target | None:
-        """Return the target's current document; None where it is not usable."""
-        try:
-            return self._services.targets.load(work.submission.target, past_cache=work.is_past_cache)
-        except InvalidInput as invalid:
-            logger.warning("The pinned request is sent", error=invalid.problem.to_json(), **work.names)
-            return None
 
 
 def _unknown(discovery: Discovery, associations: Sequence[Association]) -> frozenset[str] | Problem:

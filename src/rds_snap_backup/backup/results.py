@@ -1,12 +1,13 @@
 """What the function returns: each submission's backups with their states, for the first call and every repeated one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.record import Backup, State, Submission
 from rds_snap_backup.submission import status_of
+from rds_snap_backup.targets import Association
 
 # A submission that was joined may have joined another one, after it was opened again.
 MAX_HOPS = 5
@@ -18,6 +19,11 @@ def result_of(services: Services, submissions: Iterable[Submission], waiting: It
     match submissions, waiting:
         case [Submission(error=Problem() as problem)], ():
             return refused(problem)
+    return {"submissions": [*entries(services, submissions), *queued(waiting)["submissions"]]}
+
+
+def entries(services: Services, submissions: Sequence[Submission]) -> list[dict[str, Any]]:
+    """Return the entry of each submission in `submissions`."""
     claimers: dict[str, Submission] = {}
     joined = _joined(submissions)
     for _ in range(MAX_HOPS):
@@ -26,8 +32,7 @@ def result_of(services: Services, submissions: Iterable[Submission], waiting: It
         found = services.submissions.load_all(sorted(joined))
         claimers |= found
         joined = _joined(found.values()) - claimers.keys()
-    shown = [_submission(submission, claimers) for submission in submissions]
-    return {"submissions": [*shown, *queued(waiting)["submissions"]]}
+    return [_submission(submission, claimers) for submission in submissions]
 
 
 def queued(targets: Iterable[str]) -> dict[str, Any]:
@@ -45,15 +50,19 @@ def refused(problem: Problem) -> dict[str, Any]:
     return {"submissions": [], "refused": problem.to_json()}
 
 
+def names_in(association: Association | None) -> dict[str, str | None]:
+    """Return the names of an association; None in the place of each where there is none."""
+    names = association.names if association else (None, None, None)
+    return dict(zip(("clientName", "instanceName", "subclientName"), names, strict=True))
+
+
 def _submission(submission: Submission, claimers: Mapping[str, Submission]) -> dict[str, Any]:
     if not submission.version:
         return {"target": submission.target, "status": "queued", "backups": []}
     states = [_state(backup, claimers) for backup in submission.backups]
     backups = [
         {
-            "clientName": backup.association.client_name,
-            "instanceName": backup.association.instance_name,
-            "subclientName": backup.association.subclient_name,
+            **names_in(backup.association),
             "state": state,
             "jobId": backup.job.id if backup.job else None,
             "error": backup.error.to_json() if backup.error else None,

@@ -1,8 +1,8 @@
-"""The status of one database, in the stack's own account and region."""
+"""The status and the tags of one database, in the stack's own account and region."""
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # RDS is not asked again this soon after it could not be asked.
 BELIEVED_SECONDS = 60
+CLUSTER = "cluster"
 NOT_FOUND = frozenset(
     {"DBInstanceNotFound", "DBInstanceNotFoundFault", "DBClusterNotFoundFault", "DBClusterNotFound"}
     # An ARN whose name RDS does not accept is no database's.
@@ -36,14 +37,22 @@ class Statuses:
 
     def status(self, trigger: Trigger) -> DatabaseStatus:
         """Return the status of an event's database, of its cluster for a member; None where RDS does not know it."""
-        parts = (trigger.source_arn or "").split(":")
+        return self._asked(trigger.source_arn or "", self._status)
+
+    def tags(self, arn: str) -> Mapping[str, str] | Problem | None:
+        """Return a database's own tags; None where RDS does not know it."""
+        return self._asked(arn, self._tags)
+
+    def _asked[T](self, arn: str, ask: Callable[[str, str], T]) -> T | Problem | None:
+        """Ask about a database by its kind, as ARNs have it, and its name."""
+        parts = arn.split(":")
         if tuple(parts[3:5]) != self._place:
             return _unasked("It is in another account or region.")
         now = self._clock()
         if self._failure and now < self._failure[0] + BELIEVED_SECONDS:
             return self._failure[1]
         try:
-            return self._cluster(parts[-1]) if parts[5:6] == ["cluster"] else self._instance(parts[-1])
+            return ask(parts[5] if len(parts) > 5 else "", parts[-1])
         except ClientError as error:
             if error.response["Error"]["Code"] in NOT_FOUND:
                 return None
@@ -52,16 +61,26 @@ class Statuses:
             self._failure = now, _unasked(f"RDS could not be asked: {clean_text(str(error))}")
         return self._failure[1]
 
-    def _instance(self, name: str) -> str | None:
-        rows = self._client().describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
-        if not rows:
+    def _status(self, kind: str, name: str) -> str | None:
+        row = self._row(kind, name)
+        if row is None:
             return None
-        cluster = rows[0].get("DBClusterIdentifier")
-        return self._cluster(cluster) if cluster else rows[0].get("DBInstanceStatus", "")
+        if kind == CLUSTER:
+            return str(row.get("Status", ""))
+        cluster = row.get("DBClusterIdentifier")
+        return self._status(CLUSTER, cluster) if cluster else str(row.get("DBInstanceStatus", ""))
 
-    def _cluster(self, name: str) -> str | None:
-        rows = self._client().describe_db_clusters(DBClusterIdentifier=name)["DBClusters"]
-        return rows[0].get("Status", "") if rows else None
+    def _tags(self, kind: str, name: str) -> dict[str, str] | None:
+        row = self._row(kind, name)
+        return None if row is None else {tag["Key"]: tag.get("Value", "") for tag in row.get("TagList", [])}
+
+    def _row(self, kind: str, name: str) -> Mapping[str, Any] | None:
+        rows: Sequence[Mapping[str, Any]]
+        if kind == CLUSTER:
+            rows = self._client().describe_db_clusters(DBClusterIdentifier=name)["DBClusters"]
+        else:
+            rows = self._client().describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+        return rows[0] if rows else None
 
 
 def _unasked(message: str) -> Problem:
