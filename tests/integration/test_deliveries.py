@@ -205,6 +205,43 @@ def test_what_a_document_declines_is_ignored(timeline: Timeline, document: dict[
     assert not timeline.queues
 
 
+@pytest.mark.parametrize(
+    ("tag", "target", "documents", "lists"),
+    [
+        ("billing", "billing", 1, 0),
+        ("test/billing other/t007", "billing", 1, 0),
+        ("gone billing", "billing", 2, 0),
+        ("closed billing *", "billing", 2, 0),
+        ("closed a,b", "default", 1, 1),
+    ],
+)
+def test_an_event_whose_tag_names_its_target_reads_the_named_documents_and_no_list(
+    timeline: Timeline, tag: str, target: str, documents: int, lists: int
+) -> None:
+    timeline.target("billing", associations=associations("billing-db"))
+    timeline.target("closed", associations=associations("users-db"), allowTag=False)
+    event = timeline.event("billing-db")
+    event["detail"]["Tags"] = {"rds-snap-backup:target": tag}
+    assert only(timeline.deliver(event)["submissions"])["target"] == target
+    assert operations(timeline).count("GetParametersByPath") == lists
+    read = [one.parameters["Name"] for one in timeline.calls if one.operation == "GetParameter"]
+    assert len([name for name in read if name.startswith(timeline.config.targets_path)]) == documents
+
+
+def test_an_event_among_600_targets_costs_one_call_by_its_tag_and_the_list_once_without_it(timeline: Timeline) -> None:
+    ssm, path = timeline.aws.client("ssm"), timeline.config.targets_path
+    document = json.dumps({"associations": associations("users-db")})
+    for number in range(600):
+        ssm.put_parameter(Name=f"{path}t{number:03}", Value=document, Type="String")
+    event = timeline.event("orders-db")
+    for tags, calls in (({"rds-snap-backup:target": "t007"}, 1), ({}, 61)):
+        event["detail"]["Tags"] = tags
+        before, timeline.backup = len(timeline.calls), timeline.function()
+        timeline.deliver(event)
+        made = [one.parameters for one in timeline.calls[before:] if one.service == "ssm"]
+        assert len([one for one in made if (one.get("Path") or one["Name"]).startswith(path)]) == calls
+
+
 # ---- The queue
 
 

@@ -155,7 +155,7 @@ class Promises:
             self.kernel.fail(f"a request was sent before it was recorded: {request}")
             return
         recorded = {
-            _names(backup) for backup in record.backups if backup.state == "requested" and not backup.is_in_doubt
+            _names(backup) for backup in record.backups if backup.attempt == number and not backup.is_in_doubt
         }
         self._must(
             bool(sent) and sent == recorded and level == attempt.level, f"{key} recorded {recorded}, sent {sent}"

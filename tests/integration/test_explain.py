@@ -1,0 +1,291 @@
+"""`explain`: it only reads, and the function then does what was explained. The runbook's table is made of real answers."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.rds import create_instance
+from rds_snap_backup.ledger import records
+from rds_snap_backup.record import Submission
+from tests.integration.timeline import MINUTE, Timeline
+from tests.integration.world import associations, only
+from tests.unit.documents import rows
+
+EVENTS = Path(__file__).parents[2] / "events"
+OWN, FOREIGN = "000000000000", "111122223333"
+DATABASES, ELSEWHERE = f"arn:aws:rds:us-east-1:{OWN}:db", f"arn:aws:rds:us-east-1:{FOREIGN}:db"
+TAG = "rds-snap-backup:target"
+READS = {"GetParameter", "GetParametersByPath", "BatchGetItem", "DescribeDBInstances", "DescribeDBClusters"}
+NAMES = ("clientName", "instanceName", "subclientName")
+
+
+def explain(timeline: Timeline, event: Any) -> Any:
+    """Return the explanation of an event; nothing but reads may be called, and nothing may change."""
+
+    def state() -> Any:
+        queues = {url: [(one.body, one.due) for one in messages] for url, messages in timeline.queues.items()}
+        return timeline.items(""), queues, timeline.notifications(), len(timeline.commserve.requests)
+
+    before, calls = state(), len(timeline.calls)
+    answer = timeline.deliver({"explain": event})
+    made = {one.operation for one in timeline.calls[calls:]} - {"Scan", "ReceiveMessage", "DeleteMessage"}
+    assert made <= READS
+    assert state() == before
+    return answer
+
+
+def verdicts(answer: Any) -> dict[tuple[str, str], str]:
+    """Return what would happen by target and instance."""
+    submissions = answer.get("explain", {"submissions": []})["submissions"]
+    return {
+        (one["target"], row["instanceName"] or ""): row["would"] for one in submissions for row in one["associations"]
+    }
+
+
+def deliver(timeline: Timeline, event: Any) -> Any:
+    """Deliver an event as it arrives, and drain the queue; return a direct delivery's answer."""
+    answer = None
+    if not timeline.backup.is_batch(event):
+        answer = timeline.deliver(event)
+    elif '"trigger"' in (body := event["Records"][0]["body"]):
+        timeline.redrive(body)  # A submission's own message stays on the queue until it is over.
+    else:
+        timeline.handle(event)
+    timeline.run()
+    return answer
+
+
+def records_of(timeline: Timeline) -> list[Submission]:
+    return [records.from_text(one["record"], int(one["version"]), one["writeId"]) for one in timeline.items()]
+
+
+def as_texts(documents: Iterable[Any]) -> list[str]:
+    return sorted(map(json.dumps, documents))
+
+
+@pytest.mark.parametrize("sample", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
+def test_each_sample_does_what_was_explained(timeline: Timeline, sample: Path) -> None:
+    accounts = [OWN, FOREIGN]
+    timeline.commserve.extend({"aws-prod": dict.fromkeys(("orders", "stock", "billing"), ("default",))})
+    timeline.target("default", databases=["*"], accounts=accounts)
+    timeline.target(
+        "orders", associations=associations("orders", "stock"), databases=["orders-*", "stock-*"], accounts=accounts
+    )
+    timeline.target("billing", associations=associations("billing"), accounts=accounts)
+    event = json.loads(sample.read_text())
+    explained = explain(timeline, event)
+    answer = deliver(timeline, event)
+    letters = timeline.dead_letters()
+    if "ignored" in explained and answer:
+        assert answer == explained
+    if "refused" in explained:
+        assert only(letters)["refused"] == explained["refused"]
+    done = {
+        (submission.target, backup.association.instance_name): backup.state
+        for submission in records_of(timeline)
+        for backup in submission.backups
+    }
+    starts = {key for key, would in verdicts(explained).items() if would in {"submit", "wait"}}
+    assert done == dict.fromkeys(starts, "completed")
+    if "explain" in explained and "submit" in verdicts(explained).values():
+        requests = [one["request"] for one in explained["explain"]["submissions"]]
+        assert as_texts(requests) == as_texts(one.json for one in timeline.commserve.create_tasks)
+    again = explain(timeline, event)
+    # A manual call without a requestId, and a schedule without a time, are another trigger each time.
+    if starts and again["explain"]["identity"] == explained["explain"]["identity"]:
+        assert set(verdicts(again).values()) == {"nothing"}
+
+
+# ---- Ten situations: the table of docs/operations.md has what is explained here.
+
+
+def prepared(timeline: Timeline, **document: Any) -> Callable[..., Any]:
+    """Store a target `orders`; return a function that makes an event of a database."""
+    timeline.target("default")
+    timeline.target("orders", **({"databases": ["orders-*"]} | document))
+
+    def event(database: str = "orders-db", event_id: str = "RDS-EVENT-0043", **tags: str) -> Any:
+        made = timeline.event(database, event_id)
+        made["detail"]["Tags"] = {TAG: tags["tag"]} if tags else {}
+        return made
+
+    return event
+
+
+def by_pattern(timeline: Timeline) -> Any:
+    return prepared(timeline)()
+
+
+def by_tag(timeline: Timeline) -> Any:
+    return prepared(timeline, databases=[])("stock-db", tag="orders")
+
+
+def by_nothing(timeline: Timeline) -> Any:
+    return prepared(timeline)("stock-db")
+
+
+def cool_down(timeline: Timeline) -> Any:
+    event = prepared(timeline)
+    timeline.deliver(timeline.schedule("nightly", "orders"))
+    timeline.run(10 * MINUTE)
+    return event()
+
+
+def busy(timeline: Timeline) -> Any:
+    event = prepared(timeline)
+    timeline.commserve.fault("maintenance")
+    timeline.deliver(timeline.schedule("nightly", "orders"))
+    return event()
+
+
+def settling(timeline: Timeline) -> Any:
+    timeline.commserve.advance(MINUTE)
+    event = prepared(timeline, accounts=[FOREIGN])()
+    return json.loads(json.dumps(event).replace(OWN, FOREIGN))
+
+
+def disabled(timeline: Timeline) -> Any:
+    return prepared(timeline, enabled=False)()
+
+
+def unknown_tag(timeline: Timeline) -> Any:
+    return prepared(timeline)("stock-db", tag="order")
+
+
+def wrong_account(timeline: Timeline) -> Any:
+    return json.loads(json.dumps(prepared(timeline)()).replace(OWN, "444455556666"))
+
+
+def snapshot(timeline: Timeline) -> Any:
+    return prepared(timeline)(event_id="RDS-EVENT-0042")
+
+
+def duplicate(timeline: Timeline) -> Any:
+    event = prepared(timeline)()
+    deliver(timeline, event)
+    return event
+
+
+SITUATIONS = {
+    "its name matches a pattern": by_pattern,
+    "its tag names a target": by_tag,
+    "nothing covers it": by_nothing,
+    "a job has just begun": cool_down,
+    "its subclient is busy": busy,
+    "its database may not be available": settling,
+    "the target is disabled": disabled,
+    "its tag names no target": unknown_tag,
+    "it is of another account": wrong_account,
+    "a backup causes it": snapshot,
+    "it is a duplicate": duplicate,
+}
+
+
+def shown(timeline: Timeline, answer: Any) -> list[list[str]]:
+    """Return the cells that the documentation has of an explanation, with its names of account and job."""
+
+    def plain(text: str) -> str:
+        for job_id in timeline.commserve.jobs:
+            text = text.replace(job_id, "1354")
+        path = timeline.config.targets_path
+        return text.replace(OWN, "111122223333").replace(path, "/rds-snap-backup/STACK/targets/")
+
+    if "ignored" in answer:
+        return [["", "`ignored`", plain(answer["ignored"])]]
+    return [
+        [f"{one['target']}, by {one['selectedBy']}", f"`{row['would']}`", plain(row["why"])]
+        for one in answer["explain"]["submissions"]
+        for row in one["associations"]
+    ]
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_the_runbook_shows_what_is_explained(timeline: Timeline, situation: str) -> None:
+    event = SITUATIONS[situation](timeline)
+    documented = {cells[0]: cells[1:] for cells in rows("docs/operations.md", "Explain an event")}
+    assert set(documented) == set(SITUATIONS)
+    assert shown(timeline, explain(timeline, event)) == [documented[situation]]
+
+
+# ---- The event of a database, by its ARN
+
+
+def test_a_databases_event_has_the_tags_that_rds_shows(timeline: Timeline) -> None:
+    timeline.target("tagged", associations=associations("billing-db"))
+    create_instance(timeline.aws.client("rds"), timeline.name, "mysql", {TAG: "tagged"})
+    answer = explain(timeline, {"database": f"{DATABASES}:{timeline.name}", "event": "RDS-EVENT-0043"})
+    assert "warning" not in answer
+    assert [(one["target"], one["selectedBy"]) for one in answer["explain"]["submissions"]] == [("tagged", "tag")]
+
+
+@pytest.mark.parametrize(
+    ("arn", "warning"), [(f"{DATABASES}:gone", "RDS does not know"), (f"{ELSEWHERE}:gone", "tags of")]
+)
+def test_tags_that_cannot_be_read_are_a_warning(timeline: Timeline, arn: str, warning: str) -> None:
+    timeline.target("default")
+    answer = explain(timeline, {"database": arn, "event": "RDS-EVENT-0043"})
+    assert (arn in answer["ignored"], warning in answer["warning"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "arn", ["orders-db", "arn:aws:ec2:us-east-1:1:db:orders-db", "arn:aws:rds:us-east-1:1:db:", ""]
+)
+def test_another_arn_is_refused(timeline: Timeline, arn: str) -> None:
+    assert "arn:aws:rds" in explain(timeline, {"database": arn, "event": "RDS-EVENT-0043"})["refused"]["hint"]
+
+
+@pytest.mark.parametrize("event", [{}, {"explain": {"target": "default"}}, {"Records": []}, {"database": 7}])
+def test_what_is_no_event_is_refused_without_a_dead_letter(timeline: Timeline, event: Any) -> None:
+    assert explain(timeline, event)["refused"]["code"] == "EVENT_UNKNOWN"
+
+
+def test_a_queues_message_is_not_explained(timeline: Timeline) -> None:
+    timeline.redrive({"explain": {"target": "default"}})
+    timeline.run()
+    assert only(timeline.dead_letters())["refused"]["code"] == "EVENT_UNKNOWN"
+
+
+# ---- States
+
+
+def test_a_repeated_manual_call_would_only_report(timeline: Timeline) -> None:
+    event = {"target": "default", "requestId": "by-hand"}
+    answer = timeline.deliver(event)
+    (one,) = explain(timeline, event)["explain"]["submissions"]
+    assert [row["would"] for row in one["associations"]] == ["nothing"]
+    assert [one["known"]] == answer["submissions"]
+
+
+def test_of_two_targets_with_one_subclient_the_second_waits(timeline: Timeline) -> None:
+    timeline.target("other", associations=associations("billing-db", "orders-db"))
+    answer = explain(timeline, {"target": "*"})
+    assert verdicts(answer) == {
+        ("default", "orders-db"): "submit",
+        ("other", "billing-db"): "submit",
+        ("other", "orders-db"): "wait",
+    }
+    sent = [one["request"]["taskInfo"]["associations"] for one in answer["explain"]["submissions"]]
+    assert [[row["instanceName"] for row in rows] for rows in sent] == [["orders-db"], ["billing-db"]]
+
+
+def test_a_backup_in_doubt_waits_until_its_job_is_looked_for(timeline: Timeline) -> None:
+    timeline.target("default", associations=associations("orders-db", "billing-db"))
+    timeline.commserve.fault("reset_after", times=1)
+    event = timeline.schedule("nightly")
+    timeline.deliver(event)
+    timeline.commserve.advance(MINUTE)
+    assert set(verdicts(explain(timeline, event)).values()) == {"wait"}
+
+
+@pytest.mark.parametrize(("is_usable", "would"), [(True, "submit"), (False, "nothing")])
+def test_a_dead_letter_shows_what_its_redrive_would_do(timeline: Timeline, is_usable: bool, would: str) -> None:
+    timeline.commserve.fault("error_top", code=4)
+    timeline.deliver(timeline.schedule("nightly"))
+    letter = json.dumps(only(timeline.dead_letters()))
+    if not is_usable:
+        timeline.target_text("default", "{")
+    answer = explain(timeline, {"Records": [{"body": letter, "messageId": "1"}]})
+    assert verdicts(answer) == {("default", "orders-db" if is_usable else ""): would}
