@@ -34,7 +34,7 @@ help:
 	@echo "make redrive STACK=...  send the dead letters back to be retried"
 	@echo "make plan STACK=... DIR=...    show what apply would change (also ADOPT=1, PRUNE=1, FORMAT=json|csv and OUT=FILE)"
 	@echo "make apply STACK=... DIR=...   write a fleet's targets and schedules (also PLAN=FILE, ADOPT=1, PRUNE=1 and PRUNE_LIMIT=N)"
-	@echo "make inventory STACK=...       Commvault's subclients beside RDS's databases; DIR=... adds what is exact to a fleet (also FLEET=NAME)"
+	@echo "make inventory STACK=...       Commvault's subclients next to RDS's databases; DIR=... adds what is exact to a fleet (also FLEET=NAME)"
 	@echo "make export STACK=... DIR=...  write a fleet's files from what the stack holds (also FLEET=NAME)"
 	@echo "make members STACK=...  each account and region that the stack audits (also FORMAT=json|csv)"
 	@echo "make validate DIR=...   check the files of a fleet, without AWS (also FORMAT=json|csv)"

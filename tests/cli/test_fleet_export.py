@@ -14,7 +14,7 @@ from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.fleet.documents import parse
 from rds_snap_backup_cli.fleet.writing import to_yaml
 from tests.cli.calls import Cli, Done
-from tests.cli.fleet_account import NIGHTLY, Account, association, document
+from tests.cli.fleet_account import NIGHTLY, OUTPUTS, Account, association, document
 from tests.cli.wire import AwsWire
 
 # What YAML readers take for something else.
@@ -126,6 +126,20 @@ def test_one_of_several_fleets_is_exported(cli: Cli, account: Account, fleet: Pa
     assert (done.status, done.err) == (Exit.OK, "Left out: 1 target of other fleets.\n")
     assert contents(fleet).keys() == {"fleet.yaml", "targets/b.yaml"}
     assert "'no name' is no name of a fleet" in export(cli, fleet, "--name", "no name").line
+
+
+def test_the_target_of_the_template_stays_the_stacks(cli: Cli, account: Account, fleet: Path) -> None:
+    for name in ("default", "a"):
+        account.put(name, document(name), fleet=None)
+    given = "<member><ParameterKey>ClientName</ParameterKey><ParameterValue>aws-prod</ParameterValue></member>"
+    account.wire.stack(f"<Parameters>{given}</Parameters>", **OUTPUTS)
+    done = export(cli, fleet)
+    assert (done.status, done.err) == (
+        Exit.OK,
+        "Left out: the target default, which the stack's parameters make.\n",
+    )
+    assert contents(fleet).keys() == {"fleet.yaml", "targets/a.yaml"}
+    assert cli("plan", "prod", str(fleet)).status == Exit.OK
 
 
 def test_a_document_that_is_not_valid_is_left_out_and_named(cli: Cli, account: Account, fleet: Path) -> None:

@@ -71,9 +71,9 @@ def contents(fleet: Path) -> dict[str, str]:
 
 def test_each_pair_is_shown_with_its_match(take: Take) -> None:
     cluster = exact("orders") | {"match": "ambiguous", "arn": arn("orders", "444455556666", "cluster")}
-    alone = exact("x") | {"match": "rds-only", "clientName": None, "instanceName": None, "subclientName": None}
+    unpaired = exact("x") | {"match": "rds-only", "clientName": None, "instanceName": None, "subclientName": None}
     lost = exact("y") | {"match": "commvault-only", "arn": None, "engine": None}
-    done = take([exact("crm"), cluster, alone, lost, exact("old", excluded=True)])
+    done = take([exact("crm"), cluster, unpaired, lost, exact("old", excluded=True)])
     assert (done.status, done.err) == (Exit.OK, "")
     *lines, last = done.out.splitlines()
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]

@@ -15,6 +15,10 @@ from rds_snap_backup_cli.fleet.stored import Stored, StoredTarget, read_stored
 from rds_snap_backup_cli.fleet.writing import to_yaml, write_files
 from rds_snap_backup_cli.output import counted
 from rds_snap_backup_cli.program import Call, command
+from rds_snap_backup_cli.stack import DeployedStack
+
+# Its document and its schedule belong to CloudFormation.
+DEFAULT_TARGET = "default"
 
 Directory = Annotated[str, typer.Argument(metavar="DIR", help="A new or empty directory.", show_default=False)]
 FleetName = Annotated[str, typer.Option(help="Of the fleet. Default: the documents' fleet, else the stack's name.")]
@@ -29,8 +33,11 @@ def export(call: Call, directory: Directory, name: FleetName = "") -> Exit:
     stack = call.stack()
     with call.progress("Reading targets and schedules"):
         stored = read_stored(stack)
-    fleet = fleet_name(stored, name or "", stack.name)
+    fleet = fleet_name(stored, name, stack.name)
     targets = {target.name: target for target in stored.targets.values() if target.fleet in {None, fleet}}
+    others = len(stored.targets) - len(targets)
+    if has_default(stack) and targets.pop(DEFAULT_TARGET, None):
+        call.say(f"Left out: the target {DEFAULT_TARGET}, which the stack's parameters make.")
     reasons = {target.name: reason for target in targets.values() if (reason := problem(target))}
     files = {HEAD: to_yaml({"name": fleet})}
     files |= {
@@ -42,13 +49,19 @@ def export(call: Call, directory: Directory, name: FleetName = "") -> Exit:
     write_files(Path(directory), files)
     for target, reason in reasons.items():
         call.say(f"Left out: the target {target}. {reason}")
-    if others := len(stored.targets) - len(targets):
+    if others:
         call.say(f"Left out: {counted(others, 'target')} of other fleets.")
     for schedule in stored.schedules.values():
-        if schedule.target:
+        if schedule.target not in {None, DEFAULT_TARGET}:
             call.say(f"Left out: the schedule {schedule.name} of {schedule.target}, which `schedule` did not make.")
     call.conclude(f"{stack.place}: {counted(len(files) - 1, 'target')} of the fleet {fleet} written to {directory}.")
     return Exit.FINDINGS if reasons else Exit.OK
+
+
+def has_default(stack: DeployedStack) -> bool:
+    """Tell whether the stack's template makes the target `default`."""
+    given = {item["ParameterKey"]: item["ParameterValue"] for item in stack.description.get("Parameters", [])}
+    return bool(given.get("ClientName"))
 
 
 def fleet_name(stored: Stored, name: str, default: str) -> str:

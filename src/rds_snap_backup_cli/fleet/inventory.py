@@ -1,4 +1,4 @@
-"""`inventory`: Commvault's subclients beside RDS's databases, and the groups of a fleet that are made of them."""
+"""`inventory`: Commvault's subclients next to RDS's databases, and the groups of a fleet that are made of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -48,7 +48,7 @@ class Inventory:
 def inventory(
     call: Call, write: Write = "", name: FleetName = "", client: OneClient = "", account: OneAccount = ""
 ) -> Exit:
-    """Show Commvault's clients, instances and subclients beside the databases of RDS.
+    """Show Commvault's clients, instances and subclients next to the databases of RDS.
 
     Each row is exact, ambiguous, commvault-only or rds-only. --write adds exact pairs to a fleet's files and changes no file
     that was edited. It also shows missing pairs: a file has them, but Commvault or RDS no longer does.
