@@ -52,6 +52,7 @@ class Account:
     def __init__(self, wire: AwsWire) -> None:
         self.wire = wire
         self.parameters: dict[str, dict[str, Any]] = {}
+        self.versions: dict[tuple[str, int], dict[str, Any]] = {}
         self.schedules: dict[str, dict[str, Any]] = {}
         self.lease: Any = None
         self.writes: list[str] = []
@@ -103,6 +104,7 @@ class Account:
         """Edit a document by hand."""
         row = self.parameters[PATH + name]
         row |= {"Value": json.dumps(json.loads(row["Value"]) | fields), "Version": row["Version"] + 1}
+        self.versions[PATH + name, row["Version"]] = row
 
     def schedule(self, target: str, fleet: str | None = "prod", arn: str = FUNCTION, **when: str) -> None:
         """Make a target's schedule as `apply` does, or by hand if there is no fleet."""
@@ -147,7 +149,8 @@ class Account:
         return page("DescribeParameters", "Parameters", rows, asked)
 
     def _GetParameter(self, asked: Asked) -> Any:  # noqa: N802
-        row = self.parameters.get(asked["Name"])
+        name, _, version = asked["Name"].partition(":")
+        row = self.versions[name, int(version)] if version else self.parameters.get(name)
         return {"Parameter": row} if row else failure("ParameterNotFound")
 
     def _PutParameter(self, asked: Asked) -> Any:  # noqa: N802
@@ -156,7 +159,9 @@ class Account:
             return failure("ParameterAlreadyExists")
         row = {field: asked[field] for field in ("Value", "Description", "Tier")}
         self.parameters[asked["Name"]] = row | {"Version": old["Version"] + 1 if old else 1}
-        return {"Version": self.parameters[asked["Name"]]["Version"]}
+        version = self.parameters[asked["Name"]]["Version"]
+        self.versions[asked["Name"], version] = self.parameters[asked["Name"]]
+        return {"Version": version}
 
     def _DeleteParameter(self, asked: Asked) -> Any:  # noqa: N802
         self.parameters.pop(asked["Name"], None)

@@ -90,7 +90,11 @@ def test_changes_are_shown_field_by_field(cli: Cli, account: Account, tmp_path: 
     ]
     assert sorted(rows(cli, fleet)) == sorted(expected)
     assert not account.writes
-    assert plan(cli, fleet).out.splitlines()[-1].endswith(": 1 to make, 1 to change, 2 to remove with --prune.")
+    assert (
+        plan(cli, fleet)
+        .out.splitlines()[-1]
+        .endswith(": 1 to make, 1 to change, 2 no longer in the files: --prune removes them.")
+    )
     only_removed = {"orders": ORDERS | {"schedule": NIGHTLY}, "unscheduled": document("unscheduled")}
     assert {row[0] for row in rows(cli, write_fleet(tmp_path, only_removed))} == {"-"}
     assert {row[0] for row in rows(cli, write_fleet(tmp_path, only_removed), "--prune")} == {"-"}

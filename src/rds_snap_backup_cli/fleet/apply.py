@@ -17,7 +17,7 @@ from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.fleet.changes import Change, Wish, compare, content_of
 from rds_snap_backup_cli.fleet.files import STANDARD_BYTES, Schedule, stored_text
 from rds_snap_backup_cli.fleet.lease import FleetLease
-from rds_snap_backup_cli.fleet.plan import Adopt, Directory, Plan, Prune, valid_fleet
+from rds_snap_backup_cli.fleet.plan import NOT_PRUNED, Adopt, Directory, Plan, Prune, valid_fleet
 from rds_snap_backup_cli.fleet.stored import PATIENT, Mark, Stored, StoredSchedule, digest, read_stored
 from rds_snap_backup_cli.output import counted, stderr
 from rds_snap_backup_cli.program import Call, command
@@ -98,8 +98,9 @@ def apply(  # noqa: PLR0913, PLR0917 # a parameter for each option
     if steps:
         with call.progress(f"Waiting {WAIT_SECONDS} s, for which the functions may use what they have read"):
             time.sleep(WAIT_SECONDS)
+    verbs = {"+": "made", "~": "changed", "-": "removed" if wish.prune else NOT_PRUNED}
     call.conclude(
-        f"{stack.place}: {planned.summary if steps else 'no differences'}; the fleet {fleet.name} is applied.", "green"
+        f"{stack.place}: the fleet {fleet.name} is applied, {planned.summary(verbs) or 'no differences'}.", "green"
     )
     return Exit.OK
 
@@ -178,27 +179,32 @@ class Writer:
     def _put_document(self, change: Change) -> None:
         document = self._planned.fleet.entries[change.target].document
         stored = self._stored.targets.get(change.target)
-        text = stored_text(document)
-        version = self._require_version(change)
+        name, text = self._path + change.target, stored_text(document)
         tier = ADVANCED if len(text.encode()) > STANDARD_BYTES else STANDARD
+        version = self._require_version(change)
         try:
             put = self._ssm.put_parameter(
-                Name=self._path + change.target,
+                Name=name,
                 Description=str(Mark(self._planned.fleet.name, digest(document))),
                 Value=text,
                 Type="String",
                 # SSM makes no advanced parameter a standard one again.
                 Tier=tier if stored is None or stored.tier == STANDARD else stored.tier,  # type: ignore[arg-type]
                 Overwrite=stored is not None,
-            )
+            )["Version"]
         except self._ssm.exceptions.ParameterAlreadyExists:
+            if self._holds(name, text):
+                return
             raise changed(change) from None
-        if put["Version"] != version + 1:
+        if put != version + 1 and not self._holds(f"{name}:{put - 1}", text):
             raise Refused(
-                f"{change.target}: somebody wrote version {put['Version'] - 1} at the same moment, and version "
-                f"{put['Version']} has replaced it. Nothing more was written. Compare them with `aws ssm "
-                f"get-parameter-history --name {self._path}{change.target}`."
+                f"{change.target}: somebody wrote version {put - 1} at the same moment, and version {put} has replaced it. "
+                f"Nothing more was written. Compare them with `aws ssm get-parameter-history --name {name}`."
             )
+
+    def _holds(self, name: str, text: str) -> bool:
+        """Tell whether a parameter's version has this text: the SDK sends a write again if its answer was lost."""
+        return self._ssm.get_parameter(Name=name)["Parameter"]["Value"] == text
 
     def _require_version(self, change: Change) -> int:
         """Return the version that is stored now, 0 for none: PutParameter knows no condition."""

@@ -31,7 +31,7 @@ COLUMNS = {
     "wanted": "Wanted",
     "reason": "Reason",
 }
-VERBS = {"+": "to make", "~": "to change", "-": "to remove", "!": "in conflict"}
+NOT_PRUNED = "no longer in the files: --prune removes them"
 
 Directory = Annotated[str, typer.Argument(metavar="DIR", help="The fleet's directory.", show_default=False)]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take over what is edited by hand or owned by no fleet.")]
@@ -64,18 +64,10 @@ class Plan:
             "changes": [one.to_json() for one in self.found.changes],
         }
 
-    @property
-    def summary(self) -> str:
-        """The numbers of targets by what happens to them."""
-        if not self.found.changes:
-            return "no differences"
+    def summary(self, verbs: Mapping[str, str]) -> str:
+        """Return the numbers of targets by what happens to them."""
         targets = Counter[str](action for action, _ in {(one.action, one.target) for one in self.found.changes})
-        unless = "" if self.wish.prune else " with --prune"
-        return ", ".join(
-            f"{targets[action]} {verb}{unless if action == '-' else ''}"
-            for action, verb in VERBS.items()
-            if targets[action]
-        )
+        return ", ".join(f"{targets[action]} {verb}" for action, verb in verbs.items() if targets[action])
 
 
 @command("plan prod fleet", "plan prod fleet --prune --out plan.json", "plan prod fleet --format json", rows=True)
@@ -93,6 +85,9 @@ def plan(call: Call, directory: Directory, adopt: Adopt = False, prune: Prune = 
         stored = read_stored(stack)
     wish = Wish(stack.name, adopt, prune)
     planned = Plan(stack, fleet, wish, compare(fleet, stored, wish))
+    document = planned.to_json()
+    if out:
+        Path(out).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     with call.progress("The Audit function takes the inventory, for up to 10 minutes"):
         unknown = list(
             commvault_remarks(
@@ -112,9 +107,6 @@ def plan(call: Call, directory: Directory, adopt: Adopt = False, prune: Prune = 
         *overlaps(planned.found.after, fleet.entries),
         *unmarked_remarks(planned.found.unmarked),
     ]
-    document = planned.to_json()
-    if out:
-        Path(out).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if call.format is Format.JSON:
         write_json(document | {"requests": [vars(hour) for hour in hours], "warnings": warnings})
     else:
@@ -129,7 +121,8 @@ def plan(call: Call, directory: Directory, adopt: Adopt = False, prune: Prune = 
         call.conclude(str(hour), "bold red" if hour.is_too_much else "")
     for warning in warnings:
         call.say(f"Warning: {warning}")
-    call.conclude(f"{stack.place}: {planned.summary}.")
+    verbs = {"+": "to make", "~": "to change", "-": "to remove" if prune else NOT_PRUNED, "!": "in conflict"}
+    call.conclude(f"{stack.place}: {planned.summary(verbs) or 'no differences'}.")
     return Exit.FINDINGS if planned.differences else Exit.OK
 
 
