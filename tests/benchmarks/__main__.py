@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import cold, cost, drain, fleet_capacity, imports, phases, polling, usual_way, warm
+from tests.benchmarks import cold, cost, drain, fleet_capacity, imports, members, phases, polling, usual_way, warm
 from tests.benchmarks.faults import FAULTS
 from tests.benchmarks.figures import Goal, table
 from tests.benchmarks.packages import packages
@@ -51,6 +51,9 @@ def measure(*, quick: bool) -> str:
         drained = drain.measure(place, built["product"], count=20 if quick else 200)
     say("polling")
     reads = [polling.measure(jobs, hours=1 if quick else 3) for jobs in polling.JOBS]
+    with Place() as place:
+        say("an audit of many members")
+        audited = members.measure(place, 10 if quick else members.MEMBERS)
     say("nights of a fleet")
     capacity = fleet_capacity.measure(fleet_capacity.QUICK if quick else fleet_capacity.CASES)
     say("imports")
@@ -62,6 +65,7 @@ def measure(*, quick: bool) -> str:
         *warm.goals(one, many),
         *phases.goals(backup),
         *polling.goals(reads),
+        *members.goals(audited),
         *fleet_capacity.goals(capacity),
         *drain.goals(drained),
     ]
@@ -73,6 +77,7 @@ def measure(*, quick: bool) -> str:
             *warm.section([one, many]),
             *phases.section(backup, usual_requests),
             *polling.section(reads),
+            *members.section(audited),
             *fleet_capacity.section(capacity),
             *drain.section(drained),
             *cost.section(backup, statistics.median(starts["product"].init)),
