@@ -90,12 +90,12 @@ def guarded(text: str) -> str:
 def stdout() -> Console:
     """Return the console of results."""
     is_cut = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(highlight=False, markup=False, soft_wrap=False, width=None if is_cut else FILE_WIDTH)
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False, width=None if is_cut else FILE_WIDTH)
 
 
 def stderr() -> Console:
     """Return the console of everything else."""
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

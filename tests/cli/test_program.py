@@ -62,6 +62,7 @@ def test_the_environment_names_a_stack_that_is_left_out(
         ),
         (403, "AccessDenied", DENIED, f"{DENIED}. Ask for that permission"),
         (400, "Throttling", "Rate exceeded", "DescribeStacks failed (Throttling): Rate exceeded."),
+        (400, "Throttling", "arn:secret:key", "DescribeStacks failed (Throttling): arn:secret:key."),  # no emoji
     ],
 )
 def test_an_error_of_aws_becomes_one_line(
