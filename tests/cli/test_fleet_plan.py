@@ -77,23 +77,23 @@ def test_changes_are_shown_field_by_field(cli: Cli, account: Account, tmp_path: 
     expected = [
         ("+", "new", "document", "aws-prod / new-db / default", "", "yes"),
         ("+", "new", "document", "maxAgeHours", "", "4"),
-        ("+", "new", "schedule", "expression", "", NIGHTLY["expression"]),
-        ("+", "new", "schedule", "timezone", "", "UTC"),
-        ("-", "old", "document", "", "", ""),
-        ("-", "old", "schedule", "", "", ""),
+        ("+", "new", "schedule", "schedule: expression", "", NIGHTLY["expression"]),
+        ("+", "new", "schedule", "schedule: timezone", "", "UTC"),
+        ("-", "old", "document", "document", "", ""),
+        ("-", "old", "schedule", "schedule", "", ""),
         ("~", "orders", "document", "backupLevel", "FULL", "INCREMENTAL"),
         ("~", "orders", "document", "databases", "orders, orders-*", "orders"),
         ("~", "orders", "document", "coolDownMinutes", "5", ""),
         ("~", "orders", "document", "aws-prod / billing-db / default", "", "yes"),
-        ("~", "orders", "schedule", "timezone", "UTC", "Europe/Berlin"),
-        ("-", "unscheduled", "schedule", "", "", ""),
+        ("~", "orders", "schedule", "schedule: timezone", "UTC", "Europe/Berlin"),
+        ("-", "unscheduled", "schedule", "schedule", "", ""),
     ]
     assert sorted(rows(cli, fleet)) == sorted(expected)
     assert not account.writes
     assert (
         plan(cli, fleet)
         .out.splitlines()[-1]
-        .endswith(": 1 to make, 1 to change, 2 no longer in the files: --prune removes them.")
+        .endswith(": 1 to make, 1 to change, 2 no longer in the files (--prune removes).")
     )
     only_removed = {"orders": ORDERS | {"schedule": NIGHTLY}, "unscheduled": document("unscheduled")}
     assert {row[0] for row in rows(cli, write_fleet(tmp_path, only_removed))} == {"-"}
@@ -163,24 +163,43 @@ def test_what_is_as_the_files_say_and_not_the_fleets_is_told(cli: Cli, account: 
     assert "1 target without the fleet's mark (orders)" in done.err
     assert [row[:4] for row in rows(cli, fleet, "--adopt")] == [
         ("~", "orders", "document", "mark"),
-        ("~", "orders", "schedule", "mark"),
+        ("~", "orders", "schedule", "schedule: mark"),
     ]
 
 
-def test_databases_that_no_target_names_any_more_lose_protection(cli: Cli, account: Account, tmp_path: Path) -> None:
-    groups = document("a-db", "b-db") | {"associations": [association("a", databases=["a-1", "a-2"]), association("b")]}
-    account.put("groups", groups)
-    account.put("old", document("old", databases=["old-*", "crm-1"], accounts=["111122223333"]))
-    account.put("off", document("off-db"))
-    account.put("crm", document("crm-db", databases=["crm-*"], accounts=["111122223333"]))
-    fleet = {
-        "groups": document("b") | {"associations": [association("a", databases=["a-1"]), association("B2")]},
-        "off": document("off-db", enabled=False),
-        "crm": document("crm-db", databases=["crm-*"], accounts=["111122223333"]),
-    }
-    lost = {row["target"]: row["loses"] for row in changes(cli, write_fleet(tmp_path, fleet), "--prune")}
-    assert lost == {"groups": ["a-2", "b"], "off": ["off-db"], "old": ["old (111122223333)", "old-* (111122223333)"]}
-    assert "off: off-db would lose protection." in plan(cli, write_fleet(tmp_path, fleet)).out
+MEMBER = "444455556666"
+ARN = "arn:aws:rds:eu-central-1:111122223333:db:"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        (document("old-db"), None, ["old-db"]),
+        (document("old-db"), document("old-db", enabled=False), ["old-db"]),
+        (document("old-db", databases=["old-*", "kept-1"]), None, ["old-*", "old-db"]),
+        (
+            document("old-db", databases=["kept-db"], accounts=[MEMBER]),
+            None,
+            [f"kept-db ({MEMBER})", f"old-db ({MEMBER})"],
+        ),
+        (document("a-db", "b-db", databases=["*-db"]), document("a-db", databases=["*-db"]), ["b-db"]),
+        (document("a", databases=["a-*"]), document("a", databases=["b-*"]), ["a-*"]),
+        (document("a-db"), {"associations": [association("a-db", databases=[f"{ARN}A-DB"])]}, []),
+        ({"associations": [association("a", databases=["a-1", "a-2"])]}, document("A-2", databases=["a-*"]), ["a-1"]),
+        ({"associations": [association("a", databases=["kept-1"])]}, None, []),
+        (document("a", backupLevel="FULL"), document("a", backupLevel="INCREMENTAL"), []),
+    ],
+)
+def test_databases_that_no_target_names_any_more_lose_protection(
+    cli: Cli, account: Account, tmp_path: Path, *, before: Any, after: Any, lost: list[str]
+) -> None:
+    kept = {"kept": {"associations": [association("kept", databases=["kept-*"])]}}
+    account.put("kept", kept["kept"])
+    account.put("changed", before)
+    fleet = write_fleet(tmp_path, kept | ({"changed": after} if after else {}))
+    assert [one["loses"] for one in changes(cli, fleet, "--prune")] == [lost]
+    line = f"changed: {', '.join(lost)} would lose protection{'' if after else ' with --prune'}."
+    assert (line in plan(cli, fleet).out) is bool(lost)
 
 
 def test_commvault_is_asked_for_the_names(cli: Cli, account: Account, tmp_path: Path) -> None:

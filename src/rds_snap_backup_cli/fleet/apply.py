@@ -78,7 +78,7 @@ def apply(  # noqa: PLR0913, PLR0917 # a parameter for each option
     fleet = valid_fleet(directory)
     if not fleet:
         return Exit.FINDINGS
-    wish = Wish(stack.name, adopt, prune or limit > 0)
+    wish = Wish(stack.name, stack.account, adopt, prune or limit > 0)
     try:
         with FleetLease(stack, fleet.name) as lease:
             with call.progress("Reading targets and schedules"):

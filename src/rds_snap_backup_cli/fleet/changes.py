@@ -80,9 +80,10 @@ class State:
 
 @dataclass(frozen=True)
 class Wish:
-    """For which stack changes are looked for, whether what bears no mark gets it, and whether `-` is done."""
+    """For which stack and account changes are looked for, whether what bears no mark gets it, and whether `-` is done."""
 
     stack: str
+    account: str
     adopt: bool = False
     prune: bool = False
 
@@ -149,9 +150,9 @@ def compare(fleet: Fleet, stored: Stored, wish: Wish) -> Changes:
                     version = target.version if target and kind == "document" else None
                     changes.append(Change(action, kind, name, found, reason, version))
     before = state_of(stored)
-    covered = Cover.of(state_after(before, fleet, changes, replace(wish, prune=True)))
+    named = Named.by(state_after(before, fleet, changes, replace(wish, prune=True)).targets.values(), wish.account)
     shown = (
-        replace(one, loses=covered.lost(before.targets[one.target]))
+        replace(one, loses=Named.by([before.targets[one.target]], wish.account).lost(named, wish.account))
         if one.kind == "document" and one.target in before.targets
         else one
         for one in changes
@@ -170,7 +171,7 @@ def judge(held: Held | None, wanted: Fields | None, fleet: str, *, adopt: bool) 
         return None
     found = () if wanted is None else differences(held.fields, wanted)
     if held.is_foreign:
-        return "!", "a schedule of this name does something else: delete or rename it", found
+        return "!", "another one of this name, which does something else. Delete or rename it", found
     if held.fleet not in {None, fleet}:
         return "!", f"owned by the fleet {held.fleet}", found
     is_ours = held.fleet == fleet and held.is_as_written
@@ -288,38 +289,51 @@ def parsed(texts: Mapping[str, str]) -> Iterator[tuple[str, Target]]:
 # ---- Protection
 
 
-@dataclass(frozen=True)
-class Cover:
-    """The databases that enabled targets name, as (account, name or pattern); the stack's own account is empty."""
+type Place = tuple[str, str]
 
-    names: frozenset[tuple[str, str]]
-    globs: tuple[tuple[str, str], ...]
+
+@dataclass(frozen=True)
+class Named:
+    """The databases that enabled targets name, as patterns of account and name.
+
+    `own` are those of single associations: their databases, else their instances. `shared` are a target's, for all of them.
+    """
+
+    own: frozenset[Place]
+    shared: frozenset[Place]
 
     @classmethod
-    def of(cls, state: State) -> Self:
-        """Return the databases of a state."""
-        names = frozenset(name for target in state.targets.values() for name in databases_of(target))
-        return cls(names, tuple(name for name in names if not GLOB.isdisjoint(name[1])))
+    def by(cls, targets: Iterable[Target], account: str) -> Self:
+        """Return what targets name; a name without an account is one of the stack's own `account`."""
+        own: set[Place] = set()
+        shared: set[Place] = set()
+        for target in targets:
+            accounts = target.accounts or (account,)
+            for association in target.request.associations if target.enabled else ():
+                if association.databases is None:
+                    shared.update(places(target.databases, accounts))
+                own.update(places(association.databases or (association.instance_name,), accounts))
+        return cls(frozenset(own), frozenset(shared))
 
-    def lost(self, target: Target) -> tuple[str, ...]:
-        """Return the databases that a target names, and no target here."""
-        return tuple(
-            sorted(
-                f"{name} ({account})" if account else name
-                for account, name in databases_of(target) - self.names
-                if not any(account == other and fnmatchcase(name, glob) for other, glob in self.globs)
-            )
-        )
+    def lost(self, after: Self, account: str) -> tuple[str, ...]:
+        """Return what nobody names afterwards. A pattern of all associations does not replace one of them."""
+        lost = {*unmatched(self.own, after.own), *unmatched(self.shared, after.own | after.shared)}
+        return tuple(sorted(name if place == account else f"{name} ({place})" for place, name in lost))
 
 
-def databases_of(target: Target) -> frozenset[tuple[str, str]]:
-    """Return what a target's jobs and patterns name: an association's databases, else its instance and the target's."""
-    if not target.enabled:
-        return frozenset()
-    names = {
-        name.lower()
-        for association in target.request.associations
-        for name in association.databases or (association.instance_name, *target.databases)
-    }
-    places = target.accounts or ("",)
-    return frozenset((place, name) for name in names for place in (("",) if name.startswith("arn:") else places))
+def places(patterns: Iterable[str], accounts: Iterable[str]) -> Iterator[Place]:
+    """Yield account and name of patterns; an ARN has its own account."""
+    for pattern in map(str.lower, patterns):
+        match pattern.split(":"):
+            case ["arn", _, _, _, account, _, name]:
+                yield account, name
+            case _:
+                yield from ((account, pattern) for account in accounts)
+
+
+def unmatched(before: frozenset[Place], after: frozenset[Place]) -> Iterator[Place]:
+    """Yield the places of `before` that no pattern of `after` matches."""
+    globs = [place for place in after if not GLOB.isdisjoint("".join(place))]
+    for place in before - after:
+        if not any(all(map(fnmatchcase, place, glob)) for glob in globs):
+            yield place

@@ -12,7 +12,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_snap_backup.targets import Target
-from rds_snap_backup_cli.errors import CannotRun, Exit, explain
+from rds_snap_backup_cli.errors import CannotRun, Exit, in_one_line
 from rds_snap_backup_cli.fleet.capacity import Hour, hours_of, overlaps
 from rds_snap_backup_cli.fleet.changes import Change, Changes, Wish, compare
 from rds_snap_backup_cli.fleet.files import Fleet, read_fleet
@@ -22,16 +22,9 @@ from rds_snap_backup_cli.output import Format, counted, stderr, write_json
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.stack import DeployedStack
 
-COLUMNS = {
-    "action": "",
-    "target": "Target",
-    "kind": "Kind",
-    "field": "Field",
-    "stored": "Stored",
-    "wanted": "Wanted",
-    "reason": "Reason",
-}
-NOT_PRUNED = "no longer in the files: --prune removes them"
+COLUMNS = {"action": "", "target": "Target", "field": "Field", "stored": "Stored", "wanted": "Wanted"}
+CSV = {**COLUMNS, "kind": "Kind", "reason": "Reason"}
+NOT_PRUNED = "no longer in the files (--prune removes)"
 
 Directory = Annotated[str, typer.Argument(metavar="DIR", help="The fleet's directory.", show_default=False)]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take over what is edited by hand or owned by no fleet.")]
@@ -83,7 +76,7 @@ def plan(call: Call, directory: Directory, adopt: Adopt = False, prune: Prune = 
         return Exit.FINDINGS
     with call.progress("Reading targets and schedules"):
         stored = read_stored(stack)
-    wish = Wish(stack.name, adopt, prune)
+    wish = Wish(stack.name, stack.account, adopt, prune)
     planned = Plan(stack, fleet, wish, compare(fleet, stored, wish))
     document = planned.to_json()
     if out:
@@ -110,13 +103,12 @@ def plan(call: Call, directory: Directory, adopt: Adopt = False, prune: Prune = 
     if call.format is Format.JSON:
         write_json(document | {"requests": [vars(hour) for hour in hours], "warnings": warnings})
     else:
+        columns = COLUMNS if call.format is Format.TABLE else CSV
         call.show(
-            COLUMNS,
-            [row for change in planned.found.changes for row in rows_of(change)],
-            **dict.fromkeys(("stored", "wanted"), text_of),
+            columns, [row for one in planned.found.changes for row in rows_of(one)], stored=text_of, wanted=text_of
         )
-    for line in lost_lines(planned.found.changes):
-        call.conclude(line, "yellow")
+    for line in lines_of(planned):
+        call.conclude(line, "bold red")
     for hour in shown_hours(hours):
         call.conclude(str(hour), "bold red" if hour.is_too_much else "")
     for warning in warnings:
@@ -143,8 +135,9 @@ def valid_fleet(directory: str) -> Fleet | None:
 def rows_of(change: Change) -> Iterator[dict[str, Any]]:
     """Yield a row for each field of a change, or one row if it has none."""
     row = {"action": change.action, "target": change.target, "kind": change.kind, "reason": change.reason}
-    fields = [{"field": one.field, "stored": one.stored, "wanted": one.wanted} for one in change.differences]
-    yield from (row | field for field in fields or [{"field": None, "stored": None, "wanted": None}])
+    prefix = "schedule: " if change.kind == "schedule" else ""
+    fields = [{"field": prefix + one.field, "stored": one.stored, "wanted": one.wanted} for one in change.differences]
+    yield from (row | field for field in fields or [{"field": change.kind, "stored": None, "wanted": None}])
 
 
 def text_of(value: Any) -> str:
@@ -160,9 +153,14 @@ def text_of(value: Any) -> str:
             return json.dumps(value)
 
 
-def lost_lines(changes: Sequence[Change]) -> list[str]:
-    """Return a line for each target whose change leaves databases without any."""
-    return [f"{one.target}: {', '.join(one.loses)} would lose protection." for one in changes if one.loses]
+def lines_of(planned: Plan) -> Iterator[str]:
+    """Yield a line for each conflict, and for each target whose change leaves databases without protection."""
+    for change in planned.found.changes:
+        if change.reason:
+            yield f"{change.target}: its {change.kind} is {change.reason}."
+        if change.loses:
+            only = " with --prune" if change.action == "-" and not planned.wish.prune else ""
+            yield f"{change.target}: {', '.join(change.loses)} would lose protection{only}."
 
 
 def shown_hours(hours: Sequence[Hour]) -> list[Hour]:
@@ -178,7 +176,7 @@ def commvault_remarks(stack: DeployedStack, targets: Mapping[str, Target]) -> It
     try:
         inventory = take_inventory(stack)
     except (CannotRun, BotoCoreError, ClientError) as error:
-        yield f"Commvault's inventory could not be read, so names were not compared: {explain(error)}"
+        yield f"Commvault's inventory could not be read, so names were not compared: {in_one_line(error)}"
         return
     if problem := next((row["message"] for row in inventory.unread if not row["account"]), None):
         yield f"Commvault's inventory could not be read as a whole, so names were not compared: {problem}"
