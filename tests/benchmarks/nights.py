@@ -236,14 +236,17 @@ class Fleet:
             )
             for place, name in enumerate(self.targets)
         )
-        works = [partial(self._poll, due + DAY)] * CONCURRENCY + [partial(self._invoke, events)] * DIRECT
+        # No run lasts into the next night.
+        works = [partial(self._poll, due + DAY - TIMEOUT_SECONDS)] * CONCURRENCY + [
+            partial(self._invoke, events)
+        ] * DIRECT
         self.time.go(
             [
                 Run(Sandbox(place, 0.0), work=partial(work, sandbox))
                 for place, (work, sandbox) in enumerate(zip(works, self._sandboxes, strict=True))
             ]
         )
-        self.time.now = max(self.time.now, due + DAY)
+        self.time.now = due + DAY
         jobs = [job for job_id, job in self.tenant.commserve.jobs.items() if job_id not in before]
         calls = Counter((one.method, one.status) for one in self.tenant.calls)
         return Night(

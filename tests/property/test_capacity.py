@@ -13,3 +13,5 @@ def test_singles_wait_for_the_rate_limit_and_are_all_started() -> None:
     (night,) = Fleet(250, 1).nights(1)
     assert (night.requests, night.jobs, night.abandoned, night.open) == (250, 250, 0, 0)
     assert 2 * 3600 < night.last_job < 3 * 3600
+    # SSM allows 40 a second.
+    assert night.ssm_reads <= 40

@@ -132,11 +132,20 @@ class Decisions:
         status = self._statuses.status(submission.trigger)
         return settle(submission, status, self._policy, self._services.clock())
 
-    def start(self, submission: Submission, keys: tuple[str, ...], target: Target | Problem) -> Change:
-        """Join, hold, or begin an attempt for these waiting backups. What is pinned is sent if the target is a problem."""
-        now, usable = self._services.clock(), None if isinstance(target, Problem) else target
-        submission = repin(submission, usable, self._pin(usable) if usable else submission.pin, now)
-        return start(submission, self._services.submissions.surroundings(submission, keys), self._policy, now)
+    def start(
+        self, submission: Submission, keys: tuple[str, ...], read_target: Callable[[], Target | Problem]
+    ) -> Change:
+        """Join, hold, or begin an attempt for these waiting backups. What is pinned is sent if the target is a problem.
+
+        While a rate limit lasts the target is not read: a fleet that waits for it would exceed SSM's limit of reads.
+        """
+        surroundings = self._services.submissions.surroundings(submission, keys)
+        target, now = None, self._services.clock()
+        if surroundings.throttled_until <= now:
+            read, now = read_target(), self._services.clock()
+            target = None if isinstance(read, Problem) else read
+        submission = repin(submission, target, self._pin(target) if target else submission.pin, now)
+        return start(submission, surroundings, self._policy, now)
 
     def _pin(self, target: Target) -> Pin:
         config = self._services.config

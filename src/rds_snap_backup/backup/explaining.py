@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from rds_snap_backup.backup.decisions import Decisions, Selected, Unusable
@@ -148,8 +149,8 @@ class Explainer:
                 case ReadInventory(associations):
                     submission = _put_off(submission, [association.key for association in associations])
                 case Start(keys):
-                    target = self.decisions.target(submission.target, past_cache=True)
-                    return self.decisions.start(submission, keys, target).submission
+                    read_target = partial(self.decisions.target, submission.target, past_cache=True)
+                    return self.decisions.start(submission, keys, read_target).submission
                 case _:
                     return submission
 

@@ -37,7 +37,7 @@ from rds_snap_backup.submission import (
     out_attempt,
     published,
 )
-from rds_snap_backup.targets import INVALID, Association
+from rds_snap_backup.targets import INVALID, Association, Target
 
 # A request takes 30 s at most; recording its outcome has the rest.
 SEND_SECONDS = 38.0
@@ -248,11 +248,8 @@ class Loop:
         services.commvault.prepare(deadline)
         if seconds_left() < SEND_SECONDS:
             return  # Renewing the token took long. The next delivery goes on.
-        target = self._decisions.target(work.submission.target, past_cache=work.is_past_cache)
-        if isinstance(target, Problem):
-            logger.warning("The pinned request is sent", error=target.to_json(), **work.names)
         for _ in range(MAX_TRIES):
-            change = self._decisions.start(work.submission, keys, target)
+            change = self._decisions.start(work.submission, keys, lambda: self._target(work))
             try:
                 self._save(work, change)
             except SubclientChanged:
@@ -291,6 +288,12 @@ class Loop:
             raise Contended
         waiting = [backup for backup in work.submission.backups if backup.attempt == attempt.number and backup.error]
         work.is_deferred = work.is_deferred or any(backup.is_open for backup in waiting)
+
+    def _target(self, work: Work) -> Target | Problem:
+        target = self._decisions.target(work.submission.target, past_cache=work.is_past_cache)
+        if isinstance(target, Problem):
+            logger.warning("The pinned request is sent", error=target.to_json(), **work.names)
+        return target
 
 
 def _unknown(discovery: Discovery, associations: Sequence[Association]) -> frozenset[str] | Problem:
