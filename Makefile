@@ -9,7 +9,7 @@ TOOL := $(RUN) python -m local.tools
 # Values from the command line or the environment are never expanded, neither here nor by the shell: a recipe reads them in
 # the environment, and `$(value …)` makes each the text that was given.
 VALUES := STACK REGION PROFILE QUIET TARGET WAIT REQUEST_ID EXPRESSION TIMEZONE FORMAT OUT ID ALL YES ONLY REVOKED CONFIG GUIDED \
-	RUNS SECONDS MEMBER_DATABASE MEMBER_PROFILE PLAN ADOPT PRUNE PRUNE_LIMIT DIR FLEET
+	RUNS SECONDS MEMBER_DATABASE MEMBER_PROFILE PLAN ADOPT PRUNE PRUNE_LIMIT DIR FLEET EVENT_FILE DATABASE EVENT
 $(foreach name,$(VALUES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 
@@ -27,6 +27,7 @@ help:
 	@echo "make check STACK=...    run the preflight (also TARGET=... and ALL=1)"
 	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret (REVOKED=1 ends the old ones)"
 	@echo "make backup STACK=... TARGET=...    start a backup; WAIT=1 waits until it is over (also REQUEST_ID=...)"
+	@echo "make explain STACK=... EVENT_FILE=...  show what an event would do now (or DATABASE=ARN EVENT=ID; also FORMAT=json|csv)"
 	@echo "make schedule STACK=... TARGET=... EXPRESSION=...  back up a target on a schedule (also TIMEZONE=...)"
 	@echo "make report STACK=...   audit it: every database and what is wrong (also FORMAT=json|csv|html and OUT=FILE)"
 	@echo "make letters STACK=...  list the dead letters"
@@ -151,6 +152,7 @@ OPTIONS_backup = $(FORMAT_OPTION) $(if $(WAIT),--wait) $(if $(REQUEST_ID),--requ
 OPTIONS_check = $(FORMAT_OPTION) $(if $(TARGET),--target="$$TARGET") $(if $(ALL),--all)
 OPTIONS_deploy = $(if $(CONFIG),--config="$$CONFIG") $(if $(GUIDED),--guided)
 OPTIONS_discard = $(if $(ID),--id="$$ID") $(if $(ALL),--all) $(if $(YES),--yes)
+OPTIONS_explain = $(FORMAT_OPTION) $(if $(DATABASE),--database="$$DATABASE") $(if $(EVENT),--event="$$EVENT")
 OPTIONS_export = $(if $(FLEET),--name="$$FLEET")
 OPTIONS_inventory = $(FORMAT_OPTION) $(if $(DIR),--write="$$DIR") $(if $(FLEET),--name="$$FLEET")
 OPTIONS_letters = $(FORMAT_OPTION)
@@ -165,12 +167,13 @@ OPTIONS_verify = $(FORMAT_OPTION) $(if $(ONLY),--only="$$ONLY") $(if $(MEMBER_DA
 	$(if $(MEMBER_PROFILE),--member-profile="$$MEMBER_PROFILE")
 ARGUMENT_backup = $(if $(TARGET),"$$TARGET")
 ARGUMENT_schedule = $(ARGUMENT_backup)
+ARGUMENT_explain = $(if $(EVENT_FILE),"$$EVENT_FILE")
 ARGUMENT_plan = $(if $(DIR),"$$DIR")
 ARGUMENT_apply = $(ARGUMENT_plan)
 ARGUMENT_export = $(ARGUMENT_plan)
 
-.PHONY: status check token backup schedule report letters discard redrive inventory plan apply export members verify deploy
-status check token backup schedule report letters discard redrive inventory plan apply export members verify deploy: .venv/.synced
+.PHONY: status check token backup explain schedule report letters discard redrive inventory plan apply export members verify deploy
+status check token backup explain schedule report letters discard redrive inventory plan apply export members verify deploy: .venv/.synced
 	@PYTHONPATH=src $(RUN) python -m rds_snap_backup_cli $@ $(if $(REGION),--region="$$REGION") \
 		$(if $(PROFILE),--profile="$$PROFILE") $(if $(QUIET),--quiet) $(OPTIONS_$@) -- $(if $(STACK),"$$STACK") $(ARGUMENT_$@)
 

@@ -10,6 +10,7 @@ MODULES = (
     "status",
     "check",
     "backup",
+    "explain",
     "report.command",
     "letters",
     "redrive",

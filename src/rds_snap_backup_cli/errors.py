@@ -35,7 +35,7 @@ BAD_CREDENTIALS = frozenset(
 ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "KMSAccessDeniedException"}
 
 
-def explain(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
     """Return in one line what went wrong and what to do about it."""
     match error:
         case sdk.ClientError() if error_code(error) in BAD_CREDENTIALS:

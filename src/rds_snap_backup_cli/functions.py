@@ -17,7 +17,11 @@ READ_SECONDS = {BACKUP: 70, AUDIT: 630}
 
 
 class Refused(CannotRun):
-    """The function refuses the event."""
+    """The function refuses the event, for this problem."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__(clean_text(f"{problem['message']} {problem['hint']}"))
+        self.problem = problem
 
 
 def invoke(stack: DeployedStack, function: str, event: Mapping[str, Any], attempts: int = 1) -> Any:
@@ -38,8 +42,8 @@ def invoke(stack: DeployedStack, function: str, event: Mapping[str, Any], attemp
         case {"errorMessage": str(reason)}:
             failed = f"its {function.removesuffix('FunctionName')} function failed: {clean_text(reason)}"
             raise CannotRun(f"{failed} See the log of {name}.")
-        case {"refused": {"message": str(reason), "hint": str(hint)}}:
-            raise Refused(clean_text(f"{reason} {hint}"))
+        case {"refused": {"message": str(), "hint": str()} as problem}:
+            raise Refused(problem)
         case _:
             return payload
 

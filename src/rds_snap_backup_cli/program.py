@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typer.models import ArgumentInfo
 
 from rds_snap_backup_cli import VERSION
-from rds_snap_backup_cli.errors import CannotRun, Exit, explain
+from rds_snap_backup_cli.errors import CannotRun, Exit, in_one_line
 from rds_snap_backup_cli.output import Format, Row, Show, stderr, stdout, write_rows
 from rds_snap_backup_cli.stack import DeployedStack, session_of
 
@@ -124,7 +124,8 @@ def command(
         def run(**values: Any) -> None:
             if not is_offline:
                 names = ["stack_name", *(argument.name for argument in arguments)]
-                values |= placed(names, [values.pop(name) for name in names], needs_stack=needs_stack)
+                needed = len([item for item in arguments if item.default is Parameter.empty]) + needs_stack
+                values |= placed(names, [values.pop(name) for name in names], needed)
             call = Call(**{name: values.pop(name) for name in Call.__annotations__ if name in values})
             if status := attempt(lambda: function(call, **values), call.stack_name):
                 raise typer.Exit(status)
@@ -144,17 +145,15 @@ def is_argument(parameter: Parameter) -> bool:
     return any(isinstance(arg, ArgumentInfo) for arg in get_args(parameter.annotation))
 
 
-def placed(names: Sequence[str], values: Sequence[str], *, needs_stack: bool) -> dict[str, str]:
-    """Return the arguments by name. If one is missing, the environment names the stack."""
+def placed(names: Sequence[str], values: Sequence[str], needed: int) -> dict[str, str]:
+    """Return the arguments by name. The environment names the stack unless all are given; the first `needed` must be."""
     given = [value for value in values if value]
-    if len(given) == len(names) - 1 and (stack := os.environ.get(STACK_VARIABLE)):
+    if needed - 1 <= len(given) < len(names) and (stack := os.environ.get(STACK_VARIABLE)):
         given.insert(0, stack)
-    if len(given) < len(names) and not needs_stack:
-        given.insert(0, "")
-    if len(given) < len(names):
-        missing = " ".join(name.removesuffix("_name").upper() for name in names)
+    if len(given) < needed:
+        missing = " ".join(name.removesuffix("_name").upper() for name in names[:needed])
         raise typer.BadParameter(f"{missing} must be given. {STACK_VARIABLE} can name the stack.")
-    return dict(zip(names, given, strict=True))
+    return dict(zip(names, [*given, *[""] * (len(names) - len(given))], strict=True))
 
 
 def attempt(run: Callable[[], Exit], stack: str) -> Exit:
@@ -162,7 +161,7 @@ def attempt(run: Callable[[], Exit], stack: str) -> Exit:
     try:
         return run()
     except (CannotRun, BotoCoreError, ClientError) as error:
-        reason = explain(error)
+        reason = in_one_line(error)
     except (KeyboardInterrupt, EOFError):
         reason = "interrupted."
     except OSError as error:

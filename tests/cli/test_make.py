@@ -89,6 +89,8 @@ def test_every_command_is_a_target_of_make(checkout: Path, command: str) -> None
             ["--expression=cron(0 3 * * ? *)", "--timezone=UTC", "--", "prod", "orders"],
         ),
         (["report", "FORMAT=html", "OUT=a b"], ["--format=html", "--out=a b", "--", "prod"]),
+        (["explain", "EVENT_FILE=my event.json", "FORMAT=csv"], ["--format=csv", "--", "prod", "my event.json"]),
+        (["explain", "DATABASE=arn", "EVENT=RDS-EVENT-0043"], ["--database=arn", "--event=RDS-EVENT-0043", "--", "prod"]),
         (["status", "FORMAT=json"], ["--format=json", "--", "prod"]),
         (["discard", "ID=a b"], ["--id=a b", "--", "prod"]),
         (["discard", "ALL=1", "YES=1"], ["--all", "--yes", "--", "prod"]),

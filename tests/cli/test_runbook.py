@@ -26,6 +26,6 @@ def test_a_command_of_the_runbook_is_understood(cli: Cli, wire: AwsWire, line: s
 
 
 def test_the_runbook_has_commands() -> None:
-    assert {"status", "check", "letters", "redrive", "discard", "backup", "report", "schedule", "token"} == {
+    assert {"status", "check", "letters", "redrive", "discard", "backup", "explain", "report", "schedule", "token"} == {
         shlex.split(line)[1] for line in COMMANDS
     }

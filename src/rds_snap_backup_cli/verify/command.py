@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rds_snap_backup_cli.errors import CannotRun, Exit, explain
+from rds_snap_backup_cli.errors import CannotRun, Exit, in_one_line
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.verify import acting, counted, hops, standing, watched
 from rds_snap_backup_cli.verify.subject import Finding, Member, Subject, failed
@@ -96,4 +96,4 @@ def attempt(step: Step, subject: Subject) -> Finding:
     try:
         return step(subject)
     except (CannotRun, BotoCoreError, ClientError) as error:
-        return failed(explain(error))
+        return failed(in_one_line(error))

@@ -1,0 +1,181 @@
+"""What an event would do, told from the Backup function's answer and the verdict of the stack's rules."""
+
+import io
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.tools import ROOT
+from rds_snap_backup_cli.errors import Exit
+from tests.cli.calls import Cli
+from tests.cli.wire import AwsWire
+from tests.cli.world import RESOURCE
+
+PLACE = "prod (account 111122223333, eu-central-1)"
+ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
+EVENT = {"source": "aws.rds", "account": "111122223333", "detail-type": "RDS DB Instance Event", "detail": {}}
+NAMES = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
+LETS, BLOCKS = "The rule prod-rule lets the event through.", "The rule prod-rule does not let the event through"
+
+
+def answer(**woulds: str) -> dict[str, Any]:
+    """Return the function's answer for targets, by their names."""
+    submissions = [
+        {"target": name, "selectedBy": "tag", "associations": [{**NAMES, "would": would, "why": f"It {would}s."}]}
+        for name, would in woulds.items()
+    ]
+    return {"explain": {"kind": "rds", "identity": "a", "submissions": submissions}}
+
+
+@pytest.fixture
+def stack(wire: AwsWire) -> AwsWire:
+    wire.stack(BackupFunctionName="prod-backup")
+    wire.answers["DescribeStackResource"] = lambda _: (200, RESOURCE.format("prod-rule"))
+    wire.answer("DescribeRule", {"EventPattern": "{}", "State": "ENABLED"})
+    wire.answer("TestEventPattern", {"Result": True})
+    wire.answer("Invoke", answer(orders="submit"))
+    return wire
+
+
+@pytest.fixture
+def event_file(tmp_path: Path) -> str:
+    return saved(tmp_path, EVENT)
+
+
+def saved(folder: Path, event: Any) -> str:
+    path = folder / "event.json"
+    path.write_text(json.dumps(event))
+    return str(path)
+
+
+def sent(wire: AwsWire) -> Any:
+    (asked,) = wire.asked("Invoke")
+    return asked["explain"]
+
+
+@pytest.mark.parametrize(
+    ("woulds", "status", "said"),
+    [
+        ({"orders": "submit"}, Exit.OK, "a backup would start."),
+        ({"orders": "join"}, Exit.OK, "a backup would join a job."),
+        ({"orders": "nothing", "other": "wait"}, Exit.OK, "a backup would wait."),
+        ({"orders": "wait", "other": "submit"}, Exit.OK, "a backup would start."),
+        ({"orders": "nothing"}, Exit.FINDINGS, "no backup would start."),
+        ({"orders": "reject"}, Exit.FINDINGS, "no backup would start."),
+    ],
+)
+def test_a_row_says_what_each_backup_would_do(
+    cli: Cli, stack: AwsWire, event_file: str, *, woulds: Mapping[str, str], status: Exit, said: str
+) -> None:
+    stack.answer("Invoke", answer(**woulds))
+    done = cli("explain", "prod", event_file)
+    assert (done.status, done.err) == (status, "")
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if line.startswith("│")]
+    assert rows == [[name, "tag", "aws-prod / orders-db / default", one, f"It {one}s."] for name, one in woulds.items()]
+    assert done.out.endswith(f"{PLACE}: {said} {LETS}\n")
+    assert sent(stack) == EVENT
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"submissions": [], "ignored": "No target matches."}, "No target matches."),
+        (
+            {"submissions": [], "refused": {"code": "A", "message": "It is odd.", "hint": "Send another."}},
+            "The event would be refused: It is odd. Send another.",
+        ),
+    ],
+)
+def test_an_event_that_starts_nothing_as_a_whole(
+    cli: Cli, stack: AwsWire, event_file: str, given: Any, reason: str
+) -> None:
+    stack.answer("Invoke", given)
+    done = cli("explain", "prod", event_file)
+    assert (done.status, done.out) == (Exit.FINDINGS, f"{PLACE}: no backup would start. {reason} {LETS}\n")
+    shown = json.loads(cli("explain", "prod", event_file, "--format", "json").out)
+    assert shown == {**given, "rules": [{"name": "prod-rule", "matches": True}]}
+
+
+@pytest.mark.parametrize("rule", [{"Result": False, "State": "ENABLED"}, {"Result": True, "State": "DISABLED"}])
+def test_a_rule_that_lets_no_such_event_through_means_that_nothing_starts(
+    cli: Cli, stack: AwsWire, event_file: str, rule: dict[str, Any]
+) -> None:
+    stack.answer("DescribeRule", {"EventPattern": "{}", "State": rule["State"]})
+    stack.answer("TestEventPattern", {"Result": rule["Result"]})
+    done = cli("explain", "prod", event_file)
+    assert done.status == Exit.FINDINGS
+    assert f"no backup would start. {BLOCKS}" in done.out
+
+
+def test_a_stack_without_rules_lets_nothing_through(cli: Cli, stack: AwsWire, event_file: str) -> None:
+    error = "<ErrorResponse><Error><Code>ValidationError</Code><Message>{}</Message></Error></ErrorResponse>"
+    stack.answers["DescribeStackResource"] = lambda _: (400, error.format("Resource RdsEvents does not exist for prod"))
+    done = cli("explain", "prod", event_file)
+    assert (done.status, "its parameter RdsEventIds is off." in done.out) == (Exit.FINDINGS, True)
+    stack.answers["DescribeStackResource"] = lambda _: (400, error.format("Rate exceeded"))
+    assert "Rate exceeded" in cli("explain", "prod", event_file).line
+
+
+def test_an_event_of_another_account_may_come_by_the_members_bus(cli: Cli, stack: AwsWire, tmp_path: Path) -> None:
+    stack.answers["DescribeStackResource"] = lambda asked: (
+        200,
+        RESOURCE.format({"RdsEvents": "own", "MembersEvents": "prod-members|of-members"}[asked["LogicalResourceId"]]),
+    )
+    stack.answer("TestEventPattern", {"Result": False}, {"Result": True})
+    done = cli("explain", "prod", saved(tmp_path, EVENT | {"account": "444455556666"}))
+    assert (done.status, "The rule own, of-members lets the event through" in done.out) == (Exit.OK, True)
+    assert [one.get("EventBusName") for one in stack.asked("DescribeRule")] == [None, "prod-members"]
+
+
+def test_a_rule_is_asked_for_rds_events_only(cli: Cli, stack: AwsWire, tmp_path: Path) -> None:
+    done = cli("explain", "prod", saved(tmp_path, {"target": "orders"}))
+    assert (done.status, done.out.splitlines()[-1]) == (Exit.OK, f"{PLACE}: a backup would start.")
+    assert stack.operations == ["DescribeStacks", "Invoke"]
+
+
+def test_an_event_is_read_from_standard_input(cli: Cli, stack: AwsWire, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = (ROOT / "events" / "rds-instance-created.json").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sample)))
+    assert cli("explain", "prod", "-").status == Exit.OK
+    (tested,) = stack.asked("TestEventPattern")
+    assert json.loads(tested["Event"]) == sent(stack) == json.loads(sample)
+
+
+def test_a_database_is_explained_by_its_arn(cli: Cli, stack: AwsWire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", "prod")
+    stack.answer("Invoke", answer(orders="submit") | {"warning": "Its tags cannot be read."})
+    done = cli("explain", "--database", ARN, "--event", "RDS-EVENT-0043")
+    assert (done.status, done.err) == (Exit.OK, "Warning: Its tags cannot be read.\n")
+    assert sent(stack) == {"database": ARN, "event": "RDS-EVENT-0043"}
+    (tested,) = stack.asked("TestEventPattern")
+    event = json.loads(tested["Event"])
+    detail = {name: event["detail"][name] for name in ("EventID", "SourceArn", "SourceType")}
+    assert detail == {"EventID": "RDS-EVENT-0043", "SourceArn": ARN, "SourceType": "DB_INSTANCE"}
+    assert (event["account"], event["detail-type"]) == ("111122223333", "RDS DB Instance Event")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name an event file, or a database"),
+        (("event.json", "--database", ARN, "--event", "RDS-EVENT-0043"), "name an event file, or a database"),
+        (("--database", ARN), "name an event file, or a database"),
+        (("--event", "RDS-EVENT-0043"), "name an event file, or a database"),
+        (("--database", "orders", "--event", "RDS-EVENT-0043"), "'orders' is not the ARN of a database. Send an ARN"),
+        (("no-such-file.json",), "No such file"),
+        ((str(ROOT / "README.md"),), "README.md is not JSON: Expecting value. Save the event"),
+    ],
+)
+def test_what_is_no_event_cannot_be_explained(cli: Cli, stack: AwsWire, arguments: tuple[str, ...], said: str) -> None:
+    done = cli("explain", "prod", *arguments)
+    assert (done.status, said in done.line) == (Exit.COULD_NOT_RUN, True), done.line
+    assert not stack.asked("Invoke")
+
+
+def test_an_answer_of_another_form_is_not_understood(cli: Cli, stack: AwsWire, event_file: str) -> None:
+    stack.answer("Invoke", {"submissions": []})
+    assert "does not understand" in cli("explain", "prod", event_file).line
