@@ -3,10 +3,12 @@
 Skipped where Terraform or its AWS provider cannot be had.
 """
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import boto3
 import pytest
 
 from local.tools import ROOT
-from rds_snap_backup_cli.fleet.files import Schedule, read_fleet
+from rds_snap_backup_cli.fleet.files import Entry, Fleet, read_fleet
 from rds_snap_backup_cli.fleet.stored import Mark, digest
 from rds_snap_backup_cli.schedule import definition
 from rds_snap_backup_cli.stack import DeployedStack
@@ -38,24 +40,13 @@ STACK = DeployedStack(
     boto3.Session(),
     {"Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in OUTPUTS.items()]},
 )
-NAMES = "clientName: {0}, instanceName: orders-db, subclientName: default".format
-FILES = {
-    "fleet.yaml": "name: prod\ndefaults: {coolDownMinutes: 30, schedule: {expression: rate(1 day)}}\n",
-    "targets/orders.yaml": f"associations: [{{{NAMES('aws <prod> & Größe')}}}]\ncoolDownMinutes: 5\n",
-    f"targets/{'long-' * 12}.yaml": f"""
-        associations: [{{{NAMES("aws")}, databases: ["orders-*"]}}]
-        accounts: ["012345670123"]
-        schedule:
-          expression: cron(0 3 * * ? *)
-          timezone: Europe/Berlin
-    """,
-    "targets/unscheduled.json": f'{{"associations": [{json.dumps(dict.fromkeys(("clientName", "instanceName", "subclientName"), "a"))}], '
-    '"enabled": false, "schedule": null}',
+ASSOCIATION = {"clientName": "aws <prod> & Größe", "instanceName": "orders-db", "subclientName": "default"}
+TARGETS = {
+    "orders.yaml": {"associations": [{**ASSOCIATION, "databases": ["orders-*"]}], "accounts": ["012345670123"]},
+    f"{'long-' * 12}.yaml": {"associations": [ASSOCIATION], "schedule": {"expression": "rate(1 day)"}},
+    "unscheduled.json": {"associations": [ASSOCIATION], "coolDownMinutes": 5, "enabled": False, "schedule": None},
 }
-UNQUOTED = {
-    "fleet.yaml": "name: prod",
-    "targets/account.yaml": f"{{associations: [{{{NAMES('aws')}}}], accounts: [012345670123]}}",
-}
+UNQUOTED = json.dumps(TARGETS["orders.yaml"]).replace('"012345670123"', "012345670123")
 RUNS = f"""
 mock_provider "aws" {{
   override_resource {{
@@ -92,15 +83,21 @@ def terraform(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the example, its provider, and a fleet."""
+    """Return a folder with the example, its provider, and the example of a fleet with more targets."""
     folder = tmp_path_factory.mktemp("terraform")
-    files = {f"fleet/{path}": text for path, text in FILES.items()}
-    files |= {f"unquoted/{path}": text for path, text in UNQUOTED.items()}
-    files |= {f"release/rds-snap-backup-2.0.0-{name}": name for name in ("plain.yaml", "functions.zip")}
-    for path, text in (files | {"runs.tftest.hcl": RUNS}).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
-    shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
+    shutil.copytree(ROOT / "examples" / "fleet", folder / "fleet")
+    files = {
+        **{f"fleet/targets/{name}": json.dumps(document) for name, document in TARGETS.items()},
+        "unquoted/fleet.yaml": "name: prod",
+        "unquoted/targets/orders.yaml": UNQUOTED,
+        **{f"release/rds-snap-backup-2.0.0-{name}": name for name in ("plain.yaml", "functions.zip")},
+        "runs.tftest.hcl": RUNS,
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    for path in EXAMPLE.glob("*.tf"):
+        shutil.copy(path, folder)
     mirror = [f"-plugin-dir={MIRROR}"] if MIRROR.is_dir() else []
     if (done := terraform(folder, "init", "-backend=false", "-no-color", *mirror)).returncode:
         pytest.skip(f"Terraform's AWS provider cannot be had here: {done.stderr[-300:]}")
@@ -129,44 +126,50 @@ def test_it_is_valid(folder: Path) -> None:
 
 
 def test_the_stack_reads_template_and_functions_by_their_content(written: dict[str, dict[str, Any]]) -> None:
-    stack, keys = (
-        written["aws_cloudformation_stack.product"],
-        [written[f"aws_s3_object.{name}"]["key"] for name in ("template", "functions")],
-    )
-    assert stack["template_url"].endswith(f"/{keys[0]}")
+    stack = written["aws_cloudformation_stack.product"]
+    template, functions = (written[f"aws_s3_object.{name}"]["key"] for name in ("template", "functions"))
+    assert template == f"{hashlib.sha256(b'plain.yaml').hexdigest()}.yaml"
+    assert functions == f"{hashlib.sha256(b'functions.zip').hexdigest()}.zip"
+    assert stack["template_url"].endswith(f"/{template}")
     assert stack["parameters"] == {
         "CommvaultApiUrl": "https://commvault.example.com/commandcenter/api",
         "NotificationEmail": "",
         "LogLevel": "DEBUG",
         "CodeBucket": written["aws_s3_bucket.release"]["id"],
-        "CodeKey": keys[1],
+        "CodeKey": functions,
     }
 
 
-def test_targets_and_schedules_are_those_of_the_command_line(folder: Path, written: dict[str, dict[str, Any]]) -> None:
+def test_targets_are_those_of_the_command_line(folder: Path, written: dict[str, dict[str, Any]]) -> None:
     fleet = read_fleet(folder / "fleet")
-    assert (len(fleet.entries), fleet.errors) == (3, ())
-    kinds = ("aws_ssm_parameter", "aws_scheduler_schedule")
-    parameters, schedules = (
-        {one["name"]: one for path, one in written.items() if path.startswith(kind)} for kind in kinds
-    )
-    assert {
-        name.removeprefix("/rds-snap-backup/rds-snap-backup/targets/"): (
-            json.loads(one["insecure_value"]),
-            one["description"],
-        )
-        for name, one in parameters.items()
-    } == {name: (entry.document, str(Mark("prod", digest(entry.document)))) for name, entry in fleet.entries.items()}
-    wanted = [wanted_schedule(name, entry.schedule) for name, entry in fleet.entries.items() if entry.schedule]
-    assert schedules.keys() == {one["Name"] for one in wanted}
-    for one in wanted:
-        assert as_scheduler_takes_it(schedules[one["Name"]]) == one
+    assert fleet.errors == ()
+    made = {
+        one["name"]: (json.loads(one["insecure_value"]), one["description"])
+        for address, one in written.items()
+        if address.startswith("aws_ssm_parameter")
+    }
+    assert made == {
+        f"/rds-snap-backup/rds-snap-backup/targets/{name}": (entry.document, mark(fleet, entry.document))
+        for name, entry in fleet.entries.items()
+    }
 
 
-def wanted_schedule(target: str, schedule: Schedule) -> dict[str, Any]:
-    content = {"expression": schedule.expression, "timezone": schedule.timezone}
-    existing = {"ScheduleExpressionTimezone": schedule.timezone, "Description": str(Mark("prod", digest(content)))}
-    return definition(STACK, target, schedule.expression, existing)
+def test_schedules_are_those_of_the_command_line(folder: Path, written: dict[str, dict[str, Any]]) -> None:
+    fleet = read_fleet(folder / "fleet")
+    made = [values for address, values in written.items() if address.startswith("aws_scheduler_schedule")]
+    wanted = [wanted_schedule(fleet, entry) for entry in fleet.entries.values() if entry.schedule]
+    assert {one["name"]: as_scheduler_takes_it(one) for one in made} == {one["Name"]: one for one in wanted}
+
+
+def mark(fleet: Fleet, content: Mapping[str, Any]) -> str:
+    return str(Mark(fleet.name, digest(content)))
+
+
+def wanted_schedule(fleet: Fleet, entry: Entry) -> dict[str, Any]:
+    assert entry.schedule
+    content = {"expression": entry.schedule.expression, "timezone": entry.schedule.timezone}
+    existing = {"ScheduleExpressionTimezone": entry.schedule.timezone, "Description": mark(fleet, content)}
+    return definition(STACK, entry.name, entry.schedule.expression, existing)
 
 
 def as_scheduler_takes_it(values: dict[str, Any]) -> dict[str, Any]:

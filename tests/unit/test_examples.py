@@ -1,5 +1,6 @@
-"""The documents' examples: key policies, endpoints and sizes are what template, code and prices say."""
+"""The examples: key policies, endpoints, sizes and deployments are what template, code and prices say."""
 
+import ast
 import json
 import math
 import re
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local.package import CODE
 from rds_snap_backup.audit.digest import WRITES_AN_HOUR
 from tests.iam import decide
 from tests.unit.documents import read, rows, section
@@ -76,3 +78,39 @@ def test_the_sizes_use_the_costs_of_the_reference() -> None:
     costs = section("docs/reference.md", "Costs")
     assert all(price in costs for price in ("$7.26", "$0.00003"))
     assert all(price in section("README.md", "Size and costs") for price in ("$7.26", "$0.00003"))
+
+
+# ---- Terraform and CDK
+
+TERRAFORM = (
+    read("examples/terraform/main.tf") + read("examples/terraform/fleet.tf") + read("examples/terraform/outputs.tf")
+)
+(CDK,) = re.findall(r"```python\n(.*?)```", section("docs/infrastructure-as-code.md", "CDK"), re.DOTALL)
+
+
+def passed_by_terraform() -> set[str]:
+    (block,) = re.findall(r"parameters = merge\(var\.parameters, \{\n(.*?)\}\)", TERRAFORM, re.DOTALL)
+    return set(re.findall(r"^ +(\w+) +=", block, re.MULTILINE))
+
+
+def passed_by_cdk() -> set[str]:
+    (given,) = [
+        one.value for one in ast.walk(ast.parse(CDK)) if isinstance(one, ast.keyword) and one.arg == "parameters"
+    ]
+    assert isinstance(given, ast.Dict)
+    return {key.value for key in given.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+
+
+@pytest.mark.parametrize("passed", [passed_by_terraform(), passed_by_cdk()], ids=["terraform", "cdk"])
+def test_an_example_passes_the_required_parameters_and_no_unknown_ones(passed: set[str]) -> None:
+    parameters = TEMPLATE["Parameters"] | CODE
+    assert {name for name, one in parameters.items() if "Default" not in one} <= passed <= parameters.keys()
+
+
+def test_the_examples_read_outputs_of_the_stack() -> None:
+    terraform, cdk = re.findall(r'outputs\["(\w+)"\]', TERRAFORM), re.findall(r'get_output\("(\w+)"\)', CDK)
+    assert terraform
+    assert cdk
+    assert {*terraform, *cdk} <= TEMPLATE["Outputs"].keys()
+    path = TEMPLATE["Outputs"]["TargetsPath"]["Value"]["Fn::Sub"].replace("AWS::StackName", "var.stack_name")
+    assert f'"{path}${{each.key}}"' in TERRAFORM
