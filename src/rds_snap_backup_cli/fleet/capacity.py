@@ -38,7 +38,7 @@ class Hour:
 
     def __str__(self) -> str:
         reads = f", whose {self.jobs} jobs take more than {READS} reading calls an hour" if self.jobs > READS else ""
-        return f"{self.hour:02}:00: {self.requests} requests of {WRITES} an hour{reads}"
+        return f"{self.hour:02}:00: {counted(self.requests, 'request')} of {WRITES} an hour{reads}"
 
 
 def hours_of(state: State, begin: date) -> list[Hour]:
