@@ -20,7 +20,7 @@ help:
 	@echo "make test               every check and every test"
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
-	@echo "make package            build, and write to dist/ a zip that the AWS CLI deploys, its SBOM, the command line's wheel, checksums"
+	@echo "make package            build, and write to dist/ a zip for the AWS CLI, the same for Terraform and CDK, SBOM, the command line's wheel, checksums"
 	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (also CONFIG=..., GUIDED=1)"
 	@echo "The same as rds-snap-backup (docs/cli.md), for a deployed stack (also REGION=..., PROFILE=... and QUIET=1):"
 	@echo "make status STACK=...   what is open now (also FORMAT=json|csv)"
