@@ -9,7 +9,7 @@ from rds_snap_backup.ledger.keys import subclient_key
 from rds_snap_backup.ledger.records import from_text
 from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.record import Submission
-from rds_snap_backup.targets import Association, parse_target
+from rds_snap_backup.targets import parse_target
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
 from rds_snap_backup_cli.output import counted, duration
@@ -96,26 +96,25 @@ def last_triggers(stack: DeployedStack) -> Mapping[Place, Submission]:
     """Return the last submission of each account and region: of the open ones, and of each subclient's last one."""
     client: DynamoDBClient = stack.session.client("dynamodb")
     table = stack.output("LedgerTableName")
-    places = stored_associations(stack)
-    subclients = read_all(client, table, (subclient_key(association.key) for association in places))
+    places = places_by_association(stack)
+    subclients = read_all(client, table, map(subclient_key, places))
     claimers = {item["claimer"]["S"] for item in subclients} - {""}
     recorded = [
         from_text(item["record"]["S"], int(item["version"]["N"]), item["writeId"]["S"])
         for item in read_all(client, table, claimers)
     ]
-    by_names = {association.names: found for association, found in places.items()}
     last: dict[Place, Submission] = {}
     for submission in sorted([*recorded, *open_submissions(stack)], key=lambda item: item.created):
-        backups = (by_names.get(backup.association.names, set()) for backup in submission.backups)
+        backups = (places.get(backup.association.key, set()) for backup in submission.backups)
         arn = submission.trigger.source_arn
         last |= dict.fromkeys(places_of([arn]) if arn else set().union(*backups), submission)
     return last
 
 
-def stored_associations(stack: DeployedStack) -> dict[Association, set[Place]]:
-    """Return the associations of all valid targets with the places of their databases, as far as the documents say so."""
+def places_by_association(stack: DeployedStack) -> Mapping[str, set[Place]]:
+    """Return where the databases of all valid targets' associations are, by the association's key, as the documents say."""
     ssm: SSMClient = stack.session.client("ssm")
-    found: dict[Association, set[Place]] = {}
+    found: dict[str, set[Place]] = {}
     for page in ssm.get_paginator("get_parameters_by_path").paginate(Path=stack.output("TargetsPath")):
         for row in page["Parameters"]:
             try:
@@ -126,7 +125,7 @@ def stored_associations(stack: DeployedStack) -> dict[Association, set[Place]]:
             own = {(account, stack.region) for account in target.accounts or (stack.account,)}
             for association in target.request.associations:
                 patterns = association.databases or target.databases
-                found[association] = places_of(patterns) or own
+                found.setdefault(association.key, set()).update(places_of(patterns) or own)
     return found
 
 

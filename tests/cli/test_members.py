@@ -44,6 +44,7 @@ class Ledger:
 
     def found(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         keys = [key["pk"]["S"] for key in asked["RequestItems"]["ledger"]["Keys"]]
+        assert len(keys) == len(set(keys)), "DynamoDB refuses a key that is there twice"
         return {"ledger": [self.items[key] for key in keys if key in self.items]}
 
     def add(self, trigger: Trigger, hours: float, *instances: str, is_open: bool = False) -> None:
@@ -80,6 +81,7 @@ def ledger(wire: AwsWire) -> Ledger:
                 {**names, "instanceName": "own"},
             ]
         },
+        "again": {"associations": [{**names, "instanceName": "one"}], "accounts": [ONE]},
         "bad": {},
     }
     rows = [{"Name": PATH + name, "Value": json.dumps(one), "Version": 1} for name, one in documents.items()]

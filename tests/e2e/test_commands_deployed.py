@@ -8,13 +8,15 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
+from local.rds import create_instance
 from rds_snap_backup_cli import backup
 from rds_snap_backup_cli.errors import Exit
+from rds_snap_backup_cli.fleet import apply as applying
 from rds_snap_backup_cli.program import app
 from tests.cli.calls import Cli, calling
 from tests.cli.reference import SCRIPT
 from tests.e2e.conftest import ALONE, CANARY, deploy_quick
-from tests.e2e.product import Product, only
+from tests.e2e.product import CLIENT, Product, only
 from tests.evidence import Evidence
 from tests.installed import PYTHONS, install, run
 
@@ -98,6 +100,31 @@ def test_the_audits_answers_are_understood(cli: Cli, own: Product) -> None:
         assert done.status == Exit.FINDINGS  # nobody listens
         assert target in done.out
         assert "new" in done.out
+
+
+def test_what_is_exact_becomes_a_fleet_that_is_applied_and_exported(
+    cli: Cli, own: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applying, "WAIT_SECONDS", 0)
+    stack, name = own.stack.name, "counted-in"
+    own.commserve.catalogue.add(CLIENT, name)
+    create_instance(own.stack.aws.client("rds"), name, "postgres")
+    files = tmp_path / "files"
+    done = cli("inventory", stack, "--write", str(files), "--client", CLIENT, "--format", "json")
+    assert done.status == Exit.OK, done.err
+    row = only([row for row in json.loads(done.out) if row["instanceName"] == name])
+    assert (row["match"], row["file"]) == ("exact", str(files / f"targets/{CLIENT}-1.yaml"))
+    assert cli("plan", stack, str(files)).status == Exit.FINDINGS
+    assert cli("apply", stack, str(files)).status == Exit.OK
+    exported = tmp_path / "exported"
+    assert cli("export", stack, str(exported), "--name", "files").status == Exit.OK
+    assert cli("plan", stack, str(exported)).status == Exit.OK
+    own.stack.invoke({"target": f"{CLIENT}-1"})
+    assert only(own.jobs(name))
+    done = cli("members", stack, "--format", "json")
+    assert done.status == Exit.OK, done.err
+    row = only(json.loads(done.out))
+    assert (row["role"], row["lastTrigger"]) == ("own", f"manual of {CLIENT}-1")
 
 
 def test_a_target_is_scheduled_like_the_default_one(cli: Cli, product: Product) -> None:
