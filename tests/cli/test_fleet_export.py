@@ -143,8 +143,9 @@ def test_the_target_of_the_template_stays_the_stacks(cli: Cli, account: Account,
 
 
 def test_a_document_that_is_not_valid_is_left_out_and_named(cli: Cli, account: Account, fleet: Path) -> None:
-    for name, content in {"good": document("a"), "bad": "{", "worse": {"associations": []}}.items():
-        account.put(name, content, fleet=None)
+    account.put("good", document("a"), fleet=None)
+    account.put("bad", "{", fleet=None)
+    account.put("worse", {"associations": []}, fleet=None)
     done = export(cli, fleet)
     assert done.status == Exit.FINDINGS
     assert [line.partition(". ")[0] for line in done.err.splitlines()] == [

@@ -36,7 +36,8 @@ def export(call: Call, directory: Directory, name: FleetName = "") -> Exit:
     fleet = fleet_name(stored, name, stack.name)
     targets = {target.name: target for target in stored.targets.values() if target.fleet in {None, fleet}}
     others = len(stored.targets) - len(targets)
-    if has_default(stack) and targets.pop(DEFAULT_TARGET, None):
+    if has_default(stack) and DEFAULT_TARGET in targets:
+        del targets[DEFAULT_TARGET]
         call.say(f"Left out: the target {DEFAULT_TARGET}, which the stack's parameters make.")
     reasons = {target.name: reason for target in targets.values() if (reason := problem(target))}
     files = {HEAD: to_yaml({"name": fleet})}

@@ -161,7 +161,7 @@ def match_of(
     """Return the match of a database; Commvault's client `aws-prod` has these instances."""
     found = Inventory({"aws-prod": frozenset((name, "default") for name in subclients.split())}, None, problem)
     rows = matched([one, *others], coverage(**(documents or {})), found, unread)
-    return next(row["match"] for row in rows if row["arn"] == one.resource.arn)
+    return next(str(row["match"]) for row in rows if row["arn"] == one.resource.arn)
 
 
 OUT = Problem("OUT_OF_CALLS", "There were too many clients.", "Narrow its rights.")

@@ -138,16 +138,23 @@ def test_without_time_nothing_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_whole", "clients", "calls", "problem"),
-    [(False, 10, 3, False), (True, 10, 11, False), (True, 300, metered.INVENTORY_CALLS, True)],
+    ("more", "clients", "calls"),
+    [
+        ({"is_whole": False}, 10, 3),
+        ({"is_whole": True}, 10, 11),
+        ({"is_whole": True}, 300, metered.INVENTORY_CALLS),
+        ({"is_whole": True, "most": metered.MAX_CALLS}, 299, metered.MAX_CALLS),
+        ({"is_whole": True, "most": metered.MAX_CALLS}, 300, metered.MAX_CALLS),
+    ],
 )
 def test_the_subclients_of_all_clients_are_read_within_their_part_of_the_calls(
-    is_whole: bool, clients: int, calls: int, problem: bool
+    more: dict[str, Any], clients: int, calls: int
 ) -> None:
     tenant: Any = Tenant(clients=clients)
     commvault = Metered(tenant)
     discovery = Discovery(commvault, time.monotonic)
     discovery.begin(None)
-    inventory = read_inventory(discovery, commvault, {"c-005", "c-009"}, is_whole=is_whole)
-    assert (commvault.calls, len(inventory.subclients), bool(inventory.problem)) == (calls, calls - 1, problem)
+    inventory = read_inventory(discovery, commvault, {"c-005", "c-009"}, **more)
+    is_cut_off = more["is_whole"] and clients >= calls
+    assert (commvault.calls, len(inventory.subclients), bool(inventory.problem)) == (calls, calls - 1, is_cut_off)
     assert {"c-005", "c-009"} <= inventory.subclients.keys()
