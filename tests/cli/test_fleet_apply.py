@@ -159,7 +159,7 @@ def test_a_long_apply_extends_its_lease(
 
 
 def meanwhile(account: Account, at: str, then: Any) -> None:
-    """Let somebody else do something just before a write."""
+    """Let another person do something just before a write."""
 
     def hook(operation: str, target: str) -> None:
         if f"{operation} {target}" == at:
@@ -189,7 +189,7 @@ def test_what_is_changed_by_hand_after_the_plan_is_not_overwritten(
     done = apply(cli, fleet, "--prune")
     assert done.status == Exit.FINDINGS
     assert f"{target}: its " in done.line
-    assert "was changed by somebody else meanwhile" in done.line
+    assert "was changed by hand or by another run meanwhile" in done.line
     assert account.lease is None
 
 
@@ -214,7 +214,9 @@ def test_a_write_at_the_same_moment_is_told(cli: Cli, account: Account, fleet: s
     meanwhile(account, "PutParameter changed", lambda: account.edit("changed", enabled=False))
     done = apply(cli, fleet)
     assert done.status == Exit.FINDINGS
-    assert "changed: somebody wrote version 2 at the same moment, and version 3 has replaced it" in done.line
+    assert (
+        "changed: another person or run wrote version 2 at the same moment, and version 3 has replaced it" in done.line
+    )
     assert account.writes == ["PutParameter changed"]
 
 

@@ -198,7 +198,7 @@ class Writer:
             raise changed(change) from None
         if put != version + 1 and not self._holds(f"{name}:{put - 1}", text):
             raise Refused(
-                f"{change.target}: somebody wrote version {put - 1} at the same moment, and version {put} has replaced it. "
+                f"{change.target}: another person or run wrote version {put - 1} at the same moment, and version {put} has replaced it. "
                 f"Nothing more was written. Compare them with `aws ssm get-parameter-history --name {name}`."
             )
 
@@ -245,6 +245,6 @@ class Writer:
 def changed(change: Change) -> Refused:
     """Return the refusal to overwrite what was written after it was read."""
     return Refused(
-        f"{change.target}: its {change.kind} was changed by somebody else meanwhile, and was not overwritten. What was "
+        f"{change.target}: its {change.kind} was changed by hand or by another run meanwhile, and was not overwritten. What was "
         "written before it stays; nothing more was written. `plan` shows what is left."
     )

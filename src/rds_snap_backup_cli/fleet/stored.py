@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_ssm import SSMClient
 
-# ListSchedules leaves the expressions out, so each schedule is read by a call of its own.
+# ListSchedules leaves the expressions out, so each schedule is read by its own call.
 READERS = 8
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 10}, max_pool_connections=READERS)
 # The most that DescribeParameters returns in a page.
