@@ -33,7 +33,7 @@ class Candidate:
         return self.association.key
 
 
-class Names:
+class DatabaseNames:
     """The names of all databases and members of clusters, and the places that have them. Any name may be in `unread` ones."""
 
     def __init__(self, databases: Iterable[Database], unread: Collection[Place] = ()) -> None:
@@ -75,7 +75,7 @@ class Coverage:
         """Return those of a target, none if it is not enabled or its document is not valid."""
         return self._by_target.get(name, [])
 
-    def find(self, database: Database, names: Names, inventory: Inventory | None = None) -> list[Candidate]:
+    def find(self, database: Database, names: DatabaseNames, inventory: Inventory | None = None) -> list[Candidate]:
         """Return the subclients that may back up a database: it is known only if there is one.
 
         First come associations whose own `databases` name it, then those whose `instanceName` is its identifier, then
@@ -110,7 +110,7 @@ class Coverage:
                 found = {associations[position].key: associations[position] for position in positions} | found
         return found
 
-    def _of_instance(self, resource: Resource, names: Names) -> Mapping[str, Candidate]:
+    def _of_instance(self, resource: Resource, names: DatabaseNames) -> Mapping[str, Candidate]:
         found: dict[str, Candidate] = {}
         for item in reversed(self._by_instance.get(resource.name.lower(), ())):
             accounts = item.target.accounts if item.target else ()
@@ -119,7 +119,7 @@ class Coverage:
                 found[item.key] = item
         return found
 
-    def _of_commvault(self, resource: Resource, names: Names, inventory: Inventory) -> list[Candidate]:
+    def _of_commvault(self, resource: Resource, names: DatabaseNames, inventory: Inventory) -> list[Candidate]:
         found: list[Candidate] = []
         for association in inventory.of_instance(resource.name):
             accounts = self._accounts.get(association.client_name)
@@ -127,8 +127,8 @@ class Coverage:
                 found.append(Candidate(association))
         return found
 
-    def _is_tied(self, accounts: Iterable[str], resource: Resource, names: Names) -> bool:
+    def _is_tied(self, accounts: Iterable[str], resource: Resource, names: DatabaseNames) -> bool:
         return resource.account in accounts and (resource.place == self._home or names.is_unique_in_account(resource))
 
-    def _is_alone(self, resource: Resource, names: Names) -> bool:
+    def _is_alone(self, resource: Resource, names: DatabaseNames) -> bool:
         return resource.place == self._home or names.is_unique(resource)

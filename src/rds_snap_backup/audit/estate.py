@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from rds_snap_backup.audit.coverage import Names
+from rds_snap_backup.audit.coverage import DatabaseNames
 from rds_snap_backup.audit.evidence import Jobs, SubclientNames, Wanted, names_in, read_jobs
 from rds_snap_backup.audit.inventory import Inventory, read_inventory
 from rds_snap_backup.audit.metered import Metered
@@ -109,7 +109,7 @@ class Assessor:
             rows = [DatabaseVerdict(database, verdict) for database in estate.databases]
             return Assessment([*rows, *estate.unreadable], [], Inventory(), Jobs(), judge.subclients)
         # A name that an unreadable account had may still be there.
-        names = Names([*estate.databases, *(item.database for item in estate.unreadable)])
+        names = DatabaseNames([*estate.databases, *(item.database for item in estate.unreadable)])
         named = {association.association.client_name for association in coverage.associations}
         without = [
             database

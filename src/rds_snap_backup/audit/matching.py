@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.checks import MAX_ANSWER, page_of
-from rds_snap_backup.audit.coverage import Candidate, Coverage, Names
+from rds_snap_backup.audit.coverage import Candidate, Coverage, DatabaseNames
 from rds_snap_backup.audit.daily import RESERVE_SECONDS, Auditor
 from rds_snap_backup.audit.estate import read_estate
 from rds_snap_backup.audit.inventory import Inventory, Match, read_inventory
@@ -54,7 +54,7 @@ def matched(
     A name is no proof while a place or a client that may have it too is `unread`.
     """
     listed = list(databases)
-    names = Names(listed, unread)
+    names = DatabaseNames(listed, unread)
     found = [coverage.find(database, names, inventory) for database in listed]
     uses = Counter(candidate.key for candidates in found for candidate in candidates)
     used: set[str] = set()

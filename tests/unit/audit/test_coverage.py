@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.audit.coverage import Candidate, Names
+from rds_snap_backup.audit.coverage import Candidate, DatabaseNames
 from rds_snap_backup.audit.inventory import Inventory
 from rds_snap_backup.audit.matching import matched
 from rds_snap_backup.problems import Problem
@@ -18,7 +18,7 @@ SHOP = database("shop", "cluster", (resource("shop-1", cluster="shop"),))
 def find(documents: dict[str, str], one: Database, *others: Database, **clients: str) -> list[Candidate]:
     """Return the subclients of one of some databases; `clients` has the instances of Commvault's clients."""
     instances = {client: frozenset((name, "default") for name in names.split()) for client, names in clients.items()}
-    return coverage(**documents).find(one, Names([one, *others]), Inventory(instances, frozenset(instances)))
+    return coverage(**documents).find(one, DatabaseNames([one, *others]), Inventory(instances, frozenset(instances)))
 
 
 def named(*patterns: str, instance: str = "elsewhere") -> str:

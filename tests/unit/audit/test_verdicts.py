@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from rds_snap_backup.audit.coverage import Coverage, Names
+from rds_snap_backup.audit.coverage import Coverage, DatabaseNames
 from rds_snap_backup.audit.evidence import Jobs
 from rds_snap_backup.audit.inventory import Inventory
 from rds_snap_backup.audit.verdicts import Ages, DatabaseVerdict, Judge, required_verdicts
@@ -30,7 +30,7 @@ def judge(known: Coverage, hours: float | None, ages: Ages = AGES, jobs: Jobs | 
 def on(judging: Judge, known: Coverage, one: Database, inventory: Inventory | None = None) -> DatabaseVerdict:
     """Return the verdict on the only database."""
     inventory = inventory or Inventory()
-    verdict = judging.judge_database(one, known.find(one, Names([one]), inventory), inventory)
+    verdict = judging.judge_database(one, known.find(one, DatabaseNames([one]), inventory), inventory)
     return DatabaseVerdict(one, verdict)
 
 
