@@ -1,4 +1,4 @@
-"""AWS on this machine: the pinned emulator in a process of its own, on a free loopback port.
+"""AWS on this machine: the pinned emulator in a separate process, on a free loopback port.
 
 It knows nothing of the product: `local.stack` deploys the product to it.
 """

@@ -88,7 +88,7 @@ class Runtime:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Not a session of its own: Linux shares the CPU among sessions first, and each sandbox would weigh as much as
+                # Not a new session: Linux shares the CPU among sessions first, and each sandbox would weigh as much as
                 # everything else that runs here, the CommServe that it talks to included.
                 process_group=0,
             )
@@ -154,7 +154,7 @@ class Runtime:
         """Kill the sandbox at once, as the loss of its host would; an invocation in progress returns an error."""
         if self._process is None or self._process.poll() is not None:
             return
-        # The runtime is a process group of its own, and would outlive the emulator.
+        # The runtime has its own process group, and would outlive the emulator.
         tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
         runtimes = [int(pid) for children in tasks for pid in children.read_text().split()]
         for pid in [self._process.pid, *runtimes]:

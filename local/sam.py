@@ -23,7 +23,7 @@ def build(root: Path = ROOT) -> Path:
 
     It holds `template.yaml` and a package per function, and later builds do not change it.
     """
-    # Beside what `sam build` makes: the template has paths to files that it left in `root`.
+    # Next to the output of `sam build`: its template has paths to files in `root`.
     home = root / ".aws-sam"
     home.mkdir(parents=True, exist_ok=True)
     with locked(home / "lock"):
@@ -56,7 +56,7 @@ def sam(*arguments: str, root: Path, environment: dict[str, str]) -> str:
     try:
         output, _ = process.communicate()
     except BaseException:
-        # It has started processes of its own, which nothing else would stop.
+        # It has child processes, which nothing else would stop.
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise

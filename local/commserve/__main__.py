@@ -1,4 +1,4 @@
-"""`python -m local.commserve`: the simulator as a process of its own, until SIGTERM or Ctrl-C.
+"""`python -m local.commserve`: the simulator as a separate process, until SIGTERM or Ctrl-C.
 
 The ready file appears, whole, once the server listens: `{"url", "root_url", "ca"}`.
 """
