@@ -7,7 +7,7 @@ from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rds_snap_backup.targets import FIELDS, NAMES, Field, FieldPath, WrongField, field_name, wrong_among, wrong_fields
 from rds_snap_backup.triggers import TARGET_NAME
@@ -108,14 +108,14 @@ class Source:
         return Remark(self.file, self.parsed.line(path), field_name(path), reason)
 
     def errors(self, wrong: Iterable[Wrong]) -> Iterator[Remark]:
-        """Yield the file's faults, and what is wrong with fields that have none."""
-        if self.parsed.value is not None or not self.parsed.faults:
-            places = [fault.path for fault in self.parsed.faults if fault.path]
+        """Yield the file's defects, and what is wrong with fields that have none."""
+        if self.parsed.value is not None or not self.parsed.defects:
+            places = [defect.path for defect in self.parsed.defects if defect.path]
             for path, reason in wrong:
                 if not any(path[: len(place)] == place[: len(path)] for place in places):
                     yield self.remark(path, reason)
-        for fault in self.parsed.faults:
-            yield Remark(self.file, fault.line, field_name(fault.path), fault.reason)
+        for defect in self.parsed.defects:
+            yield Remark(self.file, defect.line, field_name(defect.path), defect.reason)
 
     def leaves_to(self, defaults: object, path: FieldPath) -> bool:
         """Tell whether a field comes from the fleet's defaults: what is wrong with it is an error of `fleet.yaml`."""
@@ -139,7 +139,7 @@ def read_fleet(directory: Path) -> Fleet:
             content = defaults | content
         wrong = list(wrong_in_target(content, fleet))
         errors += source.errors(item for item in wrong if not source.leaves_to(defaults, item[0]))
-        if not wrong and not source.parsed.faults:
+        if not wrong and not source.parsed.defects:
             entries[target] = entry_of(target, source.file, content, fleet)
     warnings = {warning for entry in entries.values() for warning in warnings_of(entry, sources[entry.name], head)}
     warnings |= set(overlaps(entries.values(), sources))
@@ -149,7 +149,7 @@ def read_fleet(directory: Path) -> Fleet:
 
 
 def read_source(file: Path) -> Source:
-    """Read a file. One that cannot be read has a fault."""
+    """Read a file. One that cannot be read has a defect."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:
@@ -258,11 +258,6 @@ def document_of(content: Mapping[str, Any], fleet: str) -> dict[str, Any]:
 def stored_text(document: Mapping[str, Any]) -> str:
     """Return the text of a document as SSM stores it."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-
-
-def tier(text: str) -> Literal["Standard", "Advanced"]:
-    """Return the cheapest tier of a parameter that holds a text."""
-    return "Standard" if len(text.encode()) <= STANDARD_BYTES else "Advanced"
 
 
 # ---- What is valid and probably not meant

@@ -39,7 +39,7 @@ MEANINGS = {
 }
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """The kinds of files that a fleet has."""
 
     TARGET = "target"
@@ -66,7 +66,10 @@ def fleet_schema() -> dict[str, Any]:
     }
 
 
-SCHEMAS: Mapping[Kind, Callable[[], dict[str, Any]]] = {Kind.TARGET: target_schema, Kind.FLEET: fleet_schema}
+SCHEMAS: Mapping[FileKind, Callable[[], dict[str, Any]]] = {
+    FileKind.TARGET: target_schema,
+    FileKind.FLEET: fleet_schema,
+}
 
 
 def schema_of(fields: Mapping[str, Field], required: Collection[str] = ()) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import typer
 
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.fleet.files import Fleet, read_fleet
-from rds_snap_backup_cli.fleet.schema import SCHEMAS, Kind
+from rds_snap_backup_cli.fleet.schema import SCHEMAS, FileKind
 from rds_snap_backup_cli.output import Format, counted, stdout, write_json
 from rds_snap_backup_cli.program import Call, command
 
@@ -15,7 +15,7 @@ COLUMNS = {"kind": "Kind", "file": "File", "line": "Line", "field": "Field", "re
 
 Directory = Annotated[str, typer.Argument(metavar="DIR", help="The fleet's directory.")]
 PrintedSchema = Annotated[
-    Kind | None, typer.Option("--schema", help="Print the JSON Schema of a kind of file instead.")
+    FileKind | None, typer.Option("--schema", help="Print the JSON Schema of a kind of file instead.")
 ]
 
 
