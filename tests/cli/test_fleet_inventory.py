@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rds_snap_backup_cli.errors import Exit
-from rds_snap_backup_cli.fleet.files import read_fleet
-from tests.cli import fleet_example
+from rds_snap_backup_cli.fleet.files import Entry, Fleet, read_fleet
+from rds_snap_backup_cli.fleet.grouping import Covered, exact_associations, extend
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
@@ -73,7 +76,9 @@ def test_each_pair_is_shown_with_its_match(take: Take) -> None:
     cluster = exact("orders") | {"match": "ambiguous", "arn": arn("orders", "444455556666", "cluster")}
     unpaired = exact("x") | {"match": "rds-only", "clientName": None, "instanceName": None, "subclientName": None}
     lost = exact("y") | {"match": "commvault-only", "arn": None, "engine": None}
-    done = take([exact("crm"), cluster, unpaired, lost, exact("old", excluded=True)])
+    found = [exact("crm"), cluster, unpaired, lost, exact("old", excluded=True)]
+    assert json.loads(take(found, "--format", "json").out) == found
+    done = take(found)
     assert (done.status, done.err) == (Exit.OK, "")
     *lines, last = done.out.splitlines()
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
@@ -212,6 +217,14 @@ def test_what_is_gone_is_shown_and_kept(take: Take, fleet: Path) -> None:
     assert contents(fleet) == before
     home = {"account": ACCOUNT, "region": "eu-central-1", "message": "Throttled."}
     commvault = {"account": None, "region": None, "message": "Too many clients."}
+    (fleet / "targets/mine.json").write_text(
+        json.dumps(
+            {"associations": [{"clientName": "b", "instanceName": "c", "subclientName": "d", "databases": ["e*"]}]}
+        )
+    )
+    done = take([exact("db-000")], "--write", str(fleet), "--client", "b", "--format", "json")
+    assert [(row["instanceName"], row["arn"]) for row in json.loads(done.out)] == [("c", None)]
+    (fleet / "targets/mine.json").unlink()
     for unread, expected in (
         ((home,), ["db-002", "db-003"]),
         ((commvault,), ["db-001", "db-003"]),
@@ -259,15 +272,33 @@ def test_a_fleet_with_errors_is_not_extended(take: Take, wire: AwsWire, fleet: P
     assert (contents(fleet), len(wire.calls)) == (before, calls)
 
 
-def test_the_example_is_what_is_written_for_three_accounts(cli: Cli, fleet: Path) -> None:
-    fleet_example.write(fleet)
-    example = {name: text for name, text in contents(fleet_example.FLEET).items() if name in contents(fleet)}
-    assert example == contents(fleet), "run: python -m tests.cli.fleet_example"
-    assert {name: len(found) for name, found in groups(fleet_example.FLEET).items()} == {
-        "aws-finance-1": 2,
-        "aws-platform-1": 3,
-        "aws-sales-1": 25,
-        "aws-sales-2": 2,
-    }
-    done = cli("validate", str(fleet_example.FLEET))
-    assert done.out.endswith(": no errors, no warnings, 4 valid targets.\n")
+DATABASES = st.sets(st.tuples(st.sampled_from("ab"), st.integers(0, 40)), max_size=60)
+
+
+@given(st.lists(DATABASES, min_size=1, max_size=4), st.data())
+def test_groups_only_grow(batches: list[set[tuple[str, int]]], data: st.DataObject) -> None:
+    """Each association is in one group, a group has one client, and an edited file stays as it is."""
+    texts: dict[str, str] = {}
+    seen: set[str] = set()
+    for batch in batches:
+        rows = [exact(f"{client}-{number}", client) for client, number in batch]
+        fleet = Fleet("prod", {name: entry(name, text) for name, text in texts.items()}, (), ())
+        covered = Covered(fleet, ACCOUNT)
+        found = extend(
+            fleet, covered, {f"targets/{name}.yaml": text for name, text in texts.items()}, exact_associations(rows)
+        )
+        for file, text in found.files.items():
+            name = file.removeprefix("targets/").removesuffix(".yaml")
+            assert text.startswith(texts.get(name, "associations:\n"))
+            texts[name] = text
+        groups = [yaml.safe_load(text)["associations"] for text in texts.values()]
+        seen |= {row["instanceName"] for row in rows}
+        assert sorted(one["instanceName"] for group in groups for one in group) == sorted(seen)
+        assert all(len(group) <= 25 and len({one["clientName"] for one in group}) == 1 for group in groups)
+        edited = data.draw(st.sampled_from([None, *sorted(texts)]))
+        if edited:
+            texts[edited] += "enabled: false\n" if "enabled" not in texts[edited] else ""
+
+
+def entry(name: str, text: str) -> Entry:
+    return Entry(name, {**yaml.safe_load(text), "fleet": "prod"}, None, f"targets/{name}.yaml")

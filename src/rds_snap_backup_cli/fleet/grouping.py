@@ -164,11 +164,13 @@ def missing_rows(
     is_commvault_read = (None, None) not in places
     found = []
     for association, file in associations.items():
-        gone = [arn for arn in association.databases or () if is_arn(arn) and arn.lower() not in arns]
-        gone = [arn for arn in gone if (arn.split(":")[4], arn.split(":")[3]) not in places]
         client, instance, subclient = association.names
         row = {"match": "missing", "clientName": client, "instanceName": instance, "subclientName": subclient}
+        named = list(filter(is_arn, association.databases or ()))
+        gone: list[str | None] = [
+            arn for arn in named if arn.lower() not in arns and (arn.split(":")[4], arn.split(":")[3]) not in places
+        ]
         if is_commvault_read and association.names not in subclients:
-            gone = gone or [*(association.databases or ())] or [""]
-        found += [{**row, "arn": arn or None, "engine": None, "file": file} for arn in gone]
+            gone = gone or [*named] or [None]
+        found += [{**row, "arn": arn, "engine": None, "file": file} for arn in gone]
     return found

@@ -77,7 +77,7 @@ def inventory(
         rows = [{**row, "file": covered.file_of_row(row)} for row in rows]
         rows += [row for row in missing if is_meant(row, client, account)]
         columns = COLUMNS | FILE
-    call.show(columns, [{name: row[name] for name in columns} for row in rows], arn=database_of)
+    call.show(columns, rows, arn=database_of)
     for item in found.unread:
         place = f"{item['account']}/{item['region']}: " if item["account"] else ""
         call.say(f"Not read: {place}{item['message']} {item.get('hint', '')}".rstrip())
@@ -125,7 +125,7 @@ def fleet_of(directory: Path, name: str) -> Fleet:
         if name and not fleet.errors and name != fleet.name:
             raise CannotRun(f"the fleet in {directory} is {fleet.name}. Leave out --name, or name another directory.")
         return fleet
-    name = name or directory.absolute().name
+    name = name or directory.resolve().name
     if not TARGET_NAME.fullmatch(name):
         raise CannotRun(
             f'{name!r} is no name of a fleet: 1 to 64 letters, digits, "_", "." or "-". Give one by --name.'
