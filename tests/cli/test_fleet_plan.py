@@ -57,7 +57,7 @@ def test_documents_are_compared_and_not_texts(cli: Cli, account: Account, tmp_pa
 
 
 def test_changes_are_shown_field_by_field(cli: Cli, account: Account, tmp_path: Path) -> None:
-    account.put("orders", ORDERS)
+    account.put("orders", ORDERS | {"allowTag": False})
     account.schedule("orders")
     account.put("old", document("old-db"))
     account.schedule("old")
@@ -81,6 +81,7 @@ def test_changes_are_shown_field_by_field(cli: Cli, account: Account, tmp_path: 
         ("+", "new", "schedule", "schedule: timezone", "", "UTC"),
         ("-", "old", "document", "document", "", ""),
         ("-", "old", "schedule", "schedule", "", ""),
+        ("~", "orders", "document", "allowTag", "false", "true"),
         ("~", "orders", "document", "backupLevel", "FULL", "INCREMENTAL"),
         ("~", "orders", "document", "databases", "orders, orders-*", "orders"),
         ("~", "orders", "document", "coolDownMinutes", "5", ""),
@@ -95,7 +96,7 @@ def test_changes_are_shown_field_by_field(cli: Cli, account: Account, tmp_path: 
         .out.splitlines()[-1]
         .endswith(": 1 to make, 1 to change, 2 no longer in the files (--prune removes).")
     )
-    only_removed = {"orders": ORDERS | {"schedule": NIGHTLY}, "unscheduled": document("unscheduled")}
+    only_removed = {"orders": ORDERS | {"allowTag": False, "schedule": NIGHTLY}, "unscheduled": document("unscheduled")}
     assert {row[0] for row in rows(cli, write_fleet(tmp_path, only_removed))} == {"-"}
     assert {row[0] for row in rows(cli, write_fleet(tmp_path, only_removed), "--prune")} == {"-"}
 
@@ -160,7 +161,7 @@ def test_what_is_as_the_files_say_and_not_the_fleets_is_told(cli: Cli, account: 
     fleet = write_fleet(tmp_path, {"orders": ORDERS | {"schedule": NIGHTLY}})
     done = plan(cli, fleet)
     assert (done.status, done.out.endswith("no differences.\n")) == (Exit.OK, True)
-    assert "1 target without the fleet's mark (orders)" in done.err
+    assert "1 target (orders) stored as the files say, but not by `apply`." in done.err
     assert [row[:4] for row in rows(cli, fleet, "--adopt")] == [
         ("~", "orders", "document", "mark"),
         ("~", "orders", "schedule", "schedule: mark"),

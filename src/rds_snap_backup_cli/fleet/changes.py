@@ -15,7 +15,7 @@ type Action = Literal["+", "~", "-", "!"]
 type Kind = Literal["document", "schedule"]
 type Fields = Mapping[str, Any]
 
-# Of an association, and of a field that people set, as the table shows them.
+# The value of an association.
 PRESENT = "yes"
 GLOB = frozenset("*?[")
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,9 +42,9 @@ class Plan:
     found: Changes
 
     @property
-    def differences(self) -> int:
-        """The number of changes; `-` is none if nothing is pruned."""
-        return sum(one.action != "-" or self.wish.prune for one in self.found.changes)
+    def has_differences(self) -> bool:
+        """Tell whether there are changes; `-` is none if nothing is pruned."""
+        return any(one.action != "-" or self.wish.prune for one in self.found.changes)
 
     def to_json(self) -> dict[str, Any]:
         """Return what a plan's file holds: `apply` refuses it if a new plan differs."""
@@ -81,32 +81,24 @@ def plan(call: Call, directory: Directory, adopt: Adopt = False, prune: Prune = 
     document = planned.to_json()
     if out:
         Path(out).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    after = planned.found.after
     with call.progress("The Audit function takes the inventory, for up to 10 minutes"):
         unknown = list(
-            commvault_remarks(
-                stack,
-                {
-                    name: planned.found.after.targets[name]
-                    for name in fleet.entries
-                    if name in planned.found.after.targets
-                },
-            )
+            commvault_remarks(stack, [after.targets[name] for name in fleet.entries if name in after.targets])
         )
-    hours = hours_of(planned.found.after, datetime.now(UTC).date())
+    hours = hours_of(after, datetime.now(UTC).date())
     warnings = [
         *map(str, fleet.warnings),
         *unknown,
         *schedule_remarks(fleet, stored),
-        *overlaps(planned.found.after, fleet.entries),
+        *overlaps(after, fleet.entries),
         *unmarked_remarks(planned.found.unmarked),
     ]
     if call.format is Format.JSON:
         write_json(document | {"requests": [vars(hour) for hour in hours], "warnings": warnings})
     else:
         columns = COLUMNS if call.format is Format.TABLE else CSV
-        call.show(
-            columns, [row for one in planned.found.changes for row in rows_of(one)], stored=text_of, wanted=text_of
-        )
+        call.show(columns, [row for change in planned.found.changes for row in rows_of(change)])
     for line in lines_of(planned):
         call.conclude(line, "bold red")
     for hour in shown_hours(hours):
@@ -115,7 +107,7 @@ def plan(call: Call, directory: Directory, adopt: Adopt = False, prune: Prune = 
         call.say(f"Warning: {warning}")
     verbs = {"+": "to make", "~": "to change", "-": "to remove" if prune else NOT_PRUNED, "!": "in conflict"}
     call.conclude(f"{stack.place}: {planned.summary(verbs) or 'no differences'}.")
-    return Exit.FINDINGS if planned.differences else Exit.OK
+    return Exit.FINDINGS if planned.has_differences else Exit.OK
 
 
 def valid_fleet(directory: str) -> Fleet | None:
@@ -136,21 +128,15 @@ def rows_of(change: Change) -> Iterator[dict[str, Any]]:
     """Yield a row for each field of a change, or one row if it has none."""
     row = {"action": change.action, "target": change.target, "kind": change.kind, "reason": change.reason}
     prefix = "schedule: " if change.kind == "schedule" else ""
-    fields = [{"field": prefix + one.field, "stored": one.stored, "wanted": one.wanted} for one in change.differences]
-    yield from (row | field for field in fields or [{"field": change.kind, "stored": None, "wanted": None}])
+    for one in change.differences:
+        yield row | {"field": prefix + one.field, "stored": shown(one.stored), "wanted": shown(one.wanted)}
+    if not change.differences:
+        yield row | {"field": change.kind, "stored": None, "wanted": None}
 
 
-def text_of(value: Any) -> str:
-    """Return a field's value for people."""
-    match value:
-        case None:
-            return ""
-        case list():
-            return ", ".join(value)
-        case str():
-            return value
-        case _:
-            return json.dumps(value)
+def shown(value: Any) -> Any:
+    """Return a field's value as files have it: `true` is no name."""
+    return json.dumps(value) if isinstance(value, bool) else value
 
 
 def lines_of(planned: Plan) -> Iterator[str]:
@@ -171,8 +157,8 @@ def shown_hours(hours: Sequence[Hour]) -> list[Hour]:
 # ---- Remarks
 
 
-def commvault_remarks(stack: DeployedStack, targets: Mapping[str, Target]) -> Iterator[str]:
-    """Yield a remark for each target that names what Commvault does not know, or that nobody could ask."""
+def commvault_remarks(stack: DeployedStack, targets: Iterable[Target]) -> Iterator[str]:
+    """Yield a remark for each target that names what Commvault does not know, or one about why it could not be asked."""
     try:
         inventory = take_inventory(stack)
     except (CannotRun, BotoCoreError, ClientError) as error:
@@ -182,11 +168,11 @@ def commvault_remarks(stack: DeployedStack, targets: Mapping[str, Target]) -> It
         yield f"Commvault's inventory could not be read as a whole, so names were not compared: {problem}"
         return
     known = names_of(inventory)
-    for name, target in targets.items():
-        missing = [one.names for one in target.request.associations if one.names not in known]
+    for target in targets:
+        missing = [association.names for association in target.request.associations if association.names not in known]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            yield f"{name}: Commvault knows no subclient {' / '.join(missing[0])}{more}."
+            yield f"{target.name}: Commvault knows no subclient {' / '.join(missing[0])}{more}."
 
 
 def names_of(inventory: Inventory) -> set[tuple[Any, ...]]:
@@ -206,10 +192,10 @@ def schedule_remarks(fleet: Fleet, stored: Stored) -> Iterator[str]:
 
 
 def unmarked_remarks(unmarked: Sequence[str]) -> Iterator[str]:
-    """Yield a remark about targets that are as the files say, and not the fleet's."""
+    """Yield a remark about targets that are as the files say, although `apply` did not write them."""
     if unmarked:
-        first = ", ".join(unmarked[:3]) + (" …" if len(unmarked) > 3 else "")
+        first = ", ".join(unmarked[:3]) + (", …" if len(unmarked) > 3 else "")
         yield (
-            f"{counted(len(unmarked), 'target')} without the fleet's mark ({first}): stored as the files say. "
-            "`apply --adopt` marks them; without it they are never changed."
+            f"{counted(len(unmarked), 'target')} ({first}) stored as the files say, but not by `apply`. "
+            "`apply --adopt` marks what is the fleet's; what has no mark is never changed."
         )
