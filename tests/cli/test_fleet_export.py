@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rds_snap_backup.untrusted import is_name
@@ -179,6 +179,7 @@ def test_a_text_that_looks_like_something_else_is_quoted(cli: Cli, account: Acco
     )
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.sampled_from(NOT_TEXT)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rds_snap_backup_cli.errors import Exit
@@ -208,7 +208,7 @@ def test_what_is_gone_is_shown_and_kept(take: Take, fleet: Path) -> None:
     lost = exact("db-001") | {"match": "commvault-only", "arn": None, "engine": None}
     unpaired = exact("db-002") | {"match": "rds-only", "clientName": None, "instanceName": None, "subclientName": None}
     done = take([exact("db-000"), lost, unpaired], "--write", str(fleet), "--format", "json")
-    assert done.status == Exit.OK
+    assert (done.status, "has all that is exact. 3 missing." in done.err) == (Exit.OK, True)
     file = str(fleet / "targets/aws-prod-1.yaml")
     missing = [row for row in json.loads(done.out) if row["match"] == "missing"]
     assert missing == [
@@ -275,6 +275,7 @@ def test_a_fleet_with_errors_is_not_extended(take: Take, wire: AwsWire, fleet: P
 DATABASES = st.sets(st.tuples(st.sampled_from("ab"), st.integers(0, 40)), max_size=60)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(DATABASES, min_size=1, max_size=4), st.data())
 def test_groups_only_grow(batches: list[set[tuple[str, int]]], data: st.DataObject) -> None:
     """Each association is in one group, a group has one client, and an edited file stays as it is."""

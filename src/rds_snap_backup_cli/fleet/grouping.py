@@ -21,13 +21,13 @@ GROUP_BYTES = ADVANCED_BYTES - 1024
 NUMBER_LENGTH = len("-9999")
 OTHER = re.compile(r"[^A-Za-z0-9_.-]+")
 
-type Names = tuple[str, str, str]
+type SubclientNames = tuple[str, str, str]
 type Group = tuple[Association, ...]
 
 
 def exact_associations(rows: Iterable[Mapping[str, Any]]) -> list[Association]:
     """Return the associations of an inventory's exact rows by name, each with the ARNs of its databases."""
-    found: dict[Names, Association] = {}
+    found: dict[SubclientNames, Association] = {}
     for row in rows:
         if row["match"] == "exact" and not row.get("excluded"):
             names = (row["clientName"], row["instanceName"], row["subclientName"])
@@ -42,7 +42,7 @@ class Covered:
     def __init__(self, fleet: Fleet, own_account: str) -> None:
         self._own_account = own_account
         self.associations: dict[Association, str] = {}
-        self._by_names: dict[Names, str] = {}
+        self._by_names: dict[SubclientNames, str] = {}
         self._rules: list[tuple[Rule, str]] = []
         for entry in fleet.entries.values():
             target = parse_target(entry.name, entry.file, stored_text(entry.document))
@@ -51,7 +51,7 @@ class Covered:
             # A target's own `databases` do not say in which subclient a database is, and `*` names none.
             self._rules.append((replace(Rule.of(target), databases=(), rds_event_ids=None), entry.file))
 
-    def file_of(self, names: Names, arns: Iterable[str] = ()) -> str | None:
+    def file_of(self, names: SubclientNames, arns: Iterable[str] = ()) -> str | None:
         """Return the file that has an association, or that names one of its databases for another association."""
         return self._by_names.get(names) or next(filter(None, map(self._naming, arns)), None)
 

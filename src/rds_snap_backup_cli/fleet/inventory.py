@@ -10,7 +10,7 @@ import typer
 
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import TARGET_NAME
-from rds_snap_backup.untrusted import whole_number
+from rds_snap_backup.untrusted import clean_text, whole_number
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.fleet.files import HEAD, TARGETS, Fleet, read_fleet
 from rds_snap_backup_cli.fleet.grouping import Covered, exact_associations, extend, missing_rows
@@ -29,6 +29,7 @@ COLUMNS = {
     "engine": "Engine",
 }
 FILE = {"file": "File"}
+UNREAD = ("account", "region", "message")
 
 Write = Annotated[str, typer.Option(metavar="DIR", help="Add what is exact to the fleet of this directory.")]
 FleetName = Annotated[str, typer.Option(help="Of a new fleet. Default: the directory's name.", show_default=False)]
@@ -75,12 +76,13 @@ def inventory(
         added = add(Path(write), fleet, covered, exact_associations(rows))
         covered = Covered(read_fleet(Path(write)), stack.account)
         rows = [{**row, "file": covered.file_of_row(row)} for row in rows]
-        rows += [row for row in missing if is_meant(row, client, account)]
+        missing = [row for row in missing if is_meant(row, client, account)]
+        rows, added = [*rows, *missing], f"{added}{f' {len(missing)} missing.' if missing else ''}"
         columns = COLUMNS | FILE
     call.show(columns, rows, arn=database_of)
     for item in found.unread:
         place = f"{item['account']}/{item['region']}: " if item["account"] else ""
-        call.say(f"Not read: {place}{item['message']} {item.get('hint', '')}".rstrip())
+        call.say(clean_text(f"Not read: {place}{item['message']} {item.get('hint', '')}"))
     summary = [f"{counts[name]} {name}" for name in ("exact", "ambiguous", "commvault-only", "rds-only", "excluded")]
     call.conclude(f"{stack.place}: {', '.join(summary)}{', not all was read' if found.unread else ''}.{added}")
     return Exit.FINDINGS if found.unread else Exit.OK
@@ -94,10 +96,10 @@ def take_inventory(stack: DeployedStack) -> Inventory:
     while page <= pages:
         match invoke(stack, AUDIT, {"inventory": True} | ({"page": page} if page > 1 else {})):
             case {"inventory": [*found], "unread": [*others], **rest} if are_rows(found, COLUMNS) and are_rows(
-                others, ("account", "region", "message")
+                others, UNREAD
             ):
                 rows |= {tuple(row[name] for name in list(COLUMNS)[1:]): row for row in found}
-                unread |= {tuple(item.values()): item for item in others}
+                unread |= {tuple(item[name] for name in UNREAD): item for item in others}
                 pages = whole_number(rest.get("pages", 1), 1) or 1
             case answer:
                 raise unknown_answer(stack, AUDIT, answer)
