@@ -28,6 +28,7 @@ COPIED = (
     "local",
     "tools",
     "events",
+    "examples",
     "template.yaml",
     "member.yaml",
     "pyproject.toml",

@@ -6,6 +6,8 @@ SOURCE = "src/rds_snap_backup"
 CORE = "tests/unit/test_submission.py"
 CORNERS = "tests/property/test_corners.py"
 WORLD = "tests/property/test_world.py"
+EXPLAIN = "tests/property/test_explain.py"
+DELIVERIES = "tests/integration/test_deliveries.py"
 LEDGER = "tests/unit/ledger/test_submissions.py"
 TABLE = "tests/unit/ledger/test_table.py"
 POLLING = "tests/unit/backup/test_polling.py"
@@ -231,6 +233,27 @@ MUTATIONS = (
         f"{CORNERS}::test_one_message_that_fails_does_not_stop_its_batch",
     ),
     Mutation(
+        "the list is read although the tag names a target",
+        "backup/decisions",
+        'if selection.reason != "tag":',
+        'if selection.reason != "tags":',
+        f"{DELIVERIES}::test_an_event_whose_tag_names_its_target_reads_the_named_documents_and_no_list",
+    ),
+    Mutation(
+        "a backup that waits is explained as submitted",
+        "backup/explaining",
+        'case _, "waiting" if is_begun and after == before:',
+        'case _, "waiting" if after.attempt == before.attempt:',
+        f"{EXPLAIN}::test_what_is_explained_happens",
+    ),
+    Mutation(
+        "a redriven letter is explained by its record as it is",
+        "backup/explaining",
+        "match self.decisions.resume(message, known):",
+        "match known or self.decisions.resume(message, known):",
+        "tests/integration/test_explain.py::test_a_dead_letter_shows_what_its_redrive_would_do",
+    ),
+    Mutation(
         "`rejected` overwrites an existing record",
         "ledger/submissions",
         'return "attribute_not_exists(#pk)", {}',
@@ -342,8 +365,8 @@ MUTATIONS = (
     Mutation(
         "the status of a member is not its cluster's",
         "rds/statuses",
-        "return self._cluster(cluster) if cluster else",
-        "return self._cluster(cluster) if not rows else",
+        "return self._status(CLUSTER, cluster) if cluster else",
+        "return self._status(CLUSTER, cluster) if not row else",
         f"{STATUSES}::test_the_status_is_that_of_the_instance_or_its_cluster",
     ),
     Mutation(

@@ -14,7 +14,8 @@ from tests.property.script import STEPS, Example
 from tests.property.wire import in_charge
 from tests.property.world import Event, World
 
-SEEDS = int(os.environ.get("PROPERTY_EXAMPLES", "40"))
+# Each is as long as ten examples of the function's property test.
+SEEDS = int(os.environ.get("PROPERTY_EXAMPLES", "400")) // 10
 FIRST = int(os.environ.get("PROPERTY_SEED", "0"))
 CALM = {"aws": Schedule(())}
 
@@ -92,7 +93,7 @@ def test_what_is_explained_happens() -> None:
         try:
             play(Random(seed), seen)
         except BaseException as broken:
-            broken.add_note(f"PROPERTY_SEED={seed} PROPERTY_EXAMPLES=1")
+            broken.add_note(f"PROPERTY_SEED={seed} PROPERTY_EXAMPLES=10")
             raise
     assert SEEDS < 40 or {"submit", "join", "wait", "reject", "nothing"} <= seen.keys()
 

@@ -24,7 +24,8 @@ class Databases:
         self._count()
         match call["DBInstanceIdentifier"]:
             case "orders":
-                return {"DBInstances": [{"DBInstanceIdentifier": "orders", "DBInstanceStatus": "backing-up"}]}
+                row = {"DBInstanceIdentifier": "orders", "DBInstanceStatus": "backing-up"}
+                return {"DBInstances": [{**row, "TagList": [{"Key": "team", "Value": "a"}, {"Key": "bare"}]}]}
             case "member":
                 member = {"DBClusterIdentifier": "billing", "DBInstanceStatus": "creating"}
                 return {"DBInstances": [{"DBInstanceIdentifier": "member", **member}]}
@@ -72,6 +73,14 @@ def statuses(databases: Databases, clock: list[float]) -> Statuses:
 )
 def test_the_status_is_that_of_the_instance_or_its_cluster(databases: Databases, name: str, status: str | None) -> None:
     assert statuses(databases, [0]).status(trigger(f"{PLACE}:{name}")) == status
+
+
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [("db:orders", {"team": "a", "bare": ""}), ("db:member", {}), ("cluster:billing", {}), ("db:gone", None)],
+)
+def test_the_tags_are_those_of_the_database_itself(databases: Databases, name: str, tags: object) -> None:
+    assert statuses(databases, [0]).tags(f"{PLACE}:{name}") == tags
 
 
 @pytest.mark.parametrize(
