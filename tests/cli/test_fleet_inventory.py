@@ -195,10 +195,16 @@ def test_what_any_file_has_is_not_added_twice(take: Take, fleet: Path) -> None:
         {**names, "instanceName": "db-001", "subclientName": "default"},  # by name
         {**names, "instanceName": "elsewhere", "databases": [arn("db-002*")]},  # its database
         {**names, "instanceName": "third", "databases": ["DB-003"]},
+        {**names, "instanceName": "fourth", "databases": [arn("DB-005")]},
     ]
+    other = {
+        "associations": [{**names, "instanceName": "x", "databases": [arn("db-004")]}],
+        "accounts": ["999988887777"],
+    }
+    (fleet / "targets/elsewhere.json").write_text(json.dumps(other))
     # The target's own patterns start backups of all its associations: they do not say whose a database is.
     (fleet / "targets/mine.json").write_text(json.dumps({"associations": own, "databases": ["*", "db-004"]}))
-    take(many(5), "--write", str(fleet))
+    take(many(6), "--write", str(fleet))
     assert groups(fleet)["aws-prod-1"] == ["db-000", "db-004"]
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 SOURCE = "src/rds_snap_backup"
+COVERAGE = "tests/unit/audit/test_coverage.py"
 CORE = "tests/unit/test_submission.py"
 CORNERS = "tests/property/test_corners.py"
 WORLD = "tests/property/test_world.py"
@@ -397,5 +398,19 @@ MUTATIONS = (
         "return stored if is_current else self._secret.current(past_cache=True)",
         "return stored",
         f"{TOKEN}::test_a_renewal_that_was_cut_off_is_completed_unless_the_owner_stores_a_value",
+    ),
+    Mutation(
+        "a name is a proof although another place could not be read",
+        "audit/coverage",
+        "        return self._unread | self._places.get(resource.name.lower(), set()) <= {resource.place}\n",
+        "        return self._places.get(resource.name.lower(), set()) <= {resource.place}\n",
+        f"{COVERAGE}::test_what_may_be_another_is_ambiguous",
+    ),
+    Mutation(
+        "the inventory calls a pair exact that another database fits, too",
+        "audit/matching",
+        "uses[candidate.key] == 1 and",
+        "uses[candidate.key] >= 1 and",
+        f"{COVERAGE}::test_a_subclient_of_two_databases_is_ambiguous_unless_a_target_names_both",
     ),
 )

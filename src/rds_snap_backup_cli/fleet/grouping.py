@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from rds_snap_backup.selection import Rule
-from rds_snap_backup.targets import Association, parse_target
+from rds_snap_backup.targets import Association, Target, parse_target
 from rds_snap_backup.triggers import MAX_TARGET_NAME, Trigger
 from rds_snap_backup_cli.fleet.files import ADVANCED_BYTES, GROUP, TARGETS, Fleet, stored_text
 from rds_snap_backup_cli.fleet.writing import to_yaml
@@ -43,13 +43,18 @@ class Covered:
         self._own_account = own_account
         self.associations: dict[Association, str] = {}
         self._by_names: dict[SubclientNames, str] = {}
+        self._by_arn: dict[str, str] = {}
         self._rules: list[tuple[Rule, str]] = []
         for entry in fleet.entries.values():
             target = parse_target(entry.name, entry.file, stored_text(entry.document))
             self.associations |= dict.fromkeys(target.request.associations, entry.file)
             self._by_names |= {item.names: entry.file for item in target.request.associations}
             # A target's own `databases` do not say in which subclient a database is, and `*` names none.
-            self._rules.append((replace(Rule.of(target), databases=(), rds_event_ids=None), entry.file))
+            arns, globs = arns_and_globs(target)
+            self._by_arn |= dict.fromkeys(arns, entry.file)
+            if any(globs):
+                rule = replace(Rule.of(target), own=globs, databases=(), rds_event_ids=None)
+                self._rules.append((rule, entry.file))
 
     def file_of(self, names: SubclientNames, arns: Iterable[str] = ()) -> str | None:
         """Return the file that has an association, or that names one of its databases for another association."""
@@ -61,12 +66,22 @@ class Covered:
         return self.file_of(names, [row["arn"]] if row["arn"] else ())
 
     def _naming(self, arn: str) -> str | None:
+        if file := self._by_arn.get(arn.lower()):
+            return file
         event = Trigger("rds", arn, source_arn=arn, account=arn.split(":")[4])
         for rule, file in self._rules:
             reason, positions = rule.select(event, self._own_account, is_tagged=False)
             if positions and reason == "pattern":
                 return file
         return None
+
+
+def arns_and_globs(target: Target) -> tuple[list[str], tuple[tuple[str, ...], ...]]:
+    """Return the ARNs that a target's associations name, and the other patterns of each: a fleet has thousands of ARNs."""
+    own = [association.databases or () for association in target.request.associations]
+    arns = [arn.lower() for patterns in own for arn in patterns if is_arn(arn)]
+    globs = tuple(tuple(pattern for pattern in patterns if not is_arn(pattern)) for patterns in own)
+    return [arn for arn in arns if not target.accounts or arn.split(":")[4] in target.accounts], globs
 
 
 @dataclass(frozen=True)
