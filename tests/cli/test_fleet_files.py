@@ -148,6 +148,7 @@ def test_both_formats_have_the_same_lines(written: Written) -> None:
 
 WRONG_YAML = {
     "anchor": ("allowTag: &x true\n", 2, "allowTag: the anchor &x is not allowed"),
+    "anchor of a name": ("&x allowTag: true\n", 2, "allowTag: the anchor &x is not allowed"),
     "alias": ("databases:\n  - *x\n", 3, "database 1: the alias *x is not allowed: write the value again"),
     "tag": ("fleet: !!str prod\n", 2, "fleet: the tag tag:yaml.org,2002:str is not allowed: text in quotes is text"),
     "own tag": ("databases: !all [a]\n", 2, "databases: the tag !all is not allowed: text in quotes is text"),
@@ -155,6 +156,7 @@ WRONG_YAML = {
     "repeated": ("enabled: true\n\nenabled: true\n", 4, "enabled: is repeated: line 2 has it, too"),
     "merge": ("<<: {enabled: true}\n", 2, "<<: merge keys are not allowed: write the fields again"),
     "object as a name": ("? [enabled]\n: true\n", 2, "the document: a field's name must be a text"),
+    "directive": ("%YAML 1.2\n---\n", 1, "the document: directives (%YAML, %TAG) are not allowed"),
     "two documents": ("---\nenabled: true\n", 2, "the document: a file holds one document: remove the line ---"),
     "tab": ("enabled:\n\t- true\n", 3, "the document: is not YAML: found "),
     "open list": ("databases: [a\n", 3, "the document: is not YAML: did not find expected ',' or ']'"),
@@ -171,8 +173,18 @@ WRONG_YAML = {
 
 @pytest.mark.parametrize(("text", "line", "reason"), WRONG_YAML.values(), ids=WRONG_YAML)
 def test_yaml_that_is_not_strict(written: Written, text: str, line: int, reason: str) -> None:
-    (error,) = errors(written(a=ASSOCIATIONS + text))
+    directory = written(a=text + ASSOCIATIONS if text.startswith("%") else ASSOCIATIONS + text)
+    (error,) = errors(directory)
     assert error.startswith(f"targets/a.yaml:{line}: {reason}")
+    assert not read_fleet(directory).entries
+
+
+def test_a_defect_hides_no_other_error(written: Written) -> None:
+    assert errors(written(a=f"{ASSOCIATIONS}enabled: 1\nallowTag: &x 1\n? [a]\n: b\n")) == [
+        "targets/a.yaml:2: enabled: must be true or false",
+        "targets/a.yaml:3: allowTag: the anchor &x is not allowed",
+        "targets/a.yaml:4: the document: a field's name must be a text",
+    ]
 
 
 WRONG_JSON = {
@@ -308,7 +320,7 @@ def test_a_document_is_stored_in_the_fewest_characters(written: Written) -> None
 
 
 def test_files_that_are_no_targets_are_errors(written: Written) -> None:
-    directory = written(a=ASSOCIATIONS, a__json="{}", b__yml="", readme__txt="", **{"x y": "", "*": ""})
+    directory = written(a=ASSOCIATIONS, a__json="{}", b__yml="", B__YAML="", readme__txt="", **{"x y": "", "*": ""})
     (directory / "targets" / ".gitkeep").touch()
     (directory / "targets" / "folder.yaml").mkdir()
     (directory / "targets" / "gone.json").symlink_to("nowhere")
@@ -316,6 +328,7 @@ def test_files_that_are_no_targets_are_errors(written: Written) -> None:
     no_name = 'is no target\'s name: 1 to 64 letters, digits, "_", "." or "-"'
     assert sorted(errors(directory)) == [
         f"targets/*.yaml:1: the file: '*' {no_name}",
+        "targets/B.YAML:1: the file: is no target: a target's file is NAME.yaml or NAME.json",
         "targets/a.json:1: associations: must be a list of 1 to 90 objects with clientName, instanceName, subclientName",
         "targets/a.yaml:1: the file: a.json is the same target: remove one of the two",
         "targets/b.yml:1: the file: is no target: a target's file is NAME.yaml or NAME.json",

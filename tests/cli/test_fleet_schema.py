@@ -1,6 +1,7 @@
 """The JSON Schemas of a fleet's files: what editors accept is what `validate` accepts."""
 
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from local.tools import ROOT
-from rds_snap_backup.targets import ASSOCIATION_FIELDS, FIELDS, parse_target
+from rds_snap_backup.targets import ASSOCIATION_FIELDS, parse_target
 from rds_snap_backup_cli.fleet.files import (
     FILE_FIELDS,
     HEAD_FIELDS,
@@ -26,18 +27,21 @@ from tests.cli.calls import Cli
 FOLDER = ROOT / "examples" / "fleet"
 TARGET, HEAD = (Draft7Validator(SCHEMAS[kind]()) for kind in (FileKind.TARGET, FileKind.FLEET))
 
-# Any value of a file. What a schema cannot say is left out: whole floats, which it takes for integers, a final line break,
-# which `$` of Python's patterns admits, and characters outside ASCII, of which Python knows better which are printable.
-TEXTS = st.text(st.characters(max_codepoint=0x7F), max_size=8).filter(lambda text: not text.endswith("\n"))
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.sampled_from([-1, 0, 1, 5, 6, 1440, 1441, 8784, 8785, 10**30]),
-    st.just(0.5),
-    TEXTS,
-    st.sampled_from(["FULL", "SCHEDULE", "111122223333", "x" * 500, "x" * 501, "rate(1 day)", "UTC", "prod"]),
+# Values of a file, at the bounds of what some field allows. What a schema cannot say is left out: whole floats, which it
+# takes for integers, a final line break, which `$` of Python's patterns admits, and characters of which only Python knows
+# whether they are printable.
+EDGES: list[Any] = [None, False, True, 0.5, -1, 0, 1, 5, 6, 1440, 1441, 8784, 8785, 10**30, "", {}]
+EDGES += ["full", "FULL", "SCHEDULE", "a b", "a\nb", "\x1f", "\x7f", "\x80", "\x9f", "\xa0", "ü", "*", "prod", "UTC"]
+EDGES += [
+    *("x" * length for length in (64, 65, 500, 501)),
+    *("1" * length for length in (11, 12, 13)),
+    *(f"rate(1 day){' ' * length}" for length in (0, 245, 246)),
+]
+ADDED: list[Any] = [None, "prod", [{"clientName": "a", "instanceName": "b", "subclientName": "c"}]]
+TEXTS = st.sampled_from([edge for edge in EDGES if isinstance(edge, str)])
+VALUES = st.recursive(
+    st.sampled_from(EDGES), lambda values: st.lists(values, max_size=3) | st.dictionaries(TEXTS, values, max_size=2)
 )
-VALUES = st.recursive(SCALARS, lambda values: st.lists(values, max_size=3) | st.dictionaries(TEXTS, values, max_size=2))
 
 NAMES = st.sampled_from(["aws-prod", "orders", "Bücher", "a b", "x" * 500])
 PATTERNS = st.lists(st.sampled_from(["orders-*", "*", "arn:aws:rds:*:*:cluster:billing"]), max_size=3)
@@ -111,20 +115,72 @@ def cannot_be_said(path: tuple[str | int, ...], reason: str) -> bool:
     )  # fmt: skip
 
 
-@settings(max_examples=3000, deadline=None, derandomize=True, database=None)
-@given(changed(VALID_TARGETS))
-def test_schema_and_parser_agree_on_targets(content: Any) -> None:
+def agree_on_target(content: Any) -> None:
     wrong = list(wrong_in_target(content, "prod"))
-    assert TARGET.is_valid(content) == all(cannot_be_said(*item) for item in wrong)
+    assert TARGET.is_valid(content) == all(cannot_be_said(*item) for item in wrong), content
     if not wrong:
         assert parse_target("orders", "", stored_text(document_of(content, "prod"))).fleet == "prod"
 
 
+def agree_on_head(content: Any) -> None:
+    wrong = list(wrong_in_head(content))
+    assert HEAD.is_valid(content) == all(cannot_be_said(*item) for item in wrong), content
+
+
 @settings(max_examples=1000, deadline=None, derandomize=True, database=None)
+@given(changed(VALID_TARGETS))
+def test_schema_and_parser_agree_on_targets(content: Any) -> None:
+    agree_on_target(content)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(changed(VALID_HEADS))
 def test_schema_and_parser_agree_on_fleets(content: Any) -> None:
-    wrong = list(wrong_in_head(content))
-    assert HEAD.is_valid(content) == all(cannot_be_said(*item) for item in wrong)
+    agree_on_head(content)
+
+
+def changed_once(content: Any) -> Iterator[Any]:
+    """Yield copies of a value in which one part is replaced by each edge, removed, or joined by each other field."""
+    yield from EDGES
+    yield from ([edge] for edge in EDGES)
+    if isinstance(content, dict):
+        yield from (
+            {**content, name: edge} for name in [*FIELD_NAMES, "x"] if name not in content for edge in EDGES[:2]
+        )
+    for key in content if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ():
+        for part in changed_once(content[key]):
+            copy = content.copy()
+            copy[key] = part
+            yield copy
+        copy = content.copy()
+        del copy[key]
+        yield copy
+
+
+def test_schema_and_parser_agree_at_every_bound() -> None:
+    defaults: dict[str, Any] = {
+        "backupLevel": "FULL",
+        "taskType": "IMMEDIATE",
+        "notifyUserOnJobCompletion": True,
+        "databases": ["a"],
+        "accounts": ["111122223333"],
+        "rdsEventIds": ["RDS-EVENT-0043"],
+        "allowTag": True,
+        "coolDownMinutes": 1,
+        "retryFailedJobs": 1,
+        "maxAgeHours": 1,
+        "enabled": True,
+        "schedule": {"expression": "rate(1 day)", "timezone": "UTC"},
+    }
+    association = dict.fromkeys(ASSOCIATION_FIELDS, "x") | {"databases": ["a"]}
+    target = {"associations": [association], **defaults, "fleet": "prod"}
+    head = {"name": "prod", "defaults": defaults}
+    assert (target.keys(), head.keys()) == (FILE_FIELDS.keys(), HEAD_FIELDS.keys())
+    assert not [*wrong_in_target(target, "prod"), *wrong_in_head(head)]
+    for content in changed_once(target):
+        agree_on_target(content)
+    for content in changed_once(head):
+        agree_on_head(content)
 
 
 @pytest.mark.parametrize("number", [0, 1, 90, 91])
@@ -139,7 +195,3 @@ def test_the_shipped_schemas_are_those_of_the_command(cli: Cli, kind: FileKind) 
     assert (done.status, done.err) == (0, "")
     assert (FOLDER / f"{kind}.schema.json").read_text() == done.out, f"run: rds-snap-backup validate --schema {kind}"
     Draft7Validator.check_schema(json.loads(done.out))
-
-
-def test_every_field_of_a_target_is_generated() -> None:
-    assert {"associations", "fleet", *DEFAULTS} == {*FIELDS, "schedule"}

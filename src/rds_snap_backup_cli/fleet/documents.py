@@ -157,7 +157,7 @@ class Reader:
             elif name == "<<":
                 self._refuse(key, field, "merge keys are not allowed: write the fields again")
             self.lines.setdefault(field, line_of(key))
-            found.setdefault(name, self._value(next(self._events), field))
+            found[name] = self._value(next(self._events), field)
         return found
 
     def _refuse_properties(self, event: Any, path: FieldPath) -> None:
