@@ -4,7 +4,6 @@
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self, TypeIs
@@ -212,8 +211,8 @@ def unwrap(text: str, message_id: str, attributes: object, now: float) -> tuple[
             return body, arrival
 
 
-def database_event(arn: str, event_id: str, date: str, tags: Mapping[str, str]) -> dict[str, Any]:
-    """Return the event that EventBridge would deliver for a database. Raises `InvalidInput` if `arn` is not an RDS ARN."""
+def database_event(arn: str, event_id: str, date: str) -> dict[str, Any]:
+    """Return the event that EventBridge would deliver for a database without tags. Raises `InvalidInput`."""
     kind, name = _arn_part(arn, 5), arn.rpartition(":")[2]
     if not (arn.startswith("arn:") and _arn_part(arn, 2) == "rds" and kind and name):
         raise InvalidInput(
@@ -240,7 +239,6 @@ def database_event(arn: str, event_id: str, date: str, tags: Mapping[str, str]) 
             "Date": date,
             "SourceIdentifier": name,
             "EventID": event_id,
-            "Tags": dict(tags),
         },
     }
 

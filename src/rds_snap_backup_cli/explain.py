@@ -93,7 +93,7 @@ def explain(call: Call, event_file: EventFile = "", database: Database = "", eve
 def event_of(database: str, event_id: str) -> dict[str, Any]:
     """Return an event of a database that happens now, without the tags that it would bring. Raises `CannotRun`."""
     try:
-        return database_event(database, event_id, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), {})
+        return database_event(database, event_id, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     except InvalidInput as invalid:
         raise CannotRun(f"{invalid.problem.message} {invalid.problem.hint}") from None
 

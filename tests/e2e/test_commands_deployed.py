@@ -8,7 +8,8 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from local.rds import create_instance
+from local.rds import create_instance, delivered, rds_event
+from rds_snap_backup.triggers import TARGET_TAG
 from rds_snap_backup_cli import backup
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.fleet import apply as applying
@@ -73,6 +74,27 @@ def test_a_deferred_backup_is_open_and_asked_about_again(cli: Cli, own: Product)
 def test_an_unknown_target_sends_nothing(cli: Cli, own: Product) -> None:
     assert "there is no target not-there" in cli("backup", own.stack.name, "not-there").line
     assert own.stack.messages("DeadLetterQueueUrl") == []
+
+
+def test_an_event_does_what_was_explained(cli: Cli, product: Product, tmp_path: Path) -> None:
+    target, file = product.target("explained"), tmp_path / "event.json"
+    event = delivered(rds_event("explained-db", tags={TARGET_TAG: target}))
+    file.write_text(json.dumps(event))
+    line = ("explain", product.stack.name, str(file), "--format", "json")
+    done = cli(*line)
+    assert done.status == Exit.OK, done.err
+    shown = json.loads(done.out)
+    submission = only(shown["explain"]["submissions"])
+    assert (submission["target"], only(submission["associations"])["would"]) == (target, "submit")
+    assert only(shown["rules"])["matches"]
+    assert not product.jobs(target)
+    product.stack.invoke(event)
+    assert only(product.jobs(target))
+    assert submission["request"] in [request.json for request in product.commserve.create_tasks]
+    assert cli(*line).status == Exit.FINDINGS  # it arrived before
+    file.write_text(json.dumps(delivered(rds_event("explained-db", "RDS-EVENT-0003", tags={TARGET_TAG: target}))))
+    done = cli(*line)
+    assert (done.status, only(json.loads(done.out)["rules"])["matches"]) == (Exit.FINDINGS, False)
 
 
 def test_a_letter_is_read_and_deleted(cli: Cli, own: Product) -> None:

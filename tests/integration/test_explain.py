@@ -259,6 +259,13 @@ def test_a_repeated_manual_call_would_only_report(timeline: Timeline) -> None:
     assert [one["known"]] == answer["submissions"]
 
 
+def test_a_repeated_call_for_an_unknown_target_would_do_nothing(timeline: Timeline) -> None:
+    event = {"target": "gone", "requestId": "by-hand"}
+    assert verdicts(explain(timeline, event)) == {("gone", ""): "reject"}
+    timeline.deliver(event)
+    assert verdicts(explain(timeline, event)) == {("gone", ""): "nothing"}
+
+
 def test_of_two_targets_with_one_subclient_the_second_waits(timeline: Timeline) -> None:
     timeline.target("other", associations=associations("billing-db", "orders-db"))
     answer = explain(timeline, {"target": "*"})

@@ -35,6 +35,8 @@ class Explained(Example):
         before = self.records(keys)
         delivered = self.receive(event)
         after = self.records(keys)
+        for one in explained["submissions"]:
+            assert (one["request"] is not None) == any(row["would"] == "submit" for row in one["associations"])
         rows = [row for one in explained["submissions"] for row in one["associations"]]
         seen.update(row["would"] for row in rows)
         # A trigger for several targets starts none of them itself.

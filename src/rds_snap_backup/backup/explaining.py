@@ -60,8 +60,8 @@ class Explainer:
         try:
             match asked:
                 case {"database": str(arn), "event": str(event_id)}:
-                    tags, warning = self._tags(arn)
-                    event = database_event(arn, event_id, str(iso(arrival.now)), tags)
+                    event = database_event(arn, event_id, str(iso(arrival.now)))
+                    event["detail"]["Tags"], warning = self._tags(arn)
                 case {"Records": [{"body": str(body), "messageId": str(message_id), **record}]}:
                     event, arrival = unwrap(body, message_id, record.get("messageAttributes"), arrival.now)
                     is_message = True
@@ -101,6 +101,7 @@ class Explainer:
         request = None
         if known and is_direct and trigger.kind == "manual":
             verdicts = [Verdict(backup.association, "nothing", ONLY_REPORTS) for backup in known.backups]
+            verdicts = verdicts or [Verdict(None, "nothing", ONLY_REPORTS)]
         else:
             match self.decisions.resume(message, known):
                 case Ignored(reason):
@@ -111,13 +112,14 @@ class Explainer:
                     verdicts = [Verdict(None, "nothing" if known else "reject", why)]
                 case submission:
                     foreseen = self._foresee(submission)
+                    is_begun = foreseen.attempt_count > submission.attempt_count
                     verdicts = [
-                        _judge(before, after, foreseen, submission.attempt_count, requested)
+                        _judge(before, after, foreseen, requested, is_begun=is_begun)
                         for before, after in zip(submission.backups, foreseen.backups, strict=True)
                     ]
-                    request = _request(foreseen, requested)
-                    sent = {one.association.key for one in verdicts if one.association and one.would == "submit"}
-                    requested |= dict.fromkeys(sent, name)
+                    request = _request(foreseen, requested) if is_begun else None
+                    sent = [one.association for one in verdicts if one.association and one.would == "submit"]
+                    requested.update({association.key: name for association in sent})
         return {
             "target": name,
             "selectedBy": by,
@@ -164,23 +166,22 @@ def _put_off(submission: Submission, keys: "tuple[str, ...] | list[str]") -> Sub
 
 
 def _request(foreseen: Submission, requested: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the body of the request that is sent now."""
+    """Return the body of the request that is out, without what an earlier target requests."""
     attempt = out_attempt(foreseen)
-    if attempt is None or attempt.ended:
+    if attempt is None:
         return None
     request = foreseen.request(attempt)
     left = tuple(association for association in request.associations if association.key not in requested)
     return task_body(replace(request, associations=left)) if left else None
 
 
-def _judge(before: Backup, after: Backup, foreseen: Submission, attempts: int, requested: Mapping[str, str]) -> Verdict:
-    """Return what happens with a backup. `attempts` is how many its submission had before."""
-    would, why = _would(before, after, foreseen, is_begun=foreseen.attempt_count > attempts)
+def _judge(
+    before: Backup, after: Backup, foreseen: Submission, requested: Mapping[str, str], *, is_begun: bool
+) -> Verdict:
+    """Return what happens with a backup. `is_begun`: its submission begins an attempt."""
+    would, why = _would(before, after, foreseen, is_begun=is_begun)
     if would == "submit" and (other := requested.get(after.key)):
-        would, why = (
-            "wait",
-            f"The target {other!r} requests it for the same trigger: this one joins that job, or follows.",
-        )
+        would, why = "wait", f"The target {other!r} requests it for the same trigger. It joins that job, or follows it."
     return Verdict(after.association, would, why)
 
 
