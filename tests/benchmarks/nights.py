@@ -72,11 +72,11 @@ class Time(Kernel):
 class Tenant:
     """The simulator's endpoints with a tenant's limits, reached without a socket. `calls` are all requests."""
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: Time, writes: int) -> None:
         self.time = time
         self.calls: list[Call] = []
         self.commserve = CommServe(clock=time.time, job_seconds=JOB_SECONDS)
-        self.commserve.rate_limit(WRITES, READS, HOUR)
+        self.commserve.rate_limit(writes, READS, HOUR)
         for _ in range(FOREIGN):
             self.commserve.add_job("aws-test", "sandbox-db", seconds=30 * DAY)
 
@@ -193,9 +193,9 @@ class Night:
 class Fleet:
     """A stack and the targets of its databases, `size` to a target, all scheduled for 03:00."""
 
-    def __init__(self, databases: int, size: int) -> None:
+    def __init__(self, databases: int, size: int, writes: int = WRITES) -> None:
         self.time = Time({"aws": Schedule(())}, Schedule(()), now=FIRST_NIGHT)
-        self.tenant = Tenant(self.time)
+        self.tenant = Tenant(self.time, writes)
         instances = [f"db-{number:04}" for number in range(databases)]
         self.tenant.commserve.extend({CLIENT: {instance: ["default"] for instance in instances}})
         self.targets = [group[0] for group in batched(instances, size, strict=False)]
@@ -248,13 +248,13 @@ class Fleet:
         )
         self.time.now = due + DAY
         jobs = [job for job_id, job in self.tenant.commserve.jobs.items() if job_id not in before]
-        calls = Counter((one.method, one.status) for one in self.tenant.calls)
+        calls = Counter((call.method, call.status) for call in self.tenant.calls)
         return Night(
             requests=calls["POST", 200],
             throttled=calls["POST", 429],
             jobs=len(jobs),
             last_job=max(job.created for job in jobs) - due,
-            reads=_most(one.at // HOUR for one in self.tenant.calls if one.method == "GET"),
+            reads=_most(call.at // HOUR for call in self.tenant.calls if call.method == "GET"),
             ssm_reads=_most(int(at) for at in self.documents.reads),
             abandoned=sum(message["status"] == "abandoned" for message in self.topic.messages),
             open=_most(item["target"]["S"] for item in self.ledger.items.values() if OPEN in item),
