@@ -37,7 +37,7 @@ def alarm(name: str, properties: dict[str, Any]) -> Any:
     """Return the record of an alarm; one on an expression is kept as one on the first metric in it."""
     match properties:
         case {"Metrics": queries, **others}:
-            stat = next(one["MetricStat"] for one in queries if "MetricStat" in one)
+            stat = next(query["MetricStat"] for query in queries if "MetricStat" in query)
             return _on_a_metric(name, {**others, **stat["Metric"], "Statistic": stat["Stat"], "Period": stat["Period"]})
         case _:
             return _on_a_metric(name, properties)
@@ -54,8 +54,8 @@ def put_value(data: dict[str, Any]) -> Any:
         stages = known["Stages"]
         answer = _put_value(data)
         secret["Versions"] = {
-            version: {**one, "Stages": [stage for stage in one["Stages"] if stage not in stages]}
-            for version, one in secret["Versions"].items()
+            version: {**stored, "Stages": [stage for stage in stored["Stages"] if stage not in stages]}
+            for version, stored in secret["Versions"].items()
         }
         secret["Versions"][data["ClientRequestToken"]]["Stages"] = stages
         return answer
@@ -79,7 +79,8 @@ def resource(service: str, *request: Any) -> str:
 
 def quotas(_parameters: dict[str, Any]) -> Any:
     """Return the quota of manual snapshots, of which a region has 100."""
-    used = sum(one["SnapshotType"] == "manual" for one in rds._snapshots.values())  # noqa: SLF001 (no other way in)
+    snapshots = rds._snapshots.values()  # noqa: SLF001 (no other way in)
+    used = sum(snapshot["SnapshotType"] == "manual" for snapshot in snapshots)
     quota = f"<AccountQuotaName>ManualSnapshots</AccountQuotaName><Used>{used}</Used><Max>100</Max>"
     listed = f"<AccountQuotas><AccountQuota>{quota}</AccountQuota></AccountQuotas>"
     result = f"<DescribeAccountAttributesResult>{listed}</DescribeAccountAttributesResult>"

@@ -95,9 +95,11 @@ def wheel(folder: Path) -> Path:
 def shared(built: Path) -> dict[str, bytes]:
     """Return the files of the functions, which share one package; raise `PackageError` if they differ."""
     template = yaml.safe_load((built / "template.yaml").read_text())
-    packages = {name: files(built / one["Properties"]["CodeUri"]) for name, one in functions(template).items()}
+    packages = {
+        name: files(built / function["Properties"]["CodeUri"]) for name, function in functions(template).items()
+    }
     first, code = next(iter(packages.items()))
-    if differing := [name for name, one in packages.items() if one != code]:
+    if differing := [name for name, package in packages.items() if package != code]:
         raise PackageError(
             f"{', '.join(differing)} and {first} were not built alike, and the package has one folder for all."
         )
@@ -106,7 +108,11 @@ def shared(built: Path) -> dict[str, bytes]:
 
 def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return SAM's functions in the template, by logical ID."""
-    return {name: one for name, one in template["Resources"].items() if one["Type"] == "AWS::Serverless::Function"}
+    return {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
 
 
 def pointed(template: dict[str, Any]) -> dict[str, Any]:

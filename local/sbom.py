@@ -40,7 +40,7 @@ def sbom(lock: Path = SHIPPED) -> str:
 
 def distribution(package: Package) -> dict[str, Any]:
     """Return where the package comes from, and the hashes of the files that the build accepts."""
-    hashes = [{"alg": "SHA-256", "content": one.removeprefix("sha256:")} for one in package.hashes]
+    hashes = [{"alg": "SHA-256", "content": digest.removeprefix("sha256:")} for digest in package.hashes]
     return {
         "type": "distribution",
         "url": f"https://pypi.org/project/{package.name}/{package.version}/",

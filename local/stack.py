@@ -88,7 +88,7 @@ class Stack:
         """Change when the default target's schedule fires: a time that was set before deploying may pass meanwhile."""
         client, function = self.aws.client("scheduler"), self.outputs["BackupFunctionName"]
         schedules = client.list_schedules()["Schedules"]
-        (ours,) = (one for one in schedules if one["Target"]["Arn"].endswith(f":{function}"))
+        (ours,) = (listed for listed in schedules if listed["Target"]["Arn"].endswith(f":{function}"))
         schedule = client.get_schedule(Name=ours["Name"], GroupName=ours["GroupName"])
         kept = {name: schedule[name] for name in ("Name", "GroupName", "FlexibleTimeWindow", "Target", "State")}
         client.update_schedule(**kept, ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})")

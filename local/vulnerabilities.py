@@ -96,10 +96,10 @@ def verdict(pins: Collection[Pin], answers: Sequence[Answer], accepted: Sequence
         complaints += complaint.splitlines()
     today, bad = datetime.now(UTC).date(), 0
     for (name, version), vulnerabilities in sorted(entries.items()):
-        for one in vulnerabilities:
-            fixed = ", ".join(one["fix_versions"]) or "no version yet"
-            found = f"{name} {version}: {one['id']} ({', '.join(one['aliases'])}), fixed in {fixed}"
-            covering = [entry for entry in accepted if entry.covers(name, one)]
+        for vulnerability in vulnerabilities:
+            fixed = ", ".join(vulnerability["fix_versions"]) or "no version yet"
+            found = f"{name} {version}: {vulnerability['id']} ({', '.join(vulnerability['aliases'])}), fixed in {fixed}"
+            covering = [entry for entry in accepted if entry.covers(name, vulnerability)]
             if any(entry.until >= today for entry in covering):
                 print(f"Accepted until {covering[0].until}: {found}: {covering[0].reason}")
             else:

@@ -93,7 +93,7 @@ class Catalogue:
 
     def subclients(self, client_id: int | None = None) -> list[Subclient]:
         """Return the subclients, of one client or of all."""
-        return [one for one in list(self._by_id.values()) if client_id in (None, one.client_id)]
+        return [subclient for subclient in list(self._by_id.values()) if client_id in (None, subclient.client_id)]
 
     def _id(self, kind: str, names: tuple[str, ...]) -> int:
         key = tuple(name.lower() for name in names)

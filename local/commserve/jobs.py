@@ -160,11 +160,11 @@ class Job:
         while job.behind is not None:
             chain.append(job)
             job = job.behind
-        for one in reversed(chain):
-            free_at = one.behind.end_time if one.behind else None
+        for waiting in reversed(chain):
+            free_at = waiting.behind.end_time if waiting.behind else None
             if free_at is None or free_at > now:
                 return None
-            one.behind, one._free_at = None, free_at  # noqa: SLF001 (its own class)
+            waiting.behind, waiting._free_at = None, free_at  # noqa: SLF001 (its own class)
         return max(self.created + self.plan.queued, self._free_at or 0.0)
 
     def _begins(self, now: float) -> float | None:

@@ -41,8 +41,8 @@ class Stopped(BaseException):
 
 def stop(number: int, _frame: FrameType | None) -> Never:
     """Unwind, so that everything that was started is stopped; further signals are ignored."""
-    for one in SIGNALS:
-        signal.signal(one, signal.SIG_IGN)
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
     raise Stopped(number)
 
 
@@ -51,8 +51,8 @@ def main() -> int:
     parser = ArgumentParser(prog="python -m local.demo", description=PROMISE)
     parser.add_argument("--svg", type=Path, metavar="FILE", help="also write what is printed to this file, as SVG")
     svg: Path | None = parser.parse_args().svg
-    for one in SIGNALS:
-        signal.signal(one, stop)
+    for signum in SIGNALS:
+        signal.signal(signum, stop)
     view = View(_console(is_recorded=svg is not None))
     view.print(PROMISE)
     try:

@@ -32,8 +32,8 @@ class Facts:
 
     def look(self) -> None:
         """Receive new messages and dead letters."""
-        self.messages += [(one.delivered, one.body) for one in self.machine.subscriber.receive()]
-        self.letters += [(time.time(), one) for one in self.machine.stack.dead_letters()[len(self.letters) :]]
+        self.messages += [(message.delivered, message.body) for message in self.machine.subscriber.receive()]
+        self.letters += [(time.time(), letter) for letter in self.machine.stack.dead_letters()[len(self.letters) :]]
 
     def say(self, target: str, who: str, what: str) -> None:
         """Add a line about what the demo itself does."""
@@ -42,7 +42,7 @@ class Facts:
     def requests(self, target: str) -> list[Recorded]:
         """Return the CreateTask requests for a target's instances."""
         mine = set(self.instances[target])
-        return [one for one in self.machine.commserve.create_tasks if mine & set(named(one))]
+        return [request for request in self.machine.commserve.create_tasks if mine & set(named(request))]
 
     def jobs(self, target: str) -> list[Job]:
         """Return the jobs of a target's instances."""
@@ -80,12 +80,12 @@ class Facts:
 
 def named(request: Recorded) -> list[str]:
     """Return the instances that a CreateTask request names."""
-    return [one["instanceName"] for one in request.json["taskInfo"]["associations"]]
+    return [association["instanceName"] for association in request.json["taskInfo"]["associations"]]
 
 
 def databases(body: Body) -> str:
     """Return the instances that a notification is about."""
-    return ", ".join(one["instanceName"] for one in body["associations"])
+    return ", ".join(association["instanceName"] for association in body["associations"])
 
 
 def remark(body: Body) -> str:

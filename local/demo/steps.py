@@ -107,7 +107,7 @@ def _group(facts: Facts) -> Iterator[None]:
 
 def _only_the_unknown_is_rejected(facts: Facts) -> bool:
     rejected = [body for body in facts.published("finance") if body["status"] == "rejected"]
-    return [one["instanceName"] for body in rejected for one in body["associations"]] == ["typo-db"]
+    return [association["instanceName"] for body in rejected for association in body["associations"]] == ["typo-db"]
 
 
 def _lost(facts: Facts) -> Iterator[None]:
@@ -133,7 +133,7 @@ def _waits(facts: Facts) -> Iterator[None]:
 def _nothing_was_sent_before(facts: Facts) -> bool:
     said = facts.said["web"]
     waited = any(line.who == "answer" and "DATABASE_NOT_AVAILABLE" in line.what for line in said)
-    return waited and said[-1].what == AVAILABLE and all(one.at > said[-1].at for one in facts.requests("web"))
+    return waited and said[-1].what == AVAILABLE and all(request.at > said[-1].at for request in facts.requests("web"))
 
 
 def _fails(facts: Facts) -> Iterator[None]:

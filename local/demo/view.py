@@ -91,7 +91,7 @@ class View:
         table = Table(title="\nWhat a subscriber received")
         for heading in ("s", "target", "status", "databases", "jobs", ""):
             table.add_column(heading, justify="right" if heading == "s" else "left")
-        for at, body in sorted(facts.messages, key=lambda one: one[0]):
+        for at, body in sorted(facts.messages, key=lambda message: message[0]):
             what = body["target"], body["status"], databases(body), ", ".join(body["jobIds"])
             table.add_row(f"{at - self._began:.1f}", *what, remark(body))
         self.print(table)

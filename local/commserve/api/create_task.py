@@ -33,9 +33,9 @@ def create_task(state: State, request: Recorded) -> Answer:
         return bare_string()
     if not associations:
         return error(NO_ASSOCIATIONS, "No associations were given.", 500)
-    found = [(one, _find(state, one)) for one in associations]
+    found = [(association, _find(state, association)) for association in associations]
     subclients = [subclient for _, subclient in found if subclient is not None]
-    unusable = [one for one, subclient in found if subclient is None]
+    unusable = [association for association, subclient in found if subclient is None]
     if not subclients or (unusable and state.unknown != "skip"):
         return _refused(state, unusable)
     with state.lock:
@@ -44,13 +44,13 @@ def create_task(state: State, request: Recorded) -> Answer:
         task = state.jobs.next_task()
         if task_type == "SCHEDULE":
             return Answer(value={"taskId": task}, root=ROOT)
-        jobs = [state.jobs.add(one, level) for one in subclients]
+        jobs = [state.jobs.add(subclient, level) for subclient in subclients]
     return Answer(value={"taskId": task, "jobIds": [job.id for job in jobs]}, root=ROOT)
 
 
 def already_running(state: State, subclients: list[Subclient]) -> Answer | None:
     """Return the refusal of a request for subclients of which one has a job that has not ended, if it is refused."""
-    if not state.jobs.busy.startswith("refuse") or not any(state.jobs.running(one) for one in subclients):
+    if not state.jobs.busy.startswith("refuse") or not any(state.jobs.running(subclient) for subclient in subclients):
         return None
     return error(2, "Another backup is already running for the subclient.", 409 if state.jobs.busy == "refuse" else 200)
 
@@ -60,8 +60,8 @@ def read_form(body: Any) -> tuple[list[dict[str, str]], str, str]:
     info = _only(_only(body, "body", "taskInfo")["taskInfo"], "taskInfo", "associations", "task", "subTasks")
     task_type = _one_of(_only(info["task"], "task", "taskType")["taskType"], "taskType", "IMMEDIATE", "SCHEDULE")
     match info["subTasks"]:
-        case [one]:
-            subtask = _only(one, "subTasks[0]", "subTask", "options")
+        case [entry]:
+            subtask = _only(entry, "subTasks[0]", "subTask", "options")
         case other:
             raise NotTheForm(f"subTasks: exactly one is allowed, got {other!r}")
     kind = _only(subtask["subTask"], "subTask", "subTaskType", "operationType")
@@ -74,7 +74,9 @@ def read_form(body: Any) -> tuple[list[dict[str, str]], str, str]:
         raise NotTheForm(f"notifyUserOnJobCompletion: expected a boolean, got {notify!r}")
     if not isinstance(info["associations"], list):
         raise NotTheForm("associations: expected a list")
-    associations = [_association(one, f"associations[{at}]") for at, one in enumerate(info["associations"])]
+    associations = [
+        _association(association, f"associations[{at}]") for at, association in enumerate(info["associations"])
+    ]
     return associations, task_type, _one_of(level, "backupLevel", *LEVEL_NAMES)
 
 
@@ -109,7 +111,11 @@ def _find(state: State, association: dict[str, str]) -> Subclient | None:
 def _refused(state: State, unusable: list[dict[str, str]]) -> Answer:
     if state.unknown == "task":
         return Answer(value={"taskId": state.jobs.next_task()}, root=ROOT)
-    nobody = [one["clientName"] for one in unusable if not state.catalogue.has_client(one["clientName"])]
+    nobody = [
+        association["clientName"]
+        for association in unusable
+        if not state.catalogue.has_client(association["clientName"])
+    ]
     if nobody:
         message = f"Failed to get any subclient for given association [{', '.join(nobody)}]."
         return error(INVALID_ASSOCIATION, message, 201)

@@ -13,15 +13,18 @@ AMAZON_RDS = 4
 
 def list_clients(state: State, _request: Recorded) -> Answer:
     """`GET /Client`."""
-    entries = [{"client": {"clientEntity": client_entity(name, one)}} for name, one in state.catalogue.clients.items()]
+    entries = [
+        {"client": {"clientEntity": client_entity(name, identifier)}}
+        for name, identifier in state.catalogue.clients.items()
+    ]
     return Answer(value={"clientProperties": entries}, root="App_GetClientPropertiesResponse")
 
 
 def get_client(state: State, _request: Recorded, name: str) -> Answer:
     """`GET /Client/byName(clientName='{name}')`."""
     entries = [
-        {"client": {"clientEntity": client_entity(known, one)}}
-        for known, one in state.catalogue.clients.items()
+        {"client": {"clientEntity": client_entity(known, identifier)}}
+        for known, identifier in state.catalogue.clients.items()
         if known.lower() == name.lower()
     ]
     return listing("clientProperties", entries, "App_GetClientPropertiesResponse")
@@ -49,13 +52,13 @@ def list_subclients(state: State, request: Recorded) -> Answer:
     instance, backupset = number(request, "instanceId"), number(request, "backupsetId")
     entries = [
         {
-            "subClientEntity": subclient_entity(one),
-            "commonProperties": {"isDefaultSubclient": one.name == "default"},
+            "subClientEntity": subclient_entity(subclient),
+            "commonProperties": {"isDefaultSubclient": subclient.name == "default"},
         }
-        for one in state.catalogue.subclients(client)
+        for subclient in state.catalogue.subclients(client)
         if application in (None, CLOUD_APPS)
-        and instance in (None, one.instance_id)
-        and backupset in (None, one.backupset_id)
+        and instance in (None, subclient.instance_id)
+        and backupset in (None, subclient.backupset_id)
     ]
     return listing("subClientProperties", entries, "App_GetSubClientPropertiesResponse")
 
@@ -86,19 +89,19 @@ def instance_properties(client: str, client_id: int, instance: str, identifier: 
     }
 
 
-def subclient_entity(one: Subclient) -> dict[str, Any]:
+def subclient_entity(subclient: Subclient) -> dict[str, Any]:
     """Return a subclient's entity."""
     return {
-        "clientId": one.client_id,
-        "clientName": one.client,
+        "clientId": subclient.client_id,
+        "clientName": subclient.client,
         "appName": "Cloud Apps",
         "applicationId": CLOUD_APPS,
-        "instanceName": one.instance,
-        "instanceId": one.instance_id,
+        "instanceName": subclient.instance,
+        "instanceId": subclient.instance_id,
         "backupsetName": "defaultBackupSet",
-        "backupsetId": one.backupset_id,
-        "subclientName": one.name,
-        "subclientId": one.id,
+        "backupsetId": subclient.backupset_id,
+        "subclientName": subclient.name,
+        "subclientId": subclient.id,
     }
 
 

@@ -78,7 +78,7 @@ def search_jobs(state: State, request: Recorded) -> Answer:
         return bare_string()
     wanted, paging = body.get("jobFilter") or {}, body.get("pagingConfig") or {}
     category = CATEGORIES.get(body.get("category", 0), "all")
-    clients = {one.get("clientId") for one in wanted.get("clientList") or []} - {None, 0}
+    clients = {client.get("clientId") for client in wanted.get("clientList") or []} - {None, 0}
     kinds = set(wanted.get("jobTypeList") or [])
     entity = {key: value for key, value in (wanted.get("entity") or {}).items() if value}
     jobs = [

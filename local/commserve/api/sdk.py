@@ -48,7 +48,14 @@ def list_agents(state: State, request: Recorded) -> Answer:
 
 def show_instance(state: State, _request: Recorded, identifier: str) -> Answer:
     """`GET /Instance/{id}`."""
-    found = next(((names, one) for names, one in state.catalogue.instances.items() if one == int(identifier)), None)
+    found = next(
+        (
+            (names, instance_id)
+            for names, instance_id in state.catalogue.instances.items()
+            if instance_id == int(identifier)
+        ),
+        None,
+    )
     if found is None:
         return _one("instanceProperties", None)
     (client, instance), known = found
@@ -59,16 +66,18 @@ def list_backupsets(state: State, request: Recorded) -> Answer:
     """`GET /Backupset?clientId=&instanceId=`; each instance has one."""
     instance = number(request, "instanceId")
     found = {
-        one.backupset_id: _backupset_properties(one)
-        for one in state.catalogue.subclients(number(request, "clientId"))
-        if instance in (None, one.instance_id)
+        subclient.backupset_id: _backupset_properties(subclient)
+        for subclient in state.catalogue.subclients(number(request, "clientId"))
+        if instance in (None, subclient.instance_id)
     }
     return listing("backupsetProperties", list(found.values()), "App_GetBackupsetPropertiesResponse")
 
 
 def show_backupset(state: State, _request: Recorded, identifier: str) -> Answer:
     """`GET /Backupset/{id}`."""
-    found = next((one for one in state.catalogue.subclients() if one.backupset_id == int(identifier)), None)
+    found = next(
+        (subclient for subclient in state.catalogue.subclients() if subclient.backupset_id == int(identifier)), None
+    )
     return _one("backupsetProperties", _backupset_properties(found) if found else None)
 
 
@@ -139,8 +148,8 @@ def _client_properties(name: str, identifier: int) -> dict[str, Any]:
     }
 
 
-def _backupset_properties(one: Subclient) -> dict[str, Any]:
-    entity = subclient_entity(one)
+def _backupset_properties(subclient: Subclient) -> dict[str, Any]:
+    entity = subclient_entity(subclient)
     return {
         "backupSetEntity": {key: value for key, value in entity.items() if not key.startswith("subclient")},
         "commonBackupSet": {"isDefaultBackupSet": True},

@@ -70,7 +70,7 @@ class Controls(ABC):
     @property
     def renewals(self) -> list[Recorded]:
         """The requests that present a pair to be renewed, also those that were refused."""
-        return [one for one in self.requests if one.path.lower().endswith(RENEW)]
+        return [request for request in self.requests if request.path.lower().endswith(RENEW)]
 
     @property
     def clock(self) -> Clock:
@@ -105,7 +105,9 @@ class Controls(ABC):
     @property
     def create_tasks(self) -> list[Recorded]:
         """The requests to CreateTask, also those that were refused."""
-        return [one for one in self.requests if one.method == "POST" and one.path.lower() == "/createtask"]
+        return [
+            request for request in self.requests if request.method == "POST" and request.path.lower() == "/createtask"
+        ]
 
     @property
     def statuses(self) -> dict[int, int]:

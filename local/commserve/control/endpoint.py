@@ -80,7 +80,9 @@ def _act(server: Controls, name: str, parameters: dict[str, Any]) -> Any:
 def _requests(server: Controls, query: Mapping[str, list[str]]) -> Any:
     path, statuses = query.get("path", [""])[0].lower(), server.statuses
     return [
-        one.as_dict() | {"status": statuses.get(one.id)} for one in server.requests if path in ("", one.path.lower())
+        request.as_dict() | {"status": statuses.get(request.id)}
+        for request in server.requests
+        if path in ("", request.path.lower())
     ]
 
 

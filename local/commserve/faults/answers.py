@@ -167,7 +167,7 @@ def jobs_and_error(exchange: Exchange, *, code: int = CODE, message: str = MESSA
 def int_job_ids(exchange: Exchange) -> None:
     """Job IDs that are numbers."""
     proper = exchange.act()
-    identifiers = [int(one) for one in (proper.value or {}).get("jobIds", [])]
+    identifiers = [int(job_id) for job_id in (proper.value or {}).get("jobIds", [])]
     exchange.send(Answer(proper.status, proper.value | {"jobIds": identifiers}, root=proper.root))
 
 
