@@ -52,7 +52,7 @@ def counted(*names: str) -> Case:
 
 
 def of_functions(name: str) -> Case:
-    return Case("event", tuple(metric("AWS/Lambda", name, FunctionName=one) for one in FUNCTIONS))
+    return Case("event", tuple(metric("AWS/Lambda", name, FunctionName=function) for function in FUNCTIONS))
 
 
 def visible(kind: Kind, *queues: str) -> Case:
@@ -116,15 +116,15 @@ def alarm(name: str, spare: int = 2, minute: int = 0, **given: Any) -> Alarm:
     return Alarm(Resolved({**given}).of_type("AWS::CloudWatch::Alarm")[name] if given else ALARMS[name], spare, minute)
 
 
-def story(one: Alarm, data: Iterable[Sample], begin: float, end: float) -> list[tuple[float, str]]:
+def story(tested: Alarm, data: Iterable[Sample], begin: float, end: float) -> list[tuple[float, str]]:
     """Return the changes of state with their hours."""
-    changes = one.changes(data, SUNDAY + begin * HOUR, SUNDAY + end * HOUR)
+    changes = tested.changes(data, SUNDAY + begin * HOUR, SUNDAY + end * HOUR)
     return [((change.at - SUNDAY) / HOUR, change.state) for change in changes]
 
 
-def fired(one: Alarm, data: Iterable[Sample], begin: float, end: float) -> list[float]:
+def fired(tested: Alarm, data: Iterable[Sample], begin: float, end: float) -> list[float]:
     """Return the hours at which it fires."""
-    return [at for at, state in story(one, data, begin, end) if state == "ALARM"]
+    return [at for at, state in story(tested, data, begin, end) if state == "ALARM"]
 
 
 def depth(case: Case, begin: float, *levels: tuple[float, int], until: float, metric: int = 0) -> list[Sample]:

@@ -73,9 +73,9 @@ class Alarm:
 
     def __init__(self, properties: Mapping[str, Any], spare: int = 2, minute: int = 0) -> None:
         queries = properties.get("Metrics", [_query(properties)])
-        stats = [one["MetricStat"] for one in queries if "MetricStat" in one]
-        self.metrics = [_metric(one["Metric"]) for one in stats]
-        ((self.period, stat),) = {(int(one["Period"]), one["Stat"]) for one in stats}
+        stats = [query["MetricStat"] for query in queries if "MetricStat" in query]
+        self.metrics = [_metric(part["Metric"]) for part in stats]
+        ((self.period, stat),) = {(int(part["Period"]), part["Stat"]) for part in stats}
         self.periods = int(properties["EvaluationPeriods"])
         self._statistic = STATISTICS[stat]
         self._expression = _expression(queries)
@@ -107,12 +107,14 @@ class Alarm:
     def changes(self, data: Iterable[Sample], begin: float, end: float) -> list[Change]:
         """Return the changes of state of the alarm, created at `begin`, until `end`."""
         ordered = sorted(data, key=lambda sample: sample.at)
-        values = [[(one.at, one.value) for one in ordered if one.metric == metric] for metric in self.metrics]
+        values = [
+            [(sample.at, sample.value) for sample in ordered if sample.metric == metric] for metric in self.metrics
+        ]
         found: list[Change] = []
         state: State = "INSUFFICIENT_DATA"
         step, first = (HOUR, self._minute * MINUTE) if self.is_long else (MINUTE, 0)
         for at in range(math.ceil((begin - first) / step) * step + first, int(end) + 1, step):
-            points = self._expression([self._points(one, self._end_of_window(at)) for one in values])
+            points = self._expression([self._points(series, self._end_of_window(at)) for series in values])
             if (now := self.state(points)) != state:
                 state = now
                 found.append(Change(at, state, self._actions[state]))
@@ -131,7 +133,11 @@ class Alarm:
 
 
 def _metric(part: Mapping[str, Any]) -> Metric:
-    return (part["Namespace"], part["MetricName"], frozenset((one["Name"], one["Value"]) for one in part["Dimensions"]))
+    return (
+        part["Namespace"],
+        part["MetricName"],
+        frozenset((dimension["Name"], dimension["Value"]) for dimension in part["Dimensions"]),
+    )
 
 
 def _query(properties: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -146,8 +152,8 @@ def _query(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _expression(queries: Sequence[Mapping[str, Any]]) -> Callable[[Sequence[Points]], Points]:
-    expressions = [one["Expression"] for one in queries if "Expression" in one]
-    hidden = [one["Id"] for one in queries if one.get("ReturnData") is False]
+    expressions = [query["Expression"] for query in queries if "Expression" in query]
+    hidden = [query["Id"] for query in queries if query.get("ReturnData") is False]
     match expressions:
         case []:
             return lambda series: series[0]

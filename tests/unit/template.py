@@ -140,5 +140,5 @@ class Resolved:
         role = self.resources[function]["Properties"]["Role"].partition(".")[0]
         own = self.resources[role]["Properties"]
         attached = {name: self.resources[name]["Properties"]["PolicyDocument"] for name in own["ManagedPolicyArns"]}
-        inline = [one for policy in own["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+        inline = [statement for policy in own["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
         return {role: inline, **{name: document["Statement"] for name, document in attached.items()}}

@@ -67,8 +67,8 @@ def test_the_evaluation_agrees_with_the_examples_of_the_user_guide(
 def test_a_window_by_the_clock_has_whole_hours(emitted: Emitted) -> None:
     """The user guide's example: at 14:07 and 14:08 the hour 13:00 to 14:00 is evaluated."""
     emitted.emit(13.5)
-    one = Alarm(ALARMS["MissedAuditAlarm"] | {"EvaluationPeriods": 1}, 0)
-    assert story(one, emitted.samples, 13, 16) == [(13, "ALARM"), (14, "OK"), (15, "ALARM")]
+    tested = Alarm(ALARMS["MissedAuditAlarm"] | {"EvaluationPeriods": 1}, 0)
+    assert story(tested, emitted.samples, 13, 16) == [(13, "ALARM"), (14, "OK"), (15, "ALARM")]
 
 
 def test_expressions_skip_missing_data() -> None:
@@ -81,7 +81,7 @@ def test_expressions_skip_missing_data() -> None:
 
 def test_every_alarm_has_a_case_and_there_are_few() -> None:
     resources = TEMPLATE["Resources"].items()
-    assert sorted(CASES) == sorted(name for name, one in resources if one["Type"] == "AWS::CloudWatch::Alarm")
+    assert sorted(CASES) == sorted(name for name, resource in resources if resource["Type"] == "AWS::CloudWatch::Alarm")
     assert len(CASES) <= 20
 
 
@@ -123,8 +123,8 @@ def test_missing_data_and_other_stacks_do_not_trigger_it(name: str, spare: int) 
 
 @pytest.mark.parametrize("name", CASES)
 def test_cloudwatch_accepts_its_length(name: str) -> None:
-    one = alarm(name)
-    assert one.period * one.periods <= (7 * DAY if one.period >= HOUR else DAY)
+    tested = alarm(name)
+    assert tested.period * tested.periods <= (7 * DAY if tested.period >= HOUR else DAY)
     assert len(ALARMS[name].get("Metrics", [])) <= 10
 
 
@@ -147,8 +147,8 @@ def test_an_event_alarms_at_once_and_the_next_one_again(name: str, metric: int, 
     data = [case.sample(hour, 1, metric) for hour in hours]
     for others in ([], quiet if len(case.metrics) > 1 else []):
         changes = alarm(name, spare).changes([*data, *others], SUNDAY + 9 * HOUR, SUNDAY + 40 * HOUR)
-        assert [one.notified for one in changes] == [(), *(TOPIC, ()) * len(hours)]
-        alarmed = [(one.at - SUNDAY) / HOUR for one in changes if one.state == "ALARM"]
+        assert [change.notified for change in changes] == [(), *(TOPIC, ()) * len(hours)]
+        alarmed = [(change.at - SUNDAY) / HOUR for change in changes if change.state == "ALARM"]
         assert all(0 < at - hour <= MINUTE / HOUR for at, hour in zip(alarmed, hours, strict=True))
 
 
@@ -169,9 +169,9 @@ def test_the_first_letter_alarms_and_the_empty_queue_is_the_all_clear(spare: int
     # SQS reports nothing of an unused queue.
     data = depth(CASES[LETTERS], 10, (10, 1), (12, 0), (14, 2), (16, 0), until=18)
     changes = alarm(LETTERS, spare).changes(data, SUNDAY + 9 * HOUR, SUNDAY + 18 * HOUR)
-    told = [(round((one.at - SUNDAY) / HOUR), one.state) for one in changes]
+    told = [(round((change.at - SUNDAY) / HOUR), change.state) for change in changes]
     assert told == [(9, "OK"), (10, "ALARM"), (12, "OK"), (14, "ALARM"), (16, "OK")]
-    assert all(one.notified == TOPIC for one in changes)
+    assert all(change.notified == TOPIC for change in changes)
 
 
 @pytest.mark.parametrize("spare", SPARES)
@@ -214,7 +214,7 @@ def test_one_of_the_two_reports_every_letter(spare: int, begin: float) -> None:
 def test_a_message_that_nobody_reads_alarms_after_an_hour(name: str, metric: int, spare: int, begin: float) -> None:
     data = depth(CASES[name], begin, (10.5, 1), (15, 0), (20, 3), until=24, metric=metric)
     changes = alarm(name, spare).changes(data, SUNDAY + 9 * HOUR, SUNDAY + 24 * HOUR)
-    assert [(one.state, one.notified) for one in changes] == [
+    assert [(change.state, change.notified) for change in changes] == [
         (state, TOPIC) for state in ("OK", "ALARM", "OK", "ALARM")
     ]
     _, alarmed, cleared, again = ((change.at - SUNDAY) / HOUR for change in changes)

@@ -38,7 +38,7 @@ def test_events_out_cost_their_alarm_and_the_polling_of_their_queue() -> None:
 
 def test_an_alarm_is_charged_for_each_of_its_metrics() -> None:
     alarms = Resolved().of_type("AWS::CloudWatch::Alarm").values()
-    assert ITEMS[0].count == sum(str(one).count("'MetricName'") for one in alarms) > len(alarms)
+    assert ITEMS[0].count == sum(str(alarm).count("'MetricName'") for alarm in alarms) > len(alarms)
 
 
 def test_prices_have_a_date_and_a_region() -> None:

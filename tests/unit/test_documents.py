@@ -49,11 +49,13 @@ def test_every_file_and_name_of_the_tree_exists(name: str) -> None:
     paths = [span for span in spans(FENCE.sub("", read(name))) if PATH.fullmatch(span)]
     assert [path for path in paths if not (ROOT / path).exists()] == []
     for path, names in STEP.findall(read(name)):
-        assert [one for one in spans(names) if not re.search(rf"\b{re.escape(one)}\b", read(path))] == [], path
+        assert [
+            identifier for identifier in spans(names) if not re.search(rf"\b{re.escape(identifier)}\b", read(path))
+        ] == [], path
 
 
 def test_the_outcomes_are_those_of_the_code() -> None:
-    named = {one.__name__ for one in get_args(Outcome.__value__)}
+    named = {outcome.__name__ for outcome in get_args(Outcome.__value__)}
     assert set(first_column("docs/architecture.md", "Outcomes of an attempt")) == named
 
 

@@ -108,11 +108,13 @@ def test_what_the_function_makes_of_a_sample(name: str) -> None:
 def test_an_event_of_one_database_in_a_group_selects_its_association(name: str, database: str) -> None:
     names = ("orders-db", "stock-db", "users-db")
     association = {"clientName": "aws-prod", "subclientName": "default"}
-    group = json.dumps({"associations": [association | {"instanceName": one, "databases": [one]} for one in names]})
+    group = json.dumps(
+        {"associations": [association | {"instanceName": instance, "databases": [instance]} for instance in names]}
+    )
     trigger = trigger_of(name)
     assert Rules.read({"group": group}, "111122223333").select(trigger).names == ("group",)
     selected = selected_associations(parse_target("group", "/group", group), trigger, "111122223333")
-    assert [one.instance_name for one in selected] == [database]
+    assert [chosen.instance_name for chosen in selected] == [database]
 
 
 # The rule.

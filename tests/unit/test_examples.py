@@ -29,7 +29,7 @@ def test_the_example_of_a_key_policy_admits_who_uses_the_key() -> None:
     description = TEMPLATE["Parameters"]["KmsKeyArn"]["Description"]
     named = set(re.findall(r"[a-z]+\.amazonaws\.com", description))
     assert named == {"cloudwatch.amazonaws.com", "sns.amazonaws.com", "events.amazonaws.com"}
-    services = [one for one in stack["Statement"] if "Service" in one["Principal"]]
+    services = [statement for statement in stack["Statement"] if "Service" in statement["Principal"]]
     for service in named:
         context = {"aws:SourceAccount": ACCOUNT}
         for action in ("kms:Decrypt", "kms:GenerateDataKey"):
@@ -47,13 +47,15 @@ def test_the_example_of_a_key_policy_admits_who_uses_the_key() -> None:
 @pytest.mark.parametrize(("number", "owner"), [(0, ACCOUNT), (1, "444455556666")])
 def test_an_example_of_a_key_policy_leaves_the_key_to_its_account(number: int, owner: str) -> None:
     policy = examples()[number]
-    (administration,) = [one for one in policy["Statement"] if one["Action"] == "kms:*"]
+    (administration,) = [statement for statement in policy["Statement"] if statement["Action"] == "kms:*"]
     assert administration["Principal"] == {"AWS": f"arn:aws:iam::{owner}:root"}
-    assert all(one["Effect"] == "Allow" and "*" not in str(one["Principal"]) for one in policy["Statement"])
+    assert all(
+        statement["Effect"] == "Allow" and "*" not in str(statement["Principal"]) for statement in policy["Statement"]
+    )
 
 
 def test_the_example_for_the_secrets_key_is_for_secrets_manager_alone() -> None:
-    (use,) = [one for one in examples()[1]["Statement"] if one["Action"] != "kms:*"]
+    (use,) = [statement for statement in examples()[1]["Statement"] if statement["Action"] != "kms:*"]
     assert use["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     assert sorted(use["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert use["Condition"] == {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
@@ -95,7 +97,7 @@ def passed_by_terraform() -> set[str]:
 
 def passed_by_cdk() -> set[str]:
     (given,) = [
-        one.value for one in ast.walk(ast.parse(CDK)) if isinstance(one, ast.keyword) and one.arg == "parameters"
+        node.value for node in ast.walk(ast.parse(CDK)) if isinstance(node, ast.keyword) and node.arg == "parameters"
     ]
     assert isinstance(given, ast.Dict)
     return {key.value for key in given.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
@@ -104,7 +106,7 @@ def passed_by_cdk() -> set[str]:
 @pytest.mark.parametrize("passed", [passed_by_terraform(), passed_by_cdk()], ids=["terraform", "cdk"])
 def test_an_example_passes_the_required_parameters_and_no_unknown_ones(passed: set[str]) -> None:
     parameters = TEMPLATE["Parameters"] | CODE
-    assert {name for name, one in parameters.items() if "Default" not in one} <= passed <= parameters.keys()
+    assert {name for name, parameter in parameters.items() if "Default" not in parameter} <= passed <= parameters.keys()
 
 
 def test_the_examples_read_outputs_of_the_stack() -> None:

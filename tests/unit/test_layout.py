@@ -22,7 +22,7 @@ def test_importing_anything_but_a_handler_needs_no_environment() -> None:
     subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(PACKAGE.parent)}, check=True, cwd="/")
 
 
-@pytest.mark.parametrize("module", [one for one in MODULES if one.parts[1] != "credentials"], ids=str)
+@pytest.mark.parametrize("module", [module for module in MODULES if module.parts[1] != "credentials"], ids=str)
 def test_no_module_but_credentials_is_handed_a_token(module: object) -> None:
     tree = ast.parse((PACKAGE.parent / f"{module}.py").read_text())
     parameters = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}

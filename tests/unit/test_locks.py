@@ -24,7 +24,7 @@ def test_every_package_has_hashes(lock: Path) -> None:
     assert found
     for package in found:
         assert package.hashes, package
-        assert all(HASH.fullmatch(one) for one in package.hashes), package
+        assert all(HASH.fullmatch(digest) for digest in package.hashes), package
 
 
 @pytest.mark.parametrize("line", ["six", "six>=1.17", "six @ https://example.com/six.whl", "-r other.txt"])
@@ -51,14 +51,14 @@ def test_every_tool_has_a_lock() -> None:
 
 @pytest.mark.parametrize("pins", TOOLS, ids=name)
 def test_a_lock_has_what_its_tool_is_pinned_to(pins: Path) -> None:
-    pinned = {(one.name, one.version) for one in packages(pins)}
-    assert pinned <= {(one.name, one.version) for one in packages(pins.with_suffix(".txt"))}
+    pinned = {(package.name, package.version) for package in packages(pins)}
+    assert pinned <= {(package.name, package.version) for package in packages(pins.with_suffix(".txt"))}
 
 
 def test_what_ships_is_what_the_project_pins_and_the_development_lock_has() -> None:
     shipped = packages(SHIPPED)
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    assert set(project["dependencies"]) <= {f"{one.name}=={one.version}" for one in shipped}
+    assert set(project["dependencies"]) <= {f"{package.name}=={package.version}" for package in shipped}
     assert set(shipped) <= set(packages(DEVELOPMENT))
 
 

@@ -31,14 +31,14 @@ ANYWHERE = [*NEW_MAKE, *NEW_BASH, *GNU_TOOLS]
 @pytest.mark.parametrize(("makefile", "forbidden"), [("Makefile", ANYWHERE), ("src/Makefile", [*ANYWHERE, *NOT_POSIX])])
 def test_a_makefile_asks_for_nothing_that_macos_lacks(makefile: str, forbidden: list[str]) -> None:
     text = re.sub(r"^#.*", "", read(makefile), flags=re.MULTILINE)
-    assert [one for one in forbidden if re.search(one, text, re.MULTILINE)] == []
+    assert [pattern for pattern in forbidden if re.search(pattern, text, re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize(
     "line", ["x != $(y)", "\tsed -i s/a/b/ file", "\tcp -a one two", "\trm --force x", "\t[[ -f x ]]", "\tfind . -printf %p", "\ttouch -d now x"]
 )  # fmt: skip
 def test_such_a_line_would_be_found(line: str) -> None:
-    assert any(re.search(one, line, re.MULTILINE) for one in [*ANYWHERE, *NOT_POSIX])
+    assert any(re.search(pattern, line, re.MULTILINE) for pattern in [*ANYWHERE, *NOT_POSIX])
 
 
 def test_every_function_is_built_by_the_makefile() -> None:

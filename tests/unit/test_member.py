@@ -23,7 +23,10 @@ def allowed(role: str) -> list[dict[str, Any]]:
 
 def test_it_is_plain_cloudformation() -> None:
     assert "Transform" not in MEMBER
-    assert all("Description" in one and "ConstraintDescription" in one for one in MEMBER["Parameters"].values())
+    assert all(
+        "Description" in parameter and "ConstraintDescription" in parameter
+        for parameter in MEMBER["Parameters"].values()
+    )
 
 
 def test_the_hubs_audit_role_alone_is_trusted() -> None:
@@ -48,7 +51,7 @@ def test_the_hubs_audit_role_alone_is_trusted() -> None:
 )
 def test_the_hub_may_only_look(action: str, resource: str, expected: str) -> None:
     assert decide(allowed("AuditRole"), action, resource) == expected
-    assert all("*" not in action for one in allowed("AuditRole") for action in listed(one["Action"]))
+    assert all("*" not in action for statement in allowed("AuditRole") for action in listed(statement["Action"]))
 
 
 def test_what_the_hubs_rule_takes_is_forwarded_and_what_cannot_be_is_kept() -> None:

@@ -10,7 +10,9 @@ import urllib3
 
 from rds_snap_backup import observability
 
-MODULES = [one.name for one in pkgutil.walk_packages(urllib3.__path__, "urllib3.") if ".contrib" not in one.name]
+MODULES = [
+    module.name for module in pkgutil.walk_packages(urllib3.__path__, "urllib3.") if ".contrib" not in module.name
+]
 WARN = """
 import logging, warnings
 logging.basicConfig(level=logging.DEBUG)

@@ -32,7 +32,7 @@ TLS = {"aws:SecureTransport": "true"}
 
 
 def granted(function: str, **given: str) -> list[dict[str, Any]]:
-    return [one for part in Resolved(GIVEN | given).policies_of(function).values() for one in part]
+    return [statement for part in Resolved(GIVEN | given).policies_of(function).values() for statement in part]
 
 
 def statements(part: Any) -> Iterator[dict[str, Any]]:
@@ -41,9 +41,9 @@ def statements(part: Any) -> Iterator[dict[str, Any]]:
         case {"Sid": _}:
             yield part
         case dict():
-            yield from (one for value in part.values() for one in statements(value))
+            yield from (statement for value in part.values() for statement in statements(value))
         case list():
-            yield from (one for value in part for one in statements(value))
+            yield from (statement for value in part for statement in statements(value))
 
 
 # ---- The roles
@@ -69,16 +69,21 @@ SECRET = {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"}
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_role_allows_these_actions_and_no_others(function: str) -> None:
-    allowed = {action for one in granted(function) if one["Effect"] == "Allow" for action in listed(one["Action"])}
+    allowed = {
+        action
+        for statement in granted(function)
+        if statement["Effect"] == "Allow"
+        for action in listed(statement["Action"])
+    }
     platform = {action for action in allowed if action.startswith(("kms:", "ec2:"))}
-    assert allowed - platform == COMMON | OWN[function] | {f"secretsmanager:{one}" for one in SECRET}
+    assert allowed - platform == COMMON | OWN[function] | {f"secretsmanager:{action}" for action in SECRET}
 
 
 def test_the_audit_starts_no_backup() -> None:
     """It sends to the Submissions queue only, and writes nothing that needs a transaction."""
-    for one in granted("AuditFunction"):
-        if "sqs:SendMessage" in listed(one["Action"]):
-            assert listed(one["Resource"]) == ["SubmissionsQueue.Arn"]
+    for statement in granted("AuditFunction"):
+        if "sqs:SendMessage" in listed(statement["Action"]):
+            assert listed(statement["Resource"]) == ["SubmissionsQueue.Arn"]
     for action in ("lambda:InvokeFunction", "dynamodb:PutItem", "rds:CreateDBSnapshot"):
         assert decide(granted("AuditFunction"), action, "*") == "Nothing"
 
@@ -111,12 +116,12 @@ def test_the_members_bus_admits_the_organizations_rds_events(organization: str, 
 def test_no_statement_is_about_everything(given: dict[str, str]) -> None:
     resolved = Resolved(given)
     found = [*statements(resolved.of_type("AWS::IAM::Role")), *statements(resolved.of_type("AWS::IAM::ManagedPolicy"))]
-    allowed = [one for one in found if one["Effect"] == "Allow"]
-    assert [one["Sid"] for one in allowed if "*" in listed(one["Resource"])] == [
+    allowed = [statement for statement in found if statement["Effect"] == "Allow"]
+    assert [statement["Sid"] for statement in allowed if "*" in listed(statement["Resource"])] == [
         "Quotas",
         *["NetworkInterfaces"] * bool(given),
     ]
-    assert not [one for one in allowed if "*" in str(one["Action"])]
+    assert not [statement for statement in allowed if "*" in str(statement["Action"])]
 
 
 def test_every_role_bears_the_boundary_and_no_policy_of_aws() -> None:
@@ -132,8 +137,8 @@ def test_the_managed_policies_are_within_their_size() -> None:
     longest = {"AWS::StackName": "s" * 128, "AWS::Region": "ap-southeast-1", "AWS::Partition": "aws-us-gov"}
     named = dict.fromkeys(("SubmissionsQueue.Arn", "Ledger.Arn", "Notifications"), "n" * 170)
     given = GIVEN | {"CaCertificateParameter": "/" + "c" * 1000}
-    for one in Resolved(given | longest | named).of_type("AWS::IAM::ManagedPolicy").values():
-        assert len(re.sub(r"\s", "", json.dumps(one["PolicyDocument"]))) < 6144
+    for policy in Resolved(given | longest | named).of_type("AWS::IAM::ManagedPolicy").values():
+        assert len(re.sub(r"\s", "", json.dumps(policy["PolicyDocument"]))) < 6144
 
 
 @pytest.mark.parametrize("renews", ["true", "false"])
@@ -141,7 +146,7 @@ def test_the_managed_policies_are_within_their_size() -> None:
 def test_the_secret_is_written_only_where_the_token_is_renewed(function: str, renews: str) -> None:
     for given, secret in (({}, GIVEN["TokenSecretArn"]), ({"TokenSecretArn": ""}, "TokenSecret.Id")):
         found = granted(function, RenewToken=renews, **given)
-        allowed = {one for one in SECRET if decide(found, f"secretsmanager:{one}", secret) == "Allow"}
+        allowed = {action for action in SECRET if decide(found, f"secretsmanager:{action}", secret) == "Allow"}
         assert allowed == (SECRET if renews == "true" else {"GetSecretValue"})
         assert decide(found, "secretsmanager:GetSecretValue", f"{secret}x") == "Nothing"
 
@@ -244,10 +249,10 @@ def test_keys_are_used_through_the_services_that_encrypt_with_them(function: str
 def test_no_key_is_used_directly_and_none_without_one() -> None:
     for resolved in (FULL, Resolved()):
         policies = resolved.of_type("AWS::IAM::Role") | resolved.of_type("AWS::IAM::ManagedPolicy")
-        found = [one for one in statements(policies) if "kms:" in str(one["Action"])]
+        found = [statement for statement in statements(policies) if "kms:" in str(statement["Action"])]
         assert bool(found) is (resolved is FULL)
-        assert all(one["Condition"]["StringEquals"].keys() == {"kms:ViaService"} for one in found)
-        assert all(one["Resource"] in {KEY, TOKEN_KEY} for one in found)
+        assert all(statement["Condition"]["StringEquals"].keys() == {"kms:ViaService"} for statement in found)
+        assert all(statement["Resource"] in {KEY, TOKEN_KEY} for statement in found)
 
 
 # ---- The VPC
@@ -256,7 +261,7 @@ def test_no_key_is_used_directly_and_none_without_one() -> None:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_lambda_attaches_a_function_to_the_vpc_and_its_code_cannot(function: str) -> None:
     found = granted(function)
-    (allowed,) = [one["Action"] for one in found if one["Sid"] == "NetworkInterfaces"]
+    (allowed,) = [statement["Action"] for statement in found if statement["Sid"] == "NetworkInterfaces"]
     by_code = {
         "lambda:SourceFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:backups-{function}-0A1B2C3D4E5F"
     }
@@ -264,7 +269,11 @@ def test_lambda_attaches_a_function_to_the_vpc_and_its_code_cannot(function: str
         assert decide(found, action, "*") == "Allow"
         assert decide(found, action, "*", by_code) == "Deny"
     assert decide(found, "sns:Publish", "Notifications", by_code) == "Allow"
-    assert not [one for one in granted(function, SubnetIds="", SecurityGroupIds="") if "ec2:" in str(one["Action"])]
+    assert not [
+        statement
+        for statement in granted(function, SubnetIds="", SecurityGroupIds="")
+        if "ec2:" in str(statement["Action"])
+    ]
 
 
 # ---- Queues and topics
@@ -325,7 +334,12 @@ def test_a_service_is_admitted_for_the_stacks_own_sources(service: str, action: 
 
 
 def test_no_other_service_is_admitted() -> None:
-    allowed = [(name, one["Sid"]) for name, found in ABOUT.items() for one in found if one["Effect"] == "Allow"]
+    allowed = [
+        (name, statement["Sid"])
+        for name, found in ABOUT.items()
+        for statement in found
+        if statement["Effect"] == "Allow"
+    ]
     assert len(allowed) == len({(service, name) for service, _, name, _ in ADMITTED})
 
 
@@ -339,7 +353,10 @@ def parameters_in(part: Any) -> set[str]:
 
 
 IN_POLICIES = {
-    name for one in TEMPLATE["Resources"].values() if one["Type"] in POLICY_TYPES for name in parameters_in(one)
+    name
+    for resource in TEMPLATE["Resources"].values()
+    if resource["Type"] in POLICY_TYPES
+    for name in parameters_in(resource)
 }
 
 

@@ -34,14 +34,18 @@ def logged_fields() -> set[str]:
     }
 
 
-KNOWN = logged_fields() | BY_POWERTOOLS | {"@timestamp", "@message"} | {f"error.{one.name}" for one in fields(Problem)}
+KNOWN = (
+    logged_fields() | BY_POWERTOOLS | {"@timestamp", "@message"} | {f"error.{field.name}" for field in fields(Problem)}
+)
 
 
 def queries() -> dict[str, str]:
     """Return each query by its name, without comments."""
-    saved = {one["Name"]: one["QueryString"] for one in PLAIN.of_type("AWS::Logs::QueryDefinition").values()}
+    saved = {query["Name"]: query["QueryString"] for query in PLAIN.of_type("AWS::Logs::QueryDefinition").values()}
     widgets = json.loads(PLAIN.resources["Dashboard"]["Properties"]["DashboardBody"])["widgets"]
-    shown = {one["properties"]["title"]: one["properties"]["query"] for one in widgets if one["type"] == "log"}
+    shown = {
+        widget["properties"]["title"]: widget["properties"]["query"] for widget in widgets if widget["type"] == "log"
+    }
     return {name: re.sub(r"(?m)^#.*\n", "", query) for name, query in (saved | shown).items()}
 
 

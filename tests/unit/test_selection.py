@@ -31,7 +31,7 @@ def document(*own: Any, **fields: Any) -> str:
 def selected(text: str, trigger: Trigger) -> str:
     """Return the associations that become backups, by their numbers."""
     associations = selected_associations(parse_target("it", "/it", text), trigger, OWN)
-    return "".join(one.instance_name for one in associations)
+    return "".join(association.instance_name for association in associations)
 
 
 # ---- Associations of one target

@@ -44,7 +44,7 @@ def test_a_property_has_the_documented_form(name: str, pattern: str) -> None:
 
 def test_values_are_plain_text() -> None:
     """Intrinsic functions are not evaluated there."""
-    assert all(isinstance(one, str) for name, one in METADATA.items() if name != "Labels")
+    assert all(isinstance(value, str) for name, value in METADATA.items() if name != "Labels")
     assert 0 < len(METADATA["Labels"]) <= 10
     assert all(re.fullmatch(r"[a-zA-Z0-9+\-_:/@]{1,127}", label) for label in METADATA["Labels"])
 
@@ -56,6 +56,6 @@ def test_a_file_is_within_the_size_limit(name: str) -> None:
 
 def test_a_deployment_needs_one_capability() -> None:
     """Roles and policies without names need `CAPABILITY_IAM` only."""
-    of_iam = [one["Properties"] for one in TEMPLATE["Resources"].values() if one["Type"] in IAM]
-    assert not [one for one in of_iam if {"RoleName", "ManagedPolicyName"} & one.keys()]
+    of_iam = [resource["Properties"] for resource in TEMPLATE["Resources"].values() if resource["Type"] in IAM]
+    assert not [properties for properties in of_iam if {"RoleName", "ManagedPolicyName"} & properties.keys()]
     assert 'capabilities = "CAPABILITY_IAM"' in read("samconfig.toml")

@@ -33,7 +33,7 @@ def test_silence_alarms_after_26_hours_and_again_each_time(emitted: Emitted, spa
     days = [DAILY + 24 * day for day in (0, 1, 2, 5, 6, 9)]
     emitted.emit(*days)
     changes = switch(spare, minute).changes(emitted.samples, SUNDAY + 7 * HOUR, SUNDAY + 240 * HOUR)
-    assert [(one.state, one.notified) for one in changes] == [
+    assert [(change.state, change.notified) for change in changes] == [
         (state, TOPIC) for state in ("OK", "ALARM", "OK", "ALARM", "OK")
     ]
     _, fired, cleared, again, _ = ((change.at - SUNDAY) / HOUR for change in changes)

@@ -82,7 +82,7 @@ class World:
         return self.database
 
     def send(self, submission: Submission, request: BackupRequest) -> Outcome:
-        names = "".join(one.instance_name for one in request.associations)
+        names = "".join(association.instance_name for association in request.associations)
         self.sent.append((submission.target, names, request.backup_level))
         answer = self.answers.pop(0)
         if isinstance(answer, type):
@@ -90,8 +90,10 @@ class World:
         return answer
 
     def look(self, submission: Submission, look: Look) -> Sight:  # noqa: ARG002
-        known = {one: self.rows[one] for one in look.job_ids if one in self.rows and one not in self.unasked}
-        absent = frozenset(one for one in look.job_ids if one not in self.rows and one not in self.unasked)
+        known = {
+            job_id: self.rows[job_id] for job_id in look.job_ids if job_id in self.rows and job_id not in self.unasked
+        }
+        absent = frozenset(job_id for job_id in look.job_ids if job_id not in self.rows and job_id not in self.unasked)
         if self.unreadable:
             return Sight(self.now, {}, problem=self.unreadable)
         if not look.clients:
@@ -101,7 +103,9 @@ class World:
     def unknown(self, associations: Iterable[Association]) -> frozenset[str] | Problem:
         if isinstance(self.unknown_names, Problem):
             return self.unknown_names
-        return frozenset(one.key for one in associations if one.instance_name in self.unknown_names)
+        return frozenset(
+            association.key for association in associations if association.instance_name in self.unknown_names
+        )
 
     def publish(self, submission: Submission, notice: Notice) -> None:
         self.published.append((submission.target, notice))
@@ -376,7 +380,7 @@ def test_rule_8_rows_tell_in_any_order_whose_a_job_is(world: World) -> None:
     world.begin("A", X, Y, Z).run("A", jobs("1", "2", "2", "3", "9"))
     assert world.states("A") == "running running running"
     world.at(60).job("3", X).job("1", Y).job("9", Association("other", "X", "default", "")).run("A")
-    assert [world.job_of("A", one) for one in (X, Y, Z)] == ["3", "1", ""]
+    assert [world.job_of("A", association) for association in (X, Y, Z)] == ["3", "1", ""]
     world.job("2", Z).go("A", 200)
     assert world.job_of("A", Z) == "2"
 
@@ -537,7 +541,7 @@ def test_sequence_9_a_letter_opens_once_and_its_copies_continue(world: World) ->
 def test_sequence_11_who_has_none_of_fewer_ids_is_found_and_followed(world: World) -> None:
     world.begin("A", X, Y, Z).run("A", jobs("2", "1")).go("A", 130)
     world.job("1", X).job("2", Y).job("3", Z, started=2).go("A", 500)
-    assert [world.job_of("A", one) for one in (X, Y, Z)] == ["1", "2", "3"]
+    assert [world.job_of("A", association) for association in (X, Y, Z)] == ["1", "2", "3"]
     assert len(world.sent) == 1
 
 
@@ -746,6 +750,9 @@ def test_all_that_is_in_doubt_is_looked_for_together(world: World) -> None:
 
 
 def test_the_last_completed_job_of_a_subclient_never_goes_backwards() -> None:
-    item, later, earlier = kept.Subclient("x"), *(kept.CompletedJob(one, int(one), "FULL", "A") for one in "21")
+    item, later, earlier = (
+        kept.Subclient("x"),
+        *(kept.CompletedJob(job_id, int(job_id), "FULL", "A") for job_id in "21"),
+    )
     assert item.with_completed(later).with_completed(earlier).completed == later
     assert item.with_completed(earlier).with_completed(later).completed == later

@@ -103,7 +103,7 @@ def test_no_default_event_is_one_that_a_backup_causes() -> None:
 # ---- Optional parts
 
 
-OFF = [name for name, one in PARAMETERS.items() if "mpty or off" in one["Description"]]
+OFF = [name for name, parameter in PARAMETERS.items() if "mpty or off" in parameter["Description"]]
 
 
 @pytest.mark.parametrize("name", OFF)
@@ -116,8 +116,14 @@ def test_off_means_empty(name: str) -> None:
 
 
 def test_every_default_that_is_not_empty_can_be_switched_off_where_empty_is_admitted() -> None:
-    text = {name: one for name, one in PARAMETERS.items() if one.get("Default") and "AllowedPattern" in one}
-    assert [name for name, one in text.items() if re.search(one["AllowedPattern"], "") and name not in OFF] == []
+    text = {
+        name: parameter
+        for name, parameter in PARAMETERS.items()
+        if parameter.get("Default") and "AllowedPattern" in parameter
+    }
+    assert [
+        name for name, parameter in text.items() if re.search(parameter["AllowedPattern"], "") and name not in OFF
+    ] == []
 
 
 def left_out(**given: Any) -> set[str]:
@@ -191,7 +197,7 @@ def refused(**given: str) -> list[str]:
         name
         for name, rule in TEMPLATE["Rules"].items()
         if resolved.resolve(rule["RuleCondition"])
-        and not all(resolved.resolve(one["Assert"]) for one in rule["Assertions"])
+        and not all(resolved.resolve(assertion["Assert"]) for assertion in rule["Assertions"])
     ]
 
 
@@ -286,7 +292,7 @@ def test_a_killed_runs_lease_is_over_when_its_message_comes_back() -> None:
     queue = FULL.resources["SubmissionsQueue"]["Properties"]
     assert queue["VisibilityTimeout"] > FUNCTIONS["BackupFunction"]["Timeout"] + 30
     assert queue["RedrivePolicy"] == {"deadLetterTargetArn": "DeadLetterQueue.Arn", "maxReceiveCount": 1000}
-    kept = {one["MessageRetentionPeriod"] for one in Resolved(OUT).of_type("AWS::SQS::Queue").values()}
+    kept = {properties["MessageRetentionPeriod"] for properties in Resolved(OUT).of_type("AWS::SQS::Queue").values()}
     assert kept == {14 * 24 * 3600}
 
 
@@ -310,7 +316,11 @@ def test_queues_and_topics_are_encrypted_with_the_key_or_as_without_one(key: str
 def test_no_resource_bears_a_name_that_a_second_stack_would_use() -> None:
     names = {"Name", "FunctionName", "QueueName", "TopicName", "TableName", "RoleName", "AlarmName", "DashboardName"}
     names |= {"LogGroupName", "ManagedPolicyName"}
-    named = {name for name, one in Resolved(NAMES | OUT).resources.items() if names & one.get("Properties", {}).keys()}
+    named = {
+        name
+        for name, resource in Resolved(NAMES | OUT).resources.items()
+        if names & resource.get("Properties", {}).keys()
+    }
     assert named == {*("DefaultTarget", "TriggerQuery", "TargetQuery", "FailureQuery", "RdsEventsPermission")}
     for query in FULL.of_type("AWS::Logs::QueryDefinition").values():
         assert query["Name"].startswith("backups/")

@@ -206,7 +206,7 @@ def test_an_rds_event_is_known_by_what_happened_not_by_its_delivery() -> None:
 @pytest.mark.parametrize("number", NEVER)
 @pytest.mark.parametrize("detail_type", ["RDS DB Instance Event", "RDS DB Cluster Event", "RDS Odd Event", ""])
 def test_what_a_backup_causes_never_starts_one(number: str, detail_type: str) -> None:
-    assert {f"RDS-EVENT-{one}" for one in NEVER} == SELF_TRIGGERS
+    assert {f"RDS-EVENT-{digits}" for digits in NEVER} == SELF_TRIGGERS
     outcome = outcome_of(rds(f"RDS-EVENT-{number}", detail_type, Tags={"rds-snap-backup:target": "orders"}))
     assert isinstance(outcome, Ignored)
     assert number in outcome.reason

@@ -66,7 +66,7 @@ def test_a_whole_number_is_an_int_or_a_text_of_digits(value: Any, number: int | 
 
 
 def test_a_number_has_bounds() -> None:
-    assert [whole_number(one, 1, 3) for one in (0, 1, "3", "4")] == [None, 1, 3, None]
+    assert [whole_number(value, 1, 3) for value in (0, 1, "3", "4")] == [None, 1, 3, None]
 
 
 def test_a_text_shows_no_secret() -> None:

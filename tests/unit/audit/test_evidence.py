@@ -63,7 +63,7 @@ class Tenant:
             )
         if path == "/Client":
             entities = [{"clientId": number + 1, "clientName": f"c-{number:03}"} for number in range(self._clients)]
-            return JsonDocument({"clientProperties": [{"client": {"clientEntity": one}} for one in entities]}, 0)
+            return JsonDocument({"clientProperties": [{"client": {"clientEntity": entity}} for entity in entities]}, 0)
         return JsonDocument({"subClientProperties": []}, 0)
 
 
@@ -74,7 +74,9 @@ def pages(rows: int) -> int:
 
 def read(tenant: Tenant, *instances: str, hours: float = 26, recent: float = 0) -> Jobs:
     commvault: Any = tenant
-    wanted = Wanted({("aws-prod", one, "default"): NOW - hours * HOUR for one in instances}, NOW - recent * HOUR)
+    wanted = Wanted(
+        {("aws-prod", instance, "default"): NOW - hours * HOUR for instance in instances}, NOW - recent * HOUR
+    )
     return read_jobs(Metered(commvault), wanted, NOW, lambda: 100)
 
 
@@ -91,7 +93,7 @@ def test_the_list_is_read_as_far_as_it_is_needed(wanted: tuple[str, ...], recent
 
 def test_a_subclient_is_not_looked_for_longer_than_its_maximum_age() -> None:
     tenant: Any = Tenant(1000, ("a", "b"))
-    names = [("aws-prod", one, "default") for one in ("a", "none")]
+    names = [("aws-prod", name, "default") for name in ("a", "none")]
     read_jobs(tenant, Wanted({names[0]: NOW - 26 * HOUR, names[1]: NOW - HOUR}, NOW), NOW, lambda: 100)
     assert len(tenant.paths) == 1
     tenant.reverse()

@@ -131,7 +131,10 @@ def test_findings_about_places() -> None:
         member: Listing([], [full], 3),
         far: Listing.unread(DENIED),
     }
-    found = [(one.code, one.to_json()["account"], one.to_json()["region"]) for one in of_places(listings, HOME)]
+    found = [
+        (finding.code, finding.to_json()["account"], finding.to_json()["region"])
+        for finding in of_places(listings, HOME)
+    ]
     assert found == [
         ("ACCOUNT_UNREADABLE", HOME.account, "us-east-1"),
         ("MEMBER_EVENTS_WAITING", member.account, "us-east-1"),

@@ -31,7 +31,7 @@ def aws() -> Aws:
 
 def audit(aws: Aws, *, is_scheduled: bool = True, seconds_left: float = 100) -> tuple[list[Finding], list[Problem]]:
     services = aws.auditor().services
-    stuck = [one for one in services.submissions.open() if one.is_stuck(aws.now)]
+    stuck = [submission for submission in services.submissions.open() if submission.is_stuck(aws.now)]
     problems = send_again(services, aws_calls(lambda: seconds_left), stuck) if is_scheduled else []
     return findings_of(stuck, is_scheduled=is_scheduled), problems
 

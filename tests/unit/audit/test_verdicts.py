@@ -24,14 +24,16 @@ DENIED = Problem("AWS_FAILURE", "AccessDenied", "Fix it.")
 def judge(known: Coverage, hours: float | None, ages: Ages = AGES, jobs: Jobs | None = None) -> Judge:
     """Return a judge in whose ledger every association has a job that began that many hours ago."""
     job = None if hours is None else CompletedJob("1354", NOW - hours * HOUR, "FULL", "submission#x")
-    return Judge({one.key: Subclient(one.key, completed=job) for one in known.associations}, ages, NOW, jobs)
+    return Judge(
+        {covered.key: Subclient(covered.key, completed=job) for covered in known.associations}, ages, NOW, jobs
+    )
 
 
-def on(judging: Judge, known: Coverage, one: Database, inventory: Inventory | None = None) -> DatabaseVerdict:
+def on(judging: Judge, known: Coverage, judged: Database, inventory: Inventory | None = None) -> DatabaseVerdict:
     """Return the verdict on the only database."""
     inventory = inventory or Inventory()
-    verdict = judging.judge_database(one, known.find(one, DatabaseNames([one]), inventory), inventory)
-    return DatabaseVerdict(one, verdict)
+    verdict = judging.judge_database(judged, known.find(judged, DatabaseNames([judged]), inventory), inventory)
+    return DatabaseVerdict(judged, verdict)
 
 
 def shown(hours: float, job_id: str = "77", status: str = "Completed", problem: Problem | None = None) -> Jobs:
@@ -61,16 +63,16 @@ def test_an_association_is_judged_by_its_last_completed_job(
     document: str, completed: float | None, changed: float, created: float, expected: str
 ) -> None:
     known = coverage(changed, orders=document)
-    (one,) = known.associations
-    verdict = judge(known, completed).judge(one, created)
+    (covered,) = known.associations
+    verdict = judge(known, completed).judge(covered, created)
     assert verdict.name == expected
-    assert verdict.backup == one
+    assert verdict.backup == covered
     assert (verdict.reason == "") is (expected == "protected")
     assert (verdict.completed is not None) is (completed is not None)
 
 
 @pytest.mark.parametrize(
-    ("one", "document", "expected"),
+    ("judged", "document", "expected"),
     [
         (database("orders"), text(association("orders")), "protected"),
         (database("orders", exclude=" True"), text(association("orders")), "excluded"),
@@ -81,9 +83,9 @@ def test_an_association_is_judged_by_its_last_completed_job(
         (database("orders"), text(association("orders"), association("orders", "archive")), "uncovered"),
     ],
 )
-def test_a_database_is_judged_by_its_one_association(one: Database, document: str, expected: str) -> None:
+def test_a_database_is_judged_by_its_one_association(judged: Database, document: str, expected: str) -> None:
     known = coverage(OLD, orders=document)
-    assert on(judge(known, 1), known, one).verdict.name == expected
+    assert on(judge(known, 1), known, judged).verdict.name == expected
 
 
 def test_a_database_that_is_new_has_time_for_its_first_backup() -> None:

@@ -107,7 +107,7 @@ def hour_of_polls(place: Place, jobs: list[Job], sandboxes: int) -> Counter[str]
     before: Counter[str] = Counter()
     while due[0][0] < begun + 2 * HOUR:
         place.kernel.now = max(place.kernel.now, due[0][0])
-        batch = [one for one in due if one[0] <= place.kernel.now][:10]
+        batch = [poll for poll in due if poll[0] <= place.kernel.now][:10]
         before = before or (place.server.calls.copy() if place.kernel.now >= begun + HOUR else before)
         sights = place.poll([jobs[index] for _, index in batch], sandbox=number % sandboxes)
         assert all(sight.rows for sight in sights)

@@ -96,7 +96,7 @@ def test_a_start_claims_all_its_items_or_nothing(ledger: Ledger) -> None:
     ledger.submissions.save(Change(other, (replace(read[Y.key], claimer=other.key),)))
     with pytest.raises(SubclientChanged):
         ledger.submissions.save(
-            Change(submission, tuple(replace(one, claimer=submission.key) for one in read.values()))
+            Change(submission, tuple(replace(item, claimer=submission.key) for item in read.values()))
         )
     assert ledger.submissions.load(submission.key) is None
     assert ledger.submissions.subclients([X.key])[X.key] == Subclient(X.key)
@@ -145,6 +145,6 @@ def test_open_is_what_is_not_over_and_stuck_what_was_to_go_on_an_hour_ago(ledger
     ledger.submissions.save(Change(ledger.make(5, backups=over)))
     ledger.submissions.save(Change(ledger.make(6, backups=late)))
     opened = ledger.submissions.open()
-    assert [one.trigger.id for one in opened] == [f"request-{number}" for number in (0, 1, 2, 3, 4, 6)]
-    assert [one for one in opened if one.is_stuck(now)] == []
-    assert [one for one in opened if one.is_stuck(now + 1.5 * HOUR)] == opened[:5]
+    assert [submission.trigger.id for submission in opened] == [f"request-{number}" for number in (0, 1, 2, 3, 4, 6)]
+    assert [submission for submission in opened if submission.is_stuck(now)] == []
+    assert [submission for submission in opened if submission.is_stuck(now + 1.5 * HOUR)] == opened[:5]

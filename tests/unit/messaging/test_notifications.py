@@ -26,7 +26,8 @@ def submission(state: State = "running", *jobs: JobFacts | None) -> Submission:
     """Return a submission of two backups."""
     found = (*jobs, None, None)
     backups = tuple(
-        Backup(one, NOW, NOW, NOW, state, job=job) for one, job in zip((FIRST, SECOND), found, strict=False)
+        Backup(association, NOW, NOW, NOW, state, job=job)
+        for association, job in zip((FIRST, SECOND), found, strict=False)
     )
     return Submission(TRIGGER, "default", NOW, NOW, backups=backups)
 
@@ -89,7 +90,7 @@ def test_a_submission_has_the_documented_form() -> None:
 def test_an_association_has_its_job_as_far_as_it_is_known(
     record: Submission, told: Notice, expected: list[str | None]
 ) -> None:
-    assert [one["jobId"] for one in render(record, told)["associations"]] == expected
+    assert [association["jobId"] for association in render(record, told)["associations"]] == expected
 
 
 def test_the_end_of_a_job_has_its_times_and_reason() -> None:
@@ -117,7 +118,7 @@ def test_only_a_retry_says_when_it_is_tried_again() -> None:
 )  # fmt: skip
 def test_attributes_serve_filters(status: str, level: str) -> None:
     request = published(render(submission(), notice(status)))
-    attributes = {name: one["StringValue"] for name, one in request["MessageAttributes"].items()}
+    attributes = {name: attribute["StringValue"] for name, attribute in request["MessageAttributes"].items()}
     assert attributes == {"status": status, "target": "default", "trigger": "rds", "level": level}
 
 
@@ -157,7 +158,7 @@ def test_associations_too_many_for_sns_are_counted_instead_of_listed() -> None:
         for number in range(300)
     )
     record = replace(submission(), backups=many)
-    request = published(render(record, replace(notice(), backups=tuple(one.key for one in many))))
+    request = published(render(record, replace(notice(), backups=tuple(backup.key for backup in many))))
     assert len(request["Message"].encode()) < 256 * 1024
     message = json.loads(request["Message"])
     shown = json.loads(message["default"])

@@ -103,7 +103,7 @@ def test_without_forwarded_events_no_queue_is_read() -> None:
 
 def test_a_member_that_fails_hides_no_other() -> None:
     read = Members(HUB, PLACES[:20], Sdk(denied=PLACES[3].account).client).read()
-    failed = {place: one.resources for place, one in read.items() if isinstance(one.resources, Problem)}
+    failed = {place: listing.resources for place, listing in read.items() if isinstance(listing.resources, Problem)}
     assert failed.keys() == {PLACES[3]}
     assert "AccessDenied" in failed[PLACES[3]].message
 
