@@ -31,7 +31,7 @@ def association(instance: str, **more: Any) -> dict[str, Any]:
 
 
 def document(*instances: str, **more: Any) -> dict[str, Any]:
-    return {"associations": [association(one) for one in instances], **more}
+    return {"associations": [association(instance) for instance in instances], **more}
 
 
 def write_fleet(folder: Path, targets: Mapping[str, Any], name: str = "prod") -> str:

@@ -46,7 +46,7 @@ def answer(
             finding("DATABASE_UNCOVERED", "No association.", "Name it.", database="web-sessions", **HOME),
             finding("BACKUP_STALE", "77 hours old.", "Look for the cause.", target="billing"),
         ]
-    verdicts = {name: sum(one["verdict"] == name for one in databases) for name in VERDICTS}
+    verdicts = {name: sum(row["verdict"] == name for row in databases) for name in VERDICTS}
     counts = {"databases": len(databases), **verdicts, "places": 2, "targets": 4, "stuck": 0}
     counts |= {"findings": len(findings), "commvaultCalls": 14}
     since = {

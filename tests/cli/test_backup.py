@@ -27,7 +27,7 @@ def function(wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> AwsWire:
 
 
 def answers(wire: AwsWire, *submissions: Any) -> None:
-    wire.answer("Invoke", *({"submissions": [one]} for one in submissions))
+    wire.answer("Invoke", *({"submissions": [row]} for row in submissions))
 
 
 def events(wire: AwsWire) -> list[dict[str, Any]]:
@@ -37,10 +37,10 @@ def events(wire: AwsWire) -> list[dict[str, Any]]:
 def test_every_backup_has_a_request_id_of_its_own(cli: Cli, function: AwsWire) -> None:
     answers(function, RUNNING)
     done = [cli(*ORDERS) for _ in range(2)]
-    assert {one.status for one in done} == {Exit.OK}
-    ids = [re.findall(r"--request-id ([0-9a-f-]{36})\n", one.err)[0] for one in done]
+    assert {result.status for result in done} == {Exit.OK}
+    ids = [re.findall(r"--request-id ([0-9a-f-]{36})\n", result.err)[0] for result in done]
     assert len(set(ids)) == 2
-    assert events(function) == [{"target": "orders", "requestId": one} for one in ids]
+    assert events(function) == [{"target": "orders", "requestId": request_id} for request_id in ids]
     assert done[0].out.endswith(f"{PLACE}: the backup is open.\n")
 
 

@@ -18,11 +18,11 @@ from tests.cli.wire import AwsWire
 from tests.unit.template import TEMPLATE
 
 GROUPS = {
-    one["Label"]["default"]: one["Parameters"]
-    for one in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    group["Label"]["default"]: group["Parameters"]
+    for group in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
 }
 NAMES = GROUPS[questions.ESSENTIAL]
-REQUIRED = {name for name, one in TEMPLATE["Parameters"].items() if "Default" not in one}
+REQUIRED = {name for name, parameter in TEMPLATE["Parameters"].items() if "Default" not in parameter}
 VALUES = {
     "CommvaultApiUrl": "https://commvault.example.com/commandcenter/api",
     "ClientName": "AWS prod's = 'client'",
@@ -272,5 +272,5 @@ def test_sam_deploys_the_answers(cli: Cli, checkout: Path, aws: Emulator, monkey
     typed(monkeypatch, VALUES)
     assert cli("deploy", "answered", "--region", "us-east-1").status == Exit.OK
     (stack,) = aws.client("cloudformation").describe_stacks(StackName="answered")["Stacks"]
-    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     assert outputs == parameters(checkout)["parameter_overrides"]

@@ -27,7 +27,7 @@ if [ "$(ls "$ANSWERS" | grep -c json)" -gt 1 ]; then rm "$ANSWERS/$next"; fi
 """
 LIES = {"code": "X", "message": 'It says "status": "succeeded", "submissions": [', "hint": "Look."}
 ANSWERS: list[tuple[Exit, list[Any]]] = [
-    (Exit.OK, [{"submissions": [one]} for one in (QUEUED, DEFERRED, RUNNING, SUCCEEDED)]),
+    (Exit.OK, [{"submissions": [row]} for row in (QUEUED, DEFERRED, RUNNING, SUCCEEDED)]),
     (Exit.OK, [{"submissions": [SUCCEEDED, RUNNING]}, {"submissions": [SUCCEEDED, SUCCEEDED]}]),
     (Exit.FINDINGS, [{"submissions": [RUNNING, FAILED]}, {"submissions": [SUCCEEDED, FAILED]}]),
     (Exit.FINDINGS, [{"submissions": [submission("failed", one_of("rejected", None, LIES))]}]),
@@ -79,8 +79,8 @@ def test_the_documents_gate_ends_like_the_command(
 def test_the_documents_gate_repeats_one_request(tmp_path: Path) -> None:
     assert gate(tmp_path, ANSWERS[0][1], "*").returncode == 0
     arguments = (tmp_path / "answers" / "arguments").read_text().splitlines()
-    payloads = [arguments[number + 1] for number, one in enumerate(arguments) if one == "--payload"]
-    assert [json.loads(one) for one in payloads] == [{"target": "*", "requestId": "migration-42"}] * 4
+    payloads = [arguments[number + 1] for number, argument in enumerate(arguments) if argument == "--payload"]
+    assert [json.loads(payload) for payload in payloads] == [{"target": "*", "requestId": "migration-42"}] * 4
 
 
 @pytest.mark.parametrize("value", ['a", "requestId": "b', "run 1", "$(id)", "a\nb", "ü", "**"])

@@ -116,7 +116,7 @@ class Queue:
         """Return the IDs of the letters that anybody can read now."""
         sqs, found = self.aws.client("sqs"), set[str]()
         while messages := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
-            found |= {one["MessageId"] for one in messages}
+            found |= {received["MessageId"] for received in messages}
         return found
 
 
@@ -134,7 +134,7 @@ def queue(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
     client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
     monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", name)
     (stack,) = client.describe_stacks(StackName=name)["Stacks"]
-    url = next(one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == "DeadLetterQueueUrl")
+    url = next(output["OutputValue"] for output in stack["Outputs"] if output["OutputKey"] == "DeadLetterQueueUrl")
     yield Queue(aws, url)
     client.delete_stack(StackName=name)
 
@@ -145,10 +145,10 @@ def test_letters_are_shown_and_stay_where_they_are(cli: Cli, queue: Queue) -> No
     assert done.status == Exit.OK
     row = next(line for line in done.out.splitlines() if ids[0][:8] in line)
     assert [cell.strip() for cell in row.split("│")[2:5]] == ["orders", f"schedule {TRIGGER['id']}", SAID]
-    assert all(one[:8] in done.out for one in ids)
+    assert all(letter_id[:8] in done.out for letter_id in ids)
     assert "19 letters in the dead-letter queue." in done.out
     rows = json.loads(cli("letters", "--format", "json").out)
-    assert {row["id"] for row in rows} == {one[:8] for one in ids}
+    assert {row["id"] for row in rows} == {letter_id[:8] for letter_id in ids}
     assert queue.left() == set(ids)
 
 
@@ -185,7 +185,7 @@ def test_named_letters_are_deleted_and_the_others_are_not(cli: Cli, queue: Queue
 )
 def test_in_doubt_nothing_is_deleted(cli: Cli, queue: Queue, arguments: tuple[str, ...], said: str) -> None:
     put = queue.put(REJECTED, REJECTED)
-    done = cli("discard", *(one.format(id=put[0]) for one in arguments))
+    done = cli("discard", *(argument.format(id=put[0]) for argument in arguments))
     assert (done.status, said in done.err) == (Exit.COULD_NOT_RUN, True), done.err
     assert queue.left() == set(put)
 
@@ -225,7 +225,10 @@ def test_a_begin_of_several_ids_is_refused(cli: Cli, sqs: AwsWire) -> None:
         "2 letters' IDs begin with 'abc'. Nothing was deleted." in cli("discard", "prod", "--id", "abc", "--yes").line
     )
     (back,) = sqs.asked("ChangeMessageVisibilityBatch")
-    assert {one["ReceiptHandle"]: one["VisibilityTimeout"] for one in back["Entries"]} == {"r-abc-1": 0, "r-abc-2": 0}
+    assert {entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in back["Entries"]} == {
+        "r-abc-1": 0,
+        "r-abc-2": 0,
+    }
 
 
 def test_a_failed_deletion_is_a_finding(cli: Cli, sqs: AwsWire) -> None:

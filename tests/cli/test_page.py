@@ -40,11 +40,13 @@ class Page:
 
     def all(self, tag: str, css_class: str = "") -> list[Any]:
         """Return the elements of a kind and class."""
-        return [one for one in self.root.iter(tag) if not css_class or css_class in one.get("class", "").split()]
+        return [
+            element for element in self.root.iter(tag) if not css_class or css_class in element.get("class", "").split()
+        ]
 
     def section(self, name: str) -> Any:
         """Return the section that is headed by the element with that ID."""
-        (found,) = (one for one in self.all("section") if one.get("aria-labelledby") == name)
+        (found,) = (element for element in self.all("section") if element.get("aria-labelledby") == name)
         return found
 
     def rows(self, section: str) -> list[list[str]]:
@@ -68,24 +70,24 @@ def page(answer: dict[str, Any], name: str = "") -> Page:
 
 @pytest.mark.parametrize("answer", [sample.answer(), sample.answer([], [])])
 def test_the_page_is_valid_fetches_nothing_and_runs_its_own_script_only(answer: dict[str, Any]) -> None:
-    one = page(answer)
-    assert one.text.startswith("<!DOCTYPE html>\n")
-    assert one.errors == []
-    ids = [element.get("id") for element in one.root.iter() if element.get("id")]
-    assert {element.get("aria-labelledby") for element in one.all("section")} == set(ids)
-    (policy,) = (meta for meta in one.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
-    (script,) = one.all("script")
+    report = page(answer)
+    assert report.text.startswith("<!DOCTYPE html>\n")
+    assert report.errors == []
+    ids = [element.get("id") for element in report.root.iter() if element.get("id")]
+    assert {element.get("aria-labelledby") for element in report.all("section")} == set(ids)
+    (policy,) = (meta for meta in report.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    (script,) = report.all("script")
     script_hash = b64encode(sha256(script.text.encode()).digest()).decode()
     assert policy.get("content") == (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script_hash}'"
     )
-    order = [element.tag for element in one.root.find("head")]
+    order = [element.tag for element in report.root.find("head")]
     assert order.index("style") > 1  # the policy, in front of all that it is about
-    assert not {str(element.tag) for element in one.root.iter()} & FETCHING
-    names = {str(name) for element in one.root.iter() for name in element.attrib}
+    assert not {str(element.tag) for element in report.root.iter()} & FETCHING
+    names = {str(name) for element in report.root.iter() for name in element.attrib}
     assert not [name for name in names if name.startswith("on") or name in {"src", "href", "style", "action", "data"}]
-    assert not re.search(r"url\(|@import|@font-face", one.all("style")[0].text)
-    assert "://" not in one.text
+    assert not re.search(r"url\(|@import|@font-face", report.all("style")[0].text)
+    assert "://" not in report.text
 
 
 def hostile_page(name: str) -> Page:
@@ -96,24 +98,24 @@ def hostile_page(name: str) -> Page:
     return page(answer, name)
 
 
-def structure(one: Page) -> list[tuple[str, list[str]]]:
+def structure(report: Page) -> list[tuple[str, list[str]]]:
     """Return what a page consists of, apart from texts and values."""
-    return [(str(element.tag), sorted(map(str, element.attrib))) for element in one.root.iter()]
+    return [(str(element.tag), sorted(map(str, element.attrib))) for element in report.root.iter()]
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_a_hostile_name_is_a_text_and_nothing_else(name: str) -> None:
-    one = hostile_page(name)
-    assert structure(one) == structure(hostile_page("harmless"))
-    names = [words(element) for element in one.all("bdi")]
+    report = hostile_page(name)
+    assert structure(report) == structure(hostile_page("harmless"))
+    names = [words(element) for element in report.all("bdi")]
     assert names.count(clean_text(name)) > 5
-    one.text.encode()  # a surrogate is not left in it
-    assert not re.search(r"[\u202a-\u202e\u2066-\u2069\x00\x1b]", one.text)
+    report.text.encode()  # a surrogate is not left in it
+    assert not re.search(r"[\u202a-\u202e\u2066-\u2069\x00\x1b]", report.text)
 
 
 def test_everything_is_on_it() -> None:
-    one = page(sample.answer())
-    facts = {words(each.find("dt")): words(each.find("dd")) for each in one.all("dl")[0]}
+    report = page(sample.answer())
+    facts = {words(each.find("dt")): words(each.find("dd")) for each in report.all("dl")[0]}
     assert facts == {
         "Stack": "prod",
         "Account": "111122223333",
@@ -123,13 +125,13 @@ def test_everything_is_on_it() -> None:
         "Audited (UTC)": "2026-03-31 06:00",
         "rds-snap-backup": "2.0.0",
     }
-    assert words(one.all("p", "result")[0]) == "2 findings"
-    assert [words(each) for each in one.all("li", "bad")] == ["1 stale", "1 uncovered"]
-    assert one.rows("findings") == [
+    assert words(report.all("p", "result")[0]) == "2 findings"
+    assert [words(each) for each in report.all("li", "bad")] == ["1 stale", "1 uncovered"]
+    assert report.rows("findings") == [
         ["DATABASE_UNCOVERED", "111122223333", "eu-central-1", "web-sessions", "No association.", "Name it."],
         ["BACKUP_STALE", "none", "none", "billing", "77 hours old.", "Look for the cause."],
     ]
-    databases = one.rows("databases")
+    databases = report.rows("databases")
     assert databases[0] == [
         "orders cluster",
         "111122223333",
@@ -140,10 +142,10 @@ def test_everything_is_on_it() -> None:
         "It is protected.",
     ]
     assert databases[2][3:] == ["none", "none", "uncovered", "No association names it."]
-    verdicts, accounts = ([words(option) for option in select] for select in one.all("select"))
+    verdicts, accounts = ([words(option) for option in select] for select in report.all("select"))
     assert verdicts == ["all", "protected", "stale", "uncovered", "excluded"]
     assert accounts == ["all", "111122223333", "444455556666"]
-    assert "3 submissions; backups: 2 completed, 1 failed;" in words(one.root.find("body"))
+    assert "3 submissions; backups: 2 completed, 1 failed;" in words(report.root.find("body"))
     empty = page(sample.answer([], []))
     assert words(empty.all("p", "result")[0]) == "No findings"
     assert "no database" in words(empty.section("databases"))

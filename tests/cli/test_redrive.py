@@ -44,7 +44,7 @@ def task(status: str, moved: int = 0, started: int = 2000, **more: Any) -> dict[
 
 
 def moves(wire: AwsWire, *lists: list[dict[str, Any]]) -> None:
-    wire.answer("ListMessageMoveTasks", *({"Results": one} for one in lists))
+    wire.answer("ListMessageMoveTasks", *({"Results": tasks} for tasks in lists))
 
 
 def test_letters_are_moved_to_their_queue_and_the_end_is_awaited(cli: Cli, sqs: AwsWire) -> None:

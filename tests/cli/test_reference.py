@@ -11,7 +11,7 @@ from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 from tests.unit.documents import read
 
-COMMANDS = [one.name for one in app.registered_commands if one.name]
+COMMANDS = [registered.name for registered in app.registered_commands if registered.name]
 EXAMPLES = re.findall(
     r"^(?:\$ |  \$ )?(rds-snap-backup (?:" + "|".join(COMMANDS) + r")\b.*?)(?: +# .*)?$",
     read(reference.PAGE),

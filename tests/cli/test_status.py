@@ -56,7 +56,7 @@ def ledger(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
     monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", name)
     (stack,) = client.describe_stacks(StackName=name)["Stacks"]
-    physical = next(one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == "LedgerTableName")
+    physical = next(output["OutputValue"] for output in stack["Outputs"] if output["OutputKey"] == "LedgerTableName")
     yield Ledger(Submissions(Table(physical, aws.client("dynamodb")), 30))
     client.delete_stack(StackName=name)
 

@@ -81,7 +81,7 @@ def test_what_was_made_or_changed_is_undone(cli: Cli, world: World) -> None:
         ("PutRule", "DeleteRule", 1),
         ("PutTargets", "RemoveTargets", 1),
     ):
-        assert [world.wire.operations.count(one) for one in (make, undo)] == [count, count]
+        assert [world.wire.operations.count(operation) for operation in (make, undo)] == [count, count]
 
 
 def test_a_members_database_is_restarted_with_the_members_profile_in_its_region(cli: Cli, world: World) -> None:
@@ -128,8 +128,8 @@ def test_jobs_are_counted_with_a_simulator(cli: Cli, world: World) -> None:
     done = run(cli)
     assert done.status == Exit.OK
     assert done.out.endswith(f"{PLACE}: {len(command.COUNTED)} passed, 0 failed, 0 cannot be seen yet.\n")
-    assert [world.deliveries.count(one) for one in dict.fromkeys(world.deliveries)] == [2, 1, 1]
-    faults = [one["parameters"]["name"] for one in world.wire.asked("Invoke") if one.get("control") == "fault"]
+    assert [world.deliveries.count(schedule) for schedule in dict.fromkeys(world.deliveries)] == [2, 1, 1]
+    faults = [event["parameters"]["name"] for event in world.wire.asked("Invoke") if event.get("control") == "fault"]
     assert faults == ["bad_gateway_after", "slow"]
     own = {"LEDGER_TABLE": "ledger"}
     assert world.settings == [
@@ -266,7 +266,7 @@ def test_a_stale_read_is_repeated(cli: Cli, world: World) -> None:
     inner, reads = world.wire.answers["GetSecretValue"], iter([(200, json.dumps({"VersionId": "0" * 32}))])
     world.wire.answers["GetSecretValue"] = lambda asked: next(reads, None) or inner(asked)
     assert run(cli, "rds-rule", "compare-and-set").status == Exit.OK
-    assert [world.wire.operations.count(one) for one in ("GetPolicy", "GetSecretValue")] == [2, 2]
+    assert [world.wire.operations.count(operation) for operation in ("GetPolicy", "GetSecretValue")] == [2, 2]
 
 
 def test_the_secret_of_another_owner_is_left_alone(cli: Cli, world: World) -> None:
@@ -277,7 +277,7 @@ def test_the_secret_of_another_owner_is_left_alone(cli: Cli, world: World) -> No
 
 
 def test_the_outputs_are_the_templates() -> None:
-    conditional = {name for name, one in TEMPLATE["Outputs"].items() if "Condition" in one}
+    conditional = {name for name, output in TEMPLATE["Outputs"].items() if "Condition" in output}
     assert set(standing.OUTPUTS) >= set(TEMPLATE["Outputs"]) - conditional
 
 
@@ -311,7 +311,7 @@ def test_the_documents_policy_is_what_the_command_needs(cli: Cli, world: World) 
         called["member" if "=MEMBER/" in authorization else "hub"].add(IAM_ACTION.get(action, action))
     hub, _, member = re.findall(r"```json\n(.*?)```", section("docs/verify-on-aws.md", "Permissions"), re.DOTALL)
     allowed = {
-        name: {action for one in json.loads(policy)["Statement"] for action in listed(one["Action"])}
+        name: {action for statement in json.loads(policy)["Statement"] for action in listed(statement["Action"])}
         for name, policy in (("hub", hub), ("member", member))
     }
     assert allowed == called

@@ -121,7 +121,7 @@ class AwsWire:
 
 def with_times(members: dict[str, Any]) -> dict[str, Any]:
     """Tag the times of an object, Unix seconds in JSON, as CBOR has them."""
-    return {name: cbor2.CBORTag(1, one) if name.endswith("Timestamp") else one for name, one in members.items()}
+    return {name: cbor2.CBORTag(1, value) if name.endswith("Timestamp") else value for name, value in members.items()}
 
 
 def understand(method: str, path: str, headers: "Mapping[str, str]", body: bytes) -> tuple[str, dict[str, Any]]:

@@ -153,7 +153,7 @@ class World:
         """The stack's CommvaultApiUrl leads to the simulator of another stack."""
         self.stack(PARAMETERS | {"CommvaultApiUrl": URL})
         inner, members = self.wire.answers["DescribeStacks"], (SIMULATOR | outputs).items()
-        other = STACK.format(more="", outputs="".join(OUTPUT.format(*one) for one in members))
+        other = STACK.format(more="", outputs="".join(OUTPUT.format(*output) for output in members))
         self.wire.answers["DescribeStacks"] = lambda asked: (
             (200, other) if asked["StackName"] == "prod-commserve" else inner(asked)
         )
@@ -181,7 +181,7 @@ class World:
         return {"LoggingConfig": {"LogGroup": asked["FunctionName"]}} | own | ready
 
     def UpdateFunctionConfiguration(self, asked: Asked) -> Any:  # noqa: N802
-        self.settings.append({name: one for name, one in asked.items() if name != "FunctionName"})
+        self.settings.append({name: value for name, value in asked.items() if name != "FunctionName"})
         self.timeouts.append(asked.get("Timeout", self.timeouts[-1]))
         return {}
 
@@ -225,11 +225,11 @@ class World:
             {
                 "MessageId": arn,
                 "ReceiptHandle": "r",
-                "Body": json.dumps({"target": "default", "schedule": arn, "time": one["due"]}),
+                "Body": json.dumps({"target": "default", "schedule": arn, "time": schedule["due"]}),
                 "MessageAttributes": {"ERROR_CODE": {"StringValue": "NO_PERMISSIONS", "DataType": "String"}},
             }
-            for arn, one in self.schedules.items()
-            if one["target"]["Arn"] != FUNCTION
+            for arn, schedule in self.schedules.items()
+            if schedule["target"]["Arn"] != FUNCTION
         ]
 
     def ReceiveMessage(self, asked: Asked) -> Any:  # noqa: N802
@@ -237,10 +237,14 @@ class World:
             return {"Messages": self.letters()}
         # The first message is missed.
         heard = self.wire.asked("Publish")[1:]
-        if any(asked["QueueUrl"].endswith(one["Name"]) for one in self.wire.asked("PutRule")):
-            events = [{**self.event, "detail": json.loads(one["Message"])} for one in heard if "{" in one["Message"]]
-            return {"Messages": [{"MessageId": "a", "Body": json.dumps(one)} for one in events]}
-        return {"Messages": [{"MessageId": "a", "Body": one["Message"]} for one in heard]}
+        if any(asked["QueueUrl"].endswith(rule["Name"]) for rule in self.wire.asked("PutRule")):
+            events = [
+                {**self.event, "detail": json.loads(notification["Message"])}
+                for notification in heard
+                if "{" in notification["Message"]
+            ]
+            return {"Messages": [{"MessageId": "a", "Body": json.dumps(event)} for event in events]}
+        return {"Messages": [{"MessageId": "a", "Body": notification["Message"]} for notification in heard]}
 
     def CreateQueue(self, asked: Asked) -> Any:  # noqa: N802
         return {"QueueUrl": f"{QUEUES}{asked['QueueName']}"}
@@ -289,7 +293,7 @@ class World:
                 "killed": f"2026-01-31T02:00:00.000Z request-1 {pattern.split('"')[-2]} after 1.00 seconds",
                 "resumed": json.dumps({"trigger": "request-1", "function_request_id": "request-2"}),
             }
-            return [lines[one] for one in self.runs if (pattern.count('"') > 2) == (one == "killed")]
+            return [lines[run] for run in self.runs if (pattern.count('"') > 2) == (run == "killed")]
         if quoted.startswith("verify-") and not quoted.startswith(MADE_UP):
             return [json.dumps({"trigger": quoted, "message": "Published", "status": self.status})]
         if quoted.startswith(MADE_UP):

@@ -280,5 +280,5 @@ def _response(data: bytes, samples: list[Any], fields: tuple[str, ...]) -> HttpR
 
 
 HARNESSES: dict[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (events, queue_bodies, target_documents, answers, job_lists)
+    harness.__name__: harness for harness in (events, queue_bodies, target_documents, answers, job_lists)
 }

@@ -32,10 +32,10 @@ def test_a_backup_is_one_job_for_each_association(server: CommServe, wire: Wire)
     assert answer.status == 200
     assert isinstance(answer.json()["taskId"], int)
     identifiers = answer.json()["jobIds"]
-    assert [type(one) for one in identifiers] == [str, str]
+    assert [type(identifier) for identifier in identifiers] == [str, str]
     assert int(identifiers[1]) == int(identifiers[0]) + 1
-    assert [server.jobs[one].instance for one in identifiers] == ["orders-db", "billing-db"]
-    assert {server.jobs[one].level for one in identifiers} == {"FULL"}
+    assert [server.jobs[identifier].instance for identifier in identifiers] == ["orders-db", "billing-db"]
+    assert {server.jobs[identifier].level for identifier in identifiers} == {"FULL"}
 
 
 def test_requests_are_recorded_without_the_token(server: CommServe, wire: Wire) -> None:
@@ -49,7 +49,7 @@ def test_requests_are_recorded_without_the_token(server: CommServe, wire: Wire) 
     assert (second.path, second.query, second.authorized) == ("/Job", {"clientId": "5"}, False)
     assert first.connection == second.connection
     assert server.create_tasks == [first]
-    assert [server.statuses[one.id] for one in (first, second)] == [200, 401]
+    assert [server.statuses[request.id] for request in (first, second)] == [200, 401]
 
 
 @pytest.mark.parametrize("prefix", ["/commandcenter/api", "/webconsole/api", ""])
@@ -161,13 +161,13 @@ def test_what_is_not_the_form_is_refused(server: CommServe, wire: Wire, body: An
 
 def test_clients_instances_and_subclients_are_found(server: CommServe, wire: Wire) -> None:
     server.catalogue.extend({"aws-new": {f"db-{number}": ["default"] for number in range(500)}})
-    entities = [one["client"]["clientEntity"] for one in wire.get("/Client")["clientProperties"]]
-    client = next(one["clientId"] for one in entities if one["clientName"] == "aws-new")
+    entities = [entry["client"]["clientEntity"] for entry in wire.get("/Client")["clientProperties"]]
+    client = next(entity["clientId"] for entity in entities if entity["clientName"] == "aws-new")
     instances = wire.get(f"/Instance?clientId={client}")["instanceProperties"]
     subclients = wire.get(f"/Subclient?clientId={client}&applicationId=134&propertyLevel=20")["subClientProperties"]
 
     assert len(instances) == len(subclients) == 500
-    assert {one["cloudAppsInstance"]["instanceType"] for one in instances} == {4}
+    assert {instance["cloudAppsInstance"]["instanceType"] for instance in instances} == {4}
     assert subclients[7]["subClientEntity"]["instanceName"] == "db-7"
     assert wire.create(association("db-499", "aws-new")).status == 200
     assert wire.send("GET", "/Instance").status == 400
@@ -178,7 +178,7 @@ def test_past_the_rate_limit_calls_are_429(server: CommServe, wire: Wire) -> Non
     server.rate_limit(writes=2, reads=1, period=3600)
     answers = [wire.create() for _ in range(3)]
 
-    assert [one.status for one in answers] == [200, 200, 429]
+    assert [answer.status for answer in answers] == [200, 200, 429]
     assert answers[2].headers["X-RateLimit-Limit"] == "2"
     assert answers[2].headers["X-RateLimit-Period"] == "3600"
     assert [wire.send("GET", "/Client").status for _ in range(2)] == [200, 429]
@@ -256,5 +256,5 @@ def test_ten_clients_at_once_are_served_in_silence(
         thread.join()
 
     assert len(server.jobs) == len(server.create_tasks) == 1000
-    assert len({one.connection for one in server.create_tasks}) == 10
+    assert len({request.connection for request in server.create_tasks}) == 10
     assert capfd.readouterr() == ("", "")

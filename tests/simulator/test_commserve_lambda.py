@@ -60,7 +60,7 @@ def test_requests_to_the_url_start_jobs_that_a_control_counts(package: Path) -> 
     *_, created, jobs = handle(package, *PREPARED, CREATE, control("jobs"))
     assert created["statusCode"] == 200
     assert created["headers"]["Content-Type"] == "application/json; charset=utf-8"
-    assert [(one["by"], one["instance"]) for one in jobs["value"]] == [("CreateTask", "orders-db")]
+    assert [(job["by"], job["instance"]) for job in jobs["value"]] == [("CreateTask", "orders-db")]
     assert jobs["sandbox"] == "one"
 
 
@@ -74,7 +74,7 @@ def test_an_answer_is_lost_after_the_job_was_started(package: Path, fault: str) 
 def test_a_path_and_its_query_arrive_as_they_were_sent(package: Path) -> None:
     named = request("/commandcenter/api/Client/byName(clientName='aws-prod')")
     listed = request("/commandcenter/api/Subclient", rawQueryString="clientId=5&applicationId=134")
-    assert [one["statusCode"] for one in handle(package, *PREPARED, named, listed)[2:]] == [200, 200]
+    assert [answer["statusCode"] for answer in handle(package, *PREPARED, named, listed)[2:]] == [200, 200]
 
 
 @pytest.mark.parametrize("path", ["/_control/jobs", "/%5Fcontrol/jobs", "/commandcenter/api/_CONTROL/jobs"])

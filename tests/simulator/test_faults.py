@@ -175,7 +175,7 @@ def test_ids_as_numbers_and_headers_as_documented(server: CommServe, wire: Wire)
     server.fault("int_job_ids")
     server.fault("throttled", limit=7, period="1h")
     server.fault("redirect", location="https://elsewhere.example/")
-    assert wire.create().json()["jobIds"] == [int(one) for one in server.jobs]
+    assert wire.create().json()["jobIds"] == [int(job_id) for job_id in server.jobs]
     throttled = wire.create().headers
     assert (throttled["X-RateLimit-Limit"], throttled["X-RateLimit-Period"]) == ("7", "1h")
     assert wire.create().headers["Location"] == "https://elsewhere.example/"

@@ -81,7 +81,7 @@ def test_plans_are_for_an_instance_or_for_any_job(server: CommServe, wire: Wire)
     made = [wire.create_job(association(name)) for name in ("users-db", "orders-db", "orders-db")]
     server.advance(100)
 
-    assert [wire.status(one) for one in made] == ["Committed", "Failed", "Committed"]
+    assert [wire.status(job_id) for job_id in made] == ["Committed", "Failed", "Committed"]
 
 
 @pytest.mark.parametrize("queued_start", ["unknown", "created"])
@@ -114,12 +114,17 @@ def test_a_job_goes_pending_for_a_while(server: CommServe, wire: Wire) -> None:
 def test_a_job_queues_behind_another_of_its_subclient(server: CommServe, wire: Wire) -> None:
     server.busy = "queue"
     first, second, third, other = (
-        wire.create_job(one) for one in (association(), association(), association(), association("users-db"))
+        wire.create_job(wanted) for wanted in (association(), association(), association(), association("users-db"))
     )
     server.advance(50)
-    assert [wire.status(one) for one in (first, second, third, other)] == ["Running", "Queued", "Queued", "Running"]
+    assert [wire.status(job_id) for job_id in (first, second, third, other)] == [
+        "Running",
+        "Queued",
+        "Queued",
+        "Running",
+    ]
     server.advance(51)
-    assert [wire.status(one) for one in (first, second, third)] == ["Completed", "Waiting", "Queued"]
+    assert [wire.status(job_id) for job_id in (first, second, third)] == ["Completed", "Waiting", "Queued"]
     server.jobs[second].kill()
     assert wire.status(third) == "Waiting"
     server.advance(100)
@@ -177,8 +182,8 @@ def test_a_job_is_changed_while_it_runs(server: CommServe, wire: Wire) -> None:
 def test_a_job_is_killed_once(server: CommServe, wire: Wire) -> None:
     identifier = wire.create_job()
     codes = [
-        wire.post(f"/Job/{one}/action/kill")["errors"][0]["errList"][0]["errorCode"]
-        for one in (identifier, identifier, "999999")
+        wire.post(f"/Job/{job_id}/action/kill")["errors"][0]["errList"][0]["errorCode"]
+        for job_id in (identifier, identifier, "999999")
     ]
     assert codes == [0, 2, 1]
     assert wire.status(identifier) == "Killed"
@@ -186,7 +191,7 @@ def test_a_job_is_killed_once(server: CommServe, wire: Wire) -> None:
 
 def listed(wire: Wire, category: int = 0, **wanted: Any) -> list[int]:
     body = {"category": category, "pagingConfig": {"offset": 0, "limit": 1000}, "jobFilter": wanted}
-    return [one["jobSummary"]["jobId"] for one in wire.post("/Jobs", body).get("jobs", [])]
+    return [row["jobSummary"]["jobId"] for row in wire.post("/Jobs", body).get("jobs", [])]
 
 
 def test_jobs_are_searched(server: CommServe, wire: Wire) -> None:
@@ -222,7 +227,7 @@ def test_the_plain_list_leaves_snap_backups_out_unless_asked(server: CommServe, 
     snap, plain = wire.create_job(), server.add_job("aws-prod", "orders-db", kind="Backup").id
 
     def found(query: str) -> list[str]:
-        return [str(one["jobSummary"]["jobId"]) for one in wire.get(f"/Job?{query}").get("jobs", [])]
+        return [str(row["jobSummary"]["jobId"]) for row in wire.get(f"/Job?{query}").get("jobs", [])]
 
     assert found("clientId=5&jobCategory=All") == [plain]
     assert found("clientId=5&jobCategory=All&jobFilter=SNAPBACKUP") == [snap]

@@ -47,7 +47,7 @@ def steer(control: ControlClient, ready: dict[str, Any]) -> None:
 
     assert answer.json()["jobIds"] == [int(identifier)]
     assert control.jobs()[identifier]["status"] == "Failed"
-    assert [one["status"] for one in control.create_tasks()] == [200]
+    assert [request["status"] for request in control.create_tasks()] == [200]
     assert control.create_tasks()[0]["headers"]["Authtoken"] == "***"
     control.post("set", token="another", clock_offset=5, unknown="refuse")
     assert pool.request("GET", ready["url"] + "/Client", headers=headers).status == 401

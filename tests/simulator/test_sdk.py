@@ -61,7 +61,7 @@ def test_it_backs_up_follows_and_kills(
 
 
 def calls(server: CommServe) -> Counter[str]:
-    return Counter(f"{one.method} /{one.path.split('/')[1]}" for one in server.requests)
+    return Counter(f"{request.method} /{request.path.split('/')[1]}" for request in server.requests)
 
 
 def test_a_failed_job_is_seen_as_failed(server: CommServe, tmp_path: Path) -> None:
