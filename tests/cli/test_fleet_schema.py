@@ -144,9 +144,7 @@ def changed_once(content: Any) -> Iterator[Any]:
     yield from EDGES
     yield from ([edge] for edge in EDGES)
     if isinstance(content, dict):
-        yield from (
-            {**content, name: edge} for name in [*FIELD_NAMES, "x"] if name not in content for edge in EDGES[:2]
-        )
+        yield from ({**content, name: edge} for name in [*FIELD_NAMES, "x"] if name not in content for edge in ADDED)
     for key in content if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ():
         for part in changed_once(content[key]):
             copy = content.copy()
