@@ -66,6 +66,7 @@ def write(folder: Path, built: Path | None = None) -> list[Path]:
         "README.md": (ROOT / "docs" / "install.md").read_bytes(),
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
         "template.yaml": dumped(pointed(template)),
+        "member.yaml": (ROOT / "member.yaml").read_bytes(),
         listing.name: listing.read_bytes(),
         **{f"{FUNCTIONS}{path}": data for path, data in code.items()},
     }

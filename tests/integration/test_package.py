@@ -63,7 +63,7 @@ def built() -> dict[str, Any]:
 
 def test_it_holds_what_it_says(unpacked: Path) -> None:
     assert {path.name for path in unpacked.iterdir()} == {
-        *("README.md", "LICENSE", "template.yaml", f"{NAME}.cdx.json", "functions"),
+        *("README.md", "LICENSE", "template.yaml", "member.yaml", f"{NAME}.cdx.json", "functions"),
     }
     assert machines.contents(unpacked / "functions") == machines.contents(build() / "BackupFunction")
     assert (unpacked / "README.md").read_text() == (ROOT / "docs" / "install.md").read_text()
