@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -19,7 +20,7 @@ FIELDS: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
     ("day of week", 1, 7, DAYS, r"\?|L|(?:[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)(?:L|#[1-5])"),
     ("year", 1970, 2199, (), ""),
 )
-DAY_OF_MONTH, DAY_OF_WEEK = 2, 4
+DAY_OF_MONTH, MONTH, DAY_OF_WEEK, YEAR = 2, 3, 4, 5
 RATE = re.compile(r"rate\((1 (?:minute|hour|day)|(?!0+ |1 )\d+ (?:minutes|hours|days))\)")
 AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 CRON = re.compile(r"cron\((.*)\)")
@@ -77,11 +78,22 @@ def skipped_day(expression: str, timezone: str, begin: date | None = None) -> da
     first = begin or datetime.now(UTC).date()
     for number in range(A_YEAR if len(times) <= MAX_TIMES else 0):
         day = first + timedelta(days=number)
-        for hour, minute in times:
+        for hour, minute in times if may_be_due(fields, day) else ():
             local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
             if local.astimezone(UTC).astimezone(zone).hour != hour:
                 return day
     return None
+
+
+def may_be_due(fields: Sequence[str], day: date) -> bool:
+    """Tell whether a valid cron expression, by its fields, can be due on a day. Forms with L, W or # count as any day."""
+    found = {DAY_OF_MONTH: day.day, MONTH: day.month, DAY_OF_WEEK: day.isoweekday() % 7 + 1, YEAR: day.year}
+    for position, value in found.items():
+        _, least, most, names, _ = FIELDS[position]
+        ranges = [values(token, least, most, names) for token in fields[position].split(",")]
+        if all(ranges) and not any(value in numbers for numbers in ranges):
+            return False
+    return True
 
 
 def values(token: str, least: int, most: int, names: tuple[str, ...]) -> range:

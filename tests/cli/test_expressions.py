@@ -73,6 +73,12 @@ def test_time_zones(name: str, is_one: bool) -> None:
         ("cron(0 * * * ? *)", "Europe/Berlin", date(2026, 3, 29)),
         ("cron(0/5 * * * ? *)", "Europe/Berlin", None),  # the next run is a moment later
         ("rate(1 day)", "Europe/Berlin", None),
+        ("cron(0 2 ? * MON-FRI *)", "Europe/Berlin", None),
+        ("cron(0 2 ? * SUN,WED *)", "Europe/Berlin", date(2026, 3, 29)),
+        ("cron(0 2 ? * 1L *)", "Europe/Berlin", date(2026, 3, 29)),
+        ("cron(0 2 1-15 * ? *)", "Europe/Berlin", None),
+        ("cron(0 2 * JAN,NOV ? *)", "Europe/Berlin", None),
+        ("cron(0 2 * * ? 2027)", "Europe/Berlin", None),
     ],
 )
 def test_times_that_daylight_saving_skips(expression: str, timezone: str, day: date | None) -> None:
