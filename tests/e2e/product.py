@@ -45,21 +45,25 @@ class Product:
     @staticmethod
     def document(*instances: str) -> dict[str, Any]:
         """Return a document with these instances."""
-        return {"associations": [association(one) for one in instances]}
+        return {"associations": [association(instance) for instance in instances]}
 
     def group(self, number: int, *, databases: bool = False) -> tuple[str, list[str]]:
         """Add a target of several instances; return its name and theirs. With `databases` each has that of its name."""
         name = f"group-{next(_NUMBERS)}"
         names = [f"{name}-{place}" for place in range(number)]
-        associations = [association(one) | ({"databases": [one]} if databases else {}) for one in names]
-        for one in names:
-            self.commserve.catalogue.add(CLIENT, one)
+        associations = [association(instance) | ({"databases": [instance]} if databases else {}) for instance in names]
+        for instance in names:
+            self.commserve.catalogue.add(CLIENT, instance)
         self.stack.put_target(name, {"associations": associations})
         return name, names
 
     def calls(self, *targets: str) -> list[Recorded]:
         """Return the CreateTask requests for targets' instances, refused ones too."""
-        return [one for one in self.commserve.create_tasks if any(target in instances(one) for target in targets)]
+        return [
+            request
+            for request in self.commserve.create_tasks
+            if any(target in instances(request) for target in targets)
+        ]
 
     def jobs(self, *targets: str) -> list[Job]:
         """Return the jobs of targets' instances."""
@@ -137,7 +141,7 @@ def association(instance: str) -> dict[str, str]:
 
 def instances(request: Recorded) -> list[str]:
     """Return the instances that a CreateTask request names."""
-    return [one["instanceName"] for one in request.json["taskInfo"]["associations"]]
+    return [entry["instanceName"] for entry in request.json["taskInfo"]["associations"]]
 
 
 def tagged(*targets: str) -> dict[str, str]:

@@ -46,10 +46,10 @@ class Audited:
         answer = self.ask({"audit": True, "schedule": "arn:aws:scheduler:audit", "time": f"day {next(DAYS)}"})
         subscriber = self.product.subscriber
         subscriber.receive(seconds=1)
-        message = [one for one in subscriber.received if one.attributes["status"] == "audit"][-1]
+        message = [message for message in subscriber.received if message.attributes["status"] == "audit"][-1]
         assert {**answer, "title": message.body["title"]} == message.body
-        codes = {(one["code"], one["database"] or one["target"]) for one in answer["findings"]}
-        return {one for one in codes if one[1] in places}, answer["news"], message.attributes["level"]
+        codes = {(finding["code"], finding["database"] or finding["target"]) for finding in answer["findings"]}
+        return {finding for finding in codes if finding[1] in places}, answer["news"], message.attributes["level"]
 
 
 class Member:
@@ -110,8 +110,8 @@ def lose_message(product: Product, target: str) -> None:
     record = json.loads(item["record"]["S"])
     record["created"] -= 2 * HOUR
     for part, field in (("backups", "due"), ("attempts", "began"), ("attempts", "ended")):
-        for one in record.get(part, ()):
-            one[field] -= 2 * HOUR
+        for entry in record.get(part, ()):
+            entry[field] -= 2 * HOUR
     stack.aws.client("dynamodb").update_item(
         TableName=stack.outputs["LedgerTableName"],
         Key={"pk": item["pk"]},
@@ -213,7 +213,7 @@ def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emu
     assert verdicts(answer, expected) == {
         name: "unreadable" if name.startswith("m:") else verdict for name, verdict in expected.items()
     }
-    assert [one["account"] for one in answer["findings"] if one["code"] == "MEMBER_UNREADABLE"] == [MEMBER]
+    assert [finding["account"] for finding in answer["findings"] if finding["code"] == "MEMBER_UNREADABLE"] == [MEMBER]
 
 
 def test_the_preflight_is_well_and_names_a_refused_token(audited: Audited) -> None:

@@ -49,13 +49,13 @@ def test_every_alarm_is_made_and_notifies_the_alarm_topic(aws: Emulator, second:
 
 def test_both_schedules_are_in_the_group_that_is_watched(aws: Emulator, second: Product) -> None:
     client, group = aws.client("scheduler"), second.stack.outputs["ScheduleGroupName"]
-    names = [one["Name"] for one in client.list_schedules(GroupName=group)["Schedules"]]
+    names = [schedule["Name"] for schedule in client.list_schedules(GroupName=group)["Schedules"]]
     schedules = [client.get_schedule(Name=name, GroupName=group) for name in names]
-    assert sorted(sorted(json.loads(one["Target"]["Input"])) for one in schedules) == [
+    assert sorted(sorted(json.loads(schedule["Target"]["Input"])) for schedule in schedules) == [
         ["audit", "schedule", "time"],
         ["schedule", "target", "time"],
     ]
-    assert {one["Target"]["RoleArn"] for one in schedules} == {second.stack.outputs["SchedulerRoleArn"]}
+    assert {schedule["Target"]["RoleArn"] for schedule in schedules} == {second.stack.outputs["SchedulerRoleArn"]}
 
 
 def test_its_outputs_are_those_of_the_template_and_none_is_empty(second: Product) -> None:
@@ -78,13 +78,13 @@ def test_everything_starts_also_targets_that_were_just_stored(second: Product) -
     # The sandbox is warm, and knows one of them.
     names += [second.target("all") for _ in range(11)]
     answer = second.stack.invoke({"target": "*", "requestId": "all"})
-    assert {one["target"]: one["status"] for one in answer["submissions"]} == dict.fromkeys(
+    assert {submission["target"]: submission["status"] for submission in answer["submissions"]} == dict.fromkeys(
         ["default", *names], "queued"
     )
     wait_until(lambda: len(_about(second, "all", *names)) == len(names), "a message about each")
     messages = _about(second, "all", *names)
     assert {message["target"]: message["status"] for message in messages} == dict.fromkeys(names, "submitted")
-    assert all(second.commserve.jobs[only(one["jobIds"])].instance == one["target"] for one in messages)
+    assert all(second.commserve.jobs[only(message["jobIds"])].instance == message["target"] for message in messages)
 
 
 def test_a_token_that_was_replaced_is_taken_from_the_secret_at_once(second: Product) -> None:
@@ -102,12 +102,12 @@ def test_a_second_stack_in_the_region_comes_and_goes_by_itself(aws: Emulator, se
 
     def resources(name: str) -> set[str]:
         found = client.describe_stack_resources(StackName=name)["StackResources"]
-        return {one["PhysicalResourceId"] for one in found}
+        return {resource["PhysicalResourceId"] for resource in found}
 
     assert not resources(NAME) & resources("passing")
     client.delete_stack(StackName="passing")
     client.get_waiter("stack_delete_complete").wait(StackName="passing", WaiterConfig={"Delay": 1})
-    functions = {one["FunctionName"] for one in aws.client("lambda").list_functions()["Functions"]}
+    functions = {function["FunctionName"] for function in aws.client("lambda").list_functions()["Functions"]}
     assert not functions & {value for name, value in passing.outputs.items() if name.endswith("FunctionName")}
     queues = aws.client("sqs").list_queues(QueueNamePrefix="passing").get("QueueUrls", [])
     assert not queues
@@ -190,7 +190,7 @@ def _watched(part: Any) -> Iterator[Metric]:
     match part:
         case {"Namespace": namespace, "MetricName": name, "Dimensions": dimensions}:
             if namespace == NAMESPACE:
-                yield (namespace, name, frozenset((one["Name"], one["Value"]) for one in dimensions))
+                yield (namespace, name, frozenset((dimension["Name"], dimension["Value"]) for dimension in dimensions))
         case dict():
             for inner in part.values():
                 yield from _watched(inner)

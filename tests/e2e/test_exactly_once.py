@@ -67,7 +67,7 @@ def test_a_job_whose_answer_was_lost_is_adopted(product: Product, fault: str, cl
         product.commserve.row_offset = 0
     product.commserve.end_job(only(product.jobs(target)).id)
     assert (message["status"], message["reconciled"]) == ("submitted", True)
-    assert [one["jobIds"] for one in product.story(target)] == [[only(product.jobs(target)).id]] * 2
+    assert [message["jobIds"] for message in product.story(target)] == [[only(product.jobs(target)).id]] * 2
     assert len(product.calls(target)) == 1
 
 
@@ -90,7 +90,7 @@ def test_nobody_takes_the_unseen_job_of_another_submission(product: Product) -> 
     waiting = only(only(product.stack.invoke({"target": target, "requestId": "second"})["submissions"])["backups"])
     assert (waiting["state"], waiting["error"]["code"]) == ("waiting", "SUBCLIENT_BUSY")
     first, second = product.wait_for_messages(target, number=2)
-    assert [one["trigger"]["id"] for one in (first, second)] == ["first", "second"]
+    assert [message["trigger"]["id"] for message in (first, second)] == ["first", "second"]
     assert (first["reconciled"], second["reconciled"]) == (True, False)
     assert [first["jobIds"], second["jobIds"]] == [[job.id] for job in product.jobs(target)]
     assert len(product.calls(target)) == 2

@@ -46,8 +46,8 @@ def test_a_subscriber_can_ask_for_problems_alone(product: Product) -> None:
         product.stack.invoke({"target": target})
     product.story(well, badly)
     problems.receive()
-    received = [one.body for one in problems.received if one.body["target"] in {well, badly}]
-    assert [(one["target"], one["status"]) for one in received] == [(badly, "killed")]
+    received = [message.body for message in problems.received if message.body["target"] in {well, badly}]
+    assert [(message["target"], message["status"]) for message in received] == [(badly, "killed")]
 
 
 def test_a_job_whose_id_was_counted_again_is_lost(product: Product) -> None:
@@ -88,7 +88,9 @@ def test_a_job_that_the_answer_does_not_name_is_found_and_followed(product: Prod
     assert only(found["associations"])["jobId"] == jobs[names[1]]
     for job_id in jobs.values():
         product.commserve.end_job(job_id)
-    ends = {one["jobIds"][0]: only(one["associations"])["instanceName"] for one in product.story(target)[2:]}
+    ends = {
+        message["jobIds"][0]: only(message["associations"])["instanceName"] for message in product.story(target)[2:]
+    }
     assert ends == {job_id: name for name, job_id in jobs.items()}
     assert len(product.calls(names[0])) == 1
 

@@ -83,7 +83,7 @@ def test_the_commands_of_the_readme_end_as_it_says(
 
 
 def test_a_release_is_deployed_by_the_commands_that_test_install_runs() -> None:
-    (block,) = [one for one in blocks("README.md") if "aws " in one]
+    (block,) = [block for block in blocks("README.md") if "aws " in block]
     assert block == "".join(blocks("docs/install.md")[:3])
 
 

@@ -46,7 +46,7 @@ def test_a_group_is_one_request(product: Product) -> None:
 
     def known() -> dict[str, str]:
         backups = only(product.records(target))["backups"]
-        return {one["association"]["instanceName"]: one["job"]["id"] for one in backups if "job" in one}
+        return {backup["association"]["instanceName"]: backup["job"]["id"] for backup in backups if "job" in backup}
 
     wait_until(lambda: known() == jobs, "rows have told which job is whose")
 
@@ -59,5 +59,5 @@ def test_a_start_sends_one_request_and_asks_for_nothing(product: Product, run: s
     before = len(product.commserve.requests)
     product.stack.invoke({"target": target})
     # Jobs of other targets are polled all the time.
-    sent = [one for one in product.commserve.requests[before:] if not one.path.startswith("/Job")]
-    assert [(one.method, one.path) for one in sent] == [("POST", "/CreateTask")]
+    sent = [request for request in product.commserve.requests[before:] if not request.path.startswith("/Job")]
+    assert [(request.method, request.path) for request in sent] == [("POST", "/CreateTask")]

@@ -51,7 +51,7 @@ def test_a_storm_of_triggers_ends_in_a_job_for_each_that_began_after_it(product:
         (backup,) = record["backups"]
         assert jobs[backup["job"]["id"]].created >= backup["moment"]
     assert not product.dead_letters(*targets)
-    faulty = {one.fault for one in product.calls(*targets) if one.fault}
+    faulty = {call.fault for call in product.calls(*targets) if call.fault}
     assert faulty == {name for name, _ in FAULTS}
 
 

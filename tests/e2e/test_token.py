@@ -22,7 +22,7 @@ def test_the_token_is_nowhere_but_in_the_request(product: Product, tap: Tap) -> 
         product.commserve.fault(fault, about=target)
         product.stack.invoke(scheduled(target))
     product.wait_for_messages(*targets, number=len(targets))
-    assert {one.header("Authtoken") for one in product.commserve.create_tasks} == {CANARY}
+    assert {request.header("Authtoken") for request in product.commserve.create_tasks} == {CANARY}
     configuration = product.stack.aws.client("lambda").get_function_configuration(
         FunctionName=product.stack.outputs["BackupFunctionName"]
     )

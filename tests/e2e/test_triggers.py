@@ -37,7 +37,7 @@ def test_the_samples_of_other_schedules_start_the_default_target(product: Produc
     before = {job.id for job in product.jobs("orders-db")}
     backup = only(only(product.stack.invoke(event)["submissions"])["backups"])
     assert (backup["state"], backup["jobId"] in before) == ("running", False)
-    message = next(one for one in product.messages("default") if backup["jobId"] in one["jobIds"])
+    message = next(message for message in product.messages("default") if backup["jobId"] in message["jobIds"])
     assert message["trigger"] == {
         "kind": "schedule",
         "id": f"{event['resources'][0]}|{event['time']}",
@@ -66,7 +66,7 @@ def test_an_event_of_one_database_in_a_group_of_three_starts_one_job(product: Pr
     names = [f"{group}-{place}" for place in range(3)]
     product.stack.put_event(rds_event(names[1]))
     message = only(product.wait_for_messages(group))
-    assert [one["instanceName"] for one in message["associations"]] == [names[1]]
+    assert [association["instanceName"] for association in message["associations"]] == [names[1]]
     assert [job.instance for job in product.jobs(*names)] == [names[1]]
 
 
@@ -120,7 +120,7 @@ def test_a_subscriber_gets_json_and_an_e_mail_gets_text(product: Product, tap: T
     target = product.target("mail")
     product.stack.invoke({"target": target})
     job = only(product.jobs(target))
-    call = next(one for one in tap.calls if one.operation == "Publish" and target in one.body)
+    call = next(call for call in tap.calls if call.operation == "Publish" and target in call.body)
     assert call.form["MessageStructure"] == "json"
     assert call.form["Subject"] == f"submitted: {target}, job {job.id}"
     forms = json.loads(call.form["Message"])
@@ -128,7 +128,7 @@ def test_a_subscriber_gets_json_and_an_e_mail_gets_text(product: Product, tap: T
     lines = forms["email"].splitlines()
     assert {f"Target: {target}", "Status: submitted", f"Jobs: {job.id}", "Trigger: manual"} <= set(lines)
     assert f"  {CLIENT} / {target} / default: job {job.id}" in lines
-    received = only([one.attributes for one in product.subscriber.received if one.body["target"] == target])
+    received = only([message.attributes for message in product.subscriber.received if message.body["target"] == target])
     assert received == {"status": "submitted", "target": target, "trigger": "manual", "level": "info"}
 
 
@@ -159,5 +159,7 @@ def test_an_event_that_is_not_understood_is_kept_and_harms_no_other(product: Pro
     product.stack.send({"requestPayload": delivered(rds_event("orders", tags=tagged(healthy)))})
     product.wait_for_messages(healthy)
     wait_until(lambda: len(product.stack.dead_letters()) == before + 6, "each of them is a dead letter")
-    assert not [one for one in product.stack.messages("SubmissionsQueueUrl") if "not even JSON" in one["Body"]]
+    assert not [
+        message for message in product.stack.messages("SubmissionsQueueUrl") if "not even JSON" in message["Body"]
+    ]
     assert only(product.messages(broken))["status"] == "rejected"

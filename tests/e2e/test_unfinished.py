@@ -23,14 +23,14 @@ def test_one_failed_job_of_a_group_is_started_again_and_the_other_has_its_own_en
     messages = product.story(target)
     first, again = product.jobs(failing)
     well = only(product.jobs(other))
-    assert sorted((one["status"], one["jobIds"]) for one in messages) == [
+    assert sorted((message["status"], message["jobIds"]) for message in messages) == [
         ("completed", [well.id]),
         ("completed", [again.id]),
         ("retrying", [first.id]),
         ("submitted", [first.id, well.id]),
         ("submitted", [again.id]),
     ]
-    retrying = next(one for one in messages if one["status"] == "retrying")
+    retrying = next(message for message in messages if message["status"] == "retrying")
     assert retrying["error"]["message"] == "The snapshot quota is reached."
     assert retrying["retryAt"] > retrying["submittedAt"]
     assert (len(product.calls(failing)), len(product.calls(other))) == (2, 1)

@@ -76,7 +76,7 @@ def no_secret_is_shown(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.DEBUG, ENVIRONMENT["POWERTOOLS_SERVICE_NAME"])
     yield
     records = caplog.get_records("call")
-    logged = "\n".join(f"{one.getMessage()} {one.exc_text} {one.__dict__}" for one in records)
+    logged = "\n".join(f"{record.getMessage()} {record.exc_text} {record.__dict__}" for record in records)
     for world in World.made:
         tokens = world.commserve.tokens
         queued = [world.messages_of(url) for url in (world.submissions, world.dead_letter_queue)]

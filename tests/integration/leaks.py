@@ -11,7 +11,7 @@ RUN = 12
 def leaks(text: str, secrets: Iterable[str]) -> list[str]:
     """Return the runs of a secret that are in a text, in any form."""
     undone = [text, unquote(text), unquote(unquote(text))]
-    undone += [re.sub(r"\\u00([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), one) for one in undone]
-    undone += [one.replace("\\", "") for one in undone]
+    undone += [re.sub(r"\\u00([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), form) for form in undone]
+    undone += [form.replace("\\", "") for form in undone]
     runs = {secret[at : at + RUN] for secret in secrets for at in range(len(secret) - RUN + 1)}
-    return sorted({run for run in runs for one in undone if run in one})
+    return sorted({run for run in runs for form in undone if run in form})

@@ -36,7 +36,7 @@ def peak_megabytes(runtime: Runtime) -> float:
     """Return the most memory that the function's process has had at once, its interpreter included."""
     assert runtime._process is not None
     (function,) = [pid for pid, command in descendants(runtime._process.pid).items() if "awslambdaric" in command]
-    (line,) = [one for one in Path(f"/proc/{function}/status").read_text().splitlines() if one.startswith("VmHWM:")]
+    (line,) = [line for line in Path(f"/proc/{function}/status").read_text().splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024
 
 
@@ -92,7 +92,7 @@ def test_600_databases_in_50_accounts_and_3000_jobs_in_256_mb(
             began = time.monotonic()
             response = function.invoke({"audit": True})
             seconds, megabytes = time.monotonic() - began, peak_megabytes(function)
-            calls = Counter(f"{one.service} {one.operation}" for one in wire.calls)
+            calls = Counter(f"{call.service} {call.operation}" for call in wire.calls)
     finally:
         scene.remove_databases()
     assert response.error is None, function.output
@@ -100,7 +100,7 @@ def test_600_databases_in_50_accounts_and_3000_jobs_in_256_mb(
     # The scene has one database and one target of its own.
     assert (counts["databases"], counts["targets"], counts["places"]) == (DATABASES + 1, TARGETS + 1, MEMBERS + 1)
     assert (counts["protected"], counts["new"]) == (DATABASES - 1, 2)
-    assert [one["code"] for one in response.payload["findings"]] == ["MEMBER_UNREADABLE"]
+    assert [finding["code"] for finding in response.payload["findings"]] == ["MEMBER_UNREADABLE"]
     assert len(response.payload["databases"]) == DATABASES + 1
     assert calls["rds DescribeDBInstances"] == MEMBERS
     assert calls["sts AssumeRole"] == MEMBERS

@@ -77,7 +77,7 @@ def test_it_holds_nothing_unused(package: Path) -> None:
 
 
 def test_it_holds_the_licence_of_everything_in_it(package: Path) -> None:
-    shipped = {one.name for one in locks.packages(locks.SHIPPED)}
+    shipped = {pinned.name for pinned in locks.packages(locks.SHIPPED)}
     folders = {path.name: path for path in (package / "licenses").iterdir()}
     assert folders.keys() == shipped | {"rds-snap-backup"}
     for name, folder in folders.items():

@@ -94,5 +94,5 @@ def test_one_trigger_starts_one_job(world: World, fault: str) -> None:
         if not world.waiting():
             break
     assert world.statuses() == ["submitted", "completed"]
-    assert [one["by"] for one in control("jobs")] == ["CreateTask"]
+    assert [job["by"] for job in control("jobs")] == ["CreateTask"]
     assert only(world.items())["pk"].startswith("submission#")

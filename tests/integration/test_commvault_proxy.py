@@ -47,7 +47,7 @@ def test_the_tunnel_is_tls_from_end_to_end(server: CommServe) -> None:
         assert isinstance(create(client), Submitted)
         assert isinstance(client.get("/Client", time.monotonic() + 5), JsonDocument)
     assert proxy.connects == [authority(server)]  # both requests by one connection
-    assert [one.header("Authtoken") for one in server.requests] == [CANARY] * 2
+    assert [request.header("Authtoken") for request in server.requests] == [CANARY] * 2
     assert server.requests[0].header("Host") == authority(server)
     assert proxy.seen.startswith(b"\x16\x03")  # a TLS handshake
     for text in (proxy.heads[0].encode(), proxy.seen):
@@ -124,7 +124,7 @@ def test_a_refused_connect_is_unavailable_and_names_the_proxy(
         assert proxy.url in problem.message
         assert named in problem.message
         assert "HttpsProxy" in problem.hint
-    ours = [one.getMessage() for one in caplog.records if not one.name.startswith("botocore")]
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("botocore")]
     assert CANARY not in f"{outcome} {asked} {ours}"
     assert proxy.connects == [authority(server)] * 2
     assert not proxy.seen

@@ -286,7 +286,7 @@ def test_a_connection_is_reused_while_it_is_fresh(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 4)
     submitted(create(client))
-    assert len({one.connection for one in server.requests}) == 1
+    assert len({request.connection for request in server.requests}) == 1
 
 
 @pytest.mark.parametrize("idle", [5.0, 5.1, 3600, -3600])
@@ -298,7 +298,7 @@ def test_a_connection_that_was_idle_is_never_reused(
     submitted(create(client))
     monkeypatch.setattr(time, "time", lambda: began + idle)
     submitted(create(client))
-    assert [one.connection for one in server.requests] == [1, 2]
+    assert [request.connection for request in server.requests] == [1, 2]
 
 
 def test_a_keep_alive_that_the_server_closed_is_never_unknown(server: CommServe, client: Commvault) -> None:
@@ -319,7 +319,7 @@ def test_an_answer_as_long_as_is_read_is_read(server: CommServe, client: Commvau
     assert isinstance(answer, JsonDocument)
     assert list(answer.document) == ["padding"]
     assert isinstance(client.get("/Client", within(5)), JsonDocument)
-    assert {one.connection for one in server.requests} == {1}
+    assert {request.connection for request in server.requests} == {1}
 
 
 # Never connected.

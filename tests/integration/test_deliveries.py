@@ -22,7 +22,7 @@ MANUAL = {"target": "default", "requestId": "by-hand"}
 
 
 def operations(timeline: Timeline, since: int = 0) -> list[str]:
-    return [one.operation for one in timeline.calls[since:]]
+    return [call.operation for call in timeline.calls[since:]]
 
 
 def envelope(event: Any) -> dict[str, Any]:
@@ -39,7 +39,9 @@ def test_a_trigger_for_one_target_sends_its_message_first_and_answers_with_its_j
     (job_id,) = timeline.commserve.jobs
     backup = {**names, "state": "running", "jobId": job_id, "error": None}
     assert answer == {"submissions": [{"target": "default", "status": "open", "backups": [backup]}]}
-    writes = [one for one in operations(timeline) if one in {"SendMessage", "TransactWriteItems", "Publish"}]
+    writes = [
+        operation for operation in operations(timeline) if operation in {"SendMessage", "TransactWriteItems", "Publish"}
+    ]
     assert writes[:2] == ["SendMessage", "TransactWriteItems"]
     assert only(timeline.queue).due == timeline.clock() + 60
     submitted = only(timeline.notifications())
@@ -113,13 +115,13 @@ def test_all_targets_are_queued_those_that_were_just_stored_too(timeline: Timeli
     for name in names:
         timeline.target(name)
     answer = timeline.deliver({"target": "*", "requestId": "all"})
-    assert {one["target"]: one["status"] for one in answer["submissions"]} == dict.fromkeys(
+    assert {submission["target"]: submission["status"] for submission in answer["submissions"]} == dict.fromkeys(
         ["default", *names], "queued"
     )
     assert len(timeline.queue) == 25
     timeline.run()
     again = timeline.deliver({"target": "*", "requestId": "all"})["submissions"]
-    assert {one["status"] for one in again} == {"succeeded"}
+    assert {submission["status"] for submission in again} == {"succeeded"}
     assert not timeline.queue
 
 
@@ -127,7 +129,10 @@ def test_all_targets_repeated_reports_those_with_a_record_and_sends_the_others(t
     timeline.target("other", associations=associations("billing-db"))
     timeline.deliver({"target": "default", "requestId": "all"})
     answer = timeline.deliver({"target": "*", "requestId": "all"})
-    assert {one["target"]: one["status"] for one in answer["submissions"]} == {"default": "open", "other": "queued"}
+    assert {submission["target"]: submission["status"] for submission in answer["submissions"]} == {
+        "default": "open",
+        "other": "queued",
+    }
     assert len(timeline.queue) == 2
 
 
@@ -141,7 +146,7 @@ def test_what_sqs_did_not_accept_of_a_fan_out_is_sent_again_or_the_run_fails(tim
     assert not timeline.queue
     timeline.failed_entries = 2
     timeline.deliver(event)
-    assert len({one.body for one in timeline.queue}) == 5
+    assert len({message.body for message in timeline.queue}) == 5
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -224,7 +229,7 @@ def test_an_event_whose_tag_names_its_target_reads_the_named_documents_and_no_li
     event["detail"]["Tags"] = {"rds-snap-backup:target": tag}
     assert only(timeline.deliver(event)["submissions"])["target"] == target
     assert operations(timeline).count("GetParametersByPath") == lists
-    read = [one.parameters["Name"] for one in timeline.calls if one.operation == "GetParameter"]
+    read = [call.parameters["Name"] for call in timeline.calls if call.operation == "GetParameter"]
     assert len([name for name in read if name.startswith(timeline.config.targets_path)]) == documents
 
 
@@ -238,8 +243,11 @@ def test_an_event_among_600_targets_costs_one_call_by_its_tag_and_the_list_once_
         event["detail"]["Tags"] = tags
         before, timeline.backup = len(timeline.calls), timeline.function()
         timeline.deliver(event)
-        made = [one.parameters for one in timeline.calls[before:] if one.service == "ssm"]
-        assert len([one for one in made if (one.get("Path") or one["Name"]).startswith(path)]) == calls
+        made = [call.parameters for call in timeline.calls[before:] if call.service == "ssm"]
+        assert (
+            len([parameters for parameters in made if (parameters.get("Path") or parameters["Name"]).startswith(path)])
+            == calls
+        )
 
 
 # ---- The queue
@@ -294,8 +302,8 @@ def test_a_batch_polls_all_and_sends_while_time_is_left_and_what_it_did_not_reac
     sent = len(timeline.sent())
     timeline.receive(lambda: RUN_SECONDS if len(timeline.sent()) == sent else 37.0)
     assert timeline.sent()[sent:] == [["billing-db"]]
-    assert min(one.due for one in timeline.queue) == timeline.clock()
-    assert len([one for one in timeline.commserve.requests if one.path.startswith("/Job")]) == 1
+    assert min(message.due for message in timeline.queue) == timeline.clock()
+    assert len([request for request in timeline.commserve.requests if request.path.startswith("/Job")]) == 1
     timeline.run()
     assert Counter(timeline.statuses()) == {"submitted": 3, "completed": 3}
 
@@ -306,7 +314,7 @@ def test_one_submission_that_fails_does_not_stop_the_others_of_its_batch(timelin
         timeline.target(target, associations=associations(database))
         timeline.deliver(timeline.schedule("nightly", target))
     if poison == "record":
-        (item,) = (one for one in timeline.items() if one["target"] == "a")
+        (item,) = (item for item in timeline.items() if item["target"] == "a")
         timeline.aws.client("dynamodb").update_item(
             TableName=timeline.name,
             Key={"pk": {"S": item["pk"]}},
@@ -319,7 +327,7 @@ def test_one_submission_that_fails_does_not_stop_the_others_of_its_batch(timelin
     timeline.redrive("not an event")
     timeline.commserve.advance(HOUR)
     timeline.receive()
-    assert [one["target"] for one in timeline.notifications() if one["status"] == "completed"] == ["b"]
+    assert [message["target"] for message in timeline.notifications() if message["status"] == "completed"] == ["b"]
     # The message of the other is received again, and alone it fails the run.
     timeline.commserve.advance(90)
     if poison == "record":
@@ -347,7 +355,7 @@ def test_a_slow_commvault_stops_neither_polls_nor_requests_and_costs_no_lease(
         return lambda: end - time.monotonic()
 
     while timeline.queue:
-        timeline.commserve.advance(max(0, min(one.due for one in timeline.queue) - timeline.clock()))
+        timeline.commserve.advance(max(0, min(message.due for message in timeline.queue) - timeline.clock()))
         seconds_left = run_of(RUN_SECONDS)
         timeline.receive(seconds_left)
         assert seconds_left() > 0, "the function's timeout would have killed it"

@@ -104,7 +104,7 @@ def deployed(aws: Emulator, name: str, template: str, **parameters: str) -> Mapp
     client.create_stack(StackName=name, TemplateBody=template, Parameters=given, Capabilities=["CAPABILITY_IAM"])
     client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
     found = client.describe_stack_resources(StackName=name)["StackResources"]
-    return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
+    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def test_a_hostile_event_is_refused_and_kept(timeline: Timeline, event: Any) -> 
     assert not timeline.items()
 
 
-@pytest.mark.parametrize("letter", ["x", -(10**400), 10**400, True, [], {}, 1e400], ids=lambda one: str(one)[:8])
+@pytest.mark.parametrize("letter", ["x", -(10**400), 10**400, True, [], {}, 1e400], ids=lambda letter: str(letter)[:8])
 def test_a_messages_letter_can_be_anything(timeline: Timeline, letter: Any) -> None:
     body = {"target": "default", "trigger": {"kind": "manual", "id": "one"}, "letter": letter}
     timeline.redrive(body)
@@ -57,7 +57,7 @@ def test_a_messages_letter_can_be_anything(timeline: Timeline, letter: Any) -> N
     assert timeline.statuses() == ["submitted", "completed"]
 
 
-@pytest.mark.parametrize("account", ["444455556666", "0", FORGED, "x" * 9000], ids=lambda one: repr(one)[:14])
+@pytest.mark.parametrize("account", ["444455556666", "0", FORGED, "x" * 9000], ids=lambda account: repr(account)[:14])
 def test_an_event_of_another_account_starts_nothing(timeline: Timeline, account: str) -> None:
     timeline.target("default", databases=["*"], accounts=["111122223333"])
     event = timeline.event("orders")

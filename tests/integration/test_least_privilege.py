@@ -25,7 +25,9 @@ from tests.unit.template import TEMPLATE, Resolved
 # One process makes all the calls: what another one records cannot be seen here.
 pytestmark = pytest.mark.xdist_group("least-privilege")
 
-FUNCTIONS = [name for name, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
+FUNCTIONS = [
+    name for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"
+]
 KEY = "arn:aws:kms:us-east-1:000000000000:key/1"
 MEMBERS = {"AUDIT_MEMBERS": "444455556666"}
 EVERYTHING = {
@@ -126,11 +128,11 @@ def audit(timeline: Timeline) -> None:
 
 
 def made(recorded: Recorded, function: str) -> set[Permission]:
-    return {one for call in recorded.calls[function] for one in needed(call)}
+    return {permission for call in recorded.calls[function] for permission in needed(call)}
 
 
 def statements(recorded: Recorded, function: str) -> list[Statement]:
-    return [one for part in recorded.template.policies_of(function).values() for one in part]
+    return [statement for part in recorded.template.policies_of(function).values() for statement in part]
 
 
 def allowed(recorded: Recorded, function: str) -> Iterator[tuple[str, Permission]]:
@@ -139,11 +141,13 @@ def allowed(recorded: Recorded, function: str) -> Iterator[tuple[str, Permission
         if statement["Effect"] == "Allow":
             for action in listed(statement["Action"]):
                 pairs = [Permission(action, resource) for resource in listed(statement["Resource"])]
-                yield from ((statement["Sid"], one) for one in pairs if is_meaningful(one))
+                yield from ((statement["Sid"], permission) for permission in pairs if is_meaningful(permission))
 
 
 def uses(made: set[Permission], allowed: Permission) -> bool:
-    return any(one.action == allowed.action and matches(allowed.resource, one.resource) for one in made)
+    return any(
+        permission.action == allowed.action and matches(allowed.resource, permission.resource) for permission in made
+    )
 
 
 def test_every_function_is_driven_and_finds_its_settings_in_the_template(recorded: Recorded) -> None:
@@ -156,15 +160,19 @@ def test_every_function_is_driven_and_finds_its_settings_in_the_template(recorde
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_nothing_is_missing(recorded: Recorded, function: str) -> None:
     granted = statements(recorded, function)
-    refused = [one for one in made(recorded, function) if decide(granted, one.action, one.resource) != "Allow"]
+    refused = [
+        permission
+        for permission in made(recorded, function)
+        if decide(granted, permission.action, permission.resource) != "Allow"
+    ]
     assert refused == []
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_nothing_is_spare(recorded: Recorded, function: str) -> None:
     calls = made(recorded, function)
-    granted = [(sid, one) for sid, one in allowed(recorded, function) if one.action not in BY_AWS]
-    assert [(sid, one) for sid, one in granted if not uses(calls, one)] == []
+    granted = [(sid, permission) for sid, permission in allowed(recorded, function) if permission.action not in BY_AWS]
+    assert [(sid, permission) for sid, permission in granted if not uses(calls, permission)] == []
 
 
 def test_what_aws_does_itself_is_allowed_and_never_called(recorded: Recorded) -> None:
@@ -177,9 +185,9 @@ def test_what_aws_does_itself_is_allowed_and_never_called(recorded: Recorded) ->
 def test_no_audit_submits_and_its_role_cannot(recorded: Recorded) -> None:
     """It can start nothing but what the Backup function decides about: it sends to that one's queue."""
     granted = {permission for _, permission in allowed(recorded, "AuditFunction")}
-    queues = {one.resource for one in granted if one.action.startswith("sqs:")}
+    queues = {permission.resource for permission in granted if permission.action.startswith("sqs:")}
     assert queues == {recorded.template.parameters["SubmissionsQueue.Arn"]}
     starting = ("lambda:", "states:", "events:", "scheduler:", "iam:", "rds:Create", "rds:Start", "rds:Restore")
-    assert not [one for one in granted if one.action.startswith(starting)]
+    assert not [permission for permission in granted if permission.action.startswith(starting)]
     assert recorded.audited_requests
     assert "/CreateTask" not in recorded.audited_requests

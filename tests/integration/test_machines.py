@@ -126,7 +126,7 @@ def test_who_asks_for_it_goes_without_bytecode(tmp_path: Path, old: Interpreter,
     assert contents(tmp_path / "package") == sources
     if old.version < (3, 10):
         # Unless it is asked not to, this pip refuses what ships: else the tests here would show nothing.
-        (line,) = (one for one in done.stdout.splitlines() if "-m pip install" in one)
+        (line,) = (line for line in done.stdout.splitlines() if "-m pip install" in line)
         install = [part for part in shlex.split(line)[1:] if part != "--ignore-requires-python"]
         refused = subprocess.run(
             [old.path, *install], cwd=tmp_path / "src", capture_output=True, text=True, check=False

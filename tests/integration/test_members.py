@@ -53,8 +53,8 @@ def members(aws: Emulator) -> Iterator[tuple[Account, Account]]:
     found = Account(aws, ONE), Account(aws, TWO)
     found[0].join()
     yield found
-    for one in found:
-        one.leave()
+    for account in found:
+        account.leave()
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_what_was_known_of_an_account_that_becomes_unreadable_stays(
     answer = scene.daily()
     assert codes(answer) == [("DATABASE_UNCOVERED", f"hr-{account.number}") for account in members]
     assert [message["news"] for message in scene.published()] == [True, True, True]
-    levels = [one.attributes["level"] for one in scene.world.subscriber.received]
+    levels = [message.attributes["level"] for message in scene.world.subscriber.received]
     assert levels == ["problem", "problem", "digest"]  # The finding of the account was never gone.
 
 
@@ -148,7 +148,7 @@ def test_the_inventory_shows_commvaults_subclients_and_the_databases_of_all_plac
 def test_a_name_is_no_proof_while_a_member_cannot_be_read(scene: AuditScene, members: tuple[Account, Account]) -> None:
     create_instance(members[0].client("rds"), "billing-db", "mysql")
     answer = scene.invoke({"inventory": True})
-    assert (answer["ok"], [one["account"] for one in answer["unread"]]) == (False, [TWO])
+    assert (answer["ok"], [place["account"] for place in answer["unread"]]) == (False, [TWO])
     # The target names it.
     assert exact_in(answer) == {f"{REGION}:000000000000:db:orders-db": "orders-db"}
 

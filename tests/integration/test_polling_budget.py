@@ -43,7 +43,7 @@ class Hub:
         self.commserve, self.submissions = commserve, dict[str, Submission]()
         auth = FixedToken(commserve.token)
         clients = [Commvault(commserve.url, lambda: commserve.ca_pem, auth) for _ in range(sandboxes)]
-        self._readers = cycle([JobReader(one, POLICY.first_poll_seconds, commserve.clock.now) for one in clients])
+        self._readers = cycle([JobReader(client, POLICY.first_poll_seconds, commserve.clock.now) for client in clients])
         self._due: list[tuple[float, str]] = []
         self._chance = Random(1)
 
@@ -60,10 +60,10 @@ class Hub:
             clock.advance(max(0, self._due[0][0] - clock.now()))
             batch = [heappop(self._due)[1] for _ in range(BATCH) if self._due and self._due[0][0] <= clock.now()]
             asked = [(self.submissions[key], decide(self.submissions[key], clock.now())) for key in batch]
-            looks = [(one, step) for one, step in asked if isinstance(step, Look)]
+            looks = [(submission, step) for submission, step in asked if isinstance(step, Look)]
             assert len(looks) == len(batch)
-            for (one, look), sight in zip(looks, next(self._readers).read(looks, 38), strict=True):
-                self.put(see(one, look, sight, {}, POLICY).submission)
+            for (submission, look), sight in zip(looks, next(self._readers).read(looks, 38), strict=True):
+                self.put(see(submission, look, sight, {}, POLICY).submission)
         clock.advance(end - clock.now())
 
 
@@ -100,4 +100,4 @@ def test_jobs_that_begin_while_many_are_polled_are_read_from_one_page(commserve:
         hub.put(followed(commserve, number))
         hub.poll_until(commserve.clock.now() + 1)
     hub.poll_until(began + 170)
-    assert [one.path for one in commserve.requests[before:]] == ["/Job"]
+    assert [request.path for request in commserve.requests[before:]] == ["/Job"]

@@ -46,22 +46,22 @@ def test_it_is_valid(document: dict[str, Any]) -> None:
 
 def test_it_names_what_ships(document: dict[str, Any]) -> None:
     shipped = packages(SHIPPED)
-    components = {one["purl"]: one for one in document["components"]}
+    components = {component["purl"]: component for component in document["components"]}
     assert components.keys() == {package.purl for package in shipped}
     assert len(document["components"]) == len(shipped)
     for package in shipped:
         component = components[package.purl]
         assert component["version"] == package.version
         assert component["licenses"]
-        (source,) = (one for one in component["externalReferences"] if one["type"] == "distribution")
-        assert {f"sha256:{one['content']}" for one in source["hashes"]} == set(package.hashes)
+        (source,) = (reference for reference in component["externalReferences"] if reference["type"] == "distribution")
+        assert {f"sha256:{digest['content']}" for digest in source["hashes"]} == set(package.hashes)
 
 
 def test_its_subject_is_the_project_and_what_it_depends_on(document: dict[str, Any]) -> None:
     subject = document["metadata"]["component"]
     assert (subject["name"], subject["version"]) == (PROJECT["name"], PROJECT["version"])
     assert subject["licenses"][0]["license"]["id"] == "Apache-2.0"
-    (own,) = (one for one in document["dependencies"] if one["ref"] == subject["bom-ref"])
+    (own,) = (dependency for dependency in document["dependencies"] if dependency["ref"] == subject["bom-ref"])
     assert {reference.split("==")[0] for reference in own["dependsOn"]} == {"aws_lambda_powertools", "boto3", "urllib3"}
 
 

@@ -20,19 +20,19 @@ type Timelines = Callable[..., Timeline]
 def by_database(timeline: Timeline) -> dict[str, list[str]]:
     """Return the statuses that were published of each instance, in their order."""
     found: dict[str, list[str]] = {}
-    for one in timeline.notifications():
-        for association in one["associations"]:
-            found.setdefault(association["instanceName"], []).append(one["status"])
+    for message in timeline.notifications():
+        for association in message["associations"]:
+            found.setdefault(association["instanceName"], []).append(message["status"])
     return found
 
 
 def completions(timeline: Timeline) -> Mapping[str, list[str]]:
     """Return the IDs of the jobs whose completion was published, by instance: each is that instance's job."""
     found: dict[str, list[str]] = {}
-    for one in timeline.notifications():
-        if one["status"] == "completed":
-            job = timeline.commserve.jobs[only(one["jobIds"])]
-            assert only(one["associations"])["instanceName"] == job.instance
+    for message in timeline.notifications():
+        if message["status"] == "completed":
+            job = timeline.commserve.jobs[only(message["jobIds"])]
+            assert only(message["associations"])["instanceName"] == job.instance
             found.setdefault(job.instance, []).append(job.id)
     return found
 
@@ -45,7 +45,12 @@ def group(timeline: Timeline, *instances: str, name: str = "group", **document: 
 
 
 def test_an_event_of_one_database_in_a_group_starts_one_job(timeline: Timeline) -> None:
-    timeline.target("group", associations=[{**one, "databases": [one["instanceName"]]} for one in associations(*GROUP)])
+    timeline.target(
+        "group",
+        associations=[
+            {**association, "databases": [association["instanceName"]]} for association in associations(*GROUP)
+        ],
+    )
     answer = timeline.deliver(timeline.event("billing-db"))
     assert timeline.states(answer) == {"billing-db": "running"}
     timeline.run()
@@ -130,7 +135,11 @@ def test_a_job_that_the_answer_left_out_is_found_and_followed_and_no_other_trigg
     waiting = timeline.deliver({"target": "alone", "requestId": "by-hand"})
     assert timeline.states(waiting) == {"users-db": "waiting"}
     timeline.run()
-    of_users = [(one["target"], one["jobIds"]) for one in timeline.notifications() if one["status"] == "completed"]
+    of_users = [
+        (message["target"], message["jobIds"])
+        for message in timeline.notifications()
+        if message["status"] == "completed"
+    ]
     first, second = (job.id for job in timeline.commserve.jobs.values() if job.instance == "users-db")
     assert ("group", [first]) in of_users
     assert ("alone", [second]) in of_users
@@ -202,7 +211,7 @@ def test_a_failed_job_of_a_group_is_started_again_alone_and_each_database_counts
     assert only(answer["submissions"])["status"] == "failed"
     completed = {item["pk"] for item in timeline.items("subclient#") if "completedId" in item}
     assert len(completed) == 2
-    assert not any("billing-db" in one for one in completed)
+    assert not any("billing-db" in key for key in completed)
 
 
 @pytest.mark.parametrize(("ending", "is_retried"), [("Failed", True), ("Failed to Start", True), ("Killed", False)])
@@ -297,7 +306,7 @@ def test_a_contended_save_leaves_the_submission_alone_for_the_rest_of_the_run(ti
     tries = iter(range(len(CONFLICT_PAUSES) + 1))
 
     def conflict(**_: Any) -> Any:
-        is_published = any(one.operation == "Publish" for one in timeline.calls)
+        is_published = any(call.operation == "Publish" for call in timeline.calls)
         if not is_published or next(tries, None) is None:
             return None
         error = {"Code": "TransactionConflictException", "Message": "Transaction is ongoing for the item"}

@@ -68,8 +68,8 @@ def test_it_is_green_when_every_package_was_asked_about() -> None:
     with database({}, asked) as url:
         done = audit(url, SHIPPED)
     assert done.returncode == 0, done.stderr
-    shipped = {(one.name, one.version) for one in packages(SHIPPED)}
-    assert {(one["package"]["name"], one["version"]) for one in asked} == shipped
+    shipped = {(package.name, package.version) for package in packages(SHIPPED)}
+    assert {(query["package"]["name"], query["version"]) for query in asked} == shipped
     assert f"{len(shipped)} packages audited" in done.stdout
 
 
@@ -77,7 +77,7 @@ def test_by_itself_it_asks_about_every_lock() -> None:
     asked: list[dict[str, Any]] = []
     with database({}, asked) as url:
         assert audit(url).returncode == 0
-    names = {one["package"]["name"] for one in asked}
+    names = {query["package"]["name"] for query in asked}
     assert names >= {"boto3", "aws-sam-cli", "checkov", "hypothesis", "uv", "pip-audit"}
     assert "pywin32" in names  # installed on Windows only
 

@@ -79,7 +79,7 @@ class Timeline(World):
 
     def states(self, answer: Any) -> dict[str, str]:
         """Return the states in a direct delivery's answer, by instance."""
-        return {one["instanceName"]: one["state"] for part in answer["submissions"] for one in part["backups"]}
+        return {backup["instanceName"]: backup["state"] for part in answer["submissions"] for backup in part["backups"]}
 
     def fail(self, operation: str, times: int = 1) -> None:
         """Let the next calls of an operation, such as `Publish`, find no connection."""
@@ -93,7 +93,7 @@ class Timeline(World):
     def run(self, seconds: float = 10 * DAY) -> None:
         """Deliver what is on the queue, each message when it is due, until it is empty or so much time is over."""
         until = self.clock() + seconds
-        while self.queue and (due := min(one.due for one in self.queue)) <= until:
+        while self.queue and (due := min(message.due for message in self.queue)) <= until:
             self.commserve.advance(max(0, due - self.clock()))
             self.receive()
         if self.queue:
@@ -101,13 +101,17 @@ class Timeline(World):
 
     def receive(self, seconds_left: Callable[[], float] = lambda: RUN_SECONDS) -> None:
         """Be the event source once, with up to ten messages that are due."""
-        batch = [one for one in self.queue if one.due <= self.clock()][:BATCH]
-        for one in batch:
-            one.due = self.clock() + VISIBILITY_SECONDS
-            one.receives += 1
-        answer = self.handle({"Records": [record(one.id, one.id, one.body) for one in batch]}, seconds_left)
-        failed = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
-        self.queues[self.submissions] = [one for one in self.queue if one not in batch or one.id in failed]
+        batch = [message for message in self.queue if message.due <= self.clock()][:BATCH]
+        for message in batch:
+            message.due = self.clock() + VISIBILITY_SECONDS
+            message.receives += 1
+        answer = self.handle(
+            {"Records": [record(message.id, message.id, message.body) for message in batch]}, seconds_left
+        )
+        failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        self.queues[self.submissions] = [
+            message for message in self.queue if message not in batch or message.id in failed
+        ]
 
     def redrive(self, body: Any) -> None:
         self._put(self.submissions, body if isinstance(body, str) else json.dumps(body))
@@ -115,14 +119,14 @@ class Timeline(World):
     def take_over(self) -> None:
         """Take what is on the emulator's queues, where a real run has put it."""
         for url in (self.submissions, self.dead_letter_queue):
-            for one in super().messages_of(url):
-                self._put(url, one["Body"])
+            for message in super().messages_of(url):
+                self._put(url, message["Body"])
 
     def messages_of(self, url: str) -> list[dict[str, Any]]:
-        return [{"Body": one.body} for one in self.queues[url]]
+        return [{"Body": message.body} for message in self.queues[url]]
 
     def dead_letters(self) -> list[Any]:
-        return [json.loads(one.body) for one in self.queues.pop(self.dead_letter_queue, [])]
+        return [json.loads(message.body) for message in self.queues.pop(self.dead_letter_queue, [])]
 
     def _put(self, url: str, body: str, delay: float = 0) -> None:
         self.queues[url].append(Message(body, self.clock() + delay))
@@ -142,12 +146,14 @@ class Timeline(World):
                 refused, accepted = call["Entries"][: self.failed_entries], call["Entries"][self.failed_entries :]
                 self.failed_entries -= len(refused)
                 reply = {
-                    "Failed": [{"Id": one["Id"], "Code": "InternalError", "SenderFault": False} for one in refused]
+                    "Failed": [{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in refused]
                 }
                 for entry in accepted:
                     self._put(call["QueueUrl"], entry["MessageBody"])
             case "ChangeMessageVisibility":
-                (message,) = (one for one in self.queues[call["QueueUrl"]] if one.id == call["ReceiptHandle"])
+                (message,) = (
+                    message for message in self.queues[call["QueueUrl"]] if message.id == call["ReceiptHandle"]
+                )
                 message.due = self.clock() + call["VisibilityTimeout"]
             case other:
                 raise NotImplementedError(other)

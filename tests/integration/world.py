@@ -36,7 +36,7 @@ RUN_SECONDS = 50.0
 
 def associations(*instances: str) -> list[dict[str, str]]:
     """Return the associations of these instances."""
-    return [{**ASSOCIATION, "instanceName": one} for one in instances]
+    return [{**ASSOCIATION, "instanceName": instance} for instance in instances]
 
 
 def scheduled(name: str, target: str = "default") -> dict[str, Any]:
@@ -129,13 +129,14 @@ class World:
             QueueUrl=self.submissions, MaxNumberOfMessages=10, WaitTimeSeconds=wait, AttributeNames=["All"]
         ).get("Messages", [])
         if received:
-            records = [record(one["MessageId"], one["ReceiptHandle"], one["Body"]) for one in received]
+            records = [record(message["MessageId"], message["ReceiptHandle"], message["Body"]) for message in received]
             failed = {
-                one["itemIdentifier"] for one in (handler or self.handle)({"Records": records})["batchItemFailures"]
+                failure["itemIdentifier"]
+                for failure in (handler or self.handle)({"Records": records})["batchItemFailures"]
             }
-            for one in received:
-                if one["MessageId"] not in failed:
-                    sqs.delete_message(QueueUrl=self.submissions, ReceiptHandle=one["ReceiptHandle"])
+            for message in received:
+                if message["MessageId"] not in failed:
+                    sqs.delete_message(QueueUrl=self.submissions, ReceiptHandle=message["ReceiptHandle"])
         return len(received)
 
     def redrive(self, body: Any) -> None:
@@ -168,11 +169,11 @@ class World:
         with urllib.request.urlopen(f"{self.aws.endpoint_url}/_ministack/sqs/messages?{query}", timeout=10) as answer:
             accounts = json.load(answer)["messages"]
         return [
-            one
+            message
             for regions in accounts.values()
             for queues in regions.values()
             for rows in queues.values()
-            for one in rows
+            for message in rows
         ]
 
     def waiting(self) -> int:
@@ -181,7 +182,7 @@ class World:
 
     def dead_letters(self) -> list[Any]:
         """Return the dead letters, and purge their queue."""
-        bodies = [json.loads(one["Body"]) for one in self.messages_of(self.dead_letter_queue)]
+        bodies = [json.loads(message["Body"]) for message in self.messages_of(self.dead_letter_queue)]
         self.aws.client("sqs").purge_queue(QueueUrl=self.dead_letter_queue)
         return bodies
 
@@ -192,7 +193,7 @@ class World:
 
     def statuses(self) -> list[str]:
         """Return the statuses of all notifications."""
-        return [one["status"] for one in self.notifications()]
+        return [message["status"] for message in self.notifications()]
 
     def items(self, prefix: str = "submission#") -> list[dict[str, Any]]:
         """Return the ledger's items of a kind, as plain values."""
@@ -203,7 +204,7 @@ class World:
     def sent(self) -> list[list[str]]:
         """Return the instances of each CreateTask request."""
         tasks = [request.json["taskInfo"]["associations"] for request in self.commserve.create_tasks]
-        return [[one["instanceName"] for one in sent] for sent in tasks]
+        return [[association["instanceName"] for association in sent] for sent in tasks]
 
     def _clients(self, clients: Mapping[str, Any]) -> Clients:
         made = {name: clients.get(name) or self.client(name) for name in SERVICES}
@@ -223,5 +224,5 @@ def record(message_id: str, receipt_handle: str, body: str) -> dict[str, Any]:
 
 def only[T](found: Sequence[T]) -> T:
     """Return the only one."""
-    (one,) = found
-    return one
+    (item,) = found
+    return item

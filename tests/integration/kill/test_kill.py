@@ -51,8 +51,8 @@ def prepare(timeline: Timeline, run: str) -> Any:
         timeline.commserve.end_job(only(list(timeline.commserve.jobs)))
     World.redrive(timeline, timeline.queue.pop().body)
     sqs = timeline.aws.client("sqs")
-    one = only(sqs.receive_message(QueueUrl=timeline.submissions, WaitTimeSeconds=20)["Messages"])
-    return {"Records": [record(one["MessageId"], one["ReceiptHandle"], one["Body"])]}
+    message = only(sqs.receive_message(QueueUrl=timeline.submissions, WaitTimeSeconds=20)["Messages"])
+    return {"Records": [record(message["MessageId"], message["ReceiptHandle"], message["Body"])]}
 
 
 def kill(timeline: Timeline, event: Any, operation: str, nth: int) -> None:
@@ -94,7 +94,7 @@ def test_a_killed_run_ends_with_one_job_one_end_and_no_message(
     statuses = timeline.statuses()
     assert set(statuses) == STATUSES.get(run, {"submitted", "completed"})
     assert len(timeline.commserve.jobs) == (run != "refused")
-    assert {job for one in timeline.notifications() for job in one["jobIds"]} == set(timeline.commserve.jobs)
+    assert {job for message in timeline.notifications() for job in message["jobIds"]} == set(timeline.commserve.jobs)
     assert bool(timeline.dead_letters()) is (run == "refused")
     assert not [item for item in timeline.items() if "open" in item]
     # A second time only where it was published and that was not recorded.
@@ -113,5 +113,5 @@ def test_a_run_has_no_other_effects_than_those(timeline: Timeline, run: str) -> 
     of_commvault = {"stall_before", "stall_after"}
     writes = {operation for effects in RUNS.values() for operation in effects.split()} - of_commvault
     reads = {"BatchGetItem", "GetItem", "GetParameter", "GetSecretValue"}
-    made = [one.operation for one in timeline.calls if one.operation not in reads]
+    made = [call.operation for call in timeline.calls if call.operation not in reads]
     assert made == [operation for operation in RUNS[run].split() if operation in writes]
