@@ -63,7 +63,7 @@ class Evidence:
         return folder
 
     def _without_tokens(self, text: str) -> str:
-        presented = {one.header("Authtoken") for each in self._commserves.values() for one in each.requests}
+        presented = {request.header("Authtoken") for each in self._commserves.values() for request in each.requests}
         current = {token for each in self._commserves.values() for token in (each.tokens.access, each.tokens.refresh)}
         for token in sorted(self._tokens | presented | current, key=len, reverse=True):
             for form in (token, token.removeprefix("QSDK ")):
@@ -74,7 +74,7 @@ class Evidence:
 def _requests(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for name, commserve in evidence._commserves.items():
         known = {
-            "requests": [one.as_dict() for one in commserve.requests],
+            "requests": [request.as_dict() for request in commserve.requests],
             "statuses": commserve.statuses,
             "refusals": commserve.refusals,
             "jobs": [job.as_dict() for job in commserve.jobs.values()],

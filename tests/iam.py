@@ -23,8 +23,8 @@ def matches(pattern: str, text: str) -> bool:
 
 def covers(statement: Statement, action: str, resource: str) -> bool:
     """Tell whether a statement is about this action on this resource; its conditions are ignored."""
-    return any(matches(one.lower(), action.lower()) for one in listed(statement["Action"])) and any(
-        matches(one, resource) for one in listed(statement["Resource"])
+    return any(matches(pattern.lower(), action.lower()) for pattern in listed(statement["Action"])) and any(
+        matches(pattern, resource) for pattern in listed(statement["Resource"])
     )
 
 
@@ -37,9 +37,9 @@ def decide(
 ) -> Decision:
     """Evaluate policies for a call with these condition keys; `service` is the AWS service that calls, if any."""
     effects = {
-        one["Effect"]
-        for one in statements
-        if covers(one, action, resource) and _is_for(one, service) and _holds(one, context or {})
+        statement["Effect"]
+        for statement in statements
+        if covers(statement, action, resource) and _is_for(statement, service) and _holds(statement, context or {})
     }
     return "Deny" if "Deny" in effects else "Allow" if effects else "Nothing"
 
@@ -71,5 +71,5 @@ def _condition_holds(operator: str, wanted: list[str], given: str | None) -> boo
         case "StringNotEquals":
             return given not in wanted
         case "ArnEquals" | "ArnLike":
-            return given is not None and any(matches(one, given) for one in wanted)
+            return given is not None and any(matches(pattern, given) for pattern in wanted)
     raise NotImplementedError(operator)

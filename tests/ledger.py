@@ -8,5 +8,5 @@ from tests.unit.template import TEMPLATE
 def create_ledger(dynamodb: Any, name: str) -> None:
     """Create the table."""
     properties = TEMPLATE["Resources"]["Ledger"]["Properties"]
-    shape = {one: properties[one] for one in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")}
+    shape = {key: properties[key] for key in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")}
     dynamodb.create_table(TableName=name, BillingMode=properties["BillingMode"], **shape)

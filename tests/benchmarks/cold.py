@@ -48,7 +48,7 @@ def _start(place: Place, package: Package, event: Any, found: Cold) -> None:
         peak = _peak(function)
     if answer.error or answer.init_ms is None:
         raise RuntimeError(f"{package.label}: {answer}")
-    received = [one["at"] for one in place.commserve.requests() if _starts_a_job(one)]
+    received = [request["at"] for request in place.commserve.requests() if _starts_a_job(request)]
     found.init.append(answer.init_ms)
     found.until_request.append((received[-1] - sent) * 1000)
     found.peak.append(peak / 2**20)
@@ -62,7 +62,9 @@ def _peak(function: Runtime) -> int:
     """Return the most memory that the function's process has had, in bytes."""
     assert function._process
     children: Sequence[str] = [
-        pid for one in Path(f"/proc/{function._process.pid}/task").glob("*/children") for pid in one.read_text().split()
+        pid
+        for path in Path(f"/proc/{function._process.pid}/task").glob("*/children")
+        for pid in path.read_text().split()
     ]
     lines = Path(f"/proc/{children[0]}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
@@ -86,13 +88,13 @@ def section(cold: Mapping[str, Cold], packages: Mapping[str, Package]) -> list[s
     rows = [
         [
             packages[name].label,
-            Spread.of(one.init).show(0),
-            ratio(one.init, cold["product"].init).show(),
-            Spread.of(one.until_request).show(0),
-            f"{Spread.of(one.peak).median:.1f}",
+            Spread.of(starts.init).show(0),
+            ratio(starts.init, cold["product"].init).show(),
+            Spread.of(starts.until_request).show(0),
+            f"{Spread.of(starts.peak).median:.1f}",
             f"{packages[name].zipped / 1e6:.2f}",
         ]
-        for name, one in cold.items()
+        for name, starts in cold.items()
     ]
     return [
         "## Cold starts",

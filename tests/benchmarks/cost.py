@@ -76,5 +76,5 @@ def write_units(calls: Sequence[Any]) -> int:
 
 def _writes(method: str, parameters: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], int]]:
     if method == "transact_write_items":
-        return [(next(iter(one.values())), 2) for one in parameters["TransactItems"]]
+        return [(next(iter(item.values())), 2) for item in parameters["TransactItems"]]
     return [(parameters, 1)] if method in {"update_item", "put_item"} else []

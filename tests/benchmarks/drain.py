@@ -16,7 +16,7 @@ from tests.benchmarks.sandbox import Sandbox
 from tests.unit.template import TEMPLATE
 
 FUNCTION: Mapping[str, Any] = TEMPLATE["Resources"]["BackupFunction"]["Properties"]
-SOURCE: Mapping[str, Any] = next(one["Properties"] for one in FUNCTION["Events"].values() if one["Type"] == "SQS")
+SOURCE: Mapping[str, Any] = next(event["Properties"] for event in FUNCTION["Events"].values() if event["Type"] == "SQS")
 CONCURRENCY: int = SOURCE["ScalingConfig"]["MaximumConcurrency"]
 BATCH: int = SOURCE["BatchSize"]
 LATENCY = 0.5  # seconds

@@ -48,7 +48,7 @@ class Goal:
 
 def ratio(measured: Sequence[float], reference: Sequence[float]) -> Spread:
     """Return the spread of the ratios of two series that were measured in turn: a slow machine slows both."""
-    return Spread.of([one / other for one, other in zip(measured, reference, strict=True)])
+    return Spread.of([value / other for value, other in zip(measured, reference, strict=True)])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

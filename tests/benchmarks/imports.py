@@ -35,32 +35,34 @@ class Import:
 
 def profile(package: Path, module: str = HANDLER, runs: int = RUNS) -> list[Import]:
     """Return a package's imports, the dearest first, of the quickest of some runs."""
-    return min((_run(package, module) for _ in range(runs)), key=lambda imports: sum(one.own for one in imports))
+    return min(
+        (_run(package, module) for _ in range(runs)), key=lambda imports: sum(imported.own for imported in imports)
+    )
 
 
 def by_package(imports: Sequence[Import]) -> list[tuple[str, float, int]]:
     """Return milliseconds and modules by package, the dearest first; the standard library counts as one."""
     sums: dict[str, list[float]] = defaultdict(list)
-    for one in imports:
-        top = one.module.partition(".")[0]
+    for imported in imports:
+        top = imported.module.partition(".")[0]
         is_standard = top in sys.stdlib_module_names or top.startswith("_")
-        name = "making the clients" if one.module == HANDLER else "standard library" if is_standard else top
-        sums[name].append(one.own)
+        name = "making the clients" if imported.module == HANDLER else "standard library" if is_standard else top
+        sums[name].append(imported.own)
     rows = [(name, sum(times), len(times)) for name, times in sums.items()]
     return sorted(rows, key=lambda row: -row[1])
 
 
 def section(imports: Sequence[Import], cold: Mapping[str, Cold]) -> list[str]:
     """Return the section of the results."""
-    times = [time for one in imports if one.module.startswith(f"{OURS}.") for time in one.dataclasses]
+    times = [time for imported in imports if imported.module.startswith(f"{OURS}.") for time in imported.dataclasses]
     rows = [[name, f"{milliseconds:.1f}", count] for name, milliseconds, count in by_package(imports)]
     bound = ratio(cold["floor-trimmed"].init, cold["product"].init).median
     return [
         "## What bounds init",
         (
             f"The SDK: the floor on the product's own, trimmed SDK takes {bound:.0%} of the product's init. The product's imports "
-            f"take {sum(one.own for one in imports):.0f} ms of CPU time. Of its own, {sum(times):.0f} ms go into {len(times)} "
-            "dataclasses: CPython compiles their methods at each import."
+            f"take {sum(imported.own for imported in imports):.0f} ms of CPU time. Of its own, {sum(times):.0f} ms go into "
+            f"{len(times)} dataclasses: CPython compiles their methods at each import."
         ),
         table(["Imports of", "own ms", "modules"], rows),
     ]
@@ -79,7 +81,7 @@ def _run(package: Path, module: str) -> list[Import]:
         Import(name, own * 1000, total * 1000, tuple(time * 1000 for time in classes))
         for name, (own, total, classes) in json.loads(done.stdout).items()
     ]
-    return sorted(found, key=lambda one: -one.own)
+    return sorted(found, key=lambda imported: -imported.own)
 
 
 def main() -> None:
@@ -89,8 +91,8 @@ def main() -> None:
     for name, milliseconds, count in by_package(imports):
         print(f"{milliseconds:8.1f}  {count:7}  {name}")
     print(f"\n{'own ms':>8}  {'with all':>8}  module")
-    for one in imports[:SHOWN]:
-        print(f"{one.own:8.1f}  {one.total:8.1f}  {one.module}")
+    for imported in imports[:SHOWN]:
+        print(f"{imported.own:8.1f}  {imported.total:8.1f}  {imported.module}")
 
 
 if __name__ == "__main__":

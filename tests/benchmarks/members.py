@@ -58,7 +58,7 @@ def measure(place: Place, members: int) -> Audited:
             seconds = time.monotonic() - began
     if response.error:
         raise RuntimeError(f"{response.error}: {function.output}")
-    unread = [one for one in response.payload["findings"] if one["code"] == "MEMBER_UNREADABLE"]
+    unread = [finding for finding in response.payload["findings"] if finding["code"] == "MEMBER_UNREADABLE"]
     return Audited(members, seconds, len(wire.calls), len(unread))
 
 
@@ -67,7 +67,7 @@ def join(place: Place, account: str) -> None:
     session: Any = boto3.Session(account, "any", region_name=REGION)
     iam = session.client("iam", endpoint_url=place.aws.endpoint_url)
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
-    trust, look = ({"Version": "2012-10-17", "Statement": [one]} for one in (statement, ALL))
+    trust, look = ({"Version": "2012-10-17", "Statement": [allowed]} for allowed in (statement, ALL))
     role = f"{place.name}-audit-{REGION}"
     iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))
     iam.put_role_policy(RoleName=role, PolicyName="look", PolicyDocument=json.dumps(look))

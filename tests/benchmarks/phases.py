@@ -87,14 +87,14 @@ def batch(messages: Sequence[Any]) -> dict[str, Any]:
     """Return the event source's event for received messages."""
     records = [
         {
-            "messageId": one["MessageId"],
-            "receiptHandle": one["ReceiptHandle"],
-            "body": one["Body"],
-            "attributes": one["Attributes"],
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
             "messageAttributes": {},
             "eventSource": "aws:sqs",
         }
-        for one in messages
+        for message in messages
     ]
     return {"Records": records}
 
@@ -118,10 +118,10 @@ def section(phases: Sequence[Phase], usual_requests: int) -> list[str]:
     """Return the section of the results."""
     services = ("http", "dynamodb", "sqs", "sns", "ssm", "secretsmanager")
     rows: list[list[object]] = [
-        [phase.name, times, *(phase.count(one) for one in services), f"{phase.log_bytes:,}"]
+        [phase.name, times, *(phase.count(service) for service in services), f"{phase.log_bytes:,}"]
         for phase, times in whole(phases)
     ]
-    sums = [sum(times * phase.count(one) for phase, times in whole(phases)) for one in services]
+    sums = [sum(times * phase.count(service) for phase, times in whole(phases)) for service in services]
     logged = sum(times * phase.log_bytes for phase, times in whole(phases))
     head = ["Phase", "times", "Commvault", "DynamoDB", "SQS", "SNS", "SSM", "Secrets Manager", "log bytes"]
     return [

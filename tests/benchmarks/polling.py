@@ -51,7 +51,7 @@ def _reads(commserve: CommServe, jobs: int, hours: int) -> Iterator[int]:
     followed = [_followed(commserve, number) for number in range(jobs)]
     for _ in range(hours):
         before, end = len(commserve.requests), commserve.clock.now() + HOUR
-        while (due := min(one.wake_at for one in followed)) <= end:
+        while (due := min(submission.wake_at for submission in followed)) <= end:
             commserve.advance(max(0, due - commserve.clock.now()))
             _deliver(followed, next(readers), commserve.clock.now())
         commserve.advance(end - commserve.clock.now())
@@ -75,10 +75,10 @@ def _followed(commserve: CommServe, number: int) -> Submission:
 
 def _deliver(followed: list[Submission], reader: JobReader, now: float) -> None:
     """Hand a batch of what is due to a sandbox."""
-    due = [number for number, one in enumerate(followed) if one.wake_at <= now][:BATCH]
+    due = [number for number, submission in enumerate(followed) if submission.wake_at <= now][:BATCH]
     steps = [(followed[number], step) for number in due if isinstance(step := decide(followed[number], now), Look)]
-    for number, (one, step), sight in zip(due, steps, reader.read(steps, 38), strict=True):
-        followed[number] = see(one, step, sight, {}, POLICY).submission
+    for number, (submission, step), sight in zip(due, steps, reader.read(steps, 38), strict=True):
+        followed[number] = see(submission, step, sight, {}, POLICY).submission
 
 
 def goals(reads: Sequence[Sequence[int]]) -> list[Goal]:

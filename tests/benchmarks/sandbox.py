@@ -54,7 +54,7 @@ class Sandbox:
 
     def run(self, events: Sequence[Any]) -> list[Measured]:
         """Handle some events, one after the other."""
-        return [Measured(**one) for one in self._ask(events)["measured"]]
+        return [Measured(**values) for values in self._ask(events)["measured"]]
 
     def record(self, event: Any) -> tuple[Measured, list[Any]]:
         """Handle an event; return also the calls that it made, to AWS and to Commvault."""

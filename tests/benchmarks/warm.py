@@ -46,8 +46,8 @@ def measure(place: Place, packages: Mapping[str, Package], associations: int, ba
         for _ in range(batches):
             ours = product.run([scheduled(target) for target in some(batch)])
             theirs = floor.run(replays(calls, recorded, some(batch)))
-            cpu.append(statistics.median(one.cpu for one in ours) * 1000)
-            bare.append(statistics.median(one.cpu for one in theirs) * 1000)
+            cpu.append(statistics.median(run.cpu for run in ours) * 1000)
+            bare.append(statistics.median(run.cpu for run in theirs) * 1000)
     return Warm(associations, cpu, bare, calls)
 
 
@@ -76,14 +76,14 @@ def section(sizes: Sequence[Warm]) -> list[str]:
     """Return the section of the results."""
     rows = [
         [
-            one.associations,
-            Spread.of(one.cpu).show(1),
-            Spread.of(one.bare).show(1),
-            ratio(one.cpu, one.bare).show(),
-            sum(call[0] != "http" for call in one.calls),
-            f"{one.bytes:,}",
+            size.associations,
+            Spread.of(size.cpu).show(1),
+            Spread.of(size.bare).show(1),
+            ratio(size.cpu, size.bare).show(),
+            sum(call[0] != "http" for call in size.calls),
+            f"{size.bytes:,}",
         ]
-        for one in sizes
+        for size in sizes
     ]
     return [
         "## Warm backups",

@@ -55,7 +55,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("words", nargs="*", help="run the mutations whose names contain one of these; all without")
     words = parser.parse_args().words
-    wanted = [one for one in MUTATIONS if not words or any(word in one.name for word in words)]
+    wanted = [mutation for mutation in MUTATIONS if not words or any(word in mutation.name for word in words)]
     if not wanted:
         parser.error(f"no mutation's name contains any of {words}")
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(WORKERS) as pool:

@@ -87,5 +87,5 @@ class Documents:
 
     def _put(self, name: str, document: dict[str, Any], text: str) -> None:
         self.parameters[self.path + name] = text
-        self.named[name] |= {names_of(one) for one in document["associations"]}
+        self.named[name] |= {names_of(entry) for entry in document["associations"]}
         self.levels[name].add(document.get("backupLevel", "FULL"))

@@ -50,7 +50,7 @@ class Stage(Example):
     def sent(self) -> list[str]:
         """Return which instances each request asked for."""
         requests = [request["taskInfo"]["associations"] for _, _, request in self.server.requests]
-        return [" ".join(one["instanceName"] for one in some) for some in requests]
+        return [" ".join(entry["instanceName"] for entry in some) for some in requests]
 
     def published(self, status: str) -> list[dict[str, Any]]:
         """Return the notifications of a status."""
@@ -174,7 +174,7 @@ def test_one_message_that_fails_does_not_stop_its_batch(stage: Stage) -> None:
     stage.world.go([stage.world.hand_over(stage.world.due)])
     assert "a" in stage.sent()
     # What joined is over: its message is gone. The failed one is received again.
-    assert {json.loads(one.body)["target"] for one in stage.world.waiting} == {"t0", "t1"}
+    assert {json.loads(message.body)["target"] for message in stage.world.waiting} == {"t0", "t1"}
 
 
 def test_polls_and_requests_progress_where_commvault_takes_25_s(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +205,7 @@ def test_the_two_looks_of_a_run_share_its_time_for_reading(stage: Stage) -> None
     assert 6 < stage.kernel.now - begun < READ_SECONDS + 1
     stage.server.settings.page_seconds = 0.0
     stage.world.drain()
-    assert [one["reconciled"] for one in stage.published("submitted")][:2] == [False, True]
+    assert [message["reconciled"] for message in stage.published("submitted")][:2] == [False, True]
 
 
 def test_an_event_whose_targets_take_too_long_to_read_goes_on_the_queue(stage: Stage) -> None:
@@ -235,7 +235,7 @@ def test_a_name_that_commvault_does_not_know_is_rejected_alone(stage: Stage) -> 
     stage.world.drain()
     assert stage.sent()[:2] == ["a b c", "a c"]
     (rejected,) = stage.published("rejected")
-    assert [one["instanceName"] for one in rejected["associations"]] == ["b"]
+    assert [entry["instanceName"] for entry in rejected["associations"]] == ["b"]
     assert rejected["error"]["code"] == str(NO_SUBCLIENT["errorCode"])
     assert [json.loads(letter.body)["letter"] for letter in stage.world.letters] == [1]
 

@@ -115,5 +115,5 @@ def _answer(table: Table, call: list[Update]) -> tuple[str, Any]:
 def _plain(item: dict[str, dict[str, Any]]) -> dict[str, Any]:
     kinds = {"N": float}
     return {
-        name: kinds.get(kind, lambda one: one)(value) for name, field in item.items() for kind, value in field.items()
+        name: kinds.get(kind, lambda text: text)(value) for name, field in item.items() for kind, value in field.items()
     }

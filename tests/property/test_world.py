@@ -73,11 +73,11 @@ def in_groups(example: Given) -> Given:
         (step, a, b, GROUPS[c % len(GROUPS)] if step in {"run", "together"} else c) for step, a, b, c in example.steps
     ]
     # In every other example the rest is asked for before the next step.
-    steps = [one for step in several for one in (step, WAIT)] if len(several) % 2 else several
+    steps = [action for step in several for action in (step, WAIT)] if len(several) % 2 else several
     # A request is accepted in part, and something befalls the one for the rest.
     parts = [(gap, NAMES.index(PARTIAL[choice % len(PARTIAL)])) for gap, choice in example.faults["create"]]
     rests = [(0, NAMES.index(THEN[choice % len(THEN)])) for _, choice in example.faults["list"]]
-    create = [one for both in zip_longest(parts, rests) for one in both if one]
+    create = [fault for both in zip_longest(parts, rests) for fault in both if fault]
     faults = {name: pairs[:3] for name, pairs in example.faults.items()}
     return replace(example, steps=steps, faults={**faults, "create": create})
 

@@ -62,7 +62,7 @@ class World:
         self.rds = RDS(kernel)
         if server.settings.has_pair:
             server.chain = Chain(
-                kernel, server.settings.ahead, lambda: [one for one, _ in self.secret.versions.values()]
+                kernel, server.settings.ahead, lambda: [token for token, _ in self.secret.versions.values()]
             )
         self.secret = SecretsManager(kernel, server.chain.issue() if server.chain else server.token)
         self.secret.owner = server.chain.issue if server.chain else None
@@ -170,7 +170,11 @@ class World:
                 self.deliver_until(waiting[0].visible_at)
             self.kernel.now += 2 * 3600
             services = self.services()
-            if not (stuck := [one for one in services.submissions.open() if one.is_stuck(self.kernel.now)]):
+            if not (
+                stuck := [
+                    submission for submission in services.submissions.open() if submission.is_stuck(self.kernel.now)
+                ]
+            ):
                 return
             for submission in stuck:
                 self.kernel.seen["sent again by the audit"] += 1

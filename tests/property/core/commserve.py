@@ -92,9 +92,9 @@ class CommServe:
         if rng.random() < faults.refused:
             return rng.choice((Unavailable(WHY), Failed(WHY), Unauthorized(WHY), Throttled(WHY, rng.choice((30, 900)))))
         wanted = request.associations
-        bad = [one for one in wanted if one.key in self.unknown | self.ineligible]
-        busy = [one for one in wanted if self.when_busy == "refuse" and self._is_busy(one, now)]
-        good = [one for one in wanted if one not in bad and one not in busy]
+        bad = [association for association in wanted if association.key in self.unknown | self.ineligible]
+        busy = [association for association in wanted if self.when_busy == "refuse" and self._is_busy(association, now)]
+        good = [association for association in wanted if association not in bad and association not in busy]
         is_lost = rng.random() < faults.lost
         if bad or busy:
             if rng.random() < faults.partial:
@@ -114,7 +114,7 @@ class CommServe:
             ids = ids[: rng.randint(1, len(ids))]
         if rng.random() < faults.strange:
             # A repeated ID, or one of another subclient's job.
-            keys = {one.key for one in wanted}
+            keys = {association.key for association in wanted}
             others = (job.id for job in self.jobs.values() if job.has_names and job.association.key not in keys)
             ids.append(rng.choice([ids[0], *others]))
         return Submitted(tuple(ids), 402)
@@ -161,7 +161,7 @@ class CommServe:
     def _new(self, association: Association, level: str, cause: tuple[str, int] | None, now: float) -> TrueJob:
         rng = self.rng
         if level in FULLNESS and rng.random() < 0.1:
-            level = rng.choice([one for one in FULLNESS if covers(one, level)])
+            level = rng.choice([fuller for fuller in FULLNESS if covers(fuller, level)])
         item = self.items.get(association.key)
         while item and str(self.next_id) in item.known_ids:
             self.next_id += 1
@@ -184,8 +184,12 @@ class CommServe:
 
     def _show(self, job: TrueJob, now: float) -> Job:
         has_begun, has_ended = job.begin <= now, job.end <= now
-        one = job.association
-        names = (one.client_name, one.instance_name, one.subclient_name) if job.has_names or has_ended else ("",) * 3
+        association = job.association
+        names = (
+            (association.client_name, association.instance_name, association.subclient_name)
+            if job.has_names or has_ended
+            else ("",) * 3
+        )
         # A queued job shows no start, or the time at which it was created.
         started = job.begin if has_begun else (0, job.created)[int(job.id) % 2]
         status = job.status if has_ended else "Running" if has_begun else "Queued"

@@ -167,7 +167,7 @@ class Simulation:
         """Return the keys of the associations that Commvault does not know."""
         if self.rng.random() < self.commserve.faults.unreadable:
             return UNREADABLE
-        return frozenset(one.key for one in associations) & self.commserve.unknown
+        return frozenset(association.key for association in associations) & self.commserve.unknown
 
     def publish(self, submission: Submission, notice: Notice) -> None:
         """Keep which ends were published, and dead letters."""
@@ -412,8 +412,8 @@ class Simulation:
         if job is None or job.cause is None:
             return
         if job.cause[0] != submission.key and not truth.is_beyond_limits and not self.is_restored:
-            others = [one for one in self.commserve.jobs.values() if one.association == job.association]
-            is_forgotten = len([one for one in others if int(one.id) > int(job.id)]) >= kept.MAX_KNOWN_IDS
+            others = [other for other in self.commserve.jobs.values() if other.association == job.association]
+            is_forgotten = len([other for other in others if int(other.id) > int(job.id)]) >= kept.MAX_KNOWN_IDS
             owner = self._truth(job.cause[0], backup.key)
             if is_forgotten or self._is_given_up(job) or self._is_beyond_window(job, owner):
                 truth.is_beyond_limits = True  # The item knows the last five IDs only, or nobody could find the job.
@@ -450,11 +450,15 @@ class Simulation:
             return  # It was adopted for a later attempt.
         earliest = submission.trigger.moment(submission.created)
         level = submission.pin.level
-        failed = [one for one in self._jobs_of(submission.key, backup.key) if one.has_failed and one.end <= self.now]
+        failed = [
+            earlier
+            for earlier in self._jobs_of(submission.key, backup.key)
+            if earlier.has_failed and earlier.end <= self.now
+        ]
         if failed:
-            earliest = max(earliest, *(one.begin for one in failed))
+            earliest = max(earliest, *(earlier.begin for earlier in failed))
             # A retry is of the document's level, or of the failed job's where that is fuller or another.
-            level = job.level if all(covers(job.level, one.level) for one in failed) else level
+            level = job.level if all(covers(job.level, earlier.level) for earlier in failed) else level
         elif submission.trigger.kind == "rds":
             earliest -= submission.pin.cool_down_seconds
         claimer = self.ledger.submissions.get(backup.joined)
@@ -493,7 +497,7 @@ class Simulation:
             for job in jobs:
                 if job.id not in truth.published and "lost" not in truth.published:
                     raise Broken(f"The end of {job.id} of {key} was not published.")
-        opened = max((one.opened for one in self.ledger.submissions.values()), default=BEGIN)
+        opened = max((submission.opened for submission in self.ledger.submissions.values()), default=BEGIN)
         if self.now > opened + 12 * DAY:
             raise Broken("It took too long.")
 

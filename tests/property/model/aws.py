@@ -80,7 +80,7 @@ class SQS:
             for entry in entries:
                 if entry not in failed:
                     self.put(call["QueueUrl"], entry["MessageBody"])
-            return {"Failed": [{"Id": one["Id"], "Code": "InternalError", "SenderFault": False} for one in failed]}
+            return {"Failed": [{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in failed]}
 
         return self._kernel.effect("queue send", act)
 

@@ -79,12 +79,12 @@ class CommServe:
 
     def catch_up(self) -> None:
         """Act on requests that were accepted late."""
-        due = sorted(((self._due(one), one) for one in self.late), key=lambda pair: pair[0])
-        self.late = [one for at, one in due if at > self.kernel.now]
-        for at, one in due:
+        due = sorted(((self._due(late), late) for late in self.late), key=lambda pair: pair[0])
+        self.late = [late for at, late in due if at > self.kernel.now]
+        for at, late in due:
             if at <= self.kernel.now:
-                self.kernel.seen["accepted after the attempt's end"] += one.is_after_end
-                self.start(one.request, one.out[0], at)
+                self.kernel.seen["accepted after the attempt's end"] += late.is_after_end
+                self.start(late.request, late.out[0], at)
 
     def _due(self, late: Late) -> float:
         return late.after + (self.attempt_end(*late.out) if late.is_after_end else late.sent)
@@ -94,8 +94,8 @@ class CommServe:
         if _is_schedule(request):
             self.tasks.append(origin)
             return []
-        names = [names_of(one) for one in request["taskInfo"]["associations"][:count]]
-        return [self.start_job(one, _level(request), 59, at, origin) for one in names]
+        names = [names_of(association) for association in request["taskInfo"]["associations"][:count]]
+        return [self.start_job(name, _level(request), 59, at, origin) for name in names]
 
     def start_job(self, names: Names, level: str, kind: int, at: float, origin: str = "") -> Job:
         """Start a job, whoever asked for it."""
@@ -134,11 +134,11 @@ class CommServe:
             how_much, reply = "all", None if reply is None else STARTED
         if fault == "already running, in part":
             # A second job of a subclient whose first one still runs is not what this answer tells of.
-            free = [one for one in associations if not self._runs(names_of(one))]
+            free = [association for association in associations if not self._runs(names_of(association))]
             request = {"taskInfo": {**request["taskInfo"], "associations": free}}
         if fault == "no jobs" and _is_schedule(request):
             how_much = "all"  # That is what success looks like there.
-        names = {names_of(one) for one in associations}
+        names = {names_of(association) for association in associations}
         if how_much != "none" and names & (self.unknown | self.ineligible):
             self.kernel.seen["a group with a bad name" if len(names) > 1 else "a bad name"] += 1
             how_much, reply = "none", reply and (500, NO_SUBCLIENT, {})
@@ -173,7 +173,7 @@ class CommServe:
             case "not the last":
                 ids = ids[:-1] or ids
             case "numbers":
-                ids = [int(one) for one in ids] + ids[:1]
+                ids = [int(job_id) for job_id in ids] + ids[:1]
             case "reversed":
                 ids.reverse()
             case "one too many" if ids:
@@ -195,14 +195,18 @@ class CommServe:
             case "Job":
                 return self._list(float(query["completedJobLookupTime"]), page, client)
             case "Instance":
-                return (200, {"instanceProperties": [{"instance": {"instanceName": one}} for one in INSTANCES]}, {})
+                return (
+                    200,
+                    {"instanceProperties": [{"instance": {"instanceName": instance}} for instance in INSTANCES]},
+                    {},
+                )
             case "Subclient":
                 entities = [
-                    {"instanceName": one, "subclientName": "default"}
-                    for one in INSTANCES
-                    if (name, one, "default") not in self.unknown
+                    {"instanceName": instance, "subclientName": "default"}
+                    for instance in INSTANCES
+                    if (name, instance, "default") not in self.unknown
                 ]
-                return (200, {"subClientProperties": [{"subClientEntity": one} for one in entities]}, {})
+                return (200, {"subClientProperties": [{"subClientEntity": entity} for entity in entities]}, {})
             case last if last.startswith("byName"):
                 name = last.partition("'")[2].removesuffix("')")
                 entity = {"clientId": int(CLIENTS[name]), "clientName": name}

@@ -100,13 +100,13 @@ class DynamoDB:
 
     def transact_write_items(self, **call: Any) -> None:
         operations: list[dict[str, Any]] = call["TransactItems"]
-        requests = [request for one in operations for request in one.values()]
+        requests = [request for operation in operations for request in operation.values()]
         keys = [request["Key"]["pk"]["S"] for request in requests]
 
         def act() -> None:
             _validate(requests)
             if all(results := [self._holds(request) for request in requests]):
-                self._apply([one["Update"] for one in operations if "Update" in one])
+                self._apply([operation["Update"] for operation in operations if "Update" in operation])
                 return
             reasons = [
                 {"Code": "None"} if holds else {"Code": "ConditionalCheckFailed", **self._old(request)}
@@ -171,7 +171,11 @@ def _validate(requests: list[dict[str, Any]]) -> None:
 
 def _size(item: Item) -> int:
     """Return an item's size as DynamoDB counts it, nearly: names and values in UTF-8."""
-    return sum(len(name.encode()) + len(str(value).encode()) for name, one in item.items() for value in one.values())
+    return sum(
+        len(name.encode()) + len(str(value).encode())
+        for name, attribute in item.items()
+        for value in attribute.values()
+    )
 
 
 def _cancelled(keys: list[str], in_the_way: Collection[str]) -> ClientError:
@@ -222,11 +226,11 @@ def _condition(text: str) -> Condition:
     return condition
 
 
-def _compare(one: dict[str, Any] | None, comparison: Callable[[Any, Any], Any], other: dict[str, Any]) -> bool:
+def _compare(attribute: dict[str, Any] | None, comparison: Callable[[Any, Any], Any], other: dict[str, Any]) -> bool:
     # A missing attribute, or one of another type, equals nothing and compares with nothing.
-    if one is None or one.keys() != other.keys():
+    if attribute is None or attribute.keys() != other.keys():
         return comparison is operator.ne
-    (kind, mine), (_, theirs) = next(iter(one.items())), next(iter(other.items()))
+    (kind, mine), (_, theirs) = next(iter(attribute.items())), next(iter(other.items()))
     if kind == "N":
         mine, theirs = Decimal(mine), Decimal(theirs)
     return bool(comparison(mine, theirs))

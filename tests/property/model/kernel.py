@@ -130,7 +130,7 @@ class Kernel:
             return
         me.wakes_at = self.now + seconds
         while me.wakes_at > self.now:
-            run = min(self._ready, key=lambda one: (max(one.wakes_at, self.now), one is me))
+            run = min(self._ready, key=lambda ready: (max(ready.wakes_at, self.now), ready is me))
             self.now = max(self.now, run.wakes_at)
             if run is not me:
                 self._wait_for(run)
