@@ -12,7 +12,9 @@ from rds_snap_backup_cli import __main__ as _commands  # noqa: F401 # which decl
 from rds_snap_backup_cli.program import app
 
 OFFLINE = {"validate"}
-COMMANDS = sorted(one.name for one in app.registered_commands if one.name and one.name not in OFFLINE)
+COMMANDS = sorted(
+    registered.name for registered in app.registered_commands if registered.name and registered.name not in OFFLINE
+)
 
 # Prints the arguments that it is called with, each ended by NUL.
 UV = """#!/bin/sh
@@ -90,7 +92,10 @@ def test_every_command_is_a_target_of_make(checkout: Path, command: str) -> None
         ),
         (["report", "FORMAT=html", "OUT=a b"], ["--format=html", "--out=a b", "--", "prod"]),
         (["explain", "EVENT_FILE=my event.json", "FORMAT=csv"], ["--format=csv", "--", "prod", "my event.json"]),
-        (["explain", "DATABASE=arn", "EVENT=RDS-EVENT-0043"], ["--database=arn", "--event=RDS-EVENT-0043", "--", "prod"]),
+        (
+            ["explain", "DATABASE=arn", "EVENT=RDS-EVENT-0043"],
+            ["--database=arn", "--event=RDS-EVENT-0043", "--", "prod"],
+        ),
         (["status", "FORMAT=json"], ["--format=json", "--", "prod"]),
         (["discard", "ID=a b"], ["--id=a b", "--", "prod"]),
         (["discard", "ALL=1", "YES=1"], ["--all", "--yes", "--", "prod"]),
@@ -119,7 +124,9 @@ def test_variables_of_make_become_arguments(checkout: Path, variables: list[str]
 
 
 def test_an_offline_command_gets_neither_a_stack_nor_options_of_aws(checkout: Path) -> None:
-    said = called(make(checkout, "validate", "DIR=my fleet", "FORMAT=json", "STACK=prod", "REGION=eu-west-1", "QUIET=1"))
+    said = called(
+        make(checkout, "validate", "DIR=my fleet", "FORMAT=json", "STACK=prod", "REGION=eu-west-1", "QUIET=1")
+    )
     assert said == ["rds_snap_backup_cli", "validate", "--quiet", "--format=json", "--", "my fleet"]
     assert called(make(checkout, "validate")) == ["rds_snap_backup_cli", "validate", "--"]
 
