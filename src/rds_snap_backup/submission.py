@@ -88,8 +88,6 @@ MAX_CUT_OFFS = 5
 # Of the queue's 14 days: a redriven message keeps its time stamp.
 MAX_OPEN_SECONDS = 9 * DAY
 UNASKED_SETTLE_SECONDS = 600
-# After a rate limit a new submission is tried this much later than one that is a day old. The queue's jitter is 30 s.
-TURN_SECONDS = 60
 # A refused group is sent together once more; refused so again, each of its backups is sent alone.
 ALONE = 2
 AVAILABLE = frozenset({"available", "storage-optimization"})
@@ -391,9 +389,7 @@ def start(submission: Submission, surroundings: Surroundings, policy: Policy, no
             pause = next_pause(policy.first_retry_seconds, backup.pauses, submission, now)
             decided[backup.key] = on_hold(backup, SUBCLIENT_BUSY, now + pause, now)
         elif surroundings.throttled_until > now:
-            # The oldest go first: where more is due than the limit allows, no backup waits for days by chance.
-            until = surroundings.throttled_until + TURN_SECONDS * max(0, 1 - (now - submission.opened) / DAY)
-            decided[backup.key] = on_hold(backup, RATE_LIMITED, until, now)
+            decided[backup.key] = on_hold(backup, RATE_LIMITED, surroundings.throttled_until, now)
         else:
             free.append(backup)
     submission = map_backups(submission, lambda backup: decided.get(backup.key, backup))

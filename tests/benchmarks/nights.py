@@ -72,11 +72,11 @@ class Time(Kernel):
 class Tenant:
     """The simulator's endpoints with a tenant's limits, reached without a socket. `calls` are all requests."""
 
-    def __init__(self, time: Time, writes: int) -> None:
+    def __init__(self, time: Time) -> None:
         self.time = time
         self.calls: list[Call] = []
         self.commserve = CommServe(clock=time.time, job_seconds=JOB_SECONDS)
-        self.commserve.rate_limit(writes, READS, HOUR)
+        self.commserve.rate_limit(WRITES, READS, HOUR)
         for _ in range(FOREIGN):
             self.commserve.add_job("aws-test", "sandbox-db", seconds=30 * DAY)
 
@@ -193,9 +193,9 @@ class Night:
 class Fleet:
     """A stack and the targets of its databases, `size` to a target, all scheduled for 03:00."""
 
-    def __init__(self, databases: int, size: int, writes: int = WRITES) -> None:
+    def __init__(self, databases: int, size: int) -> None:
         self.time = Time({"aws": Schedule(())}, Schedule(()), now=FIRST_NIGHT)
-        self.tenant = Tenant(self.time, writes)
+        self.tenant = Tenant(self.time)
         instances = [f"db-{number:04}" for number in range(databases)]
         self.tenant.commserve.extend({CLIENT: {instance: ["default"] for instance in instances}})
         self.targets = [group[0] for group in batched(instances, size, strict=False)]

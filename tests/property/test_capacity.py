@@ -15,9 +15,3 @@ def test_singles_wait_for_the_rate_limit_and_are_all_started() -> None:
     assert 2 * 3600 < night.last_job < 3 * 3600
     # SSM allows 40 a second.
     assert night.ssm_reads <= 40
-
-
-def test_the_oldest_go_first_where_more_is_due_than_the_limit_allows() -> None:
-    # 60 a night, of which 48 can be started: no subclient has waited since the night before.
-    nights = Fleet(60, 1, writes=2).nights(3)
-    assert [(night.requests, night.open) for night in nights] == [(48, 1)] * 3
