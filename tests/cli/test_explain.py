@@ -75,7 +75,9 @@ def test_a_row_says_what_each_backup_would_do(
     done = cli("explain", "prod", event_file)
     assert (done.status, done.err) == (status, "")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if line.startswith("│")]
-    assert rows == [[name, "tag", "aws-prod / orders-db / default", one, f"It {one}s."] for name, one in woulds.items()]
+    assert rows == [
+        [name, "tag", "aws-prod / orders-db / default", would, f"It {would}s."] for name, would in woulds.items()
+    ]
     assert done.out.endswith(f"{PLACE}: {said} {LETS}\n")
     assert sent(stack) == EVENT
 
@@ -128,7 +130,7 @@ def test_an_event_of_another_account_may_come_by_the_members_bus(cli: Cli, stack
     stack.answer("TestEventPattern", {"Result": False}, {"Result": True})
     done = cli("explain", "prod", saved(tmp_path, EVENT | {"account": "444455556666"}))
     assert (done.status, "The rule own, of-members lets the event through" in done.out) == (Exit.OK, True)
-    assert [one.get("EventBusName") for one in stack.asked("DescribeRule")] == [None, "prod-members"]
+    assert [call.get("EventBusName") for call in stack.asked("DescribeRule")] == [None, "prod-members"]
 
 
 def test_a_rule_is_asked_for_rds_events_only(cli: Cli, stack: AwsWire, tmp_path: Path) -> None:

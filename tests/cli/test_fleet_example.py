@@ -29,7 +29,9 @@ PASSED = "iam:PassRole"
 
 def actions(policies: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the actions that policies allow."""
-    return {one for policy in policies for statement in policy["Statement"] for one in listed(statement["Action"])}
+    return {
+        granted for policy in policies for statement in policy["Statement"] for granted in listed(statement["Action"])
+    }
 
 
 def allowed(role: str) -> set[str]:
@@ -71,7 +73,7 @@ def test_a_role_allows_what_its_command_does(cli: Cli, account: Account, tmp_pat
 
 def test_the_readme_gives_each_parameter_of_the_roles() -> None:
     given = set(re.findall(r"(\w+)=(?:\"\$\(output (?:\w+)\)\"|[A-Z])", README))
-    assert given == {name for name, one in FLEET_ROLES["Parameters"].items() if "Default" not in one}
+    assert given == {name for name, parameter in FLEET_ROLES["Parameters"].items() if "Default" not in parameter}
 
 
 @pytest.mark.parametrize("line", sorted(set(COMMANDS)))
@@ -98,4 +100,4 @@ def test_the_files_are_what_the_inventory_of_three_accounts_makes(cli: Cli, tmp_
 
 def texts(path: Path) -> dict[str, str]:
     """Return the texts of a file, or of all in a directory, by name."""
-    return {one.name: one.read_text() for one in (path.iterdir() if path.is_dir() else [path])}
+    return {file.name: file.read_text() for file in (path.iterdir() if path.is_dir() else [path])}

@@ -64,7 +64,8 @@ def groups(fleet: Path) -> dict[str, list[str]]:
     found = read_fleet(fleet)
     assert found.errors == ()
     return {
-        entry.name: [one["instanceName"] for one in entry.document["associations"]] for entry in found.entries.values()
+        entry.name: [association["instanceName"] for association in entry.document["associations"]]
+        for entry in found.entries.values()
     }
 
 
@@ -300,8 +301,10 @@ def test_groups_only_grow(batches: list[set[tuple[str, int]]], data: st.DataObje
             texts[name] = text
         groups = [yaml.safe_load(text)["associations"] for text in texts.values()]
         seen |= {row["instanceName"] for row in rows}
-        assert sorted(one["instanceName"] for group in groups for one in group) == sorted(seen)
-        assert all(len(group) <= 25 and len({one["clientName"] for one in group}) == 1 for group in groups)
+        assert sorted(association["instanceName"] for group in groups for association in group) == sorted(seen)
+        assert all(
+            len(group) <= 25 and len({association["clientName"] for association in group}) == 1 for group in groups
+        )
         edited = data.draw(st.sampled_from([None, *sorted(texts)]))
         if edited:
             texts[edited] += "enabled: false\n" if "enabled" not in texts[edited] else ""

@@ -198,7 +198,7 @@ def test_databases_that_no_target_names_any_more_lose_protection(
     account.put("kept", kept["kept"])
     account.put("changed", before)
     fleet = write_fleet(tmp_path, kept | ({"changed": after} if after else {}))
-    assert [one["loses"] for one in changes(cli, fleet, "--prune")] == [lost]
+    assert [change["loses"] for change in changes(cli, fleet, "--prune")] == [lost]
     line = f"changed: {', '.join(lost)} would lose protection{'' if after else ' with --prune'}."
     assert (line in plan(cli, fleet).out) is bool(lost)
 
@@ -224,12 +224,11 @@ def test_schedules_that_stay_as_they_are_are_told(cli: Cli, account: Account, tm
     account.schedules["prod-off"]["State"] = "DISABLED"
     account.put("by-hand", document("by-hand"))
     account.schedule("by-hand", fleet=None)
-    done = plan(
-        cli, write_fleet(tmp_path, {"off": document("off") | {"schedule": NIGHTLY}, "by-hand": document("by-hand")})
-    )
+    files = {"off": document("off") | {"schedule": BERLIN}, "by-hand": document("by-hand")}
+    done = plan(cli, write_fleet(tmp_path, files))
     assert "off: its schedule prod-off is disabled, and stays so." in done.err
     assert "by-hand: its file has no schedule, and no fleet owns the schedule prod-by-hand" in done.err
-    assert done.status == Exit.OK
+    assert [line for line in done.out.splitlines() if "an hour" in line] == ["03:00: 1 request of 100 an hour"]
 
 
 def test_invalid_files_are_named_and_a_missing_directory_too(cli: Cli, account: Account, tmp_path: Path) -> None:
@@ -244,7 +243,7 @@ def test_invalid_files_are_named_and_a_missing_directory_too(cli: Cli, account: 
 
 def state(*dues: Due, targets: int = 3, size: int = 1, enabled: bool = True) -> State:
     texts = {
-        f"target-{number}": json.dumps(document(*(f"{number}-{one}" for one in range(size)), enabled=enabled))
+        f"target-{number}": json.dumps(document(*(f"{number}-{index}" for index in range(size)), enabled=enabled))
         for number in range(targets)
     }
     documents = {name: parse_target(name, name, text) for name, text in texts.items()}

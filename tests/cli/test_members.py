@@ -51,7 +51,7 @@ class Ledger:
         """Record a submission of this age that claimed these instances' subclients."""
         created = time.time() - hours * HOUR
         associations = [Association("aws-prod", instance, "default", "aws-prod") for instance in instances]
-        backups = tuple(Backup(one, created, created, created, state="waiting") for one in associations)
+        backups = tuple(Backup(association, created, created, created, state="waiting") for association in associations)
         submission = Submission(trigger, "orders", created, created, backups=backups)
         self.items[submission.key] = {
             "pk": {"S": submission.key},
@@ -62,8 +62,8 @@ class Ledger:
         if is_open:
             self.open.append(submission.key)
             return
-        for one in associations:
-            key = subclient_key(one.key)
+        for association in associations:
+            key = subclient_key(association.key)
             self.items[key] = {"pk": {"S": key}, "claimer": {"S": submission.key}}
 
 
@@ -84,7 +84,7 @@ def ledger(wire: AwsWire) -> Ledger:
         "again": {"associations": [{**names, "instanceName": "one"}], "accounts": [ONE]},
         "bad": {},
     }
-    rows = [{"Name": PATH + name, "Value": json.dumps(one), "Version": 1} for name, one in documents.items()]
+    rows = [{"Name": PATH + name, "Value": json.dumps(document), "Version": 1} for name, document in documents.items()]
     wire.answer("GetParametersByPath", {"Parameters": rows})
     return Ledger(wire)
 

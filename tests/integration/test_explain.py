@@ -26,12 +26,14 @@ def explain(timeline: Timeline, event: Any) -> Any:
     """Return the explanation of an event; nothing but reads may be called, and nothing may change."""
 
     def state() -> Any:
-        queues = {url: [(one.body, one.due) for one in messages] for url, messages in timeline.queues.items()}
+        queues = {
+            url: [(message.body, message.due) for message in messages] for url, messages in timeline.queues.items()
+        }
         return timeline.items(""), queues, timeline.notifications(), len(timeline.commserve.requests)
 
     before, calls = state(), len(timeline.calls)
     answer = timeline.deliver({"explain": event})
-    made = {one.operation for one in timeline.calls[calls:]} - {"Scan", "ReceiveMessage", "DeleteMessage"}
+    made = {call.operation for call in timeline.calls[calls:]} - {"Scan", "ReceiveMessage", "DeleteMessage"}
     assert made <= READS
     assert state() == before
     return answer
@@ -41,7 +43,9 @@ def verdicts(answer: Any) -> dict[tuple[str, str], str]:
     """Return what would happen by target and instance."""
     submissions = answer.get("explain", {"submissions": []})["submissions"]
     return {
-        (one["target"], row["instanceName"] or ""): row["would"] for one in submissions for row in one["associations"]
+        (submission["target"], row["instanceName"] or ""): row["would"]
+        for submission in submissions
+        for row in submission["associations"]
     }
 
 
@@ -59,7 +63,7 @@ def deliver(timeline: Timeline, event: Any) -> Any:
 
 
 def records_of(timeline: Timeline) -> list[Submission]:
-    return [records.from_text(one["record"], int(one["version"]), one["writeId"]) for one in timeline.items()]
+    return [records.from_text(item["record"], int(item["version"]), item["writeId"]) for item in timeline.items()]
 
 
 def as_texts(documents: Iterable[Any]) -> list[str]:
@@ -91,8 +95,8 @@ def test_each_sample_does_what_was_explained(timeline: Timeline, sample: Path) -
     starts = {key for key, would in verdicts(explained).items() if would in {"submit", "wait"}}
     assert done == dict.fromkeys(starts, "completed")
     if "explain" in explained and "submit" in verdicts(explained).values():
-        requests = [one["request"] for one in explained["explain"]["submissions"]]
-        assert as_texts(requests) == as_texts(one.json for one in timeline.commserve.create_tasks)
+        requests = [submission["request"] for submission in explained["explain"]["submissions"]]
+        assert as_texts(requests) == as_texts(request.json for request in timeline.commserve.create_tasks)
     again = explain(timeline, event)
     # A manual call without a requestId, and a schedule without a time, are another trigger each time.
     if starts and again["explain"]["identity"] == explained["explain"]["identity"]:
@@ -196,9 +200,9 @@ def shown(timeline: Timeline, answer: Any) -> list[list[str]]:
     if "ignored" in answer:
         return [["", "`ignored`", plain(answer["ignored"])]]
     return [
-        [f"{one['target']}, by {one['selectedBy']}", f"`{row['would']}`", plain(row["why"])]
-        for one in answer["explain"]["submissions"]
-        for row in one["associations"]
+        [f"{submission['target']}, by {submission['selectedBy']}", f"`{row['would']}`", plain(row["why"])]
+        for submission in answer["explain"]["submissions"]
+        for row in submission["associations"]
     ]
 
 
@@ -218,7 +222,9 @@ def test_a_databases_event_has_the_tags_that_rds_shows(timeline: Timeline) -> No
     create_instance(timeline.aws.client("rds"), timeline.name, "mysql", {TAG: "tagged"})
     answer = explain(timeline, {"database": f"{DATABASES}:{timeline.name}", "event": "RDS-EVENT-0043"})
     assert "warning" not in answer
-    assert [(one["target"], one["selectedBy"]) for one in answer["explain"]["submissions"]] == [("tagged", "tag")]
+    assert [(submission["target"], submission["selectedBy"]) for submission in answer["explain"]["submissions"]] == [
+        ("tagged", "tag")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -254,9 +260,9 @@ def test_a_queues_message_is_not_explained(timeline: Timeline) -> None:
 def test_a_repeated_manual_call_would_only_report(timeline: Timeline) -> None:
     event = {"target": "default", "requestId": "by-hand"}
     answer = timeline.deliver(event)
-    (one,) = explain(timeline, event)["explain"]["submissions"]
-    assert [row["would"] for row in one["associations"]] == ["nothing"]
-    assert [one["known"]] == answer["submissions"]
+    (submission,) = explain(timeline, event)["explain"]["submissions"]
+    assert [row["would"] for row in submission["associations"]] == ["nothing"]
+    assert [submission["known"]] == answer["submissions"]
 
 
 def test_a_repeated_call_for_an_unknown_target_would_do_nothing(timeline: Timeline) -> None:
@@ -274,7 +280,7 @@ def test_of_two_targets_with_one_subclient_the_second_waits(timeline: Timeline) 
         ("other", "billing-db"): "submit",
         ("other", "orders-db"): "wait",
     }
-    sent = [one["request"]["taskInfo"]["associations"] for one in answer["explain"]["submissions"]]
+    sent = [submission["request"]["taskInfo"]["associations"] for submission in answer["explain"]["submissions"]]
     assert [[row["instanceName"] for row in rows] for rows in sent] == [["orders-db"], ["billing-db"]]
 
 

@@ -98,7 +98,9 @@ def test_everybody_may_read_what_is_unpacked(dist: Path) -> None:
 def test_its_template_is_the_stacks_with_paths_of_its_own(
     unpacked: Path, template: dict[str, Any], built: dict[str, Any]
 ) -> None:
-    functions = [name for name, one in built["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
+    functions = [
+        name for name, resource in built["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"
+    ]
     for name in functions:
         assert (unpacked / template["Resources"][name]["Properties"].pop("CodeUri")).is_dir()
         del built["Resources"][name]["Properties"]["CodeUri"]
@@ -117,11 +119,11 @@ def test_the_plain_template_is_the_stacks_without_a_transform(dist: Path, built:
     code = {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}}
     made = {"BackupFunctionSubmissions", "BackupFunctionEventInvokeConfig", "AuditFunctionEventInvokeConfig"}
     assert resources.keys() - built["Resources"].keys() == made
-    for name, one in built["Resources"].items():
-        if one["Type"] != "AWS::Serverless::Function":
-            assert resources[name] == one
+    for name, resource in built["Resources"].items():
+        if resource["Type"] != "AWS::Serverless::Function":
+            assert resources[name] == resource
             continue
-        own = one["Properties"]
+        own = resource["Properties"]
         logging = {**shared["LoggingConfig"], **own["LoggingConfig"]}
         wanted = {key: value for key, value in {**shared, **own}.items() if key not in SAMS}
         properties = resources[name]["Properties"]

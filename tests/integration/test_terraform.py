@@ -112,7 +112,7 @@ def written(folder: Path) -> dict[str, dict[str, Any]]:
     (state,) = [
         message["test_state"] for message in map(json.loads, done.stdout.splitlines()) if "test_state" in message
     ]
-    return {one["address"]: one["values"] for one in state["root_module"]["resources"]}
+    return {resource["address"]: resource["values"] for resource in state["root_module"]["resources"]}
 
 
 def test_it_is_formatted() -> None:
@@ -144,8 +144,8 @@ def test_targets_are_those_of_the_command_line(folder: Path, written: dict[str, 
     fleet = read_fleet(folder / "fleet")
     assert fleet.errors == ()
     made = {
-        one["name"]: (json.loads(one["insecure_value"]), one["description"])
-        for address, one in written.items()
+        values["name"]: (json.loads(values["insecure_value"]), values["description"])
+        for address, values in written.items()
         if address.startswith("aws_ssm_parameter")
     }
     assert made == {
@@ -158,7 +158,9 @@ def test_schedules_are_those_of_the_command_line(folder: Path, written: dict[str
     fleet = read_fleet(folder / "fleet")
     made = [values for address, values in written.items() if address.startswith("aws_scheduler_schedule")]
     wanted = [wanted_schedule(fleet, entry) for entry in fleet.entries.values() if entry.schedule]
-    assert {one["name"]: as_scheduler_takes_it(one) for one in made} == {one["Name"]: one for one in wanted}
+    assert {schedule["name"]: as_scheduler_takes_it(schedule) for schedule in made} == {
+        schedule["Name"]: schedule for schedule in wanted
+    }
 
 
 def mark(fleet: Fleet, content: Mapping[str, Any]) -> str:

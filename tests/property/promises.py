@@ -148,15 +148,14 @@ class Promises:
     def requested(self, run: Run, request: dict[str, Any]) -> None:
         """A request leaves: recorded, the only one of its subclients, and after no job that its trigger has."""
         key, number = run.out
-        record, sent = self.records.get(key), {names_of(one) for one in request["taskInfo"]["associations"]}
+        record = self.records.get(key)
+        sent = {names_of(association) for association in request["taskInfo"]["associations"]}
         level = request["taskInfo"]["subTasks"][0]["options"]["backupOpts"]["backupLevel"]
         attempt = out_attempt(record) if record else None
         if record is None or attempt is None or attempt.number != number:
             self.kernel.fail(f"a request was sent before it was recorded: {request}")
             return
-        recorded = {
-            _names(backup) for backup in record.backups if backup.attempt == number and not backup.is_in_doubt
-        }
+        recorded = {_names(backup) for backup in record.backups if backup.attempt == number and not backup.is_in_doubt}
         self._must(
             bool(sent) and sent == recorded and level == attempt.level, f"{key} recorded {recorded}, sent {sent}"
         )
@@ -166,7 +165,7 @@ class Promises:
         for names in sent:
             self._is_due(key, names)
         for late in self.server.late:
-            meant = {names_of(one) for one in late.request["taskInfo"]["associations"]} & sent
+            meant = {names_of(association) for association in late.request["taskInfo"]["associations"]} & sent
             self._must(not meant, f"{key} sent {meant} while a request of {late.out} is under way")
 
     def _is_due(self, key: str, names: Names) -> None:
@@ -207,14 +206,16 @@ class Promises:
         ]
         self._must(bool(found), f"published before it was recorded: {message}")
         self.published |= {(key, notice) for notice in found}
-        if status == "retrying" or (status in JOB_ENDS and any(one["jobId"] for one in message["associations"])):
+        if status == "retrying" or (
+            status in JOB_ENDS and any(association["jobId"] for association in message["associations"])
+        ):
             for job_id in message["jobIds"]:
                 self._ends(key, job_id, message)
 
     def _ends(self, key: str, job_id: str, message: dict[str, Any]) -> None:
         status, now = message["status"], self.kernel.now
         job = self.server.find(job_id)
-        if gone := [one for one in self.server.history if one.id == job_id and one.is_gone]:
+        if gone := [past_job for past_job in self.server.history if past_job.id == job_id and past_job.is_gone]:
             # An ID that was counted again may be that of a later job of the same subclient.
             self.ended |= dict.fromkeys([*gone, *([job] if job else [])], status)
             return
@@ -250,7 +251,11 @@ class Promises:
             assert key.split("#", 2)[2] in identities, f"{key} has no trigger"
             assert record.is_over, f"{key} is left open: {record}"
             for backup in record.backups:
-                told = [one for one in self.notices[key] if one.status == backup.state and backup.key in one.backups]
+                told = [
+                    notice
+                    for notice in self.notices[key]
+                    if notice.status == backup.state and backup.key in notice.backups
+                ]
                 assert told, f"{key}: nobody heard that {backup.key} is {backup.state}"
             assert record.backups or record.error, f"{key} has no backups and no error"
             assert self.server.tasks.count(key) <= len(self.notices[key])
@@ -271,13 +276,16 @@ class Promises:
         if (job.origin, job.names) in self.strangers:
             return True
         record = self.records[job.origin]
-        return any(_names(one) == job.names and one.state == "abandoned" and one.is_in_doubt for one in record.backups)
+        return any(
+            _names(backup) == job.names and backup.state == "abandoned" and backup.is_in_doubt
+            for backup in record.backups
+        )
 
     def _check_completed(self, items: dict[str, Any]) -> None:
         """A subclient's item knows the last job that completed."""
         last: Counter[str] = Counter()
         for job, status in self.ended.items():
-            if status.startswith("completed") and not any(one.is_gone for one in self.server.history):
+            if status.startswith("completed") and not any(past_job.is_gone for past_job in self.server.history):
                 key = f"subclient#{json.dumps(list(job.names))}"
                 last[key] = max(last[key], int(job.started))
         for key, started in last.items():
@@ -307,8 +315,8 @@ def key_of(message: dict[str, Any]) -> str:
 
 
 def _names(backup: Backup) -> Names:
-    one = backup.association
-    return one.client_name, one.instance_name, one.subclient_name
+    association = backup.association
+    return association.client_name, association.instance_name, association.subclient_name
 
 
 def _seconds(iso: str | None) -> float:

@@ -29,15 +29,17 @@ class Explained(Example):
         answer = self.explain(event)
         explained = answer.get("explain", {"submissions": []})
         keys = [
-            f"submission#{one['target']}#{explained['kind']}#{explained['identity']}"
-            for one in explained["submissions"]
+            f"submission#{submission['target']}#{explained['kind']}#{explained['identity']}"
+            for submission in explained["submissions"]
         ]
         before = self.records(keys)
         delivered = self.receive(event)
         after = self.records(keys)
-        for one in explained["submissions"]:
-            assert (one["request"] is not None) == any(row["would"] == "submit" for row in one["associations"])
-        rows = [row for one in explained["submissions"] for row in one["associations"]]
+        for submission in explained["submissions"]:
+            assert (submission["request"] is not None) == any(
+                row["would"] == "submit" for row in submission["associations"]
+            )
+        rows = [row for submission in explained["submissions"] for row in submission["associations"]]
         seen.update(row["would"] for row in rows)
         # A trigger for several targets starts none of them itself.
         for row in rows if len(keys) == 1 else ():
@@ -58,7 +60,9 @@ class Explained(Example):
         return self.world.answers[event.request_id]
 
     def state(self) -> Any:
-        queues = {url: [(one.body, one.visible_at) for one in some] for url, some in self.world.sqs.queues.items()}
+        queues = {
+            url: [(message.body, message.visible_at) for message in some] for url, some in self.world.sqs.queues.items()
+        }
         sent = len(self.world.sns.messages), len(self.server.requests)
         return copy.deepcopy(self.world.dynamodb.items), queues, sent, self.world.secret.value
 
@@ -111,7 +115,7 @@ def play(rng: Random, seen: Counter[str]) -> None:
     with in_charge(server):
         example = Explained(world, kernel, server)
         for _ in range(10):
-            step = rng.choice([one for one in STEPS if one not in {"doom", "restore", "lose", "token"}])
+            step = rng.choice([name for name in STEPS if name not in {"doom", "restore", "lose", "token"}])
             example._step(step, *(rng.randrange(12) for _ in range(3)))
             is_again = world.events and rng.random() < 0.3
             event = rng.choice(world.events) if is_again else example._new(rng.randrange(4), rng.randrange(12))
