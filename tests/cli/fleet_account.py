@@ -200,6 +200,7 @@ class Account:
         if asked["ConditionExpression"] == "#owner = :owner":
             is_met = held is not None and held["owner"] == owner
         else:
+            assert asked["ConditionExpression"] == "attribute_not_exists(#lease) OR #lease < :now"
             is_met = held is None or float(held["lease"]["N"]) < float(values[":now"]["N"])
         if not is_met:
             body = {"__type": "ConditionalCheckFailedException", "message": "", "Item": held}
