@@ -291,7 +291,7 @@ def test_the_busiest_hour_is_shown(cli: Cli, account: Account, tmp_path: Path) -
 def test_two_targets_with_the_same_association_overlap() -> None:
     twice = state(Due("target-0", "rate(1 day)", "UTC"), Due("target-0", "rate(2 days)", "UTC"))
     assert overlaps(twice, {}) == ["target-0 has 2 schedules."]
-    same = parse_target("same", "same", json.dumps(document("0-0")))
+    same = parse_target("same", "same", json.dumps(document("0")))
     both = State({**twice.targets, "same": same}, {"0": Due("same", "rate(1 day)", "UTC"), "1": twice.schedules["0"]})
     assert overlaps(both, {"target-0": None}) == ["target-0 and same are scheduled and share 1 association."]
     assert overlaps(both, {"target-0": None, "same": None}) == []
