@@ -1,7 +1,7 @@
 """What the demo runs on: the emulated AWS, the simulated CommServe over TLS, and the stack deployed between them."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -39,7 +39,9 @@ class Machine:
 
 
 @contextmanager
-def running(step: Callable[[str], AbstractContextManager[None]], name: str = "demo") -> Iterator[Machine]:
+def running(
+    step: Callable[[str], AbstractContextManager[None]], name: str = "demo", parameters: Mapping[str, str] = PARAMETERS
+) -> Iterator[Machine]:
     """Start everything, each part within a `step`, and stop it however the block is left."""
     with ExitStack() as started:
         token = f"QSDK demo-{secrets.token_hex(8)}"
@@ -53,6 +55,6 @@ def running(step: Callable[[str], AbstractContextManager[None]], name: str = "de
         with step("sam build (the first time, it downloads what it needs)"):
             build()
         with step("sam deploy"):
-            stack = deploy(aws, name, PARAMETERS | {"CommvaultApiUrl": commserve.url})
+            stack = deploy(aws, name, {**parameters, "CommvaultApiUrl": commserve.url})
         stack.set_token(commserve.token)
         yield Machine(aws, commserve, stack, stack.subscribe())

@@ -16,22 +16,25 @@ from rds_snap_backup_cli.fleet import apply as applying
 from rds_snap_backup_cli.program import app
 from tests.cli.calls import Cli, calling
 from tests.cli.reference import SCRIPT
-from tests.e2e.conftest import ALONE, CANARY, deploy_quick
+from tests.e2e.conftest import CANARY, deploy_quick
 from tests.e2e.product import CLIENT, Product, only
 from tests.evidence import Evidence
 from tests.installed import PYTHONS, install, run
 
 pytestmark = pytest.mark.e2e
 
-NO_DEFAULT_TARGET = {"ClientName": "", "InstanceName": "", "SubclientName": ""}
+BUS = "commands"
+# No targets and no events but those of these tests.
+OWN = {"ClientName": "", "InstanceName": "", "SubclientName": "", "ScheduleExpression": "off", "EventBusName": BUS}
 
 
 @pytest.fixture(scope="module")
 def own(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
     """A stack that has no targets but those of these tests, and whose jobs are short."""
+    aws.client("events").create_event_bus(Name=BUS)
     with CommServe(token=CANARY, job_seconds=1, keep_tokens=True) as commserve:
         evidence.add("commands", commserve)
-        stack = deploy_quick(aws, "commands", commserve, ALONE | NO_DEFAULT_TARGET)
+        stack = deploy_quick(aws, "commands", commserve, OWN)
         yield Product(stack, commserve, stack.subscribe())
 
 
@@ -124,29 +127,40 @@ def test_the_audits_answers_are_understood(cli: Cli, own: Product) -> None:
         assert "new" in done.out
 
 
-def test_what_is_exact_becomes_a_fleet_that_is_applied_and_exported(
+def test_an_event_of_an_exact_pair_starts_its_backup_after_apply(
     cli: Cli, own: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(applying, "WAIT_SECONDS", 0)
-    stack, name = own.stack.name, "counted-in"
+    stack, name, target = own.stack.name, "counted-in", f"{CLIENT}-1"
     own.commserve.catalogue.add(CLIENT, name)
     create_instance(own.stack.aws.client("rds"), name, "postgres")
     files = tmp_path / "files"
     done = cli("inventory", stack, "--write", str(files), "--client", CLIENT, "--format", "json")
     assert done.status == Exit.OK, done.err
     row = only([row for row in json.loads(done.out) if row["instanceName"] == name])
-    assert (row["match"], row["file"]) == ("exact", str(files / f"targets/{CLIENT}-1.yaml"))
-    assert cli("plan", stack, str(files)).status == Exit.FINDINGS
+    assert (row["match"], row["file"]) == ("exact", str(files / f"targets/{target}.yaml"))
+    with Path(row["file"]).open("a") as file:
+        file.write("retryFailedJobs: 3\n")
+    plan = cli("plan", stack, str(files), "--format", "json")
+    assert plan.status == Exit.FINDINGS
+    assert "retryFailedJobs" in plan.out
     assert cli("apply", stack, str(files)).status == Exit.OK
     exported = tmp_path / "exported"
     assert cli("export", stack, str(exported), "--name", "files").status == Exit.OK
     assert cli("plan", stack, str(exported)).status == Exit.OK
-    own.stack.invoke({"target": f"{CLIENT}-1"})
-    assert only(own.jobs(name))
+
+    own.start_cold()  # a warm sandbox may have read the targets before
+    own.stack.put_event(rds_event(name), BUS)
+    messages = own.wait_for_messages(target, number=2)
+    job = only(own.jobs(name))
+    assert {one["status"]: one["jobIds"] for one in messages} == {"submitted": [job.id], "completed": [job.id]}
     done = cli("members", stack, "--format", "json")
     assert done.status == Exit.OK, done.err
     row = only(json.loads(done.out))
-    assert (row["role"], row["lastTrigger"]) == ("own", f"manual of {CLIENT}-1")
+    assert (row["role"], row["lastTrigger"]) == ("own", f"RDS-EVENT-0043 of {name}")
+    rows = json.loads(cli("report", stack, "--format", "json").out)["databases"]
+    row = only([row for row in rows if row["arn"].endswith(f":{name}")])
+    assert (row["verdict"], row["jobId"]) == ("protected", job.id)
 
 
 def test_a_target_is_scheduled_like_the_default_one(cli: Cli, product: Product) -> None:
