@@ -114,7 +114,7 @@ def prepare(machine: Machine) -> None:
 
 def notified(machine: Machine, status: str) -> Message:
     """Wait for the notification of this status."""
-    (message,) = machine.subscriber.wait_for(1, within=PATIENCE, where=lambda one: one.body["status"] == status)
+    (message,) = machine.subscriber.wait_for(1, within=PATIENCE, where=lambda message: message.body["status"] == status)
     return message
 
 

@@ -153,7 +153,10 @@ def test_an_event_of_an_exact_pair_starts_its_backup_after_apply(
     own.stack.put_event(rds_event(name), BUS)
     messages = own.wait_for_messages(target, number=2)
     job = only(own.jobs(name))
-    assert {one["status"]: one["jobIds"] for one in messages} == {"submitted": [job.id], "completed": [job.id]}
+    assert {message["status"]: message["jobIds"] for message in messages} == {
+        "submitted": [job.id],
+        "completed": [job.id],
+    }
     done = cli("members", stack, "--format", "json")
     assert done.status == Exit.OK, done.err
     row = only(json.loads(done.out))
@@ -167,7 +170,7 @@ def test_a_target_is_scheduled_like_the_default_one(cli: Cli, product: Product) 
     target, stack = product.target("on-schedule"), product.stack
     scheduler, function = stack.aws.client("scheduler"), stack.outputs["BackupFunctionName"]
     schedules = scheduler.list_schedules()["Schedules"]
-    default = only([one for one in schedules if one["Target"]["Arn"].endswith(f":{function}")])
+    default = only([schedule for schedule in schedules if schedule["Target"]["Arn"].endswith(f":{function}")])
     options = ("--expression", "rate(1 day)", "--timezone", "Europe/Berlin")
     assert cli("schedule", stack.name, target, *options).status == Exit.OK
     name = {"Name": f"{stack.name}-{target}", "GroupName": stack.outputs["ScheduleGroupName"]}
