@@ -10,7 +10,7 @@ import pytest
 from local.rds import create_instance
 from rds_snap_backup.ledger import records
 from rds_snap_backup.record import Submission
-from tests.integration.timeline import MINUTE, Timeline
+from tests.integration.timeline import HOUR, MINUTE, Timeline
 from tests.integration.world import associations, only
 from tests.unit.documents import rows
 
@@ -265,6 +265,20 @@ def test_a_repeated_manual_call_would_only_report(timeline: Timeline) -> None:
     assert [submission["known"]] == answer["submissions"]
 
 
+def test_a_repeated_manual_call_would_send_a_lost_message_again(timeline: Timeline) -> None:
+    timeline.target("default", associations=associations("orders-db", "billing-db"))
+    timeline.commserve.fault("maintenance")
+    event = {"target": "default", "requestId": "by-hand"}
+    timeline.deliver(event)
+    timeline.queue.clear()
+    timeline.commserve.advance(2 * HOUR)
+    assert set(verdicts(explain(timeline, event)).values()) == {"wait"}
+    timeline.deliver(event)
+    timeline.run()
+    assert set(verdicts(explain(timeline, event)).values()) == {"nothing"}
+    assert {backup.state for backup in only(records_of(timeline)).backups} == {"completed"}
+
+
 def test_a_repeated_call_for_an_unknown_target_would_do_nothing(timeline: Timeline) -> None:
     event = {"target": "gone", "requestId": "by-hand"}
     assert verdicts(explain(timeline, event)) == {("gone", ""): "reject"}
@@ -282,6 +296,28 @@ def test_of_two_targets_with_one_subclient_the_second_waits(timeline: Timeline) 
     }
     sent = [submission["request"]["taskInfo"]["associations"] for submission in answer["explain"]["submissions"]]
     assert [[row["instanceName"] for row in rows] for rows in sent] == [["orders-db"], ["billing-db"]]
+
+
+def test_documents_are_read_once(timeline: Timeline) -> None:
+    for number in range(3):
+        timeline.target(f"t{number}", associations=associations(f"db-{number}"))
+    timeline.calls.clear()
+    assert set(verdicts(explain(timeline, {"target": "*"})).values()) == {"submit"}
+    assert [call.operation for call in timeline.calls].count("GetParameter") == 0
+
+
+def test_a_backup_that_is_not_due_waits_although_a_neighbour_is_sent(timeline: Timeline) -> None:
+    timeline.commserve.fault("maintenance")
+    timeline.target("other", associations=associations("billing-db"))
+    timeline.target("default", associations=associations("orders-db", "billing-db"))
+    timeline.deliver(timeline.schedule("other", "other"))
+    timeline.commserve.fault("status", status=429, body="{}", headers={"Retry-After": "5"})
+    event = timeline.schedule("nightly")
+    timeline.deliver(event)
+    timeline.commserve.advance(10)
+    answer = explain(timeline, event)
+    assert verdicts(answer) == {("default", "orders-db"): "submit", ("default", "billing-db"): "wait"}
+    assert timeline.states(timeline.deliver(event)) == {"orders-db": "running", "billing-db": "waiting"}
 
 
 def test_a_backup_in_doubt_waits_until_its_job_is_looked_for(timeline: Timeline) -> None:

@@ -243,15 +243,15 @@ MUTATIONS = (
     Mutation(
         "a backup that waits is explained as submitted",
         "backup/explaining",
-        'case _, "waiting" if is_begun and after == before:',
+        'case _, "waiting" if is_begun and after == before and after.due <= foreseen.attempts[-1].began:',
         'case _, "waiting" if after.attempt == before.attempt:',
         f"{EXPLAIN}::test_what_is_explained_happens",
     ),
     Mutation(
         "a redriven letter is explained by its record as it is",
         "backup/explaining",
-        "match self.decisions.resume(message, known):",
-        "match known or self.decisions.resume(message, known):",
+        "match self.decisions.resume(message, known, past_cache=past_cache):",
+        "match known or self.decisions.resume(message, known, past_cache=past_cache):",
         "tests/integration/test_explain.py::test_a_dead_letter_shows_what_its_redrive_would_do",
     ),
     Mutation(

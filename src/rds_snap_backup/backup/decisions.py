@@ -109,11 +109,13 @@ class Decisions:
             return Ignored(f"The target {name!r} does not select {clean_text(trigger.source_arn or 'it')}.")
         return begin(trigger, target, associations, self._pin(target), now)
 
-    def resume(self, message: SubmissionMessage, known: Submission | None) -> Submission | Ignored | Unusable:
+    def resume(
+        self, message: SubmissionMessage, known: Submission | None, *, past_cache: bool = True
+    ) -> Submission | Ignored | Unusable:
         """Return the submission that a message continues, begins, or as a redriven letter opens again."""
-        letter = message.letter
+        trigger, name, letter = message.trigger, message.target, message.letter
         if known is None:
-            return self.begin(message.trigger, message.target, past_cache=True) if letter is None else Unusable(EXPIRED)
+            return self.begin(trigger, name, past_cache=past_cache) if letter is None else Unusable(EXPIRED)
         return known if letter is None or letter <= known.opened_letter else self._reopen(known, letter)
 
     def _reopen(self, known: Submission, letter: int) -> Submission | Unusable:

@@ -30,6 +30,7 @@ from rds_snap_backup.triggers import Arrival, Ignored, SubmissionMessage, Trigge
 type Would = Literal["submit", "join", "wait", "reject", "nothing"]
 
 ONLY_REPORTS = "A call whose requestId was used before only reports."
+SENT_AGAIN = "The message of its submission was lost, and is sent again."
 # What has to ask Commvault first is not due in an explanation.
 NEVER = float("inf")
 
@@ -100,10 +101,13 @@ class Explainer:
         known = self.services.submissions.load(submission_key(name, trigger))
         request = None
         if known and is_direct and trigger.kind == "manual":
-            verdicts = [Verdict(backup.association, "nothing", ONLY_REPORTS) for backup in known.backups]
+            is_stuck = known.is_stuck(self.services.clock())
+            verdicts = [_reported(backup, is_stuck=is_stuck) for backup in known.backups]
             verdicts = verdicts or [Verdict(None, "nothing", ONLY_REPORTS)]
         else:
-            match self.decisions.resume(message, known):
+            # The selection has just read the documents, except those of targets that the trigger names.
+            past_cache = by == "name"
+            match self.decisions.resume(message, known, past_cache=past_cache):
                 case Ignored(reason):
                     verdicts = [Verdict(one, "nothing", reason) for one in self._associations(trigger, name)]
                 case Unusable(problem):
@@ -111,7 +115,7 @@ class Explainer:
                 case Submission(error=Problem(message=why)):
                     verdicts = [Verdict(None, "nothing" if known else "reject", why)]
                 case submission:
-                    foreseen = self._foresee(submission)
+                    foreseen = self._foresee(submission, past_cache=past_cache)
                     is_begun = foreseen.attempt_count > submission.attempt_count
                     verdicts = [
                         _judge(before, after, foreseen, requested, is_begun=is_begun)
@@ -136,7 +140,7 @@ class Explainer:
         own_account = self.services.config.own_account
         return selected_associations(target, trigger, own_account) or target.request.associations
 
-    def _foresee(self, submission: Submission) -> Submission:
+    def _foresee(self, submission: Submission, *, past_cache: bool) -> Submission:
         """Return a submission as the next run leaves it when its request is out, or when it waits."""
         clock = self.services.clock
         submission = elapse(submission, clock())
@@ -151,7 +155,7 @@ class Explainer:
                 case ReadInventory(associations):
                     submission = _put_off(submission, [association.key for association in associations])
                 case Start(keys):
-                    read_target = partial(self.decisions.target, submission.target, past_cache=True)
+                    read_target = partial(self.decisions.target, submission.target, past_cache=past_cache)
                     return self.decisions.start(submission, keys, read_target).submission
                 case _:
                     return submission
@@ -175,6 +179,13 @@ def _request(foreseen: Submission, requested: Mapping[str, str]) -> dict[str, An
     return task_body(replace(request, associations=left)) if left else None
 
 
+def _reported(backup: Backup, *, is_stuck: bool) -> Verdict:
+    """Return what a repeated manual call does with a backup."""
+    if is_stuck and backup.is_open:
+        return Verdict(backup.association, "wait", SENT_AGAIN)
+    return Verdict(backup.association, "nothing", ONLY_REPORTS)
+
+
 def _judge(
     before: Backup, after: Backup, foreseen: Submission, requested: Mapping[str, str], *, is_begun: bool
 ) -> Verdict:
@@ -194,7 +205,7 @@ def _would(before: Backup, after: Backup, foreseen: Submission, *, is_begun: boo
             return "join", _joined(after, foreseen)
         case "waiting", "rejected":
             return "reject", reason
-        case _, "waiting" if is_begun and after == before:
+        case _, "waiting" if is_begun and after == before and after.due <= foreseen.attempts[-1].began:
             return "submit", "It is requested after the first request, in another one."
         case _, "waiting":
             return "wait", reason or "It waits for its submission's next try."
