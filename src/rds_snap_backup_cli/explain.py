@@ -26,7 +26,7 @@ from rds_snap_backup_cli.stack import DeployedStack
 STDIN = "-"
 # It changes nothing, so the SDK may send it again.
 ATTEMPTS = 4
-# The rules of the stack's own events, and of those of other accounts.
+# The rules for events of the stack's own account and region, and for all others.
 OWN_RULES, RULES = ("RdsEvents",), ("RdsEvents", "MembersEvents")
 # What a backup would do, the first of these that any does.
 VERBS = {"submit": "would start", "join": "would join a job", "wait": "would wait"}
@@ -148,10 +148,12 @@ def asked_rules(stack: DeployedStack, event: Any) -> Iterator[Rule]:
     if not is_rds(event):
         return
     events: Any = stack.session.client("events")
-    place = {"account": stack.account, "region": stack.region, "time": "2026-01-31T02:00:00Z"}
+    place = {"account": stack.account, "region": stack.region}
+    is_own = place.items() <= (place | event).items()
     # EventBridge tests no event that lacks one of these.
-    text = json.dumps({"id": "0", "resources": [], "detail-type": "", "detail": {}} | place | event)
-    for bus, name in rule_names(stack, OWN_RULES if event.get("account", stack.account) == stack.account else RULES):
+    lacked = {"id": "0", "time": "2026-01-31T02:00:00Z", "resources": [], "detail-type": "", "detail": {}}
+    text = json.dumps(lacked | place | event)
+    for bus, name in rule_names(stack, OWN_RULES if is_own else RULES):
         found = events.describe_rule(Name=name, **({"EventBusName": bus} if bus else {}))
         is_match = events.test_event_pattern(EventPattern=found["EventPattern"], Event=text)["Result"]
         yield Rule(name, is_match and found["State"] != "DISABLED")
@@ -173,9 +175,9 @@ def rule_names(stack: DeployedStack, logical_ids: Iterable[str]) -> Iterator[tup
 
 def in_words(rules: list[Rule]) -> str:
     """Say whether the rules let the event through."""
-    names = ", ".join(rule.name for rule in rules)
     if not rules:
         return "The stack has no rule for RDS events: its parameter RdsEventIds is off."
-    if any(rule.matches for rule in rules):
-        return f"The rule {names} lets the event through."
+    if matching := ", ".join(rule.name for rule in rules if rule.matches):
+        return f"The rule {matching} lets the event through."
+    names = ", ".join(rule.name for rule in rules)
     return f"The rule {names} does not let the event through: compare the parameter RdsEventIds, or enable the rule."

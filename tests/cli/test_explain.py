@@ -122,14 +122,17 @@ def test_a_stack_without_rules_lets_nothing_through(cli: Cli, stack: AwsWire, ev
     assert "Rate exceeded" in cli("explain", "prod", event_file).line
 
 
-def test_an_event_of_another_account_may_come_by_the_members_bus(cli: Cli, stack: AwsWire, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [{"account": "444455556666"}, {"region": "eu-west-1"}], ids=str)
+def test_an_event_of_another_account_or_region_may_come_by_the_members_bus(
+    cli: Cli, stack: AwsWire, tmp_path: Path, place: dict[str, str]
+) -> None:
     stack.answers["DescribeStackResource"] = lambda asked: (
         200,
         RESOURCE.format({"RdsEvents": "own", "MembersEvents": "prod-members|of-members"}[asked["LogicalResourceId"]]),
     )
     stack.answer("TestEventPattern", {"Result": False}, {"Result": True})
-    done = cli("explain", "prod", saved(tmp_path, EVENT | {"account": "444455556666"}))
-    assert (done.status, "The rule own, of-members lets the event through" in done.out) == (Exit.OK, True)
+    done = cli("explain", "prod", saved(tmp_path, EVENT | place))
+    assert (done.status, "The rule of-members lets the event through" in done.out) == (Exit.OK, True)
     assert [call.get("EventBusName") for call in stack.asked("DescribeRule")] == [None, "prod-members"]
 
 
@@ -143,7 +146,7 @@ def test_an_event_is_read_from_standard_input(cli: Cli, stack: AwsWire, monkeypa
     sample = (ROOT / "events" / "rds-instance-created.json").read_bytes()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sample)))
     assert cli("explain", "prod", "-").status == Exit.OK
-    (tested,) = stack.asked("TestEventPattern")
+    tested = stack.asked("TestEventPattern")[0]
     assert json.loads(tested["Event"]) == sent(stack) == json.loads(sample)
 
 
