@@ -36,12 +36,13 @@ type Question = Literal[
 # The order in which findings are shown: a message has room for the first ones.
 ORDER: Sequence[Question] = get_args(Question.__value__)
 
+CREDENTIALS: Question = "token"
 QUESTION_OF_CHECK: Mapping[str, Question] = {
-    "configuration": "token",
-    "secret": "token",  # nosec B105 # a name
-    "reach": "token",
-    "token": "token",  # nosec B105 # a name
-    "renewal": "token",
+    "configuration": CREDENTIALS,
+    "secret": CREDENTIALS,
+    "reach": CREDENTIALS,
+    "token": CREDENTIALS,
+    "renewal": CREDENTIALS,
     "targets": "targets",
     "document": "targets",
     "association": "names",
@@ -51,7 +52,7 @@ QUESTION_OF_CHECK: Mapping[str, Question] = {
 }
 # In words, for questions that could not be asked.
 WORDS: Mapping[Question, str] = {
-    "token": "whether Commvault accepts the token",  # nosec B105 # a name
+    CREDENTIALS: "whether Commvault accepts the token",
     "targets": "whether the targets' documents are valid",
     "names": "whether Commvault has what the targets name",
     "freshness": "whether the last backups are recent",
