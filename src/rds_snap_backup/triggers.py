@@ -214,7 +214,7 @@ def unwrap(text: str, message_id: str, attributes: object, now: float) -> tuple[
 def database_event(arn: str, event_id: str, date: str) -> dict[str, Any]:
     """Return the event that EventBridge would deliver for a database without tags. Raises `InvalidInput`."""
     kind, name = _arn_part(arn, 5), arn.rpartition(":")[2]
-    if not (arn.startswith("arn:") and _arn_part(arn, 2) == "rds" and kind and name):
+    if not (arn.startswith("arn:") and _arn_part(arn, 2) == "rds" and kind and is_name(name)):
         raise InvalidInput(
             "EVENT_UNKNOWN",
             f"{_quoted(arn)} is not the ARN of a database.",

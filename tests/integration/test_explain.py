@@ -237,7 +237,14 @@ def test_tags_that_cannot_be_read_are_a_warning(timeline: Timeline, arn: str, wa
 
 
 @pytest.mark.parametrize(
-    "arn", ["orders-db", "arn:aws:ec2:us-east-1:1:db:orders-db", "arn:aws:rds:us-east-1:1:db:", ""]
+    "arn",
+    [
+        "orders-db",
+        "arn:aws:ec2:us-east-1:1:db:orders-db",
+        "arn:aws:rds:us-east-1:1:db:",
+        "arn:aws:rds:us-east-1:1:db:orders\ndb",
+        "",
+    ],
 )
 def test_another_arn_is_refused(timeline: Timeline, arn: str) -> None:
     assert "arn:aws:rds" in explain(timeline, {"database": arn, "event": "RDS-EVENT-0043"})["refused"]["hint"]
@@ -246,6 +253,13 @@ def test_another_arn_is_refused(timeline: Timeline, arn: str) -> None:
 @pytest.mark.parametrize("event", [{}, {"explain": {"target": "default"}}, {"Records": []}, {"database": 7}])
 def test_what_is_no_event_is_refused_without_a_dead_letter(timeline: Timeline, event: Any) -> None:
     assert explain(timeline, event)["refused"]["code"] == "EVENT_UNKNOWN"
+
+
+def test_an_explanation_that_rds_does_not_answer_delays_no_event(timeline: Timeline) -> None:
+    timeline.fail("DescribeDBInstances")
+    answer = explain(timeline, {"database": f"{DATABASES}:orders-db", "event": "RDS-EVENT-0043"})
+    assert "cannot be read" in answer["warning"]
+    assert timeline.states(timeline.deliver(timeline.event("orders-db"))) == {"orders-db": "running"}
 
 
 def test_a_queues_message_is_not_explained(timeline: Timeline) -> None:

@@ -6,6 +6,7 @@ several targets it sends one message each. A trigger on the queue becomes its su
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,8 @@ class Deliveries:
     def __init__(self, services: Services, rds: "Callable[[], RDSClient]") -> None:
         config = services.config
         self._services = services
-        self._decisions = Decisions(services, Statuses(rds, config.own_account, config.region, services.clock))
+        self._statuses = Statuses(rds, config.own_account, config.region, services.clock)
+        self._decisions = Decisions(services, self._statuses)
         self._loop = Loop(services, self._decisions)
 
     @staticmethod
@@ -69,7 +71,9 @@ class Deliveries:
             case {"explain": asked}:
                 from rds_snap_backup.backup.explaining import Explainer
 
-                return Explainer(self._services, self._decisions).explain(asked, arrival)
+                # What an explanation could not ask RDS is no reason for the next event to wait.
+                decisions = Decisions(self._services, copy(self._statuses))
+                return Explainer(self._services, decisions).explain(asked, arrival)
         stop_at = seconds_left() - SELECT_SECONDS
         try:
             selected = self._decisions.select(
