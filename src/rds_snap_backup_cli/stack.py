@@ -48,7 +48,8 @@ class DeployedStack:
             raise CannotRun(
                 f"there is no such stack in {session.region_name}. Check its name, or name another region or profile."
             ) from None
-        stack = cls(name, session, description)
+        # The name may have been given as an ARN.
+        stack = cls(description["StackName"], session, description)
         require_version(stack.outputs.get("Version", ""))
         return stack
 

@@ -21,7 +21,7 @@ ERROR = (
     "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
 )
 STACK = (
-    "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>prod</StackName>"
+    "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>{name}</StackName>"
     "<StackId>arn:aws:cloudformation:eu-central-1:111122223333:stack/prod/1</StackId>"
     "<CreationTime>2026-01-31T02:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>{more}"
     "<Outputs>{outputs}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
@@ -112,7 +112,12 @@ class AwsWire:
     def stack(self, more: str = "", /, **outputs: str) -> None:
         """Every stack exists, with these outputs."""
         members = "".join(OUTPUT.format(name, value) for name, value in ({"Version": "2.0.0"} | outputs).items())
-        self.answers["DescribeStacks"] = lambda _: (200, STACK.format(outputs=members, more=more))
+
+        def describe(asked: Any) -> Answer:
+            name = asked["StackName"].partition(":stack/")[2].partition("/")[0] or asked["StackName"]
+            return 200, STACK.format(name=name, outputs=members, more=more)
+
+        self.answers["DescribeStacks"] = describe
 
     def no_stack(self, status: int, code: str, message: str) -> None:
         """Describing the stack fails."""

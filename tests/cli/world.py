@@ -153,7 +153,9 @@ class World:
         """The stack's CommvaultApiUrl leads to the simulator of another stack."""
         self.stack(PARAMETERS | {"CommvaultApiUrl": URL})
         inner, members = self.wire.answers["DescribeStacks"], (SIMULATOR | outputs).items()
-        other = STACK.format(more="", outputs="".join(OUTPUT.format(*output) for output in members))
+        other = STACK.format(
+            name="prod-commserve", more="", outputs="".join(OUTPUT.format(*output) for output in members)
+        )
         self.wire.answers["DescribeStacks"] = lambda asked: (
             (200, other) if asked["StackName"] == "prod-commserve" else inner(asked)
         )
