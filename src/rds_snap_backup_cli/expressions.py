@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -21,10 +22,10 @@ FIELDS: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
     ("year", 1970, 2199, (), ""),
 )
 DAY_OF_MONTH, MONTH, DAY_OF_WEEK, YEAR = 2, 3, 4, 5
-RATE = re.compile(r"rate\((1 (?:minute|hour|day)|(?!0+ |1 )\d+ (?:minutes|hours|days))\)")
-AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
+RATE = re.compile(r"rate\((1 (?:minute|hour|day)|(?!0+ |1 )\d+ (?:minutes|hours|days))\)", re.ASCII)
+AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)", re.ASCII)
 CRON = re.compile(r"cron\((.*)\)")
-TOKEN = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?")
+TOKEN = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?", re.ASCII)
 A_YEAR = 366
 # A schedule that is due more often misses little.
 MAX_TIMES = 24
@@ -56,18 +57,22 @@ def expression_problem(expression: str) -> str | None:
 
 def timezone_problem(name: str) -> str | None:
     """Return why a time zone is none, None if it is one."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        meant = get_close_matches(name, available_timezones(), n=1)
-        hint = f"Did you mean {meant[0]}?" if meant else "Use a name of the IANA database, such as Europe/Berlin."
-        return f"{name!r} is no time zone. {hint}"
-    return None
+    if name in timezones():
+        return None
+    meant = get_close_matches(name, timezones(), n=1)
+    hint = f"Did you mean {meant[0]}?" if meant else "Use a name of the IANA database, such as Europe/Berlin."
+    return f"{name!r} is no time zone. {hint}"
+
+
+@cache
+def timezones() -> frozenset[str]:
+    """Return the names of the IANA database. `ZoneInfo` takes more, such as this machine's `localtime`."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def skipped_day(expression: str, timezone: str, begin: date | None = None) -> date | None:
     """Return the first day of a year on which daylight saving skips a time of a valid cron expression, None if there is none."""
-    if not (found := CRON.fullmatch(expression)):
+    if not (found := CRON.fullmatch(expression)) or timezone_problem(timezone):
         return None
     fields, zone = found[1].split(), ZoneInfo(timezone)
     minutes, hours = (
@@ -80,7 +85,7 @@ def skipped_day(expression: str, timezone: str, begin: date | None = None) -> da
         day = first + timedelta(days=number)
         for hour, minute in times if may_be_due(fields, day) else ():
             local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
-            if local.astimezone(UTC).astimezone(zone).hour != hour:
+            if local.astimezone(UTC).astimezone(zone).time() != local.time():
                 return day
     return None
 

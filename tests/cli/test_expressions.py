@@ -48,6 +48,8 @@ def test_a_valid_expression(expression: str) -> None:
         ("rate(1 days)", "is no schedule"),
         ("rate(5 day)", "is no schedule"),
         ("rate(0 days)", "is no schedule"),
+        ("rate(٣ days)", "is no schedule"),
+        ("cron(٣ 3 * * ? *)", "is no minutes"),
         ("at(2026-02-30T13:00:00)", "names a time that does not exist"),
     ],
 )
@@ -57,7 +59,16 @@ def test_an_invalid_expression_names_its_field(expression: str, problem: str) ->
 
 @pytest.mark.parametrize(
     ("name", "is_one"),
-    [("Europe/Berlin", True), ("UTC", True), ("Europe/Nowhere", False), ("", False), ("../x", False)],
+    [
+        ("Europe/Berlin", True),
+        ("UTC", True),
+        ("Europe/Nowhere", False),
+        ("", False),
+        ("../x", False),
+        ("posix/UTC", False),
+        ("localtime", False),
+        ("Factory", False),
+    ],
 )
 def test_time_zones(name: str, is_one: bool) -> None:
     assert (timezone_problem(name) is None) is is_one
@@ -68,8 +79,10 @@ def test_time_zones(name: str, is_one: bool) -> None:
     [
         ("cron(0 2 * * ? *)", "Europe/Berlin", date(2026, 3, 29)),
         ("cron(30 1,2 * * ? *)", "America/New_York", date(2026, 3, 8)),
+        ("cron(15 2 * * ? *)", "Australia/Lord_Howe", date(2026, 10, 4)),  # by half an hour
         ("cron(0 3 * * ? *)", "Europe/Berlin", None),
         ("cron(0 2 * * ? *)", "UTC", None),
+        ("cron(0 2 * * ? *)", "Not/Known", None),
         ("cron(0 * * * ? *)", "Europe/Berlin", date(2026, 3, 29)),
         ("cron(0/5 * * * ? *)", "Europe/Berlin", None),  # the next run is a moment later
         ("rate(1 day)", "Europe/Berlin", None),
