@@ -164,8 +164,7 @@ class Account:
         return {"Version": version}
 
     def _DeleteParameter(self, asked: Asked) -> Any:  # noqa: N802
-        self.parameters.pop(asked["Name"], None)
-        return {}
+        return {} if self.parameters.pop(asked["Name"], None) else failure("ParameterNotFound")
 
     # ---- Scheduler
 
@@ -188,8 +187,7 @@ class Account:
         return {"ScheduleArn": "arn"}
 
     def _DeleteSchedule(self, asked: Asked) -> Any:  # noqa: N802
-        self.schedules.pop(asked["Name"], None)
-        return {}
+        return {} if self.schedules.pop(asked["Name"], None) else failure("ResourceNotFoundException", 404)
 
     # ---- The ledger's lease
 
@@ -203,7 +201,7 @@ class Account:
             assert asked["ConditionExpression"] == "attribute_not_exists(#lease) OR #lease < :now"
             is_met = held is None or float(held["lease"]["N"]) < float(values[":now"]["N"])
         if not is_met:
-            body = {"__type": "ConditionalCheckFailedException", "message": "", "Item": held}
+            body = {"__type": "ConditionalCheckFailedException", "message": ""} | ({"Item": held} if held else {})
             return 400, json.dumps(body), {}
         self.lease = {"owner": owner, "lease": values[":lease"], "expiresAt": values[":expiresAt"]}
         return {}

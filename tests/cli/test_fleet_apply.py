@@ -129,13 +129,14 @@ def test_a_second_applier_is_kept_out_until_the_first_ones_lease_has_ended(
     assert apply(cli, fleet).status == Exit.OK
 
 
+@pytest.mark.parametrize("is_other_running", [True, False])
 def test_an_applier_that_lost_its_lease_stops(
-    cli: Cli, account: Account, fleet: str, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, account: Account, fleet: str, monkeypatch: pytest.MonkeyPatch, *, is_other_running: bool
 ) -> None:
     begun = time.time()
 
     def stand_still(_operation: str, _target: str) -> None:
-        account.lease |= {"owner": {"S": "another"}}
+        account.lease = account.lease | {"owner": {"S": "another"}} if is_other_running else None
         monkeypatch.setattr(time, "time", lambda: begun + 700)
 
     account.hook = stand_still
@@ -196,21 +197,25 @@ def test_what_is_changed_by_hand_after_the_plan_is_not_overwritten(
     assert account.lease is None
 
 
-@pytest.mark.parametrize("target", ["changed", "new"])
-def test_a_write_that_is_sent_again_is_our_own(cli: Cli, account: Account, fleet: str, target: str) -> None:
-    answer = account.wire.answers["PutParameter"]
-    lost = [f"{PATH}{target}"]
+@pytest.mark.parametrize(
+    "write",
+    ["PutParameter changed", "PutParameter new", "DeleteSchedule prod-removed", "DeleteParameter removed"],
+)
+def test_a_write_that_is_sent_again_is_our_own(cli: Cli, account: Account, fleet: str, write: str) -> None:
+    operation, name = write.split()
+    answer = account.wire.answers[operation]
+    lost = [name]
 
     def lose(asked: Any) -> Any:
         found = answer(asked)
-        if asked["Name"] in lost:
+        if asked["Name"].removeprefix(PATH) in lost:
             lost.clear()
             return failure("InternalServerError", 500)
         return found
 
-    account.wire.answers["PutParameter"] = lose
-    assert apply(cli, fleet).status == Exit.OK
-    assert account.writes.count(f"PutParameter {target}") == 2
+    account.wire.answers[operation] = lose
+    assert apply(cli, fleet, "--prune").status == Exit.OK
+    assert account.writes.count(write) == 2
 
 
 def test_a_write_at_the_same_moment_is_told(cli: Cli, account: Account, fleet: str) -> None:
@@ -332,5 +337,8 @@ def test_a_plan_is_applied_or_refused_as_stale(cli: Cli, account: Account, fleet
     assert not account.writes
     assert cli("plan", "prod", fleet, "--adopt", "--out", file).status == Exit.FINDINGS
     assert apply(cli, fleet, "--plan", file, "--adopt").status == Exit.OK
+    account.writes.clear()
+    assert apply(cli, fleet, "--plan", "", "--prune").status == Exit.COULD_NOT_RUN
+    assert not account.writes
     Path(file).write_text("{")
     assert "is no plan" in apply(cli, fleet, "--plan", file).line

@@ -6,6 +6,7 @@ anywhere, the next `apply` finds what is left to do.
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,7 +37,9 @@ FEW, SHARE = 5, 10
 ORDER = (("document", "+~"), ("schedule", "+~"), ("schedule", "-"), ("document", "-"))
 STANDARD, ADVANCED = "Standard", "Advanced"
 
-PlanFile = Annotated[str, typer.Option("--plan", metavar="FILE", help="Refuse to do anything else than this plan.")]
+PlanFile = Annotated[
+    str | None, typer.Option("--plan", metavar="FILE", help="Refuse to do anything else than this plan.")
+]
 Limit = Annotated[
     int,
     typer.Option(
@@ -62,7 +65,7 @@ class Refused(RuntimeError):
 def apply(  # noqa: PLR0913, PLR0917 # a parameter for each option
     call: Call,
     directory: Directory,
-    plan_file: PlanFile = "",
+    plan_file: PlanFile = None,
     adopt: Adopt = False,
     prune: Prune = False,
     limit: Limit = 0,
@@ -108,9 +111,9 @@ def apply(  # noqa: PLR0913, PLR0917 # a parameter for each option
 # ---- Before the first write
 
 
-def require_agreed(planned: Plan, stored: Stored, plan_file: str, limit: int) -> None:
+def require_agreed(planned: Plan, stored: Stored, plan_file: str | None, limit: int) -> None:
     """Raise `Refused` if the plan is stale, has conflicts, or prunes too much."""
-    if plan_file and read_plan(plan_file) != planned.to_json():
+    if plan_file is not None and read_plan(plan_file) != planned.to_json():
         raise Refused(
             f"{plan_file} is stale: the files, the stack or the options differ from those of the plan. Nothing was "
             "written. Make a new plan."
@@ -164,13 +167,16 @@ class Writer:
         match change.kind, change.action:
             case "document", "-":
                 self._require_version(change)
-                self._ssm.delete_parameter(Name=self._path + change.target)
+                # The SDK sends a removal again if its answer was lost.
+                with suppress(self._ssm.exceptions.ParameterNotFound):
+                    self._ssm.delete_parameter(Name=self._path + change.target)
             case "document", _:
                 self._put_document(change)
             case "schedule", "-":
                 self._require_schedule(change)
                 name = schedule_name(self._stack.name, change.target)
-                self._scheduler.delete_schedule(Name=name, GroupName=group_of(self._stack))
+                with suppress(self._scheduler.exceptions.ResourceNotFoundException):
+                    self._scheduler.delete_schedule(Name=name, GroupName=group_of(self._stack))
             case _:
                 self._put_schedule(change)
         if change.kind == "document":

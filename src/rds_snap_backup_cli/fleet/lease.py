@@ -85,9 +85,10 @@ class FleetLease:
         except ClientError as error:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
-            found: Any = error.response
+            # None if the other apply has ended, too.
+            other: Any = error.response.get("Item", {"owner": {"S": ""}})
             # Our own owner ID: the write was made although its answer was lost.
-            return found["Item"] if found["Item"]["owner"]["S"] != self._owner else None
+            return other if other["owner"]["S"] != self._owner else None
         return None
 
 
