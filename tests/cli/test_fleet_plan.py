@@ -56,6 +56,28 @@ def test_documents_are_compared_and_not_texts(cli: Cli, account: Account, tmp_pa
     assert rows(cli, write_fleet(tmp_path, {"orders": ORDERS})) == []
 
 
+def test_names_with_the_separator_are_different_associations(cli: Cli, account: Account, tmp_path: Path) -> None:
+    stored, wanted = (
+        {"associations": [dict(zip(("clientName", "instanceName", "subclientName"), names, strict=True))]}
+        for names in (("a / b", "c", "d"), ("a", "b / c", "d"))
+    )
+    account.put("orders", stored)
+    assert [row[3] for row in rows(cli, write_fleet(tmp_path, {"orders": wanted}))] == [
+        '"a / b" / c / d',
+        'a / "b / c" / d',
+    ]
+
+
+@pytest.mark.parametrize("stack", ["prod", "arn:aws:cloudformation:eu-central-1:111122223333:stack/prod/1"])
+def test_a_target_may_be_named_as_the_schedule_of_all(cli: Cli, account: Account, tmp_path: Path, stack: str) -> None:
+    account.put("all", ORDERS)
+    account.schedule("all")
+    account.schedule("nightly", fleet=None)
+    account.schedules["prod-nightly"]["Target"]["Input"] = json.dumps({"target": "*"})
+    done = cli("plan", stack, write_fleet(tmp_path, {"all": ORDERS | {"schedule": NIGHTLY}}))
+    assert (done.status, "prod (account 111122223333, eu-central-1): no differences." in done.out) == (Exit.OK, True)
+
+
 def test_changes_are_shown_field_by_field(cli: Cli, account: Account, tmp_path: Path) -> None:
     account.put("orders", ORDERS | {"allowTag": False})
     account.schedule("orders")
@@ -228,6 +250,9 @@ def test_schedules_that_stay_as_they_are_are_told(cli: Cli, account: Account, tm
     done = plan(cli, write_fleet(tmp_path, files))
     assert "off: its schedule prod-off is disabled, and stays so." in done.err
     assert "by-hand: its file has no schedule, and no fleet owns the schedule prod-by-hand" in done.err
+    assert "still names it" not in done.err
+    pruned = plan(cli, write_fleet(tmp_path, {"off": files["off"]}), "--prune").err
+    assert "by-hand: it has no document then, and the schedule prod-by-hand still names it." in pruned
     assert [line for line in done.out.splitlines() if "an hour" in line] == ["03:00: 1 request of 100 an hour"]
 
 
@@ -264,6 +289,14 @@ MONDAY = date(2026, 1, 5)
         ([Due("target-1", "rate(30 minutes)", "UTC")], dict.fromkeys(range(24), 2)),
         ([Due("target-1", "rate(1 day)", "UTC"), Due("target-2", "rate(2 days)", "UTC")], dict.fromkeys(range(24), 1)),
         ([Due("gone", "cron(0 3 * * ? *)", "UTC")], {}),
+        ([Due("target-1", "cron(0 3 * * ? *)", "Not/Known")], {3: 1}),
+        (
+            [
+                Due("target-1", "cron(0 14 ? * SUN *)", "UTC"),
+                Due("target-2", "cron(0 3 ? * MON *)", "Pacific/Auckland"),
+            ],
+            {14: 2},
+        ),
     ],
 )
 def test_requests_are_counted_by_the_hour(dues: list[Due], expected: dict[int, int]) -> None:

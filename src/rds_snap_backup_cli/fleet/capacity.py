@@ -14,7 +14,7 @@ from math import ceil
 from zoneinfo import ZoneInfo
 
 from rds_snap_backup.triggers import ALL
-from rds_snap_backup_cli.expressions import AT, CRON, DAY_OF_WEEK, DAYS, FIELDS, values
+from rds_snap_backup_cli.expressions import AT, CRON, DAY_OF_WEEK, DAYS, FIELDS, timezone_problem, values
 from rds_snap_backup_cli.fleet.changes import Due, State
 from rds_snap_backup_cli.output import counted
 
@@ -48,7 +48,8 @@ def hours_of(state: State, begin: date) -> list[Hour]:
     for due in state.schedules.values():
         started = len(enabled) if due.target == ALL else int(due.target in enabled)
         when = (due.expression, due.timezone)
-        starts.setdefault(when, starts_of(due, begin))
+        if when not in starts:
+            starts[when] = starts_of(due, begin)
         for hour, number in starts[when].items():
             requests[hour] += number * started
     busiest: dict[int, int] = {}
@@ -62,8 +63,10 @@ def starts_of(due: Due, begin: date) -> Counter[datetime]:
 
     Days of a month, months and years are left out: each day counts. A rate is spread evenly.
     """
-    zone = ZoneInfo(due.timezone)
-    days = [begin + timedelta(days=number) for number in range(A_WEEK)]
+    # Scheduler knows names that this machine may not know.
+    zone = UTC if timezone_problem(due.timezone) else ZoneInfo(due.timezone)
+    # One more at each end: the day of a zone is not that of UTC.
+    days = [begin + timedelta(days=number) for number in range(-1, A_WEEK + 1)]
     if found := RATE.fullmatch(due.expression):
         share = PER_HOUR[found[2]] / int(found[1])
         return Counter(

@@ -1,5 +1,6 @@
 """What `apply` would change: a fleet's files against what is stored. Pure."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
@@ -18,6 +19,7 @@ type Fields = Mapping[str, Any]
 # The value of an association.
 PRESENT = "yes"
 GLOB = frozenset("*?[")
+SEPARATORS = frozenset('/:"')
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ class Held:
 def compare(fleet: Fleet, stored: Stored, wish: Wish) -> Changes:
     """Return what is to be written so that the stack holds what the files say."""
     schedules = stored.all_schedules
-    names = {*fleet.entries, *stored.targets, *(one.target for one in schedules.values() if one.target)}
+    own = (one.target for one in schedules.values() if one.target and one.name == schedule_name(wish.stack, one.target))
+    names = {*fleet.entries, *stored.targets, *own}
     changes: list[Change] = []
     unmarked: list[str] = []
     for name in sorted(names):
@@ -200,7 +203,10 @@ def fields_of(name: str, text: str) -> Fields:
 
 def association_fields(association: Association) -> Fields:
     """Return the fields of an association."""
-    label = " / ".join(association.names)
+    # In quotes where a name has what separates them: no two associations have one label.
+    label = " / ".join(
+        json.dumps(name, ensure_ascii=False) if SEPARATORS & set(name) else name for name in association.names
+    )
     fields: dict[str, Any] = {label: PRESENT}
     if association.databases is not None:
         fields[f"{label}: databases"] = sorted(association.databases)

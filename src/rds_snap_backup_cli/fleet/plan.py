@@ -12,9 +12,10 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_snap_backup.targets import Target
+from rds_snap_backup.triggers import ALL
 from rds_snap_backup_cli.errors import CannotRun, Exit, in_one_line
 from rds_snap_backup_cli.fleet.capacity import Hour, hours_of, overlaps
-from rds_snap_backup_cli.fleet.changes import Change, Changes, Wish, compare
+from rds_snap_backup_cli.fleet.changes import Change, Changes, State, Wish, compare
 from rds_snap_backup_cli.fleet.files import Fleet, read_fleet
 from rds_snap_backup_cli.fleet.inventory import Inventory, take_inventory
 from rds_snap_backup_cli.fleet.stored import Stored, read_stored
@@ -91,6 +92,7 @@ def plan(call: Call, directory: Directory, adopt: Adopt = False, prune: Prune = 
         *map(str, fleet.warnings),
         *unknown,
         *schedule_remarks(fleet, stored),
+        *dangling_remarks(after),
         *overlaps(after, fleet.entries),
         *unmarked_remarks(planned.found.unmarked),
     ]
@@ -189,6 +191,13 @@ def schedule_remarks(fleet: Fleet, stored: Stored) -> Iterator[str]:
             yield f"{name}: its schedule {schedule.name} is disabled, and stays so."
         if schedule and not entry.schedule and not schedule.mark:
             yield f"{name}: its file has no schedule, and no fleet owns the schedule {schedule.name}, which stays."
+
+
+def dangling_remarks(after: State) -> Iterator[str]:
+    """Yield a remark for each schedule that is not the fleet's, and whose target has no valid document afterwards."""
+    for name, due in after.schedules.items():
+        if due.target not in {ALL, *after.targets}:
+            yield f"{due.target}: it has no document then, and the schedule {name} still names it. Delete the schedule."
 
 
 def unmarked_remarks(unmarked: Sequence[str]) -> Iterator[str]:
