@@ -145,11 +145,15 @@ def test_the_target_of_the_template_stays_the_stacks(cli: Cli, account: Account,
 def test_a_document_that_is_not_valid_is_left_out_and_named(cli: Cli, account: Account, fleet: Path) -> None:
     account.put("good", document("a"), fleet=None)
     account.put("bad", "{", fleet=None)
+    account.put("much", document("a", databases=["ü" * 250] * 15 + ["y" * 450, "z" * 88]), fleet=None)  # 8,192 bytes
+    account.put("n" * 65, document("a"), fleet=None)
     account.put("worse", {"associations": []}, fleet=None)
     done = export(cli, fleet)
     assert done.status == Exit.FINDINGS
     assert [line.partition(". ")[0] for line in done.err.splitlines()] == [
         "Left out: the target bad",
+        "Left out: the target much",
+        f"Left out: the target {'n' * 65}",
         "Left out: the target worse",
     ]
     assert contents(fleet).keys() == {"fleet.yaml", "targets/good.yaml"}

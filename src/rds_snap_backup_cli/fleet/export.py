@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.targets import parse_target
-from rds_snap_backup.triggers import TARGET_NAME
+from rds_snap_backup.targets import field_name, parse_target
+from rds_snap_backup.triggers import TARGET_NAME, invalid_name
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.fleet.files import HEAD, TARGETS
+from rds_snap_backup_cli.fleet.files import HEAD, TARGETS, wrong_in_target
 from rds_snap_backup_cli.fleet.stored import Stored, StoredTarget, read_stored
 from rds_snap_backup_cli.fleet.writing import to_yaml, write_files
 from rds_snap_backup_cli.output import counted
@@ -39,7 +39,7 @@ def export(call: Call, directory: Directory, name: FleetName = "") -> Exit:
     if has_default(stack) and DEFAULT_TARGET in targets:
         del targets[DEFAULT_TARGET]
         call.say(f"Left out: the target {DEFAULT_TARGET}, which the stack's parameters make.")
-    reasons = {target.name: reason for target in targets.values() if (reason := problem(target))}
+    reasons = {target.name: reason for target in targets.values() if (reason := problem(target, fleet))}
     files = {HEAD: to_yaml({"name": fleet})}
     files |= {
         f"{TARGETS}/{target.name}.yaml": to_yaml(file_document(target))
@@ -85,13 +85,16 @@ def file_document(target: StoredTarget) -> dict[str, Any]:
     return document | ({"schedule": dict(target.schedule.content)} if target.schedule else {})
 
 
-def problem(target: StoredTarget) -> str | None:
-    """Return why a target's document is not valid."""
+def problem(target: StoredTarget, fleet: str) -> str | None:
+    """Return why a target's document is not valid, or its file would not be."""
+    if not TARGET_NAME.fullmatch(target.name):
+        return invalid_name(target.name).problem.message
     try:
         parse_target(target.name, target.name, target.text)
     except InvalidInput as invalid:
         return invalid.problem.message
-    return None
+    wrong = wrong_in_target(file_document(target), fleet)
+    return next((f"{field_name(path)}: {reason}." for path, reason in wrong), None)
 
 
 def require_empty(directory: Path, files: Mapping[str, str]) -> None:
