@@ -124,7 +124,8 @@ class Decisions:
             return Unusable(target)
         fresh = known if known.backups else self.begin(known.trigger, known.target)
         if isinstance(fresh, Ignored):
-            return Unusable(Problem("TARGET_DISABLED", fresh.reason, "Enable it in its document, then redrive."))
+            hint = "Let its document take this trigger (enabled, rdsEventIds, databases), then redrive."
+            return Unusable(Problem("TARGET_DISABLED", fresh.reason, hint))
         return reopen(known, letter, fresh, self._services.clock())
 
     # ---- The next step of a submission
