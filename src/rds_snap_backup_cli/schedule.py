@@ -29,7 +29,7 @@ DEFAULT_TIMEZONE = "UTC"
 # As EventBridge's rules retry: 185 times in a day.
 RETRY: "RetryPolicyTypeDef" = {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185}
 # Of an existing schedule; an update sets what it does not mention to its default.
-KEPT = ("ScheduleExpressionTimezone", "State", "Description", "StartDate", "EndDate", "KmsKeyArn")
+KEPT = ("ScheduleExpressionTimezone", "State", "Description", "StartDate", "EndDate", "KmsKeyArn", "FlexibleTimeWindow")
 
 Expression = Annotated[str, typer.Option(help="cron(…), rate(…) or at(…), as EventBridge Scheduler reads them.")]
 Timezone = Annotated[str, typer.Option(help="Such as Europe/Berlin. Default: the schedule's, else UTC.")]
@@ -88,11 +88,11 @@ def definition(stack: DeployedStack, target: str, expression: str, existing: Map
     """Return a target's schedule as Scheduler takes it. An `existing` one keeps its time zone, state and description."""
     return {
         "ScheduleExpressionTimezone": DEFAULT_TIMEZONE,
+        "FlexibleTimeWindow": {"Mode": "OFF"},
         **{field: value for field, value in existing.items() if field in KEPT},
         "Name": schedule_name(stack.name, target),
         "GroupName": group_of(stack),
         "ScheduleExpression": expression,
-        "FlexibleTimeWindow": {"Mode": "OFF"},
         "Target": invocation(stack, target),
     }
 

@@ -85,12 +85,14 @@ def test_all_targets_can_be_scheduled(cli: Cli, scheduler: AwsWire) -> None:
 
 
 def test_one_that_exists_is_changed_and_the_rest_of_it_is_kept(cli: Cli, scheduler: AwsWire) -> None:
-    existing(scheduler, State="DISABLED", Description="nightly", ScheduleExpressionTimezone="Asia/Tokyo", Arn="arn")
+    window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 30}
+    own: dict[str, Any] = {"State": "DISABLED", "Description": "nightly", "FlexibleTimeWindow": window}
+    existing(scheduler, **own, ScheduleExpressionTimezone="Asia/Tokyo", Arn="arn")
     done = cli("schedule", *ORDERS)
     assert done.status == Exit.OK
     assert not scheduler.asked("CreateSchedule")
     (changed,) = scheduler.asked("UpdateSchedule")
-    assert (changed["State"], changed["Description"]) == ("DISABLED", "nightly")
+    assert {name: changed[name] for name in own} == own
     assert changed["ScheduleExpressionTimezone"] == "Asia/Tokyo"
     assert changed["ScheduleExpression"] == "cron(0 3 * * ? *)"
     assert "is changed. It is disabled, as it was." in done.out
