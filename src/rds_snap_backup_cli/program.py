@@ -2,10 +2,12 @@
 
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import Parameter
+from io import TextIOWrapper
 from typing import Annotated, Any, get_args
 
 import boto3
@@ -183,9 +185,12 @@ def print_version(wanted: bool) -> None:
 
 @app.callback()
 def describe(
-    version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True)] = False,  # noqa: ARG001 # its callback reads it
 ) -> None:
     """Watch and operate a deployed stack of rds-snap-backup.
 
     Exit status: 0 done; 1 findings or a failed backup; 2 usage, access, or the command could not run.
     """
+    # Windows encodes what is redirected to a file in an old code page, which lacks most letters.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,7 +1,9 @@
 """A fleet's files: strict YAML and JSON, every error at once with its line, warnings, and the documents that are stored."""
 
 import json
+import sys
 from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +324,7 @@ def test_a_document_is_stored_in_the_fewest_characters(written: Written) -> None
 def test_files_that_are_no_targets_are_errors(written: Written) -> None:
     directory = written(a=ASSOCIATIONS, a__json="{}", b__yml="", B__YAML="", readme__txt="", **{"x y": "", "*": ""})
     (directory / "targets" / ".gitkeep").touch()
+    (directory / "targets" / ".#a.yaml").symlink_to("jane@desk.1")  # Emacs has a.yaml open
     (directory / "targets" / "folder.yaml").mkdir()
     (directory / "targets" / "gone.json").symlink_to("nowhere")
     (directory / "README.md").touch()
@@ -439,6 +442,15 @@ def test_validate_prints_one_line_for_each_remark(written: Written, cli: Cli, mo
         "targets/b.yaml:2: databases: an event of one of them backs up 2 associations: give each association its own databases (warning)",
         ".: 1 error, 1 warning, 1 valid target.",
     ]
+
+
+def test_a_letter_that_a_code_page_lacks_is_no_failure(
+    written: Written, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(printed, "ascii", write_through=True))
+    assert cli("validate", str(written(a=f"{ASSOCIATIONS}größe: 1\n"))).status == Exit.FINDINGS
+    assert b"a.yaml:2: gr\\xf6\\xdfe: must be left out" in printed.getvalue()
 
 
 def test_warnings_are_no_failure(written: Written, cli: Cli) -> None:

@@ -176,21 +176,21 @@ def target_files(folder: Path) -> tuple[dict[str, Path], list[Remark]]:
     except OSError as error:
         return {}, [Remark(str(folder), 1, "the directory", f"cannot be read: {error.strerror}")]
     for file in files:
-        if file.suffix in SUFFIXES:
-            name = file.name.removesuffix(file.suffix)
-            if not TARGET_NAME.fullmatch(name):
-                reason = f'{clean_text(name)!r} is no target\'s name: 1 to 64 letters, digits, "_", "." or "-"'
-            elif not file.is_file():
-                reason = "is no file"
-            elif name in found:
-                reason = f"{found[name].name} is the same target: remove one of the two"
-            else:
-                found[name] = file
-                continue
-        elif file.name.startswith("."):
+        name = file.name.removesuffix(file.suffix)
+        is_name = TARGET_NAME.fullmatch(name)
+        if file.name.startswith(".") and not (is_name and file.suffix in SUFFIXES):
             continue
-        else:
+        if file.suffix not in SUFFIXES:
             reason = "is no target: a target's file is NAME.yaml or NAME.json"
+        elif not is_name:
+            reason = f'{clean_text(name)!r} is no target\'s name: 1 to 64 letters, digits, "_", "." or "-"'
+        elif not file.is_file():
+            reason = "is no file"
+        elif name in found:
+            reason = f"{found[name].name} is the same target: remove one of the two"
+        else:
+            found[name] = file
+            continue
         errors.append(Remark(f"{folder}/{clean_text(file.name)}", 1, "the file", reason))
     return found, errors
 
