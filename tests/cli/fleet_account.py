@@ -1,6 +1,7 @@
 """An account that holds targets, schedules and the ledger of a stack, at the wire; it dies with a process that is killed."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Account:
         self.is_dead = False
         self.inventory: Any = {"ok": True, "inventory": [], "unread": [], "counts": {}}
         wire.stack(**OUTPUTS)
-        for name in (*WRITES, *PAGES, "GetParameter", "GetSchedule", "UpdateItem", "DeleteItem", "Invoke"):
+        for name in (*WRITES, *PAGES, "GetParameter", "GetSchedule", "UpdateItem", "Invoke"):
             wire.answers[name] = self._answering(name)
 
     def _answering(self, operation: str) -> Callable[[Asked], Answer]:
@@ -119,6 +120,11 @@ class Account:
                 "Target": {"Arn": arn, "RoleArn": "role", "Input": json.dumps({"target": target})},
             }
         )
+
+    @property
+    def is_leased(self) -> bool:
+        """Whether an apply holds the lease."""
+        return float(self.lease["lease"]["N"]) >= time.time()
 
     @property
     def content(self) -> dict[str, Any]:
@@ -204,11 +210,6 @@ class Account:
             body = {"__type": "ConditionalCheckFailedException", "message": ""} | ({"Item": held} if held else {})
             return 400, json.dumps(body), {}
         self.lease = {"owner": owner, "lease": values[":lease"], "expiresAt": values[":expiresAt"]}
-        return {}
-
-    def _DeleteItem(self, asked: Asked) -> Any:  # noqa: N802
-        assert asked["ConditionExpression"] == "#owner = :owner"
-        self.lease = None
         return {}
 
     # ---- The Audit function

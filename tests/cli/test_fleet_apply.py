@@ -70,7 +70,7 @@ def test_documents_come_before_schedules_and_go_after_them(
     assert account.writes == IN_ORDER
     documents = sum("Parameter" in write for write in IN_ORDER)
     assert slept == [*[PACE_SECONDS] * documents, WAIT_SECONDS]
-    assert account.lease is None
+    assert not account.is_leased
     assert "the fleet prod is applied, 2 made, 1 changed, 2 removed." in done.out
     assert json.loads(account.parameters[f"{PATH}new"]["Value"]) == document("new") | {"fleet": "prod"}
     account.writes.clear()
@@ -194,7 +194,7 @@ def test_what_is_changed_by_hand_after_the_plan_is_not_overwritten(
     assert done.status == Exit.FINDINGS
     assert f"{target}: its " in done.line
     assert "was changed by hand or by another run meanwhile" in done.line
-    assert account.lease is None
+    assert not account.is_leased
 
 
 @pytest.mark.parametrize(

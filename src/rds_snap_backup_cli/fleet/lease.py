@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 LEASE_SECONDS = 600
-# Then DynamoDB deletes the item that an apply left behind when it was killed.
+# Then DynamoDB deletes the item.
 KEPT_SECONDS = 24 * 3600
 IS_FREE = "attribute_not_exists(#lease) OR #lease < :now"
 IS_OURS = "#owner = :owner"
@@ -46,13 +46,7 @@ class FleetLease:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         # One that cannot be released ends by itself.
         with suppress(BotoCoreError, ClientError):
-            self._client.delete_item(
-                TableName=self._table,
-                Key=self._key,
-                ConditionExpression=IS_OURS,
-                ExpressionAttributeNames={"#owner": "owner"},
-                ExpressionAttributeValues={":owner": {"S": self._owner}},
-            )
+            self._write(IS_OURS, -LEASE_SECONDS)
 
     def extend(self) -> None:
         """Extend the lease once half of it is over. Raises `CannotRun` if it has ended and another apply took it."""
@@ -62,10 +56,10 @@ class FleetLease:
                 "more was written. Run it again."
             )
 
-    def _write(self, condition: str) -> Any:
-        """Take or extend the lease, or return the item of another owner."""
+    def _write(self, condition: str, seconds: int = LEASE_SECONDS) -> Any:
+        """Hold the lease for so long from now, or return the item of another owner."""
         now = time.time()
-        self._until = now + LEASE_SECONDS
+        self._until = now + seconds
         values = {
             "owner": {"S": self._owner},
             "lease": number(self._until),
