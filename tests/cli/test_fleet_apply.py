@@ -228,6 +228,12 @@ def test_a_write_at_the_same_moment_is_told(cli: Cli, account: Account, fleet: s
     assert account.writes == ["PutParameter changed"]
 
 
+def test_a_removal_at_the_same_moment_is_made_good(cli: Cli, account: Account, fleet: str) -> None:
+    meanwhile(account, "PutParameter changed", lambda: account.parameters.pop(f"{PATH}changed"))
+    assert apply(cli, fleet).status == Exit.OK
+    assert f"{PATH}changed" in account.parameters
+
+
 def of_size(size: int) -> dict[str, Any]:
     """Return a document whose text in SSM has this many bytes, most of them of umlauts, which have two."""
     patterns = ["ü" * 250] * ((size - 200) // 503)

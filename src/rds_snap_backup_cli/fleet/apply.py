@@ -202,7 +202,7 @@ class Writer:
             if self._holds(name, text):
                 return
             raise changed(change) from None
-        if put != version + 1 and not self._holds(f"{name}:{put - 1}", text):
+        if put > version + 1 and not self._holds(f"{name}:{put - 1}", text):
             raise Refused(
                 f"{change.target}: another person or run wrote version {put - 1} at the same moment, and version {put} has replaced it. "
                 f"Nothing more was written. Compare them with `aws ssm get-parameter-history --name {name}`."
