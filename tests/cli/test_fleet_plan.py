@@ -250,9 +250,9 @@ def test_schedules_that_stay_as_they_are_are_told(cli: Cli, account: Account, tm
     done = plan(cli, write_fleet(tmp_path, files))
     assert "off: its schedule prod-off is disabled, and stays so." in done.err
     assert "by-hand: its file has no schedule, and no fleet owns the schedule prod-by-hand" in done.err
-    assert "still names it" not in done.err
+    assert "no valid document" not in done.err
     pruned = plan(cli, write_fleet(tmp_path, {"off": files["off"]}), "--prune").err
-    assert "by-hand: it has no document then, and the schedule prod-by-hand still names it." in pruned
+    assert "by-hand: it will have no valid document, but the schedule prod-by-hand names it." in pruned
     assert [line for line in done.out.splitlines() if "an hour" in line] == ["03:00: 1 request of 100 an hour"]
 
 

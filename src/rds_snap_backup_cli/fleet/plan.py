@@ -196,8 +196,8 @@ def schedule_remarks(fleet: Fleet, stored: Stored) -> Iterator[str]:
 def dangling_remarks(after: State) -> Iterator[str]:
     """Yield a remark for each schedule that is not the fleet's, and whose target has no valid document afterwards."""
     for name, due in after.schedules.items():
-        if due.target not in {ALL, *after.targets}:
-            yield f"{due.target}: it has no document then, and the schedule {name} still names it. Delete the schedule."
+        if due.target != ALL and due.target not in after.targets:
+            yield f"{due.target}: it will have no valid document, but the schedule {name} names it. Delete the schedule."
 
 
 def unmarked_remarks(unmarked: Sequence[str]) -> Iterator[str]:
