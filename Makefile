@@ -66,7 +66,7 @@ demo: .venv/.synced
 	$(RUN) python -m local.demo
 
 test: lint
-	$(RUN) pytest -n 6 --dist loadgroup
+	$(RUN) pytest -n 8 --dist loadgroup
 
 TEMPLATES := template.yaml member.yaml examples/chat/template.yaml examples/fleet/roles.yaml local/commserve_lambda/template.yaml
 # Two at a time; each is also a target. `collect` compiles the tests once, before several processes need them.
