@@ -87,8 +87,9 @@ lint-imports:
 	PYTHONPATH=src $(RUN) lint-imports
 sam-validate:
 	$(TOOL) sam validate --lint
+# `sam validate --lint` has asked it about the stack's own.
 cfn-lint:
-	$(TOOL) cfn-lint $(TEMPLATES)
+	$(TOOL) cfn-lint $(filter-out template.yaml,$(TEMPLATES))
 checkov:
 	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file $(TEMPLATES)
 bandit:
