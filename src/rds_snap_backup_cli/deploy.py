@@ -103,7 +103,9 @@ def deploy(call: Call, config: Config = DEFAULT_CONFIG, guided: Guided = False) 
 def read(config: str) -> Deployment:
     """Return the deployment of a configuration. Raises `CannotRun` if its file cannot be read, or is not valid."""
     if not NAME.fullmatch(config):
-        raise CannotRun(f"{config!r} is no name of a configuration: 1 to 64 letters, digits, hyphens or underscores.")
+        raise CannotRun(
+            f"{config!r} is not a valid name of a configuration: 1 to 64 letters, digits, hyphens or underscores."
+        )
     file = ROOT / f"samconfig.{config}.toml"
     if not file.exists():
         return Deployment(file)
@@ -131,7 +133,9 @@ def located(deployment: Deployment, call: Call) -> Deployment:
         raise CannotRun("no region is configured. Name one with --region.")
     stack = deployment.stack or DEFAULT_STACK
     if not STACK_NAME.fullmatch(stack):
-        raise CannotRun(f"{stack!r} is no name of a stack: a letter, then up to 127 letters, digits or hyphens.")
+        raise CannotRun(
+            f"{stack!r} is not a valid name of a stack: a letter, then up to 127 letters, digits or hyphens."
+        )
     account = session.client("sts").get_caller_identity()["Account"]
     if deployment.account and deployment.account != account:
         raise CannotRun(

@@ -42,14 +42,14 @@ def expression_problem(expression: str) -> str | None:
             return f"{expression!r} names a time that does not exist."
         return None
     if not (found := CRON.fullmatch(expression)):
-        return f"{expression!r} is no schedule: cron(…), rate(…) or at(…), such as cron(0 3 * * ? *)."
+        return f"{expression!r} is not a schedule: cron(…), rate(…) or at(…), such as cron(0 3 * * ? *)."
     fields = found[1].split()
     if len(fields) != len(FIELDS):
         return f"{expression!r} has {len(fields)} fields; cron needs 6: {', '.join(name for name, *_ in FIELDS)}."
     for (name, least, most, names, other), text in zip(FIELDS, fields, strict=True):
         for token in text.split(","):
             if not (other and re.fullmatch(other, token)) and not values(token, least, most, names):
-                return f"{expression!r}: {token!r} is no {name}: {least} to {most}{', ' + names[0] + ' …' if names else ''}."
+                return f"{expression!r}: {token!r} is not valid for {name}: {least} to {most}{', ' + names[0] + ' …' if names else ''}."
     if (fields[DAY_OF_MONTH] == "?") == (fields[DAY_OF_WEEK] == "?"):
         return f"{expression!r}: exactly one of day of month and day of week must be ?."
     return None
@@ -61,7 +61,7 @@ def timezone_problem(name: str) -> str | None:
         return None
     meant = get_close_matches(name, timezones(), n=1)
     hint = f"Did you mean {meant[0]}?" if meant else "Use a name of the IANA database, such as Europe/Berlin."
-    return f"{name!r} is no time zone. {hint}"
+    return f"{name!r} is not a time zone. {hint}"
 
 
 @cache

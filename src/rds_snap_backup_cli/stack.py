@@ -85,7 +85,9 @@ class DeployedStack:
         if target == ALL:
             return
         if not TARGET_NAME.fullmatch(target):
-            raise CannotRun(f'{target!r} is no target name: 1 to 64 letters, digits, "_", "." or "-", or "*" for all.')
+            raise CannotRun(
+                f'{target!r} is not a valid target name: 1 to 64 letters, digits, "_", "." or "-", or "*" for all.'
+            )
         path, ssm = self.output("TargetsPath"), self.session.client("ssm")
         try:
             ssm.get_parameter(Name=path + target)
@@ -115,7 +117,7 @@ def require_version(version: str) -> None:
     theirs = whole_number(version.partition(".")[0], 0)
     if theirs is None:
         raise CannotRun(
-            f"the stack has no output Version: it is no rds-snap-backup, or too old for {VERSION} of this command. "
+            f"the stack has no output Version: it is not a stack of rds-snap-backup, or too old for {VERSION} of this command. "
             "Check its name."
         )
     if theirs < ours:

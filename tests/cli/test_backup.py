@@ -114,7 +114,7 @@ def test_of_all_targets_each_is_waited_for(cli: Cli, function: AwsWire) -> None:
     [
         ("order", "there is no target order, and nothing was sent. Did you mean orders?"),
         ("xyz", f"there is no target xyz, and nothing was sent. Store its document in the SSM parameter {PATH}xyz."),
-        ("a b", "'a b' is no target name"),
+        ("a b", "'a b' is not a valid target name"),
     ],
 )
 def test_an_unknown_target_sends_nothing(cli: Cli, function: AwsWire, target: str, said: str) -> None:

@@ -149,15 +149,19 @@ def test_credentials_of_another_account_are_refused(cli: Cli, checkout: Path, wi
 @pytest.mark.parametrize(
     ("arguments", "text", "said"),
     [
-        (("--config", "../x"), "", "is no name of a configuration"),
-        (("my_stack",), None, "is no name of a stack"),
+        (("--config", "../x"), "", "is not a valid name of a configuration"),
+        (("my_stack",), None, "is not a valid name of a stack"),
         ((), "region = ", "is not as this command writes it"),
         ((), "[default]\n", "is not as this command writes it"),
-        ((), "[default.deploy.parameters.parameter_overrides]\nScheduleTimezone = 'Mars'\n", "'Mars' is no time zone"),
+        (
+            (),
+            "[default.deploy.parameters.parameter_overrides]\nScheduleTimezone = 'Mars'\n",
+            "'Mars' is not a time zone",
+        ),
         (
             (),
             "[default.deploy.parameters.parameter_overrides]\nScheduleExpression = 'cron(0 25 * * ? *)'\n",
-            "'25' is no hours",
+            "'25' is not valid for hours",
         ),
     ],
 )
@@ -240,7 +244,7 @@ def test_an_invalid_answer_is_asked_for_again(cli: Cli, checkout: Path, monkeypa
         assert f"{name} {TEMPLATE['Parameters'][name]['ConstraintDescription']}" in printed
     assert "InstanceName must not be empty, and must" in printed
     assert "has 5 fields; cron needs 6" in printed
-    assert "'Berlin' is no time zone" in printed
+    assert "'Berlin' is not a time zone" in printed
     assert parameters(checkout)["parameter_overrides"]["ClientName"] == "prod"
 
 

@@ -347,4 +347,4 @@ def test_a_plan_is_applied_or_refused_as_stale(cli: Cli, account: Account, fleet
     assert apply(cli, fleet, "--plan", "", "--prune").status == Exit.COULD_NOT_RUN
     assert not account.writes
     Path(file).write_text("{")
-    assert "is no plan" in apply(cli, fleet, "--plan", file).line
+    assert "is not a plan" in apply(cli, fleet, "--plan", file).line

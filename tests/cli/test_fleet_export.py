@@ -125,7 +125,7 @@ def test_one_of_several_fleets_is_exported(cli: Cli, account: Account, fleet: Pa
     done = export(cli, fleet, "--name", "eu")
     assert (done.status, done.err) == (Exit.OK, "Left out: 1 target of other fleets.\n")
     assert contents(fleet).keys() == {"fleet.yaml", "targets/b.yaml"}
-    assert "'no name' is no name of a fleet" in export(cli, fleet, "--name", "no name").line
+    assert "'no name' is not a valid name of a fleet" in export(cli, fleet, "--name", "no name").line
 
 
 def test_the_target_of_the_template_stays_the_stacks(cli: Cli, account: Account, fleet: Path) -> None:

@@ -252,7 +252,7 @@ schedule:
         "fleet.yaml:3: maxAgeHours of defaults: must be a whole number, 1 to 8784",
         f"fleet.yaml:4: associations of defaults: must be left out (known fields are {', '.join(DEFAULT_FIELDS)})",
         "fleet.yaml:5: expression of schedule of defaults: must be cron(…), rate(…) or at(…), in at most 256 characters",
-        "fleet.yaml:5: timezone of schedule of defaults: 'Europe/Berlim' is no time zone. Did you mean Europe/Berlin?",
+        "fleet.yaml:5: timezone of schedule of defaults: 'Europe/Berlim' is not a time zone. Did you mean Europe/Berlin?",
         "targets/a.yaml:3: clientName of association 2: must be a text of 1 to 500 printable characters",
         "targets/a.yaml:3: instanceName of association 2: must be a text of 1 to 500 printable characters",
         "targets/a.yaml:4: instancename of association 2: must be left out (did you mean instanceName?)",
@@ -260,8 +260,8 @@ schedule:
         "targets/a.yaml:7: databases: the anchor &all is not allowed",
         "targets/a.yaml:8: enabled: must be true or false",
         "targets/a.yaml:9: backupLevels: must be left out (did you mean backupLevel?)",
-        "targets/a.yaml:11: expression of schedule: 'cron(0 25 * * ? *)': '25' is no hours: 0 to 23",
-        "targets/a.yaml:12: timezone of schedule: 'Europe/Berlim' is no time zone. Did you mean Europe/Berlin?",
+        "targets/a.yaml:11: expression of schedule: 'cron(0 25 * * ? *)': '25' is not valid for hours: 0 to 23",
+        "targets/a.yaml:12: timezone of schedule: 'Europe/Berlim' is not a time zone. Did you mean Europe/Berlin?",
         "targets/a.yaml:13: time of schedule: must be left out (did you mean timezone?)",
         "targets/c.yaml:2: maxAgeHours: must be a whole number, 1 to 8784",
         'targets/c.yaml:3: fleet: must be a text of 1 to 64 letters, digits, "_", "." or "-"',
@@ -278,7 +278,7 @@ schedule:
         ("schedule: {}\n", "expression of schedule: must be cron(…), rate(…) or at(…), in at most 256 characters"),
         ("schedule: {expression: 5}\n", "expression of schedule: must be cron(…), rate(…) or at(…)"),
         (f'schedule: {{expression: "cron(0 3 * * ? {",".join(["2030"] * 60)})"}}\n', "expression of schedule: must be"),
-        ("schedule: {expression: rate(1 days)}\n", "expression of schedule: 'rate(1 days)' is no schedule"),
+        ("schedule: {expression: rate(1 days)}\n", "expression of schedule: 'rate(1 days)' is not a schedule"),
         ("schedule: {expression: rate(1 day), timezone: null}\n", "timezone of schedule: must be a time zone such as"),
         ('databases: ["{{x}}"]\n', "the document: has {{, which no parameter may hold"),
     ],
@@ -328,16 +328,16 @@ def test_files_that_are_no_targets_are_errors(written: Written) -> None:
     (directory / "targets" / "folder.yaml").mkdir()
     (directory / "targets" / "gone.json").symlink_to("nowhere")
     (directory / "README.md").touch()
-    no_name = 'is no target\'s name: 1 to 64 letters, digits, "_", "." or "-"'
+    no_name = 'is not a valid target name: 1 to 64 letters, digits, "_", "." or "-"'
     assert sorted(errors(directory)) == [
         f"targets/*.yaml:1: the file: '*' {no_name}",
-        "targets/B.YAML:1: the file: is no target: a target's file is NAME.yaml or NAME.json",
+        "targets/B.YAML:1: the file: is not a target: a target's file is NAME.yaml or NAME.json",
         "targets/a.json:1: associations: must be a list of 1 to 90 objects with clientName, instanceName, subclientName",
         "targets/a.yaml:1: the file: a.json is the same target: remove one of the two",
-        "targets/b.yml:1: the file: is no target: a target's file is NAME.yaml or NAME.json",
-        "targets/folder.yaml:1: the file: is no file",
-        "targets/gone.json:1: the file: is no file",
-        "targets/readme.txt:1: the file: is no target: a target's file is NAME.yaml or NAME.json",
+        "targets/b.yml:1: the file: is not a target: a target's file is NAME.yaml or NAME.json",
+        "targets/folder.yaml:1: the file: is not a file",
+        "targets/gone.json:1: the file: is not a file",
+        "targets/readme.txt:1: the file: is not a target: a target's file is NAME.yaml or NAME.json",
         f"targets/x y.yaml:1: the file: 'x y' {no_name}",
     ]
 

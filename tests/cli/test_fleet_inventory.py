@@ -257,7 +257,7 @@ def test_a_group_of_long_names_ends_before_its_parameter_is_full(take: Take, fle
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--name", "no name"), "'no name' is no name of a fleet"),
+        (("--name", "no name"), "'no name' is not a valid name of a fleet"),
         (("--name", "sales"), ""),
     ],
 )

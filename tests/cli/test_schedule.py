@@ -124,7 +124,7 @@ def test_a_schedule_of_another_stack_or_target_is_left_alone(
     ("options", "said"),
     [
         (("--expression", "cron(0 3 * * *)"), "has 5 fields; cron needs 6"),
-        (("--expression", "rate(1 day)", "--timezone", "Europe/Nowhere"), "is no time zone"),
+        (("--expression", "rate(1 day)", "--timezone", "Europe/Nowhere"), "is not a time zone"),
     ],
 )
 def test_an_invalid_schedule_is_not_sent(cli: Cli, scheduler: AwsWire, options: tuple[str, ...], said: str) -> None:

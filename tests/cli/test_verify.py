@@ -136,7 +136,7 @@ def test_jobs_are_counted_with_a_simulator(cli: Cli, world: World) -> None:
         {"Layers": [LAYER], "Environment": {"Variables": own | counted.CUT}},
         {"Layers": [], "Environment": {"Variables": own}},
     ]
-    assert "is no step of this stack" in run(cli, "tags").err
+    assert "is not a step of this stack" in run(cli, "tags").err
 
 
 # What goes wrong with a stack that has a simulator, and the verdict.
@@ -229,7 +229,7 @@ BREAKS: dict[str, Callable[[World], Any]] = {
 
 
 def test_a_step_that_is_none_is_named(cli: Cli, world: World) -> None:
-    assert "'$(no)' is no step" in run(cli, "tags", "$(no)").err
+    assert "'$(no)' is not a step" in run(cli, "tags", "$(no)").err
     assert not world.wire.operations
 
 

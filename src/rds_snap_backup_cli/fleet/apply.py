@@ -136,7 +136,7 @@ def read_plan(file: str) -> Any:
     try:
         return read_json(Path(file).read_bytes())
     except NotJson as error:
-        raise CannotRun(f"{file} is no plan: {error}. Make one with `plan --out {file}`.") from None
+        raise CannotRun(f"{file} is not a plan: {error}. Make one with `plan --out {file}`.") from None
 
 
 def ordered(planned: Plan) -> Iterator[Change]:

@@ -73,7 +73,7 @@ def fleet_name(stored: Stored, name: str, default: str) -> str:
     found = name or next(iter(fleets), default)
     if not TARGET_NAME.fullmatch(found):
         raise CannotRun(
-            f'{found!r} is no name of a fleet: 1 to 64 letters, digits, "_", "." or "-". Give one with --name.'
+            f'{found!r} is not a valid name of a fleet: 1 to 64 letters, digits, "_", "." or "-". Give one with --name.'
         )
     return found
 

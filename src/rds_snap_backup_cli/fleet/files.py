@@ -181,11 +181,11 @@ def target_files(folder: Path) -> tuple[dict[str, Path], list[Remark]]:
         if file.name.startswith(".") and not (is_name and file.suffix in SUFFIXES):
             continue
         if file.suffix not in SUFFIXES:
-            reason = "is no target: a target's file is NAME.yaml or NAME.json"
+            reason = "is not a target: a target's file is NAME.yaml or NAME.json"
         elif not is_name:
-            reason = f'{clean_text(name)!r} is no target\'s name: 1 to 64 letters, digits, "_", "." or "-"'
+            reason = f'{clean_text(name)!r} is not a valid target name: 1 to 64 letters, digits, "_", "." or "-"'
         elif not file.is_file():
-            reason = "is no file"
+            reason = "is not a file"
         elif name in found:
             reason = f"{found[name].name} is the same target: remove one of the two"
         else:

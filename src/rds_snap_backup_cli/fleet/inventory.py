@@ -130,7 +130,7 @@ def fleet_of(directory: Path, name: str) -> Fleet:
     name = name or directory.resolve().name
     if not TARGET_NAME.fullmatch(name):
         raise CannotRun(
-            f'{name!r} is no name of a fleet: 1 to 64 letters, digits, "_", "." or "-". Give one by --name.'
+            f'{name!r} is not a valid name of a fleet: 1 to 64 letters, digits, "_", "." or "-". Give one by --name.'
         )
     return Fleet(name, {}, (), ())
 

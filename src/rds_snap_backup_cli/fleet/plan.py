@@ -137,7 +137,7 @@ def rows_of(change: Change) -> Iterator[dict[str, Any]]:
 
 
 def shown(value: Any) -> Any:
-    """Return a field's value as files have it: `true` is no name."""
+    """Return a field's value as files have it: `true` is not a name."""
     return json.dumps(value) if isinstance(value, bool) else value
 
 

@@ -70,13 +70,13 @@ def verify(call: Call, only: Only = "", member_database: Database = "", member_p
     known = [*STEPS, *COUNTED]
     names = only.split()
     if unknown := [name for name in names if name not in known]:
-        raise typer.BadParameter(f"{unknown[0]!r} is no step: {', '.join(known)}")
+        raise typer.BadParameter(f"{unknown[0]!r} is not a step: {', '.join(known)}")
     stack = call.stack()
     member = Member.of(member_database, member_profile or call.profile, stack) if member_database else None
     subject = Subject.of(stack, member)
     steps = COUNTED if subject.simulator else STEPS
     if other := [name for name in names if name not in steps]:
-        raise typer.BadParameter(f"{other[0]!r} is no step of this stack: {', '.join(steps)}")
+        raise typer.BadParameter(f"{other[0]!r} is not a step of this stack: {', '.join(steps)}")
     rows = []
     for name in (step for step in steps if step in (names or steps)):
         with call.progress(f"{name} …"):
