@@ -3,7 +3,8 @@
 Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
 account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
 not acted on: alarms on expressions, and saved queries. And storing a secret's version twice, which changes nothing on AWS,
-the quotas of RDS, the resources that its lists are authorized for, and all but the first page of schedules.
+the quotas of RDS, the resources that its lists are authorized for, and all but the first page of schedules. And an update of
+a function, or a sandbox that died, ends its idle sandboxes only: on AWS the runs that are under way go on.
 """
 
 import json
@@ -11,14 +12,15 @@ import uuid
 from typing import Any
 
 from ministack.app import main
-from ministack.core import iam_actions, iam_evaluator
-from ministack.services import rds, scheduler, secretsmanager
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
+from ministack.services import lambda_svc, rds, scheduler, secretsmanager
 from ministack.services.cloudformation import provisioners
 
 _known = iam_evaluator._resolve_condition_key  # noqa: SLF001 (there is no other way in)
 _resource = iam_actions.extract_resource_arn
 _put_value = secretsmanager._put_secret_value  # noqa: SLF001 (no other way in)
 _list_schedules = scheduler._list_schedules  # noqa: SLF001 (no other way in)
+_release_worker = lambda_runtime.release_worker
 _on_a_metric = provisioners._cw_metric_alarm_record  # noqa: SLF001 (no other way in)
 
 
@@ -96,6 +98,33 @@ def schedules(query: dict[str, str]) -> Any:
     return scheduler._json_resp(200, {"Schedules": listed[begin:end], **more})  # noqa: SLF001 (no other way in)
 
 
+def invalidate(
+    function: str, qualifier: str | None = None, account: str | None = None, region: str | None = None
+) -> None:
+    """Let no run begin in a function's present sandboxes, and end those that are idle."""
+    wanted = (account, region, function, qualifier)
+    with lambda_runtime._lock:  # noqa: SLF001 (no other way in)
+        pools = lambda_runtime._workers  # noqa: SLF001 (no other way in)
+        keys = [
+            key
+            for key in pools
+            if all(value in {None, part} for value, part in zip(wanted, key.split(":"), strict=True))
+        ]
+        left = [worker for key in keys for worker in pools.pop(key)]
+    lambda_runtime.kill_workers([worker for worker in left if not worker.in_use])
+
+
+def release(worker: Any) -> None:
+    """Give a sandbox back after its run, or end it if no run is to begin in it."""
+    _release_worker(worker)
+    with lambda_runtime._lock:  # noqa: SLF001 (no other way in)
+        is_kept = any(worker in pool for pool in lambda_runtime._workers.values())  # noqa: SLF001 (no other way in)
+    if worker is not None and not is_kept:
+        lambda_runtime.kill_workers([worker])
+
+
+lambda_svc.invalidate_worker = invalidate
+lambda_svc.release_worker = release
 iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001 (no other way in)
 secretsmanager._put_secret_value = put_value  # noqa: SLF001 (no other way in)
 provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001 (no other way in)
