@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rds_snap_backup.targets import NAMES
 from rds_snap_backup.triggers import REQUEST_ID
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.functions import BACKUP, Refused, invoke, unknown_answer
@@ -25,7 +26,6 @@ MINUTE = 60
 OVER = frozenset({"succeeded", "failed"})
 # The first of these that a target has is the status of all.
 STATUSES = ("queued", "open", "failed", "succeeded")
-NAMES = ("clientName", "instanceName", "subclientName")
 COLUMNS = {
     "target": "Target",
     "subclient": "Subclient",

@@ -15,6 +15,7 @@ import typer
 from botocore.exceptions import ClientError
 
 from rds_snap_backup.problems import InvalidInput
+from rds_snap_backup.targets import NAMES
 from rds_snap_backup.triggers import database_event
 from rds_snap_backup.untrusted import NotJson, read_json
 from rds_snap_backup_cli.errors import CannotRun, Exit, error_message
@@ -30,7 +31,6 @@ ATTEMPTS = 4
 OWN_RULES, RULES = ("RdsEvents",), ("RdsEvents", "MembersEvents")
 # What a backup would do, the first of these that any does.
 VERBS = {"submit": "would start", "join": "would join a job", "wait": "would wait"}
-NAMES = ("clientName", "instanceName", "subclientName")
 COLUMNS = {
     "target": "Target",
     "selectedBy": "Selected by",

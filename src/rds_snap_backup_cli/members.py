@@ -6,7 +6,6 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from rds_snap_backup.ledger.keys import subclient_key
-from rds_snap_backup.ledger.records import from_text
 from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.record import Submission
 from rds_snap_backup.targets import parse_target
@@ -15,7 +14,7 @@ from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
 from rds_snap_backup_cli.output import counted, duration
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.stack import DeployedStack
-from rds_snap_backup_cli.status import MAX_READ, iso, open_submissions, read_items, seconds_of
+from rds_snap_backup_cli.status import MAX_READ, iso, open_submissions, read_items, seconds_of, submission_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -99,10 +98,7 @@ def last_triggers(stack: DeployedStack) -> Mapping[Place, Submission]:
     places = places_by_association(stack)
     subclients = read_all(client, table, map(subclient_key, places))
     claimers = {item["claimer"]["S"] for item in subclients} - {""}
-    recorded = [
-        from_text(item["record"]["S"], int(item["version"]["N"]), item["writeId"]["S"])
-        for item in read_all(client, table, claimers)
-    ]
+    recorded = map(submission_of, read_all(client, table, claimers))
     last: dict[Place, Submission] = {}
     for submission in sorted([*recorded, *open_submissions(stack)], key=lambda item: item.created):
         backups = (places.get(backup.association.key, set()) for backup in submission.backups)

@@ -67,10 +67,14 @@ def open_submissions(stack: DeployedStack) -> Iterator[Submission]:
     keys = [item["pk"]["S"] for page in pages for item in page["Items"]]
     for batch in batched(keys, MAX_READ):  # noqa: B911 # 3.12 has no `strict`
         for item in read_items(client, table, batch):
-            version, write_id = int(item["version"]["N"]), item["writeId"]["S"]
-            submission = from_text(item["record"]["S"], version, write_id)
+            submission = submission_of(item)
             if not submission.is_over:
                 yield submission
+
+
+def submission_of(item: Any) -> Submission:
+    """Return the submission of a ledger's item."""
+    return from_text(item["record"]["S"], int(item["version"]["N"]), item["writeId"]["S"])
 
 
 def read_items(client: "DynamoDBClient", table: str, keys: tuple[str, ...]) -> Iterator[Any]:

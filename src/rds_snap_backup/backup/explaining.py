@@ -109,7 +109,9 @@ class Explainer:
             past_cache = by == "name"
             match self.decisions.resume(message, known, past_cache=past_cache):
                 case Ignored(reason):
-                    verdicts = [Verdict(one, "nothing", reason) for one in self._associations(trigger, name)]
+                    verdicts = [
+                        Verdict(association, "nothing", reason) for association in self._associations(trigger, name)
+                    ]
                 case Unusable(problem):
                     verdicts = [Verdict(None, "nothing", problem.message)]
                 case Submission(error=Problem(message=why)):
@@ -122,7 +124,9 @@ class Explainer:
                         for before, after in zip(submission.backups, foreseen.backups, strict=True)
                     ]
                     request = _request(foreseen, requested) if is_begun else None
-                    sent = [one.association for one in verdicts if one.association and one.would == "submit"]
+                    sent = [
+                        verdict.association for verdict in verdicts if verdict.association and verdict.would == "submit"
+                    ]
                     requested.update({association.key: name for association in sent})
         return {
             "target": name,

@@ -7,7 +7,7 @@ from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.record import Backup, State, Submission
 from rds_snap_backup.submission import status_of
-from rds_snap_backup.targets import Association
+from rds_snap_backup.targets import NAMES, Association
 
 # A submission that was joined may have joined another one, after it was opened again.
 MAX_HOPS = 5
@@ -53,7 +53,7 @@ def refused(problem: Problem) -> dict[str, Any]:
 def names_in(association: Association | None) -> dict[str, str | None]:
     """Return the names of an association; None in the place of each where there is none."""
     names = association.names if association else (None, None, None)
-    return dict(zip(("clientName", "instanceName", "subclientName"), names, strict=True))
+    return dict(zip(NAMES, names, strict=True))
 
 
 def _submission(submission: Submission, claimers: Mapping[str, Submission]) -> dict[str, Any]:

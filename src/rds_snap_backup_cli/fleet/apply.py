@@ -118,11 +118,13 @@ def require_agreed(planned: Plan, stored: Stored, plan_file: str | None, limit: 
             f"{plan_file} is stale: the files, the stack or the options differ from those of the plan. Nothing was "
             "written. Make a new plan."
         )
-    if conflicts := [one for one in planned.found.changes if one.action == "!"]:
+    if conflicts := [change for change in planned.found.changes if change.action == "!"]:
         first = f"{conflicts[0].target} ({conflicts[0].kind}): {conflicts[0].reason}"
         raise Refused(f"{counted(len(conflicts), 'conflict')}, and nothing was written. {first}. `plan` shows all.")
-    removed = len({one.target for one in planned.found.changes if one.action == "-"}) if planned.wish.prune else 0
-    owned = sum(one.fleet == planned.fleet.name for one in stored.targets.values())
+    removed = (
+        len({change.target for change in planned.found.changes if change.action == "-"}) if planned.wish.prune else 0
+    )
+    owned = sum(target.fleet == planned.fleet.name for target in stored.targets.values())
     allowed = limit or min(FEW, owned // SHARE)
     if removed > allowed:
         raise Refused(

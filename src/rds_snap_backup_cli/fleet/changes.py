@@ -48,7 +48,10 @@ class Change:
 
     def to_json(self) -> dict[str, Any]:
         """Return the form of a plan's file."""
-        return asdict(self) | {"loses": list(self.loses), "differences": [asdict(one) for one in self.differences]}
+        return asdict(self) | {
+            "loses": list(self.loses),
+            "differences": [asdict(difference) for difference in self.differences],
+        }
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,11 @@ class Held:
 def compare(fleet: Fleet, stored: Stored, wish: Wish) -> Changes:
     """Return what is to be written so that the stack holds what the files say."""
     schedules = stored.all_schedules
-    own = (one.target for one in schedules.values() if one.target and one.name == schedule_name(wish.stack, one.target))
+    own = (
+        schedule.target
+        for schedule in schedules.values()
+        if schedule.target and schedule.name == schedule_name(wish.stack, schedule.target)
+    )
     names = {*fleet.entries, *stored.targets, *own}
     changes: list[Change] = []
     unmarked: list[str] = []
@@ -155,10 +162,10 @@ def compare(fleet: Fleet, stored: Stored, wish: Wish) -> Changes:
     before = state_of(stored)
     named = Named.by(state_after(before, fleet, changes, replace(wish, prune=True)).targets.values(), wish.account)
     shown = (
-        replace(one, loses=Named.by([before.targets[one.target]], wish.account).lost(named, wish.account))
-        if one.kind == "document" and one.target in before.targets
-        else one
-        for one in changes
+        replace(change, loses=Named.by([before.targets[change.target]], wish.account).lost(named, wish.account))
+        if change.kind == "document" and change.target in before.targets
+        else change
+        for change in changes
     )
     return Changes(tuple(shown), tuple(dict.fromkeys(unmarked)), state_after(before, fleet, changes, wish))
 
@@ -241,7 +248,7 @@ def differences(stored: Fields | None, wanted: Fields) -> tuple[Difference, ...]
         return tuple(Difference(name, None, value) for name, value in wanted.items() if DEFAULTS.get(name) != value)
     both = {**stored, **wanted}
     pairs = ((name, stored.get(name), wanted.get(name)) for name in both)
-    return tuple(Difference(*one) for one in pairs if one[1] != one[2])
+    return tuple(Difference(*pair) for pair in pairs if pair[1] != pair[2])
 
 
 # ---- The stack before and after

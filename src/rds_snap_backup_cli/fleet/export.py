@@ -10,7 +10,7 @@ from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.targets import field_name, parse_target
 from rds_snap_backup.triggers import TARGET_NAME, invalid_name
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.fleet.files import HEAD, TARGETS, wrong_in_target
+from rds_snap_backup_cli.fleet.files import HEAD, TARGETS, require_fleet_name, wrong_in_target
 from rds_snap_backup_cli.fleet.stored import Stored, StoredTarget, read_stored
 from rds_snap_backup_cli.fleet.writing import to_yaml, write_files
 from rds_snap_backup_cli.output import counted
@@ -70,12 +70,7 @@ def fleet_name(stored: Stored, name: str, default: str) -> str:
     fleets = sorted({target.fleet for target in stored.targets.values() if target.fleet})
     if not name and len(fleets) > 1:
         raise CannotRun(f"the stack has the fleets {', '.join(fleets)}. Name one with --name.")
-    found = name or next(iter(fleets), default)
-    if not TARGET_NAME.fullmatch(found):
-        raise CannotRun(
-            f'{found!r} is not a valid name of a fleet: 1 to 64 letters, digits, "_", "." or "-". Give one with --name.'
-        )
-    return found
+    return require_fleet_name(name or next(iter(fleets), default))
 
 
 def file_document(target: StoredTarget) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from rds_snap_backup.targets import FIELDS, NAMES, Field, FieldPath, WrongField, field_name, wrong_among, wrong_fields
 from rds_snap_backup.triggers import TARGET_NAME
 from rds_snap_backup.untrusted import clean_text
+from rds_snap_backup_cli.errors import CannotRun
 from rds_snap_backup_cli.expressions import expression_problem, skipped_day, timezone_problem
 from rds_snap_backup_cli.fleet.documents import Parsed, parse, unreadable
 
@@ -120,6 +121,15 @@ class Source:
     def leaves_to(self, defaults: object, path: FieldPath) -> bool:
         """Tell whether a field comes from the fleet's defaults: what is wrong with it is an error of `fleet.yaml`."""
         return isinstance(defaults, dict) and bool(path) and path[0] in defaults and path[0] not in self.fields
+
+
+def require_fleet_name(name: str) -> str:
+    """Return the name of a fleet. Raises `CannotRun` if it is not valid."""
+    if not TARGET_NAME.fullmatch(name):
+        raise CannotRun(
+            f'{name!r} is not a valid name of a fleet: 1 to 64 letters, digits, "_", "." or "-". Give one with --name.'
+        )
+    return name
 
 
 def read_fleet(directory: Path) -> Fleet:

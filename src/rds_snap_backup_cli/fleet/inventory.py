@@ -9,10 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from rds_snap_backup.targets import Association
-from rds_snap_backup.triggers import TARGET_NAME
 from rds_snap_backup.untrusted import clean_text, whole_number
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.fleet.files import HEAD, TARGETS, Fleet, read_fleet
+from rds_snap_backup_cli.fleet.files import HEAD, TARGETS, Fleet, read_fleet, require_fleet_name
 from rds_snap_backup_cli.fleet.grouping import Covered, exact_associations, extend, missing_rows
 from rds_snap_backup_cli.fleet.writing import new_fleet, write_files
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
@@ -127,12 +126,7 @@ def fleet_of(directory: Path, name: str) -> Fleet:
         if name and not fleet.errors and name != fleet.name:
             raise CannotRun(f"the fleet in {directory} is {fleet.name}. Leave out --name, or name another directory.")
         return fleet
-    name = name or directory.resolve().name
-    if not TARGET_NAME.fullmatch(name):
-        raise CannotRun(
-            f'{name!r} is not a valid name of a fleet: 1 to 64 letters, digits, "_", "." or "-". Give one by --name.'
-        )
-    return Fleet(name, {}, (), ())
+    return Fleet(require_fleet_name(name or directory.resolve().name), {}, (), ())
 
 
 def add(directory: Path, fleet: Fleet, covered: Covered, exact: Sequence[Association]) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rds_snap_backup.targets import Target
+from rds_snap_backup.targets import NAMES, Target
 from rds_snap_backup.triggers import ALL
 from rds_snap_backup_cli.errors import CannotRun, Exit, in_one_line
 from rds_snap_backup_cli.fleet.capacity import Hour, hours_of, overlaps
@@ -45,7 +45,7 @@ class Plan:
     @property
     def has_differences(self) -> bool:
         """Tell whether there are changes; `-` is none if nothing is pruned."""
-        return any(one.action != "-" or self.wish.prune for one in self.found.changes)
+        return any(change.action != "-" or self.wish.prune for change in self.found.changes)
 
     def to_json(self) -> dict[str, Any]:
         """Return what a plan's file holds: `apply` refuses it if a new plan differs."""
@@ -55,12 +55,14 @@ class Plan:
             "fleet": self.fleet.name,
             "adopt": self.wish.adopt,
             "prune": self.wish.prune,
-            "changes": [one.to_json() for one in self.found.changes],
+            "changes": [change.to_json() for change in self.found.changes],
         }
 
     def summary(self, verbs: Mapping[str, str]) -> str:
         """Return the numbers of targets by what happens to them."""
-        targets = Counter[str](action for action, _ in {(one.action, one.target) for one in self.found.changes})
+        targets = Counter[str](
+            action for action, _ in {(change.action, change.target) for change in self.found.changes}
+        )
         return ", ".join(f"{targets[action]} {verb}" for action, verb in verbs.items() if targets[action])
 
 
@@ -130,8 +132,12 @@ def rows_of(change: Change) -> Iterator[dict[str, Any]]:
     """Yield a row for each field of a change, or one row if it has none."""
     row = {"action": change.action, "target": change.target, "kind": change.kind, "reason": change.reason}
     prefix = "schedule: " if change.kind == "schedule" else ""
-    for one in change.differences:
-        yield row | {"field": prefix + one.field, "stored": shown(one.stored), "wanted": shown(one.wanted)}
+    for difference in change.differences:
+        yield row | {
+            "field": prefix + difference.field,
+            "stored": shown(difference.stored),
+            "wanted": shown(difference.wanted),
+        }
     if not change.differences:
         yield row | {"field": change.kind, "stored": None, "wanted": None}
 
@@ -179,7 +185,7 @@ def commvault_remarks(stack: DeployedStack, targets: Iterable[Target]) -> Iterat
 
 def names_of(inventory: Inventory) -> set[tuple[Any, ...]]:
     """Return the subclients that Commvault knows."""
-    return {tuple(row[name] for name in ("clientName", "instanceName", "subclientName")) for row in inventory.rows}
+    return {tuple(row[name] for name in NAMES) for row in inventory.rows}
 
 
 def schedule_remarks(fleet: Fleet, stored: Stored) -> Iterator[str]:

@@ -135,7 +135,7 @@ class Stored:
     def all_schedules(self) -> Mapping[str, StoredSchedule]:
         """Every schedule of the group by name."""
         own = (target.schedule for target in self.targets.values())
-        return {**self.schedules, **{one.name: one for one in own if one}}
+        return {**self.schedules, **{schedule.name: schedule for schedule in own if schedule}}
 
 
 def read_stored(stack: DeployedStack) -> Stored:
@@ -185,4 +185,6 @@ def read_schedules(scheduler: "EventBridgeSchedulerClient", group: str, function
             return
 
     with ThreadPoolExecutor(READERS) as pool:
-        return {one.name: one for found in pool.map(lambda name: list(read(name)), names) for one in found}
+        return {
+            schedule.name: schedule for found in pool.map(lambda name: list(read(name)), names) for schedule in found
+        }

@@ -64,7 +64,11 @@ def member_role(subject: Subject) -> Finding:
         case answer:
             raise unknown_answer(subject.stack, AUDIT, answer)
     if bad:
-        return failed("; ".join(f"{one['code']}, {one['account']}, {one['region']}: {one['message']}" for one in bad))
+        return failed(
+            "; ".join(
+                f"{finding['code']}, {finding['account']}, {finding['region']}: {finding['message']}" for finding in bad
+            )
+        )
     return passed(f"no finding about {' in '.join(filter(None, members))}")
 
 
