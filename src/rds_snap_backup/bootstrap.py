@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.trust import ca_certificates
 from rds_snap_backup.config import HOUR, MINUTE, Config
+from rds_snap_backup.core.record import Policy
 from rds_snap_backup.credentials.renewal import Renewer
 from rds_snap_backup.credentials.secret import Secret
 from rds_snap_backup.credentials.tokens import TokenAuth
@@ -21,7 +22,6 @@ from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.ledger.token import TokenLease
 from rds_snap_backup.messaging.notifications import Notifications
 from rds_snap_backup.messaging.queues import Queues
-from rds_snap_backup.record import Policy
 from rds_snap_backup.targets import Targets
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ class Config:
     alarm_topic_arn: str
     submissions_queue_url: str
     dead_letter_queue_url: str
-    cool_down_minutes: int
+    gather_minutes: int
     settle_minutes: int
     retry_hours: int
     retry_failed_jobs: int
@@ -73,7 +73,7 @@ class Config:
             alarm_topic_arn=text("ALARM_TOPIC_ARN"),
             submissions_queue_url=text("SUBMISSIONS_QUEUE_URL"),
             dead_letter_queue_url=text("DEAD_LETTER_QUEUE_URL"),
-            cool_down_minutes=number("COOL_DOWN_MINUTES"),
+            gather_minutes=number("GATHER_MINUTES"),
             settle_minutes=number("SETTLE_MINUTES"),
             retry_hours=number("RETRY_HOURS"),
             retry_failed_jobs=number("RETRY_FAILED_JOBS"),

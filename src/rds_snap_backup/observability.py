@@ -25,6 +25,9 @@ type MetricName = Literal[
     "BackupRetried",
     "BackupFailed",
     "JobLost",
+    "SubmissionThrottled",
+    "ThrottledSeconds",
+    "CommvaultUnreachable",
     "AuditFinding",
     "AuditCompleted",
 ]

@@ -112,7 +112,7 @@ class Target:
     accounts: tuple[str, ...] = ()
     rds_event_ids: tuple[str, ...] | None = None
     allow_tag: bool = True
-    cool_down_minutes: int | None = None
+    gather_minutes: int | None = None
     retry_failed_jobs: int | None = None
     max_age_hours: int | None = None
     enabled: bool = True
@@ -241,7 +241,7 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
         accounts=tuple(document.get("accounts", ())),
         rds_event_ids=None if event_ids is None else tuple(event_ids),
         allow_tag=document.get("allowTag", True),
-        cool_down_minutes=document.get("coolDownMinutes"),
+        gather_minutes=document.get("gatherMinutes"),
         retry_failed_jobs=document.get("retryFailedJobs"),
         max_age_hours=document.get("maxAgeHours"),
         enabled=document.get("enabled", True),
@@ -370,7 +370,7 @@ FIELDS: Mapping[str, Field] = {
     ),
     "rdsEventIds": Field(is_texts, 'a list of IDs like "RDS-EVENT-0043"', _TEXTS),
     "allowTag": _BOOLEAN,
-    "coolDownMinutes": _number(0, 1440),
+    "gatherMinutes": _number(0, 1440),
     "retryFailedJobs": _number(0, 5),
     "maxAgeHours": _number(1, 8784),
     "enabled": _BOOLEAN,

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from rds_snap_backup.audit.checks import HINTS, RIGHTS, SERVER, TOKEN, Check, failed, not_made, passed
-from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed, is_of_the_call
 from rds_snap_backup.config import Config
+from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.credentials.renewal import NEW_PAIR, OWN_PAIR, is_renewing
 from rds_snap_backup.credentials.tokens import TokenReport
 from rds_snap_backup.problems import Problem

@@ -24,6 +24,7 @@ from rds_snap_backup.audit.publication import news_of, publish, publish_pending
 from rds_snap_backup.audit.verdicts import VerdictName
 from rds_snap_backup.bootstrap import Clients, Services, bootstrap
 from rds_snap_backup.config import Config
+from rds_snap_backup.core.record import DAY, Submission
 from rds_snap_backup.ledger.audits import Audits, AuditState
 from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, title
 from rds_snap_backup.messaging.notifications import VERSION
@@ -32,7 +33,6 @@ from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls
 from rds_snap_backup.rds.databases import Databases
 from rds_snap_backup.rds.members import Members
-from rds_snap_backup.record import DAY, Submission
 
 # Kept back from the function's time for recording and publishing.
 RESERVE_SECONDS = 40.0
@@ -110,7 +110,7 @@ def _audit(auditor: Auditor, aws: Calls, known: AuditState, *, is_scheduled: boo
     opened = aws.result(services.submissions.open)
     preflight = run_preflight(services, aws)
     assessment = Assessor(commvault, services.submissions, aws, since).assess(estate, preflight)
-    day = _day(auditor, aws, assessment, opened, since)
+    day = _day(auditor, aws, assessment, opened if isinstance(opened, Problem) else opened[0], since)
 
     unasked = [*found.unasked_in(preflight.checks), *_unasked(preflight, assessment)]
     findings = [
@@ -123,8 +123,10 @@ def _audit(auditor: Auditor, aws: Calls, known: AuditState, *, is_scheduled: boo
     if isinstance(opened, Problem):
         unasked.append(Unasked("stuck", opened))
     else:
-        are_stuck = [submission for submission in opened if submission.is_stuck(now)]
+        submissions, unreadable = opened
+        are_stuck = [submission for submission in submissions if submission.is_stuck(now)]
         findings += stuck.findings_of(are_stuck, is_scheduled=is_scheduled)
+        findings += stuck.findings_of_unreadable(unreadable)
         if is_scheduled:
             unasked += [Unasked("stuck", problem) for problem in stuck.send_again(services, aws, are_stuck)]
     if isinstance(day, Problem):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from rds_snap_backup.audit.findings import Finding
-from rds_snap_backup.commvault.rows import JobEnd
+from rds_snap_backup.core.jobs import JobEnd
+from rds_snap_backup.core.phases import End
+from rds_snap_backup.core.record import HOUR, Submission
 from rds_snap_backup.messaging.notifications import iso
-from rds_snap_backup.record import HOUR, End, Submission
 
 # Writing calls an hour, for a whole tenant of Commvault's SaaS.
 WRITES_AN_HOUR = 100
@@ -38,7 +39,9 @@ class Day:
 
     def to_json(self, job_ends: Mapping[str, int]) -> dict[str, Any]:
         """Return `since`: the states of the submissions' backups, and of Commvault's jobs, whoever started them."""
-        states: Counter[str] = Counter(backup.state for submission in self.submissions for backup in submission.backups)
+        states: Counter[str] = Counter(
+            submission.state_of(backup) for submission in self.submissions for backup in submission.backups
+        )
         return {
             "time": iso(self.since),
             "submissions": len(self.submissions),
@@ -69,6 +72,6 @@ class Day:
 def _waited(submission: Submission, now: float) -> float:
     """Return how long a submission waited for Commvault or for a busy subclient."""
     return max(
-        (backup.excused + (now - backup.held_since if backup.held_since else 0) for backup in submission.backups),
+        (backup.tried.until(now, backup.phase).uncounted for backup in submission.backups),
         default=0,
     )

@@ -10,12 +10,12 @@ from rds_snap_backup.audit.metered import Metered
 from rds_snap_backup.audit.preflight import Preflight
 from rds_snap_backup.audit.verdicts import DatabaseVerdict, Verdict, is_exempt, required_verdicts
 from rds_snap_backup.config import HOUR, Config
+from rds_snap_backup.core.record import Subclients
 from rds_snap_backup.ledger.submissions import Submissions
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls
 from rds_snap_backup.rds.databases import Database, Databases, Place, Resource, databases_of
 from rds_snap_backup.rds.members import Hub, Listing, Members
-from rds_snap_backup.record import Subclients
 
 # Characters of the ARNs' ends that are remembered: the item holds 400 KB.
 MAX_REMEMBERED = 150_000

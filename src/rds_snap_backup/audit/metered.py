@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.problems import Problem
 
 MAX_CALLS = 300

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.bootstrap import Services
-from rds_snap_backup.ledger.audits import Audits, AuditState, Keys
-from rds_snap_backup.ledger.submissions import Stale
+from rds_snap_backup.ledger.audits import AuditChangedError, Audits, AuditState, Keys
 from rds_snap_backup.messaging import audit_messages
 from rds_snap_backup.observability import count, logger
 
@@ -71,7 +70,7 @@ def publish(services: Services, audits: Audits, state: AuditState) -> None:
     """Record a run's state, whose `pending` is its notification, and publish that."""
     try:
         recorded = audits.save(state)
-    except Stale:
+    except AuditChangedError:
         logger.info("Another run has recorded its findings meanwhile", run=state.run)
     else:
         publish_pending(services, audits, recorded)
@@ -88,6 +87,6 @@ def publish_pending(services: Services, audits: Audits, state: AuditState) -> Au
     published = replace(state, pending=None, pending_new=0)
     try:
         return audits.save(published)
-    except Stale:
+    except AuditChangedError:
         logger.info("Another run has published it too")
         return audits.load()

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.bootstrap import Services
-from rds_snap_backup.ledger.submissions import Stale
+from rds_snap_backup.core.coordinator import Saved
+from rds_snap_backup.core.record import DAY, HOUR, Change, Submission, Unreadable
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls
-from rds_snap_backup.record import DAY, HOUR, Change, Submission
 
 STUCK = "SUBMISSION_STUCK"
 # The next day's audit may begin a little earlier.
@@ -26,7 +26,7 @@ SENT_IN_VAIN = (
 def send_again(services: Services, aws: Calls, stuck: Iterable[Submission]) -> list[Problem]:
     """Send the messages of stuck submissions, unless that was done within a day; return the problems met."""
     oldest = services.clock() - AGAIN_SECONDS
-    due = [submission for submission in stuck if submission.woken <= oldest]
+    due = [submission for submission in stuck if submission.resent <= oldest]
     results = [aws.result(lambda submission=submission: _send(services, submission)) for submission in due]  # type: ignore[misc]
     return [result for result in results if isinstance(result, Problem)]
 
@@ -36,19 +36,23 @@ def findings_of(stuck: Iterable[Submission], *, is_scheduled: bool) -> list[Find
     return [_finding(submission, is_scheduled=is_scheduled) for submission in stuck]
 
 
+def findings_of_unreadable(unreadable: Iterable[Unreadable]) -> list[Finding]:
+    """Return a finding for each open record that this version cannot read."""
+    hint = "Deploy the version that wrote it: its message waits on the queue, and its subclients stay busy until then."
+    return [Finding("stuck", STUCK, f"{record.key}: {record.reason}", hint, about=record.key) for record in unreadable]
+
+
 def _send(services: Services, submission: Submission) -> None:
     """Send first, then record it: a run that is killed in between leaves a message more, never one less."""
     services.queues.send(submission.trigger, submission.target)
     logger.warning("The message is sent again", target=submission.target, trigger=submission.trigger.id)
-    try:
-        services.submissions.save(Change(replace(submission, woken=services.clock())))
-    except Stale:
+    if not isinstance(services.submissions.save(Change(replace(submission, resent=services.clock()))), Saved):
         logger.info("The submission goes on already", target=submission.target, trigger=submission.trigger.id)
 
 
 def _finding(submission: Submission, *, is_scheduled: bool) -> Finding:
     trigger = submission.trigger
-    states = ", ".join(sorted({backup.state for backup in submission.backups})) or "rejected"
+    states = ", ".join(sorted({submission.state_of(backup) for backup in submission.backups})) or "rejected"
     message = f"A submission ({states}) should have gone on at {iso(submission.wake_at)}: {trigger.kind} trigger {trigger.id}."
-    hint = SENT_IN_VAIN if submission.woken else SENT if is_scheduled else TO_BE_SENT
+    hint = SENT_IN_VAIN if submission.resent else SENT if is_scheduled else TO_BE_SENT
     return Finding("stuck", STUCK, message, hint, submission.target, about=submission.key)

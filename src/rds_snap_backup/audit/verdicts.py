@@ -15,10 +15,10 @@ from rds_snap_backup.audit.documents import names_of
 from rds_snap_backup.audit.evidence import Jobs, began, names_in
 from rds_snap_backup.audit.inventory import Inventory
 from rds_snap_backup.config import HOUR, Config
+from rds_snap_backup.core.record import Subclients
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Resource
-from rds_snap_backup.record import Subclients
 from rds_snap_backup.targets import Target
 
 type VerdictName = Literal["protected", "stale", "new", "uncovered", "excluded", "unreadable"]

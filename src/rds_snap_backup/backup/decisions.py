@@ -4,14 +4,16 @@ The Backup function acts on these decisions and `explain` shows them, so the two
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rds_snap_backup.bootstrap import Services, policy_of
+from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status, begin, reject_trigger
+from rds_snap_backup.core.record import Submission
+from rds_snap_backup.core.starting import StartInputs
+from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput, Problem
-from rds_snap_backup.rds.statuses import Statuses
-from rds_snap_backup.record import Change, Pin, Submission
+from rds_snap_backup.rds.statuses import OtherEngine, Statuses
 from rds_snap_backup.selection import Rules, SelectedBy, selected_associations
-from rds_snap_backup.submission import begin, pin_of, reject_trigger, reopen, repin, settle, start
 from rds_snap_backup.targets import Target
 from rds_snap_backup.triggers import ALL, Ignored, Request, SubmissionMessage, Trigger
 from rds_snap_backup.untrusted import clean_text
@@ -50,6 +52,7 @@ class Decisions:
         self._services = services
         self._statuses = statuses
         self._policy = policy_of(services.config)
+        self._defaults = Defaults(services.config.gather_minutes, services.config.retry_failed_jobs)
 
     # ---- Which submissions
 
@@ -107,49 +110,56 @@ class Decisions:
         associations = selected_associations(target, trigger, self._services.config.own_account)
         if not associations:
             return Ignored(f"The target {name!r} does not select {clean_text(trigger.source_arn or 'it')}.")
-        return begin(trigger, target, associations, self._pin(target), now)
+        submission = begin(trigger, target, associations, self._defaults, now)
+        if submission.gathering is None:
+            return submission
+        status = self._statuses.status(trigger)
+        if isinstance(status, OtherEngine):
+            return Ignored(status.reason)
+        return apply_status(submission, status, self._policy, self._services.clock())
 
     def resume(
         self, message: SubmissionMessage, known: Submission | None, *, past_cache: bool = True
     ) -> Submission | Ignored | Unusable:
-        """Return the submission that a message continues, begins, or as a redriven letter opens again."""
-        trigger, name, letter = message.trigger, message.target, message.letter
+        """Return the submission that a message continues or begins."""
         if known is None:
-            return self.begin(trigger, name, past_cache=past_cache) if letter is None else Unusable(EXPIRED)
-        return known if letter is None or letter <= known.opened_letter else self._reopen(known, letter)
+            is_letter = message.letter is not None
+            return (
+                Unusable(EXPIRED) if is_letter else self.begin(message.trigger, message.target, past_cache=past_cache)
+            )
+        return known
 
-    def _reopen(self, known: Submission, letter: int) -> Submission | Unusable:
+    # ---- What the coordinator asks for
+
+    def fresh(self, known: Submission) -> Submission | Problem:
+        """Return what the current document begins, for a letter that opens a submission again, or why it cannot."""
         target = self.target(known.target, past_cache=True)
         if isinstance(target, Problem):
-            return Unusable(target)
-        fresh = known if known.backups else self.begin(known.trigger, known.target)
+            return target
+        if known.backups:
+            return known
+        fresh = self.begin(known.trigger, known.target)
         if isinstance(fresh, Ignored):
             hint = "Let its document take this trigger (enabled, rdsEventIds, databases), then redrive."
-            return Unusable(Problem("TARGET_DISABLED", fresh.reason, hint))
-        return reopen(known, letter, fresh, self._services.clock())
+            return Problem("TARGET_DISABLED", fresh.reason, hint)
+        return fresh
 
-    # ---- The next step of a submission
+    def status(self, trigger: Trigger) -> DatabaseStatus:
+        """Return the status of an event's database."""
+        status = self._statuses.status(trigger)
+        return None if isinstance(status, OtherEngine) else status
 
-    def settle(self, submission: Submission) -> Submission:
-        """Let a submission go on, or wait for its event's database."""
-        status = self._statuses.status(submission.trigger)
-        return settle(submission, status, self._policy, self._services.clock())
-
-    def start(
-        self, submission: Submission, keys: tuple[str, ...], read_target: Callable[[], Target | Problem]
-    ) -> Change:
-        """Join, hold, or begin an attempt for these waiting backups. What is pinned is sent if the target is a problem.
+    def start_inputs(self, submission: Submission, keys: tuple[str, ...], *, past_cache: bool = False) -> StartInputs:
+        """Return what a start of these backups depends on. What is pinned is sent if the document is not usable.
 
         While a rate limit lasts the target is not read: a fleet that waits for it would exceed SSM's limit of reads.
         """
-        surroundings = self._services.submissions.surroundings(submission, keys)
-        target, now = None, self._services.clock()
-        if surroundings.throttled_until <= now:
-            read, now = read_target(), self._services.clock()
-            target = None if isinstance(read, Problem) else read
-        submission = repin(submission, target, self._pin(target) if target else submission.pin, now)
-        return start(submission, surroundings, self._policy, now)
-
-    def _pin(self, target: Target) -> Pin:
-        config = self._services.config
-        return pin_of(target, config.cool_down_minutes, config.retry_failed_jobs)
+        inputs = self._services.submissions.start_inputs(submission, keys)
+        if inputs.throttled_until > self._services.clock():
+            return inputs
+        match self.target(submission.target, past_cache=past_cache):
+            case Problem() as problem:
+                logger.warning("The pinned request is sent", target=submission.target, error=problem.to_json())
+                return inputs
+            case target:
+                return replace(inputs, target=target, pin=self._defaults.pin_of(target))

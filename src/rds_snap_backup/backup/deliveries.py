@@ -14,12 +14,13 @@ from rds_snap_backup.backup.decisions import Decisions, Selected, Unusable
 from rds_snap_backup.backup.loop import RESERVE_SECONDS, Loop, Work
 from rds_snap_backup.backup.results import ignored, queued, refused, result_of
 from rds_snap_backup.bootstrap import AWS_FAILURES, Services
-from rds_snap_backup.ledger.submissions import Stale
+from rds_snap_backup.core.coordinator import Conflict, Saved, Stale
+from rds_snap_backup.core.record import Change, Submission, submission_key
+from rds_snap_backup.ledger.records import UnreadableRecordError
 from rds_snap_backup.messaging.queues import FanOutError
 from rds_snap_backup.observability import count, logger
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.rds.statuses import Statuses
-from rds_snap_backup.record import Change, Submission, submission_key
 from rds_snap_backup.targets import OutOfTime
 from rds_snap_backup.triggers import Arrival, Ignored, SubmissionMessage, Trigger, parse, unwrap
 from rds_snap_backup.untrusted import list_in
@@ -30,15 +31,21 @@ if TYPE_CHECKING:
 # Of an RDS event's run: 600 documents are 60 calls.
 SELECT_SECONDS = 10.0
 MAX_JITTER_SECONDS = 30.0
+# A message whose record cannot be read waits for the version that can.
+UNREADABLE_SECONDS = 3600.0
 
 
-@dataclass(frozen=True)
-class Delivered:
-    """A message of the queue that is to be waited for: `seconds` until it is visible again, None: left as it is."""
+@dataclass
+class Waiting:
+    """A message of the queue whose submission may not be over: `seconds` until it is visible again, None: left as it is.
 
-    message_id: str
-    receipt_handle: str
-    seconds: float | None
+    `letter` is the number of the dead letter that it is, 0 for none.
+    """
+
+    record: Mapping[str, Any]
+    work: Work | None = None
+    letter: int = 0
+    seconds: float | None = None
 
 
 class Deliveries:
@@ -152,34 +159,50 @@ class Deliveries:
     def receive_batch(self, records: Sequence[Mapping[str, Any]], seconds_left: Callable[[], float]) -> dict[str, Any]:
         """Continue the submissions of a batch of messages; raise a failure if none of them is done with."""
         works: dict[str, Work] = {}
-        waiting: list[tuple[Mapping[str, Any], str | None]] = []
+        waiting: list[Waiting] = []
         failure: Exception | None = None
         for record in records:
             try:
                 if work := self._open(record, seconds_left):
-                    # Two copies of one message in a batch are one submission, which a letter may have opened again.
-                    key = work.submission.key
-                    if key not in works or works[key].submission.version < work.submission.version:
-                        works[key] = work
-                    waiting.append((record, key))
+                    # Copies of one message in a batch are one submission, which a letter among them opens again.
+                    known = works.setdefault(work.submission.key, work)
+                    known.letter = max(known.letter, work.letter)
+                    waiting.append(Waiting(record, known, work.letter))
             except OutOfTime:
                 logger.warning("The targets of a trigger cannot be selected in time; its message is received again")
-                waiting.append((record, None))
+                waiting.append(Waiting(record))
+            except UnreadableRecordError:
+                logger.exception("The record of a message cannot be read; the message is kept")
+                waiting.append(Waiting(record, seconds=UNREADABLE_SECONDS))
             except Exception as error:  # noqa: BLE001 # one message, be it broken, does not stop the others
                 logger.exception("A message failed; it is received again")
-                waiting.append((record, None))
+                waiting.append(Waiting(record))
                 failure = error
         self._loop.run(list(works.values()), seconds_left)
-        delivered = [self._delivered(record, works[key] if key else None) for record, key in waiting]
-        kept = [message for message in delivered if message]
-        for message in kept:
-            if message.seconds is not None:
-                self._services.queues.postpone(message.receipt_handle, message.seconds)
+        kept = [message for message in waiting if self._is_kept(message)]
+        self._services.queues.postpone(
+            {message.record["receiptHandle"]: message.seconds for message in kept if message.seconds is not None}
+        )
         failure = failure or next((work.failure for work in works.values() if work.failure), None)
         # Raising brings the whole batch again, also the messages that are done with.
         if failure and len(kept) == len(records):
             raise failure
-        return {"batchItemFailures": [{"itemIdentifier": message.message_id} for message in kept]}
+        return {"batchItemFailures": [{"itemIdentifier": message.record["messageId"]} for message in kept]}
+
+    def _is_kept(self, message: Waiting) -> bool:
+        """Tell whether a message is to come back, and set when."""
+        work = message.work
+        if work is None or work.failure:
+            return True
+        if work.unusable and message.letter:
+            self._keep_letter(work.submission, message.letter, work.unusable)
+            return False
+        if work.until is None and (work.submission.is_over or not work.unusable):
+            return False
+        rest = max((work.until or 0) - self._services.clock(), 0)
+        jitter = random.uniform(0, min(rest / 10, MAX_JITTER_SECONDS))  # noqa: S311  # nosec B311 # a jitter
+        message.seconds = rest + jitter
+        return True
 
     def _open(self, record: Mapping[str, Any], seconds_left: Callable[[], float]) -> Work | None:
         """Return the submission that a message is for; None where the message is done with."""
@@ -213,30 +236,22 @@ class Deliveries:
                 self._count_refused(problem)
                 return None
             case submission:
-                is_opened = known is not None and submission is not known
-                if is_opened:
-                    logger.info("Opened again", target=name, trigger=trigger.id, letter=letter)
-                if is_opened or _is_refused(submission):
+                if _is_refused(submission):
                     submission = self._recorded(submission)
-                return Work(submission, is_past_cache=letter is not None)
+                return Work(submission, letter or 0)
+
+    def _keep_letter(self, submission: Submission, letter: int, problem: Problem) -> None:
+        """Keep a letter as it is: it cannot open its submission again."""
+        self._services.queues.dead_letter(submission.trigger, submission.target, letter, problem.to_json())
+        self._count_refused(problem)
 
     def _recorded(self, changed: Submission) -> Submission:
         """Save a submission, unless another delivery was faster; return it as the ledger has it."""
-        try:
-            return self._services.submissions.save(Change(changed))
-        except Stale:
-            return self._services.submissions.load(changed.key) or changed
-
-    def _delivered(self, record: Mapping[str, Any], work: Work | None) -> Delivered | None:
-        """Return how long a message waits, None where its submission is over and it can be deleted."""
-        message_id, handle = record["messageId"], record["receiptHandle"]
-        if work is None or work.failure:
-            return Delivered(message_id, handle, None)
-        if work.until is None:
-            return None
-        rest = max(work.until - self._services.clock(), 0)
-        jitter = random.uniform(0, min(rest / 10, MAX_JITTER_SECONDS))  # noqa: S311  # nosec B311 # a jitter
-        return Delivered(message_id, handle, rest + jitter)
+        match self._services.submissions.save(Change(changed)):
+            case Saved(submission) | Stale(submission):
+                return submission
+            case Conflict():
+                return changed
 
     # ---- What starts nothing
 

@@ -2,28 +2,30 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal
 
 from rds_snap_backup.backup.decisions import Decisions, Selected, Unusable
 from rds_snap_backup.backup.results import entries, ignored, names_in, refused
-from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.bootstrap import Services, policy_of
 from rds_snap_backup.commvault.client import task_body
+from rds_snap_backup.core.coordinator import (
+    AskStatus,
+    Coordinator,
+    ReadInventory,
+    ReadJobs,
+    ReadStart,
+    ReadSubclients,
+    ReadTarget,
+    Save,
+    Saved,
+    Send,
+)
+from rds_snap_backup.core.phases import Doubted, Ended, Out, Unlisted, Waiting
+from rds_snap_backup.core.reading import JobsRead
+from rds_snap_backup.core.record import Backup, Gathering, Submission, submission_key
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import InvalidInput, Problem
-from rds_snap_backup.record import MINUTE, Backup, Submission, map_backups, submission_key
 from rds_snap_backup.selection import SelectedBy, selected_associations
-from rds_snap_backup.submission import (
-    Look,
-    Publish,
-    ReadInventory,
-    Settle,
-    Start,
-    decide,
-    elapse,
-    out_attempt,
-    published,
-)
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Arrival, Ignored, SubmissionMessage, Trigger, database_event, parse, unwrap
 
@@ -31,8 +33,7 @@ type Would = Literal["submit", "join", "wait", "reject", "nothing"]
 
 ONLY_REPORTS = "A call whose requestId was used before only reports."
 SENT_AGAIN = "The message of its submission was lost, and is sent again."
-# What has to ask Commvault first is not due in an explanation.
-NEVER = float("inf")
+NOT_ASKED = Problem("NOT_ASKED", "An explanation does not ask Commvault.", "No action is needed.")
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,14 @@ class Explainer:
                 case Submission(error=Problem(message=why)):
                     verdicts = [Verdict(None, "nothing" if known else "reject", why)]
                 case submission:
-                    foreseen = self._foresee(submission, past_cache=past_cache)
-                    is_begun = foreseen.attempt_count > submission.attempt_count
+                    foreseen = self._foresee(submission, message.letter or 0, past_cache=past_cache)
                     verdicts = [
-                        _judge(before, after, foreseen, requested, is_begun=is_begun)
-                        for before, after in zip(submission.backups, foreseen.backups, strict=True)
+                        _judge(before, after, foreseen, requested)
+                        for before, after in zip(
+                            submission.backups or foreseen.submission.backups, foreseen.submission.backups, strict=True
+                        )
                     ]
-                    request = _request(foreseen, requested) if is_begun else None
+                    request = _request(foreseen.send, requested) if foreseen.send else None
                     sent = [
                         verdict.association for verdict in verdicts if verdict.association and verdict.would == "submit"
                     ]
@@ -144,43 +146,76 @@ class Explainer:
         own_account = self.services.config.own_account
         return selected_associations(target, trigger, own_account) or target.request.associations
 
-    def _foresee(self, submission: Submission, *, past_cache: bool) -> Submission:
-        """Return a submission as the next run leaves it when its request is out, or when it waits."""
-        clock = self.services.clock
-        submission = elapse(submission, clock())
+    def _foresee(self, submission: Submission, letter: int, *, past_cache: bool) -> "Foreseen":
+        """Drive the coordinator as the next run does, until its request is out or it waits; nothing is written.
+
+        Commvault is not asked: what depends on its jobs stays as it is.
+        """
+        submission = _gathered(submission, self.services.clock())
+        steps = Coordinator(policy_of(self.services.config), self.services.clock).run(submission, letter)
+        answer: Any = None
         while True:
-            match decide(submission, clock()):
-                case Publish():
-                    submission = published(submission)
-                case Settle():
-                    submission = self.decisions.settle(submission)
-                case Look(keys=keys):
-                    submission = _put_off(submission, keys)
-                case ReadInventory(associations):
-                    submission = _put_off(submission, [association.key for association in associations])
-                case Start(keys):
-                    read_target = partial(self.decisions.target, submission.target, past_cache=past_cache)
-                    return self.decisions.start(submission, keys, read_target).submission
+            try:
+                request = steps.send(answer)
+            except StopIteration as stop:
+                problem = stop.value if isinstance(stop.value, Problem) else None
+                return Foreseen(submission, problem=problem)
+            match request:
+                case Save(change):
+                    submission = change.submission
+                    answer = Saved(submission)
+                case AskStatus():
+                    status = self.decisions.status(submission.trigger)
+                    # As if it had gathered, also where RDS cannot be asked.
+                    answer = None if isinstance(status, Problem) else status
+                case ReadJobs():
+                    answer = JobsRead(self.services.clock(), problem=NOT_ASKED)
+                case ReadInventory():
+                    answer = NOT_ASKED
+                case ReadSubclients(keys):
+                    answer = self.services.submissions.subclients(keys)
+                case ReadStart(keys):
+                    answer = self.decisions.start_inputs(submission, keys, past_cache=past_cache)
+                case ReadTarget():
+                    answer = self.decisions.fresh(submission)
+                case Send():
+                    return Foreseen(submission, request)
                 case _:
-                    return submission
+                    answer = None
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """A submission as the next run leaves it: when its request is out (`send`), or when it waits or is over.
+
+    `problem` is why its letter cannot open it again.
+    """
+
+    submission: Submission
+    send: Send | None = None
+    problem: Problem | None = None
+
+
+def _gathered(submission: Submission, now: float) -> Submission:
+    """Return a submission as if its event had gathered."""
+    if not (gathering := submission.gathering):
+        return submission
+    waiting = submission.changed(lambda backup: replace(backup, phase=Waiting(now)))
+    return replace(
+        waiting,
+        wake_at=0,
+        gathering=Gathering(min(0, now - submission.trigger.moment(submission.created)), gathering.available_since),
+    )
 
 
 def _answer(trigger: Trigger, submissions: list[dict[str, Any]]) -> dict[str, Any]:
     return {"explain": {"kind": trigger.kind, "identity": trigger.id, "submissions": submissions}}
 
 
-def _put_off(submission: Submission, keys: "tuple[str, ...] | list[str]") -> Submission:
-    return map_backups(submission, lambda backup: replace(backup, due=NEVER) if backup.key in keys else backup)
-
-
-def _request(foreseen: Submission, requested: Mapping[str, str]) -> dict[str, Any] | None:
+def _request(send: Send, requested: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the body of the request that is out, without what an earlier target requests."""
-    attempt = out_attempt(foreseen)
-    if attempt is None:
-        return None
-    request = foreseen.request(attempt)
-    left = tuple(association for association in request.associations if association.key not in requested)
-    return task_body(replace(request, associations=left)) if left else None
+    left = tuple(association for association in send.request.associations if association.key not in requested)
+    return task_body(replace(send.request, associations=left)) if left else None
 
 
 def _reported(backup: Backup, *, is_stuck: bool) -> Verdict:
@@ -190,44 +225,37 @@ def _reported(backup: Backup, *, is_stuck: bool) -> Verdict:
     return Verdict(backup.association, "nothing", ONLY_REPORTS)
 
 
-def _judge(
-    before: Backup, after: Backup, foreseen: Submission, requested: Mapping[str, str], *, is_begun: bool
-) -> Verdict:
-    """Return what happens with a backup. `is_begun`: its submission begins an attempt."""
-    would, why = _would(before, after, foreseen, is_begun=is_begun)
+def _judge(before: Backup, after: Backup, foreseen: Foreseen, requested: Mapping[str, str]) -> Verdict:
+    """Return what happens with a backup."""
+    would, why = _would(before, after, foreseen.send)
     if would == "submit" and (other := requested.get(after.key)):
         would, why = "wait", f"The target {other!r} requests it for the same trigger. It joins that job, or follows it."
     return Verdict(after.association, would, why)
 
 
-def _would(before: Backup, after: Backup, foreseen: Submission, *, is_begun: bool) -> tuple[Would, str]:
+def _would(before: Backup, after: Backup, send: Send | None) -> tuple[Would, str]:
     reason = after.error.message if after.error else ""
-    match before.state, after.state:
-        case "waiting", "requested":
-            return "submit", f"A {foreseen.attempt_of(after).level} backup is requested at once."
-        case "waiting", "joined":
-            return "join", _joined(after, foreseen)
-        case "waiting", "rejected":
+    match after.phase:
+        case Out(number) if send and number == send.attempt.number:
+            return "submit", f"A {send.attempt.level} backup is requested at once."
+        case Ended("joined") if before.is_open:
+            return "join", _joined(after)
+        case Ended("rejected") if before.is_open:
             return "reject", reason
-        case _, "waiting" if is_begun and after == before and after.due <= foreseen.attempts[-1].began:
+        case Waiting(due) if send and due <= send.attempt.began:
             return "submit", "It is requested after the first request, in another one."
-        case _, "waiting":
+        case Waiting():
             return "wait", reason or "It waits for its submission's next try."
-        case _, "requested" if after.is_in_doubt:
+        case Doubted() | Unlisted():
             return "wait", f"Commvault may have accepted its request: its job is looked for first. {reason}".rstrip()
-        case _, "requested":
+        case Out():
             return "wait", "Its request is out."
         case _:
             job = f": job {after.job.id}" if after.job else ""
-            return "nothing", f"It arrived before, and its backup is {after.state}{job}. {reason}".rstrip()
+            end = after.phase.end if isinstance(after.phase, Ended) else "running"
+            return "nothing", f"It arrived before, and its backup is {end}{job}. {reason}".rstrip()
 
 
-def _joined(backup: Backup, submission: Submission) -> str:
+def _joined(backup: Backup) -> str:
     """Say why a job satisfies a backup."""
-    if backup.job is None:
-        return "A job satisfies it."
-    early = backup.moment - backup.job.started
-    if early <= 0:
-        return f"Job {backup.job.id} began after it, and satisfies it."
-    allowed = submission.pin.cool_down_seconds / MINUTE
-    return f"Job {backup.job.id} began {early / MINUTE:.0f} min before it, within the cool-down of {allowed:g} min."
+    return f"Job {backup.job.id} began after it, and satisfies it." if backup.job else "A job satisfies it."

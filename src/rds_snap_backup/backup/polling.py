@@ -16,14 +16,13 @@ from rds_snap_backup.commvault.answers import THROTTLE_SECONDS
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.job_lists import JobList, Page, Position
 from rds_snap_backup.commvault.jobs import PAGE, get_job, list_jobs, list_page
-from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import QueryFailed, is_of_the_call
-from rds_snap_backup.commvault.rows import Job
+from rds_snap_backup.core.jobs import Job
+from rds_snap_backup.core.outcomes import Unauthorized
+from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
+from rds_snap_backup.core.record import Scan
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Submission
-from rds_snap_backup.sightings import Sight
-from rds_snap_backup.submission import Look
 
 MAX_WINDOW_SECONDS = 60
 # From this number of jobs on a window lasts longer by this factor.
@@ -67,16 +66,6 @@ class Window:
 
 
 @dataclass(slots=True)
-class RecentList:
-    """A list for what is in doubt: when its reading began, how far back it goes, whose jobs it has for certain."""
-
-    begun: float
-    since: float
-    clients: frozenset[str]
-    jobs: JobList
-
-
-@dataclass(slots=True)
 class Known:
     """What a sandbox has read recently: rows with the time they were read, and the unknown statuses it has logged."""
 
@@ -93,69 +82,66 @@ class JobReader:
         self._clock = clock
         self._window = Window()
         self._known = Known()
-        self._listing: RecentList | None = None
+        self._listing: Listing | None = None
         self._failure: tuple[float, Problem] | None = None
         self._is_slow = False
         self._is_long = False
 
-    def read(self, asked: Sequence[tuple[Submission, Look]], seconds_left: float) -> list[Sight]:
-        """Read what a batch of submissions looks for, in a run that has `seconds_left`."""
+    def read(self, asked: Sequence[JobsWanted], seconds_left: float) -> list[JobsRead]:
+        """Read what a batch of submissions wants, in a run that has `seconds_left`."""
         # Never two long runs in a row: the requests of the batch wait meanwhile.
         self._is_long = self._is_slow and not self._is_long
         self._is_slow = False
         budget = LONG_READ_SECONDS if self._is_long else READ_SECONDS
         self._forget(self._clock())
         deadline = time.monotonic() + min(budget, seconds_left)
-        listings = [self._list(submission, look, deadline) for submission, look in asked]
-        wanted = {job_id: look.since for _, look in asked for job_id in look.job_ids}
-        absent, problems = self._poll(wanted, deadline) if wanted else (set(), {})
+        listings = [self._list(wanted, deadline) if wanted.clients else None for wanted in asked]
+        polled = {job_id: wanted.since for wanted in asked for job_id in wanted.job_ids}
+        absent, problems = self._poll(polled, deadline) if polled else (set(), {})
         return [
-            # A list that could not be read on is read on later.
-            replace(sight, scan=submission.scan) if isinstance(listing, Problem) else sight
-            for (submission, look), listing in zip(asked, listings, strict=True)
-            for sight in [self._sight(look, listing, absent, problems)]
+            self._result(wanted, listing, absent, problems) for wanted, listing in zip(asked, listings, strict=True)
         ]
 
-    def _sight(
-        self, look: Look, listing: RecentList | Problem | None, absent: set[str], problems: dict[str, Problem]
-    ) -> Sight:
-        rows = {job_id: self._known.rows[job_id][1] for job_id in look.job_ids if job_id in self._known.rows}
-        problem = next((problems[job_id] for job_id in look.job_ids if job_id in problems), None)
-        missing = absent.intersection(look.job_ids)
-        match listing:
-            case RecentList(begun, jobs=JobList(listed, position)):
-                scan = {**position.to_json(), "begun": begun} if position else None
-                listed_since = 0.0 if position else begun
-                return Sight(self._clock(), rows, frozenset(missing), listed, listed_since, scan, problem)
-            case Problem():
-                return Sight(self._clock(), rows, frozenset(missing), problem=listing)
-            case None:
-                return Sight(self._clock(), rows, frozenset(missing), problem=problem)
+    def _result(
+        self, wanted: JobsWanted, listing: Listing | Problem | None, absent: set[str], problems: dict[str, Problem]
+    ) -> JobsRead:
+        rows = {job_id: self._known.rows[job_id][1] for job_id in wanted.job_ids if job_id in self._known.rows}
+        problem = next((problems[job_id] for job_id in wanted.job_ids if job_id in problems), None)
+        missing = frozenset(absent.intersection(wanted.job_ids))
+        if isinstance(listing, Problem):
+            return JobsRead(self._clock(), rows, missing, problem=listing)
+        return JobsRead(self._clock(), rows, missing, listing, problem)
 
     # ---- Lists for what is in doubt
 
-    def _list(self, submission: Submission, look: Look, deadline: float) -> RecentList | Problem | None:
+    def _list(self, wanted: JobsWanted, deadline: float) -> Listing | Problem:
         """Read the jobs since an attempt, page by page across runs where the list is long."""
-        if not look.clients:
-            return None
-        now, last = self._clock(), self._listing
-        scan = submission.scan
-        clients = frozenset(look.clients)
-        is_recent = last and last.begun > now - self._window_seconds
-        if scan is None and last and is_recent and last.since <= look.since and clients <= last.clients:
+        now, last, scan = self._clock(), self._listing, wanted.scan
+        if (
+            last
+            and scan is None
+            and last.begun > now - self._window_seconds
+            and last.begun >= wanted.fresh
+            and last.since <= wanted.since
+            and set(wanted.clients) <= set(last.clients)
+        ):
             return last
         if not self._may_ask():
             return self._failure[1] if self._failure else NOT_ASKED
         if not self._has_time(deadline):
             return NOT_ASKED
-        position = Position.from_json(scan) if scan else None
-        since = look.since - LOOK_BACK_MARGIN_SECONDS
-        match list_jobs(self._commvault, clients, now - since, deadline, position):
-            case JobList() as jobs:
-                self._remember(jobs.rows)
-                begun = float(scan.get("begun", now)) if scan else now
-                listing = RecentList(begun, look.since, clients, jobs)
-                if scan is None and jobs.next is None:
+        scan = scan or Scan(now, wanted.since, wanted.clients, {})
+        position = Position.from_json(scan.place) if scan.place else None
+        look_back = now - scan.since + LOOK_BACK_MARGIN_SECONDS
+        match list_jobs(self._commvault, scan.clients, look_back, deadline, position):
+            case JobList(rows, place):
+                self._remember(rows)
+                left = None
+                if place:
+                    is_nameless = any(row.is_backup and not row.has_ended and not all(row.names) for row in rows)
+                    left = replace(scan, place=place.to_json(), has_nameless=scan.has_nameless or is_nameless)
+                listing = Listing(rows, scan.begun, scan.since, scan.clients, left, scan.has_nameless)
+                if wanted.scan is None and left is None:
                     self._listing = listing
                 return listing
             case Unauthorized(problem) | QueryFailed(problem):

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.core.phases import OPEN, SUCCEEDED, Ended, State
+from rds_snap_backup.core.record import Backup, Submission
+from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Backup, State, Submission
-from rds_snap_backup.submission import status_of
 from rds_snap_backup.targets import NAMES, Association
 
 # A submission that was joined may have joined another one, after it was opened again.
@@ -59,31 +60,44 @@ def names_in(association: Association | None) -> dict[str, str | None]:
 def _submission(submission: Submission, claimers: Mapping[str, Submission]) -> dict[str, Any]:
     if not submission.version:
         return {"target": submission.target, "status": "queued", "backups": []}
-    states = [_state(backup, claimers) for backup in submission.backups]
+    states = [_state(submission, backup, claimers) for backup in submission.backups]
     backups = [
         {
             **names_in(backup.association),
             "state": state,
             "jobId": backup.job.id if backup.job else None,
+            "moment": iso(backup.moment),
             "error": backup.error.to_json() if backup.error else None,
         }
         for backup, state in zip(submission.backups, states, strict=True)
     ]
-    return {"target": submission.target, "status": status_of(states), "backups": backups}
+    return {"target": submission.target, "status": _status_of(states), "backups": backups}
 
 
-def _state(backup: Backup, claimers: Mapping[str, Submission]) -> State:
+def _status_of(states: Sequence[State]) -> str:
+    """Return the status of a submission whose backups are in these states, joined ones in their claimers'."""
+    if any(state in OPEN for state in states):
+        return "open"
+    return "succeeded" if states and all(state in SUCCEEDED for state in states) else "failed"
+
+
+def _state(submission: Submission, backup: Backup, claimers: Mapping[str, Submission]) -> State:
     """Return a backup's state, of a joined one its claimer's: completed where that record has expired."""
     for _ in range(MAX_HOPS):
-        if backup.state != "joined":
+        if not (by := _claimer_of(backup)):
             break
-        claimer = claimers.get(backup.joined)
+        claimer = claimers.get(by)
         theirs = claimer.backup_of(backup.key) if claimer else None
-        if theirs is None:
+        if claimer is None or theirs is None:
             return "completed"
-        backup = theirs
-    return backup.state
+        submission, backup = claimer, theirs
+    return submission.state_of(backup)
+
+
+def _claimer_of(backup: Backup) -> str:
+    return backup.phase.by if isinstance(backup.phase, Ended) else ""
 
 
 def _joined(submissions: Iterable[Submission]) -> set[str]:
-    return {backup.joined for submission in submissions for backup in submission.backups if backup.joined}
+    claimers = (_claimer_of(backup) for submission in submissions for backup in submission.backups)
+    return {claimer for claimer in claimers if claimer}

@@ -6,7 +6,7 @@ A flow is a generator. It yields a request to send, receives the answer, and may
 from collections.abc import Generator
 
 from rds_snap_backup.commvault.answers import Answer, HttpRequest
-from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.core.outcomes import Unauthorized
 
 type Flow[T] = Generator[HttpRequest, Answer, T]
 

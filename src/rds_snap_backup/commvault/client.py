@@ -12,8 +12,9 @@ from rds_snap_backup.commvault import queries
 from rds_snap_backup.commvault.answers import JSON, HttpRequest, HttpResponse, NoAnswer, NotSent
 from rds_snap_backup.commvault.auth import Auth, Flow
 from rds_snap_backup.commvault.connection import Connection
-from rds_snap_backup.commvault.outcomes import Outcome, Rejected, Unauthorized, Unavailable, Unknown, classify
+from rds_snap_backup.commvault.outcomes import classify
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.core.outcomes import Outcome, Rejected, Unauthorized, Unavailable, Unknown
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import BackupRequest
 

@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.untrusted import is_name, list_in, whole_number
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.clients import Client, clients_in, find_client
-from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed, is_of_the_call
+from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.untrusted import is_name, list_in
 

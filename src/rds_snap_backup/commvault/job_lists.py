@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from rds_snap_backup.commvault.rows import Job
+from rds_snap_backup.core.jobs import Job
 
 # Rows that are read twice: those before them may leave the list between two pages.
 OVERLAP = 5

@@ -12,9 +12,10 @@ from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.clients import Client, find_client
 from rds_snap_backup.commvault.hints import PERSISTS
 from rds_snap_backup.commvault.job_lists import JobList, Page, Position
-from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
-from rds_snap_backup.commvault.rows import Job, read_job
+from rds_snap_backup.commvault.rows import read_job
+from rds_snap_backup.core.jobs import Job
+from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.untrusted import list_in, whole_number
 
@@ -43,10 +44,11 @@ TOO_MANY_ROWS = QueryFailed(
     )
 )
 # Failures of the server or the route; any other may be due to the length of the list.
-OF_THE_SERVER = frozenset(
+UNREACHABLE = frozenset(
     {"PROXY_INVALID", "PROXY_FAILED", "CA_UNUSABLE", "TLS_UNTRUSTED", "TLS_FAILED", "UNREACHABLE"}
-    | {"API_URL_INVALID", "OUT_OF_TIME", "MAINTENANCE", "HTTP_429"}
+    | {"API_URL_INVALID", "MAINTENANCE"}
 )
+OF_THE_SERVER = UNREACHABLE | {"OUT_OF_TIME", "HTTP_429"}
 
 
 def list_jobs(
@@ -99,8 +101,9 @@ def list_page(
     """
     narrow = {} if client_id is None else {"clientId": client_id}
     wanted = {"completedJobLookupTime": max(1, int(look_back)), "jobCategory": "All", "jobFilter": "Backup,SNAPBACKUP"}
-    query = urlencode(narrow | wanted)
-    match commvault.get(f"/Job?{query}", deadline, {"limit": str(PAGE), "offset": str(offset)}):
+    paging = {"limit": str(PAGE), "offset": str(offset)}
+    # Commvault's pages name headers for the paging, and its own server for agents sends it in the query.
+    match commvault.get(f"/Job?{urlencode(narrow | wanted | paging)}", deadline, paging):
         case JsonDocument(document, clock_ahead):
             listed, total = document.get("jobs"), whole_number(document.get("totalRecordsWithoutPaging"), 0)
             if not isinstance(listed, list):

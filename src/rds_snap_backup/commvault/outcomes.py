@@ -3,11 +3,22 @@
 Pure: no request is made here. A response that cannot be read is `Unknown`, never a success.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from rds_snap_backup.commvault.answers import MAX_BODY, HttpResponse, job_id, throttle_seconds
 from rds_snap_backup.commvault.hints import CHECK_JOBS, NEW_TOKEN, PERSISTS
+from rds_snap_backup.core.outcomes import (
+    AlreadyRunning,
+    Failed,
+    Outcome,
+    Rejected,
+    Scheduled,
+    Submitted,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    Unknown,
+)
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.untrusted import whole_number
 
@@ -23,81 +34,6 @@ PARTIAL = "Check Commvault's job controller: does every subclient of the request
 RUNNING = "Check Commvault's job controller for the job that runs, and for a schedule of Commvault's own."
 REDIRECTED = "Set CommvaultApiUrl to the address that answers itself: redirects are never followed with the token."
 NO_JOBS = "Check that the target's subclients exist and their backups are enabled, then redrive."
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """Commvault started these jobs; `problem` is an error in the same answer."""
-
-    job_ids: tuple[str, ...]
-    task_id: int | None
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True)
-class Scheduled:
-    """Commvault created a task that starts its jobs later."""
-
-    task_id: int
-
-
-@dataclass(frozen=True)
-class AlreadyRunning:
-    """A job of the same subclient is running."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """Nothing was started, and the same request will never be accepted.
-
-    `blames_names`: the answer is about names in the request; of several backups it may concern only some.
-    """
-
-    problem: Problem
-    blames_names: bool = False
-
-
-@dataclass(frozen=True)
-class Failed:
-    """Nothing was started, for a reason that may pass."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True)
-class Unauthorized:
-    """The token was refused, or there is none."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True)
-class Throttled:
-    """Too many requests: send nothing for this many seconds."""
-
-    problem: Problem
-    seconds: int
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """The request certainly never reached Commvault's application."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """The request may have been accepted: only Commvault's list of jobs shows it."""
-
-    problem: Problem
-
-
-type Outcome = (
-    Submitted | Scheduled | AlreadyRunning | Rejected | Failed | Unauthorized | Throttled | Unavailable | Unknown
-)
 
 
 def classify(response: HttpResponse, task_type: str) -> Outcome:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rds_snap_backup.commvault.answers import MAX_BODY, HttpResponse
 from rds_snap_backup.commvault.hints import NEW_TOKEN, PERSISTS
-from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.problems import Problem
 
 

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rds_snap_backup.commvault.answers import JSON, LOGIN_REFUSED, Answer, HttpRequest, HttpResponse
 from rds_snap_backup.commvault.auth import Flow
 from rds_snap_backup.commvault.hints import PERSISTS
-from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.credentials.pair import Malformed, Pair, Token, read_token, successor
 from rds_snap_backup.credentials.secret import Secret, Version
 from rds_snap_backup.ledger.token import HeldLease, RenewalState, TokenLease

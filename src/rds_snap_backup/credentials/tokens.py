@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rds_snap_backup.commvault.answers import Answer, HttpRequest, HttpResponse
 from rds_snap_backup.commvault.auth import Auth, Flow
 from rds_snap_backup.commvault.hints import NEW_TOKEN
-from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.credentials.pair import Malformed, Pair, Token, read_token
 from rds_snap_backup.credentials.renewal import Renewer, is_renewing
 from rds_snap_backup.credentials.secret import Secret

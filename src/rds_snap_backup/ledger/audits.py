@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rds_snap_backup.ledger.keys import AUDIT, THROTTLE
-from rds_snap_backup.ledger.submissions import DAY, Stale
-from rds_snap_backup.ledger.table import Conflict, Table, Update, Value
+from rds_snap_backup.ledger.submissions import DAY
+from rds_snap_backup.ledger.table import ConditionFailed, Table, Update, Value
 
 type Keys = Mapping[str, frozenset[str]]
 
@@ -33,6 +33,10 @@ class AuditState:
     pending: Mapping[str, Any] | None = None
     pending_new: int = 0
     version: int = 0
+
+
+class AuditChangedError(Exception):
+    """Another run has saved the audit's state since it was read; nothing was saved."""
 
 
 class Audits:
@@ -57,7 +61,7 @@ class Audits:
         return float((self._table.get(THROTTLE) or {}).get("until", 0))
 
     def save(self, state: AuditState) -> AuditState:
-        """Save a state and return it with its new version; raise `Stale` if another run has saved its own."""
+        """Save a state and return it with its new version; raise `AuditChangedError` if another run has saved its own."""
         write_id = uuid.uuid4().hex
         record = {
             "run": state.run,
@@ -78,8 +82,8 @@ class Audits:
         where: dict[str, Value] = {"was_version": state.version} if state.version else {}
         try:
             self._table.write(Update(AUDIT, values, (), is_unchanged, where))
-        except Conflict as conflict:
+        except ConditionFailed as conflict:
             # Our own write ID: the write succeeded although its answer was lost.
             if (conflict.found[0] or {}).get("writeId") != write_id:
-                raise Stale from None
+                raise AuditChangedError from None
         return replace(state, version=state.version + 1)

@@ -48,7 +48,7 @@ class Update:
         }
 
 
-class Conflict(Exception):
+class ConditionFailed(Exception):
     """A condition did not hold and nothing was written.
 
     `found` has an entry for each operation: None where its condition held, else the item there is (`{}`: none).
@@ -110,7 +110,7 @@ class Table:
             yield from (item["pk"]["S"] for item in page["Items"])
 
     def write(self, *updates: Update) -> None:
-        """Make all of it or nothing; raise `Conflict` when a condition does not hold, `Contended` as it says."""
+        """Make all of it or nothing; raise `ConditionFailed` when a condition does not hold, `Contended` as it says."""
         for pause in (*CONFLICT_PAUSES, None):
             try:
                 match updates:
@@ -136,7 +136,7 @@ class Table:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             response: Any = error.response
-            raise Conflict((_decode(response.get("Item", {})),)) from None
+            raise ConditionFailed((_decode(response.get("Item", {})),)) from None
 
     def _transact(self, updates: tuple[Update, ...]) -> None:
         common = {"TableName": self._name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
@@ -148,7 +148,7 @@ class Table:
             reasons = response.get("CancellationReasons", [])
             if all(reason.get("Code") != "ConditionalCheckFailed" for reason in reasons):
                 raise
-            raise Conflict(
+            raise ConditionFailed(
                 tuple(
                     _decode(reason.get("Item", {})) if reason.get("Code") == "ConditionalCheckFailed" else None
                     for reason in reasons

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from rds_snap_backup.ledger.keys import TOKEN
-from rds_snap_backup.ledger.table import Conflict, Item, Table, Update, Value
+from rds_snap_backup.ledger.table import ConditionFailed, Item, Table, Update, Value
 
 # Fingerprints of renewed pairs are kept for this long.
 KEPT_SECONDS = 24 * 3600
@@ -85,7 +85,7 @@ class HeldLease:
     def _write(self, values: Mapping[str, Value], remove: tuple[str, ...]) -> bool:
         try:
             self._table.write(Update(TOKEN, values, remove, "#owner = :owner", {"owner": self._owner}))
-        except Conflict:
+        except ConditionFailed:
             return False
         return True
 
@@ -104,7 +104,7 @@ class TokenLease:
         values: dict[str, Value] = {"owner": owner, "lease": now + seconds}
         try:
             self._table.write(Update(TOKEN, values, (), is_free, {"now": now}))
-        except Conflict as conflict:
+        except ConditionFailed as conflict:
             # Our own owner ID: the write succeeded although its answer was lost.
             if (conflict.found[0] or {}).get("owner") != owner:
                 return None

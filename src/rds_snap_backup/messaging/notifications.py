@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rds_snap_backup.record import Notice, Submission
+from rds_snap_backup.core.record import Notice, Submission
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -30,10 +30,10 @@ NOT_PLAIN = re.compile(r"[^\w .-]")
 
 def render(submission: Submission, notice: Notice) -> dict[str, Any]:
     """Return the notification of a notice."""
-    backups = [backup for key in notice.backups if (backup := submission.backup_of(key))]
+    backups = [submission.backups[position] for position in notice.backups]
     jobs = {backup.key: backup.job.id for backup in backups if backup.job and backup.job.id in notice.job_ids}
     if notice.status == "retrying":  # Its backups have no job any more.
-        jobs = dict(zip(notice.backups, notice.job_ids, strict=False))
+        jobs = {backup.key: job_id for backup, job_id in zip(backups, notice.job_ids, strict=False)}
     notification: dict[str, Any] = {
         "version": VERSION,
         "status": notice.status,
@@ -46,6 +46,7 @@ def render(submission: Submission, notice: Notice) -> dict[str, Any]:
         "trigger": submission.trigger.to_json(),
         "submittedAt": iso(notice.submitted_at),
         "reconciled": notice.is_reconciled,
+        "unsettled": submission.is_unsettled,
     }
     if notice.status == "retrying":
         notification["retryAt"] = iso(notice.retry_at)

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from rds_snap_backup.core.opening import DatabaseStatus
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.submission import DatabaseStatus
 from rds_snap_backup.triggers import Trigger
 from rds_snap_backup.untrusted import clean_text
 
@@ -24,6 +25,17 @@ NOT_FOUND = frozenset(
 )
 
 
+# They share RDS's API and events, and are no databases of RDS.
+OTHER_ENGINES = frozenset({"docdb", "neptune"})
+
+
+@dataclass(frozen=True)
+class OtherEngine:
+    """A database of another service that shares RDS's API."""
+
+    reason: str
+
+
 class Statuses:
     """RDS in one account and region. `client` makes the client when it is first needed."""
 
@@ -35,7 +47,7 @@ class Statuses:
         self._clock = clock
         self._failure: tuple[float, Problem] | None = None
 
-    def status(self, trigger: Trigger) -> DatabaseStatus:
+    def status(self, trigger: Trigger) -> DatabaseStatus | OtherEngine:
         """Return the status of an event's database, of its cluster for a member; None where RDS does not know it."""
         return self._asked(trigger.source_arn or "", self._status)
 
@@ -61,10 +73,14 @@ class Statuses:
             self._failure = now, _unasked(f"RDS could not be asked: {clean_text(str(error))}")
         return self._failure[1]
 
-    def _status(self, kind: str, name: str) -> str | None:
+    def _status(self, kind: str, name: str) -> str | OtherEngine | None:
         row = self._row(kind, name)
         if row is None:
             return None
+        if (engine := row.get("Engine")) in OTHER_ENGINES:
+            return OtherEngine(
+                f"The database {name!r} has the engine {engine!r}, which Commvault does not snapshot as RDS."
+            )
         if kind == CLUSTER:
             return str(row.get("Status", ""))
         cluster = row.get("DBClusterIdentifier")
@@ -84,4 +100,6 @@ class Statuses:
 
 
 def _unasked(message: str) -> Problem:
-    return Problem("DATABASE_UNREADABLE", message, "No action is needed: the backup starts after ten minutes.")
+    return Problem(
+        "DATABASE_UNREADABLE", message, "No action is needed: the event counts from ten minutes after its time."
+    )

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 
-from rds_snap_backup.commvault.levels import FULLNESS, covers
-from rds_snap_backup.commvault.outcomes import (
+from rds_snap_backup.core.jobs import Job
+from rds_snap_backup.core.levels import FULLNESS, covers
+from rds_snap_backup.core.outcomes import (
     AlreadyRunning,
     Failed,
     Outcome,
@@ -16,9 +17,8 @@ from rds_snap_backup.commvault.outcomes import (
     Unavailable,
     Unknown,
 )
-from rds_snap_backup.commvault.rows import Job
+from rds_snap_backup.core.record import Subclient
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Subclient
 from rds_snap_backup.targets import Association, BackupRequest
 
 WHY = Problem("WHY", "why", "hint")
@@ -77,6 +77,7 @@ class CommServe:
     reconcile: float
     # What happens to a request for a subclient of which a job runs.
     when_busy: str
+    shows_users: bool = False
     unknown: set[str] = field(default_factory=set)
     ineligible: set[str] = field(default_factory=set)
     jobs: dict[str, TrueJob] = field(default_factory=dict)
@@ -201,4 +202,5 @@ class CommServe:
             status,
             started and started + self.skew,
             job.end + self.skew if has_ended else 0,
+            ("product", "another")[job.cause is None] if self.shows_users else "",
         )

@@ -1,25 +1,34 @@
-"""A shell of the pure core in memory: the ledger, and one run of the loop that can be killed at each effect."""
+"""A driver of the coordinator in memory: the ledger, and one run that can be killed before and after each effect."""
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from rds_snap_backup import sightings as sighted
-from rds_snap_backup import submission as core
-from rds_snap_backup.commvault.outcomes import Outcome
+from rds_snap_backup.core.coordinator import (
+    AskStatus,
+    Conflict,
+    Coordinator,
+    Drop,
+    Publish,
+    ReadInventory,
+    ReadJobs,
+    ReadStart,
+    ReadSubclients,
+    ReadTarget,
+    Request,
+    Save,
+    Saved,
+    SaveResult,
+    Send,
+    Stale,
+)
+from rds_snap_backup.core.opening import DatabaseStatus
+from rds_snap_backup.core.outcomes import Outcome
+from rds_snap_backup.core.reading import JobsRead, JobsWanted
+from rds_snap_backup.core.record import Attempt, Change, Notice, Subclient, Submission
+from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Change, Notice, Policy, Subclient, Submission
-from rds_snap_backup.sightings import Sight
-from rds_snap_backup.submission import Look, Surroundings
-from rds_snap_backup.targets import Association, BackupRequest, Target
-
-
-class Stale(Exception):
-    """The submission has changed since it was read."""
-
-
-class SubclientChanged(Exception):
-    """The item of a subclient has changed since it was read."""
+from rds_snap_backup.targets import Association
 
 
 @dataclass
@@ -35,48 +44,47 @@ class Ledger:
         """Return the items of these subclients; one that does not exist has version 0."""
         return {key: self.items.get(key) or Subclient(key) for key in keys}
 
-    def surroundings(self, submission: Submission, keys: Iterable[str]) -> Surroundings:
-        """Return what a start of these backups depends on."""
+    def start_inputs(self, submission: Submission, keys: Iterable[str]) -> StartInputs:
+        """Return what a start of these backups depends on, without the document."""
         items = self.subclients(keys)
         claimers = {item.claimer for item in items.values()} - {"", submission.key}
         found = {key: self.submissions[key] for key in claimers if key in self.submissions}
-        return Surroundings(items, found, self.throttled_until)
+        return StartInputs(items, found, self.throttled_until)
 
-    def save(self, change: Change) -> Submission:
-        """Save all of a change or nothing. Raises `Stale` or `SubclientChanged`."""
+    def save(self, change: Change) -> SaveResult:
+        """Save all of a change or nothing."""
         submission = change.submission
         stored = self.submissions.get(submission.key)
         if (stored.version if stored else 0) != submission.version:
-            raise Stale
+            return Stale(stored) if stored else Stale(replace(submission, version=0))
         if any(self.subclients([item.key])[item.key].version != item.version for item in change.subclients):
-            raise SubclientChanged
+            return Conflict()
         self.items |= {item.key: replace(item, version=item.version + 1) for item in change.subclients}
         saved = replace(submission, version=submission.version + 1)
         self.submissions[submission.key] = saved
         self.judge(stored, saved, change)
-        return saved
+        return Saved(saved)
 
 
 class Outside(Protocol):
     """Everything outside the core and the ledger."""
 
     ledger: Ledger
-    policy: Policy
+    coordinator: Coordinator
 
-    @property
-    def now(self) -> float:
-        """The time in Unix seconds."""
+    def fresh(self, submission: Submission) -> Submission | Problem:
+        """Return what the current document begins."""
 
-    def document(self, target: str) -> Target | None:
-        """Return a target's document, None where it is not usable."""
+    def start_inputs(self, submission: Submission, keys: tuple[str, ...]) -> StartInputs:
+        """Return what a start depends on, the document included."""
 
-    def status(self, submission: Submission) -> str | Problem | None:
+    def status(self, submission: Submission) -> DatabaseStatus:
         """Return the status of the trigger's database."""
 
-    def send(self, submission: Submission, request: BackupRequest) -> Outcome:
+    def send(self, submission: Submission, send: Send) -> Outcome:
         """Send a CreateTask request."""
 
-    def look(self, submission: Submission, look: Look) -> Sight:
+    def read_jobs(self, wanted: JobsWanted) -> JobsRead:
         """Read jobs."""
 
     def unknown(self, associations: Iterable[Association]) -> frozenset[str] | Problem:
@@ -85,75 +93,49 @@ class Outside(Protocol):
     def publish(self, submission: Submission, notice: Notice) -> None:
         """Publish a notice, and keep its dead letter."""
 
+    def drop(self, submission: Submission, attempt: Attempt, outcome: Outcome) -> None:
+        """Hear of an outcome that finds its attempt no longer out."""
 
-def run(outside: Outside, submission: Submission) -> Generator[str]:
-    """Take a submission as far as it goes now. Yields before each effect: there time passes, or the run is killed.
 
-    Returns when the submission waits or is over. A conflict reads the record again, as the loop does.
+def run(outside: Outside, submission: Submission, letter: int) -> Generator[Request, None, float | Problem | None]:
+    """Take a submission as far as it goes now. Yields each request before it is answered, and a `Send` after it too.
+
+    There time passes, or the run is killed.
     """
-    ledger, key = outside.ledger, submission.key
+    steps, answer = outside.coordinator.run(submission, letter), None
     while True:
         try:
-            elapsed = core.elapse(submission, outside.now)
-            if elapsed is not submission:
-                yield "save"
-                submission = ledger.save(Change(elapsed))
-            match core.decide(submission, outside.now):
-                case core.Wait() | core.Over():
-                    return
-                case core.Publish(notice):
-                    yield "publish"
-                    outside.publish(submission, notice)
-                    yield "save"
-                    submission = ledger.save(Change(core.published(submission)))
-                case core.Settle():
-                    yield "ask"
-                    submission = core.settle(submission, outside.status(submission), outside.policy, outside.now)
-                    if not submission.is_settled:
-                        yield "save"
-                        submission = ledger.save(Change(submission))
-                case core.ReadInventory(associations):
-                    yield "ask"
-                    unknown = outside.unknown(associations)
-                    taken = sighted.take_inventory(submission, unknown, outside.policy, outside.now)
-                    yield "save"
-                    submission = ledger.save(Change(taken))
-                case core.Look() as look:
-                    yield "look"
-                    sight = outside.look(submission, look)
-                    items = ledger.subclients(sighted.touched(submission, look, sight))
-                    change = sighted.see(submission, look, sight, items, outside.policy)
-                    yield "save"
-                    submission = ledger.save(change)
-                case core.Start(keys):
-                    submission = yield from _start(outside, submission, keys)
-        except SubclientChanged:
-            continue
-        except Stale:
-            submission = ledger.submissions[key]
+            request = steps.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        yield request
+        answer = _answer(outside, submission, request)
+        match answer:
+            case Saved(submission) | Stale(submission):
+                pass
+        if isinstance(request, Send):
+            yield request
 
 
-def _start(outside: Outside, submission: Submission, keys: tuple[str, ...]) -> Generator[str, None, Submission]:
-    ledger = outside.ledger
-    target = outside.document(submission.target)
-    pin = core.pin_of(target, 0, 0) if target else submission.pin
-    repinned = core.repin(submission, target, pin, outside.now)
-    surroundings = ledger.surroundings(repinned, keys)
-    yield "read"
-    change = core.start(repinned, surroundings, outside.policy, outside.now)
-    yield "save"
-    submission = ledger.save(change)
-    attempt = core.out_attempt(submission)
-    if attempt is None:
-        return submission
-    yield "send"
-    outcome = outside.send(submission, submission.request(attempt))
-    yield "answer"
-    now = outside.now
-    yield "save"
-    while True:
-        items = ledger.subclients(backup.key for backup in submission.backups)
-        try:
-            return ledger.save(core.answered(submission, outcome, items, outside.policy, now))
-        except Stale:
-            submission = ledger.submissions[submission.key]
+def _answer(outside: Outside, submission: Submission, request: Request) -> Any:
+    match request:
+        case Save(change):
+            return outside.ledger.save(change)
+        case Publish(notice):
+            return outside.publish(submission, notice)
+        case ReadSubclients(keys):
+            return outside.ledger.subclients(keys)
+        case ReadStart(keys):
+            return outside.start_inputs(submission, keys)
+        case ReadTarget():
+            return outside.fresh(submission)
+        case AskStatus():
+            return outside.status(submission)
+        case ReadJobs(wanted):
+            return outside.read_jobs(wanted)
+        case ReadInventory(associations):
+            return outside.unknown(associations)
+        case Send():
+            return outside.send(submission, request)
+        case Drop(attempt, outcome):
+            return outside.drop(submission, attempt, outcome)

@@ -12,18 +12,20 @@ from heapq import heappop, heappush
 from itertools import pairwise
 from random import Random
 
-from rds_snap_backup import record as kept
-from rds_snap_backup import submission as core
-from rds_snap_backup.commvault.levels import covers
-from rds_snap_backup.commvault.outcomes import Outcome, Throttled
+from rds_snap_backup.core import record as kept
+from rds_snap_backup.core.coordinator import Coordinator, ReadInventory, ReadStart, Request, Send
+from rds_snap_backup.core.levels import covers
+from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status, begin
+from rds_snap_backup.core.outcomes import Outcome, Throttled
+from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Running, Unlisted, name_of
+from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
+from rds_snap_backup.core.record import Attempt, Backup, Change, Notice, Policy, Scan, Submission
+from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Backup, Change, Notice, Policy, Submission
-from rds_snap_backup.sightings import Sight
-from rds_snap_backup.submission import Look
 from rds_snap_backup.targets import Association, BackupRequest, Target
 from rds_snap_backup.triggers import Kind, Trigger
 from tests.property.core.commserve import UNREADABLE, CommServe, Faults, TrueJob
-from tests.property.core.shell import Ledger, Stale, run
+from tests.property.core.shell import Ledger, run
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 BEGIN = 1_800_000_000.0
@@ -64,7 +66,7 @@ class Message:
 class Run:
     """A run of the function. Without a message it is a direct delivery."""
 
-    steps: Generator[str]
+    steps: Generator[Request, None, float | Problem | None]
     key: str
     deadline: float
     message: Message | None
@@ -103,12 +105,14 @@ class Simulation:
             skew=rng.choice((0, 0, rng.uniform(-100, 100))),
             reconcile=self.policy.reconcile_seconds,
             when_busy=rng.choice(("refuse", "queue", "both run")),
+            shows_users=rng.random() < 0.3,
         )
         self.ledger = Ledger(judge=self.judge)
         self.commserve.items = self.ledger.items
         self.kills = rng.choice((0, 0, 0.01, 0.05, 0.3))
         self.documents: dict[str, Target | None] = {name: self._draw_document(name) for name in TARGETS}
-        self.cool_down = rng.choice((0, 0, 5 * MINUTE, HOUR))
+        self.defaults = Defaults(rng.choice((0, 5, 5, 60)), 1)
+        self.coordinator = Coordinator(self.policy, lambda: self.now)
         self.messages: list[Message] = []
         self.letters: list[Message] = []
         self.runs: list[Run] = []
@@ -121,47 +125,57 @@ class Simulation:
 
     # ---- What the core's shell asks
 
-    def document(self, target: str) -> Target | None:
-        """Return a target's document, None where it is not usable."""
-        return self.documents[target]
+    def fresh(self, submission: Submission) -> Submission | Problem:
+        """Return what the current document begins."""
+        return submission if self.documents[submission.target] else UNREADABLE
 
-    def status(self, submission: Submission) -> str | Problem | None:  # noqa: ARG002
+    def start_inputs(self, submission: Submission, keys: tuple[str, ...]) -> StartInputs:
+        """Return what a start depends on; a document that is not usable leaves what is pinned."""
+        inputs, target = self.ledger.start_inputs(submission, keys), self.documents[submission.target]
+        return replace(inputs, target=target, pin=self.defaults.pin_of(target)) if target else inputs
+
+    def status(self, submission: Submission) -> DatabaseStatus:  # noqa: ARG002
         """Return the status of the trigger's database."""
         return (
             "modifying" if self.now < self.busy_until else self.rng.choice(("available", "available", None, UNREADABLE))
         )
 
-    def send(self, submission: Submission, request: BackupRequest) -> Outcome:
+    def send(self, submission: Submission, send: Send) -> Outcome:
         """Send a request to the CommServe."""
-        attempt = core.out_attempt(submission)
-        assert attempt
+        request = send.request
         for association in request.associations:
             for job in self._jobs_of(submission.key, association.key):
                 if job.has_failed and not covers(request.backup_level, job.level) and job.end <= self.now:
                     self._check_level(submission, association, request.backup_level, job)
-        outcome = self.commserve.create_task(request, (submission.key, attempt.number), self.now)
+        outcome = self.commserve.create_task(request, (submission.key, send.attempt.number), self.now)
         if isinstance(outcome, Throttled):
             self.ledger.throttled_until = max(self.ledger.throttled_until, self.now + outcome.seconds)
         return outcome
 
-    def look(self, submission: Submission, look: Look) -> Sight:
+    def read_jobs(self, wanted: JobsWanted) -> JobsRead:
         """Read jobs: some cannot be asked for, lists are read client by client."""
         rng, faults, now = self.rng, self.commserve.faults, self.now
         if rng.random() < faults.unreadable:
-            return Sight(now, {}, problem=UNREADABLE)
-        asked = [job_id for job_id in look.job_ids if rng.random() >= faults.unreadable]
+            return JobsRead(now, problem=UNREADABLE)
+        asked = [job_id for job_id in wanted.job_ids if rng.random() >= faults.unreadable]
         rows = {job_id: row for job_id in asked if (row := self.commserve.row(job_id, now))}
         absent = frozenset(asked) - rows.keys()
-        if not look.clients:
-            return Sight(now, rows, absent)
-        scan = submission.scan
-        clients = list(scan["clients"]) if scan else list(look.clients)
-        begun = float(scan["begun"]) if scan else now
-        read = clients[:1] if rng.random() < faults.paged else clients
+        if not wanted.clients:
+            return JobsRead(now, rows, absent)
+        scan = wanted.scan or Scan(now, wanted.since, wanted.clients, {"left": list(wanted.clients)})
+        left = list(scan.place["left"])
+        read = left[:1] if rng.random() < faults.paged else left
         listed = tuple(row for client in read for row in self.commserve.rows(client, now))
-        if left := clients[len(read) :]:
-            return Sight(now, rows, absent, listed, scan={"clients": left, "begun": begun})
-        return Sight(now, rows, absent, listed, begun)
+        rest = None
+        if left := left[len(read) :]:
+            is_nameless = any(not all(row.names) and not row.has_ended for row in listed)
+            rest = replace(scan, place={"left": left}, has_nameless=scan.has_nameless or is_nameless)
+        listing = Listing(listed, scan.begun, scan.since, scan.clients, rest, scan.has_nameless)
+        return JobsRead(now, rows, absent, listing)
+
+    def drop(self, submission: Submission, attempt: Attempt, outcome: Outcome) -> None:
+        """Hear of an outcome that finds its attempt no longer out: a run is killed before its lease is over."""
+        raise Broken(f"{outcome} of attempt {attempt.number} of {submission.key} found nothing out.")
 
     def unknown(self, associations: Iterable[Association]) -> frozenset[str] | Problem:
         """Return the keys of the associations that Commvault does not know."""
@@ -180,8 +194,9 @@ class Simulation:
                 if not notice.submitted_at - kept.CLOCK_SKEW_SECONDS <= job.begin + self.commserve.skew <= latest:
                     raise Broken(f"{submission.key} adopted job {job_id}, which began outside its window.")
         if notice.status in JOB_ENDS:
-            for key in notice.backups:
+            for position in notice.backups:
                 # Backups of one attempt are lost together: the IDs of their jobs are not known.
+                key = submission.backups[position].key
                 self._truth(submission.key, key).published.update((*notice.job_ids, notice.status))
         if notice.letter:
             associations = tuple(backup.association for backup in submission.backups)
@@ -216,22 +231,32 @@ class Simulation:
             chosen.steps.close()
             self.runs.remove(chosen)
             return
-        step = next(chosen.steps, None)
-        if step is None or (step == "read" and self.now > chosen.deadline - SEND_SECONDS):
+        try:
+            step = next(chosen.steps)
+        except StopIteration as stop:
+            self.runs.remove(chosen)
+            self._leave(chosen, stop.value)
+            return
+        if isinstance(step, (ReadStart, ReadInventory)) and self.now > chosen.deadline - SEND_SECONDS:
             chosen.steps.close()
             self.runs.remove(chosen)
-            self._leave(chosen, step is not None)
+            self._leave(chosen, self.now)
             return
-        self.now += self.rng.choice(WIRE_PAUSES if step in {"send", "answer"} else PAUSES)
+        self.now += self.rng.choice(WIRE_PAUSES if isinstance(step, Send) else PAUSES)
 
-    def _leave(self, finished: Run, is_cut_short: bool) -> None:
+    def _leave(self, finished: Run, until: float | Problem | None) -> None:
         message, submission = finished.message, self.ledger.submissions.get(finished.key)
         if not message or message not in self.messages:
             return
-        if submission and submission.is_over:
+        if isinstance(until, Problem):
             self.messages.remove(message)
-        elif submission:
-            message.visible = self.now if is_cut_short else max(submission.wake_at, self.now + 0.01)
+            self.letters.append(message)
+        elif until is None:
+            if submission and not submission.is_over:
+                raise Broken(f"The message of {finished.key} is gone, and it is not over.")
+            self.messages.remove(message)
+        else:
+            message.visible = max(until, self.now + 0.01)
 
     def _deliver(self) -> None:
         for message in self.messages:
@@ -242,23 +267,16 @@ class Simulation:
 
     def _open(self, message: Message) -> Submission | None:
         """Return the submission of a message; a redriven letter opens it again."""
-        known = self.ledger.submissions.get(message.key)
-        if known is None:
-            return self._begin(message)
-        if message.letter > known.opened_letter:
-            try:
-                return self.ledger.save(Change(core.reopen(known, message.letter, known, self.now)))
-            except Stale:
-                return None
-        return known
+        return self.ledger.submissions.get(message.key) or self._begin(message)
 
     def _begin(self, message: Message) -> Submission:
         target = self.documents[message.target] or self._draw_document(message.target)
-        pin = core.pin_of(target, 0, 1)
-        return core.begin(message.trigger, target, message.associations, pin, self.now)
+        submission = begin(message.trigger, target, message.associations, self.defaults, self.now)
+        return apply_status(submission, self.status(submission), self.policy, self.now)
 
     def _run(self, submission: Submission, message: Message | None) -> None:
-        self.runs.append(Run(run(self, submission), submission.key, self.now + RUN_SECONDS, message))
+        letter = message.letter if message else 0
+        self.runs.append(Run(run(self, submission, letter), submission.key, self.now + RUN_SECONDS, message))
 
     # ---- Events
 
@@ -342,7 +360,7 @@ class Simulation:
             name,
             request,
             retry_failed_jobs=rng.choice((0, 1, 1, MAX_RETRIES)),
-            cool_down_minutes=rng.choice((0, 5, 60)),
+            gather_minutes=rng.choice((None, 0, 5, 60)),
         )
 
     def _associations(self, name: str) -> tuple[Association, ...]:
@@ -366,13 +384,12 @@ class Simulation:
         for attempt in saved.attempts:
             if attempt.ended:
                 for backup in saved.backups:
-                    if backup.attempt == attempt.number:
-                        self._truth(saved.key, backup.key).ends[attempt.number] = attempt.ended
+                    self._truth(saved.key, backup.key).ends[attempt.number] = attempt.ended
         for index, backup in enumerate(saved.backups):
             old = before.backups[index] if before and before.backups else None
             if old != backup:
                 self._judge_backup(saved, old, backup)
-        if core.out_attempt(saved):
+        if saved.out and not (before and before.out):
             for item in change.subclients:
                 if item.claimer == saved.key:
                     self._judge_claim(saved, item.key)
@@ -383,17 +400,20 @@ class Simulation:
             theirs = other.backup_of(association)
             if other.key == submission.key or theirs is None or not theirs.attempt:
                 continue
-            ended = other.attempt_of(theirs).ended or other.attempt_of(theirs).began + kept.LEASE_SECONDS
+            attempt = other.attempt_of(theirs)
+            ended = attempt.ended or attempt.lease_end
             is_over = self.now >= ended + self.policy.reconcile_seconds + kept.CLOCK_SKEW_SECONDS
-            if (theirs.state == "requested" or theirs.is_in_doubt) and not is_over:
-                raise Broken(f"Two requests for {association} are out or in doubt: {other.key}, {submission.key}")
-            if theirs.state == "running" and not theirs.job and other.key not in self.lost_messages:
-                raise Broken(f"A request was sent while {other.key} does not know whose its jobs are.")
+            match theirs.phase:
+                case Out() | Doubted() | Unlisted() | Ended() if not is_over:
+                    raise Broken(f"Two requests for {association} are out or in doubt: {other.key}, {submission.key}")
+                case Named() | Running() if other.key not in self.lost_messages:
+                    raise Broken(f"A request of {submission.key} was sent beside a job of {other.key}.")
 
     def _judge_backup(self, submission: Submission, old: Backup | None, backup: Backup) -> None:
         truth = self._truth(submission.key, backup.key)
-        if backup.state == "joined":
-            if not old or old.state != "joined":
+        state, was = submission.state_of(backup), old and name_of(old.phase)
+        if state == "joined":
+            if was != "joined":
                 self._judge_join(submission, backup)
             return
         if backup.failures > MAX_RETRIES:
@@ -402,7 +422,7 @@ class Simulation:
             self._judge_credit(submission, backup, truth)
         if not old or (backup.is_open and (not old.is_open or backup.failures > old.failures)):
             truth.since = self.now
-        if old and old.state != backup.state:
+        if old and was != name_of(backup.phase):
             truth.changed = self.now
             self._judge_end_of(submission, backup, truth)
 
@@ -422,12 +442,13 @@ class Simulation:
 
     def _judge_end_of(self, submission: Submission, backup: Backup, truth: Truth) -> None:
         job = self.commserve.jobs.get(backup.job.id) if backup.job else None
-        if backup.state in {"completed", "completed_with_errors", "killed", "failed"}:
+        state = submission.state_of(backup)
+        if state in {"completed", "completed_with_errors", "killed", "failed"}:
             if job and job.association.key != backup.key:
                 raise Broken(f"{submission.key} was told the end of a job of another subclient.")
             if job and job.end > self.now and not self.is_restored:
                 raise Broken("An end was seen of a job that runs.")
-        elif backup.state == "lost" and job and backup.error and not (truth.is_beyond_limits or self.is_restored):
+        elif state == "lost" and job and backup.error and not (truth.is_beyond_limits or self.is_restored):
             code = backup.error.code
             if code == "JOB_MISSING" and job.visible + self.policy.missing_seconds < self.now - RUN_SECONDS:
                 raise Broken(f"Job {job.id} is shown and was said to be missing.")
@@ -435,7 +456,7 @@ class Simulation:
                 raise Broken(f"Job {job.id} was said to be missing too early.")
             if code == "JOB_STILL_RUNNING" and job.end < self.now - RUN_SECONDS:
                 raise Broken(f"Job {job.id} was said to be running.")
-        elif backup.state == "abandoned" and backup.error and backup.error.code != "RUNS_CUT_OFF":
+        elif state == "abandoned" and backup.error and backup.error.code != "RUNS_CUT_OFF":
             is_early = self.now - truth.since < self.policy.retry_seconds - 1
             if is_early:
                 raise Broken("It was abandoned before the time for trying was over.")
@@ -459,9 +480,8 @@ class Simulation:
             earliest = max(earliest, *(earlier.begin for earlier in failed))
             # A retry is of the document's level, or of the failed job's where that is fuller or another.
             level = job.level if all(covers(job.level, earlier.level) for earlier in failed) else level
-        elif submission.trigger.kind == "rds":
-            earliest -= submission.pin.cool_down_seconds
-        claimer = self.ledger.submissions.get(backup.joined)
+        assert isinstance(backup.phase, Ended)
+        claimer = self.ledger.submissions.get(backup.phase.by)
         theirs = claimer.backup_of(backup.key) if claimer else None
         if job.association.key != backup.key or not covers(job.level, level):
             raise Broken(f"{submission.key} joined job {job.id}, which is another subclient's or of a lesser level.")
@@ -469,8 +489,15 @@ class Simulation:
             raise Broken(f"{submission.key} joined job {job.id}, which began {earliest - job.begin:.0f} s too early.")
         # The claimer's record was read a moment before.
         is_new = claimer and self._truth(claimer.key, backup.key).changed > self.now - RUN_SECONDS
-        if theirs and theirs.job and theirs.job.id == job.id and theirs.state not in ALIVE and not is_new:
-            raise Broken(f"{submission.key} joined job {job.id}, which is {theirs.state}.")
+        if (
+            theirs
+            and theirs.job
+            and theirs.job.id == job.id
+            and claimer
+            and claimer.state_of(theirs) not in ALIVE
+            and not is_new
+        ):
+            raise Broken(f"{submission.key} joined job {job.id}, which is {claimer.state_of(theirs)}.")
 
     def _check_level(self, submission: Submission, association: Association, level: str, failed: TrueJob) -> None:
         backup = submission.backup_of(association.key)
@@ -505,7 +532,7 @@ class Simulation:
         """Tell whether its submission was abandoned in doubt."""
         assert job.cause
         backup = self.ledger.submissions[job.cause[0]].backup_of(job.association.key)
-        return bool(backup and backup.state == "abandoned" and backup.is_in_doubt)
+        return bool(backup and isinstance(backup.phase, Ended) and backup.phase.doubted)
 
     def _is_beyond_window(self, job: TrueJob, truth: Truth) -> bool:
         """Tell whether a job's row came, or its start moved, past the window of adoption: the limit of the documentation."""

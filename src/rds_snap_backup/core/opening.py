@@ -1,0 +1,134 @@
+"""How a submission begins, gathers and settles, and how a redriven letter opens it again. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from rds_snap_backup.core.phases import REOPENABLE, Ended, Waiting
+from rds_snap_backup.core.record import (
+    MINUTE,
+    UNASKED_SETTLE_SECONDS,
+    Backup,
+    Gathering,
+    Pin,
+    Policy,
+    Submission,
+    Tried,
+)
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.targets import Association, Target
+from rds_snap_backup.triggers import Trigger
+
+AVAILABLE = frozenset({"available", "storage-optimization"})
+
+# A database's status; None where RDS does not know it, a problem where RDS cannot be asked.
+type DatabaseStatus = str | Problem | None
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """The stack's values for what a document leaves out."""
+
+    gather_minutes: int
+    retries: int
+
+    def pin_of(self, target: Target) -> Pin:
+        """Return what a document pins."""
+        request = target.request
+        retries = self.retries if target.retry_failed_jobs is None else target.retry_failed_jobs
+        return Pin(request.backup_level, request.task_type, request.notify_user_on_job_completion, retries)
+
+    def gathering_of(self, trigger: Trigger, target: Target) -> Gathering | None:
+        """Return how an RDS event gathers; another trigger does not."""
+        minutes = self.gather_minutes if target.gather_minutes is None else target.gather_minutes
+        return Gathering(minutes * MINUTE) if trigger.kind == "rds" else None
+
+
+def begin(
+    trigger: Trigger, target: Target, associations: Iterable[Association], defaults: Defaults, now: float
+) -> Submission:
+    """Return a new submission; its backups, and how long it gathers, are fixed from now on."""
+    backups = tuple(Backup(association, trigger.moment(now), Waiting(now), Tried(now)) for association in associations)
+    gathering = defaults.gathering_of(trigger, target)
+    return Submission(trigger, target.name, now, now, defaults.pin_of(target), backups, gathering=gathering)
+
+
+def reject_trigger(trigger: Trigger, target: str, problem: Problem, now: float) -> Submission:
+    """Return the submission of a trigger whose target is unknown or not valid: it is rejected and has no backups."""
+    return Submission(trigger, target, now, now, error=problem).with_letter("rejected", (), problem, now)
+
+
+def apply_status(submission: Submission, status: DatabaseStatus, policy: Policy, now: float) -> Submission:
+    """Apply the status of the event's database, on its arrival or later: it gathers, settles, or goes on.
+
+    The moment is the first look since which every look has shown the database available, unknown to RDS included. Where
+    RDS cannot be asked it is ten minutes after the event, and the event gathers from then.
+    """
+    gathering = submission.gathering
+    if gathering is None:
+        return submission
+    is_unasked, is_available = isinstance(status, Problem), status is None or status in AVAILABLE
+    since = (gathering.available_since or now) if is_available else 0
+    gathering = Gathering(gathering.seconds, since, is_unasked)
+    submission = replace(submission, gathering=gathering)
+    gathered, settled = submission.gathers_until(gathering), submission.gathers_until(gathering) + policy.settle_seconds
+    if now < gathered:
+        return _waits(submission, Waiting(gathered, "gathering"), now)
+    if is_unasked:
+        return _goes_on(submission, submission.trigger.moment(submission.created) + UNASKED_SETTLE_SECONDS, now)
+    if is_available:
+        return _goes_on(submission, since, now)
+    if now >= settled:
+        return _goes_on(replace(submission, is_unsettled=True), now, now)
+    problem = Problem(
+        "DATABASE_NOT_AVAILABLE",
+        f"The backup waits until the database {submission.trigger.database!r} is available. Its status is {status!r}.",
+        "No action is needed. SettleMinutes sets how long it waits at most.",
+    )
+    pauses = max(backup.pauses for backup in submission.backups)
+    due = min(now + submission.pause(policy.first_retry_seconds, pauses, now), settled)
+    return _waits(submission, Waiting(due, "settling", problem), now)
+
+
+def _waits(submission: Submission, waiting: Waiting, now: float) -> Submission:
+    is_settling = waiting.reason == "settling"
+    return submission.changed(
+        lambda backup: (
+            (backup.paused() if is_settling else backup).moved_to(waiting, now)
+            if isinstance(backup.phase, Waiting)
+            else backup
+        )
+    )
+
+
+def _goes_on(submission: Submission, moment: float, now: float) -> Submission:
+    return replace(submission, gathering=None).changed(
+        lambda backup: (
+            replace(backup.moved_to(Waiting(now), now), moment=moment, pauses=0)
+            if isinstance(backup.phase, Waiting)
+            else backup
+        )
+    )
+
+
+def reopen(submission: Submission, letter: int, fresh: Submission, now: float) -> Submission:
+    """Open all rejected and abandoned backups again, for a redriven letter of a higher number than the last that did.
+
+    `fresh` is what `begin` makes of the current document: a submission that has no backups takes them from there.
+    """
+    if letter <= submission.opened_letter:
+        return submission
+    opened = replace(
+        submission, opened=now, opened_letter=submission.letters, cut_offs=0, runs=0, ran=0, wake_at=now, error=None
+    )
+    if not submission.backups:
+        return replace(opened, backups=fresh.backups, pin=fresh.pin, gathering=fresh.gathering)
+    return opened.changed(lambda backup: _opened(backup, now))
+
+
+def _opened(backup: Backup, now: float) -> Backup:
+    match backup.phase:
+        case Ended(end, doubted=doubted) if end in REOPENABLE:
+            phase = replace(doubted, due=now) if doubted else Waiting(now)
+            return replace(backup.moved_to(phase, now), tried=Tried(now), pauses=0, failures=0, refusals=0)
+        case _:
+            return backup
