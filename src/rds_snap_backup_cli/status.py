@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+from rds_snap_backup.core.record import Submission
 from rds_snap_backup.ledger.keys import OPEN, OPEN_INDEX
 from rds_snap_backup.ledger.records import from_text
-from rds_snap_backup.record import Submission
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.output import counted, duration
 from rds_snap_backup_cli.program import Call, command
@@ -98,7 +98,7 @@ def row_of(submission: Submission) -> dict[str, Any]:
     return {
         "target": submission.target,
         "trigger": f"{submission.trigger.kind} {submission.trigger.id}",
-        "backups": dict(Counter(backup.state for backup in backups)),
+        "backups": dict(Counter(submission.state_of(backup) for backup in backups)),
         "jobs": [backup.job.id for backup in backups if backup.job],
         "created": iso(submission.created),
         "wakeAt": iso(submission.wake_at),

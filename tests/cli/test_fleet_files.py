@@ -115,13 +115,13 @@ def test_only_constants_and_plain_integers_are_no_text(written: Written, text: s
 
 
 def test_constants_and_integers(written: Written) -> None:
-    fields = "enabled: false\nallowTag: true\nmaxAgeHours: 26\ncoolDownMinutes: 0\n"
+    fields = "enabled: false\nallowTag: true\nmaxAgeHours: 26\ngatherMinutes: 0\n"
     assert document(written(a=ASSOCIATIONS + fields)) == {
         "associations": [ASSOCIATION],
         "enabled": False,
         "allowTag": True,
         "maxAgeHours": 26,
-        "coolDownMinutes": 0,
+        "gatherMinutes": 0,
     }
 
 

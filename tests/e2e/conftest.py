@@ -20,7 +20,7 @@ CANARY = "QSDK canary-5f1d8c70e2"
 EVIDENCE = pytest.StashKey[Evidence]()
 # No schedule and no RDS events: only what a test does.
 ALONE = {"ScheduleExpression": "off", "RdsEventIds": "off"}
-QUICK = {"FirstRetrySeconds": "1", "FirstPollSeconds": "1", "ReconcileSeconds": "5", "CoolDownMinutes": "1"}
+QUICK = {"FirstRetrySeconds": "1", "FirstPollSeconds": "1", "ReconcileSeconds": "5", "GatherMinutes": "0"}
 TAPPED = ("SNS", "SSM", "SECRETS_MANAGER", "RDS")
 
 

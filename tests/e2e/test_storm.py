@@ -27,7 +27,7 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
 
 def test_a_storm_of_triggers_ends_in_a_job_for_each_that_began_after_it(product: Product) -> None:
     chance = random.Random(2026)
-    targets = [product.target("storm", coolDownMinutes=0) for _ in range(TARGETS)]
+    targets = [product.target("storm", gatherMinutes=0) for _ in range(TARGETS)]
     for target in targets:
         product.commserve.plan_jobs(times=None, instance=target, seconds=1)
     triggers = [_trigger(number, targets[number % TARGETS]) for number in range(TRIGGERS)]

@@ -129,7 +129,7 @@ DOCUMENTS: list[Any] = [
         "accounts": [OWN],
         "rdsEventIds": ["RDS-EVENT-0043"],
         "allowTag": False,
-        "coolDownMinutes": 15,
+        "gatherMinutes": 15,
         "retryFailedJobs": 1,
         "maxAgeHours": 26,
         "enabled": True,

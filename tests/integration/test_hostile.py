@@ -72,9 +72,9 @@ def test_an_event_of_another_account_starts_nothing(timeline: Timeline, account:
 
 @pytest.mark.parametrize("digits", ["9" * 401, "1e400", "1000000000", "-1", "true", '"15"'])
 def test_a_target_whose_number_is_out_of_bounds_is_named(timeline: Timeline, digits: str) -> None:
-    timeline.target_text("odd", f'{{"associations": [{json.dumps(ASSOCIATION)}], "coolDownMinutes": {digits}}}')
+    timeline.target_text("odd", f'{{"associations": [{json.dumps(ASSOCIATION)}], "gatherMinutes": {digits}}}')
     message = timeline.deliver(timeline.schedule("nightly", "odd"))["refused"]["message"]
-    assert "coolDownMinutes must be a whole number, 0 to 1440" in message
+    assert "gatherMinutes must be a whole number, 0 to 1440" in message
     assert only(timeline.notifications())["error"]["code"] == "TARGET_INVALID"
 
 

@@ -44,7 +44,7 @@ ASSOCIATION = {"clientName": "aws <prod> & Größe", "instanceName": "orders-db"
 TARGETS = {
     "orders.yaml": {"associations": [{**ASSOCIATION, "databases": ["orders-*"]}], "accounts": ["012345670123"]},
     f"{'long-' * 12}.yaml": {"associations": [ASSOCIATION], "schedule": {"expression": "rate(1 day)"}},
-    "unscheduled.json": {"associations": [ASSOCIATION], "coolDownMinutes": 5, "enabled": False, "schedule": None},
+    "unscheduled.json": {"associations": [ASSOCIATION], "gatherMinutes": 5, "enabled": False, "schedule": None},
 }
 UNQUOTED = json.dumps(TARGETS["orders.yaml"]).replace('"012345670123"', "012345670123")
 RUNS = f"""

@@ -26,7 +26,7 @@ MEANINGS = {
     "accounts": "The accounts in which names and tags count. Default: the stack's own",
     "rdsEventIds": "The only event IDs that start a backup. Default: any",
     "allowTag": "Whether the tag rds-snap-backup:target of a database can select the target. Default: true",
-    "coolDownMinutes": "How long after a job began RDS events are satisfied by it. Default: the stack's setting",
+    "gatherMinutes": "How long an RDS event waits for others before its first attempt. Default: the stack's setting",
     "retryFailedJobs": "How often a failed job is started again. Default: the stack's setting",
     "maxAgeHours": "The age in hours at which the audit finds a backup stale. Default: the stack's setting",
     "enabled": "false ignores every trigger of the target. Default: true",
