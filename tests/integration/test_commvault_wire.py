@@ -19,7 +19,8 @@ from local.commserve import CommServe
 from local.commserve.faults import ALL
 from rds_snap_backup.commvault.answers import MAX_BODY
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.outcomes import (
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.core.outcomes import (
     AlreadyRunning,
     Failed,
     Outcome,
@@ -31,7 +32,6 @@ from rds_snap_backup.commvault.outcomes import (
     Unavailable,
     Unknown,
 )
-from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from local.rds import create_instance
+from rds_snap_backup.core.record import Submission
 from rds_snap_backup.ledger import records
-from rds_snap_backup.record import Submission
 from tests.integration.timeline import HOUR, MINUTE, Timeline
 from tests.integration.world import associations, only
 from tests.unit.documents import rows
@@ -290,7 +290,9 @@ def test_a_repeated_manual_call_would_send_a_lost_message_again(timeline: Timeli
     timeline.deliver(event)
     timeline.run()
     assert set(verdicts(explain(timeline, event)).values()) == {"nothing"}
-    assert {backup.state for backup in only(records_of(timeline)).backups} == {"completed"}
+    assert {submission.state_of(backup) for submission in records_of(timeline) for backup in submission.backups} == {
+        "completed"
+    }
 
 
 def test_a_repeated_call_for_an_unknown_target_would_do_nothing(timeline: Timeline) -> None:
