@@ -84,7 +84,7 @@ def test_a_trigger_that_is_delivered_twice_starts_one_job_and_copies_of_its_mess
     assert len(timeline.queue) == 4, "the envelope has become a message"
     before, requests = len(timeline.calls), len(timeline.commserve.requests)
     timeline.run(30)
-    assert set(operations(timeline, before)) == {"BatchGetItem", "ChangeMessageVisibility"}
+    assert set(operations(timeline, before)) == {"BatchGetItem", "ChangeMessageVisibilityBatch"}
     assert len(timeline.commserve.requests) == requests
     timeline.run()
     assert timeline.statuses() == ["submitted", "completed"]

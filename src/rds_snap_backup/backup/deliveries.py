@@ -172,9 +172,9 @@ class Deliveries:
         self._loop.run(list(works.values()), seconds_left)
         delivered = [self._delivered(record, works[key] if key else None) for record, key in waiting]
         kept = [message for message in delivered if message]
-        for message in kept:
-            if message.seconds is not None:
-                self._services.queues.postpone(message.receipt_handle, message.seconds)
+        self._services.queues.postpone(
+            {message.receipt_handle: message.seconds for message in kept if message.seconds is not None}
+        )
         failure = failure or next((work.failure for work in works.values() if work.failure), None)
         # Raising brings the whole batch again, also the messages that are done with.
         if failure and len(kept) == len(records):

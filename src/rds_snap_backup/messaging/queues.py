@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+from rds_snap_backup.observability import logger
 from rds_snap_backup.triggers import Trigger
 from rds_snap_backup.untrusted import is_deep
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
 
 MAX_BATCH = 10
 MAX_DELAY = 900
@@ -69,13 +73,19 @@ class Queues:
         envelope = {"requestContext": {"requestId": request_id}, "requestPayload": event}
         self._client().send_message(QueueUrl=self._submissions_url, MessageBody=json.dumps(envelope))
 
-    def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Hide a received message for `seconds`; 0 makes it visible at once."""
-        self._client().change_message_visibility(
-            QueueUrl=self._submissions_url,
-            ReceiptHandle=receipt_handle,
-            VisibilityTimeout=min(max(0, math.ceil(seconds)), MAX_VISIBILITY_SECONDS),
-        )
+    def postpone(self, pauses: Mapping[str, float]) -> None:
+        """Hide received messages for some seconds each, by their receipt handles; 0 makes one visible at once.
+
+        A message that cannot be hidden is logged: its receipt handle is stale, and it comes again by itself.
+        """
+        for handles in batched(pauses, MAX_BATCH, strict=False):
+            entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+                {"Id": str(place), "ReceiptHandle": handle, "VisibilityTimeout": _visibility(pauses[handle])}
+                for place, handle in enumerate(handles)
+            ]
+            answer = self._client().change_message_visibility_batch(QueueUrl=self._submissions_url, Entries=entries)
+            for failed in answer.get("Failed", []):
+                logger.warning("A message could not be postponed", code=failed["Code"])
 
     def dead_letter(self, trigger: Trigger, target: str, letter: int, error: Mapping[str, str]) -> None:
         """Keep a dead letter of this number; redriven, it opens its submission again."""
@@ -96,6 +106,10 @@ class Queues:
         if len(body) > MAX_BODY:
             body = json.dumps({"event": json.dumps(event)[: MAX_BODY // 4], **kept})
         self._client().send_message(QueueUrl=self._dead_letters_url, MessageBody=body)
+
+
+def _visibility(seconds: float) -> int:
+    return min(max(0, math.ceil(seconds)), MAX_VISIBILITY_SECONDS)
 
 
 def _body(trigger: Trigger, target: str, **members: Any) -> str:
