@@ -94,7 +94,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Selection:
-    """The targets that an event selects, all for one reason; `unknown` are the names in its tag if none of them exists."""
+    """The targets that an event selects, all for one reason. `unknown`: if no name in its tag exists, the first one."""
 
     reason: Reason
     names: tuple[str, ...]
@@ -120,13 +120,18 @@ class Rules:
             reason, positions = rule.select(trigger, self.own_account, is_tagged=name in trigger.tagged)
             if positions:
                 found[reason].append(name)
-        unknown = tuple(_short(name) for name in trigger.tagged if name != ALL)
-        if not self.rules.keys().isdisjoint(trigger.tagged):
+        # One event is one refusal, however many names it has.
+        unknown = tuple(_short(name) for name in trigger.tagged if name != ALL)[:1]
+        if not self._admits_tags(trigger) or not self.rules.keys().isdisjoint(trigger.tagged):
             unknown = ()
         for reason, names in found.items():
             if names:
                 return Selection(reason, tuple(names), unknown)
         return Selection("fallback", (), unknown)
+
+    def _admits_tags(self, trigger: Trigger) -> bool:
+        """Tell whether a tag in the event's account can start any target."""
+        return trigger.account == self.own_account or any(trigger.account in it.accounts for it in self.rules.values())
 
 
 def selected_associations(target: Target, trigger: Trigger, own_account: str) -> tuple[Association, ...]:

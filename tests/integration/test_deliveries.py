@@ -233,6 +233,15 @@ def test_an_event_whose_tag_names_its_target_reads_the_named_documents_and_no_li
     assert len([name for name in read if name.startswith(timeline.config.targets_path)]) == documents
 
 
+def test_a_tag_of_many_unknown_names_is_one_refusal_with_one_letter(timeline: Timeline) -> None:
+    timeline.target("default")
+    event = timeline.event("orders-db")
+    event["detail"]["Tags"] = {"rds-snap-backup:target": " ".join(f"n{number}" for number in range(64))}
+    timeline.deliver(event)
+    timeline.run()
+    assert only(timeline.notifications())["target"] == only(timeline.dead_letters())["target"] == "n0"
+
+
 def test_an_event_among_600_targets_costs_one_call_by_its_tag_and_the_list_once_without_it(timeline: Timeline) -> None:
     ssm, path = timeline.aws.client("ssm"), timeline.config.targets_path
     document = json.dumps({"associations": associations("users-db")})

@@ -161,7 +161,10 @@ DOCUMENTS = {
         # Unknown names are refused where no other name on the tag exists.
         (event("orders-db", OWN, "any", "gone", "*"), Selection("tag", ("any",))),
         (event("orders-db", OWN, "untagged", "gone"), Selection("pattern", ("group", "orders"))),
-        (event("orders-db", OWN, "gone", "*", "lost"), Selection("pattern", ("group", "orders"), ("gone", "lost"))),
+        (event("orders-db", OWN, "gone", "*", "lost"), Selection("pattern", ("group", "orders"), ("gone",))),
+        # ... and in an account whose tags can start a target.
+        (event("billing", OTHER, "gone"), Selection("fallback", (), ("gone",))),
+        (event("billing", "777788889999", "gone"), Selection("fallback", ())),
         (event("billing", OWN, "x" * 64), Selection("fallback", ("any", "mixed"), ("x" * 64,))),
         (event("billing", OWN, "x" * 256), Selection("fallback", ("any", "mixed"), (f"{'x' * 63}…",))),
     ],
