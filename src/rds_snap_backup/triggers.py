@@ -30,6 +30,9 @@ MAX_TAG = 256
 MAX_TAGGED = 8
 # A submission has far fewer letters: each is redriven by hand.
 MAX_LETTER = 1_000_000
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/blue-green-deployments-overview.html
+GREEN_INFIX = "-green-"
+GREEN = re.compile(rf"{GREEN_INFIX}[a-z0-9]{{6}}$")
 SNAPSHOT_ARN = re.compile(r":(cluster-)?snapshot:", re.IGNORECASE)
 
 # A snap backup makes snapshots, and RDS reports them: these never start a backup, or it would feed itself.
@@ -105,6 +108,11 @@ class Trigger:
     def database(self) -> str:
         """The name of the RDS event's database: from its ARN, since samples differ in `SourceIdentifier`."""
         return (self.source_arn or "").rpartition(":")[2]
+
+    @property
+    def is_green(self) -> bool:
+        """Whether the database is the green one of a Blue/Green deployment, before the switchover."""
+        return GREEN.search(self.database.lower()) is not None
 
     @property
     def region(self) -> str:
