@@ -133,7 +133,7 @@ def test_no_statement_is_about_everything(given: dict[str, str]) -> None:
     allowed = [statement for statement in found if statement["Effect"] == "Allow"]
     assert [statement["Sid"] for statement in allowed if "*" in listed(statement["Resource"])] == [
         "Quotas",
-        *["NetworkInterfaces"] * bool(given),
+        "NetworkInterfaces",
     ]
     assert not [statement for statement in allowed if "*" in str(statement["Action"])]
 
@@ -283,11 +283,14 @@ def test_lambda_attaches_a_function_to_the_vpc_and_its_code_cannot(function: str
         assert decide(found, action, "*") == "Allow"
         assert decide(found, action, "*", by_code) == "Deny"
     assert decide(found, "sns:Publish", "Notifications", by_code) == "Allow"
-    assert not [
-        statement
-        for statement in granted(function, SubnetIds="", SecurityGroupIds="")
-        if "ec2:" in str(statement["Action"])
-    ]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_can_leave_the_vpc(function: str) -> None:
+    """Lambda removes its network interfaces after the update that took them away."""
+    left = {"SubnetIds": "off", "SecurityGroupIds": "off"}
+    found = [statement for part in Resolved(left).policies_of(function).values() for statement in part]
+    assert decide(found, "ec2:DeleteNetworkInterface", "*") == "Allow"
 
 
 # ---- Queues and topics
