@@ -84,7 +84,7 @@ def test_a_trigger_that_is_delivered_twice_starts_one_job_and_copies_of_its_mess
     assert len(timeline.queue) == 4, "the envelope has become a message"
     before, requests = len(timeline.calls), len(timeline.commserve.requests)
     timeline.run(30)
-    assert set(operations(timeline, before)) == {"BatchGetItem", "ChangeMessageVisibility"}
+    assert set(operations(timeline, before)) == {"BatchGetItem", "ChangeMessageVisibilityBatch"}
     assert len(timeline.commserve.requests) == requests
     timeline.run()
     assert timeline.statuses() == ["submitted", "completed"]
@@ -231,6 +231,15 @@ def test_an_event_whose_tag_names_its_target_reads_the_named_documents_and_no_li
     assert operations(timeline).count("GetParametersByPath") == lists
     read = [call.parameters["Name"] for call in timeline.calls if call.operation == "GetParameter"]
     assert len([name for name in read if name.startswith(timeline.config.targets_path)]) == documents
+
+
+def test_a_tag_of_many_unknown_names_is_one_refusal_with_one_letter(timeline: Timeline) -> None:
+    timeline.target("default")
+    event = timeline.event("orders-db")
+    event["detail"]["Tags"] = {"rds-snap-backup:target": " ".join(f"n{number}" for number in range(64))}
+    timeline.deliver(event)
+    timeline.run()
+    assert only(timeline.notifications())["target"] == only(timeline.dead_letters())["target"] == "n0"
 
 
 def test_an_event_among_600_targets_costs_one_call_by_its_tag_and_the_list_once_without_it(timeline: Timeline) -> None:
