@@ -1,13 +1,16 @@
 """`validate`: checks the files of a fleet, without AWS. What it accepts, no function refuses."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rds_snap_backup_cli.errors import Exit
-from rds_snap_backup_cli.fleet.files import Fleet, read_fleet
+from rds_snap_backup_cli.fleet.files import Remark, read_fleet
 from rds_snap_backup_cli.fleet.schema import SCHEMAS, FileKind
+from rds_snap_backup_cli.fleet.warnings import warnings_of
 from rds_snap_backup_cli.output import Format, counted, stdout, write_json
 from rds_snap_backup_cli.program import Call, command
 
@@ -29,16 +32,17 @@ def validate(call: Call, directory: Directory = ".", schema: PrintedSchema = Non
         write_json(SCHEMAS[schema]())
         return Exit.OK
     fleet = read_fleet(Path(directory))
-    show_remarks(call, fleet)
-    found = f"{counted(len(fleet.errors), 'error')}, {counted(len(fleet.warnings), 'warning')}"
+    warnings = warnings_of(fleet, datetime.now(UTC))
+    show_remarks(call, fleet.errors, warnings)
+    found = f"{counted(len(fleet.errors), 'error')}, {counted(len(warnings), 'warning')}"
     valid = counted(len(fleet.entries), "valid target")
     call.conclude(f"{directory}: {found}, {valid}.", "bold red" if fleet.errors else "")
     return Exit.FINDINGS if fleet.errors else Exit.OK
 
 
-def show_remarks(call: Call, fleet: Fleet) -> None:
-    """Print the errors and warnings of a fleet's files."""
-    kinds = {"error": fleet.errors, "warning": fleet.warnings}
+def show_remarks(call: Call, errors: Sequence[Remark], warnings: Sequence[Remark]) -> None:
+    """Print the errors and warnings about a fleet's files."""
+    kinds = {"error": errors, "warning": warnings}
     if call.format is Format.TABLE:
         for kind, remarks in kinds.items():
             for remark in remarks:
