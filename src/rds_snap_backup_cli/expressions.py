@@ -97,9 +97,7 @@ def hours_between(expression: str) -> float | None:
 
 def runs(expression: str, timezone: str, begin: datetime, days: int) -> Iterator[datetime]:
     """Yield when a valid cron or at expression is due in the days from `begin` (UTC) on, in order; nothing for a rate."""
-    # Scheduler knows zones that this machine may not know.
-    zone = UTC if timezone_problem(timezone) else ZoneInfo(timezone)
-    end = begin + timedelta(days=days)
+    zone, end = ZoneInfo(timezone), begin + timedelta(days=days)
     if found := AT.fullmatch(expression):
         moment = datetime.fromisoformat(found[1]).replace(tzinfo=zone).astimezone(UTC)
         yield from [moment] if begin <= moment < end else []

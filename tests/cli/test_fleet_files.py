@@ -381,13 +381,15 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").mkdir()
     (tmp_path / "targets").touch()
     assert errors(tmp_path) == [
-        "fleet.yaml:1: the document: is not a regular file",
+        "fleet.yaml:1: the document: cannot be read: it is not a regular file",
         "targets:1: the directory: cannot be read: Not a directory",
     ]
 
 
 LINKS: Mapping[str, Callable[[Path, Path], None]] = {
-    "fleet.yaml:1: the document: is a link": lambda fleet, to: (fleet / "fleet.yaml").symlink_to(to / "fleet.yaml"),
+    "fleet.yaml:1: the document: cannot be read: it is a link": lambda fleet, to: (fleet / "fleet.yaml").symlink_to(
+        to / "fleet.yaml"
+    ),
     "targets:1: the directory: is a link": lambda fleet, to: (fleet / "targets").symlink_to(to / "targets"),
 }
 
@@ -418,15 +420,6 @@ def test_scheduled_targets_with_the_same_associations(written: Written) -> None:
     place, _, reason = found.partition(": the scheduled ")
     assert place == "targets/b.yaml:3: association 1"
     assert reason == "target a has it, and 1 more, too, and each is backed up twice: remove it from one"
-
-
-@pytest.mark.parametrize(("number", "is_warned"), [(25, False), (26, True)])
-def test_large_groups(written: Written, number: int, is_warned: bool) -> None:
-    many = "".join(f"- {ONE.replace('orders', f'orders-{index}')}\n" for index in range(number))
-    found = warnings(written(a=f"associations:\n{many}"))
-    assert [warning.startswith("targets/a.yaml:1: associations: has 26 associations") for warning in found] == [
-        True
-    ] * is_warned
 
 
 @pytest.mark.parametrize(("own", "is_warned"), [("", True), (", databases: [b]", False), (", databases: []", False)])

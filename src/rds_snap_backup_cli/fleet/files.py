@@ -1,5 +1,6 @@
 """A fleet's directory: `fleet.yaml` and `targets/NAME.yaml`, read and checked without AWS."""
 
+import errno
 import json
 import os
 import stat
@@ -183,31 +184,23 @@ def read_source(file: Path) -> Source:
         content = read_regular(file)
     except FileNotFoundError:
         return Source(str(file), unreadable(1, f"does not exist{meant_file(file)}"))
-    except NotRegular as error:
-        return Source(str(file), unreadable(1, str(error)))
     except OSError as error:
         return Source(str(file), unreadable(1, f"cannot be read: {error.strerror}"))
     return Source(str(file), parse(content, is_json=file.suffix == ".json"))
 
 
-class NotRegular(Exception):
-    """A file is a link, a directory or a device. The message says which."""
-
-
 def read_regular(file: Path) -> bytes:
-    """Return a file's content, up to one byte more than `MAX_BYTES`. Raises `NotRegular`, or `OSError`.
+    """Return a regular file's content, up to one byte more than `MAX_BYTES`. Raises `OSError`, for any other file too.
 
     It follows no link, and never waits for a pipe: a pull request must not choose what a build reads.
     """
     if stat.S_ISLNK(mode := file.lstat().st_mode):
-        raise NotRegular("is a link")
+        raise OSError(errno.ELOOP, "it is a link")
     if not stat.S_ISREG(mode):
-        raise NotRegular("is not a regular file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
     # Windows does not know the first two.
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with open(os.open(file, os.O_RDONLY | flags), "rb") as opened:  # noqa: PTH123 # Path.open takes no flags
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise NotRegular("is not a regular file")
         return opened.read(MAX_BYTES + 1)
 
 

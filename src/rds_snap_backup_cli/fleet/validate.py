@@ -1,6 +1,5 @@
 """`validate`: checks the files of a fleet, without AWS. What it accepts, no function refuses."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rds_snap_backup_cli.errors import Exit
-from rds_snap_backup_cli.fleet.files import Remark, read_fleet
+from rds_snap_backup_cli.fleet.files import read_fleet
 from rds_snap_backup_cli.fleet.schema import SCHEMAS, FileKind
 from rds_snap_backup_cli.fleet.warnings import warnings_of
 from rds_snap_backup_cli.output import Format, counted, stdout, write_json
@@ -33,20 +32,12 @@ def validate(call: Call, directory: Directory = ".", schema: PrintedSchema = Non
         return Exit.OK
     fleet = read_fleet(Path(directory))
     warnings = warnings_of(fleet, datetime.now(UTC))
-    show_remarks(call, fleet.errors, warnings)
+    remarks = [("error", error) for error in fleet.errors] + [("warning", warning) for warning in warnings]
+    if call.format is not Format.TABLE:
+        call.show(COLUMNS, [{"kind": kind, **vars(remark)} for kind, remark in remarks])
+    for kind, remark in remarks if call.format is Format.TABLE else ():
+        stdout().print(f"{remark}{' (warning)' if kind == 'warning' else ''}", soft_wrap=True)
     found = f"{counted(len(fleet.errors), 'error')}, {counted(len(warnings), 'warning')}"
     valid = counted(len(fleet.entries), "valid target")
     call.conclude(f"{directory}: {found}, {valid}.", "bold red" if fleet.errors else "")
     return Exit.FINDINGS if fleet.errors else Exit.OK
-
-
-def show_remarks(call: Call, errors: Sequence[Remark], warnings: Sequence[Remark]) -> None:
-    """Print the errors and warnings about a fleet's files."""
-    kinds = {"error": errors, "warning": warnings}
-    if call.format is Format.TABLE:
-        for kind, remarks in kinds.items():
-            for remark in remarks:
-                note = "" if kind == "error" else f" ({kind})"
-                stdout().print(f"{remark}{note}", soft_wrap=True)
-        return
-    call.show(COLUMNS, [{"kind": kind, **vars(remark)} for kind, remarks in kinds.items() for remark in remarks])

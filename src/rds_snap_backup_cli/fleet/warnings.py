@@ -4,16 +4,16 @@ Commvault's SaaS allows a tenant 100 writing calls an hour by default, and each 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache, partial
 from itertools import pairwise
 from math import ceil
 
 from rds_snap_backup.targets import NAMES, FieldPath
 from rds_snap_backup_cli.expressions import hours_between, runs, skipped_day
-from rds_snap_backup_cli.fleet.files import GROUP, TARGETS, Entry, Fleet, Remark, Schedule
+from rds_snap_backup_cli.fleet.files import TARGETS, Entry, Fleet, Remark, Schedule
 from rds_snap_backup_cli.output import counted
 
 WRITES = 100
@@ -24,35 +24,38 @@ HORIZON = 2 * 366
 MAX_AGE_HOURS = 26
 HOUR = 3600
 SHOWN = 3
+EXPRESSION = ("schedule", "expression")
+
+type Warned = tuple[str, FieldPath, str]
+"""The kind of a warning, the field of a target, and the reason."""
 
 
 def warnings_of(fleet: Fleet, now: datetime) -> list[Remark]:
     """Return the warnings about a fleet's files, alike ones as one. `now` is a time in UTC."""
-    groups: list[Iterable[Remark]] = [
-        disabled(fleet),
-        levels(fleet),
-        large_groups(fleet),
-        shared_databases(fleet),
-        repeated(fleet),
-        skipped(fleet),
-        stale(fleet, now),
-        crowded_hours(fleet, now),
-    ]
-    found = [collapsed(sorted(set(group))) for group in groups]
+    alike: dict[str, set[Remark]] = {}
     if not fleet.sources and not fleet.errors:
         folder = fleet.head.file.removesuffix("fleet.yaml") + TARGETS
-        found.append([Remark(folder, 1, "the directory", "has no target: add NAME.yaml for each")])
-    return sorted(remark for group in found for remark in group)
+        alike["empty"] = {Remark(folder, 1, "the directory", "has no target: add NAME.yaml for each")}
+    gap_of, skipped_day_of = cache(partial(least_gap, now=now)), cache(skipped_day)
+    for entry in fleet.entries.values():
+        found = [*about_document(entry)]
+        if is_started(entry) and (schedule := entry.schedule):
+            found += about_schedule(entry, gap_of(schedule), skipped_day_of(schedule.expression, schedule.timezone))
+        for kind, path, reason in found:
+            alike.setdefault(kind, set()).add(at(fleet, entry, path, reason))
+    alike["repeated"] = set(repeated(fleet))
+    alike["crowded"] = set(crowded_hours(fleet, now))
+    return sorted(collapsed(sorted(remarks)) for remarks in alike.values() if remarks)
 
 
-def collapsed(alike: Sequence[Remark]) -> list[Remark]:
+def collapsed(alike: Sequence[Remark]) -> Remark:
     """Return remarks that differ in place and detail as one, which names the places of some others."""
-    if len(alike) <= 1:
-        return list(alike)
     first, *others = alike
+    if not others:
+        return first
     places = ", ".join(f"{remark.file}:{remark.line}" for remark in others[:SHOWN])
     more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-    return [replace(first, reason=f"{first.reason} (alike: {places}{more})")]
+    return replace(first, reason=f"{first.reason} (alike: {places}{more})")
 
 
 def at(fleet: Fleet, entry: Entry, path: FieldPath, reason: str) -> Remark:
@@ -63,63 +66,29 @@ def at(fleet: Fleet, entry: Entry, path: FieldPath, reason: str) -> Remark:
     return source.remark(path, reason)
 
 
-def started(fleet: Fleet) -> Iterator[tuple[Entry, Schedule]]:
-    """Yield the targets that are started by a schedule."""
-    for entry in fleet.entries.values():
-        if entry.schedule and entry.document.get("enabled", True):
-            yield entry, entry.schedule
+def is_started(entry: Entry) -> bool:
+    """Tell whether a schedule starts a target."""
+    return entry.schedule is not None and bool(entry.document.get("enabled", True))
 
 
-def disabled(fleet: Fleet) -> Iterator[Remark]:
-    """Yield the targets that no trigger starts."""
-    for entry in fleet.entries.values():
-        if not entry.document.get("enabled", True):
-            yield at(
-                fleet, entry, ("enabled",), "nothing starts this target: remove the file if it is not needed any more"
-            )
-
-
-def levels(fleet: Fleet) -> Iterator[Remark]:
-    """Yield the targets with another level than FULL."""
-    for entry in fleet.entries.values():
-        if entry.document.get("backupLevel", "FULL") != "FULL":
-            yield at(
-                fleet,
-                entry,
-                ("backupLevel",),
-                "only FULL is meant for snapshots of RDS: leave it out, unless Commvault advises another level",
-            )
-
-
-def large_groups(fleet: Fleet) -> Iterator[Remark]:
-    """Yield the targets with many associations."""
-    for entry in fleet.entries.values():
-        if (number := len(entry.document["associations"])) > GROUP:
-            yield at(
-                fleet,
-                entry,
-                ("associations",),
-                f"has {number} associations, and one request starts them all: use groups of {GROUP} or fewer",
-            )
-
-
-def shared_databases(fleet: Fleet) -> Iterator[Remark]:
-    """Yield the targets whose `databases` are those of several associations."""
-    for entry in fleet.entries.values():
-        number = sum("databases" not in association for association in entry.document["associations"])
-        if entry.document.get("databases") and number > 1:
-            yield at(
-                fleet,
-                entry,
-                ("databases",),
-                f"an event of one of them backs up {number} associations: give each association its own databases",
-            )
+def about_document(entry: Entry) -> Iterator[Warned]:
+    """Yield the warnings about a target's document."""
+    document = entry.document
+    if not document.get("enabled", True):
+        yield "disabled", ("enabled",), "nothing starts this target: remove the file if it is not needed any more"
+    if document.get("backupLevel", "FULL") != "FULL":
+        reason = "only FULL is meant for snapshots of RDS: leave it out, unless Commvault advises another level"
+        yield "level", ("backupLevel",), reason
+    sharing = sum("databases" not in association for association in document["associations"])
+    if document.get("databases") and sharing > 1:
+        reason = f"an event of one of them backs up {sharing} associations: give each association its own databases"
+        yield "shared", ("databases",), reason
 
 
 def repeated(fleet: Fleet) -> Iterator[Remark]:
     """Yield the scheduled targets that repeat associations of another one."""
     first: dict[tuple[str, ...], str] = {}
-    for entry, _ in started(fleet):
+    for entry in filter(is_started, fleet.entries.values()):
         others: dict[str, list[int]] = {}
         for index, association in enumerate(entry.document["associations"]):
             owner = first.setdefault(tuple(association[name] for name in NAMES), entry.name)
@@ -131,44 +100,29 @@ def repeated(fleet: Fleet) -> Iterator[Remark]:
             yield at(fleet, entry, ("associations", indexes[0]), reason)
 
 
-def skipped(fleet: Fleet) -> Iterator[Remark]:
-    """Yield the schedules whose time daylight saving skips."""
-    day_of = cache(skipped_day)
-    for entry, schedule in started(fleet):
-        if day := day_of(schedule.expression, schedule.timezone):
-            yield at(
-                fleet,
-                entry,
-                ("schedule", "expression"),
-                f"daylight saving skips this time on {day}, and Scheduler does not run then: use 03:00 or later",
-            )
-
-
 # ---- When schedules come
 
 
-def stale(fleet: Fleet, now: datetime) -> Iterator[Remark]:
-    """Yield the schedules that never come within the maximum age of their target's backups."""
-    gap_of = cache(partial(least_gap, now=now))
-    for entry, schedule in started(fleet):
-        age = entry.document.get("maxAgeHours", MAX_AGE_HOURS)
-        gap = gap_of(schedule)
-        if gap is not None and gap <= age:
-            continue
+def about_schedule(entry: Entry, gap: float | None, skipped: object) -> Iterator[Warned]:
+    """Yield the warnings about a schedule with this least gap in hours, whose time does not exist on the day `skipped`."""
+    if skipped:
+        reason = f"daylight saving skips this time on {skipped}, and Scheduler does not run then: use 03:00 or later"
+        yield "skipped", EXPRESSION, reason
+    age = entry.document.get("maxAgeHours", MAX_AGE_HOURS)
+    if gap is None or gap > age:
         comes = "does not come twice in two years" if gap is None else f"comes every {ceil(gap)} hours at most"
         default = "" if "maxAgeHours" in entry.document else ", the stack's default"
         reason = f"it {comes}, and maxAgeHours is {age}{default}: let it come more often, or raise maxAgeHours"
-        yield at(fleet, entry, ("schedule", "expression"), reason)
+        yield "stale", EXPRESSION, reason
 
 
 def least_gap(schedule: Schedule, now: datetime) -> float | None:
     """Return the least hours between two runs of a schedule in two years, None if it does not come twice."""
     if (hours := hours_between(schedule.expression)) is not None:
         return hours
-    pairs = pairwise(runs(schedule.expression, schedule.timezone, now, HORIZON))
-    gaps = ((after - before).total_seconds() / HOUR for before, after in pairs)
     least: float | None = None
-    for gap in gaps:
+    for before, after in pairwise(runs(schedule.expression, schedule.timezone, now, HORIZON)):
+        gap = (after - before).total_seconds() / HOUR
         least = gap if least is None else min(least, gap)
         if least <= 1:  # the least maximum age: the rest of a schedule with thousands of runs tells nothing more
             break
@@ -191,10 +145,11 @@ def requests_by_hour(fleet: Fleet, now: datetime) -> Mapping[int, int]:
     starts = cache(partial(starts_of, now=now))
     requests: Counter[datetime] = Counter()
     spread = 0.0
-    for _, schedule in started(fleet):
-        hours = hours_between(schedule.expression)
-        spread += 1 / hours if hours else 0
-        requests.update(starts(schedule))
+    for schedule in (entry.schedule for entry in fleet.entries.values() if is_started(entry)):
+        if schedule:
+            hours = hours_between(schedule.expression)
+            spread += 1 / hours if hours else 0
+            requests.update(starts(schedule))
     busiest = dict.fromkeys(range(24), ceil(spread)) if spread else {}
     for moment, number in requests.items():
         busiest[moment.hour] = max(busiest.get(moment.hour, 0), ceil(number + spread))
@@ -203,5 +158,5 @@ def requests_by_hour(fleet: Fleet, now: datetime) -> Mapping[int, int]:
 
 def starts_of(schedule: Schedule, now: datetime) -> Counter[datetime]:
     """Return how often a schedule starts in each hour of a week."""
-    moments = runs(schedule.expression, schedule.timezone, now.astimezone(UTC), A_WEEK)
+    moments = runs(schedule.expression, schedule.timezone, now, A_WEEK)
     return Counter(moment.replace(minute=0, second=0) for moment in moments)
