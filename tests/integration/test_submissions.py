@@ -265,6 +265,17 @@ def test_an_event_waits_no_longer_than_settle_minutes_and_ten_where_rds_cannot_b
     assert minutes * MINUTE <= sent <= (minutes + 1) * MINUTE
 
 
+def test_events_that_come_together_share_one_job_that_begins_after_all_of_them(timeline: Timeline) -> None:
+    timeline.target("default", databases=["orders-*"], gatherMinutes=5)
+    for _ in range(20):
+        timeline.deliver(timeline.event("orders-db", "RDS-EVENT-0049"))
+        timeline.commserve.advance(9)
+    last = timeline.clock()
+    timeline.run()
+    assert only(timeline.commserve.create_tasks).clock > last
+    assert Counter(timeline.statuses()) == {"submitted": 1, "joined": 19, "completed": 1}
+
+
 def test_the_claimer_follows_the_job_that_an_event_joins(timeline: Timeline) -> None:
     timeline.commserve.plan_jobs(ending="Failed")
     timeline.commserve.fault("maintenance")
