@@ -70,8 +70,25 @@ def timezones() -> frozenset[str]:
     return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
+def skip_warning(expression: str, timezone: str, begin: date | None = None) -> str | None:
+    """Return a warning if daylight saving skips a time of a valid expression within a year, with a time that exists."""
+    if not (skipped := skipped_time(expression, timezone, begin)):
+        return None
+    moved = skipped.astimezone(UTC).astimezone(skipped.tzinfo)
+    return (
+        f"daylight saving skips {skipped:%H:%M} on {skipped:%Y-%m-%d} in {timezone}, and Scheduler does not run then. "
+        f"Use {moved:%H:%M} or later."
+    )
+
+
 def skipped_day(expression: str, timezone: str, begin: date | None = None) -> date | None:
     """Return the first day of a year on which daylight saving skips a time of a valid cron expression, None if there is none."""
+    skipped = skipped_time(expression, timezone, begin)
+    return skipped.date() if skipped else None
+
+
+def skipped_time(expression: str, timezone: str, begin: date | None = None) -> datetime | None:
+    """Return the first local time of a year that a valid cron expression names and daylight saving skips, None if there is none."""
     if not (found := CRON.fullmatch(expression)) or timezone_problem(timezone):
         return None
     fields, zone = found[1].split(), ZoneInfo(timezone)
@@ -86,7 +103,7 @@ def skipped_day(expression: str, timezone: str, begin: date | None = None) -> da
         for hour, minute in times if may_be_due(fields, day) else ():
             local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
             if local.astimezone(UTC).astimezone(zone).time() != local.time():
-                return day
+                return local
     return None
 
 
