@@ -82,7 +82,7 @@ class Deliveries:
         except InvalidInput as invalid:
             return self._refuse(event, arrival.id, invalid.problem)
         except OutOfTime:
-            logger.warning("The targets of the event cannot be selected in time; it goes on the queue")
+            logger.warning("The targets of the event cannot be selected now; it goes on the queue")
             self._services.queues.send_event(event, request_id)
             return queued(())
         match selected:
@@ -102,7 +102,12 @@ class Deliveries:
         if known and trigger.kind == "manual":
             self._resend_if_stuck(known)
             return result_of(services, [known])
-        submission = known or self._decisions.begin(trigger, name)
+        try:
+            submission = known or self._decisions.begin(trigger, name)
+        except OutOfTime:
+            logger.warning("The document cannot be read now; the trigger goes on the queue", target=name)
+            services.queues.send(trigger, name, services.config.first_poll_seconds)
+            return queued((name,))
         if isinstance(submission, Ignored):
             return self._ignore(submission.reason)
         if _is_refused(submission):
@@ -116,7 +121,7 @@ class Deliveries:
             # Lambda's on-failure destination brings an event again; a caller sees the answer, and can ask again.
             if trigger.kind != "manual" or not work.submission.version:
                 raise FanOutError(f"No message could be sent for the target {name}.")
-        if work.failure:
+        if work.failure and not isinstance(work.failure, OutOfTime):
             raise work.failure
         return result_of(services, [work.submission])
 
@@ -163,7 +168,7 @@ class Deliveries:
                         works[key] = work
                     waiting.append((record, key))
             except OutOfTime:
-                logger.warning("The targets of a trigger cannot be selected in time; its message is received again")
+                logger.warning("The targets of a trigger cannot be selected now; its message is received again")
                 waiting.append((record, None))
             except Exception as error:  # noqa: BLE001 # one message, be it broken, does not stop the others
                 logger.exception("A message failed; it is received again")
@@ -175,7 +180,9 @@ class Deliveries:
         self._services.queues.postpone(
             {message.receipt_handle: message.seconds for message in kept if message.seconds is not None}
         )
-        failure = failure or next((work.failure for work in works.values() if work.failure), None)
+        # A document that cannot be read now is no failure: its message comes again.
+        failures = (work.failure for work in works.values() if not isinstance(work.failure, OutOfTime))
+        failure = failure or next(filter(None, failures), None)
         # Raising brings the whole batch again, also the messages that are done with.
         if failure and len(kept) == len(records):
             raise failure
