@@ -73,8 +73,19 @@ def timezones() -> frozenset[str]:
     return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
-def skipped_day(expression: str, timezone: str, begin: date | None = None) -> date | None:
-    """Return the first day of a year on which daylight saving skips a time of a valid cron expression, None if there is none."""
+def skip_warning(expression: str, timezone: str, begin: date | None = None) -> str | None:
+    """Return a warning if daylight saving skips a time of a valid expression within a year, with a time that exists."""
+    if not (skipped := skipped_time(expression, timezone, begin)):
+        return None
+    moved = skipped.astimezone(UTC).astimezone(skipped.tzinfo)
+    return (
+        f"daylight saving skips {skipped:%H:%M} on {skipped:%Y-%m-%d} in {timezone}, and Scheduler does not run then. "
+        f"Use {moved:%H:%M} or later."
+    )
+
+
+def skipped_time(expression: str, timezone: str, begin: date | None = None) -> datetime | None:
+    """Return the first local time of a year that a valid cron expression names and daylight saving skips, None if there is none."""
     if not (found := CRON.fullmatch(expression)) or timezone_problem(timezone):
         return None
     fields, zone = found[1].split(), ZoneInfo(timezone)
@@ -82,8 +93,9 @@ def skipped_day(expression: str, timezone: str, begin: date | None = None) -> da
     first = begin or datetime.now(UTC).date()
     for number in range(A_YEAR if len(times) <= MAX_TIMES else 0):
         day = first + timedelta(days=number)
-        if is_due_on(fields, day) and not all(exists(day, time, zone) for time in times):
-            return day
+        for time in times if is_due_on(fields, day) else ():
+            if not exists(day, time, zone):
+                return datetime(day.year, day.month, day.day, *time, tzinfo=zone)
     return None
 
 

@@ -12,7 +12,7 @@ import typer
 from rds_snap_backup.triggers import ALL
 from rds_snap_backup.untrusted import NotJson, read_json
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.expressions import expression_problem, skipped_day, timezone_problem
+from rds_snap_backup_cli.expressions import expression_problem, skip_warning, timezone_problem
 from rds_snap_backup_cli.program import Call, Target, command
 from rds_snap_backup_cli.stack import DeployedStack
 
@@ -48,10 +48,8 @@ def schedule(call: Call, target: Target, expression: Expression, timezone: Timez
         wanted["ScheduleExpressionTimezone"] = timezone
     put, done = (client.update_schedule, "changed") if existing else (client.create_schedule, "made")
     put(**wanted)
-    if day := skipped_day(expression, wanted["ScheduleExpressionTimezone"]):
-        call.say(
-            f"Warning: daylight saving skips this time on {day}, and Scheduler does not run then. Use 03:00 or later."
-        )
+    if warning := skip_warning(expression, wanted["ScheduleExpressionTimezone"]):
+        call.say(f"Warning: {warning}")
     state = " It is disabled, as it was." if wanted.get("State") == "DISABLED" else ""
     call.conclude(f"{stack.place}: the schedule {name} of the group {group} is {done}.{state}")
     return Exit.OK

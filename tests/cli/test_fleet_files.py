@@ -478,7 +478,7 @@ def test_times_that_daylight_saving_skips(written: Written) -> None:
         c=ASSOCIATIONS.replace("orders", "c") + skipped,
     )
     (found,) = warnings(directory)
-    assert found.startswith("fleet.yaml:3: expression of schedule of defaults: daylight saving skips this time on ")
+    assert found.startswith("fleet.yaml:3: expression of schedule of defaults: daylight saving skips 02:00 on ")
     assert found.endswith("(alike: targets/c.yaml:2)")
 
 

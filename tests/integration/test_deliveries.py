@@ -261,6 +261,18 @@ def test_an_event_among_600_targets_costs_one_call_by_its_tag_and_the_list_once_
         )
 
 
+def test_documents_that_ssm_does_not_give_now_fail_no_run_and_lose_no_trigger(timeline: Timeline) -> None:
+    timeline.target("default", databases=["*"])
+    timeline.throttle("GetParameter", 2)
+    answer = only(timeline.deliver(timeline.schedule("nightly"))["submissions"])
+    assert (answer["target"], answer["status"]) == ("default", "queued")
+    timeline.run()
+    timeline.throttle("GetParametersByPath", 2)
+    assert timeline.deliver(timeline.event("orders-db")) == {"submissions": []}
+    timeline.run()
+    assert timeline.statuses() == ["submitted", "completed"] * 2
+
+
 # ---- The queue
 
 

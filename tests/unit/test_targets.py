@@ -1,7 +1,7 @@
 """Targets: what each field of a document may hold, and how documents are read from SSM."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -326,12 +326,26 @@ def test_a_name_that_no_target_can_have_is_refused_without_a_call(ssm: Ssm, name
 
 def test_a_failure_of_aws_refuses_nothing(ssm: Ssm) -> None:
     targets = Targets(PATH, ssm.client)
-    ssm.stubber.add_client_error("get_parameter", "ThrottlingException")
+    ssm.stubber.add_client_error("get_parameter", "InternalServerError")
     with pytest.raises(ClientError):
         targets.load("orders")
     ssm.stubber.add_client_error("get_parameters_by_path", "AccessDeniedException")
     with pytest.raises(ClientError):
         targets.documents()
+
+
+@pytest.mark.parametrize(
+    ("operation", "read"),
+    [
+        ("get_parameter", lambda targets: targets.load("orders")),
+        ("get_parameter", lambda targets: targets.named(["orders"])),
+        ("get_parameters_by_path", lambda targets: targets.documents()),
+    ],
+)
+def test_ssms_limit_of_reads_is_a_lack_of_time(ssm: Ssm, operation: str, read: Callable[[Targets], object]) -> None:
+    ssm.stubber.add_client_error(operation, "ThrottlingException", "Rate exceeded")
+    with pytest.raises(OutOfTime):
+        read(Targets(PATH, ssm.client))
 
 
 def test_all_documents_are_listed_once_a_minute(ssm: Ssm, clock: Clock) -> None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import ceil
 
 from rds_snap_backup.targets import NAMES, FieldPath
-from rds_snap_backup_cli.expressions import hours_between, runs, skipped_day
+from rds_snap_backup_cli.expressions import hours_between, runs, skip_warning
 from rds_snap_backup_cli.fleet.files import TARGETS, Entry, Fleet, Remark, Schedule
 from rds_snap_backup_cli.output import counted
 
@@ -36,11 +36,11 @@ def warnings_of(fleet: Fleet, now: datetime) -> list[Remark]:
     if not fleet.sources and not fleet.errors:
         folder = fleet.head.file.removesuffix("fleet.yaml") + TARGETS
         alike["empty"] = {Remark(folder, 1, "the directory", "has no target: add NAME.yaml for each")}
-    gap_of, skipped_day_of = cache(partial(least_gap, now=now)), cache(skipped_day)
+    gap_of, skip_of = cache(partial(least_gap, now=now)), cache(skip_warning)
     for entry in fleet.entries.values():
         found = [*about_document(entry)]
         if is_started(entry) and (schedule := entry.schedule):
-            found += about_schedule(entry, gap_of(schedule), skipped_day_of(schedule.expression, schedule.timezone))
+            found += about_schedule(entry, gap_of(schedule), skip_of(schedule.expression, schedule.timezone))
         for kind, path, reason in found:
             alike.setdefault(kind, set()).add(at(fleet, entry, path, reason))
     alike["repeated"] = set(repeated(fleet))
@@ -103,11 +103,10 @@ def repeated(fleet: Fleet) -> Iterator[Remark]:
 # ---- When schedules come
 
 
-def about_schedule(entry: Entry, gap: float | None, skipped: object) -> Iterator[Warned]:
-    """Yield the warnings about a schedule with this least gap in hours, whose time does not exist on the day `skipped`."""
+def about_schedule(entry: Entry, gap: float | None, skipped: str | None) -> Iterator[Warned]:
+    """Yield the warnings about a schedule with this least gap in hours; `skipped` names a time that does not exist."""
     if skipped:
-        reason = f"daylight saving skips this time on {skipped}, and Scheduler does not run then: use 03:00 or later"
-        yield "skipped", EXPRESSION, reason
+        yield "skipped", EXPRESSION, skipped
     age = entry.document.get("maxAgeHours", MAX_AGE_HOURS)
     if gap is None or gap > age:
         comes = "does not come twice in two years" if gap is None else f"comes every {ceil(gap)} hours at most"
