@@ -170,7 +170,7 @@ class Coordinator:
             elif elapsed != submission:
                 submission = yield from self._save_elapsed(submission, elapsed)
             else:
-                step = self._next(submission, now)
+                step = self._next(submission, now, is_working=is_counted)
                 if step is None or isinstance(step, (int, float)):
                     if step is not None and not submission.version:
                         yield from self._saved(submission, Change(submission))
@@ -182,12 +182,13 @@ class Coordinator:
             conflicts = conflicts + 1 if submission is before else 0
         return self._clock() + self._policy.first_retry_seconds
 
-    def _next(self, submission: Submission, now: float) -> Step:
+    def _next(self, submission: Submission, now: float, *, is_working: bool) -> Step:
         if submission.outbox:
             return Publish(submission.outbox[0])
         if submission.is_over:
             return None
-        if submission.wake_at > now:
+        # The least pause lies between runs: a run does all that is due.
+        if submission.wake_at > now and not is_working:
             return submission.wake_at
         if wanted := jobs_wanted(submission, self._policy, now):
             return ReadJobs(wanted)
