@@ -413,7 +413,9 @@ class Submission:
         if not dues:
             return replace(self, wake_at=0)
         least = next((pause for runs, pause in LEAST_PAUSES if self.runs >= runs), 0)
-        return replace(self, wake_at=max(min(*dues, self.opened + MAX_OPEN_SECONDS), self.ran + least if least else 0))
+        due = max(min(dues), self.ran + least if least else 0)
+        # What is out after nine days is not given up before its lease is over.
+        return replace(self, wake_at=min(due, max(self.opened + MAX_OPEN_SECONDS, self.lease_end)))
 
     def _due(self, backup: Backup, policy: Policy) -> float:
         match backup.phase:
