@@ -70,7 +70,10 @@ class Outside(Protocol):
     """Everything outside the core and the ledger."""
 
     ledger: Ledger
-    coordinator: Coordinator
+
+    @property
+    def coordinator(self) -> Coordinator:
+        """The coordinator that it drives."""
 
     def fresh(self, submission: Submission) -> Submission | Problem:
         """Return what the current document begins."""
@@ -107,7 +110,8 @@ def run(outside: Outside, submission: Submission, letter: int) -> Generator[Requ
         try:
             request = steps.send(answer)
         except StopIteration as stop:
-            return stop.value
+            left: float | Problem | None = stop.value
+            return left
         yield request
         answer = _answer(outside, submission, request)
         match answer:

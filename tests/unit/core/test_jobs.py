@@ -1,13 +1,14 @@
 """Jobs that an answer named or that were found: whose they are, how they are followed, and what follows from their ends."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from rds_snap_backup.core.phases import Running
 from rds_snap_backup.core.reading import JOB_ID_REUSED, JOB_MISSING, jobs_wanted
-from tests.unit.core.world import DOWN, HOUR, LOST, MINUTE, POLICY, REFUSED, WHY, World, X, Y, Z, jobs
+from tests.unit.core.world import BEGIN, DOWN, HOUR, LOST, MINUTE, POLICY, REFUSED, WHY, World, X, Y, Z, jobs
 
 GROUP = tuple(replace(X, instance_name=f"db-{number}") for number in range(60))
 NAMELESS = {"client_name": "", "instance_name": "", "subclient_name": ""}
@@ -87,9 +88,9 @@ def test_a_row_that_becomes_anothers_is_another_job(world: World) -> None:
 
 def test_a_start_that_moves_or_is_unknown_proves_nothing(world: World) -> None:
     world.at(1000).begin("A", X).run("A", jobs("1")).at(1060).job("1", X, "Queued", started=None).run("A")
-    began = world.backup("A").job
-    world.job("1", X, started=2000).go("A", 1200).job("1", X, "Queued", started=None).go("A", 1500)
-    assert began and (found := world.backup("A").job) and found.began == began.began == world["A"].attempts[0].began
+    world.go("A", 1200).job("1", X, started=2000).go("A", 1300).job("1", X, "Queued", started=None).go("A", 1500)
+    assert (job := world.backup("A").job)
+    assert (job.began, job.seen) == (BEGIN + 1000, BEGIN + 1060)
     world.job("1", X, "Completed", started=500, ended=1500).go("A", 2500)
     assert world.phases("A") == "completed"
 
@@ -153,7 +154,7 @@ def test_running_backups_of_a_submission_are_polled_together(world: World) -> No
     submission = world["A"].with_backup(replace(world.backup("A", Y), phase=later))
     wanted = jobs_wanted(submission, POLICY, world["A"].wake_at)
     assert wanted
-    assert (wanted.job_ids, wanted.keys) == (("1", "2"), {X.key, Y.key})
+    assert (wanted.job_ids, wanted.keys) == (("1", "2"), frozenset({X.key, Y.key}))
     assert jobs_wanted(submission, POLICY, world["A"].wake_at - 1) is None
 
 
@@ -203,7 +204,7 @@ def test_pauses_between_polls_double_up_to_15_minutes_and_an_hour_from_the_secon
     while (wake := world["A"].wake_at) < world["A"].created + 30 * HOUR:
         times.append(wake - world["A"].created)
         world.go("A", times[-1])
-    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
     assert pauses[:7] == [60, 120, 240, 480, 900, 900, 900]
     assert set(pauses[-5:]) == {HOUR}
 

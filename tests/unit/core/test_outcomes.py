@@ -56,7 +56,7 @@ def doubted(doubt: str) -> str:
 )
 @pytest.mark.parametrize(("column", "count"), [("one", 1), ("group", 2), ("schedule", 2)])
 def test_each_outcome_leads_to_one_phase(
-    outcome: Outcome, one: str, group: str, schedule: str, notice: str, column: str, count: int
+    *, outcome: Outcome, one: str, group: str, schedule: str, notice: str, column: str, count: int
 ) -> None:
     expected = {"one": one, "group": group, "schedule": schedule}[column]
     change = apply_outcome(out(column.upper(), count), outcome, {}, POLICY, ANSWERED)
@@ -82,11 +82,11 @@ def test_each_outcome_leads_to_one_phase(
                 shown.add("Out")
     assert shown == {expected}
     assert (after.attempts[0].ended, after.cut_offs) == (ANSWERED, 0)
-    told = [] if expected.startswith(("Waiting", "Doubted")) else [notice]
-    assert [one.status for one in after.outbox] == told
-    assert [one.letter for one in after.outbox] == [int(status == "rejected") for status in told]
-    for one in after.outbox:
-        assert one.error == (outcome.problem if not isinstance(outcome, Scheduled) else None)
+    statuses = [] if expected.startswith(("Waiting", "Doubted")) else [notice]
+    assert [told.status for told in after.outbox] == statuses
+    assert [told.letter for told in after.outbox] == [int(status == "rejected") for status in statuses]
+    for told in after.outbox:
+        assert told.error == (outcome.problem if not isinstance(outcome, Scheduled) else None)
 
 
 def test_job_ids_are_kept_once_and_only_a_single_one_is_known_at_once() -> None:

@@ -6,7 +6,7 @@ from rds_snap_backup.core.coordinator import Save
 from rds_snap_backup.core.opening import Defaults
 from rds_snap_backup.core.outcomes import AlreadyRunning, Rejected
 from rds_snap_backup.core.record import CompletedJob, Subclient, Unreadable
-from rds_snap_backup.core.starting import start
+from rds_snap_backup.core.starting import StartInputs, start
 from tests.unit.core.world import BEGIN, DOWN, HOUR, LOST, MINUTE, POLICY, WHY, Killed, World, X, Y, Z, jobs
 
 BUSY = AlreadyRunning(WHY)
@@ -93,13 +93,10 @@ def test_a_claimer_that_ended_in_doubt_keeps_the_subclient_for_its_window(world:
 
 def test_a_record_of_another_form_keeps_its_subclients(world: World) -> None:
     world.begin("B", X)
-    inputs = world.start_inputs(world["B"], (X.key,))
-    inputs.subclients[X.key] = Subclient(X.key, 1, "other")
-    inputs.claimers["other"] = Unreadable("other", "why")
-    change = start(world["B"], inputs, POLICY, world.now)
+    claimed = {X.key: Subclient(X.key, 1, "other")}
+    change = start(world["B"], StartInputs(claimed, {"other": Unreadable("other", "why")}), POLICY, world.now)
     assert (change.submission.out, change.subclients) == (None, ())
-    inputs.claimers.clear()
-    assert start(world["B"], inputs, POLICY, world.now).submission.out
+    assert start(world["B"], StartInputs(claimed, {}), POLICY, world.now).submission.out
 
 
 # ---- Who joins
@@ -123,7 +120,7 @@ def test_a_record_of_another_form_keeps_its_subclients(world: World) -> None:
 )
 @pytest.mark.parametrize("kind", ["manual", "schedule", "rds"])
 def test_a_trigger_is_satisfied_by_a_job_that_began_after_it(
-    world: World, kind: str, began: float, status: str, level: str, retries: int, phase: str
+    world: World, *, kind: str, began: float, status: str, level: str, retries: int, phase: str
 ) -> None:
     world.begin("A", X, level=level, retries=retries).at(began)
     if began < 1000:
