@@ -20,7 +20,7 @@ OPERATIONS = {
     "rds": {"DescribeAccountAttributes", "DescribeDBClusters", "DescribeDBInstances"},
     "secretsmanager": {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "sns": {"ListSubscriptionsByTopic", "Publish"},
-    "sqs": {"ChangeMessageVisibility", "GetQueueAttributes", "GetQueueUrl", "SendMessage", "SendMessageBatch"},
+    "sqs": {"ChangeMessageVisibilityBatch", "GetQueueAttributes", "GetQueueUrl", "SendMessage", "SendMessageBatch"},
     "ssm": {"GetParameter", "GetParametersByPath"},
     "sts": {"AssumeRole"},
 }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rds_snap_backup.commvault.answers import Answer, HttpRequest
 from rds_snap_backup.commvault.auth import Auth, Flow
-from rds_snap_backup.commvault.outcomes import Unauthorized
+from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.redaction import remember
 
 

@@ -23,16 +23,17 @@ def matches(pattern: str, text: str) -> bool:
 
 def covers(statement: Statement, action: str, resource: str) -> bool:
     """Tell whether a statement is about this action on this resource; its conditions are ignored."""
-    return any(matches(pattern.lower(), action.lower()) for pattern in listed(statement["Action"])) and any(
-        matches(pattern, resource) for pattern in listed(statement["Resource"])
-    )
+    excepted = statement.get("NotResource")
+    is_meant = any(matches(pattern, resource) for pattern in listed(excepted or statement["Resource"]))
+    is_action = any(matches(pattern.lower(), action.lower()) for pattern in listed(statement["Action"]))
+    return is_action and is_meant is (excepted is None)
 
 
 def decide(
     statements: Iterable[Statement],
     action: str,
     resource: str,
-    context: Mapping[str, str] | None = None,
+    context: Mapping[str, str | list[str]] | None = None,
     service: str | None = None,
 ) -> Decision:
     """Evaluate policies for a call with these condition keys; `service` is the AWS service that calls, if any."""
@@ -54,7 +55,7 @@ def _is_for(statement: Statement, service: str | None) -> bool:
             raise NotImplementedError(other)
 
 
-def _holds(statement: Statement, context: Mapping[str, str]) -> bool:
+def _holds(statement: Statement, context: Mapping[str, str | list[str]]) -> bool:
     return all(
         _condition_holds(operator, listed(wanted), context.get(key))
         for operator, keys in statement.get("Condition", {}).items()
@@ -62,7 +63,14 @@ def _holds(statement: Statement, context: Mapping[str, str]) -> bool:
     )
 
 
-def _condition_holds(operator: str, wanted: list[str], given: str | None) -> bool:
+def _condition_holds(operator: str, wanted: list[str], given: str | list[str] | None) -> bool:
+    if operator == "Null":
+        return wanted == ["false" if given else "true"]
+    if operator.startswith("ForAllValues:"):
+        values = [] if given is None else listed(given)
+        return all(_condition_holds(operator.removeprefix("ForAllValues:"), wanted, value) for value in values)
+    if isinstance(given, list):
+        raise TypeError("a key of several values needs a set operator")
     if given is None and operator.endswith("IfExists"):
         return True
     match operator.removesuffix("IfExists"):

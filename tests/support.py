@@ -24,7 +24,7 @@ ENVIRONMENT = {
     "SUBMISSIONS_QUEUE_URL": f"http://127.0.0.1:9/{ACCOUNT}/submissions",
     "DEAD_LETTER_QUEUE_URL": f"http://127.0.0.1:9/{ACCOUNT}/dead-letters",
     "RDS_EVENT_IDS": "RDS-EVENT-0043",
-    "GATHER_MINUTES": "15",
+    "GATHER_MINUTES": "0",
     "SETTLE_MINUTES": "60",
     "RETRY_HOURS": "6",
     "RETRY_FAILED_JOBS": "1",

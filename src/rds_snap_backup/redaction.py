@@ -1,8 +1,9 @@
 """Masks the live secrets in a text that comes from outside.
 
 A word is masked if it holds a part of a secret, plain or in another form: in JSON's, a URL's or HTML's escapes (several
-times over), hexadecimal, base64 (at any offset, standard or URL-safe), in any case. Other encodings, such as a reversed or
-a compressed secret, are not recognized.
+times over); hexadecimal, with or without separators, or base64 (at any offset, standard or URL-safe), of UTF-8 or UTF-16; in
+any case; with characters in between that are not printable ASCII. Other encodings, such as a reversed or a compressed secret,
+are not recognized.
 """
 
 import re
@@ -20,7 +21,14 @@ MIN_BASE64_SECRET = 8
 # The pairs of several renewals: an answer may still quote an earlier one.
 MAX_SECRETS = 24
 ROUNDS = 3
-ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\.|%[0-9a-fA-F]{2}|&#?\w{1,8};", re.DOTALL)
+# A browser reads a character's number without its semicolon, too.
+ESCAPE = re.compile(
+    r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\.|%[0-9a-fA-F]{2}|&#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?|&\w{1,8};",
+    re.DOTALL,
+)
+# A secret is printable ASCII: nothing else can be a part of one, and between its characters it may be invisible.
+NOT_IN_SECRETS = re.compile(r"[^\t\n\r -~]+")
+NOT_HEXADECIMAL = re.compile(r"0x|[^0-9a-f]+")
 URL_SAFE = str.maketrans("+/", "-_")
 
 
@@ -80,31 +88,38 @@ def redact(text: str) -> str:
 def _forms(secret: str) -> Iterator[Form]:
     part = min(PART, len(secret))
     yield Form(secret.lower(), part)
-    encoded = secret.encode()
-    yield Form(encoded.hex(), 2 * part)
-    if len(secret) < MIN_BASE64_SECRET:
-        return
-    for offset in range(3):
-        # Without the characters that hold bits of a neighbour.
-        start, end = -(-8 * offset // 6), 8 * (offset + len(encoded)) // 6
-        text = b64encode(bytes(offset) + encoded).decode()[start:end]
-        for form in {text, text.translate(URL_SAFE)}:
-            yield Form(form.lower(), (8 * part - 4) // 6)
+    # Without the last zero, in which the two byte orders of UTF-16 differ.
+    for encoded, size in ((secret.encode(), part), (secret.encode("utf-16-le")[:-1], 2 * part - 1)):
+        yield Form(encoded.hex(), 2 * size)
+        if len(secret) < MIN_BASE64_SECRET:
+            continue
+        for offset in range(3):
+            # Without the characters that hold bits of a neighbour.
+            start, end = -(-8 * offset // 6), 8 * (offset + len(encoded)) // 6
+            text = b64encode(bytes(offset) + encoded).decode()[start:end]
+            for form in {text, text.translate(URL_SAFE)}:
+                yield Form(form.lower(), (8 * size - 4) // 6)
 
 
 def _shows_any(text: str) -> bool:
     """Return whether a secret is in a text, under any escapes. Nearly always none is: looking for pieces is quick."""
     for _ in range(ROUNDS + 1):
+        text = NOT_IN_SECRETS.sub("", text)
         folded = text.lower()
-        for length, pieces in _pieces.items():
-            if any(folded[at : at + length] in pieces for at in range(len(folded) - length + 1)):
-                if any(form.is_in(folded) for forms in _known.values() for form in forms):
-                    return True
-                break
+        if _holds_any(folded) or _holds_any(NOT_HEXADECIMAL.sub("", folded)):
+            return True
         meant = ESCAPE.sub(lambda escape: _meaning(escape[0]), text)
         if meant == text:
             return False
         text = meant
+    return False
+
+
+def _holds_any(folded: str) -> bool:
+    """Return whether a form of a secret is in a text in lower case, as it stands."""
+    for length, pieces in _pieces.items():
+        if not pieces.isdisjoint([folded[at : at + length] for at in range(len(folded) - length + 1)]):
+            return any(form.is_in(folded) for forms in _known.values() for form in forms)
     return False
 
 

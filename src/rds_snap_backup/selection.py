@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Literal, Self
 
 from rds_snap_backup.targets import Association, Target, is_accounts, is_texts
-from rds_snap_backup.triggers import ALL, MAX_TARGET_NAME, Trigger
+from rds_snap_backup.triggers import ALL, GREEN_INFIX, MAX_TARGET_NAME, Trigger
 from rds_snap_backup.untrusted import NotJson, list_in, read_json
 
 type Reason = Literal["tag", "pattern", "fallback"]
@@ -63,7 +63,10 @@ class Rule:
         )
 
     def select(self, trigger: Trigger, own_account: str, *, is_tagged: bool) -> tuple[Reason, tuple[int, ...]]:
-        """Return the positions of the associations that an RDS event selects, and why; none if it selects none."""
+        """Return the positions of the associations that an RDS event selects, and why; none if it selects none.
+
+        A green database, which has its blue one's tags, is selected only by patterns with `-green-`.
+        """
         names_count = trigger.account in (self.accounts or (own_account,))
         arns_count = names_count or not self.accounts
         arn, database = (trigger.source_arn or "").lower(), trigger.database.lower()
@@ -75,12 +78,13 @@ class Rule:
                 if pattern.startswith("arn:")
                 else names_count and fnmatchcase(database, pattern)
                 for pattern in map(str.lower, patterns)
+                if GREEN_INFIX in pattern or not trigger.is_green
             )
 
         def where(is_meant: Callable[[tuple[str, ...]], bool], each: tuple[tuple[str, ...], ...]) -> tuple[int, ...]:
             return tuple(position for position, patterns in enumerate(each) if is_meant(patterns))
 
-        if is_tagged and self.allow_tag and names_count:
+        if is_tagged and self.allow_tag and names_count and not trigger.is_green:
             own = tuple(patterns or () for patterns in self.own)
             if tagged := where(matches, own) if any(own) else tuple(range(len(own))):
                 return "tag", tagged
@@ -89,12 +93,12 @@ class Rule:
         each = tuple(self.databases if patterns is None else patterns for patterns in self.own)
         if matched := where(lambda patterns: matches(tuple(item for item in patterns if item != ALL)), each):
             return "pattern", matched
-        return "fallback", where(lambda patterns: names_count and ALL in patterns, each)
+        return "fallback", where(lambda patterns: names_count and not trigger.is_green and ALL in patterns, each)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The targets that an event selects, all for one reason; `unknown` are the names in its tag if none of them exists."""
+    """The targets that an event selects, all for one reason. `unknown`: if no name in its tag exists, the first one."""
 
     reason: Reason
     names: tuple[str, ...]
@@ -120,13 +124,20 @@ class Rules:
             reason, positions = rule.select(trigger, self.own_account, is_tagged=name in trigger.tagged)
             if positions:
                 found[reason].append(name)
-        unknown = tuple(_short(name) for name in trigger.tagged if name != ALL)
-        if not self.rules.keys().isdisjoint(trigger.tagged):
+        # One event is one refusal, however many names it has.
+        unknown = tuple(_short(name) for name in trigger.tagged if name != ALL)[:1]
+        if not self._admits_tags(trigger) or not self.rules.keys().isdisjoint(trigger.tagged):
             unknown = ()
         for reason, names in found.items():
             if names:
                 return Selection(reason, tuple(names), unknown)
         return Selection("fallback", (), unknown)
+
+    def _admits_tags(self, trigger: Trigger) -> bool:
+        """Tell whether a tag of the event's database can start any target."""
+        if trigger.is_green:
+            return False
+        return trigger.account == self.own_account or any(trigger.account in it.accounts for it in self.rules.values())
 
 
 def selected_associations(target: Target, trigger: Trigger, own_account: str) -> tuple[Association, ...]:

@@ -26,8 +26,13 @@ MAX_AHEAD_SECONDS = 300
 MAX_QUOTED = 100
 # AWS's limit for the value of a tag.
 MAX_TAG = 256
+# Each name is a document to read. The owner of a database writes its tag, also in a member account.
+MAX_TAGGED = 8
 # A submission has far fewer letters: each is redriven by hand.
 MAX_LETTER = 1_000_000
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/blue-green-deployments-overview.html
+GREEN_INFIX = "-green-"
+GREEN = re.compile(rf"{GREEN_INFIX}[a-z0-9]{{6}}$")
 SNAPSHOT_ARN = re.compile(r":(cluster-)?snapshot:", re.IGNORECASE)
 
 # A snap backup makes snapshots, and RDS reports them: these never start a backup, or it would feed itself.
@@ -103,6 +108,11 @@ class Trigger:
     def database(self) -> str:
         """The name of the RDS event's database: from its ARN, since samples differ in `SourceIdentifier`."""
         return (self.source_arn or "").rpartition(":")[2]
+
+    @property
+    def is_green(self) -> bool:
+        """Whether the database is the green one of a Blue/Green deployment, before the switchover."""
+        return GREEN.search(self.database.lower()) is not None
 
     @property
     def region(self) -> str:
@@ -244,8 +254,8 @@ def database_event(arn: str, event_id: str, date: str) -> dict[str, Any]:
 
 
 def tagged_names(tag: object) -> tuple[str, ...]:
-    """Return the different names in the value of a database's tag `rds-snap-backup:target`."""
-    return tuple(dict.fromkeys(clean_text(tag[:MAX_TAG]).split())) if isinstance(tag, str) else ()
+    """Return the first 8 different names in the value of a database's tag `rds-snap-backup:target`."""
+    return tuple(dict.fromkeys(clean_text(tag[:MAX_TAG]).split()))[:MAX_TAGGED] if isinstance(tag, str) else ()
 
 
 def invalid_name(name: object) -> InvalidInput:
@@ -276,6 +286,14 @@ def _rds(kind: str, detail: dict[str, Any], account: object, stack: str) -> Requ
             "The RDS event lacks EventID, SourceArn or Date, so it cannot be distinguished from others.",
             "Start the backup by hand if it is wanted, and send events as RDS made them.",
         )
+    # EventBridge sets the account; the rest of an event on a custom bus is what its sender wrote.
+    arn_account, event_account = _arn_part(source_arn, 4), _text(account)
+    if arn_account and event_account and event_account != arn_account:
+        raise InvalidInput(
+            "TRIGGER_NOT_ALLOWED",
+            f"The event of the account {_quoted(event_account)} names a database of {_quoted(arn_account)}.",
+            "Look for its sender: RDS reports a database in the account that owns it.",
+        )
     tags = detail.get("Tags")
     return Request(
         Trigger(
@@ -287,7 +305,7 @@ def _rds(kind: str, detail: dict[str, Any], account: object, stack: str) -> Requ
             message=_message(detail.get("Message")),
             tagged=_of_stack(tagged_names(tags.get(TARGET_TAG) if isinstance(tags, dict) else None), stack),
             # Some samples lack it, and their database's ARN has it.
-            account=clean_text(_text(account) or _arn_part(source_arn, 4), MAX_QUOTED) or None,
+            account=clean_text(event_account or arn_account, MAX_QUOTED) or None,
         )
     )
 

@@ -33,9 +33,10 @@ def clean_text(text: str, most: int = MAX_TEXT) -> str:
     Control characters, lone surrogates and what changes the direction of a terminal's text become blanks.
     """
     # A little more than is kept, so that blanks that are dropped leave enough, and a huge text costs nothing.
-    shown = redact(text.strip()[: 4 * MAX_TEXT])
-    printable = "".join(item if item.isprintable() else " " for item in shown)
-    return " ".join(printable.split())[:most].rstrip()
+    masked = redact(text.strip()[: 4 * MAX_TEXT])
+    line = " ".join("".join(item if item.isprintable() else " " for item in masked).split())
+    # A secret may have blanks: one that stood behind other characters before is one now.
+    return (line if line == masked else redact(line))[:most].rstrip()
 
 
 def is_name(value: object) -> TypeIs[str]:

@@ -4,6 +4,8 @@ from enum import IntEnum
 
 from botocore import exceptions as sdk
 
+from rds_snap_backup.redaction import redact
+
 
 class Exit(IntEnum):
     """The exit statuses of every command."""
@@ -56,7 +58,7 @@ def in_one_line(error: Exception) -> str:
             text = f"{error} Check the network and the region's name."
         case _:
             text = str(error)
-    return " ".join(text.split())
+    return redact(" ".join(text.split()))
 
 
 def error_code(error: sdk.ClientError) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rds_snap_backup.redaction import remember
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.output import counted
 from rds_snap_backup_cli.program import Call, command
@@ -41,7 +42,10 @@ def token(call: Call, revoked: Revoked = False) -> Exit:
         return Exit.OK
     access = ask("Access token, or a plain token: ")
     refresh = ask("Refresh token, empty for a plain token: ", may_be_empty=True)
-    client.put_secret_value(SecretId=secret, SecretString=secret_value(access, refresh))
+    value = secret_value(access, refresh)
+    # An error of AWS's may quote what was sent.
+    remember([access, refresh, value])
+    client.put_secret_value(SecretId=secret, SecretString=value)
     kind = "an access and a refresh token" if refresh else "a plain token, which is never renewed"
     call.conclude(f"{stack.place}: the secret holds {kind}. Prove it: {call.next_command('check')}")
     return Exit.OK

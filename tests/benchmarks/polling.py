@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import cycle
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -12,12 +11,11 @@ from rds_snap_backup.backup.polling import JobReader
 from rds_snap_backup.bootstrap import policy_of
 from rds_snap_backup.commvault import connection
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.outcomes import Submitted
 from rds_snap_backup.config import Config
-from rds_snap_backup.record import Pin, Subclient, Submission
-from rds_snap_backup.sightings import see
-from rds_snap_backup.submission import Look, Surroundings, answered, begin, decide, start
-from rds_snap_backup.targets import Association, BackupRequest, Target
+from rds_snap_backup.core.phases import JobRef, Running
+from rds_snap_backup.core.reading import apply_jobs, jobs_wanted
+from rds_snap_backup.core.record import Attempt, Backup, Submission, Tried
+from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from tests.auth import FixedToken
 from tests.benchmarks.figures import Goal, Spread, table
@@ -66,19 +64,19 @@ def _reader(commserve: CommServe) -> JobReader:
 def _followed(commserve: CommServe, number: int) -> Submission:
     """Return a submission whose job has just started."""
     association = Association("aws-prod", f"db-{number:03}", "default", "aws-prod")
-    target, now = Target(f"t-{number}", BackupRequest((association,))), commserve.clock.now()
-    begun = begin(Trigger("manual", str(number)), target, [association], Pin(), now)
-    sent = start(begun, Surroundings({association.key: Subclient(association.key)}, {}), POLICY, now).submission
-    job = commserve.add_job("aws-prod", association.instance_name)
-    return replace(answered(sent, Submitted((job.id,), 1), {}, POLICY, now).submission, outbox=())
+    job, now = commserve.add_job("aws-prod", association.instance_name), commserve.clock.now()
+    attempt = Attempt(1, "FULL", "IMMEDIATE", now, now, (job.id,))
+    running = Running(1, JobRef(job.id, "FULL", now), now, now + POLICY.first_poll_seconds)
+    trigger, backups = Trigger("manual", str(number)), (Backup(association, now, running, Tried(now)),)
+    return Submission(trigger, f"t-{number}", now, now, backups=backups, attempts=(attempt,)).woken(POLICY)
 
 
 def _deliver(followed: list[Submission], reader: JobReader, now: float) -> None:
     """Hand a batch of what is due to a sandbox."""
     due = [number for number, submission in enumerate(followed) if submission.wake_at <= now][:BATCH]
-    steps = [(followed[number], step) for number in due if isinstance(step := decide(followed[number], now), Look)]
-    for number, (submission, step), sight in zip(due, steps, reader.read(steps, 38), strict=True):
-        followed[number] = see(submission, step, sight, {}, POLICY).submission
+    asked = [wanted for number in due if (wanted := jobs_wanted(followed[number], POLICY, now))]
+    for number, wanted, read in zip(due, asked, reader.read(asked, 38), strict=True):
+        followed[number] = apply_jobs(followed[number], wanted, read, {}, POLICY).submission.woken(POLICY)
 
 
 def goals(reads: Sequence[Sequence[int]]) -> list[Goal]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from rds_snap_backup.record import Backup, Submission
 
 from rds_snap_backup.ledger.keys import subclient_key
 from rds_snap_backup.ledger.records import to_text
-from rds_snap_backup.record import Backup, Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from rds_snap_backup_cli.errors import Exit

@@ -61,6 +61,16 @@ def test_the_functions_read_the_stored_value(
     assert "rds-snap-backup check prod --region eu-west-1" in done.out
 
 
+def test_an_error_of_aws_that_quotes_the_token_does_not_show_it(cli: Cli, wire: AwsWire, typed: Typed) -> None:
+    typed(ACCESS, REFRESH)
+    quoted = f"1 validation error: Value '{json.dumps({'accessToken': ACCESS})}' ({REFRESH.encode().hex()})"
+    wire.fail("PutSecretValue", 400, "ValidationException", quoted)
+    done = cli("token", "prod")
+    assert done.status == Exit.COULD_NOT_RUN
+    assert "PutSecretValue failed (ValidationException): 1 validation error" in done.line
+    assert not any(secret in done.out + done.err for secret in (ACCESS, REFRESH, REFRESH.encode().hex()))
+
+
 @pytest.mark.parametrize(
     "answers", [("",), ("a\x00b",), ("ü",), ("x" * 8193,), (ACCESS, "b\tc"), (ACCESS, ACCESS)], ids=repr
 )

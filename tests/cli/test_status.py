@@ -7,15 +7,15 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
-from typing import Any
 
 import pytest
 
 from local.emulator import Emulator
+from rds_snap_backup.core.phases import Ended, JobRef, Phase, Running, Waiting
+from rds_snap_backup.core.record import Attempt, Backup, Change, Submission, Tried
 from rds_snap_backup.ledger.submissions import Submissions
 from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Attempt, Backup, Change, JobFacts, Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from rds_snap_backup_cli import status
@@ -33,11 +33,14 @@ class Ledger:
 
     submissions: Submissions
 
-    def save(self, target: str, age: float, *backups: Backup) -> None:
-        created = time.time() - age
-        trigger = Trigger("schedule", f"arn|{target}")
-        attempts = (Attempt(1, "FULL", created, created + 1),)
-        self.submissions.save(Change(Submission(trigger, target, created, created, backups=backups, attempts=attempts)))
+    def save(self, target: str, age: float, due: float, *backups: Backup) -> None:
+        now = time.time()
+        created, trigger = now - age, Trigger("schedule", f"arn|{target}")
+        attempts = (Attempt(1, "FULL", "IMMEDIATE", created, created + 1),)
+        submission = Submission(
+            trigger, target, created, created, backups=backups, attempts=attempts, wake_at=now + due
+        )
+        self.submissions.save(Change(submission))
 
 
 @pytest.fixture
@@ -61,19 +64,17 @@ def ledger(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     client.delete_stack(StackName=name)
 
 
-def a_backup(instance: str, due: float, **more: Any) -> Backup:
+def a_backup(instance: str, phase: Phase) -> Backup:
     now = time.time()
-    return Backup(Association("aws-prod", instance, "default", "aws-prod"), now, now + due, now, **more)
+    return Backup(Association("aws-prod", instance, "default", "aws-prod"), now, phase, Tried(now))
 
 
 def test_open_submissions_are_shown_the_oldest_first(cli: Cli, ledger: Ledger) -> None:
     error = Problem("UNREACHABLE", "Commvault cannot be reached.", "It is retried.")
-    running = [
-        a_backup(f"db{number}", 90.5, state="running", attempt=1, job=JobFacts(f"135{number}")) for number in (4, 5)
-    ]
-    ledger.save("orders", 5 * HOUR, *running, a_backup("db6", 600, error=error))
-    ledger.save("billing", 50 * HOUR, a_backup("billing", -2 * HOUR))
-    ledger.save("over", HOUR, a_backup("over", 0, state="completed"))
+    running = [a_backup(f"db{number}", Running(1, JobRef(f"135{number}", "FULL", 0), 0, 0)) for number in (4, 5)]
+    ledger.save("orders", 5 * HOUR, 90.5, *running, a_backup("db6", Waiting(0, error=error)))
+    ledger.save("billing", 50 * HOUR, -2 * HOUR, a_backup("billing", Waiting(0)))
+    ledger.save("over", HOUR, 0, a_backup("over", Ended("completed")))
     done = cli("status")
     assert (done.status, done.err) == (Exit.OK, "")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if line.startswith("│")]
@@ -96,7 +97,7 @@ def test_rows_are_json_and_csv_and_none_is_a_sentence(cli: Cli, ledger: Ledger) 
     assert cli("status").out.endswith(": no open submissions.\n")
     assert json.loads(cli("status", "--format", "json").out) == []
     assert cli("status", "--format", "csv").out == "target,trigger,backups,jobs,created,wakeAt,error\n"
-    ledger.save("orders", HOUR, a_backup("db", 60))
+    ledger.save("orders", HOUR, 60, a_backup("db", Waiting(0)))
     (row,) = json.loads(cli("status", "--format", "json").out)
     assert (row["target"], row["backups"], row["jobs"], row["error"]) == ("orders", {"waiting": 1}, [], None)
     (line,) = csv.DictReader(StringIO(cli("status", "--format", "csv").out))
@@ -105,7 +106,7 @@ def test_rows_are_json_and_csv_and_none_is_a_sentence(cli: Cli, ledger: Ledger) 
 
 def test_more_submissions_than_one_read_takes(cli: Cli, ledger: Ledger) -> None:
     for number in range(status.MAX_READ + 1):
-        ledger.save(f"t{number}", HOUR, a_backup("db", 60))
+        ledger.save(f"t{number}", HOUR, 60, a_backup("db", Waiting(0)))
     assert len(json.loads(cli("status", "--format", "json").out)) == status.MAX_READ + 1
 
 

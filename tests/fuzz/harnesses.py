@@ -10,9 +10,11 @@ from rds_snap_backup.commvault.answers import MAX_BODY, MAX_THROTTLE_SECONDS, Ht
 from rds_snap_backup.commvault.clients import clients_in
 from rds_snap_backup.commvault.job_lists import Page
 from rds_snap_backup.commvault.jobs import get_job, list_page
-from rds_snap_backup.commvault.outcomes import Scheduled, Submitted, Throttled, classify
+from rds_snap_backup.commvault.outcomes import classify
 from rds_snap_backup.commvault.queries import JsonDocument, read
-from rds_snap_backup.commvault.rows import MAX_TIME, Job
+from rds_snap_backup.commvault.rows import MAX_TIME
+from rds_snap_backup.core.jobs import Job
+from rds_snap_backup.core.outcomes import Scheduled, Submitted, Throttled
 from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.redaction import remember
 from rds_snap_backup.selection import Rule, selected_associations

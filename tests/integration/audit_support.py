@@ -14,9 +14,9 @@ from local.commserve import CommServe
 from local.emulator import REGION, Emulator
 from rds_snap_backup.audit import handler
 from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.core.opening import Defaults, begin, reject_trigger
+from rds_snap_backup.core.record import Change, CompletedJob
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Change, CompletedJob
-from rds_snap_backup.submission import begin, pin_of, reject_trigger
 from rds_snap_backup.triggers import Trigger
 from tests.integration.world import World
 from tests.support import Context
@@ -96,8 +96,8 @@ class AuditScene:
         """Let a submission's message be lost two hours ago."""
         document = self.services.targets.load(target)
         trigger = Trigger("schedule", "arn:aws:scheduler:stuck|now")
-        submission = begin(trigger, document, document.request.associations, pin_of(document, 0, 0), self.clock())
-        self.services.submissions.save(Change(submission))
+        submission = begin(trigger, document, document.request.associations, Defaults(0, 0), self.clock())
+        self.services.submissions.save(Change(replace(submission, wake_at=self.clock())))
         self.later += 2 * 3600
 
     def invoke(self, event: Any, seconds: float = 300) -> Any:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from local.commserve import CommServe
 from local.emulator import REGION, Emulator
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.outcomes import Outcome
+from rds_snap_backup.core.outcomes import Outcome
 from rds_snap_backup.credentials.renewal import Renewer
 from rds_snap_backup.credentials.secret import Secret
 from rds_snap_backup.credentials.tokens import TokenAuth

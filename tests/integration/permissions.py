@@ -58,7 +58,7 @@ def needed(call: Call) -> set[Permission]:
             return {Permission(action, arn("dynamodb", f"table/{given['TableName']}"))}
         case "secretsmanager", "GetSecretValue" | "PutSecretValue" | "UpdateSecretVersionStage":
             return {Permission(action, given["SecretId"])}
-        case "sqs", "SendMessage" | "SendMessageBatch" | "ChangeMessageVisibility":
+        case "sqs", "SendMessage" | "SendMessageBatch" | "ChangeMessageVisibilityBatch":
             return {Permission(action.removesuffix("Batch"), queue_arn(given["QueueUrl"]))}
         case "ssm", "GetParameter":
             return {Permission(action, arn("ssm", f"parameter{given['Name']}"))}

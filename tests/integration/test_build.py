@@ -169,8 +169,9 @@ def arguments(service: str, operation: str, resources: dict[str, Any]) -> dict[s
             attributes = {"status": {"DataType": "String", "StringValue": "submitted"}}
             text = {"Message": '{"default": "{}"}', "MessageStructure": "json", "Subject": "s"}
             return {"TopicArn": resources["topic"], "MessageAttributes": attributes} | text
-        case "sqs", "ChangeMessageVisibility":
-            return {"QueueUrl": queue, "ReceiptHandle": resources["receipt"], "VisibilityTimeout": 5}
+        case "sqs", "ChangeMessageVisibilityBatch":
+            entry = {"Id": "1", "ReceiptHandle": resources["receipt"], "VisibilityTimeout": 5}
+            return {"QueueUrl": queue, "Entries": [entry]}
         case "sqs", "GetQueueUrl":
             return {"QueueName": "build-queue"}
         case "sqs", "GetQueueAttributes":

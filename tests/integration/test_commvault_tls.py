@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.outcomes import Outcome, Submitted, Unavailable
+from rds_snap_backup.core.outcomes import Outcome, Submitted, Unavailable
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken

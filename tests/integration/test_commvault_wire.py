@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import formatdate
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from local.commserve import CommServe
 from local.commserve.faults import ALL
 from rds_snap_backup.commvault.answers import MAX_BODY
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.outcomes import (
+from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
+from rds_snap_backup.core.outcomes import (
     AlreadyRunning,
     Failed,
     Outcome,
@@ -31,7 +33,6 @@ from rds_snap_backup.commvault.outcomes import (
     Unavailable,
     Unknown,
 )
-from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
 
@@ -510,26 +511,27 @@ def test_a_probe_shows_that_the_api_answers_and_sends_no_token(server: CommServe
 def peer(server: CommServe) -> Iterator[Callable[..., Commvault]]:
     """Makes clients of a TLS server that answers every request with the same bytes and leaves connections open.
 
-    Of several parts each but the first comes after a pause.
+    Of several parts each but the first comes after a pause. `then` is sent instead at each further request of a connection.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.authority.issue_cert("localhost").configure_cert(context)
     listening = socket.create_server(("127.0.0.1", 0))
     opened: list[ssl.SSLSocket] = []
 
-    def serve(parts: tuple[bytes, ...], pause: float) -> None:
+    def serve(parts: tuple[bytes, ...], pause: float, then: bytes) -> None:
         with suppress(OSError):
             while True:
                 connection = context.wrap_socket(listening.accept()[0], server_side=True)
                 opened.append(connection)
+                answers = chain([parts], repeat((then,) if then else parts))
                 with suppress(OSError):
                     while connection.recv(65536):
-                        for number, part in enumerate(parts):
+                        for number, part in enumerate(next(answers)):
                             time.sleep(pause if number else 0)
                             connection.sendall(part)
 
-    def client_of(*parts: bytes, pause: float = 0) -> Commvault:
-        threading.Thread(target=serve, args=(parts, pause), daemon=True).start()
+    def client_of(*parts: bytes, pause: float = 0, then: bytes = b"") -> Commvault:
+        threading.Thread(target=serve, args=(parts, pause, then), daemon=True).start()
         return commvault(f"https://localhost:{listening.getsockname()[1]}", server.ca_pem)
 
     yield client_of
@@ -566,6 +568,18 @@ def test_bytes_beyond_the_answer_are_never_taken_for_the_next_one(
     client = peer(answer.ljust(distance) + answer.replace(b"1354", b"6666"))
     assert submitted(create(client)) == ("1354",)
     assert submitted(create(client)) == ("1354",)
+
+
+@pytest.mark.parametrize("status", [101, 102, 103, 199])
+def test_an_interim_response_ends_the_connection_and_no_answer_is_anothers(
+    peer: Callable[..., Commvault], status: int
+) -> None:
+    late = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+    client = peer(b"HTTP/1.1 %d Early Hints\r\nLink: </>\r\n\r\n" % status, then=late)
+    for _ in range(2):
+        outcome = create(client)
+        assert isinstance(outcome, Unknown)
+        assert outcome.problem.code == "NO_ANSWER"
 
 
 def test_an_endless_answer_ends_at_the_deadline(peer: Callable[..., Commvault]) -> None:

@@ -15,10 +15,11 @@ import pytest
 from local.emulator import ACCOUNT, REGION, Emulator
 from local.subscriber import Subscriber
 from local.tools import ROOT
+from rds_snap_backup.core.phases import Ended, JobRef
+from rds_snap_backup.core.record import Backup, Notice, Submission, Tried
 from rds_snap_backup.messaging import audit_messages
 from rds_snap_backup.messaging.notifications import JOB_ENDS, PROBLEMS, Notifications, render
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Backup, JobFacts, Notice, Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from tests.unit.documents import section
@@ -36,19 +37,19 @@ HOSTILE = '<!channel> @here *x* `y` "}, {"'
 
 def backup_notification(status: str, target: str = "orders", job_id: str = "1354") -> dict[str, Any]:
     """Return the notification about a backup; one that was rejected has no job."""
-    job = JobFacts(job_id, started=SUBMITTED + 1, ended=SUBMITTED + 841, reason="The snapshot quota is reached.")
     association = Association("aws-prod", "orders-db", "default", "aws-prod")
-    backup = Backup(association, SUBMITTED, SUBMITTED, SUBMITTED, job=job)
+    ended = Ended("failed", JobRef(job_id, "FULL", SUBMITTED))
+    backup = Backup(association, SUBMITTED, ended, Tried(SUBMITTED))
     error = Problem("JOB_FAILED", "…", "…")
-    notice = Notice(status, SUBMITTED, (backup.key,), attempt=1, level="FULL", error=error)
+    notice = Notice(status, SUBMITTED, (0,), attempt=1, level="FULL", error=error)
     if status != "rejected":
         facts: dict[str, Any] = {
-            "started": job.started,
-            "ended": job.ended,
-            "reason": job.reason,
+            "started": SUBMITTED + 1,
+            "ended": SUBMITTED + 841,
+            "reason": "The snapshot quota is reached.",
             "submitted_at": SUBMITTED,
         }
-        notice = Notice(status, SUBMITTED, (backup.key,), 1, "FULL", job_ids=(job_id,), error=error, **facts)
+        notice = Notice(status, SUBMITTED, (0,), 1, "FULL", job_ids=(job_id,), error=error, **facts)
     return render(Submission(TRIGGER, target, SUBMITTED, SUBMITTED, backups=(backup,)), notice)
 
 

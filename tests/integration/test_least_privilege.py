@@ -152,9 +152,9 @@ def uses(made: set[Permission], allowed: Permission) -> bool:
 
 def test_every_function_is_driven_and_finds_its_settings_in_the_template(recorded: Recorded) -> None:
     assert sorted(recorded.calls) == sorted(FUNCTIONS)
-    given = recorded.template.resolve(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
-    config = Config.from_env({name: str(value) for name, value in given.items()})
-    assert config.token_secret_arn == recorded.template.parameters["TokenSecretArn"]
+    for function in FUNCTIONS:
+        config = Config.from_env(recorded.template.variables_of(function))
+        assert config.token_secret_arn == recorded.template.parameters["TokenSecretArn"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

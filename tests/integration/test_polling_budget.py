@@ -11,12 +11,11 @@ from rds_snap_backup.backup.deliveries import MAX_JITTER_SECONDS
 from rds_snap_backup.backup.polling import JobReader
 from rds_snap_backup.bootstrap import policy_of
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.outcomes import Submitted
 from rds_snap_backup.config import Config
-from rds_snap_backup.record import Pin, Subclient, Submission
-from rds_snap_backup.sightings import see
-from rds_snap_backup.submission import Look, Surroundings, answered, begin, decide, published, start
-from rds_snap_backup.targets import Association, BackupRequest, Target
+from rds_snap_backup.core.phases import JobRef, Running
+from rds_snap_backup.core.reading import apply_jobs, jobs_wanted
+from rds_snap_backup.core.record import Attempt, Backup, Submission, Tried
+from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from tests.auth import FixedToken
 from tests.integration.timeline import BATCH, HOUR, PAUSES
@@ -28,12 +27,11 @@ POLICY = policy_of(Config.from_env(ENVIRONMENT | PAUSES))
 def followed(commserve: CommServe, number: int) -> Submission:
     """Return a submission whose job has just started."""
     association = Association("aws-prod", f"db-{number:03}", "default", "aws-prod")
-    now = commserve.clock.now()
-    target = Target(f"t-{number}", BackupRequest((association,)))
-    begun = begin(Trigger("manual", str(number)), target, [association], Pin(), now)
-    sent = start(begun, Surroundings({association.key: Subclient(association.key)}, {}), POLICY, now).submission
-    job = commserve.add_job("aws-prod", association.instance_name)
-    return published(answered(sent, Submitted((job.id,), 1), {}, POLICY, now).submission)
+    job, now = commserve.add_job("aws-prod", association.instance_name), commserve.clock.now()
+    attempt = Attempt(1, "FULL", "IMMEDIATE", now, now, (job.id,))
+    running = Running(1, JobRef(job.id, "FULL", now), now, now + POLICY.first_poll_seconds)
+    trigger, backups = Trigger("manual", str(number)), (Backup(association, now, running, Tried(now)),)
+    return Submission(trigger, f"t-{number}", now, now, backups=backups, attempts=(attempt,)).woken(POLICY)
 
 
 class Hub:
@@ -59,11 +57,12 @@ class Hub:
         while self._due and self._due[0][0] <= end:
             clock.advance(max(0, self._due[0][0] - clock.now()))
             batch = [heappop(self._due)[1] for _ in range(BATCH) if self._due and self._due[0][0] <= clock.now()]
-            asked = [(self.submissions[key], decide(self.submissions[key], clock.now())) for key in batch]
-            looks = [(submission, step) for submission, step in asked if isinstance(step, Look)]
-            assert len(looks) == len(batch)
-            for (submission, look), sight in zip(looks, next(self._readers).read(looks, 38), strict=True):
-                self.put(see(submission, look, sight, {}, POLICY).submission)
+            found = [(self.submissions[key], jobs_wanted(self.submissions[key], POLICY, clock.now())) for key in batch]
+            asked = [(submission, wanted) for submission, wanted in found if wanted]
+            assert len(asked) == len(batch)
+            read = next(self._readers).read([wanted for _, wanted in asked], 38)
+            for (submission, wanted), jobs in zip(asked, read, strict=True):
+                self.put(apply_jobs(submission, wanted, jobs, {}, POLICY).submission.woken(POLICY))
         clock.advance(end - clock.now())
 
 

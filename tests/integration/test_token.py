@@ -11,8 +11,8 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from rds_snap_backup.commvault.outcomes import Outcome, Rejected, Submitted, Unauthorized
 from rds_snap_backup.commvault.queries import JsonDocument
+from rds_snap_backup.core.outcomes import Outcome, Rejected, Submitted, Unauthorized
 from rds_snap_backup.credentials.renewal import is_renewing
 from rds_snap_backup.credentials.tokens import TokenReport
 from rds_snap_backup.problems import Problem

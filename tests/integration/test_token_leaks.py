@@ -12,7 +12,7 @@ from local.commserve import CommServe
 from local.commserve.faults.echo import FORMS
 from local.emulator import Emulator
 from rds_snap_backup.commvault.jobs import get_job
-from rds_snap_backup.commvault.rows import Job
+from rds_snap_backup.core.jobs import Job
 from tests.integration.pairs import RENEW, REQUEST, TokenWorld
 
 PLACES = ("text", "page", "header", "redirect", "status_line", "malformed_header", "length", "chunk")

@@ -150,11 +150,10 @@ class Timeline(World):
                 }
                 for entry in accepted:
                     self._put(call["QueueUrl"], entry["MessageBody"])
-            case "ChangeMessageVisibility":
-                (message,) = (
-                    message for message in self.queues[call["QueueUrl"]] if message.id == call["ReceiptHandle"]
-                )
-                message.due = self.clock() + call["VisibilityTimeout"]
+            case "ChangeMessageVisibilityBatch":
+                messages = {message.id: message for message in self.queues[call["QueueUrl"]]}
+                for entry in call["Entries"]:
+                    messages[entry["ReceiptHandle"]].due = self.clock() + entry["VisibilityTimeout"]
             case other:
                 raise NotImplementedError(other)
         return SimpleNamespace(status_code=200), reply

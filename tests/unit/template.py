@@ -135,6 +135,12 @@ class Resolved:
         found = {name: part for name, part in self.resources.items() if part["Type"] == kind}
         return {name: part.get("Properties", {}) for name, part in found.items()}
 
+    def variables_of(self, function: str) -> dict[str, str]:
+        """Return a function's environment variables: those of both functions, and its own."""
+        own = self.resources[function]["Properties"]["Environment"]["Variables"]
+        shared = self.resolve(self.template["Globals"])["Function"]["Environment"]["Variables"]
+        return {name: str(value) for name, value in {**shared, **own}.items()}
+
     def policies_of(self, function: str) -> dict[str, list[dict[str, Any]]]:
         """Return the statements that a function's role has, by the logical id of the role or the policy."""
         role = self.resources[function]["Properties"]["Role"].partition(".")[0]

@@ -88,26 +88,40 @@ def test_the_audit_starts_no_backup() -> None:
         assert decide(granted("AuditFunction"), action, "*") == "Nothing"
 
 
-def test_the_audit_assumes_the_roles_of_this_stacks_members_only() -> None:
+def test_the_audit_assumes_the_roles_of_this_stacks_members_in_audited_regions_only() -> None:
     role = "arn:aws:iam::444455556666:role/backups-audit-eu-west-1"
 
     def may(function: str, role: str = role, **given: str) -> str:
         return decide(granted(function, **given), "sts:AssumeRole", role)
 
     assert (may("AuditFunction"), may("BackupFunction")) == ("Allow", "Nothing")
-    assert may("AuditFunction", role.replace("backups", "another")) == "Nothing"
     assert may("AuditFunction", AuditMembers="off", AuditRegions="eu-west-1") == "Allow"
     assert may("AuditFunction", AuditMembers="off") == "Nothing"
+    for other in ("another-audit-eu-west-1", "backups-audit-eu-west-1-admin", "backups-audit-us-east-1"):
+        assert may("AuditFunction", role.replace("backups-audit-eu-west-1", other)) != "Allow"
+    for region in ("us-east-1", "us-west-2"):
+        regional = role.replace("eu-west-1", region)
+        assert may("AuditFunction", regional, AuditRegions="us-east-1,us-west-2") == "Allow"
+    assert may("AuditFunction", AuditRegions="us-east-1,us-west-2") == "Nothing"
 
 
 @pytest.mark.parametrize(
-    ("organization", "source", "expected"),
-    [("o-a1b2c3d4e5", "aws.rds", "Allow"), ("o-zzzzzzzzzz", "aws.rds", "Nothing"), ("o-a1b2c3d4e5", "x", "Nothing")],
+    ("organization", "sources", "expected"),
+    [
+        ("o-a1b2c3d4e5", ["aws.rds"], "Allow"),
+        ("o-a1b2c3d4e5", ["aws.rds", "aws.rds"], "Allow"),
+        ("o-zzzzzzzzzz", ["aws.rds"], "Nothing"),
+        ("o-a1b2c3d4e5", ["x"], "Nothing"),
+        ("o-a1b2c3d4e5", ["aws.rds", "x"], "Nothing"),
+        ("o-a1b2c3d4e5", [], "Nothing"),
+    ],
 )
-def test_the_members_bus_admits_the_organizations_rds_events(organization: str, source: str, expected: str) -> None:
+def test_the_members_bus_admits_the_organizations_rds_events(
+    organization: str, sources: list[str], expected: str
+) -> None:
     bus = FULL.resources["MembersBus"]["Properties"]
     arn = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus['Name']}"
-    context = {"aws:PrincipalOrgID": organization, "events:source": source}
+    context: dict[str, str | list[str]] = {"aws:PrincipalOrgID": organization, "events:source": sources}
     assert decide(bus["Policy"]["Statement"], "events:PutEvents", arn, context) == expected
     assert decide(bus["Policy"]["Statement"], "events:PutRule", arn, context) == "Nothing"
 
@@ -119,7 +133,7 @@ def test_no_statement_is_about_everything(given: dict[str, str]) -> None:
     allowed = [statement for statement in found if statement["Effect"] == "Allow"]
     assert [statement["Sid"] for statement in allowed if "*" in listed(statement["Resource"])] == [
         "Quotas",
-        *["NetworkInterfaces"] * bool(given),
+        "NetworkInterfaces",
     ]
     assert not [statement for statement in allowed if "*" in str(statement["Action"])]
 
@@ -269,11 +283,14 @@ def test_lambda_attaches_a_function_to_the_vpc_and_its_code_cannot(function: str
         assert decide(found, action, "*") == "Allow"
         assert decide(found, action, "*", by_code) == "Deny"
     assert decide(found, "sns:Publish", "Notifications", by_code) == "Allow"
-    assert not [
-        statement
-        for statement in granted(function, SubnetIds="", SecurityGroupIds="")
-        if "ec2:" in str(statement["Action"])
-    ]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_can_leave_the_vpc(function: str) -> None:
+    """Lambda removes its network interfaces after the update that took them away."""
+    left = {"SubnetIds": "off", "SecurityGroupIds": "off"}
+    found = [statement for part in Resolved(left).policies_of(function).values() for statement in part]
+    assert decide(found, "ec2:DeleteNetworkInterface", "*") == "Allow"
 
 
 # ---- Queues and topics
@@ -363,7 +380,7 @@ IN_POLICIES = {
 @pytest.mark.parametrize("name", sorted(IN_POLICIES))
 @pytest.mark.parametrize("hostile", ["*", "?", "${aws:PrincipalTag/x}", " ", "\n", '"', ",", "[a]", "{a,b}", "\\"])
 def test_no_parameter_widens_a_policy(name: str, hostile: str) -> None:
-    proper = (GIVEN | {"AlarmTopicArn": ALARM_TOPIC})[name]
+    proper = (GIVEN | {"AlarmTopicArn": ALARM_TOPIC, "AuditRegions": "us-east-1,eu-west-1"})[name]
     pattern = TEMPLATE["Parameters"][name]["AllowedPattern"]
     assert re.fullmatch(pattern, proper)
     admitted = "," if name == "PermissionsBoundaryArn" else ""  # a policy's name may have it, and it separates nothing

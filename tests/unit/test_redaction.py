@@ -33,6 +33,15 @@ FORMS = {
     "HTML": html.escape(SECRET),
     "HTML, numbers": "".join(f"&#{ord(char)};" for char in SECRET),
     "HTML, hexadecimal": "".join(f"&#x{ord(char):x};" for char in SECRET),
+    "HTML, numbers without semicolons": "".join(f"&#{ord(char)}" for char in SECRET),
+    "HTML, hexadecimal without semicolons": "".join(f"&#x{ord(char):06x}" for char in SECRET),
+    "NUL in between": "\0".join(SECRET),
+    "a space of no width in between": "\u200b".join(SECRET),
+    "a soft hyphen and a mark in between": "\u00ad\u034f".join(SECRET),
+    "JSON, NUL in between": json.dumps("\0".join(SECRET)),
+    "hexadecimal with hyphens": "-".join(f"{ord(char):02x}" for char in SECRET),
+    "hexadecimal with colons": ":".join(f"{ord(char):02X}" for char in SECRET),
+    "hexadecimal with prefixes": ",".join(f"0x{ord(char):02x}" for char in SECRET),
     "hexadecimal": SECRET.encode().hex(),
     "hexadecimal, upper case": SECRET.encode().hex().upper(),
     "a part": SECRET[20:32],
@@ -43,6 +52,12 @@ FORMS = {
         f"a part in base64, offset {at}": b64encode(b"x" * at + SECRET[7:19].encode() + b"yy").decode()
         for at in range(3)
     },
+    **{
+        f"{order} in {name}": encode(SECRET.encode(order))
+        for order in ("utf-16", "utf-16-le", "utf-16-be")
+        for name, encode in (("hexadecimal", bytes.hex), ("base64", lambda data: b64encode(b"x" + data).decode()))
+    },
+    "a part in UTF-16 in hexadecimal": f"00{SECRET[20:32].encode('utf-16-be').hex()}00",
     "base64 in JSON": b64encode(SECRET.encode()).decode().replace("/", "\\/"),
     "base64 in a URL": quote(b64encode(SECRET.encode()), safe=""),
     "base64, upper case": b64encode(SECRET.encode()).decode().upper(),
@@ -78,6 +93,11 @@ def test_any_other_text_is_left_as_it_is(text: str) -> None:
 def test_a_secret_with_blanks_is_masked_over_several_words() -> None:
     remember(["a bc de fg hi jk"])
     assert redact("before a bc de fg hi jk after") == REDACTED
+
+
+def test_a_secret_with_a_blank_is_masked_when_the_text_is_clean() -> None:
+    remember(["QSDK 3abc"])
+    assert clean_text("Token QSDK\u2009\x1b3abc.") == REDACTED
 
 
 def test_the_texts_of_answers_are_redacted() -> None:

@@ -62,6 +62,27 @@ def test_databases_select_by_name_glob_and_arn_glob(pattern: str, database: str,
 
 
 @pytest.mark.parametrize(
+    ("database", "pattern", "is_selected"),
+    [
+        ("orders-db-green-a1b2c3", "orders-*", False),
+        ("orders-db-green-a1b2c3", "*", False),
+        ("orders-db-green-a1b2c3", "arn:aws:rds:*:*:db:orders-*", False),
+        ("orders-db-green-a1b2c3", "orders-db-Green-*", True),
+        ("orders-db-green-a1b2c3", "arn:aws:rds:*:*:db:*-green-*", True),
+        ("orders-db-green-a1b2c3", "orders-db-green-a1b2c3", True),
+        ("orders-green-house", "orders-*", True),
+        ("orders-green-houses", "orders-*", False),
+        ("orders-green-houses-2", "orders-*", True),
+    ],
+)
+def test_a_green_database_is_selected_only_by_a_pattern_that_names_it_so(
+    database: str, pattern: str, is_selected: bool
+) -> None:
+    assert selected(document(databases=[pattern]), event(database)) == "0" * is_selected
+    assert selected(document([pattern]), event(database, OWN, "it")) == "0" * is_selected
+
+
+@pytest.mark.parametrize(
     ("own", "databases", "trigger", "numbers"),
     [
         # Without a tag: an association's own patterns, else the target's.
@@ -161,7 +182,13 @@ DOCUMENTS = {
         # Unknown names are refused where no other name on the tag exists.
         (event("orders-db", OWN, "any", "gone", "*"), Selection("tag", ("any",))),
         (event("orders-db", OWN, "untagged", "gone"), Selection("pattern", ("group", "orders"))),
-        (event("orders-db", OWN, "gone", "*", "lost"), Selection("pattern", ("group", "orders"), ("gone", "lost"))),
+        (event("orders-db", OWN, "gone", "*", "lost"), Selection("pattern", ("group", "orders"), ("gone",))),
+        # ... and in an account whose tags can start a target.
+        (event("billing", OTHER, "gone"), Selection("fallback", (), ("gone",))),
+        (event("billing", "777788889999", "gone"), Selection("fallback", ())),
+        # The tag of a green database is a copy.
+        (event("billing-green-a1b2c3", OWN, "orders", "gone"), Selection("fallback", ())),
+        (event("billing-green-a1b2c3", OWN, "gone"), Selection("fallback", ())),
         (event("billing", OWN, "x" * 64), Selection("fallback", ("any", "mixed"), ("x" * 64,))),
         (event("billing", OWN, "x" * 256), Selection("fallback", ("any", "mixed"), (f"{'x' * 63}…",))),
     ],

@@ -87,6 +87,9 @@ def test_only_the_address_is_required() -> None:
         ("AuditMembers", "111122223333, 444455556666", False),
         ("AuditRegions", "eu-west-1,us-gov-west-1,ap-southeast-2", True),
         ("AuditRegions", "eu-west-1a", False),
+        ("AuditRegions", ",".join(["ap-southeast-1"] * 21), False),
+        ("ReservedConcurrency", "5", False),
+        ("ReservedConcurrency", "6", True),
         ("PermissionsBoundaryArn", "arn:aws:iam::aws:policy/PowerUserAccess", True),
     ],
 )
@@ -159,15 +162,15 @@ def test_the_members_bus_has_the_rule_of_the_default_bus() -> None:
     )
 
 
-def variables(resolved: Resolved) -> dict[str, Any]:
-    """Return the environment variables of both functions."""
-    found: dict[str, Any] = resolved.resolve(TEMPLATE["Globals"])["Function"]["Environment"]["Variables"]
-    return found
+# Lambda counts the names and the values of all variables together.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+MAX_VARIABLES = 4096
+LONGEST_LIST = 150
 
 
-def test_the_functions_read_their_settings_from_the_template() -> None:
-    given = {name: str(value) for name, value in variables(FULL).items()}
-    config = Config.from_env(given)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_functions_read_their_settings_from_the_template(function: str) -> None:
+    config = Config.from_env(FULL.variables_of(function))
     assert (config.service, config.stack_arn) == ("backups", PSEUDO["AWS::StackId"])
 
 
@@ -175,19 +178,55 @@ def test_the_functions_read_their_settings_from_the_template() -> None:
     ("given", "scheduled"), [({}, "false"), (NAMES, "true"), (NAMES | {"ScheduleExpression": "off"}, "false")]
 )
 def test_the_functions_know_whether_the_default_target_is_scheduled(given: dict[str, str], scheduled: str) -> None:
-    assert variables(Resolved(given))["DEFAULT_SCHEDULED"] == scheduled
+    assert Resolved(given).variables_of("AuditFunction")["DEFAULT_SCHEDULED"] == scheduled
 
 
-def test_the_functions_know_the_members() -> None:
-    given = variables(Resolved({"AuditMembers": "444455556666", "AuditRegions": "eu-west-1"}))
-    assert (given["AUDIT_MEMBERS"], given["AUDIT_REGIONS"]) == ("444455556666", "eu-west-1")
-    assert (variables(FULL)["AUDIT_MEMBERS"], variables(FULL)["AUDIT_REGIONS"]) == ("", "")
+def test_the_audit_alone_knows_the_members() -> None:
+    given = Resolved({"AuditMembers": "444455556666", "AuditRegions": "eu-west-1"})
+    for stack, lists in ((given, ("444455556666", "eu-west-1")), (FULL, ("", ""))):
+        variables = stack.variables_of("AuditFunction")
+        assert (variables["AUDIT_MEMBERS"], variables["AUDIT_REGIONS"]) == lists
+        assert not [name for name in stack.variables_of("BackupFunction") if name.startswith("AUDIT_")]
 
 
-def test_the_functions_know_the_allowed_accounts() -> None:
-    assert variables(Resolved({"OrganizationId": "o-a1b2c3d4e5"}))["ACCOUNT_IDS"] == "111122223333,*"
-    assert variables(FULL)["ACCOUNT_IDS"] == "111122223333"
-    assert variables(Resolved({"AccountIds": "444455556666"}))["ACCOUNT_IDS"] == "111122223333,444455556666"
+@pytest.mark.parametrize(
+    ("given", "backup", "audit"),
+    [
+        ({}, "111122223333", "111122223333"),
+        ({"OrganizationId": "o-a1b2c3d4e5"}, "111122223333,*", "111122223333,*"),
+        ({"AccountIds": "444455556666"}, "111122223333,444455556666", "111122223333"),
+    ],
+)
+def test_the_functions_know_the_allowed_accounts(given: dict[str, str], backup: str, audit: str) -> None:
+    stack = Resolved(given)
+    assert [stack.variables_of(function)["ACCOUNT_IDS"] for function in FUNCTIONS] == [backup, audit]
+
+
+def test_the_longest_lists_of_accounts_fit_beside_long_names() -> None:
+    account, region, stack = "111122223333", "ap-southeast-1", "s" * 40
+    arn = f"{region}:{account}:{stack}"
+    names = {
+        "AWS::StackName": stack,
+        "AWS::Region": region,
+        "AWS::StackId": f"arn:aws-us-gov:cloudformation:{region}:{account}:stack/{stack}/{'0' * 36}",
+        "Ledger": f"{stack}-Ledger-{'A' * 13}",
+        "Notifications": f"arn:aws-us-gov:sns:{arn}-Notifications-{'A' * 12}",
+        "AlarmTopic": f"arn:aws-us-gov:sns:{arn}-AlarmTopic-{'A' * 12}",
+        "SubmissionsQueue": f"https://sqs.{region}.amazonaws.com/{account}/{stack}-SubmissionsQueue-{'A' * 12}",
+        "DeadLetterQueue": f"https://sqs.{region}.amazonaws.com/{account}/{stack}-DeadLetterQueue-{'A' * 12}",
+        "TokenSecretArn": f"arn:aws-us-gov:secretsmanager:{region}:{account}:secret:{'t' * 100}-AbCdEf",
+        "CommvaultApiUrl": f"https://{'h' * 100}/commandcenter/api",
+        "HttpsProxy": f"http://{'p' * 100}:3128",
+        "CaCertificateParameter": "/" + "c" * 100,
+        "OrganizationId": "o-" + "a" * 32,
+    }
+    for name, function in (("AccountIds", "BackupFunction"), ("AuditMembers", "AuditFunction")):
+        longest = ",".join([account] * LONGEST_LIST)
+        assert re.fullmatch(PARAMETERS[name]["AllowedPattern"], longest)
+        assert not re.fullmatch(PARAMETERS[name]["AllowedPattern"], f"{longest},{account}")
+        regions = {"AuditRegions": ",".join(f"ap-southeast-{number % 10}" for number in range(20))}
+        variables = Resolved(names | regions | {name: longest}).variables_of(function)
+        assert sum(len(key) + len(value) for key, value in variables.items()) <= MAX_VARIABLES
 
 
 def refused(**given: str) -> list[str]:
@@ -230,7 +269,7 @@ def test_the_default_target_is_valid(databases: str, patterns: list[str]) -> Non
     resolved = Resolved(NAMES | {"Databases": databases, "BackupLevel": "INCREMENTAL"})
     parameter = resolved.resources["DefaultTarget"]["Properties"]
     assert parameter["Tier"] == "Intelligent-Tiering"
-    assert parameter["Name"] == variables(resolved)["TARGETS_PATH"] + "default"
+    assert parameter["Name"] == resolved.variables_of("BackupFunction")["TARGETS_PATH"] + "default"
     assert json.loads(parameter["Value"]) == {
         "associations": [{"clientName": "aws prod", "instanceName": "orders", "subclientName": "default"}],
         "backupLevel": "INCREMENTAL",
@@ -351,7 +390,11 @@ def test_alarms_reach_the_e_mail_unfiltered_unless_they_have_a_topic() -> None:
     assert "AlarmEmailSubscription" not in Resolved(email | {"AlarmTopicArn": "arn"}).resources
     for given, topic in (({}, "AlarmTopic"), ({"AlarmTopicArn": "arn"}, "arn")):
         resolved = Resolved(given)
-        assert resolved.outputs["AlarmTopicArn"]["Value"] == variables(resolved)["ALARM_TOPIC_ARN"] == topic
+        assert (
+            resolved.outputs["AlarmTopicArn"]["Value"]
+            == resolved.variables_of("AuditFunction")["ALARM_TOPIC_ARN"]
+            == topic
+        )
 
 
 # ---- Events out

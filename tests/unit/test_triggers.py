@@ -239,7 +239,7 @@ def test_a_database_may_be_called_snapshot() -> None:
     ("arn", "database", "region"),
     [
         (DB_ARN, "orders-db", "us-east-1"),
-        ("arn:aws:rds:eu-west-1:1:cluster:billing", "billing", "eu-west-1"),
+        ("arn:aws:rds:eu-west-1:111122223333:cluster:billing", "billing", "eu-west-1"),
         ("orders", "orders", ""),
     ],
 )
@@ -252,7 +252,8 @@ def test_the_arn_names_database_and_region(arn: str, database: str, region: str)
 @pytest.mark.parametrize(
     ("event", "account"),
     [
-        ({**rds(), "account": "444455556666"}, "444455556666"),
+        ({**rds(), "account": "111122223333"}, "111122223333"),
+        ({**rds(SourceArn="orders"), "account": "444455556666"}, "444455556666"),
         *(({**rds(), "account": value}, "111122223333") for value in [*NO_TEXTS, ""]),
         ({**rds(SourceArn="orders"), "account": None}, None),
     ],
@@ -260,6 +261,11 @@ def test_the_arn_names_database_and_region(arn: str, database: str, region: str)
 )
 def test_the_account_is_the_events_or_else_its_arns(event: Any, account: str | None) -> None:
     assert trigger_of(event).account == account
+
+
+@pytest.mark.parametrize("account", ["444455556666", "111122223333 "])
+def test_an_event_of_another_accounts_database_is_refused(account: str) -> None:
+    assert outcome_of({**rds(), "account": account}) == "TRIGGER_NOT_ALLOWED"
 
 
 @pytest.mark.parametrize(
@@ -270,6 +276,7 @@ def test_the_account_is_the_events_or_else_its_arns(event: Any, account: str | N
         ("orders *", ("orders", "*")),
         ("größe\u202e \x1b[31m", ("größe", "[31m")),
         ("x" * 300, ("x" * 256,)),
+        (" ".join("abcabcdefghijk"), tuple("abcdefgh")),
         ("stack/orders other/billing stack/a/b stack/", ("orders",)),
         ("stack/orders orders", ("orders",)),
         *((value, ()) for value in [*NO_TEXTS, ""]),

@@ -10,7 +10,7 @@ from http.client import BadStatusLine, HTTPException, IncompleteRead, LineTooLon
 from urllib3.exceptions import DecodeError, ProtocolError
 
 from rds_snap_backup.commvault.hints import CHECK_JOBS
-from rds_snap_backup.commvault.limits import MAX_LINES, NegativeLength, TooManyLines
+from rds_snap_backup.commvault.limits import MAX_LINES, InterimResponse, NegativeLength, TooManyLines
 from rds_snap_backup.commvault.proxy import Proxy, ProxyFailed, ProxyInvalid
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.untrusted import clean_text
@@ -64,6 +64,8 @@ def _reason(cause: BaseException | None) -> str:
             return "a line of its headers is longer than 64 KiB"
         case RemoteDisconnected() | ConnectionError() | ssl.SSLEOFError():
             return "the connection was closed"
+        case InterimResponse():
+            return "an interim response came first"
         case BadStatusLine() | UnknownProtocol() | NegativeLength():
             return "it is not HTTP"
         case IncompleteRead():

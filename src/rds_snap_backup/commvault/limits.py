@@ -15,6 +15,10 @@ class TooManyLines(HTTPException):
     """The lines of an answer are longer, taken together, than is read."""
 
 
+class InterimResponse(HTTPException):
+    """A response below 200 came, other than `100 Continue`."""
+
+
 class NegativeLength(HTTPException):
     """A chunk's length is below zero."""
 

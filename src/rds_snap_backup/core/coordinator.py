@@ -179,6 +179,8 @@ class Coordinator:
                     is_counted, submission = True, replace(submission, runs=submission.runs + 1, ran=now)
                     before = submission
                 submission = yield from self._do(submission, step)
+                if submission is before and isinstance(step, (Publish, ReadJobs)):
+                    break  # It is not published, or read, once more in this run.
             conflicts = conflicts + 1 if submission is before else 0
         return self._clock() + self._policy.first_retry_seconds
 

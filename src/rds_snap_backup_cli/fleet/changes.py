@@ -231,7 +231,7 @@ def target_fields(target: Target) -> Fields:
         "accounts": sorted(target.accounts) or None,
         "rdsEventIds": None if ids is None else sorted(ids),
         "allowTag": target.allow_tag,
-        "coolDownMinutes": target.cool_down_minutes,
+        "gatherMinutes": target.gather_minutes,
         "retryFailedJobs": target.retry_failed_jobs,
         "maxAgeHours": target.max_age_hours,
         "enabled": target.enabled,

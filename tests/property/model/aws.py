@@ -84,14 +84,20 @@ class SQS:
 
         return self._kernel.effect("queue send", act)
 
-    def change_message_visibility(self, **call: Any) -> None:
-        def act() -> None:
-            message = self._receipts[call["ReceiptHandle"]]
-            if message not in self.queues[call["QueueUrl"]]:
-                raise _refused("InvalidParameterValue", "ChangeMessageVisibility")
-            message.visible_at = self._kernel.now + call["VisibilityTimeout"]
+    def change_message_visibility_batch(self, **call: Any) -> dict[str, Any]:
+        assert 0 < len(call["Entries"]) <= 10
 
-        self._kernel.effect("queue visibility", act)
+        def act() -> dict[str, Any]:
+            failed = []
+            for entry in call["Entries"]:
+                message = self._receipts[entry["ReceiptHandle"]]
+                if message in self.queues[call["QueueUrl"]]:
+                    message.visible_at = self._kernel.now + entry["VisibilityTimeout"]
+                else:
+                    failed.append({"Id": entry["Id"], "Code": "InvalidParameterValue", "SenderFault": True})
+            return {"Failed": failed}
+
+        return self._kernel.effect("queue visibility", act)
 
 
 class SNS:

@@ -79,8 +79,18 @@ def test_a_message_is_hidden_for_what_sqs_allows(sent: Sent, seconds: float, hid
     sent.queues.send(TRIGGER, "one")
     (message,) = sent.sqs.queues[URL]
     record = sent.sqs.receive(URL, message)
-    sent.queues.postpone(record["receiptHandle"], seconds)
+    sent.queues.postpone({record["receiptHandle"]: seconds})
     assert message.visible_at == pytest.approx(sent.kernel.now + hidden, abs=0.1)
+
+
+def test_a_stale_receipt_handle_harms_no_other_message(sent: Sent, caplog: pytest.LogCaptureFixture) -> None:
+    sent.queues.send_all(TRIGGER, [f"t{number}" for number in range(12)])
+    messages = list(sent.sqs.queues[URL])
+    handles = [sent.sqs.receive(URL, message)["receiptHandle"] for message in messages]
+    sent.sqs.delete(URL, messages[0])
+    sent.queues.postpone(dict.fromkeys(handles, 600))
+    assert min(message.visible_at for message in messages[1:]) > sent.kernel.now + 500
+    assert caplog.messages == ["A message could not be postponed"]
 
 
 def test_an_event_is_refused_under_its_first_identity_however_often(sent: Sent) -> None:
