@@ -70,10 +70,7 @@ class Outside(Protocol):
     """Everything outside the core and the ledger."""
 
     ledger: Ledger
-
-    @property
-    def coordinator(self) -> Coordinator:
-        """The coordinator that it drives."""
+    coordinator: Coordinator
 
     def fresh(self, submission: Submission) -> Submission | Problem:
         """Return what the current document begins."""
@@ -110,8 +107,7 @@ def run(outside: Outside, submission: Submission, letter: int) -> Generator[Requ
         try:
             request = steps.send(answer)
         except StopIteration as stop:
-            left: float | Problem | None = stop.value
-            return left
+            return stop.value
         yield request
         answer = _answer(outside, submission, request)
         match answer:

@@ -10,18 +10,33 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from rds_snap_backup.core.coordinator import Coordinator, Request, Send
+from rds_snap_backup.core.coordinator import (
+    AskStatus,
+    Coordinator,
+    Drop,
+    Publish,
+    ReadInventory,
+    ReadJobs,
+    ReadStart,
+    ReadSubclients,
+    ReadTarget,
+    Request,
+    Save,
+    Saved,
+    Send,
+    Stale,
+)
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status, begin
 from rds_snap_backup.core.outcomes import Outcome, Rejected, Submitted, Throttled, Unavailable, Unknown
 from rds_snap_backup.core.phases import name_of
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
-from rds_snap_backup.core.record import Attempt, Backup, Change, Notice, Policy, Scan, Submission
+from rds_snap_backup.core.record import Backup, Change, Notice, Policy, Scan, Submission
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest, Target
 from rds_snap_backup.triggers import Kind, Trigger
-from tests.property.core.shell import Ledger, run
+from tests.unit.core.ledger import Ledger
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 BEGIN = 1_800_000_000.0
@@ -52,6 +67,7 @@ class Killed(Exception):
     """The run is killed while its request is out: Commvault may have accepted it."""
 
 
+type Steps = Generator[Request]
 type Answer = Outcome | type[Killed]
 
 
@@ -83,14 +99,52 @@ class World:
     def __post_init__(self) -> None:
         self.defaults = Defaults(gather_minutes=0, retries=1)
 
-    # ---- What the driver asks
+    # ---- The driver
 
-    @property
-    def coordinator(self) -> Coordinator:
-        """A coordinator with the policy as it is now."""
-        return Coordinator(self.policy, lambda: self.now)
+    def steps(self, name: str, letter: int = 0, *answers: Answer) -> Steps:
+        """Yield each request of one run on a submission before it is answered, and a `Send` after it too."""
+        self.answers += answers
+        submission, answer = self[name], None
+        coordinator = Coordinator(self.policy, lambda: self.now)
+        steps = coordinator.run(submission, letter)
+        while True:
+            try:
+                request = steps.send(answer)
+            except StopIteration as stop:
+                self.left = stop.value
+                return
+            yield request
+            answer = self._answer(submission, request)
+            match answer:
+                case Saved(submission) | Stale(submission):
+                    pass
+            if isinstance(request, Send):
+                yield request
 
-    def fresh(self, submission: Submission) -> Submission | Problem:
+    def _answer(self, submission: Submission, request: Request) -> Any:
+        match request:
+            case Save(change):
+                return self.ledger.save(change)
+            case Publish(notice):
+                return self.published.append((submission.target, notice))
+            case ReadSubclients(keys):
+                return self.ledger.subclients(keys)
+            case ReadStart(keys):
+                return self.start_inputs(submission, keys)
+            case ReadTarget():
+                return self._fresh(submission)
+            case AskStatus():
+                return self.database
+            case ReadJobs(wanted):
+                return self._read_jobs(wanted)
+            case ReadInventory(associations):
+                return self._unknown(associations)
+            case Send():
+                return self._send(submission, request)
+            case Drop(outcome=outcome):
+                return self.dropped.append(outcome)
+
+    def _fresh(self, submission: Submission) -> Submission | Problem:
         target = self.documents.get(submission.target)
         if target is None:
             return WHY
@@ -101,10 +155,7 @@ class World:
         inputs, target = self.ledger.start_inputs(submission, keys), self.documents.get(submission.target)
         return replace(inputs, target=target, pin=self.defaults.pin_of(target)) if target else inputs
 
-    def status(self, submission: Submission) -> DatabaseStatus:  # noqa: ARG002
-        return self.database
-
-    def send(self, submission: Submission, send: Send) -> Outcome:
+    def _send(self, submission: Submission, send: Send) -> Outcome:
         names = "".join(association.instance_name for association in send.request.associations)
         self.sent.append((submission.target, names, send.request.backup_level))
         answer = self.answers.pop(0) if self.answers or not self.always else self.always
@@ -114,7 +165,7 @@ class World:
             self.ledger.throttled_until = self.now + answer.seconds
         return answer
 
-    def read_jobs(self, wanted: JobsWanted) -> JobsRead:
+    def _read_jobs(self, wanted: JobsWanted) -> JobsRead:
         if self.unreadable:
             return JobsRead(self.now, problem=self.unreadable)
         asked = [job_id for job_id in wanted.job_ids if job_id not in self.unasked]
@@ -130,16 +181,10 @@ class World:
         rest = replace(scan, place={"left": left[len(read) :]}) if left[len(read) :] else None
         return Listing(listed, scan.begun, scan.since, scan.clients, rest)
 
-    def unknown(self, associations: Iterable[Association]) -> frozenset[str] | Problem:
+    def _unknown(self, associations: Iterable[Association]) -> frozenset[str] | Problem:
         if isinstance(self.unknown_names, Problem):
             return self.unknown_names
         return frozenset(one.key for one in associations if one.instance_name in self.unknown_names)
-
-    def publish(self, submission: Submission, notice: Notice) -> None:
-        self.published.append((submission.target, notice))
-
-    def drop(self, submission: Submission, attempt: Attempt, outcome: Outcome) -> None:  # noqa: ARG002
-        self.dropped.append(outcome)
 
     # ---- What a test does
 
@@ -173,11 +218,6 @@ class World:
         self.ledger.save(Change(submission.woken(self.policy)))
         return self
 
-    def steps(self, name: str, letter: int = 0, *answers: Answer) -> Generator[Request, None, object]:
-        """Return one run on a submission as it is now, request by request."""
-        self.answers += answers
-        return run(self, self[name], letter)
-
     def run(self, name: str, *answers: Answer, letter: int = 0) -> Self:
         """Receive a submission's message once; its requests get these answers."""
         self.answers = list(answers)
@@ -200,20 +240,16 @@ class World:
         assert not self.answers, f"{len(self.answers)} requests were not sent"
         return self.at(max(until, self.time))
 
-    def until(self, steps: Generator[Request, None, object], kind: type[Request]) -> Self:
+    def until(self, steps: Steps, kind: type[Request]) -> Self:
         """Let a run go on to where it makes a request of this kind, or has made a `Send`."""
         assert any(isinstance(request, kind) for request in steps)
         return self
 
-    def finish(self, steps: Generator[Request, None, object]) -> Self:
+    def finish(self, steps: Steps) -> Self:
         """Let a run go on to its end."""
-        for _ in range(MAX_REQUESTS):
-            try:
-                next(steps)
-            except StopIteration as stop:
-                self.left = stop.value
-                return self
-        raise AssertionError("It spins.")
+        for count, _ in enumerate(steps):
+            assert count < MAX_REQUESTS, "It spins."
+        return self
 
     def redrive(self, name: str, *answers: Answer) -> Self:
         """Receive the last dead letter of a submission again."""
