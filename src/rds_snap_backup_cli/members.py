@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+from rds_snap_backup.core.record import Submission
 from rds_snap_backup.ledger.keys import subclient_key
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.core.record import Submission
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
