@@ -10,7 +10,7 @@ next run does:
   the lease is over its backups are *in doubt* (`Doubted`), because the request may have been accepted;
 - a backup in doubt is sent again only when a list of jobs, read after the window of adoption, shows no job of it;
 - a notice stays in the outbox until it is published;
-- after a save that met another version everything is decided anew from the record as it is: what was read for an older
+- after a save that met another version everything is decided again from the record as it is: what was read for an older
   version is dropped, except the outcome of a request, which belongs to its attempt.
 
 Per subclient at most one request is out or in doubt in a stack. The `Subclient` item names the last claimer, and a start
@@ -141,7 +141,7 @@ type Step = Request | float | None
 type Run = Generator[Request, Any, float | Problem | None]
 type Working = Generator[Request, Any, Submission]
 
-# A run leaves a submission to the next one after so many writes in a row that met another one.
+# A run leaves a submission to the next one after this number of writes in a row that met another one.
 MAX_CONFLICTS = 6
 
 

@@ -80,7 +80,7 @@ class Pin:
 class Attempt:
     """One CreateTask request. `ended` is 0 until its outcome is recorded or its lease is over.
 
-    `job_ids` are those that the answer named; `untold` those of them of which no row has told whose they are.
+    `job_ids` are those that the answer named; `untold` those of them of which no row shows whose they are.
     `has_matched`: a row has shown that one of them is of this attempt. `missing_since`: complete reads do not show one.
     """
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.audit.stuck import findings_of, findings_of_unreadable, send_again
 from rds_snap_backup.core.coordinator import Saved
 from rds_snap_backup.core.opening import Defaults, begin
 from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.rds.calls import aws_calls
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import Trigger
 from tests.unit.audit.support import Aws, text
