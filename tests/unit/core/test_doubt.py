@@ -121,14 +121,14 @@ def test_a_list_proves_absence_only_of_what_it_covers(world: World, listing: Lis
 
 
 def test_what_is_looked_for_begins_with_the_earliest_attempt(world: World) -> None:
-    """Y is in doubt since 02:00; the list that is read for Z, since 03:00, would prove nothing about it."""
-    world.begin("C", Z).run("C", jobs("9")).at(10).begin("A", X, Y, Z).run("A", jobs("1")).job("1", X, started=10)
-    world.unreadable = WHY
-    world.go("A", HOUR).job("9", Z, "Killed", started=1)
+    """Y is in doubt for an hour when Z is sent: a list since then would show nothing of Y, and prove nothing."""
+    world.begin("C", Z).run("C", jobs("9")).at(10).begin("A", X, Y, Z).run("A", jobs("1")).job("1", X)
+    world.go("A", 70).unreadable = WHY
+    world.job("9", Z, "Killed", started=1).job("2", Y, "Completed", started=11, ended=80).go("A", HOUR - 1)
     world.unreadable = None
     world.run("C").unreadable = WHY
     world.go("A", 2 * HOUR, LOST)
-    world.job("2", Y, started=11)
+    assert world.phases("A") == "Running Doubted Doubted"
     world.unreadable = None
     world.go("A", 3 * HOUR, jobs("3"))
     assert (world.job_of("A", Y), world.requests("A")) == ("2", ["XY", "Z", "Z"])

@@ -289,6 +289,7 @@ def test_each_run_that_does_something_is_counted_once(world: World) -> None:
 def test_a_submission_is_stuck_an_hour_after_something_was_due(world: World, answer: Answer, due: float) -> None:
     submission = world.begin("A", X).run("A", answer)["A"]
     assert [submission.is_stuck(BEGIN + due + HOUR + late) for late in (0, 1)] == [False, True]
+    assert replace(submission, wake_at=0).is_stuck(BEGIN + 80 + HOUR) == (answer is not Killed)
 
 
 def test_a_submission_that_is_over_is_not_stuck(world: World) -> None:

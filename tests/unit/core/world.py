@@ -31,7 +31,7 @@ from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status,
 from rds_snap_backup.core.outcomes import Outcome, Rejected, Submitted, Throttled, Unavailable, Unknown
 from rds_snap_backup.core.phases import name_of
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
-from rds_snap_backup.core.record import Backup, Change, Notice, Policy, Scan, Submission
+from rds_snap_backup.core.record import CLOCK_SKEW_SECONDS, Backup, Change, Notice, Policy, Scan, Submission
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest, Target
@@ -177,7 +177,11 @@ class World:
         scan = wanted.scan or Scan(self.now, wanted.since, wanted.clients, {"left": list(wanted.clients)})
         left = list(scan.place["left"])
         read = left[:1] if self.is_long else left
-        listed = tuple(row for row in self.rows.values() if row.client_name in {*read, ""})
+        listed = tuple(
+            row
+            for row in self.rows.values()
+            if row.client_name in {*read, ""} and not 0 < row.ended < scan.since - CLOCK_SKEW_SECONDS
+        )
         rest = replace(scan, place={"left": left[len(read) :]}) if left[len(read) :] else None
         return Listing(listed, scan.begun, scan.since, scan.clients, rest)
 
