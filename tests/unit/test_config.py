@@ -8,7 +8,7 @@ from rds_snap_backup.config import Config, ConfigError
 from tests.support import ENVIRONMENT
 
 NUMBERS = (
-    "COOL_DOWN_MINUTES",
+    "GATHER_MINUTES",
     "SETTLE_MINUTES",
     "RETRY_HOURS",
     "RETRY_FAILED_JOBS",

@@ -7,9 +7,9 @@ import pytest
 
 from local.tools import ROOT
 from rds_snap_backup.commvault import answers, outcomes
+from rds_snap_backup.core.phases import End
 from rds_snap_backup.messaging.notifications import PROBLEMS
 from rds_snap_backup.observability import NAMESPACE, MetricName
-from rds_snap_backup.record import End
 from rds_snap_backup.targets import ASSOCIATION_FIELDS, FIELDS
 from rds_snap_backup.triggers import SELF_TRIGGERS, Kind
 from tests.unit.documents import first_column, section, spans, tables

@@ -65,7 +65,7 @@ def test_every_field_is_read() -> None:
         accounts=["111122223333"],
         rdsEventIds=["RDS-EVENT-0043"],
         allowTag=False,
-        coolDownMinutes=0,
+        gatherMinutes=0,
         retryFailedJobs=0,
         maxAgeHours=26,
         enabled=False,
@@ -85,7 +85,7 @@ def test_every_field_is_read() -> None:
         accounts=("111122223333",),
         rds_event_ids=("RDS-EVENT-0043",),
         allow_tag=False,
-        cool_down_minutes=0,
+        gather_minutes=0,
         retry_failed_jobs=0,
         max_age_hours=26,
         enabled=False,
@@ -105,7 +105,7 @@ def is_not_number(value: Any, least: int, most: int) -> bool:
 
 
 LEVELS = "one of FULL, INCREMENTAL, DIFFERENTIAL, SYNTHETIC_FULL"
-NUMBERS = {"coolDownMinutes": (0, 1440), "retryFailedJobs": (0, 5), "maxAgeHours": (1, 8784)}
+NUMBERS = {"gatherMinutes": (0, 1440), "retryFailedJobs": (0, 5), "maxAgeHours": (1, 8784)}
 TEXT = "a text of 1 to 500 printable characters"
 
 
