@@ -116,7 +116,7 @@ class Judge:
         pairs = [(before.backup_of(backup.key) if before else None, backup) for backup in after.backups]
         for old, backup in pairs:
             if old is None:
-                moment = after.trigger.moment(after.created)
+                moment = after.trigger.moment(after.opened)
                 self.truths[after.key, backup.key] = Truth(moment, after.opened, is_beyond_limits=self.is_restored)
         if before is None or not before.backups:
             story.gather_seconds = learned.gather_seconds
@@ -283,6 +283,7 @@ class Judge:
             self.seen[f"{was} -> {name}"] += 1
         if old and new.failures > old.failures:
             self._failed(after, old, new, learned.answer)
+        self.must(new.failures == truth.failures, "Its failures are counted wrongly.")
         if new.job and name != "joined" and not (old and old.job and old.job.id == new.job.id):
             self._credited(after, old, new, learned)
         if isinstance(new.phase, Running):
@@ -450,8 +451,8 @@ class Judge:
         jobs = [(last.id, last.level, last.started)] if last else []
         theirs = claimer.backup_of(new.key) if isinstance(claimer, Submission) else None
         if theirs and theirs.job and isinstance(claimer, Submission):
-            tries = claimer.pin.retries - self.truth(claimer.key, new.key).failures
-            if claimer.state_of(theirs).startswith("completed") or (isinstance(theirs.phase, Running) and tries > 0):
+            is_retried = isinstance(theirs.phase, Running) and theirs.failures < claimer.pin.retries
+            if is_retried or claimer.state_of(theirs).startswith("completed"):
                 jobs.append((theirs.job.id, theirs.job.level, theirs.job.began))
         return {job_id for job_id, has, began in jobs if began >= truth.moment and covers(has, level)}
 

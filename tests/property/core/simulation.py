@@ -146,7 +146,7 @@ class Simulation:
                 case Saved(submission):
                     learned.request, learned.looks = None, []
                 case Stale(submission):
-                    learned.looks = []
+                    learned.request, learned.looks = learned.request if isinstance(learned.request, Send) else None, []
                 case Conflict() if isinstance(learned.request, AskStatus):
                     learned.looks.pop()  # It is asked again.
             if isinstance(request, Send):
@@ -155,6 +155,7 @@ class Simulation:
                 learned.at = self.now
 
     def _answer(self, submission: Submission, request: Request, learned: Learned) -> Any:
+        learned.request = None
         match request:
             case Publish(notice):
                 self.judge.publishing(submission, notice)
@@ -305,13 +306,13 @@ class Simulation:
         elif until is None:
             self.messages.remove(message)
         else:
-            message.visible = max(until, self.now + 0.01)
+            message.visible, message.receives = max(until, self.now + 0.01), message.receives + 1
+            self.judge.must(message.receives < MAX_RECEIVES, f"The message of {message.key} is received too often.")
 
     def _deliver(self) -> None:
         for message in self.messages if self.now >= self.stopped_until else ():
             if message.visible <= self.now and len(self.runs) < MAX_RUNS:
-                message.visible, message.receives = self.now + VISIBILITY, message.receives + 1
-                self.judge.must(message.receives < MAX_RECEIVES, f"The message of {message.key} is received too often.")
+                message.visible = self.now + VISIBILITY
                 if message.key in self.ledger.unreadable:
                     message.visible = self.now + HOUR
                 else:
@@ -346,7 +347,7 @@ class Simulation:
 
     def _calm(self) -> None:
         """Let nothing go wrong, and nothing new happen, from now on."""
-        self.commserve.calm()
+        self.commserve.calm(self.now)
         self.kills, self.busy_until, self.stopped_until, self.quiet_at = 0, 0.0, 0.0, self.now
         self.ledger.unreadable.clear()
         self.events = [(self.now + day * DAY, day, "audit") for day in range(3)]
