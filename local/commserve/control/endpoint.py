@@ -27,6 +27,9 @@ SETTINGS = (
     "job_seconds",
     "busy",
     "unknown",
+    "skipping_ends",
+    "lists_content",
+    "paged_by",
     "front_end_sleeps_after",
 )
 ACTIONS = (
@@ -45,6 +48,10 @@ ACTIONS = (
     "convert_level",
     "refuse_subclient",
     "extend",
+    "set_content",
+    "set_instance_type",
+    "put_database",
+    "add_restore_point",
 )
 
 
