@@ -22,7 +22,7 @@ def by_database(timeline: Timeline) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for message in timeline.notifications():
         for association in message["associations"]:
-            found.setdefault(association["instanceName"], []).append(message["status"])
+            found.setdefault(association["subclientName"], []).append(message["status"])
     return found
 
 
@@ -32,8 +32,8 @@ def completions(timeline: Timeline) -> Mapping[str, list[str]]:
     for message in timeline.notifications():
         if message["status"] == "completed":
             job = timeline.commserve.jobs[only(message["jobIds"])]
-            assert only(message["associations"])["instanceName"] == job.instance
-            found.setdefault(job.instance, []).append(job.id)
+            assert only(message["associations"])["subclientName"] == job.group
+            found.setdefault(job.group, []).append(job.id)
     return found
 
 
@@ -48,7 +48,7 @@ def test_an_event_of_one_database_in_a_group_starts_one_job(timeline: Timeline) 
     timeline.target(
         "group",
         associations=[
-            {**association, "databases": [association["instanceName"]]} for association in associations(*GROUP)
+            {**association, "databases": [association["subclientName"]]} for association in associations(*GROUP)
         ],
     )
     answer = timeline.deliver(timeline.event("billing-db"))
@@ -64,7 +64,7 @@ def test_an_unknown_name_is_rejected_and_its_neighbours_are_backed_up_together(
     timeline: Timeline, unknown: Any, client: str
 ) -> None:
     timeline.commserve.unknown = unknown
-    wrong = {**ASSOCIATION, "clientName": client, "instanceName": "nowhere-db"}
+    wrong = {**ASSOCIATION, "clientName": client, "subclientName": "nowhere-db"}
     timeline.target("group", associations=[*associations("orders-db", "billing-db"), wrong])
     timeline.deliver(timeline.schedule("nightly", "group"))
     timeline.run()
@@ -126,7 +126,7 @@ def test_a_groups_job_ids_may_come_in_any_order_and_number_and_their_rows_late(
 
 def test_a_job_that_the_answer_left_out_is_found_and_followed_and_no_other_trigger_takes_it(timeline: Timeline) -> None:
     timeline.commserve.fault("job_ids", named=[0, 1])
-    timeline.commserve.plan_jobs(instance="users-db", missing_seconds=5)
+    timeline.commserve.plan_jobs(group="users-db", missing_seconds=5)
     group(timeline, *GROUP)
     group(timeline, "users-db", name="alone")
     timeline.deliver(timeline.schedule("nightly", "group"))
@@ -140,7 +140,7 @@ def test_a_job_that_the_answer_left_out_is_found_and_followed_and_no_other_trigg
         for message in timeline.notifications()
         if message["status"] == "completed"
     ]
-    first, second = (job.id for job in timeline.commserve.jobs.values() if job.instance == "users-db")
+    first, second = (job.id for job in timeline.commserve.jobs.values() if job.group == "users-db")
     assert ("group", [first]) in of_users
     assert ("alone", [second]) in of_users
     assert len(timeline.sent()) == 2
@@ -176,7 +176,7 @@ def test_jobs_that_nothing_has_polled_for_longer_than_follow_hours_are_asked_abo
     timeline: Timeline,
 ) -> None:
     names = [f"db-{number:02}" for number in range(60)]
-    timeline.commserve.extend({"aws-prod": dict.fromkeys(names, ("default",))})
+    timeline.commserve.extend({"aws-prod": {"RDS": names}})
     group(timeline, *names)
     timeline.deliver(timeline.schedule("nightly", "group"))
     timeline.commserve.advance(25 * HOUR)
@@ -197,7 +197,7 @@ def test_an_unanswered_request_that_started_nothing_is_sent_again_once_that_is_c
 
 
 def test_a_failed_job_of_a_group_is_started_again_alone_and_each_database_counts_for_itself(timeline: Timeline) -> None:
-    timeline.commserve.plan_jobs(2, instance="billing-db", ending="Failed", reason="The snapshot quota is reached.")
+    timeline.commserve.plan_jobs(2, group="billing-db", ending="Failed", reason="The snapshot quota is reached.")
     group(timeline, *GROUP)
     event = {"target": "group", "requestId": "by-hand"}
     timeline.deliver(event)
