@@ -78,7 +78,7 @@ class Scene:
 def readme(terminal: Terminal) -> None:
     """Check, back up and report three databases of one target; a fourth has no target."""
     associations = [
-        {"clientName": CLIENT, "instanceName": name, "subclientName": "default", "databases": [name]} for name in GROUP
+        {"clientName": CLIENT, "instanceName": "RDS", "subclientName": name, "databases": [name]} for name in GROUP
     ]
     terminal.machine.stack.put_target("shop", {"associations": associations})
     prepare(terminal.machine)

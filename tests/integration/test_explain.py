@@ -88,7 +88,7 @@ def test_each_sample_does_what_was_explained(timeline: Timeline, sample: Path) -
     if "refused" in explained:
         assert only(letters)["refused"] == explained["refused"]
     done = {
-        (submission.target, backup.association.instance_name): backup.state
+        (submission.target, backup.association.subclient_name): backup.state
         for submission in records_of(timeline)
         for backup in submission.backups
     }
