@@ -45,14 +45,17 @@ class RdsAccount:
             for database in [_database(row, client.meta.region_name)]
         ]
 
-    def snapshot(self, database: Database, name: str) -> bool:
-        """Make a manual snapshot; False if RDS refuses."""
+    def snapshot(self, database: Database, name: str, at: int) -> bool:
+        """Make a manual snapshot that was created at a Unix time; False if RDS refuses."""
+        tags = created_at(datetime.fromtimestamp(at, UTC))
         client = next(client for client in self.clients if client.meta.region_name == database.region)
         try:
             if database.is_cluster:
-                client.create_db_cluster_snapshot(DBClusterSnapshotIdentifier=name, DBClusterIdentifier=database.name)
+                client.create_db_cluster_snapshot(
+                    DBClusterSnapshotIdentifier=name, DBClusterIdentifier=database.name, Tags=tags
+                )
             else:
-                client.create_db_snapshot(DBSnapshotIdentifier=name, DBInstanceIdentifier=database.name)
+                client.create_db_snapshot(DBSnapshotIdentifier=name, DBInstanceIdentifier=database.name, Tags=tags)
         except ClientError:
             return False
         return True
@@ -71,7 +74,14 @@ def _database(row: Mapping[str, Any], region: str) -> Database:
     )
 
 
-def create_instance(rds: Any, name: str, engine: str, tags: Mapping[str, str] | None = None) -> None:
+def created_at(moment: datetime) -> list[dict[str, str]]:
+    """Return the tags by which the emulator takes a database or a snapshot for one that was created then."""
+    return [{"Key": "emulator:created", "Value": f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.000Z}"}]
+
+
+def create_instance(
+    rds: Any, name: str, engine: str, tags: Mapping[str, str] | None = None, created: datetime | None = None
+) -> None:
     """Create an instance in the emulated RDS, which makes its records and no database; `rds` is a client of it."""
     rds.create_db_instance(
         DBInstanceIdentifier=name,
@@ -80,7 +90,8 @@ def create_instance(rds: Any, name: str, engine: str, tags: Mapping[str, str] | 
         AllocatedStorage=20,
         MasterUsername="owner",
         MasterUserPassword=secrets.token_hex(12),
-        Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+        Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()]
+        + (created_at(created) if created else []),
     )
 
 

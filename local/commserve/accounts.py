@@ -14,8 +14,8 @@ class Account(Protocol):
     def databases(self) -> Sequence[Database]:
         """Return its databases, as they are now."""
 
-    def snapshot(self, database: Database, name: str) -> bool:
-        """Make a manual snapshot of a database; False if RDS refuses."""
+    def snapshot(self, database: Database, name: str, at: int) -> bool:
+        """Make a manual snapshot of a database at a Unix time; False if RDS refuses."""
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class ListedAccount:
         """Return its databases."""
         return list(self.known.values())
 
-    def snapshot(self, _database: Database, _name: str) -> bool:
+    def snapshot(self, _database: Database, _name: str, _at: int) -> bool:
         """Say that the snapshot was made."""
         return True
 
@@ -61,7 +61,7 @@ def take(account: Account, content: Content, at: int) -> Taken:
         if not content.selects(database):
             continue
         name = f"{database.name}-{database.region}-{datetime.fromtimestamp(at, UTC):%Y%m%dt%H%M%Sz}"
-        if database.is_available and account.snapshot(database, name):
+        if database.is_available and account.snapshot(database, name, at):
             snapshots.append(Snapshot(database, name))
         else:
             skipped.append(database)

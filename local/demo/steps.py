@@ -37,8 +37,7 @@ class Step:
         """Store the target as `aws ssm put-parameter` does; the stack has the default one."""
         if self.target != "default":
             associations = [
-                {"clientName": CLIENT, "instanceName": "RDS", "subclientName": instance}
-                for instance in self.instances
+                {"clientName": CLIENT, "instanceName": "RDS", "subclientName": instance} for instance in self.instances
             ]
             pattern = {"databases": [self.databases]} if self.databases else {}
             machine.stack.put_target(self.target, {"associations": associations, **pattern})
