@@ -18,6 +18,8 @@ type Busy = Literal["run", "queue", "refuse", "refuse_200"]
 
 # Who the token belongs to.
 USER = "backup-operator"
+# Who starts what nobody here asked for.
+ADMINISTRATOR = "admin"
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +40,8 @@ class JobBook:
         self.catalogue = catalogue
         # How a job ends that skipped a database and would have completed.
         self.skipping_ends = "Completed"
+        # Who starts the jobs of requests, as their rows say; None: no row says who started its job.
+        self.user: str | None = USER
         self.busy: Busy = "run"
         # The level at which jobs really run, by the level that was asked for.
         self.levels: dict[str, str] = {}
@@ -85,7 +89,6 @@ class JobBook:
         *,
         start: float | None = None,
         by: str = "CreateTask",
-        user: str | None = USER,
         kind: str = SNAP_BACKUP,
         plan: Plan | None = None,
     ) -> Job:
@@ -112,7 +115,7 @@ class JobBook:
                 job_seconds=self.job_seconds,
                 kind=kind,
                 by=by,
-                user=user,
+                user=ADMINISTRATOR if self.user and by == "Commvault" else self.user,
                 taken=taken,
                 behind=self.running(subclient) if self.busy == "queue" else None,
             )

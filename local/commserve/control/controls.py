@@ -41,6 +41,8 @@ class Controls(ABC):
     unknown = setting("", "unknown")
     # How a job ends that skipped a database of its content.
     skipping_ends = setting("jobs", "skipping_ends")
+    # Who starts the jobs of requests, as their rows say; None: they do not say.
+    user = setting("jobs", "user")
     # Whether the list of subclients shows contents, or only `GET /Subclient/{id}` does.
     lists_content = setting("", "lists_content")
     # Where `GET /Job` reads its paging: see `state.PagedBy`.
@@ -193,9 +195,7 @@ class Controls(ABC):
         as `seconds`. `kind` can also be "Backup". The user `admin` started it.
         """
         where = self.catalogue.add(client, group)
-        return self.state.jobs.add(
-            where, level, start=start, by="Commvault", user="admin", kind=kind, plan=Plan(**plan)
-        )
+        return self.state.jobs.add(where, level, start=start, by="Commvault", kind=kind, plan=Plan(**plan))
 
     def fault(
         self, name: str, times: int | None = 1, path: str = "/CreateTask", about: str = "", **parameters: Any

@@ -28,6 +28,7 @@ SETTINGS = (
     "busy",
     "unknown",
     "skipping_ends",
+    "user",
     "lists_content",
     "paged_by",
     "front_end_sleeps_after",
