@@ -28,13 +28,13 @@ def test_a_schedule_fires_by_itself(product: Product) -> None:
     message = only(product.wait_for_messages("default"))
     assert datetime.now(UTC) >= due.replace(microsecond=0)
     assert (message["status"], message["trigger"]["kind"]) == ("submitted", "schedule")
-    assert message["jobIds"] == [only(product.jobs("orders-db")).id]
+    assert message["jobIds"] == [only(product.jobs("nightly")).id]
 
 
 @pytest.mark.parametrize("name", ["schedule-rule", "schedule-default-payload"])
 def test_the_samples_of_other_schedules_start_the_default_target(product: Product, name: str) -> None:
     event = sample(name) | {"time": datetime.now(UTC).isoformat()}
-    before = {job.id for job in product.jobs("orders-db")}
+    before = {job.id for job in product.jobs("nightly")}
     backup = only(only(product.stack.invoke(event)["submissions"])["backups"])
     assert (backup["state"], backup["jobId"] in before) == ("running", False)
     message = next(message for message in product.messages("default") if backup["jobId"] in message["jobIds"])
@@ -127,7 +127,7 @@ def test_a_subscriber_gets_json_and_an_e_mail_gets_text(product: Product, tap: T
     assert json.loads(forms["default"]) == only(product.wait_for_messages(target))
     lines = forms["email"].splitlines()
     assert {f"Target: {target}", "Status: submitted", f"Jobs: {job.id}", "Trigger: manual"} <= set(lines)
-    assert f"  {CLIENT} / {target} / default: job {job.id}" in lines
+    assert f"  {CLIENT} / RDS / {target}: job {job.id}" in lines
     received = only([message.attributes for message in product.subscriber.received if message.body["target"] == target])
     assert received == {"status": "submitted", "target": target, "trigger": "manual", "level": "info"}
 
