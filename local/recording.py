@@ -17,15 +17,16 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.text import Text
 
+from local.commserve.catalogue import RDS
 from local.demo.facts import described
-from local.demo.machine import CLIENT, PARAMETERS, Machine, running
+from local.demo.machine import CLIENT, PARAMETERS, Machine, create_databases, running
 from local.demo.view import picture
 from local.rds import create_instance, rds_event
 from local.subscriber import Message, Subscriber
 from local.tools import ROOT
 
 IMAGES = ROOT / "docs" / "images"
-GROUP = ("orders-db", "users-db", "billing-db")
+SHOP = ("nightly", "users", "billing")  # its groups: one of three databases, and two of one
 NO_DEFAULT_TARGET = {"ClientName": "", "InstanceName": "", "SubclientName": ""}
 WIDTH = 134
 PATIENCE = 120.0
@@ -76,10 +77,8 @@ class Scene:
 
 
 def readme(terminal: Terminal) -> None:
-    """Check, back up and report three databases of one target; a fourth has no target."""
-    associations = [
-        {"clientName": CLIENT, "instanceName": name, "subclientName": "default", "databases": [name]} for name in GROUP
-    ]
+    """Check, back up and report three groups of one target; a job skips the database that is stopped."""
+    associations = [{"clientName": CLIENT, "instanceName": RDS, "subclientName": group} for group in SHOP]
     terminal.machine.stack.put_target("shop", {"associations": associations})
     prepare(terminal.machine)
     terminal.run("rds-snap-backup check")
@@ -106,9 +105,9 @@ def fleet(terminal: Terminal) -> None:
 
 
 def prepare(machine: Machine) -> None:
-    """Create the databases of the group and one that Commvault does not know, and subscribe to alarms."""
-    for name in (*GROUP, "archive-db"):
-        create_instance(machine.aws.client("rds"), name, "postgres")
+    """Create the databases of all groups and one that no group selects, and subscribe to alarms."""
+    create_databases(machine)
+    create_instance(machine.aws.client("rds"), "legacy-db", "postgres")
     Subscriber.subscribe(machine.aws, machine.stack.outputs["AlarmTopicArn"], None)
 
 

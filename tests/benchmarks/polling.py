@@ -65,11 +65,11 @@ def _reader(commserve: CommServe) -> JobReader:
 
 def _followed(commserve: CommServe, number: int) -> Submission:
     """Return a submission whose job has just started."""
-    association = Association("aws-prod", f"db-{number:03}", "default", "aws-prod")
+    association = Association("aws-prod", "RDS", f"group-{number:03}", "aws-prod")
     target, now = Target(f"t-{number}", BackupRequest((association,))), commserve.clock.now()
     begun = begin(Trigger("manual", str(number)), target, [association], Pin(), now)
     sent = start(begun, Surroundings({association.key: Subclient(association.key)}, {}), POLICY, now).submission
-    job = commserve.add_job("aws-prod", association.instance_name)
+    job = commserve.add_job("aws-prod", association.subclient_name)
     return replace(answered(sent, Submitted((job.id,), 1), {}, POLICY, now).submission, outbox=())
 
 

@@ -141,7 +141,7 @@ def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audit
     assert audited.daily(*places) == (lasting, False, "digest")
 
     stack.put_target("broken", {"associations": [association("crm")]})
-    product.commserve.plan_jobs(instance=weekly, seconds=0)
+    product.commserve.plan_jobs(group=weekly, seconds=0)
     stack.invoke({"target": weekly})
     assert [message["status"] for message in product.story(weekly)] == ["submitted", "completed"]
     product.commserve.catalogue.add("aws-prod", "crm")
@@ -196,7 +196,7 @@ def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emu
     theirs = {**association("m-stack"), "clientName": "aws-member", "databases": ["m-stack"]}
     stack.put_target("m-stack", {"associations": [theirs], "accounts": [MEMBER]})
     for name in ("h-stack", "m-stack"):
-        commserve.plan_jobs(instance=name, seconds=0)
+        commserve.plan_jobs(group=name, seconds=0)
     stack.invoke({"target": "h-stack"})
     # An event of a database whose status cannot be read waits for ten minutes.
     event = rds_event("m-stack", date=iso(time.time() - HOUR))

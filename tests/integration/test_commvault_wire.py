@@ -36,8 +36,8 @@ from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
 
 CANARY = "QSDK 3canary0000fake1111token2222"
-ORDERS = Association("aws-prod", "orders-db", "default", "aws-prod")
-BILLING = Association("aws-prod", "billing-db", "default", "Billing account")
+ORDERS = Association("aws-prod", "RDS", "orders-db", "aws-prod")
+BILLING = Association("aws-prod", "RDS", "billing-db", "Billing account")
 REQUEST = BackupRequest((ORDERS,))
 
 # What each fault is taken for, how many jobs exist after it, and the fault's parameters.
@@ -220,19 +220,19 @@ def test_the_request_is_the_rds_snap_backup_form_field_for_field(server: CommSer
             "associations": [
                 {
                     "clientName": "aws-prod",
-                    "instanceName": "orders-db",
+                    "instanceName": "RDS",
                     "displayName": "aws-prod",
                     "_type_": "SUBCLIENT_ENTITY",
                     "appName": "Cloud Apps",
-                    "subclientName": "default",
+                    "subclientName": "orders-db",
                 },
                 {
                     "clientName": "aws-prod",
-                    "instanceName": "billing-db",
+                    "instanceName": "RDS",
                     "displayName": "Billing account",
                     "_type_": "SUBCLIENT_ENTITY",
                     "appName": "Cloud Apps",
-                    "subclientName": "default",
+                    "subclientName": "billing-db",
                 },
             ],
             "task": {"taskType": "IMMEDIATE"},

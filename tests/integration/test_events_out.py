@@ -37,7 +37,7 @@ HOSTILE = '<!channel> @here *x* `y` "}, {"'
 def backup_notification(status: str, target: str = "orders", job_id: str = "1354") -> dict[str, Any]:
     """Return the notification about a backup; one that was rejected has no job."""
     job = JobFacts(job_id, started=SUBMITTED + 1, ended=SUBMITTED + 841, reason="The snapshot quota is reached.")
-    association = Association("aws-prod", "orders-db", "default", "aws-prod")
+    association = Association("aws-prod", "RDS", "nightly", "aws-prod")
     backup = Backup(association, SUBMITTED, SUBMITTED, SUBMITTED, job=job)
     error = Problem("JOB_FAILED", "…", "…")
     notice = Notice(status, SUBMITTED, (backup.key,), attempt=1, level="FULL", error=error)

@@ -27,12 +27,12 @@ POLICY = policy_of(Config.from_env(ENVIRONMENT | PAUSES))
 
 def followed(commserve: CommServe, number: int) -> Submission:
     """Return a submission whose job has just started."""
-    association = Association("aws-prod", f"db-{number:03}", "default", "aws-prod")
+    association = Association("aws-prod", "RDS", f"db-{number:03}", "aws-prod")
     now = commserve.clock.now()
     target = Target(f"t-{number}", BackupRequest((association,)))
     begun = begin(Trigger("manual", str(number)), target, [association], Pin(), now)
     sent = start(begun, Surroundings({association.key: Subclient(association.key)}, {}), POLICY, now).submission
-    job = commserve.add_job("aws-prod", association.instance_name)
+    job = commserve.add_job("aws-prod", association.subclient_name)
     return published(answered(sent, Submitted((job.id,), 1), {}, POLICY, now).submission)
 
 

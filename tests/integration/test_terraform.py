@@ -40,7 +40,7 @@ STACK = DeployedStack(
     boto3.Session(),
     {"Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in OUTPUTS.items()]},
 )
-ASSOCIATION = {"clientName": "aws <prod> & Größe", "instanceName": "orders-db", "subclientName": "default"}
+ASSOCIATION = {"clientName": "aws <prod> & Größe", "instanceName": "RDS", "subclientName": "orders-db"}
 TARGETS = {
     "orders.yaml": {"associations": [{**ASSOCIATION, "databases": ["orders-*"]}], "accounts": ["012345670123"]},
     f"{'long-' * 12}.yaml": {"associations": [ASSOCIATION], "schedule": {"expression": "rate(1 day)"}},

@@ -95,12 +95,13 @@ def list_page(
 ) -> Page | Unauthorized | QueryFailed:
     """Read one page of the backup jobs that are active or ended in the last `look_back` seconds.
 
-    `GET /Job` pages by the headers `limit` and `offset`, and leaves snap backups out unless they are asked for.
+    `GET /Job` leaves snap backups out unless they are asked for. Commvault's pages document `limit` and `offset` as
+    headers, and one of its clients sends them in the query: both are sent.
     """
     narrow = {} if client_id is None else {"clientId": client_id}
     wanted = {"completedJobLookupTime": max(1, int(look_back)), "jobCategory": "All", "jobFilter": "Backup,SNAPBACKUP"}
-    query = urlencode(narrow | wanted)
-    match commvault.get(f"/Job?{query}", deadline, {"limit": str(PAGE), "offset": str(offset)}):
+    paging = {"limit": str(PAGE), "offset": str(offset)}
+    match commvault.get(f"/Job?{urlencode(narrow | wanted | paging)}", deadline, paging):
         case JsonDocument(document, clock_ahead):
             listed, total = document.get("jobs"), whole_number(document.get("totalRecordsWithoutPaging"), 0)
             if not isinstance(listed, list):
