@@ -466,4 +466,8 @@ def _ended(row: Job, end: End) -> Problem:
 
 def _ended_with_errors(job: JobFacts | None) -> Problem:
     reason = (job and job.reason) or "The job completed with errors or warnings, and Commvault gave no reason."
-    return Problem("JOB_COMPLETED_WITH_ERRORS", reason, "Look at the job in Commvault: not all may be backed up.")
+    hint = (
+        "Some databases of the group may lack a restore point. `rds-snap-backup report STACK` names them; the job in "
+        "Commvault says why."
+    )
+    return Problem("JOB_COMPLETED_WITH_ERRORS", reason, hint)

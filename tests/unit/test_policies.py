@@ -62,6 +62,7 @@ OWN = {
     },
     "AuditFunction": {
         *("dynamodb:Query", "sns:ListSubscriptionsByTopic", "rds:DescribeAccountAttributes", "sts:AssumeRole"),
+        *("rds:DescribeDBSnapshots", "rds:DescribeDBClusterSnapshots"),
     },
 }
 SECRET = {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rds_snap_backup.audit.digest import Day
-from rds_snap_backup.messaging.audit_messages import title
+from rds_snap_backup.messaging.audit_messages import VERDICTS, title
 from rds_snap_backup.record import Submission
 from rds_snap_backup.submission import begin, pin_of
 from rds_snap_backup.targets import parse_target
@@ -34,7 +34,8 @@ def test_the_digest_has_the_states_of_the_days_backups_and_jobs() -> None:
     assert (since["time"], since["submissions"]) == ("2026-01-30T02:00:04Z", 2)
     assert {state for state, number in since["backups"].items() if number} == {"completed", "failed", "running"}
     assert since["jobs"] == {"running": 0, "completed": 2, "completed_with_errors": 0, "failed": 3, "killed": 0}
-    counts = {"databases": 600, "protected": 588, "stale": 9, "uncovered": 3, "unreadable": 0, "findings": 12}
+    counts = dict.fromkeys(VERDICTS, 0)
+    counts |= {"databases": 600, "protected": 588, "stale": 9, "uncovered": 3, "findings": 12}
     assert title({"counts": counts, "since": since}) == (
         "audit: 588 of 600 databases protected, 3 jobs failed, 9 stale, 3 uncovered, 12 findings"
     )
