@@ -17,7 +17,13 @@ from typing import Any
 
 OPERATIONS = {
     "dynamodb": {"BatchGetItem", "Query", "TransactWriteItems", "UpdateItem"},
-    "rds": {"DescribeAccountAttributes", "DescribeDBClusters", "DescribeDBInstances"},
+    "rds": {
+        "DescribeAccountAttributes",
+        "DescribeDBClusterSnapshots",
+        "DescribeDBClusters",
+        "DescribeDBInstances",
+        "DescribeDBSnapshots",
+    },
     "secretsmanager": {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "sns": {"ListSubscriptionsByTopic", "Publish"},
     "sqs": {"ChangeMessageVisibility", "GetQueueAttributes", "GetQueueUrl", "SendMessage", "SendMessageBatch"},
