@@ -75,9 +75,7 @@ def test_a_row_says_what_each_backup_would_do(
     done = cli("explain", "prod", event_file)
     assert (done.status, done.err) == (status, "")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if line.startswith("│")]
-    assert rows == [
-        [name, "tag", "aws-prod / RDS / nightly", would, f"It {would}s."] for name, would in woulds.items()
-    ]
+    assert rows == [[name, "tag", "aws-prod / RDS / nightly", would, f"It {would}s."] for name, would in woulds.items()]
     assert done.out.endswith(f"{PLACE}: {said} {LETS}\n")
     assert sent(stack) == EVENT
 

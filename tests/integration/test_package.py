@@ -125,10 +125,11 @@ def test_the_plain_template_is_the_stacks_without_a_transform(dist: Path, built:
             continue
         own = resource["Properties"]
         logging = {**shared["LoggingConfig"], **own["LoggingConfig"]}
+        variables = {**shared["Environment"]["Variables"], **own.get("Environment", {}).get("Variables", {})}
         wanted = {key: value for key, value in {**shared, **own}.items() if key not in SAMS}
         properties = resources[name]["Properties"]
         assert properties.pop("Tags") == [{"Key": "lambda:createdBy", "Value": "SAM"}]
-        assert properties == {**wanted, "LoggingConfig": logging, "Code": code}
+        assert properties == {**wanted, "LoggingConfig": logging, "Environment": {"Variables": variables}, "Code": code}
         options = resources[f"{name}EventInvokeConfig"]["Properties"]
         assert options["MaximumRetryAttempts"] == own["EventInvokeConfig"]["MaximumRetryAttempts"]
     events = built["Resources"]["BackupFunction"]["Properties"]

@@ -72,7 +72,7 @@ def test_all_is_well(world: World, commserve: CommServe) -> None:
     assert answer["ok"] is True
     of_default = [(name, "default") for name in ("document", "association", "last_backup")]
     assert [(row["name"], row["target"]) for row in answer["checks"]] == [*((name, None) for name in ALL), *of_default]
-    assert rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / orders-db / default."
+    assert rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / RDS / orders-db."
     assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]
 
 
@@ -201,14 +201,14 @@ def test_a_token_that_may_not_see_the_clients(
         ({"clientName": "aws-prd"}, "no client 'aws-prd'", "Did you mean 'aws-prod'? Correct clientName"),
         ({"clientName": "AWS-Prod"}, "no client 'AWS-Prod'", "Did you mean 'aws-prod'?"),
         ({"clientName": "zzzzzzzz"}, "no client 'zzzzzzzz'", "Correct clientName"),
-        ({"instanceName": "order-db"}, "no instance 'order-db'", "Did you mean 'orders-db'? Correct instanceName"),
-        ({"subclientName": "defualt"}, "no subclient 'defualt'", "Did you mean 'default'? Correct subclientName"),
+        ({"instanceName": "RSD"}, "no instance 'RSD'", "Did you mean 'RDS'? Correct instanceName"),
+        ({"subclientName": "order-db"}, "no subclient 'order-db'", "Did you mean 'orders-db'? Correct subclientName"),
         # There is one of this name, of another instance.
-        ({"subclientName": "archive"}, "no subclient 'archive' of instance 'orders-db'", "Correct subclientName"),
+        ({"subclientName": "archive"}, "no subclient 'archive' of instance 'RDS'", "Correct subclientName"),
     ],
 )
 def test_a_misspelt_name(world: World, names: dict[str, str], detail: str, hint: str) -> None:
-    world.target("orders", associations=[association(instanceName="billing-db"), association(**names)])
+    world.target("orders", associations=[association(subclientName="billing-db"), association(**names)])
     answer = preflight(world)
     good, bad = rows(answer, "association", "orders")
     assert good["ok"] is True
@@ -253,7 +253,7 @@ def test_a_target_that_does_not_exist(world: World) -> None:
 
 def test_one_client_that_cannot_be_read_keeps_no_other_from_being_checked(world: World, commserve: CommServe) -> None:
     commserve.fault("forbidden", 1, "/Instance")
-    world.target("sandbox", associations=[association(clientName="aws-test", instanceName="sandbox-db")])
+    world.target("sandbox", associations=[association(clientName="aws-test", subclientName="sandbox-db")])
     answer = preflight(world)
     assert "right to see" in rows(answer, "association", "default")[0]["hint"]
     assert rows(answer, "association", "sandbox")[0]["ok"] is True
@@ -285,9 +285,9 @@ def test_the_last_completed_backup(aws: Emulator, commserve: CommServe, monkeypa
 
     assert (last("off"), last("events")) == ([], [(True, "0 of 1 subclients have a completed backup.")])
     scene.later = 2 * DAY
-    none = "No backup completed within {} h of aws-prod / orders-db / {}."
-    assert last("default") == [(False, none.format(26, "default"))]
-    assert last("many") == [(False, none.format(1, "default, aws-prod / orders-db / archive"))]
+    none = "No backup completed within {} h of aws-prod / RDS / {}."
+    assert last("default") == [(False, none.format(26, "orders-db"))]
+    assert last("many") == [(False, none.format(1, "orders-db, aws-prod / RDS / archive"))]
     assert last("events")[0][0] is True
     scene.complete("default")
     assert last("many") == [(False, none.format(1, "archive"))]
@@ -322,9 +322,9 @@ def test_no_time_at_all(world: World, commserve: CommServe, seconds: float) -> N
 
 
 def test_time_that_runs_out_on_the_way(world: World, commserve: CommServe) -> None:
-    world.target("sandbox", associations=[association(clientName="aws-test", instanceName="sandbox-db")])
+    world.target("sandbox", associations=[association(clientName="aws-test", subclientName="sandbox-db")])
     answer = preflight(world, seconds_left=lambda: 50 if len(commserve.requests) < 3 else 14)
     assert rows(answer, "association", "default")[0]["ok"] is True
     assert set(failed(answer)) == {"association"}
-    assert "aws-test / sandbox-db / default: not checked. The function's time ran out." in failed(answer)["association"]
+    assert "aws-test / RDS / sandbox-db: not checked. The function's time ran out." in failed(answer)["association"]
     assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]
