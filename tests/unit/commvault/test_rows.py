@@ -44,9 +44,7 @@ def test_a_job_is_of_an_association_by_its_exact_names(fields: dict[str, Any], i
     job = read(**fields)
     assert (
         job.is_of(
-            Association(
-                client_name="aws-prod", instance_name="RDS", display_name="Orders", subclient_name="orders-db"
-            )
+            Association(client_name="aws-prod", instance_name="RDS", display_name="Orders", subclient_name="orders-db")
         )
         is is_its_own
     )
