@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from local.commserve import CommServe
+from local.commserve import CommServe, content
 from local.emulator import Emulator
-from local.rds import create_instance, delivered, rds_event
+from local.rds import RdsAccount, create_instance, delivered, rds_event
 from rds_snap_backup.audit.dispatch import answer
 from rds_snap_backup.commvault import connection
 from rds_snap_backup.config import Config
@@ -120,7 +120,13 @@ def back_up(timeline: Timeline) -> None:
 
 def audit(timeline: Timeline) -> None:
     """Drive the Audit function by hand, and by its schedule with something to publish and to send again."""
-    timeline.commserve.advance(DAY)
+    rds, commserve = timeline.aws.client("rds"), timeline.commserve
+    commserve.advance(DAY)
+    login = {"MasterUsername": "admin", "MasterUserPassword": "fake-password"}
+    rds.create_db_cluster(DBClusterIdentifier=f"{timeline.name}-cluster", Engine="aurora-mysql", **login)
+    commserve.attach("aws-prod", RdsAccount((rds,)))
+    commserve.set_content("aws-prod", "all", [content.everything()])
+    commserve.add_job("aws-prod", "all", start=commserve.clock.now() - 60, seconds=1)
     auditor = timeline.auditor(timeline.clock)
     for event in ({"check": True}, {"audit": True}, {"audit": True, "schedule": "audit", "time": "tomorrow"}):
         assert "refused" not in answer(auditor, event, "request", lambda: 300)

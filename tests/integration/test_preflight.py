@@ -72,7 +72,9 @@ def test_all_is_well(world: World, commserve: CommServe) -> None:
     assert answer["ok"] is True
     of_default = [(name, "default") for name in ("document", "association")]
     assert [(row["name"], row["target"]) for row in answer["checks"]] == [*((name, None) for name in ALL), *of_default]
-    assert rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / RDS / orders-db, which selects orders-db."
+    assert (
+        rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / RDS / orders-db, which selects orders-db."
+    )
     assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]
 
 
