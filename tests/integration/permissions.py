@@ -46,6 +46,8 @@ def needed(call: Call) -> set[Permission]:
             return {Permission(action, arn("rds", f"{kind}:*")) for kind in LISTED[operation]}
         case "rds", "DescribeAccountAttributes":
             return {Permission(action, "*")}
+        case "scheduler", "ListSchedules":
+            return {Permission(action, arn("scheduler", f"schedule/{given['GroupName']}/*"))}
         case "sts", "AssumeRole":
             return {Permission(action, given["RoleArn"])}
         case "sns", "Publish" | "ListSubscriptionsByTopic":

@@ -1,6 +1,7 @@
 """The Audit function through its entry, on emulated AWS and the CommServe simulator: its answers, and its messages."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,7 +30,8 @@ FAILURE = EndpointConnectionError(endpoint_url="https://sns.example")
 
 @pytest.fixture
 def scene(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditScene]:
-    found = AuditScene(aws, commserve, monkeypatch, DEFAULT_SCHEDULED="true", BACKUP_MAX_AGE_HOURS="26")
+    group = f"group-{time.monotonic_ns()}"
+    found = AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="26", SCHEDULE_GROUP=group)
     yield found
     found.remove_databases()
 
@@ -205,6 +207,26 @@ def test_a_maximum_age_is_that_of_the_target_that_names_the_group(scene: AuditSc
     scene.cold_start()
     assert verdicts(scene.by_hand()) == {"orders-db": "protected"}
     assert codes(scene.daily(0.5)) == [("BACKUP_STALE", "orders-db")]
+
+
+def test_targets_with_schedules_that_repeat_an_association(scene: AuditScene) -> None:
+    scheduler, group = scene.aws.client("scheduler"), scene.world.config.schedule_group
+    scheduler.create_schedule_group(Name=group)
+    scene.back_up("orders-db")
+    for name in ("weekly", "yearly", "by-hand"):
+        scene.world.target(name)
+    for name in ("weekly", "yearly"):
+        assert scene.by_hand()["ok"] is True
+        scheduler.create_schedule(
+            Name=name,
+            GroupName=group,
+            ScheduleExpression="rate(7 days)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": f"{ARN}:function:backup", "RoleArn": f"{ARN}:role/scheduler"},
+        )
+    answer = scene.by_hand()
+    assert codes(answer) == [("TARGETS_OVERLAP", "yearly")]
+    assert "the target 'weekly'" in answer["findings"][0]["message"]
 
 
 def test_a_group_whose_database_was_renamed(scene: AuditScene) -> None:

@@ -64,7 +64,9 @@ def recorded(aws: Emulator) -> Iterator[Recorded]:
         stack = f"stack-{uuid.uuid4().hex[:8]}"
         alarms = aws.client("sns").create_topic(Name=f"{stack}-alarms")["TopicArn"]
         path = f"/rds-snap-backup/{stack}/targets/"
+        aws.client("scheduler").create_schedule_group(Name=stack)
         settings = {"TARGETS_PATH": path, "ALARM_TOPIC_ARN": alarms, "POWERTOOLS_SERVICE_NAME": stack, **MEMBERS}
+        settings["SCHEDULE_GROUP"] = stack
         timeline = Timeline(aws, commserve, **settings)
         pair = PairInSecret(timeline)
         pair.issue()
@@ -86,6 +88,7 @@ def recorded(aws: Emulator) -> Iterator[Recorded]:
                 "DeadLetterQueue.Arn": queue_arn(timeline.dead_letter_queue),
                 "Notifications": timeline.config.notifications_topic_arn,
                 "AlarmTopicArn": alarms,
+                "Schedules": stack,
                 "TokenSecretArn": timeline.secret,
                 "CaCertificateParameter": timeline.config.ca_certificate_parameter,
                 **EVERYTHING,
@@ -193,7 +196,7 @@ def test_no_audit_submits_and_its_role_cannot(recorded: Recorded) -> None:
     granted = {permission for _, permission in allowed(recorded, "AuditFunction")}
     queues = {permission.resource for permission in granted if permission.action.startswith("sqs:")}
     assert queues == {recorded.template.parameters["SubmissionsQueue.Arn"]}
-    starting = ("lambda:", "states:", "events:", "scheduler:", "iam:", "rds:Create", "rds:Start", "rds:Restore")
+    starting = ("lambda:", "states:", "events:", "scheduler:Create", "iam:", "rds:Create", "rds:Start", "rds:Restore")
     assert not [permission for permission in granted if permission.action.startswith(starting)]
     assert recorded.audited_requests
     assert "/CreateTask" not in recorded.audited_requests
