@@ -97,7 +97,12 @@ def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tu
 def resource(service: str, *request: Any) -> str:
     """Return the ARN of a request's resource; RDS's lists are authorized for all resources of their kind."""
     *_, parameters, region, account = request
-    kinds = {"DescribeDBInstances": "db", "DescribeDBClusters": "cluster"}
+    kinds = {
+        "DescribeDBInstances": "db",
+        "DescribeDBClusters": "cluster",
+        "DescribeDBSnapshots": "snapshot",
+        "DescribeDBClusterSnapshots": "cluster-snapshot",
+    }
     kind = kinds.get(iam_actions._query_param(parameters, "Action") or "")  # noqa: SLF001 (no other way in)
     found = str(_resource(service, *request))
     return f"arn:aws:rds:{region}:{account}:{kind}:*" if (service, found) == ("rds", "*") and kind else found

@@ -19,11 +19,12 @@ OPERATIONS = {
     "dynamodb": {"BatchGetItem", "Query", "TransactWriteItems", "UpdateItem"},
     "rds": {
         "DescribeAccountAttributes",
-        "DescribeDBClusterSnapshots",
         "DescribeDBClusters",
+        "DescribeDBClusterSnapshots",
         "DescribeDBInstances",
         "DescribeDBSnapshots",
     },
+    "scheduler": {"ListSchedules"},
     "secretsmanager": {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "sns": {"ListSubscriptionsByTopic", "Publish"},
     "sqs": {"ChangeMessageVisibility", "GetQueueAttributes", "GetQueueUrl", "SendMessage", "SendMessageBatch"},

@@ -12,7 +12,7 @@ from local.emulator import Emulator
 from rds_snap_backup.audit.preflight import check
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault import inventory
-from tests.integration.audit_support import DAY, AuditScene, unreachable
+from tests.integration.audit_support import AuditScene, unreachable
 from tests.integration.world import ASSOCIATION, World
 
 ALL = ("configuration", "secret", "reach", "token", "renewal", "targets", "listeners", "alarm_listeners")
@@ -70,9 +70,11 @@ def association(**names: str) -> dict[str, str]:
 def test_all_is_well(world: World, commserve: CommServe) -> None:
     answer = preflight(world)
     assert answer["ok"] is True
-    of_default = [(name, "default") for name in ("document", "association", "last_backup")]
+    of_default = [(name, "default") for name in ("document", "association")]
     assert [(row["name"], row["target"]) for row in answer["checks"]] == [*((name, None) for name in ALL), *of_default]
-    assert rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / RDS / orders-db."
+    assert (
+        rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / RDS / orders-db, which selects orders-db."
+    )
     assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]
 
 
@@ -202,12 +204,13 @@ def test_a_token_that_may_not_see_the_clients(
         ({"clientName": "AWS-Prod"}, "no client 'AWS-Prod'", "Did you mean 'aws-prod'?"),
         ({"clientName": "zzzzzzzz"}, "no client 'zzzzzzzz'", "Correct clientName"),
         ({"instanceName": "RSD"}, "no instance 'RSD'", "Did you mean 'RDS'? Correct instanceName"),
-        ({"subclientName": "order-db"}, "no subclient 'order-db'", "Did you mean 'orders-db'? Correct subclientName"),
+        ({"subclientName": "nigthly"}, "no subclient 'nigthly'", "Did you mean 'nightly'? Correct subclientName"),
         # There is one of this name, of another instance.
         ({"subclientName": "archive"}, "no subclient 'archive' of instance 'RDS'", "Correct subclientName"),
     ],
 )
 def test_a_misspelt_name(world: World, names: dict[str, str], detail: str, hint: str) -> None:
+    world.commserve.extend({"aws-prod": {"RDS-2": ("archive",)}})
     world.target("orders", associations=[association(subclientName="billing-db"), association(**names)])
     answer = preflight(world)
     good, bad = rows(answer, "association", "orders")
@@ -273,36 +276,35 @@ def test_more_clients_than_are_read(world: World, commserve: CommServe) -> None:
     assert sorted(calls(commserve)) == sorted(["/Client", *by_name, "/Instance", "/Subclient"])
 
 
-def test_the_last_completed_backup(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = AuditScene(aws, commserve, monkeypatch, DEFAULT_SCHEDULED="true")
+def test_a_group_is_shown_with_its_content_and_its_number_of_databases(
+    aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = AuditScene(aws, commserve, monkeypatch)
+
+    def shown() -> list[str]:
+        return [row["detail"] for row in rows(scene.invoke({"check": True}), "association", "default")]
+
+    assert shown() == ["Commvault has aws-prod / RDS / orders-db, which selects orders-db."]
+    scene.daily(0)
+    at_last = "At the last audit that was 1 database."
+    assert shown() == [f"Commvault has aws-prod / RDS / orders-db, which selects orders-db. {at_last}"]
     scene.remove_databases()
-    scene.world.target("off", enabled=False)
-    scene.world.target("events")
-    scene.world.target("many", maxAgeHours=1, associations=[association(), association(subclientName="archive")])
 
-    def last(target: str) -> list[tuple[bool, str]]:
-        return [(row["ok"], row["detail"]) for row in rows(scene.invoke({"check": True}), "last_backup", target)]
 
-    assert (last("off"), last("events")) == ([], [(True, "0 of 1 subclients have a completed backup.")])
-    scene.later = 2 * DAY
-    none = "No backup completed within {} h of aws-prod / RDS / {}."
-    assert last("default") == [(False, none.format(26, "orders-db"))]
-    assert last("many") == [(False, none.format(1, "orders-db, aws-prod / RDS / archive"))]
-    assert last("events")[0][0] is True
-    scene.complete("default")
-    assert last("many") == [(False, none.format(1, "archive"))]
-    ((is_recent, detail),) = last("default")
-    assert is_recent
-    assert detail.startswith("1 of 1 subclients have a completed backup, the oldest began at ")
+def test_a_level_that_snapshots_do_not_know_is_a_warning(world: World) -> None:
+    world.target("default", backupLevel="INCREMENTAL")
+    answer = check(world.sandbox(), lambda: 50).page(1)
+    (warning,) = rows(answer, "level")
+    assert (answer["ok"], warning["ok"]) == (True, True)
+    assert "INCREMENTAL" in warning["detail"]
+    assert "Set backupLevel to FULL" in warning["hint"]
 
 
 # ---- Limits
 
 
 def test_a_ledger_that_cannot_be_read(world: World) -> None:
-    answer = preflight(world, world.sandbox(dynamodb=unreachable("dynamodb")))
-    assert set(failed(answer)) == {"last_backup"}
-    assert "The ledger cannot be read" in failed(answer)["last_backup"]
+    assert preflight(world, world.sandbox(dynamodb=unreachable("dynamodb")))["ok"] is True
 
 
 def test_a_rate_limit(world: World, commserve: CommServe) -> None:

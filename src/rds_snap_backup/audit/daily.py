@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, Self, get_args
 
 from rds_snap_backup.audit import findings as found
@@ -27,8 +28,9 @@ from rds_snap_backup.audit.pages import MAX_ANSWER, Reading, Readings
 from rds_snap_backup.audit.preflight import Preflight, run_preflight
 from rds_snap_backup.audit.proving import Prover
 from rds_snap_backup.audit.publication import news_of, publish, publish_pending
+from rds_snap_backup.audit.schedules import Schedules
 from rds_snap_backup.audit.verdicts import Judge, Verdict, VerdictName, is_excluded
-from rds_snap_backup.bootstrap import Clients, Services, bootstrap
+from rds_snap_backup.bootstrap import SDK, Clients, Services, bootstrap
 from rds_snap_backup.config import HOUR, Config
 from rds_snap_backup.ledger.audits import Audits, AuditState
 from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, title
@@ -59,6 +61,7 @@ class Auditor:
     audits: Audits
     readings: Readings
     prover: Prover
+    schedules: Schedules
 
     @classmethod
     def make(cls, config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Self:
@@ -67,7 +70,8 @@ class Auditor:
         audits = Audits(services.table, config.ledger_days, clock)
         databases, members = Databases(clients.rds), members_of(config, clients.client)
         prover = Prover(services, databases, members, home_of(config))
-        return cls(services, databases, members, audits, Readings(clock), prover)
+        schedules = Schedules(config.schedule_group, cache(partial(clients.client, "scheduler", config=SDK)))
+        return cls(services, databases, members, audits, Readings(clock), prover, schedules)
 
     def metered(self) -> Metered:
         """Return a client of Commvault whose calls are limited to those of one audit."""
@@ -174,9 +178,11 @@ def _audit(auditor: Auditor, aws: Calls, known: AuditState, *, is_scheduled: boo
     ]
     if isinstance(preflight.stored, Problem):
         unasked += [Unasked(question, preflight.stored) for question in ("names", "overlap", "empty", "freshness")]
+    elif isinstance(scheduled := aws.rows(auditor.schedules.names), Problem):
+        unasked.append(Unasked("overlap", scheduled))
     else:
-        scheduled = {DEFAULT} if services.config.is_default_scheduled else frozenset[str]()
-        findings += found.of_overlaps(preflight.targets, scheduled)
+        own = [DEFAULT] if services.config.is_default_scheduled else []
+        findings += found.of_overlaps(preflight.targets, frozenset([*scheduled, *own]))
     if isinstance(assessment.subclients, Problem):
         unasked.append(Unasked("freshness", assessment.subclients))
     if isinstance(opened, Problem):

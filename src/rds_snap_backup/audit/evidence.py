@@ -6,18 +6,22 @@ from dataclasses import replace
 from rds_snap_backup.audit.estate import Estate
 from rds_snap_backup.audit.verdicts import MAX_AHEAD_SECONDS, MAX_TRIES, Found, Judge, Listed, is_excluded
 from rds_snap_backup.commvault.inventory import UNREAD, Discovery, Instance
-from rds_snap_backup.config import HOUR
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Kind, Place, Snapshot, Wanted
 
-MIN_LOOK_BACK_SECONDS = 7 * 24 * HOUR
 # A list that is too long is asked for again from later on, to these parts of its span.
 NARROWER = (1, 4, 16)
 
 
-def gather(judge: Judge, discovery: Discovery, estate: Estate, seconds_left: Callable[[], float]) -> Judge:
-    """Return the judge with restore points and snapshots, as far as the time goes."""
-    judge = replace(judge, listed=_list_points(judge, discovery))
+def gather(
+    judge: Judge, discovery: Discovery, estate: Estate, seconds_left: Callable[[], float], since: float | None = None
+) -> Judge:
+    """Return the judge with restore points and snapshots, as far as the time goes.
+
+    `since` is from when on restore points are asked for, if that is before those that matter to the judge.
+    """
+    span = max(judge.look_back, judge.now - (since or judge.now))
+    judge = replace(judge, listed=_list_points(judge, discovery, span))
     asked: dict[Place, set[tuple[Kind, str]]] = {}
     found: dict[Place, Found | Problem] = {}
     for _ in range(MAX_TRIES):
@@ -36,22 +40,21 @@ def gather(judge: Judge, discovery: Discovery, estate: Estate, seconds_left: Cal
     return replace(judge, taken=_taken(judge, estate, seconds_left))
 
 
-def _list_points(judge: Judge, discovery: Discovery) -> dict[Instance, Listed | Problem]:
+def _list_points(judge: Judge, discovery: Discovery, span: float) -> dict[Instance, Listed | Problem]:
     """Ask for the restore points of each instance, first of those whose groups may select a database."""
     needed: dict[Instance, None] = {}
     for database in judge.databases:
         if not is_excluded(database.resource):
             needed.update(dict.fromkeys(judge.coverage(database).instances))
     needed.update(dict.fromkeys(group.instance for group in judge.contents.groups))
-    return {instance: _points(judge, discovery, instance) for instance in needed}
+    return {instance: _points(discovery, instance, judge.now, span) for instance in needed}
 
 
-def _points(judge: Judge, discovery: Discovery, instance: Instance) -> Listed | Problem:
-    span = max(max(judge.ages.all_hours) * HOUR, MIN_LOOK_BACK_SECONDS)
+def _points(discovery: Discovery, instance: Instance, now: float, span: float) -> Listed | Problem:
     points: Listed | Problem = UNREAD
     for part in NARROWER:
-        since = judge.now - span / part
-        found = discovery.restore_points(instance, (since, judge.now + MAX_AHEAD_SECONDS))
+        since = now - span / part
+        found = discovery.restore_points(instance, (since, now + MAX_AHEAD_SECONDS))
         points = found if isinstance(found, Problem) else Listed(found, since)
         if isinstance(points, Listed) or points.code != "ANSWER_TOO_LONG":
             break

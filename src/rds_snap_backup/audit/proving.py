@@ -62,6 +62,16 @@ class Question:
         )
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The restore points of a database that were created since a time, and when they were asked for."""
+
+    asked_at: float
+    since: float
+    judge: Judge
+    database: Database
+
+
 @dataclass
 class Prover:
     """Answers the gate in one sandbox."""
@@ -71,26 +81,27 @@ class Prover:
     members: Members
     home: Place
     _groups: tuple[float, Judge] | None = field(default=None, init=False)
-    _points: dict[str, tuple[float, Judge, Database]] = field(default_factory=dict, init=False)
+    _points: dict[str, Asked] = field(default_factory=dict, init=False)
 
     def prove(self, question: Question, seconds_left: Callable[[], float]) -> dict[str, Any]:
         """Return `{"proved": true|false|null, "restorePoint", "reason"}`; null: it could not be asked."""
         now = self.services.clock()
         kept = self._points.get(question.arn)
-        if kept is None or now >= kept[0] + POINTS_SECONDS:
+        if kept is None or now >= kept.asked_at + POINTS_SECONDS or question.since < kept.since:
             aws = aws_calls(seconds_left)
             database = self._database(question, aws)
             if isinstance(database, Problem):
                 return _answer(None, None, database.message)
             if database is None:
                 return _answer(False, None, "RDS does not know the database.")
-            judge = self._ask(database, aws)
+            judge = self._ask(database, aws, question.since)
             if isinstance(judge, Problem):
                 return _answer(None, None, judge.message)
             if len(self._points) >= MAX_KEPT:
                 self._points.clear()
-            kept = self._points[question.arn] = (now, judge, database[0])
-        return _judged(kept[1], kept[2], question.since)
+            since = min(question.since, now - judge.look_back)
+            kept = self._points[question.arn] = Asked(now, since, judge, database[0])
+        return _judged(kept.judge, kept.database, question.since)
 
     def _database(self, question: Question, aws: Calls) -> "tuple[Database, Databases] | Problem | None":
         """Return the database, for a member its cluster, and what reads its place."""
@@ -108,7 +119,7 @@ class Prover:
             found = aws.result(lambda: source.resource("cluster", cluster))
         return (Database(found), source) if isinstance(found, Resource) else found
 
-    def _ask(self, known: tuple[Database, Databases], aws: Calls) -> Judge | Problem:
+    def _ask(self, known: tuple[Database, Databases], aws: Calls, since: float) -> Judge | Problem:
         """Ask Commvault for the restore points of a database, and RDS for their snapshots."""
         database, source = known
         commvault = Metered(self.services.commvault, self.services.config.commvault_api_url)
@@ -131,7 +142,7 @@ class Prover:
         coverage = judge.coverage(database)
         relevant = replace(judge.contents, groups=[*coverage.certain, *coverage.doubtful])
         estate = Estate(self.home, {place: Listing([database.resource], [], databases=source)}, [database])
-        gathered = gather(replace(judge, contents=relevant), discovery, estate, aws.seconds_left)
+        gathered = gather(replace(judge, contents=relevant), discovery, estate, aws.seconds_left, since)
         return replace(gathered, contents=judge.contents)
 
 

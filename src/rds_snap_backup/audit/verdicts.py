@@ -28,6 +28,7 @@ type VerdictName = Literal["excluded", "unreadable", "uncovered", "protected", "
 EXCLUDE_TAG = "rds-snap-backup:exclude"
 # Restore points of a database for which RDS is asked, of each instance.
 MAX_TRIES = 5
+MIN_LOOK_BACK_SECONDS = 7 * 24 * HOUR
 # The clocks of CommServe, web server and RDS may differ by this much.
 CLOCK_SECONDS = 120
 # A restore point that lies further ahead proves nothing.
@@ -192,6 +193,11 @@ class Judge:
     accounts: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
     jobs: Jobs = field(default_factory=Jobs)
     ours: AbstractSet[str] | None = frozenset()
+
+    @property
+    def look_back(self) -> float:
+        """The seconds for which restore points matter: the greatest maximum age, a week at least."""
+        return max(max(self.ages.all_hours) * HOUR, MIN_LOOK_BACK_SECONDS)
 
     # ---- Coverage
 

@@ -105,7 +105,12 @@ def test_exceptions() -> None:
 def test_a_content_that_is_empty_and_one_that_is_not_there() -> None:
     assert read().may_select("instance", EAST, "orders") is False
     assert str(read()) == "nothing"
-    lacking: tuple[Any, ...] = ({}, {"cloudDbContent": {}}, {"cloudDbContent": []}, {"cloudDbContent": {"children": {}}})
+    lacking: tuple[Any, ...] = (
+        {},
+        {"cloudDbContent": {}},
+        {"cloudDbContent": []},
+        {"cloudDbContent": {"children": {}}},
+    )
     for properties in lacking:
         assert read_content(properties) is None
 
