@@ -4,20 +4,21 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import boto3
 import pytest
 
-from local.commserve import CommServe
-from local.emulator import REGION, Emulator
-from local.rds import create_instance, rds_event
+from local.commserve import CommServe, content
+from local.emulator import ACCOUNT, REGION, Emulator
+from local.rds import RdsAccount, create_instance, rds_event
 from local.stack import Stack
 from local.tools import ROOT
 from rds_snap_backup.messaging.notifications import iso
 from tests.e2e.conftest import CANARY, deploy_quick
-from tests.e2e.product import Product, association, only, scheduled, wait_until
+from tests.e2e.product import CLIENT, Product, association, only, scheduled, wait_until
 from tests.e2e.tap import Tap
 from tests.evidence import Evidence
 
@@ -96,6 +97,7 @@ def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
         aws.client("sns").subscribe(
             TopicArn=stack.outputs["AlarmTopicArn"], Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:000000000000:ops"
         )
+        commserve.attach(CLIENT, RdsAccount((aws.client("rds"),)))
         yield Audited(Product(stack, commserve, stack.subscribe()))
 
 
@@ -122,15 +124,17 @@ def lose_message(product: Product, target: str) -> None:
 
 
 def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audited, aws: Emulator, tap: Tap) -> None:
-    product = audited.product
-    stack, path = product.stack, product.stack.outputs["TargetsPath"]
-    weekly, stuck = product.target("weekly", maxAgeHours=1), product.target("stuck")
+    product, rds = audited.product, aws.client("rds")
+    stack = product.stack
+    weekly, stuck = product.target("weekly", maxAgeHours=1, accounts=[ACCOUNT]), product.target("stuck")
     places = ("crm", weekly, stuck, "broken")
+    for name in (weekly, stuck):
+        create_instance(rds, name, "postgres")
     audited.daily()
     assert audited.daily(*places) == (set(), False, "digest")
 
-    create_instance(aws.client("rds"), "crm", "postgres")
-    tap.age(f"{path}{weekly}", 2 * HOUR)
+    create_instance(rds, "crm", "postgres")
+    tap.age(weekly, 2 * HOUR)
     stack.put_target("broken", {"associations": []})
     lose_message(product, stuck)
 
@@ -141,78 +145,77 @@ def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audit
     assert audited.daily(*places) == (lasting, False, "digest")
 
     stack.put_target("broken", {"associations": [association("crm")]})
+    product.commserve.set_content(CLIENT, "crm", [content.instance("crm")])
     product.commserve.plan_jobs(group=weekly, seconds=0)
     stack.invoke({"target": weekly})
     assert [message["status"] for message in product.story(weekly)] == ["submitted", "completed"]
-    product.commserve.catalogue.add("aws-prod", "crm")
     assert audited.daily(*places) == (set(), True, "digest")
     assert audited.daily(*places) == (set(), False, "digest")
-    verdicts = {row["arn"].rpartition(":")[2]: row["verdict"] for row in audited.ask({"audit": True})["databases"]}
-    assert verdicts["crm"] == "new"
+    assert verdicts(audited.ask({"audit": True}), ("crm", weekly)) == {"crm": "new", weekly: "protected"}
 
 
 def verdicts(answer: Any, known: Iterable[str]) -> dict[str, str]:
     """Return the verdicts on these databases; those of the member have an `m:` before their names."""
-    found: dict[str, str] = {}
-    for row in answer["databases"]:
-        *_, account, _, name = row["arn"].split(":")
-        by = f" by {row['by']}" if row["by"] else ""
-        found["m:" * (account == MEMBER) + name] = (
-            f"{row['verdict']}{by}{' ' + row['reason'] if by and row['reason'] else ''}"
-        )
+    rows = ((row["arn"].split(":"), row["verdict"]) for row in answer["databases"])
+    found = {"m:" * (arn[4] == MEMBER) + arn[-1]: verdict for arn, verdict in rows}
     return {name: found[name] for name in known}
 
 
-def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emulator, tap: Tap) -> None:
+def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emulator) -> None:
+    """Groups of many databases and of one. `unproven` needs an RDS that refuses, which another layer has."""
     product, commserve = audited.product, audited.product.commserve
     stack, member = product.stack, Member(aws, product.stack)
-    now = commserve.clock.now()
+    commserve.attach("aws-member", RdsAccount((member.client("rds"),)))
     expected = {
-        "h-stack": "protected by stack",
-        "h-own": "protected by commvault",
-        "h-errors": "protected by commvault It completed with errors.",
-        "h-stale": "stale",
-        "h-new": "new",
+        "h-many-1": "protected",
+        "h-many-stopped": "stale",
+        "h-many-young": "new",
+        "h-errors": "protected",
         "h-none": "uncovered",
         "h-scratch": "excluded",
-        "m:m-stack": "protected by stack",
-        "m:m-own": "protected by commvault",
-        "m:m-none": "uncovered",
-        "m:m-new": "new",
-        "m:h-stack": "uncovered",  # The subclient is that of the hub's database of this name.
+        "m:m-stack": "protected",
+        "m:h-many-1": "ambiguous",  # not that of the hub; a content of its account is not understood
     }
+    old = datetime.now(UTC) - timedelta(days=3)
     for name in expected:
         place, _, own = name.rpartition(":")
+        rds = member.client("rds") if place else aws.client("rds")
         tags = {"rds-snap-backup:exclude": "true"} if own == "h-scratch" else {}
-        create_instance(member.client("rds") if place else aws.client("rds"), own, "mysql", tags)
-        if own[2:] not in {"none", "scratch"}:
-            commserve.catalogue.add("aws-member" if own.startswith("m-") else "aws-prod", own)
-    tap.age("h-stale", 30 * HOUR)
-    commserve.add_job("aws-prod", "h-own", start=now - HOUR, seconds=60)
-    commserve.add_job("aws-prod", "h-errors", start=now - HOUR, seconds=60, ending="Completed w/ one or more errors")
-    commserve.add_job("aws-member", "m-own", start=now - HOUR, seconds=60)
-    commserve.add_job("aws-prod", "h-new", start=now - HOUR, seconds=60, ending="Failed")
-    stack.put_target("h-stack", {"associations": [association("h-stack")]})
+        create_instance(rds, own, "mysql", tags, None if own == "h-many-young" else old)
+        if own in {"h-many-stopped", "h-many-young"}:
+            rds.stop_db_instance(DBInstanceIdentifier=own)
+    commserve.set_content(CLIENT, "h-many", [content.rule("^h-many-")])
+    commserve.set_content(CLIENT, "h-errors", [content.instance("h-errors")])
+    commserve.set_content("aws-member", "m-stack", [content.instance("m-stack")])
+    commserve.set_content("aws-member", "m-odd", [{**content.everything(), "type": 7}])
+    stack.put_target("h-many", {"associations": [association("h-many")]})
     theirs = {**association("m-stack"), "clientName": "aws-member", "databases": ["m-stack"]}
     stack.put_target("m-stack", {"associations": [theirs], "accounts": [MEMBER]})
-    for name in ("h-stack", "m-stack"):
+
+    hour_ago = commserve.clock.now() - HOUR
+    commserve.add_job(CLIENT, "h-errors", start=hour_ago, seconds=60, ending="Completed w/ one or more errors")
+    for name in ("h-many", "m-stack"):
         commserve.plan_jobs(group=name, seconds=0)
-    stack.invoke({"target": "h-stack"})
+    stack.invoke({"target": "h-many"})
     # An event of a database whose status cannot be read waits for ten minutes.
     event = rds_event("m-stack", date=iso(time.time() - HOUR))
-    event["detail"]["SourceArn"] = event["detail"]["SourceArn"].replace("000000000000", MEMBER)
+    event["detail"]["SourceArn"] = event["detail"]["SourceArn"].replace(ACCOUNT, MEMBER)
     stack.invoke(member.forwarded(event))
-    for name in ("h-stack", "m-stack"):
+    for name in ("h-many", "m-stack"):
         assert [message["status"] for message in product.story(name)] == ["submitted", "completed"]
 
     audited.daily()
-    assert verdicts(audited.ask({"audit": True}), expected) == expected
+    answer = audited.ask({"audit": True})
+    assert verdicts(answer, expected) == expected
+    (skipped,) = [row for row in answer["databases"] if row["arn"].endswith(":h-many-stopped")]
+    assert "completed, and made no restore point of this database" in skipped["reason"]
     member.client("cloudformation").delete_stack(StackName="member")
     audited.daily()
     answer = audited.ask({"audit": True})
-    assert verdicts(answer, expected) == {
-        name: "unreadable" if name.startswith("m:") else verdict for name, verdict in expected.items()
-    }
+    ours = {name: verdict for name, verdict in expected.items() if not name.startswith("m:")}
+    assert verdicts(answer, ours) == ours
+    (theirs,) = [row for row in answer["databases"] if f":{MEMBER}" in row["arn"]]
+    assert theirs["verdict"] == "unreadable"
     assert [finding["account"] for finding in answer["findings"] if finding["code"] == "MEMBER_UNREADABLE"] == [MEMBER]
 
 
