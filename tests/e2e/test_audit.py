@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -12,14 +12,13 @@ import boto3
 import pytest
 
 from local.commserve import CommServe, content
-from local.emulator import ACCOUNT, REGION, Emulator
-from local.rds import RdsAccount, create_instance, rds_event
+from local.emulator import REGION, Emulator
+from local.rds import RdsAccount, create_instance
 from local.stack import Stack
 from local.tools import ROOT
 from rds_snap_backup.messaging.notifications import iso
 from tests.e2e.conftest import CANARY, deploy_quick
-from tests.e2e.product import CLIENT, Product, association, only, scheduled, wait_until
-from tests.e2e.tap import Tap
+from tests.e2e.product import Product, association, only, scheduled, wait_until
 from tests.evidence import Evidence
 
 pytestmark = pytest.mark.e2e
@@ -27,6 +26,7 @@ pytestmark = pytest.mark.e2e
 HOUR = 3600
 DAYS = count(1)
 MEMBER = "111122223333"
+OLD = datetime(2026, 1, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -72,21 +72,6 @@ class Member:
         """Return a client of the account."""
         return self._session.client(service, endpoint_url=self._endpoint)
 
-    def forwarded(self, event: Mapping[str, Any]) -> Any:
-        """Return an event of the account's default bus as its rule forwards it.
-
-        The emulator drops events for the bus of another account: a queue stands in for it.
-        """
-        queue = self.client("sqs").create_queue(QueueName="stand-in")["QueueUrl"]
-        arn = f"arn:aws:sqs:{REGION}:{MEMBER}:stand-in"
-        events = self.client("events")
-        (rule,) = events.list_rules()["Rules"]
-        events.put_targets(Rule=rule["Name"], Targets=[{"Id": "stand-in", "Arn": arn}])
-        entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
-        events.put_events(Entries=[{**entry, "Resources": event["resources"]}])
-        (message,) = self.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
-        return json.loads(message["Body"])
-
 
 @pytest.fixture(scope="module")
 def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
@@ -97,7 +82,6 @@ def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
         aws.client("sns").subscribe(
             TopicArn=stack.outputs["AlarmTopicArn"], Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:000000000000:ops"
         )
-        commserve.attach(CLIENT, RdsAccount((aws.client("rds"),)))
         yield Audited(Product(stack, commserve, stack.subscribe()))
 
 
@@ -123,18 +107,24 @@ def lose_message(product: Product, target: str) -> None:
     )
 
 
-def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audited, aws: Emulator, tap: Tap) -> None:
-    product, rds = audited.product, aws.client("rds")
-    stack = product.stack
-    weekly, stuck = product.target("weekly", maxAgeHours=1, accounts=[ACCOUNT]), product.target("stuck")
+def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audited, aws: Emulator) -> None:
+    product, commserve = audited.product, audited.product.commserve
+    stack, rds = product.stack, aws.client("rds")
+    commserve.attach("aws-prod", RdsAccount((rds,)))
+    # The target backs up the group of its name, whose database is stopped.
+    weekly, stuck = product.target("weekly", maxAgeHours=1, accounts=["000000000000"]), product.target("stuck")
+    create_instance(rds, weekly, "mysql", created=OLD)
+    rds.stop_db_instance(DBInstanceIdentifier=weekly)
+    commserve.set_content("aws-prod", weekly, [content.instance(weekly)])
+    commserve.set_content("aws-prod", stuck, [content.region("eu-north-1")])
+    commserve.plan_jobs(times=None, group=weekly, seconds=0)
+    stack.invoke({"target": weekly})
+    assert [message["status"] for message in product.story(weekly)] == ["submitted", "completed"]
     places = ("crm", weekly, stuck, "broken")
-    for name in (weekly, stuck):
-        create_instance(rds, name, "postgres")
     audited.daily()
-    assert audited.daily(*places) == (set(), False, "digest")
+    assert audited.daily(*places) == ({("BACKUP_STALE", weekly)}, False, "digest")
 
     create_instance(rds, "crm", "postgres")
-    tap.age(weekly, 2 * HOUR)
     stack.put_target("broken", {"associations": []})
     lose_message(product, stuck)
 
@@ -144,78 +134,76 @@ def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audit
     assert audited.daily(*places) == (lasting, True, "digest")
     assert audited.daily(*places) == (lasting, False, "digest")
 
-    stack.put_target("broken", {"associations": [association("crm")]})
-    product.commserve.set_content(CLIENT, "crm", [content.instance("crm")])
-    product.commserve.plan_jobs(group=weekly, seconds=0)
+    stack.put_target("broken", {"associations": [association(weekly)]})
+    rds.start_db_instance(DBInstanceIdentifier=weekly)
+    since = iso(time.time() - 2)  # Times are whole seconds.
     stack.invoke({"target": weekly})
-    assert [message["status"] for message in product.story(weekly)] == ["submitted", "completed"]
+    wait_until(lambda: len(product.story(weekly)) == 4, "its second backup completes")
+    commserve.set_content("aws-prod", "crm", [content.instance("crm")])
     assert audited.daily(*places) == (set(), True, "digest")
     assert audited.daily(*places) == (set(), False, "digest")
-    assert verdicts(audited.ask({"audit": True}), ("crm", weekly)) == {"crm": "new", weekly: "protected"}
+    verdicts = {row["arn"].rpartition(":")[2]: row["verdict"] for row in audited.ask({"audit": True})["databases"]}
+    assert (verdicts["crm"], verdicts[weekly]) == ("new", "protected")
+    arn = f"arn:aws:rds:{REGION}:000000000000:db:{weekly}"
+    assert audited.ask({"prove": {"database": arn, "since": since}})["proved"] is True
 
 
 def verdicts(answer: Any, known: Iterable[str]) -> dict[str, str]:
     """Return the verdicts on these databases; those of the member have an `m:` before their names."""
-    rows = ((row["arn"].split(":"), row["verdict"]) for row in answer["databases"])
-    found = {"m:" * (arn[4] == MEMBER) + arn[-1]: verdict for arn, verdict in rows}
+    found: dict[str, str] = {}
+    for row in answer["databases"]:
+        account, name = row["arn"].split(":")[4], row["arn"].rpartition(":")[2]
+        by = f" by {row['by']}" if row["verdict"] == "protected" else ""
+        found["m:" * (account == MEMBER) + name] = f"{row['verdict']}{by}"
     return {name: found[name] for name in known}
 
 
 def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emulator) -> None:
-    """Groups of many databases and of one. `unproven` needs an RDS that refuses, which another layer has."""
     product, commserve = audited.product, audited.product.commserve
     stack, member = product.stack, Member(aws, product.stack)
-    commserve.attach("aws-member", RdsAccount((member.client("rds"),)))
+    hub, theirs = aws.client("rds"), member.client("rds")
     expected = {
-        "h-many-1": "protected",
-        "h-many-stopped": "stale",
-        "h-many-young": "new",
-        "h-errors": "protected",
+        "h-stack": "protected by stack",
+        "h-own": "protected by commvault",
+        "h-stale": "stale",
+        "h-new": "new",
         "h-none": "uncovered",
+        "h-odd": "ambiguous",
         "h-scratch": "excluded",
-        "m:m-stack": "protected",
-        "m:h-many-1": "ambiguous",  # not that of the hub; a content of its account is not understood
+        "m:m-own": "protected by commvault",
+        "m:m-none": "uncovered",
+        "m:h-stack": "uncovered",  # It has the name of a database that the hub's client selects.
     }
-    old = datetime.now(UTC) - timedelta(days=3)
     for name in expected:
         place, _, own = name.rpartition(":")
-        rds = member.client("rds") if place else aws.client("rds")
         tags = {"rds-snap-backup:exclude": "true"} if own == "h-scratch" else {}
-        create_instance(rds, own, "mysql", tags, None if own == "h-many-young" else old)
-        if own in {"h-many-stopped", "h-many-young"}:
-            rds.stop_db_instance(DBInstanceIdentifier=own)
-    commserve.set_content(CLIENT, "h-many", [content.rule("^h-many-")])
-    commserve.set_content(CLIENT, "h-errors", [content.instance("h-errors")])
-    commserve.set_content("aws-member", "m-stack", [content.instance("m-stack")])
-    commserve.set_content("aws-member", "m-odd", [{**content.everything(), "type": 7}])
-    stack.put_target("h-many", {"associations": [association("h-many")]})
-    theirs = {**association("m-stack"), "clientName": "aws-member", "databases": ["m-stack"]}
-    stack.put_target("m-stack", {"associations": [theirs], "accounts": [MEMBER]})
-
-    hour_ago = commserve.clock.now() - HOUR
-    commserve.add_job(CLIENT, "h-errors", start=hour_ago, seconds=60, ending="Completed w/ one or more errors")
-    for name in ("h-many", "m-stack"):
-        commserve.plan_jobs(group=name, seconds=0)
-    stack.invoke({"target": "h-many"})
-    # An event of a database whose status cannot be read waits for ten minutes.
-    event = rds_event("m-stack", date=iso(time.time() - HOUR))
-    event["detail"]["SourceArn"] = event["detail"]["SourceArn"].replace(ACCOUNT, MEMBER)
-    stack.invoke(member.forwarded(event))
-    for name in ("h-many", "m-stack"):
-        assert [message["status"] for message in product.story(name)] == ["submitted", "completed"]
+        create_instance(theirs if place else hub, own, "mysql", tags, None if own == "h-new" else OLD)
+    commserve.attach("aws-prod", RdsAccount((hub,)))
+    commserve.attach("aws-member", RdsAccount((theirs,)))
+    hub.stop_db_instance(DBInstanceIdentifier="h-stale")
+    own = ("h-own", "h-stale")
+    commserve.set_content("aws-prod", "plan", [content.instance(name) for name in own])
+    for name in ("h-stack", "h-new"):
+        commserve.set_content("aws-prod", name, [content.instance(name)])
+    commserve.set_content("aws-prod", "odd", [{**content.instance("h-odd"), "type": 7}], [content.rule("h-none")])
+    commserve.set_content("aws-member", "plan", [content.rule("^m-own")])
+    start = commserve.clock.now() - HOUR
+    for client in ("aws-prod", "aws-member"):
+        commserve.add_job(client, "plan", start=start, seconds=60)
+    stack.put_target("h-stack", {"associations": [association("h-stack")]})
+    commserve.plan_jobs(group="h-stack", seconds=0)
+    stack.invoke({"target": "h-stack"})
+    assert [message["status"] for message in product.story("h-stack")] == ["submitted", "completed"]
 
     audited.daily()
-    answer = audited.ask({"audit": True})
-    assert verdicts(answer, expected) == expected
-    (skipped,) = [row for row in answer["databases"] if row["arn"].endswith(":h-many-stopped")]
-    assert "completed, and made no restore point of this database" in skipped["reason"]
+    assert verdicts(audited.ask({"audit": True}), expected) == expected
     member.client("cloudformation").delete_stack(StackName="member")
     audited.daily()
     answer = audited.ask({"audit": True})
-    ours = {name: verdict for name, verdict in expected.items() if not name.startswith("m:")}
-    assert verdicts(answer, ours) == ours
-    (theirs,) = [row for row in answer["databases"] if f":{MEMBER}" in row["arn"]]
-    assert theirs["verdict"] == "unreadable"
+    remaining = {name: verdict for name, verdict in expected.items() if not name.startswith("m:")}
+    assert verdicts(answer, remaining) == remaining
+    (row,) = [row for row in answer["databases"] if row["arn"].split(":")[4] == MEMBER]
+    assert (row["verdict"], bool(row["lastRead"])) == ("unreadable", True)
     assert [finding["account"] for finding in answer["findings"] if finding["code"] == "MEMBER_UNREADABLE"] == [MEMBER]
 
 

@@ -17,6 +17,8 @@ from tests.unit.documents import first_column, section, spans, tables
 from tests.unit.template import TEMPLATE, Resolved
 
 REFERENCE = "docs/reference.md"
+# The tables under its heading "The audit".
+VERDICTS, FINDINGS = 1, 3
 PARAMETERS = TEMPLATE["Parameters"]
 ROWS = [row for table in tables(REFERENCE, "Parameters") for row in table]
 SOURCES = "\n".join(path.read_text() for path in (ROOT / "src" / "rds_snap_backup").rglob("*.py"))
@@ -74,13 +76,13 @@ def test_every_error_code_is_explained() -> None:
 
 
 def test_the_verdicts_are_those_of_the_code() -> None:
-    assert column("The audit", table=0) == sorted(get_args(VerdictName.__value__))
+    assert column("The audit", table=VERDICTS) == sorted(get_args(VerdictName.__value__))
     report = [span for row in tables("docs/operations.md", "The report")[0] for span in spans(row[0])]
-    assert sorted(report) == column("The audit", table=0)
+    assert sorted(report) == column("The audit", table=VERDICTS)
 
 
 def test_the_findings_are_those_of_the_code_and_of_the_runbook() -> None:
-    findings = column("The audit", table=1)
+    findings = column("The audit", table=FINDINGS)
     assert [code for code in findings if f'"{code}"' not in SOURCES] == []
     assert sorted(first_column("docs/operations.md", "Findings")) == findings
 

@@ -73,7 +73,7 @@ QUOTA_HINT = (
 )
 WAITING_HINT = (
     "Check that MembersBusArn of the member's stack is this stack's output, and what the messages of the member's queue "
-    "STACK-undelivered name; then delete them, and start the targets of the databases that they name by hand."
+    "HUB-members-dead name; then delete them, and start the targets of the databases that they name by hand."
 )
 UNCOVERED_HINT = (
     f"Add it to the content of an instance group in Commvault. If it needs no backup, tag it {EXCLUDE_TAG} = true."
