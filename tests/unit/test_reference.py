@@ -93,7 +93,7 @@ def test_the_metrics_are_those_of_the_code() -> None:
 
 
 def test_the_alarms_are_those_of_the_template() -> None:
-    alarms = Resolved({"EventsOutBusName": "central"}).of_type("AWS::CloudWatch::Alarm")
+    alarms = Resolved().of_type("AWS::CloudWatch::Alarm")
     assert column("Alarms") == sorted(alarms)
     all_clear = {spans(row[0])[0] for row in tables(REFERENCE, "Alarms")[0] if row[2] == "yes"}
     assert all_clear == {name for name, alarm in alarms.items() if "OKActions" in alarm}
