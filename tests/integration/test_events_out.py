@@ -35,7 +35,7 @@ HOSTILE = '<!channel> @here *x* `y` "}, {"'
 
 def backup_notification(status: str, target: str = "orders", job_id: str = "1354") -> dict[str, Any]:
     """Return the notification about a backup; one that was rejected has no job."""
-    association = Association("aws-prod", "orders-db", "default", "aws-prod")
+    association = Association("aws-prod", "RDS", "nightly", "aws-prod")
     ended = Ended("failed", JobRef(job_id, "FULL", SUBMITTED))
     backup = Backup(association, SUBMITTED, ended, Tried(SUBMITTED))
     error = Problem("JOB_FAILED", "…", "…")

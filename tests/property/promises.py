@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from rds_snap_backup.commvault.levels import covers
-from rds_snap_backup.config import HOUR, Config
-from rds_snap_backup.ledger.records import from_text
 from rds_snap_backup.record import (
     CLOCK_SKEW_SECONDS,
     DAY,
@@ -20,6 +18,9 @@ from rds_snap_backup.record import (
     Submission,
 )
 from rds_snap_backup.submission import MAX_OPEN_SECONDS, out_attempt
+
+from rds_snap_backup.config import HOUR, Config
+from rds_snap_backup.ledger.records import from_text
 from tests.property.documents import UNUSABLE, Documents
 from tests.property.model.commvault import CommServe
 from tests.property.model.jobs import Job, Names, names_of

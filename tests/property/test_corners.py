@@ -48,9 +48,9 @@ class Stage(Example):
         self.kernel.faults["create"] = Schedule([(0, tuple(ANSWERS).index(answer)) for answer in answers])
 
     def sent(self) -> list[str]:
-        """Return which instances each request asked for."""
+        """Return which groups each request asked for."""
         requests = [request["taskInfo"]["associations"] for _, _, request in self.server.requests]
-        return [" ".join(entry["instanceName"] for entry in some) for some in requests]
+        return [" ".join(entry["subclientName"] for entry in some) for some in requests]
 
     def published(self, status: str) -> list[dict[str, Any]]:
         """Return the notifications of a status."""
@@ -230,12 +230,12 @@ def test_an_event_waits_until_its_database_is_available(stage: Stage) -> None:
 
 
 def test_a_name_that_commvault_does_not_know_is_rejected_alone(stage: Stage) -> None:
-    stage.server.unknown.add(("aws-prod", "b", "default"))
+    stage.server.unknown.add(("aws-prod", "RDS", "b"))
     stage.invoke("three")
     stage.world.drain()
     assert stage.sent()[:2] == ["a b c", "a c"]
     (rejected,) = stage.published("rejected")
-    assert [entry["instanceName"] for entry in rejected["associations"]] == ["b"]
+    assert [entry["subclientName"] for entry in rejected["associations"]] == ["b"]
     assert rejected["error"]["code"] == str(NO_SUBCLIENT["errorCode"])
     assert [json.loads(letter.body)["letter"] for letter in stage.world.letters] == [1]
 
@@ -253,7 +253,7 @@ def test_a_list_that_takes_longer_than_a_run_is_read_on_by_the_next(stage: Stage
     stage.server.settings.hides_clients, stage.server.settings.newest_first = True, False
     stage.answered("reset, accepted")
     for _ in range(40):
-        stage.server.start_job(("elsewhere", "erp", "default"), "FULL", 59, stage.kernel.now)
+        stage.server.start_job(("elsewhere", "RDS", "erp"), "FULL", 59, stage.kernel.now)
     stage.invoke("one")
     stage.world.drain()
     (submitted,) = stage.published("submitted")

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from rds_snap_backup.record import Submission
+
 from tests.property.model.answers import ANSWERS
 from tests.property.model.commvault import CommServe, Settings
 from tests.property.model.kernel import Kernel, Schedule

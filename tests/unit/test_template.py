@@ -15,7 +15,7 @@ from rds_snap_backup.triggers import SELF_TRIGGERS
 from tests.unit.template import PSEUDO, TEMPLATE, Resolved, rule_arn
 
 PARAMETERS = TEMPLATE["Parameters"]
-NAMES = {"ClientName": "aws prod", "InstanceName": "orders", "SubclientName": "default"}
+NAMES = {"ClientName": "aws prod", "InstanceName": "RDS", "SubclientName": "orders"}
 PLAIN, FULL = Resolved(), Resolved(NAMES)
 FUNCTIONS = FULL.of_type("AWS::Serverless::Function")
 
@@ -264,7 +264,7 @@ def test_the_default_target_is_valid(databases: str, patterns: list[str]) -> Non
     assert parameter["Tier"] == "Intelligent-Tiering"
     assert parameter["Name"] == resolved.variables_of("BackupFunction")["TARGETS_PATH"] + "default"
     assert json.loads(parameter["Value"]) == {
-        "associations": [{"clientName": "aws prod", "instanceName": "orders", "subclientName": "default"}],
+        "associations": [{"clientName": "aws prod", "instanceName": "RDS", "subclientName": "orders"}],
         "backupLevel": "INCREMENTAL",
         "databases": patterns,
     }

@@ -29,8 +29,7 @@ from rds_snap_backup.core.coordinator import (
     Stale,
 )
 from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status, begin, reject_trigger
-from rds_snap_backup.core.outcomes import Outcome, Submitted, Throttled
-from rds_snap_backup.core.phases import Doubted
+from rds_snap_backup.core.outcomes import Outcome, Throttled
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Change, Policy, Scan, Submission, submission_key
 from rds_snap_backup.core.starting import StartInputs
