@@ -3,8 +3,9 @@
 Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
 account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
 not acted on: alarms on expressions, and saved queries. And storing a secret's version twice, which changes nothing on AWS,
-the quotas of RDS, the resources that its lists are authorized for, and all but the first page of schedules. And an update of
-a function, or a sandbox that died, ends its idle sandboxes only: on AWS the runs that are under way go on.
+the quotas of RDS, the resources that its lists are authorized for, all but the first page of schedules, and the time zone of a
+schedule in a template, and the indexes of a table that is restored to a point in time. And an update of a function, or a
+sandbox that died, ends its idle sandboxes only: on AWS the runs that are under way go on.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.services import lambda_svc, rds, scheduler, secretsmanager
+from ministack.services import dynamodb, lambda_svc, rds, scheduler, secretsmanager
 from ministack.services.cloudformation import provisioners
 
 _known = iam_evaluator._resolve_condition_key  # noqa: SLF001 (there is no other way in)
@@ -64,6 +65,19 @@ def put_value(data: dict[str, Any]) -> Any:
     return _put_value(data)
 
 
+def in_time_zone(act: Any) -> Any:
+    """Return the handler of a schedule in CloudFormation that keeps its time zone, too."""
+
+    def handle(*arguments: Any) -> Any:
+        done = act(*arguments)
+        properties = next(part for part in reversed(arguments) if isinstance(part, dict))
+        schedule = scheduler._schedules[f"{properties.get('GroupName', 'default')}/{done[0]}"]  # noqa: SLF001 (no other way in)
+        schedule["ScheduleExpressionTimezone"] = properties.get("ScheduleExpressionTimezone", "UTC")
+        return done
+
+    return handle
+
+
 def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
     """Return the ID of a saved query; no log is searched here."""
     query_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{stack}/{logical_id}"))
@@ -98,6 +112,14 @@ def schedules(query: dict[str, str]) -> Any:
     return scheduler._json_resp(200, {"Schedules": listed[begin:end], **more})  # noqa: SLF001 (no other way in)
 
 
+def restore(data: dict[str, Any]) -> Any:
+    """Restore a table to a point in time, which is now, with its indexes: from a backup, whose restoring has them."""
+    backup = {"TableName": data["SourceTableName"], "BackupName": data["TargetTableName"]}
+    _, _, body = dynamodb._create_backup(backup)  # noqa: SLF001 (no other way in)
+    arn = json.loads(body)["BackupDetails"]["BackupArn"]
+    return dynamodb._restore_table_from_backup({**data, "BackupArn": arn})  # noqa: SLF001 (no other way in)
+
+
 def invalidate(
     function: str, qualifier: str | None = None, account: str | None = None, region: str | None = None
 ) -> None:
@@ -129,12 +151,15 @@ iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001 (no other way in)
 secretsmanager._put_secret_value = put_value  # noqa: SLF001 (no other way in)
 provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001 (no other way in)
 iam_actions.extract_resource_arn = resource
+dynamodb._restore_table_to_point_in_time = restore  # noqa: SLF001 (no other way in)
 scheduler._list_schedules = schedules  # noqa: SLF001 (no other way in)
 rds._ACTION_MAP["DescribeAccountAttributes"] = quotas  # noqa: SLF001 (no other way in)
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001 (no other way in)
     "create": create_query,
     "delete": lambda *_: None,
 }
+_schedule = provisioners._RESOURCE_HANDLERS["AWS::Scheduler::Schedule"]  # noqa: SLF001 (no other way in)
+_schedule |= {name: in_time_zone(_schedule[name]) for name in ("create", "update")}
 
 if __name__ == "__main__":
     main()

@@ -13,12 +13,15 @@ from local.tools import ROOT
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
-from tests.cli.world import RESOURCE
 
 PLACE = "prod (account 111122223333, eu-central-1)"
 ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
 EVENT = {"source": "aws.rds", "account": "111122223333", "detail-type": "RDS DB Instance Event", "detail": {}}
 NAMES = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
+RESOURCE = (
+    "<DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail><PhysicalResourceId>{}"
+    "</PhysicalResourceId></StackResourceDetail></DescribeStackResourceResult></DescribeStackResourceResponse>"
+)
 LETS, BLOCKS = "The rule prod-rule lets the event through.", "The rule prod-rule does not let the event through"
 
 

@@ -40,18 +40,6 @@ def test_five_deliveries_at_the_same_moment_are_one_backup(product: Product) -> 
     assert len(product.calls(target)) == 1
 
 
-def test_events_of_one_database_inside_the_cool_down_share_a_backup(product: Product) -> None:
-    target = product.target("cool")
-    product.stack.put_event(rds_event("orders", "RDS-EVENT-0043", tags=tagged(target)))
-    product.wait_for_messages(target)
-    product.stack.put_event(rds_event("orders", "RDS-EVENT-0025", tags=tagged(target)))
-    first, second = product.wait_for_messages(target, number=2)
-    assert (first["status"], second["status"]) == ("submitted", "joined")
-    assert first["jobIds"] == second["jobIds"] == [only(product.jobs(target)).id]
-    assert first["trigger"]["rdsEventId"] != second["trigger"]["rdsEventId"]
-    assert len(product.calls(target)) == 1
-
-
 @pytest.mark.parametrize("clock", [0, -8])
 @pytest.mark.parametrize("fault", ["reset_after", "bad_gateway_after"])
 def test_a_job_whose_answer_was_lost_is_adopted(product: Product, fault: str, clock: int) -> None:

@@ -13,6 +13,7 @@ import pytest
 from rds_snap_backup.commvault.answers import Answer, HttpRequest, NoAnswer
 from rds_snap_backup.commvault.connection import REQUEST_SECONDS, Connection
 from rds_snap_backup.commvault.failures import unanswered
+from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.messaging.queues import FanOutError
 from tests.integration.timeline import HOUR, MINUTE, Timeline
 from tests.integration.world import ASSOCIATION, RUN_SECONDS, associations, only
@@ -37,7 +38,7 @@ def test_a_trigger_for_one_target_sends_its_message_first_and_answers_with_its_j
     answer = timeline.deliver(MANUAL)
     names = {name: ASSOCIATION[name] for name in ("clientName", "instanceName", "subclientName")}
     (job_id,) = timeline.commserve.jobs
-    backup = {**names, "state": "running", "jobId": job_id, "error": None}
+    backup = {**names, "state": "running", "jobId": job_id, "moment": iso(timeline.clock()), "error": None}
     assert answer == {"submissions": [{"target": "default", "status": "open", "backups": [backup]}]}
     writes = [
         operation for operation in operations(timeline) if operation in {"SendMessage", "TransactWriteItems", "Publish"}
@@ -57,6 +58,7 @@ def test_a_trigger_for_one_target_sends_its_message_first_and_answers_with_its_j
         "trigger": {"kind": "manual", "id": "by-hand"},
         "submittedAt": submitted["submittedAt"],
         "reconciled": False,
+        "unsettled": False,
         "title": f"submitted: default, job {job_id}",
     }
     attributes = {"status": "submitted", "target": "default", "trigger": "manual", "level": "info"}
@@ -259,6 +261,18 @@ def test_an_event_among_600_targets_costs_one_call_by_its_tag_and_the_list_once_
         )
 
 
+def test_documents_that_ssm_does_not_give_now_fail_no_run_and_lose_no_trigger(timeline: Timeline) -> None:
+    timeline.target("default", databases=["*"])
+    timeline.throttle("GetParameter", 2)
+    answer = only(timeline.deliver(timeline.schedule("nightly"))["submissions"])
+    assert (answer["target"], answer["status"]) == ("default", "queued")
+    timeline.run()
+    timeline.throttle("GetParametersByPath", 2)
+    assert timeline.deliver(timeline.event("orders-db")) == {"submissions": []}
+    timeline.run()
+    assert timeline.statuses() == ["submitted", "completed"] * 2
+
+
 # ---- The queue
 
 
@@ -337,12 +351,11 @@ def test_one_submission_that_fails_does_not_stop_the_others_of_its_batch(timelin
     timeline.commserve.advance(HOUR)
     timeline.receive()
     assert [message["target"] for message in timeline.notifications() if message["status"] == "completed"] == ["b"]
-    # The message of the other is received again, and alone it fails the run.
-    timeline.commserve.advance(90)
+    # The message of the other is received again: one whose record cannot be read in an hour, and it is kept.
     if poison == "record":
-        with pytest.raises(TypeError):
-            timeline.receive()
+        assert only(timeline.queue).due == timeline.clock() + HOUR
     else:
+        timeline.commserve.advance(90)
         timeline.receive()
         assert Counter(timeline.statuses())["completed"] == 2
     assert only(timeline.dead_letters())["refused"], "what was refused is not brought again"

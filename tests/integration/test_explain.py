@@ -88,7 +88,7 @@ def test_each_sample_does_what_was_explained(timeline: Timeline, sample: Path) -
     if "refused" in explained:
         assert only(letters)["refused"] == explained["refused"]
     done = {
-        (submission.target, backup.association.instance_name): backup.state
+        (submission.target, backup.association.instance_name): submission.state_of(backup)
         for submission in records_of(timeline)
         for backup in submission.backups
     }
@@ -131,11 +131,12 @@ def by_nothing(timeline: Timeline) -> Any:
     return prepared(timeline)("stock-db")
 
 
-def cool_down(timeline: Timeline) -> Any:
-    event = prepared(timeline)
+def just_begun(timeline: Timeline) -> Any:
+    event = prepared(timeline, gatherMinutes=5)()
+    timeline.deliver(event)
+    timeline.commserve.advance(MINUTE)
     timeline.deliver(timeline.schedule("nightly", "orders"))
-    timeline.run(10 * MINUTE)
-    return event()
+    return event
 
 
 def busy(timeline: Timeline) -> Any:
@@ -146,9 +147,10 @@ def busy(timeline: Timeline) -> Any:
 
 
 def settling(timeline: Timeline) -> Any:
-    timeline.commserve.advance(MINUTE)
-    event = prepared(timeline, accounts=[FOREIGN])()
-    return json.loads(json.dumps(event).replace(OWN, FOREIGN))
+    rds, name = timeline.aws.client("rds"), f"orders-{timeline.name}"
+    create_instance(rds, name, "mysql")
+    rds.stop_db_instance(DBInstanceIdentifier=name)
+    return prepared(timeline)(name)
 
 
 def disabled(timeline: Timeline) -> Any:
@@ -177,9 +179,9 @@ SITUATIONS = {
     "its name matches a pattern": by_pattern,
     "its tag names a target": by_tag,
     "nothing covers it": by_nothing,
-    "a job has just begun": cool_down,
+    "it gathers, and a job has begun since": just_begun,
     "its subclient is busy": busy,
-    "its database may not be available": settling,
+    "its database is not available": settling,
     "the target is disabled": disabled,
     "its tag names no target": unknown_tag,
     "it is of another account": wrong_account,
@@ -194,7 +196,7 @@ def shown(timeline: Timeline, answer: Any) -> list[list[str]]:
     def plain(text: str) -> str:
         for job_id in timeline.commserve.jobs:
             text = text.replace(job_id, "1354")
-        path = timeline.config.targets_path
+        path, text = timeline.config.targets_path, text.replace(f"orders-{timeline.name}", "orders-db")
         return text.replace(OWN, "111122223333").replace(path, "/rds-snap-backup/STACK/targets/")
 
     if "ignored" in answer:

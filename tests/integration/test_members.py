@@ -153,27 +153,6 @@ def test_a_name_is_no_proof_while_a_member_cannot_be_read(scene: AuditScene, mem
     assert exact_in(answer) == {f"{REGION}:000000000000:db:orders-db": "orders-db"}
 
 
-def test_the_members_are_listed_with_what_waits_there(scene: AuditScene, members: tuple[Account, Account]) -> None:
-    create_instance(members[0].client("rds"), "billing-db", "mysql")
-    sqs = members[0].client("sqs")
-    url = sqs.get_queue_url(QueueName="test-undelivered")["QueueUrl"]
-    sqs.send_message(QueueUrl=url, MessageBody="{}")
-    requests = len(scene.commserve.requests)
-    answer = scene.invoke({"members": True})
-    home, one, two = answer["members"]
-    assert answer["ok"] is False
-    assert home == own("000000000000", "own", 1)
-    assert one == own(ONE, "assumed", 1) | {"undelivered": 1}
-    assert (two["role"], two["databases"], two["undelivered"]) == ("failed", None, None)
-    assert two["error"]["hint"].startswith("Deploy member.yaml there")
-    assert len(scene.commserve.requests) == requests
-
-
-def own(account: str, role: str, databases: int) -> dict[str, Any]:
-    place = {"account": account, "region": REGION, "role": role}
-    return {**place, "databases": databases, "undelivered": 0, "error": None}
-
-
 def exact_in(answer: Any) -> dict[str, str]:
     """Return the instances of exact pairs by their databases."""
     return {

@@ -8,7 +8,7 @@ from rds_snap_backup.config import Config, ConfigError
 from tests.support import ENVIRONMENT
 
 NUMBERS = (
-    "COOL_DOWN_MINUTES",
+    "GATHER_MINUTES",
     "SETTLE_MINUTES",
     "RETRY_HOURS",
     "RETRY_FAILED_JOBS",
@@ -34,7 +34,7 @@ TEXTS = (
 )
 OPTIONAL = ("CA_CERTIFICATE_PARAMETER", "COMMVAULT_PROXY", "AUDIT_MEMBERS", "AUDIT_REGIONS")
 LISTS = {"ACCOUNT_IDS", "AUDIT_MEMBERS", "AUDIT_REGIONS"}
-SWITCHES = {"RENEW_TOKEN": "renew_token", "DEFAULT_SCHEDULED": "is_default_scheduled"}
+SWITCHES = {"RENEW_TOKEN": "renew_token", "DEFAULT_SCHEDULED": "is_default_scheduled", "RDS_EVENTS": "has_rds_events"}
 
 
 def test_every_variable_is_read_into_its_own_field() -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from local.tools import ROOT
 from rds_snap_backup.commvault import answers, outcomes
+from rds_snap_backup.core.phases import End
 from rds_snap_backup.messaging.notifications import PROBLEMS
 from rds_snap_backup.observability import NAMESPACE, MetricName
-from rds_snap_backup.record import End
 from rds_snap_backup.targets import ASSOCIATION_FIELDS, FIELDS
 from rds_snap_backup.triggers import SELF_TRIGGERS, Kind
 from tests.unit.documents import first_column, section, spans, tables
@@ -78,7 +78,7 @@ def test_the_metrics_are_those_of_the_code() -> None:
 
 
 def test_the_alarms_are_those_of_the_template() -> None:
-    alarms = Resolved({"EventsOutBusName": "central"}).of_type("AWS::CloudWatch::Alarm")
+    alarms = Resolved().of_type("AWS::CloudWatch::Alarm")
     assert column("Alarms") == sorted(alarms)
     all_clear = {spans(row[0])[0] for row in tables(REFERENCE, "Alarms")[0] if row[2] == "yes"}
     assert all_clear == {name for name, alarm in alarms.items() if "OKActions" in alarm}

@@ -1,7 +1,7 @@
 """Targets: what each field of a document may hold, and how documents are read from SSM."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,11 +65,10 @@ def test_every_field_is_read() -> None:
         accounts=["111122223333"],
         rdsEventIds=["RDS-EVENT-0043"],
         allowTag=False,
-        coolDownMinutes=0,
+        gatherMinutes=0,
         retryFailedJobs=0,
         maxAgeHours=26,
         enabled=False,
-        fleet="prod",
     )
     assert target == Target(
         name="orders",
@@ -86,11 +85,10 @@ def test_every_field_is_read() -> None:
         accounts=("111122223333",),
         rds_event_ids=("RDS-EVENT-0043",),
         allow_tag=False,
-        cool_down_minutes=0,
+        gather_minutes=0,
         retry_failed_jobs=0,
         max_age_hours=26,
         enabled=False,
-        fleet="prod",
     )
 
 
@@ -107,7 +105,7 @@ def is_not_number(value: Any, least: int, most: int) -> bool:
 
 
 LEVELS = "one of FULL, INCREMENTAL, DIFFERENTIAL, SYNTHETIC_FULL"
-NUMBERS = {"coolDownMinutes": (0, 1440), "retryFailedJobs": (0, 5), "maxAgeHours": (1, 8784)}
+NUMBERS = {"gatherMinutes": (0, 1440), "retryFailedJobs": (0, 5), "maxAgeHours": (1, 8784)}
 TEXT = "a text of 1 to 500 printable characters"
 
 
@@ -133,7 +131,6 @@ TEXT = "a text of 1 to 500 printable characters"
             for field, (least, most) in NUMBERS.items()
             for value in [*NO_TEXTS, "15", 1.0, least - 1, most + 1, 10**401]
         ),
-        *(("fleet", value, "a text of 1 to 64 letters, digits,") for value in [*NO_TEXTS, "a b", "x" * 65]),
         *(
             ("associations", value, "a list of 1 to 90 objects")
             for value in [*NO_TEXTS, ASSOCIATION, [ASSOCIATION, None]]
@@ -182,11 +179,11 @@ def test_all_wrong_fields_are_found_at_once() -> None:
         "associations": [{"clientName": "x", "clientname": 1}, None, ASSOCIATION, ASSOCIATION],
         "": 1,
         "enabled": "no",
-        "fleets": "prod",
+        "fleet": "prod",
     }
     assert [(item.path, str(item).partition(" must be ")[0]) for item in wrong_fields(wrong)] == [
         (("",), '""'),
-        (("fleets",), "fleets"),
+        (("fleet",), "fleet"),
         (("associations",), "associations"),
         (("enabled",), "enabled"),
         (("associations", 0, "clientname"), "clientname of association 1"),
@@ -329,12 +326,26 @@ def test_a_name_that_no_target_can_have_is_refused_without_a_call(ssm: Ssm, name
 
 def test_a_failure_of_aws_refuses_nothing(ssm: Ssm) -> None:
     targets = Targets(PATH, ssm.client)
-    ssm.stubber.add_client_error("get_parameter", "ThrottlingException")
+    ssm.stubber.add_client_error("get_parameter", "InternalServerError")
     with pytest.raises(ClientError):
         targets.load("orders")
     ssm.stubber.add_client_error("get_parameters_by_path", "AccessDeniedException")
     with pytest.raises(ClientError):
         targets.documents()
+
+
+@pytest.mark.parametrize(
+    ("operation", "read"),
+    [
+        ("get_parameter", lambda targets: targets.load("orders")),
+        ("get_parameter", lambda targets: targets.named(["orders"])),
+        ("get_parameters_by_path", lambda targets: targets.documents()),
+    ],
+)
+def test_ssms_limit_of_reads_is_a_lack_of_time(ssm: Ssm, operation: str, read: Callable[[Targets], object]) -> None:
+    ssm.stubber.add_client_error(operation, "ThrottlingException", "Rate exceeded")
+    with pytest.raises(OutOfTime):
+        read(Targets(PATH, ssm.client))
 
 
 def test_all_documents_are_listed_once_a_minute(ssm: Ssm, clock: Clock) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 from rds_snap_backup.audit.daily import Auditor, make_audit
 from rds_snap_backup.audit.matching import take_inventory
-from rds_snap_backup.audit.places import list_members
 from rds_snap_backup.audit.preflight import check
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput
@@ -14,12 +13,12 @@ from rds_snap_backup.triggers import TARGET_NAME, Arrival, Request, parse
 UNKNOWN = InvalidInput(
     "EVENT_UNKNOWN",
     "The Audit function does not know this event.",
-    'Send {"audit": true}, {"inventory": true}, {"members": true}, or {"check": true}, with "target": "NAME" to check one target.',
+    'Send {"audit": true}, {"inventory": true}, or {"check": true}, with "target": "NAME" to check one target.',
 )
 
 
 def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable[[], float]) -> dict[str, Any]:
-    """Answer `{"audit": true}`, `{"inventory": true}`, `{"members": true}` or `{"check": true}`, the preflight."""
+    """Answer `{"audit": true}`, `{"inventory": true}` or `{"check": true}`, the preflight."""
     try:
         match event:
             case {"check": True, **rest} if rest.keys() <= {"target", "page"}:
@@ -28,8 +27,6 @@ def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable
                 return make_audit(auditor, seconds_left, page=_page(rest))
             case {"inventory": True, **rest} if rest.keys() <= {"page"}:
                 return take_inventory(auditor, seconds_left, _page(rest))
-            case {"members": True, **rest} if not rest:
-                return list_members(auditor, seconds_left)
             case {"audit": True, **rest} if rest.keys() <= {"schedule", "time"}:
                 return make_audit(auditor, seconds_left, _run(auditor, rest, request_id))
         raise UNKNOWN

@@ -16,6 +16,7 @@ from rds_snap_backup.audit.coverage import Coverage
 from rds_snap_backup.audit.documents import (
     StoredTarget,
     association_checks,
+    events_check,
     missing_check,
     names_of,
     read_targets,
@@ -40,6 +41,7 @@ class Preflight:
     """The checks, and the facts behind them that the audit uses too."""
 
     checks: list[Check]
+    stored: Sequence[StoredTarget] | Problem
     coverage: Coverage | Problem
     judge: Judge
     discovery: Discovery
@@ -50,7 +52,10 @@ def check(
     services: Services, seconds_left: Callable[[], float], target: str | None = None, page: int = 1
 ) -> dict[str, Any]:
     """Check everything, of all targets or of one, and answer `{"ok", "checks"}`."""
-    checks = run_preflight(services, aws_calls(seconds_left), target).checks
+    preflight = run_preflight(services, aws_calls(seconds_left), target)
+    checks = preflight.checks
+    if target is None and services.config.has_rds_events and not isinstance(preflight.stored, Problem):
+        checks.append(events_check(preflight.stored))
     logger.info("Checked", checks=len(checks), failed=sum(not check.ok for check in checks))
     return answer(checks, page)
 
@@ -79,7 +84,8 @@ def run_preflight(services: Services, aws: Calls, only: str | None = None) -> Pr
         checks.append(missing_check(only, services.targets.parameter(only)))
     for target in targets:
         checks += [target.check, *association_checks(target, discovery), *_last_backup(target, coverage, judge)]
-    return Preflight(checks, stored if isinstance(stored, Problem) else coverage, judge, discovery, len(targets))
+    found = stored if isinstance(stored, Problem) else coverage
+    return Preflight(checks, stored, found, judge, discovery, len(targets))
 
 
 def listeners_check(name: str, topic_arn: str, subscriptions: Sequence[Subscription] | Problem) -> Check:

@@ -119,12 +119,12 @@ class Explainer:
                     verdicts = [Verdict(None, "nothing" if known else "reject", why)]
                 case submission:
                     foreseen = self._foresee(submission, message.letter or 0, past_cache=past_cache)
-                    verdicts = [
-                        _judge(before, after, foreseen, requested)
-                        for before, after in zip(
-                            submission.backups or foreseen.submission.backups, foreseen.submission.backups, strict=True
-                        )
-                    ]
+                    after = foreseen.submission
+                    if foreseen.problem:
+                        verdicts = [Verdict(None, "nothing", foreseen.problem.message)]
+                    else:
+                        pairs = zip(submission.backups or after.backups, after.backups, strict=True)
+                        verdicts = [_judge(before, now, foreseen, requested) for before, now in pairs]
                     request = _request(foreseen.send, requested) if foreseen.send else None
                     sent = [
                         verdict.association for verdict in verdicts if verdict.association and verdict.would == "submit"

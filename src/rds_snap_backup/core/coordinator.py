@@ -10,7 +10,7 @@ next run does:
   the lease is over its backups are *in doubt* (`Doubted`), because the request may have been accepted;
 - a backup in doubt is sent again only when a list of jobs, read after the window of adoption, shows no job of it;
 - a notice stays in the outbox until it is published;
-- after a save that met another version everything is decided anew from the record as it is: what was read for an older
+- after a save that met another version everything is decided again from the record as it is: what was read for an older
   version is dropped, except the outcome of a request, which belongs to its attempt.
 
 Per subclient at most one request is out or in doubt in a stack. The `Subclient` item names the last claimer, and a start
@@ -141,7 +141,7 @@ type Step = Request | float | None
 type Run = Generator[Request, Any, float | Problem | None]
 type Working = Generator[Request, Any, Submission]
 
-# A run leaves a submission to the next one after so many writes in a row that met another one.
+# A run leaves a submission to the next one after this number of writes in a row that met another one.
 MAX_CONFLICTS = 6
 
 
@@ -170,7 +170,7 @@ class Coordinator:
             elif elapsed != submission:
                 submission = yield from self._save_elapsed(submission, elapsed)
             else:
-                step = self._next(submission, now)
+                step = self._next(submission, now, is_working=is_counted)
                 if step is None or isinstance(step, (int, float)):
                     if step is not None and not submission.version:
                         yield from self._saved(submission, Change(submission))
@@ -179,15 +179,18 @@ class Coordinator:
                     is_counted, submission = True, replace(submission, runs=submission.runs + 1, ran=now)
                     before = submission
                 submission = yield from self._do(submission, step)
+                if submission is before and isinstance(step, (Publish, ReadJobs)):
+                    break  # It is not published, or read, once more in this run.
             conflicts = conflicts + 1 if submission is before else 0
         return self._clock() + self._policy.first_retry_seconds
 
-    def _next(self, submission: Submission, now: float) -> Step:
+    def _next(self, submission: Submission, now: float, *, is_working: bool) -> Step:
         if submission.outbox:
             return Publish(submission.outbox[0])
         if submission.is_over:
             return None
-        if submission.wake_at > now:
+        # The least pause lies between runs: a run does all that is due.
+        if submission.wake_at > now and not is_working:
             return submission.wake_at
         if wanted := jobs_wanted(submission, self._policy, now):
             return ReadJobs(wanted)

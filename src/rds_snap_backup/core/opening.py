@@ -103,9 +103,7 @@ def _waits(submission: Submission, waiting: Waiting, now: float) -> Submission:
 def _goes_on(submission: Submission, moment: float, now: float) -> Submission:
     return replace(submission, gathering=None).changed(
         lambda backup: (
-            replace(backup.moved_to(Waiting(now), now), moment=moment, pauses=0)
-            if isinstance(backup.phase, Waiting)
-            else backup
+            replace(backup.moved_to(Waiting(now), now), moment=moment) if isinstance(backup.phase, Waiting) else backup
         )
     )
 

@@ -217,7 +217,7 @@ class _Application:
             for backup in without:
                 self._set(self._polled(backup))
         elif attempt.has_matched:
-            # Rows have told whose each ID is: a backup without one may have a job all the same.
+            # Rows show whose each ID is: a backup without one may have a job all the same.
             for backup in without:
                 self._set(backup.moved_to(Doubted(number, "unanswered", self._now), self._now))
         else:
@@ -544,7 +544,7 @@ def _is_due(backup: Backup, now: float) -> bool:
 
 
 def _shown(job: JobRef, row: Job, attempt: Attempt, now: float) -> JobRef:
-    """Return a job's facts as its row shows them. It did not begin after it was first seen, whatever the clock there says."""
+    """Return a job's facts as its row shows them. It began before it was first seen, also by a clock that is ahead."""
     seen = job.seen or now
     began = attempt.earliest_start(min(row.started, seen)) if row.started else job.began
     return JobRef(job.id, row.level or job.level, began, seen)

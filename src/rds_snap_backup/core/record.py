@@ -80,7 +80,7 @@ class Pin:
 class Attempt:
     """One CreateTask request. `ended` is 0 until its outcome is recorded or its lease is over.
 
-    `job_ids` are those that the answer named; `untold` those of them of which no row has told whose they are.
+    `job_ids` are those that the answer named; `untold` those of them of which no row shows whose they are.
     `has_matched`: a row has shown that one of them is of this attempt. `missing_since`: complete reads do not show one.
     """
 
@@ -413,7 +413,9 @@ class Submission:
         if not dues:
             return replace(self, wake_at=0)
         least = next((pause for runs, pause in LEAST_PAUSES if self.runs >= runs), 0)
-        return replace(self, wake_at=max(min(*dues, self.opened + MAX_OPEN_SECONDS), self.ran + least if least else 0))
+        due = max(min(dues), self.ran + least if least else 0)
+        # What is out after nine days is not given up before its lease is over.
+        return replace(self, wake_at=min(due, max(self.opened + MAX_OPEN_SECONDS, self.lease_end)))
 
     def _due(self, backup: Backup, policy: Policy) -> float:
         match backup.phase:

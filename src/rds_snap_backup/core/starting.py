@@ -146,8 +146,7 @@ def _is_busy(submission: Submission, claimer: Submission | Unreadable, key: str,
     if now > claimer.last_due + PASSED_OVER_SECONDS:
         return False
     if isinstance(theirs.phase, Waiting):
-        is_older = (claimer.created, claimer.key) < (submission.created, submission.key)
-        return patience_of(theirs.phase).keeps_claim and is_older
+        return patience_of(theirs.phase).keeps_claim and claimer.created <= submission.created
     return True
 
 

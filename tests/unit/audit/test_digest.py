@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from rds_snap_backup.record import Submission
+from rds_snap_backup.submission import begin, pin_of
 
 from rds_snap_backup.audit.digest import Day
 from rds_snap_backup.messaging.audit_messages import title
-from rds_snap_backup.record import Submission
-from rds_snap_backup.submission import begin, pin_of
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import Trigger
 from tests.unit.audit.support import association, text

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import pytest
+from rds_snap_backup.record import CompletedJob, Subclient
 
 from rds_snap_backup.audit.coverage import Coverage, DatabaseNames
 from rds_snap_backup.audit.evidence import Jobs
@@ -11,7 +12,6 @@ from rds_snap_backup.audit.verdicts import Ages, DatabaseVerdict, Judge, require
 from rds_snap_backup.commvault.rows import Job
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database
-from rds_snap_backup.record import CompletedJob, Subclient
 from tests.unit.audit.support import association, backup, coverage, database, text
 
 NOW = 1769824804.0

@@ -11,9 +11,9 @@ from local.commserve import CommServe
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.job_lists import JobList, Position
 from rds_snap_backup.commvault.jobs import PAGE, get_job, list_jobs
-from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import QueryFailed
-from rds_snap_backup.commvault.rows import Job
+from rds_snap_backup.core.jobs import Job
+from rds_snap_backup.core.outcomes import Unauthorized
 from tests.auth import FixedToken
 
 TOKEN = "fake-token"

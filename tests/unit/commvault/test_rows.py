@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.commvault.rows import Job, read_job
+from rds_snap_backup.commvault.rows import read_job
+from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.targets import Association
 
 SUMMARY: dict[str, Any] = {

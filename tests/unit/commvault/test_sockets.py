@@ -11,7 +11,7 @@ import pytest
 
 from local.commserve import CommServe
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.outcomes import Outcome, Submitted, Unavailable
+from rds_snap_backup.core.outcomes import Outcome, Submitted, Unavailable
 from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
 from tests.proxy import ConnectProxy
