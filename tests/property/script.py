@@ -104,7 +104,7 @@ givens = st.builds(
     ),
     config=st.fixed_dictionaries(
         {
-            "cool_down_minutes": st.sampled_from([15, 15, 60]),
+            "gather_minutes": st.sampled_from([0, 5, 60]),
             "settle_minutes": st.sampled_from([0, 60]),
             "retry_hours": st.sampled_from([1, 1, 3]),
             "retry_failed_jobs": st.sampled_from([0, 1]),

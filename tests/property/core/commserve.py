@@ -109,6 +109,7 @@ class CommServe:
         """Let nothing go wrong from now on, and no job run for more than some hours."""
         self.faults, self.durations, self.statuses = Faults(), (600,), ("Completed",)
         for job in self.jobs.values():
+            job.begin = min(job.begin, max(now, job.created))
             job.end = min(job.end, max(now, job.begin) + 30_000)
 
     # ---- Requests

@@ -52,7 +52,7 @@ class Truth:
     followed: float = 0
     absent: tuple[float, int] = (0, 0)
     is_beyond_limits: bool = False
-    changed: float = 0
+    is_passed_over: bool = False
     ends: dict[int, float] = field(default_factory=dict)
     published: set[str] = field(default_factory=set)
 
@@ -279,7 +279,6 @@ class Judge:
         truth, at = self.truth(after.key, new.key), learned.at
         was, name = kind_of(old.phase) if old else "trying", kind_of(new.phase)
         if was != name:
-            truth.changed = at
             self.seen[f"{was} -> {name}"] += 1
         if old and new.failures > old.failures:
             self._failed(after, old, new, learned.answer)
@@ -317,6 +316,8 @@ class Judge:
             is_named = job is not None and old is not None and isinstance(old.phase, (Named, Out))
             is_named = is_named and not any(n.is_reconciled and new.job.id in n.job_ids for n in after.outbox)
             truth.followed, truth.absent = truth.ends[new.attempt] if is_named else learned.at, (0, 0)
+            # Opened again in doubt, it can find its job while the subclient is another's.
+            truth.is_passed_over |= self.ledger.items[new.key].claimer != after.key
         if job is None or self.is_restored or truth.is_beyond_limits:
             return
         self.must(job.association.key == new.key, f"{after.key} has a job of another subclient.")
@@ -435,12 +436,14 @@ class Judge:
                     self.must(inputs.throttled_until <= at, "It was sent beside a rate limit.")
                     self.must(not old or _due(old) <= at, "It was sent before it was due.")
                     self._claimed(after, key, at)
+                case _ if old and new.phase == old.phase:
+                    self.must(after.out, "It does not go.")
                 case "busy":
                     self.must(is_busy, f"{after.key} waits needlessly for {item.claimer}.")
                 case "throttled":
                     self.must(at < inputs.throttled_until == _due(new), "It waits for no rate limit.")
-                case _:
-                    self.must(after.out, "It does not go.")
+                case kind:
+                    self.must(after.out and not before, f"It does not go, but is {kind}.")
 
     def _satisfying(
         self, after: Submission, new: Backup, inputs: StartInputs, claimer: Submission | Unreadable | None
@@ -486,11 +489,13 @@ class Judge:
                 continue
             attempt = other.attempt_of(theirs)
             is_over = at >= (attempt.ended or attempt.lease_end) + self.policy.reconcile_seconds + SKEW
-            is_passed_over = at > other.last_due + PASSED_OVER
+            # Who was passed over has lost the subclient, also when it goes on.
+            truth = self.truth(other.key, association)
+            truth.is_passed_over |= at > other.last_due + PASSED_OVER
             match theirs.phase:
                 case Out() | Doubted() | Unlisted() | Ended() if not is_over:
                     raise Broken(f"Two requests for {association} are out or in doubt: {other.key}, {after.key}")
-                case Named() | Running() if not is_passed_over:
+                case Named() | Running() if not truth.is_passed_over:
                     raise Broken(f"A request of {after.key} was sent beside a job of {other.key}.")
 
     # ---- What is read
@@ -523,16 +528,18 @@ class Judge:
                 self._adopted(after, old, backup, read)
             row = read.all_rows.get(backup.job.id) if backup.job else None
             since, reads = truth.absent
-            is_missing = bool(reads and reads >= MISSING_READS and read.at >= since + self.missing)
+            ids = {backup.job.id} if backup.job else set()
+            if isinstance(backup.phase, Named):
+                ids = set(after.attempt_of(backup).untold)
+            is_absent = bool(ids & read.absent)
             match backup.phase:
                 case Running() if row:
                     is_late = read.at >= truth.followed + self.policy.follow_seconds
                     self.must(row.end is None and not is_late, f"The end of job {row.id} was read, and not recorded.")
-                case Running(due=due) | Named(due=due):
-                    self.must(not is_missing, "A job is missing for ever.")
-                    is_absent = reads and (backup.job is None or backup.job.id in read.absent)
-                    is_soon = not is_absent or due <= read.at + self.missing / 3
-                    self.must(is_soon, "A missing job is not read again soon.")
+                case Running(due=due) | Named(due=due) if is_absent:
+                    is_lost = reads >= MISSING_READS and read.at >= since + self.missing
+                    self.must(not is_lost, "A job is missing for ever.")
+                    self.must(due <= read.at + self.missing / 3, "A missing job is not read again soon.")
                 case Doubted(due=due) if isinstance(old.phase, Doubted) and not self._is_nameless(backup, read):
                     believable = truth.ends[backup.attempt] + self.policy.reconcile_seconds
                     latest = max(believable, read.at) + self.policy.first_retry_seconds + SLACK
