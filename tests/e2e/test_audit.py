@@ -181,8 +181,7 @@ def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emu
     commserve.attach("aws-prod", RdsAccount((hub,)))
     commserve.attach("aws-member", RdsAccount((theirs,)))
     hub.stop_db_instance(DBInstanceIdentifier="h-stale")
-    own = ("h-own", "h-stale")
-    commserve.set_content("aws-prod", "plan", [content.instance(name) for name in own])
+    commserve.set_content("aws-prod", "plan", [content.instance(name) for name in ("h-own", "h-stale")])
     for name in ("h-stack", "h-new"):
         commserve.set_content("aws-prod", name, [content.instance(name)])
     commserve.set_content("aws-prod", "odd", [{**content.instance("h-odd"), "type": 7}], [content.rule("h-none")])

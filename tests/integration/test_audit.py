@@ -408,7 +408,7 @@ def test_a_content_that_is_not_understood_is_ambiguous(scene: AuditScene) -> Non
     assert "not understood (type tag orders-db)" in answer["findings"][0]["message"]
 
 
-@pytest.mark.parametrize(("fault", "parameters"), [("forbidden", {}), ("not_found", {}), ("status", {"body": "{}"})])
+@pytest.mark.parametrize(("fault", "parameters"), [("forbidden", {}), ("not_found", {}), ("status", {"status": 200, "body": "{}"})])
 def test_jobs_count_with_their_snapshots_where_restore_points_are_not_listed(
     scene: AuditScene, fault: str, parameters: dict[str, Any]
 ) -> None:
