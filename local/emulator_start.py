@@ -4,7 +4,8 @@ Two facts about a call that policies of queues and topics ask for: it speaks pla
 account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
 not acted on: alarms on expressions, and saved queries. And storing a secret's version twice, which changes nothing on AWS,
 the quotas of RDS, the resources that its lists are authorized for, databases and snapshots that were created earlier (at
-the time in the tag `emulator:created`), and all but the first page of schedules. And an update of
+the time in the tag `emulator:created`), all but the first page of schedules, and the time zone of a schedule in a template.
+And an update of
 a function, or a sandbox that died, ends its idle sandboxes only: on AWS the runs that are under way go on.
 """
 
@@ -86,6 +87,19 @@ def put_value(data: dict[str, Any]) -> Any:
         secret["Versions"][data["ClientRequestToken"]]["Stages"] = stages
         return answer
     return _put_value(data)
+
+
+def in_time_zone(act: Any) -> Any:
+    """Return the handler of a schedule in CloudFormation that keeps its time zone, too."""
+
+    def handle(*arguments: Any) -> Any:
+        done = act(*arguments)
+        properties = next(part for part in reversed(arguments) if isinstance(part, dict))
+        schedule = scheduler._schedules[f"{properties.get('GroupName', 'default')}/{done[0]}"]  # noqa: SLF001 (no other way in)
+        schedule["ScheduleExpressionTimezone"] = properties.get("ScheduleExpressionTimezone", "UTC")
+        return done
+
+    return handle
 
 
 def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
@@ -182,6 +196,8 @@ provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF00
     "create": create_query,
     "delete": lambda *_: None,
 }
+_schedule = provisioners._RESOURCE_HANDLERS["AWS::Scheduler::Schedule"]  # noqa: SLF001 (no other way in)
+_schedule |= {name: in_time_zone(_schedule[name]) for name in ("create", "update")}
 
 if __name__ == "__main__":
     main()

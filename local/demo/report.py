@@ -12,8 +12,7 @@ class Row:
 
     database: str
     verdict: str
-    snapshot: str
-    reason: str
+    why: str  # its restore point, or the reason that there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,9 @@ def audit(machine: Machine) -> Report:
 
 
 def _row(row: dict[str, Any]) -> Row:
-    point = row["restorePoint"] or {}
-    return Row(_name(row["arn"]), row["verdict"], point.get("snapshot") or "", row["reason"] or "")
+    point = row["restorePoint"]
+    why = f"restore point {point['name']}" if point else row["reason"]
+    return Row(_name(row["arn"]), row["verdict"], why)
 
 
 def _name(arn: str) -> str:

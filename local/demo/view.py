@@ -80,11 +80,11 @@ class View:
         """Print the audit's verdict on each database, and whether it is as it must be."""
         self.print(Text(f"\n{number}. The audit asks which databases can be restored", "bold"))
         table = Table(box=None, padding=(0, 2, 0, 3))
-        for heading in ("database", "verdict", "newest restore point", "why"):
+        for heading in ("database", "verdict", "why"):
             table.add_column(heading, no_wrap=heading != "why")
         for row in report.rows:
             style = "" if row.verdict == "protected" else "bold red"
-            table.add_row(row.database, Text(row.verdict, style), row.snapshot, row.reason)
+            table.add_row(row.database, Text(row.verdict, style), row.why)
         self.print(table)
         self._print_checks(report.checks())
 

@@ -37,6 +37,7 @@ class Config:
     ledger_days: int
     backup_max_age_hours: int
     is_default_scheduled: bool
+    has_rds_events: bool
     ca_certificate_parameter: str
     # The stack's own account comes first. `*`: each account that the policies of the event buses admit.
     account_ids: tuple[str, ...]
@@ -87,6 +88,7 @@ class Config:
             ledger_days=number("LEDGER_DAYS"),
             backup_max_age_hours=number("BACKUP_MAX_AGE_HOURS"),
             is_default_scheduled=environ.get("DEFAULT_SCHEDULED") == "true",
+            has_rds_events=environ.get("RDS_EVENTS") == "true",
             ca_certificate_parameter=environ.get("CA_CERTIFICATE_PARAMETER", ""),
             account_ids=tuple(text("ACCOUNT_IDS").split(",")),
             audit_members=tuple(filter(None, environ.get("AUDIT_MEMBERS", "").split(","))),

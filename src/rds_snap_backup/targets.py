@@ -116,7 +116,6 @@ class Target:
     retry_failed_jobs: int | None = None
     max_age_hours: int | None = None
     enabled: bool = True
-    fleet: str | None = None
 
     def declines(self, trigger: Trigger) -> str | None:
         """Return why this trigger must not start the target, or None."""
@@ -245,7 +244,6 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
         retry_failed_jobs=document.get("retryFailedJobs"),
         max_age_hours=document.get("maxAgeHours"),
         enabled=document.get("enabled", True),
-        fleet=document.get("fleet"),
     )
 
 
@@ -374,9 +372,4 @@ FIELDS: Mapping[str, Field] = {
     "retryFailedJobs": _number(0, 5),
     "maxAgeHours": _number(1, 8784),
     "enabled": _BOOLEAN,
-    "fleet": Field(
-        lambda value: isinstance(value, str) and TARGET_NAME.fullmatch(value) is not None,
-        'a text of 1 to 64 letters, digits, "_", "." or "-"',
-        {"type": "string", "pattern": f"^{TARGET_NAME.pattern}$"},
-    ),
 }

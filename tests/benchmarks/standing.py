@@ -9,9 +9,8 @@ from typing import Any
 from tests.benchmarks.prices import DAYS, PRICES
 from tests.unit.template import Resolved
 
-# An event source, and likewise a pipe, polls a quiet queue with five pollers that wait 20 s each.
+# An event source polls a quiet queue with five pollers that wait 20 s each.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
-# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-sqs.html
 POLLS = 5 * 3 * 60 * 24 * DAYS
 # What a stack counts while all is well, and the conditions under which it does; all else counts what goes wrong.
 METRICS = {
@@ -63,4 +62,4 @@ def _metrics(alarm: dict[str, Any]) -> int:
 def _polled_queues(stack: Resolved) -> int:
     functions = stack.of_type("AWS::Serverless::Function").values()
     events = [event for function in functions for event in function.get("Events", {}).values()]
-    return [event["Type"] for event in events].count("SQS") + len(stack.of_type("AWS::Pipes::Pipe"))
+    return [event["Type"] for event in events].count("SQS")

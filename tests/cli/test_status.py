@@ -95,7 +95,7 @@ def test_open_submissions_are_shown_the_oldest_first(cli: Cli, ledger: Ledger) -
 def test_rows_are_json_and_csv_and_none_is_a_sentence(cli: Cli, ledger: Ledger) -> None:
     assert cli("status").out.endswith(": no open submissions.\n")
     assert json.loads(cli("status", "--format", "json").out) == []
-    assert cli("status", "--format", "csv").out == "target,trigger,backups,jobs,created,wakeAt,error\n"
+    assert cli("status", "--format", "csv").out == '"target","trigger","backups","jobs","created","wakeAt","error"\n'
     ledger.save("orders", HOUR, a_backup("db", 60))
     (row,) = json.loads(cli("status", "--format", "json").out)
     assert (row["target"], row["backups"], row["jobs"], row["error"]) == ("orders", {"waiting": 1}, [], None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from local.commserve import CommServe, Job, Recorded
+from local.commserve import CommServe, Job, Recorded, content
 from local.commserve.catalogue import RDS
 from local.stack import Stack
 from local.subscriber import Subscriber
@@ -36,10 +36,13 @@ class Product:
     started: dict[str, str] = field(default_factory=dict)  # targets that were made with the stack, by what they are for
 
     def target(self, name: str, *, is_known: bool = True, **document: Any) -> str:
-        """Add a target with a group of the same name, known to Commvault or not, and return that name."""
+        """Add a target with a group of the same name, known to Commvault or not, and return that name.
+
+        The group's content is the database of that name.
+        """
         unique = f"{name}-{next(_NUMBERS)}"
         if is_known:
-            self.commserve.catalogue.add(CLIENT, unique)
+            self.commserve.set_content(CLIENT, unique, [content.instance(unique)])
         self.stack.put_target(unique, self.document(unique) | document)
         return unique
 
@@ -54,7 +57,7 @@ class Product:
         names = [f"{name}-{place}" for place in range(number)]
         associations = [association(group) | ({"databases": [group]} if databases else {}) for group in names]
         for group in names:
-            self.commserve.catalogue.add(CLIENT, group)
+            self.commserve.set_content(CLIENT, group, [content.instance(group)])
         self.stack.put_target(name, {"associations": associations})
         return name, names
 

@@ -1,4 +1,4 @@
-"""The whole template, as CloudFormation deploys it: a stack on its own bus, with a pair as its token."""
+"""The whole template, as CloudFormation deploys it, with a pair as its token."""
 
 import json
 from collections import Counter
@@ -9,28 +9,25 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from local.rds import rds_event
 from local.stack import NEVER, deploy
 from rds_snap_backup.observability import NAMESPACE
 from tests.e2e.conftest import CANARY, deploy_quick
 from tests.e2e.product import Product, only, scheduled, wait_until
 from tests.e2e.tap import Tap
 from tests.evidence import Evidence
-from tests.unit.alarms import Metric, samples
+from tests.metrics import Metric, metric, sums
 from tests.unit.template import Resolved
 
 pytestmark = pytest.mark.e2e
 
-NAME, BUS = "second", "central"
+NAME = "second"
 AUDIT = "AuditFunctionName"
 
 
 @pytest.fixture(scope="module")
 def second(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
     """The stack. Its audit does not fire by itself."""
-    aws.client("events").create_event_bus(Name=BUS)
-    more = {"EventBusName": BUS, "EventsOutBusName": BUS}
-    more |= {"ScheduleExpression": NEVER, "AuditScheduleExpression": "rate(365 days)"}
+    more = {"ScheduleExpression": NEVER, "AuditScheduleExpression": "rate(365 days)"}
     with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
         evidence.add(NAME, commserve)
         stack = deploy_quick(aws, NAME, commserve, more)
@@ -61,14 +58,6 @@ def test_both_schedules_are_in_the_group_that_is_watched(aws: Emulator, second: 
 def test_its_outputs_are_those_of_the_template_and_none_is_empty(second: Product) -> None:
     assert second.stack.outputs.keys() == Resolved({**second.stack.parameters}).outputs.keys()
     assert all(second.stack.outputs.values())
-
-
-def test_events_on_a_bus_of_its_own_start_backups(aws: Emulator, second: Product) -> None:
-    second.stack.put_event(rds_event("any-database", "RDS-EVENT-0025"))
-    assert not second.messages("default")
-    second.stack.put_event(rds_event("any-database"), BUS)
-    message = only(second.wait_for_messages("default"))
-    assert message["trigger"]["rdsEventId"] == "RDS-EVENT-0043"
 
 
 def test_everything_starts_also_targets_that_were_just_stored(second: Product) -> None:
@@ -174,15 +163,12 @@ def _state(product: Product, event: Mapping[str, Any]) -> str:
 
 
 def _counted(name: str) -> Metric:
-    return (NAMESPACE, name, frozenset({("service", NAME)}))
+    return metric(NAMESPACE, name, service=NAME)
 
 
 def _metrics(product: Product) -> Counter[Metric]:
     """Return the metrics in the logs of both functions, each with its sum."""
-    found: Counter[Metric] = Counter()
-    for sample in samples([*product.stack.logs(), *product.stack.logs(AUDIT)]):
-        found[sample.metric] += int(sample.value)
-    return found
+    return sums([*product.stack.logs(), *product.stack.logs(AUDIT)])
 
 
 def _watched(part: Any) -> Iterator[Metric]:

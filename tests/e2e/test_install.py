@@ -73,7 +73,7 @@ def installed(aws: Emulator, evidence: Evidence, tmp_path_factory: pytest.TempPa
         # The rest is this machine's: the CommServe's own authority, and no events and schedules of other tests.
         more = {"CaCertificateParameter": CA_PARAMETER, **ALONE}
         last = " ".join(["backups@example.com", *(f"{name}={value}" for name, value in more.items())])
-        names = {"CLIENT": CLIENT, "INSTANCE": "RDS", "SUBCLIENT": "nightly"}
+        names = {"CLIENT": CLIENT, "INSTANCE": "RDS", "SUBCLIENT": "nightly", "DATABASES": "orders-*"}
         todo = steps((folder / "README.md").read_text(), names | {"API_URL": commserve.url, "EMAIL": last})
         run(todo["upload"] + todo["deploy"], folder, aws)
         stack = deployed(aws, "rds-snap-backup", more)

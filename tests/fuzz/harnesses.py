@@ -135,7 +135,6 @@ DOCUMENTS: list[Any] = [
         "retryFailedJobs": 1,
         "maxAgeHours": 26,
         "enabled": True,
-        "fleet": "prod",
     },
     {"associations": [ASSOCIATION, {**ASSOCIATION, "subclientName": "stock"}]},
     {"associations": [ASSOCIATION], "databases": ["[a-z]*", "*[!0-9]?*", "*a*a*a*a*a*a*b"]},

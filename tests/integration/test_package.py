@@ -125,10 +125,11 @@ def test_the_plain_template_is_the_stacks_without_a_transform(dist: Path, built:
             continue
         own = resource["Properties"]
         logging = {**shared["LoggingConfig"], **own["LoggingConfig"]}
+        variables = {**shared["Environment"]["Variables"], **own.get("Environment", {}).get("Variables", {})}
         wanted = {key: value for key, value in {**shared, **own}.items() if key not in SAMS}
         properties = resources[name]["Properties"]
         assert properties.pop("Tags") == [{"Key": "lambda:createdBy", "Value": "SAM"}]
-        assert properties == {**wanted, "LoggingConfig": logging, "Code": code}
+        assert properties == {**wanted, "LoggingConfig": logging, "Environment": {"Variables": variables}, "Code": code}
         options = resources[f"{name}EventInvokeConfig"]["Properties"]
         assert options["MaximumRetryAttempts"] == own["EventInvokeConfig"]["MaximumRetryAttempts"]
     events = built["Resources"]["BackupFunction"]["Properties"]
@@ -180,7 +181,7 @@ def test_the_wheel_has_the_version_the_commands_and_nothing_that_only_lambda_run
     info = f"rds_snap_backup-{VERSION}.dist-info"
     assert folders - {f"{info}/licenses"} == {
         *("rds_snap_backup/commvault", "rds_snap_backup/ledger"),
-        *(f"rds_snap_backup_cli/{name}" for name in ("fleet", "report", "verify")),
+        *(f"rds_snap_backup_cli/{name}" for name in ("fleet", "report")),
     }
     assert {f"rds_snap_backup_cli/report/{name}" for name in ("page.html", "page.css", "page.js")} <= set(names)
     assert (dist / WHEEL).stat().st_size < 300_000

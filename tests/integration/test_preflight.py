@@ -63,7 +63,7 @@ def calls(commserve: CommServe) -> list[str]:
     return [request.path for request in commserve.requests]
 
 
-def association(**names: str) -> dict[str, str]:
+def association(**names: Any) -> dict[str, Any]:
     return {**ASSOCIATION, **names}
 
 
@@ -71,7 +71,8 @@ def test_all_is_well(world: World, commserve: CommServe) -> None:
     answer = preflight(world)
     assert answer["ok"] is True
     of_default = [(name, "default") for name in ("document", "association")]
-    assert [(row["name"], row["target"]) for row in answer["checks"]] == [*((name, None) for name in ALL), *of_default]
+    of_all = [(name, None) for name in ALL]
+    assert [(row["name"], row["target"]) for row in answer["checks"]] == [*of_all, *of_default, ("events", None)]
     assert (
         rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / RDS / orders-db, which selects orders-db."
     )
@@ -245,6 +246,24 @@ def test_a_document_that_is_not_valid_and_is_corrected(world: World, name: str, 
     assert rows(answer, "association", "default")[0]["ok"] is True
     world.aws.client("ssm").delete_parameter(Name=f"/{world.name}/targets/{name}")
     assert preflight(world, services)["ok"] is True
+
+
+def test_events_that_start_nothing(aws: Emulator, commserve: CommServe, world: World) -> None:
+    world.target("default", databases=[])
+    found = failed(preflight(world))
+    assert set(found) == {"events"}
+    assert found["events"].startswith("EVENTS_START_NOTHING: no target has databases")
+    assert "RdsEventIds=off" in found["events"]
+    world.target("own", associations=[association(subclientName="billing-db", databases=["billing-db"])])
+    assert preflight(world)["ok"] is True
+    world.target("own", associations=[association(subclientName="billing-db", databases=["b"])], enabled=False)
+    assert set(failed(preflight(world))) == {"events"}
+    # Neither where they are off, nor without targets.
+    off = listened(aws, commserve, RDS_EVENTS="false")
+    off.target("default", databases=[])
+    assert preflight(off)["ok"] is True
+    aws.client("ssm").delete_parameter(Name=f"/{off.name}/targets/default")
+    assert preflight(off)["ok"] is True
 
 
 def test_a_target_that_does_not_exist(world: World) -> None:

@@ -41,7 +41,7 @@ OPTIONAL = (
     "SCHEDULE_GROUP",
 )
 LISTS = {"ACCOUNT_IDS", "AUDIT_MEMBERS", "AUDIT_REGIONS"}
-SWITCHES = {"RENEW_TOKEN": "renew_token", "DEFAULT_SCHEDULED": "is_default_scheduled"}
+SWITCHES = {"RENEW_TOKEN": "renew_token", "DEFAULT_SCHEDULED": "is_default_scheduled", "RDS_EVENTS": "has_rds_events"}
 
 
 def test_every_variable_is_read_into_its_own_field() -> None:

@@ -31,11 +31,6 @@ def test_the_sum_is_the_sum() -> None:
     assert rows(REFERENCE, "Costs")[-1][3] == f"**${standing.month():.2f}**"
 
 
-def test_events_out_cost_their_alarm_and_the_polling_of_their_queue() -> None:
-    more = standing.month(EventsOutBusName="central") - standing.month()
-    assert f"`EventsOutBusName` adds ${more:.2f}" in section(REFERENCE, "Costs")
-
-
 def test_an_alarm_is_charged_for_each_of_its_metrics() -> None:
     alarms = Resolved().of_type("AWS::CloudWatch::Alarm").values()
     assert ITEMS[0].count == sum(str(alarm).count("'MetricName'") for alarm in alarms) > len(alarms)

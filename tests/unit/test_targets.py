@@ -69,7 +69,6 @@ def test_every_field_is_read() -> None:
         retryFailedJobs=0,
         maxAgeHours=26,
         enabled=False,
-        fleet="prod",
     )
     assert target == Target(
         name="orders",
@@ -90,7 +89,6 @@ def test_every_field_is_read() -> None:
         retry_failed_jobs=0,
         max_age_hours=26,
         enabled=False,
-        fleet="prod",
     )
 
 
@@ -133,7 +131,6 @@ TEXT = "a text of 1 to 500 printable characters"
             for field, (least, most) in NUMBERS.items()
             for value in [*NO_TEXTS, "15", 1.0, least - 1, most + 1, 10**401]
         ),
-        *(("fleet", value, "a text of 1 to 64 letters, digits,") for value in [*NO_TEXTS, "a b", "x" * 65]),
         *(
             ("associations", value, "a list of 1 to 90 objects")
             for value in [*NO_TEXTS, ASSOCIATION, [ASSOCIATION, None]]
@@ -182,11 +179,11 @@ def test_all_wrong_fields_are_found_at_once() -> None:
         "associations": [{"clientName": "x", "clientname": 1}, None, ASSOCIATION, ASSOCIATION],
         "": 1,
         "enabled": "no",
-        "fleets": "prod",
+        "fleet": "prod",
     }
     assert [(item.path, str(item).partition(" must be ")[0]) for item in wrong_fields(wrong)] == [
         (("",), '""'),
-        (("fleets",), "fleets"),
+        (("fleet",), "fleet"),
         (("associations",), "associations"),
         (("enabled",), "enabled"),
         (("associations", 0, "clientname"), "clientname of association 1"),

@@ -16,6 +16,7 @@ from rds_snap_backup.untrusted import clean_text
 INVALID = "TARGET_INVALID"
 UNKNOWN = "TARGET_UNKNOWN_TO_COMMVAULT"
 FULL = "FULL"
+NO_EVENTS = "EVENTS_START_NOTHING"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,24 @@ def targets_check(path: str, targets: Sequence[StoredTarget] | Problem) -> Check
             return passed("targets", None, f"{len(targets)} under {path}.")
         case _:
             return passed("targets", None, f"There is none under {path}: no trigger starts a backup.")
+
+
+def events_check(targets: Sequence[StoredTarget]) -> Check:
+    """Check that RDS events, which are on, can start a target."""
+    documents = [stored.target for stored in targets if stored.target and stored.target.enabled]
+    starting = [
+        document.name
+        for document in documents
+        if document.databases or any(item.databases for item in document.request.associations)
+    ]
+    if starting or not documents:
+        return passed("events", None, f"RDS events can start {len(starting)} of {len(documents)} enabled targets.")
+    detail = f"{NO_EVENTS}: no target has databases, so RDS events start only the targets that a database's tag names."
+    hint = (
+        "Set databases in the targets' documents, or the parameter Databases of the default target. To switch RDS events "
+        "off, deploy with RdsEventIds=off."
+    )
+    return Check("events", None, ok=False, detail=detail, hint=hint, code=NO_EVENTS)
 
 
 def missing_check(target: str, parameter: str) -> Check:

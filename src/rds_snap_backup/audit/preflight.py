@@ -14,6 +14,7 @@ from rds_snap_backup.audit.checks import Check, not_read, passed
 from rds_snap_backup.audit.documents import (
     StoredTarget,
     association_checks,
+    events_check,
     level_checks,
     missing_check,
     read_targets,
@@ -37,7 +38,7 @@ class Preflight:
     """The checks, and the facts behind them that the audit uses too."""
 
     checks: list[Check]
-    stored: list[StoredTarget] | Problem
+    stored: Sequence[StoredTarget] | Problem
     discovery: Discovery
 
     @property
@@ -53,7 +54,10 @@ def check(services: Services, seconds_left: Callable[[], float], target: str | N
     audits = Audits(services.table, services.config.ledger_days, services.clock)
     known = aws.result(audits.load)
     counts = {} if isinstance(known, Problem) else known.groups
-    checks = run_preflight(services, aws, counts, target).checks
+    preflight = run_preflight(services, aws, counts, target)
+    checks = preflight.checks
+    if target is None and services.config.has_rds_events and not isinstance(preflight.stored, Problem):
+        checks.append(events_check(preflight.stored))
     logger.info("Checked", checks=len(checks), failed=sum(not check.ok for check in checks))
     return Reading({"ok": all(check.ok for check in checks)}, "checks", [check.to_json() for check in checks])
 

@@ -11,8 +11,8 @@ from botocore.config import Config
 
 from rds_snap_backup_cli.errors import CannotRun
 from rds_snap_backup_cli.functions import BACKUP
-from rds_snap_backup_cli.verify.acting import MADE_UP, reconfigured
-from rds_snap_backup_cli.verify.subject import Finding, Subject, failed, later, passed, until
+from tests.aws.acting import MADE_UP, reconfigured
+from tests.aws.subject import Finding, Subject, failed, later, passed, until
 
 # A lease, pauses between polls, and the job.
 ENDED_SECONDS = 600

@@ -1,47 +1,16 @@
-"""The command: every step in its order, a line for each as it ends, and the table of all of them."""
+"""`make verify`: every step in its order, a line for each as it ends, and the table of all of them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_snap_backup_cli.errors import CannotRun, Exit, in_one_line
-from rds_snap_backup_cli.program import Call, command
-from rds_snap_backup_cli.verify import acting, counted, hops, standing, watched
-from rds_snap_backup_cli.verify.subject import Finding, Member, Subject, failed
+from rds_snap_backup_cli.program import Call, app, command
+from tests.aws.steps import COUNTED, STEPS, Step
+from tests.aws.subject import Finding, Member, Subject, failed
 
-type Step = Callable[[Subject], Finding]
-
-# By name, in this order: steps that make something happen come before those that look at its traces.
-STEPS: Mapping[str, Step] = {
-    "deployment": standing.deployment,
-    "tags": standing.tags,
-    "first-invocation": standing.first_invocation,
-    "rds-rule": standing.rds_rule,
-    "listeners": standing.listeners,
-    "dashboard": standing.dashboard,
-    "compare-and-set": acting.compare_and_set,
-    "topic": acting.topic,
-    "events-out": hops.events_out,
-    "member-role": hops.member_role,
-    "member-event": hops.member_event,
-    "queue": acting.queue,
-    "placeholders": acting.placeholders,
-    "dead-letters": acting.dead_letters,
-    "killed-run": acting.killed_run,
-    "alarm-action": watched.alarm_action,
-    "dead-mans-switch": watched.dead_mans_switch,
-    "recursion": watched.recursion,
-    "redaction": watched.redaction,
-}
-# Those of a stack whose CommvaultApiUrl leads to a CommServe simulator.
-COUNTED: Mapping[str, Step] = {
-    "duplicate": counted.duplicate,
-    "lost-answer": counted.lost_answer,
-    "cut-short": counted.cut_short,
-}
 COLUMNS = {"result": "Result", "step": "Step", "proves": "Proves", "seen": "Seen"}
 
 Only = Annotated[
@@ -60,7 +29,7 @@ Profile = Annotated[
 ]
 
 
-@command("verify verify", "verify verify --only 'tags recursion'", rows=True)
+@command(rows=True)
 def verify(call: Call, only: Only = "", member_database: Database = "", member_profile: Profile = None) -> Exit:
     """Prove on AWS what no emulator can, with a stack that is made for it (docs/verify-on-aws.md).
 
@@ -97,3 +66,7 @@ def attempt(step: Step, subject: Subject) -> Finding:
         return step(subject)
     except (CannotRun, BotoCoreError, ClientError) as error:
         return failed(in_one_line(error))
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m tests.aws")

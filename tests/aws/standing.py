@@ -7,7 +7,7 @@ import re
 from botocore.exceptions import ClientError
 
 from rds_snap_backup_cli.functions import AUDIT
-from rds_snap_backup_cli.verify.subject import STALE_SECONDS, Finding, Subject, failed, later, passed, until
+from tests.aws.subject import STALE_SECONDS, Finding, Subject, failed, later, passed, until
 
 # Those that no parameter leaves out.
 OUTPUTS = [
@@ -89,11 +89,10 @@ def first_invocation(subject: Subject) -> Finding:
 
 def rds_rule(subject: Subject) -> Finding:
     """The rule is enabled, may invoke the function, and matches an RDS event, but not one that a backup causes."""
-    bus, _, rule = subject.resource("RdsEvents").rpartition("|")
-    on_bus = {"EventBusName": bus} if bus else {}
+    rule = subject.resource("RdsEvents")
     events, function = subject.client("events"), subject.stack.output("BackupFunctionArn")
-    found = events.describe_rule(Name=rule, **on_bus)
-    targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=rule, **on_bus)["Targets"]]
+    found = events.describe_rule(Name=rule)
+    targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=rule)["Targets"]]
     if found["State"] != "ENABLED" or targets != [function]:
         return failed(f"{rule} is {found['State']}, with the targets {targets}")
     if not until(lambda: _may_invoke(subject, found["Arn"], function), STALE_SECONDS):

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from rds_snap_backup_cli.dead_letters import DeadLetterQueue
 from rds_snap_backup_cli.functions import BACKUP
 from rds_snap_backup_cli.redrive import move
-from rds_snap_backup_cli.schedule import DEFAULT_GROUP, invocation
-from rds_snap_backup_cli.verify.subject import STALE_SECONDS, Finding, Subject, failed, later, passed, until
+from rds_snap_backup_cli.schedule import invocation
+from tests.aws.subject import STALE_SECONDS, Finding, Subject, failed, later, passed, until
 
 # Scheduler's precision is a minute: the next but one.
 MINUTE = timedelta(minutes=1)
@@ -32,7 +32,7 @@ MADE_UP = "verify-made-up-"
 @contextmanager
 def one_schedule(subject: Subject, **changed: Any) -> Iterator[tuple[str, str]]:
     """Make a schedule of the target `default` that is due once, and give its ARN and its time; delete it afterwards."""
-    client, group = subject.client("scheduler"), subject.stack.outputs.get("ScheduleGroupName", DEFAULT_GROUP)
+    client, group = subject.client("scheduler"), subject.stack.output("ScheduleGroupName")
     name = f"verify-{uuid.uuid4().hex[:12]}"
     due = (datetime.now(UTC) + 2 * MINUTE).strftime(TIME)
     made = client.create_schedule(

@@ -5,8 +5,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from rds_snap_backup_cli.functions import AUDIT, BACKUP
-from rds_snap_backup_cli.verify.acting import MADE_UP
-from rds_snap_backup_cli.verify.subject import Finding, Subject, failed, later, parsed, passed, until
+from tests.aws.acting import MADE_UP
+from tests.aws.subject import Finding, Subject, failed, later, parsed, passed, until
 
 ALARM = "BackupProblemAlarm"
 ACTION_SECONDS = 120
