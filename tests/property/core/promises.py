@@ -477,7 +477,7 @@ class Judge:
             case None | Ended() | Waiting(reason="gathering" | "settling"):
                 return False
             case Waiting():
-                return is_alive and (claimer.created, claimer.key) < (after.created, after.key)
+                return is_alive and claimer.created <= after.created
             case _:
                 return is_alive
 
