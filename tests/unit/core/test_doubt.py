@@ -130,7 +130,8 @@ def test_what_is_looked_for_begins_with_the_earliest_attempt(world: World) -> No
     world.go("A", 2 * HOUR, LOST)
     assert world.phases("A") == "Running Doubted Doubted"
     world.unreadable = None
-    assert isinstance(phase := world.backup("A", Y).phase, Doubted)
+    phase = world.backup("A", Y).phase
+    assert isinstance(phase, Doubted)
     world.go("A", phase.due - BEGIN, jobs("3"))
     assert (world.job_of("A", Y), world.requests("A")) == ("2", ["XY", "Z", "Z"])
 
