@@ -8,8 +8,7 @@ TOOL := $(RUN) python -m local.tools
 
 # Values from the command line or the environment are never expanded, neither here nor by the shell: a recipe reads them in
 # the environment, and `$(value …)` makes each the text that was given.
-VALUES := STACK REGION PROFILE QUIET TARGET WAIT REQUEST_ID EXPRESSION TIMEZONE FORMAT OUT ID ALL YES ONLY REVOKED CONFIG GUIDED \
-	RUNS SECONDS MEMBER_DATABASE MEMBER_PROFILE PLAN ADOPT PRUNE PRUNE_LIMIT DIR FLEET EVENT_FILE DATABASE EVENT
+VALUES := STACK REGION PROFILE CONFIG GUIDED TARGET RUNS SECONDS ONLY MEMBER_DATABASE MEMBER_PROFILE
 $(foreach name,$(VALUES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 
@@ -21,25 +20,8 @@ help:
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
 	@echo "make package            build, and write to dist/ a zip for the AWS CLI, the same for Terraform and CDK, SBOM, the command line's wheel, checksums"
-	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (also CONFIG=..., GUIDED=1)"
-	@echo "The same as rds-snap-backup (docs/cli.md), for a deployed stack (also REGION=..., PROFILE=... and QUIET=1):"
-	@echo "make status STACK=...   what is open now (also FORMAT=json|csv)"
-	@echo "make check STACK=...    run the preflight (also TARGET=... and ALL=1)"
-	@echo "make token STACK=...    ask for the token, unseen, and store it in the stack's secret (REVOKED=1 ends the old ones)"
-	@echo "make backup STACK=... TARGET=...    start a backup; WAIT=1 waits until it is over (also REQUEST_ID=...)"
-	@echo "make explain STACK=... EVENT_FILE=...  show what an event would do now (or DATABASE=ARN EVENT=ID; also FORMAT=json|csv)"
-	@echo "make schedule STACK=... TARGET=... EXPRESSION=...  back up a target on a schedule (also TIMEZONE=...)"
-	@echo "make report STACK=...   audit it: every database and what is wrong (also FORMAT=json|csv|html and OUT=FILE)"
-	@echo "make letters STACK=...  list the dead letters"
-	@echo "make discard STACK=...  delete the dead letters ID=... or ALL=1 (also YES=1)"
-	@echo "make redrive STACK=...  send the dead letters back to be retried"
-	@echo "make plan STACK=... DIR=...    show what apply would change (also ADOPT=1, PRUNE=1, FORMAT=json|csv and OUT=FILE)"
-	@echo "make apply STACK=... DIR=...   write a fleet's targets and schedules (also PLAN=FILE, ADOPT=1, PRUNE=1 and PRUNE_LIMIT=N)"
-	@echo "make inventory STACK=...       Commvault's subclients next to RDS's databases; DIR=... adds what is exact to a fleet (also FLEET=NAME)"
-	@echo "make export STACK=... DIR=...  write a fleet's files from what the stack holds (also FLEET=NAME)"
-	@echo "make members STACK=...  each account and region that the stack audits (also FORMAT=json|csv)"
-	@echo "make validate DIR=...   check the files of a fleet, without AWS (also FORMAT=json|csv)"
-	@echo "make verify STACK=...   prove on AWS what no emulator can; for a stack made for that (docs/verify-on-aws.md)"
+	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (also STACK=..., REGION=..., PROFILE=..., CONFIG=..., GUIDED=1)"
+	@echo "make verify STACK=...   prove on AWS what no emulator can; for a stack made for that (docs/verify-on-aws.md; also REGION=... and PROFILE=...)"
 	@echo "make soak               the property test with 100,000 examples"
 	@echo "make fuzz               fuzz what reads bytes from outside, 5 minutes a harness (also SECONDS=..., RUNS=..., TARGET=...)"
 	@echo "make mutants            plant mistakes in copies of the code, and show which test catches each"
@@ -57,6 +39,7 @@ $(UV): tools/uv.txt
 
 .venv/.synced: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen --quiet --compile-bytecode
+	ln -sf ../../tools/rds-snap-backup .venv/bin/rds-snap-backup
 	touch $@
 
 # ---- See it work, check it, measure it
@@ -68,7 +51,7 @@ demo: .venv/.synced
 test: lint
 	$(RUN) pytest -n 8 --dist loadgroup
 
-TEMPLATES := template.yaml member.yaml examples/chat/template.yaml examples/fleet/roles.yaml local/commserve_lambda/template.yaml
+TEMPLATES := template.yaml member.yaml examples/chat/template.yaml examples/events-out/template.yaml examples/fleet/roles.yaml local/commserve_lambda/template.yaml
 # Two at a time; each is also a target. `collect` compiles the tests once, before several processes need them.
 LINTERS := mypy checkov sam-validate cfn-lint ruff-check collect ruff-format lint-imports bandit zizmor
 lint: .venv/.synced
@@ -143,42 +126,14 @@ build: .venv/.synced
 package: .venv/.synced
 	$(RUN) python -m local.package
 
-# ---- The command line
-
 # `NAME="$$VALUE"` with its equals sign, and `--` before the arguments: a value that begins with a hyphen is no option.
-FORMAT_OPTION = $(if $(FORMAT),--format="$$FORMAT")
-ADOPT_AND_PRUNE = $(if $(ADOPT),--adopt) $(if $(PRUNE),--prune)
-OPTIONS_apply = $(if $(PLAN),--plan="$$PLAN") $(ADOPT_AND_PRUNE) $(if $(PRUNE_LIMIT),--prune-limit="$$PRUNE_LIMIT")
-OPTIONS_backup = $(FORMAT_OPTION) $(if $(WAIT),--wait) $(if $(REQUEST_ID),--request-id="$$REQUEST_ID")
-OPTIONS_check = $(FORMAT_OPTION) $(if $(TARGET),--target="$$TARGET") $(if $(ALL),--all)
-OPTIONS_deploy = $(if $(CONFIG),--config="$$CONFIG") $(if $(GUIDED),--guided)
-OPTIONS_discard = $(if $(ID),--id="$$ID") $(if $(ALL),--all) $(if $(YES),--yes)
-OPTIONS_explain = $(FORMAT_OPTION) $(if $(DATABASE),--database="$$DATABASE") $(if $(EVENT),--event="$$EVENT")
-OPTIONS_export = $(if $(FLEET),--name="$$FLEET")
-OPTIONS_inventory = $(FORMAT_OPTION) $(if $(DIR),--write="$$DIR") $(if $(FLEET),--name="$$FLEET")
-OPTIONS_letters = $(FORMAT_OPTION)
-OPTIONS_members = $(FORMAT_OPTION)
-OPTIONS_plan = $(FORMAT_OPTION) $(ADOPT_AND_PRUNE) $(if $(OUT),--out="$$OUT")
-OPTIONS_report = $(FORMAT_OPTION) $(if $(OUT),--out="$$OUT")
-OPTIONS_schedule = $(if $(EXPRESSION),--expression="$$EXPRESSION") $(if $(TIMEZONE),--timezone="$$TIMEZONE")
-OPTIONS_status = $(FORMAT_OPTION)
-OPTIONS_token = $(if $(REVOKED),--revoked)
-OPTIONS_validate = $(FORMAT_OPTION)
-OPTIONS_verify = $(FORMAT_OPTION) $(if $(ONLY),--only="$$ONLY") $(if $(MEMBER_DATABASE),--member-database="$$MEMBER_DATABASE") \
-	$(if $(MEMBER_PROFILE),--member-profile="$$MEMBER_PROFILE")
-ARGUMENT_backup = $(if $(TARGET),"$$TARGET")
-ARGUMENT_schedule = $(ARGUMENT_backup)
-ARGUMENT_explain = $(if $(EVENT_FILE),"$$EVENT_FILE")
-ARGUMENT_plan = $(if $(DIR),"$$DIR")
-ARGUMENT_apply = $(ARGUMENT_plan)
-ARGUMENT_export = $(ARGUMENT_plan)
+PLACE := $(if $(REGION),--region="$$REGION") $(if $(PROFILE),--profile="$$PROFILE")
+.PHONY: deploy verify
+deploy: .venv/.synced
+	@$(RUN) rds-snap-backup deploy $(PLACE) $(if $(CONFIG),--config="$$CONFIG") \
+		$(if $(GUIDED),--guided) -- $(if $(STACK),"$$STACK")
 
-.PHONY: status check token backup explain schedule report letters discard redrive inventory plan apply export members verify deploy
-status check token backup explain schedule report letters discard redrive inventory plan apply export members verify deploy: .venv/.synced
-	@PYTHONPATH=src $(RUN) python -m rds_snap_backup_cli $@ $(if $(REGION),--region="$$REGION") \
-		$(if $(PROFILE),--profile="$$PROFILE") $(if $(QUIET),--quiet) $(OPTIONS_$@) -- $(if $(STACK),"$$STACK") $(ARGUMENT_$@)
-
-# Without a stack, and so without the options of AWS.
-.PHONY: validate
-validate: .venv/.synced
-	@PYTHONPATH=src $(RUN) python -m rds_snap_backup_cli $@ $(if $(QUIET),--quiet) $(OPTIONS_$@) -- $(if $(DIR),"$$DIR")
+verify: .venv/.synced
+	@PYTHONPATH=src:. $(RUN) python -m tests.aws verify $(PLACE) $(if $(ONLY),--only="$$ONLY") \
+		$(if $(MEMBER_DATABASE),--member-database="$$MEMBER_DATABASE") \
+		$(if $(MEMBER_PROFILE),--member-profile="$$MEMBER_PROFILE") -- $(if $(STACK),"$$STACK")

@@ -1,15 +1,9 @@
-"""`python -m local.recording [SCENE]`: runs commands on this machine, and writes what they print as pictures.
-
-The scene `commands` runs those of the README, `fleet` the way of a fleet from the inventory to the report, for
-docs/fleet-in-git.md. Without a name both are recorded.
-"""
+"""`python -m local.recording`: runs the commands of the README on this machine, and writes what they print as a picture."""
 
 import os
 import re
 import subprocess
 import sys
-from argparse import ArgumentParser
-from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
@@ -17,18 +11,17 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.text import Text
 
-from local.demo.facts import described
-from local.demo.machine import CLIENT, PARAMETERS, Machine, running
+from local.commserve.catalogue import RDS
+from local.demo.machine import CLIENT, PARAMETERS, Machine, create_databases, running
 from local.demo.view import picture
-from local.rds import create_instance, rds_event
-from local.subscriber import Message, Subscriber
+from local.rds import create_instance
+from local.subscriber import Subscriber
 from local.tools import ROOT
 
-IMAGES = ROOT / "docs" / "images"
-GROUP = ("orders-db", "users-db", "billing-db")
-NO_DEFAULT_TARGET = {"ClientName": "", "InstanceName": "", "SubclientName": ""}
+PICTURE = ROOT / "docs" / "images" / "commands.svg"
+STACK = "rds-snap-backup"
+SHOP = ("nightly", "users", "billing")  # its groups: one of three databases, and two of one
 WIDTH = 134
-PATIENCE = 120.0
 # Colours without a terminal, and no animation. https://rich.readthedocs.io/en/stable/console.html#environment-variables
 TERMINAL = {"FORCE_COLOR": "1", "TTY_INTERACTIVE": "0", "COLUMNS": str(WIDTH)}
 CURSOR = re.compile(r"\x1b\[\?\d+[hl]")
@@ -60,26 +53,10 @@ class Terminal:
             self.console.print(Text.from_ansi(output))
         self.console.print()
 
-    def remark(self, text: str) -> None:
-        """Print something that happens without a command."""
-        self.console.print(Text(f"# {text}", "green"))
-        self.console.print()
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Commands on a stack with these parameters."""
-
-    stack: str
-    parameters: Mapping[str, str]
-    play: Callable[[Terminal], None]
-
 
 def readme(terminal: Terminal) -> None:
-    """Check, back up and report three databases of one target; a fourth has no target."""
-    associations = [
-        {"clientName": CLIENT, "instanceName": name, "subclientName": "default", "databases": [name]} for name in GROUP
-    ]
+    """Check, back up and report three groups of one target; a job skips the database that is stopped."""
+    associations = [{"clientName": CLIENT, "instanceName": RDS, "subclientName": group} for group in SHOP]
     terminal.machine.stack.put_target("shop", {"associations": associations})
     prepare(terminal.machine)
     terminal.run("rds-snap-backup check")
@@ -87,62 +64,20 @@ def readme(terminal: Terminal) -> None:
     terminal.run("rds-snap-backup report")
 
 
-def fleet(terminal: Terminal) -> None:
-    """Make a fleet of what is there, and let an event of one of its databases start a backup."""
-    machine = terminal.machine
-    prepare(machine)
-    machine.commserve.plan_jobs(seconds=3600)
-    terminal.run("rds-snap-backup inventory prod --write fleet --name prod")
-    terminal.run("echo 'retryFailedJobs: 3' >> fleet/targets/aws-prod-1.yaml")
-    terminal.run("rds-snap-backup plan prod fleet")
-    terminal.run("rds-snap-backup apply prod fleet")
-    machine.stack.put_event(rds_event("billing-db"))
-    terminal.remark("RDS emits RDS-EVENT-0043: billing-db was restored from a snapshot.")
-    (job,) = notified(machine, "submitted").body["jobIds"]
-    terminal.run("rds-snap-backup status prod")
-    machine.commserve.end_job(job)
-    terminal.remark(f"SNS delivers a notification: {described(notified(machine, 'completed').body)}")
-    terminal.run("rds-snap-backup report prod")
-
-
 def prepare(machine: Machine) -> None:
-    """Create the databases of the group and one that Commvault does not know, and subscribe to alarms."""
-    for name in (*GROUP, "archive-db"):
-        create_instance(machine.aws.client("rds"), name, "postgres")
+    """Create the databases of all groups and one that no group selects, and subscribe to alarms."""
+    create_databases(machine)
+    create_instance(machine.aws.client("rds"), "legacy-db", "postgres")
     Subscriber.subscribe(machine.aws, machine.stack.outputs["AlarmTopicArn"], None)
 
 
-def notified(machine: Machine, status: str) -> Message:
-    """Wait for the notification of this status."""
-    (message,) = machine.subscriber.wait_for(1, within=PATIENCE, where=lambda message: message.body["status"] == status)
-    return message
-
-
-SCENES = {
-    "commands": Scene("rds-snap-backup", PARAMETERS, readme),
-    "fleet": Scene("prod", PARAMETERS | NO_DEFAULT_TARGET, fleet),
-}
-
-
-def record(name: str) -> None:
-    """Deploy to the emulator, play a scene, and write its picture."""
-    scene, console = SCENES[name], Console(record=True, width=WIDTH, highlight=False, markup=False)
-    with (
-        running(lambda _: nullcontext(), scene.stack, scene.parameters) as machine,
-        TemporaryDirectory() as directory,
-    ):
-        scene.play(Terminal(machine, console, directory))
-    (IMAGES / f"{name}.svg").write_text(picture(console, scene.stack))
-
-
-def main() -> None:
-    """Record the scene that is named, or all."""
-    parser = ArgumentParser(prog="python -m local.recording", description="Write the pictures of docs/images.")
-    parser.add_argument("scene", nargs="?", choices=SCENES, help="default: all")
-    scene: str | None = parser.parse_args().scene
-    for name in [scene] if scene else SCENES:
-        record(name)
+def record() -> None:
+    """Deploy to the emulator, run the commands, and write the picture."""
+    console = Console(record=True, width=WIDTH, highlight=False, markup=False)
+    with running(lambda _: nullcontext(), STACK, PARAMETERS) as machine, TemporaryDirectory() as directory:
+        readme(Terminal(machine, console, directory))
+    PICTURE.write_text(picture(console, STACK))
 
 
 if __name__ == "__main__":
-    main()
+    record()

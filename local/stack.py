@@ -18,15 +18,15 @@ from local.sam import DeployError, build, sam
 from local.subscriber import Subscriber
 from local.tools import ROOT
 
-__all__ = ["ENOUGH", "DeployError", "InvokeError", "Stack", "build", "deploy", "deployed"]
+__all__ = ["ENOUGH", "DeployError", "InvokeError", "Stack", "apply_template", "build", "deploy", "deployed"]
 
 # A schedule that fires when it is set to.
 NEVER = "at(2199-12-31T00:00:00)"
 ENOUGH = {
     "CommvaultApiUrl": "https://127.0.0.1:9/commandcenter/api",
     "ClientName": "aws-prod",
-    "InstanceName": "orders-db",
-    "SubclientName": "default",
+    "InstanceName": "RDS",
+    "SubclientName": "nightly",
 }
 # The daily audit would publish a message among those that a test counts.
 UNLESS_GIVEN = {"AuditScheduleExpression": "off"}
@@ -173,6 +173,20 @@ def deployed(aws: Emulator, name: str, parameters: Mapping[str, str]) -> Stack:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     _fix_policies(aws)
     return Stack(aws, name, parameters, outputs)
+
+
+def apply_template(aws: Emulator, name: str, template: str, parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """Create or update a stack of plain CloudFormation, wait, and return its resources' physical IDs by logical ones."""
+    client: Any = aws.client("cloudformation")
+    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    exists = any(stack["StackName"] == name for stack in client.describe_stacks()["Stacks"])
+    act, waiter = (
+        (client.update_stack, "stack_update_complete") if exists else (client.create_stack, "stack_create_complete")
+    )
+    act(StackName=name, TemplateBody=template, Parameters=given, Capabilities=["CAPABILITY_IAM"])
+    client.get_waiter(waiter).wait(StackName=name, WaiterConfig={"Delay": 1})
+    found = client.describe_stack_resources(StackName=name)["StackResources"]
+    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
 
 
 def _fix_policies(aws: Emulator) -> None:

@@ -1,4 +1,4 @@
-# The fleet: a parameter for each target, and a schedule for each target that has one, as `rds-snap-backup apply` writes them.
+# The fleet: a parameter for each target, and a schedule for each target that has one, as the template of `rds-snap-backup build` has them.
 
 locals {
   fleet = yamldecode(file("${var.fleet}/fleet.yaml"))
@@ -9,19 +9,12 @@ locals {
   }
   documents = {
     for name, target in local.targets :
-    name => merge({ for field, value in target : field => value if field != "schedule" }, { fleet = local.fleet.name })
+    name => { for field, value in target : field => value if field != "schedule" }
   }
   schedules = {
     for name, target in local.targets :
     name => { expression = target.schedule.expression, timezone = try(target.schedule.timezone, "UTC") }
     if can(target.schedule.expression)
-  }
-
-  # 64 characters at most: the end of a longer name is replaced by a hash.
-  long_names = { for name in keys(local.schedules) : name => "${var.stack_name}-${name}" }
-  schedule_names = {
-    for name, long in local.long_names :
-    name => length(long) <= 64 ? long : "${substr(long, 0, 55)}-${substr(sha256(long), 0, 8)}"
   }
 
   # Without quotes, Terraform reads `no` as false, and 012345670123 as a number without its zero.
@@ -44,12 +37,6 @@ resource "aws_ssm_parameter" "target" {
   type           = "String"
   tier           = "Intelligent-Tiering"
   insecure_value = jsonencode(each.value)
-  # The mark by which `rds-snap-backup plan` knows what was written: a digest of the document, in which `<`, `>` and `&` are
-  # not escaped.
-  description = join("", [
-    "fleet=${local.fleet.name} sha256=",
-    substr(sha256(replace(replace(replace(jsonencode(each.value), "\\u003c", "<"), "\\u003e", ">"), "\\u0026", "&")), 0, 16),
-  ])
 
   lifecycle {
     precondition {
@@ -62,9 +49,8 @@ resource "aws_ssm_parameter" "target" {
 resource "aws_scheduler_schedule" "target" {
   for_each = local.schedules
 
-  name                         = local.schedule_names[each.key]
+  name                         = each.key
   group_name                   = local.outputs["ScheduleGroupName"]
-  description                  = "fleet=${local.fleet.name} sha256=${substr(sha256(jsonencode(each.value)), 0, 16)}"
   schedule_expression          = each.value.expression
   schedule_expression_timezone = each.value.timezone
 

@@ -1,1 +1,1 @@
-"""The simulator as a Lambda function behind a function URL, for `rds-snap-backup verify` (docs/verify-on-aws.md)."""
+"""The simulator as a Lambda function behind a function URL, for `make verify` (docs/verify-on-aws.md)."""

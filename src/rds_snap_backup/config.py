@@ -37,6 +37,7 @@ class Config:
     ledger_days: int
     backup_max_age_hours: int
     is_default_scheduled: bool
+    has_rds_events: bool
     ca_certificate_parameter: str
     # The stack's own account comes first. `*`: each account that the policies of the event buses admit.
     account_ids: tuple[str, ...]
@@ -46,6 +47,9 @@ class Config:
     commvault_proxy: str = field(repr=False)
     stack_arn: str
     service: str
+    # Known to the Audit function only: the product's version, and the group of the stack's schedules.
+    product_version: str
+    schedule_group: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -84,6 +88,7 @@ class Config:
             ledger_days=number("LEDGER_DAYS"),
             backup_max_age_hours=number("BACKUP_MAX_AGE_HOURS"),
             is_default_scheduled=environ.get("DEFAULT_SCHEDULED") == "true",
+            has_rds_events=environ.get("RDS_EVENTS") == "true",
             ca_certificate_parameter=environ.get("CA_CERTIFICATE_PARAMETER", ""),
             account_ids=tuple(text("ACCOUNT_IDS").split(",")),
             audit_members=tuple(filter(None, environ.get("AUDIT_MEMBERS", "").split(","))),
@@ -91,6 +96,8 @@ class Config:
             commvault_proxy=environ.get("COMMVAULT_PROXY", ""),
             stack_arn=text("STACK_ARN"),
             service=text("POWERTOOLS_SERVICE_NAME"),
+            product_version=environ.get("PRODUCT_VERSION", ""),
+            schedule_group=environ.get("SCHEDULE_GROUP", ""),
         )
 
     @property

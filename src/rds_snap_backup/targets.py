@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -28,7 +29,7 @@ type FieldPath = tuple[str | int, ...]
 
 
 class OutOfTime(Exception):
-    """The documents could not be read in the time that was left."""
+    """The documents cannot be read now: no time is left, or SSM takes no more reads."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,6 @@ class Target:
     retry_failed_jobs: int | None = None
     max_age_hours: int | None = None
     enabled: bool = True
-    fleet: str | None = None
 
     def declines(self, trigger: Trigger) -> str | None:
         """Return why this trigger must not start the target, or None."""
@@ -151,7 +151,10 @@ class Targets:
         return self._path + name
 
     def load(self, name: str, *, past_cache: bool = False) -> Target:
-        """Return the target `name`. Raises `InvalidInput` if there is none, or its document does not parse."""
+        """Return the target `name`.
+
+        Raises `InvalidInput` if there is none or its document does not parse, `OutOfTime` if SSM takes no more reads.
+        """
         if not TARGET_NAME.fullmatch(name):
             raise invalid_name(name)
         text = self._text(name, past_cache=past_cache)
@@ -187,10 +190,11 @@ class Targets:
         if past_cache or not _is_fresh(self._listed_at):
             found: dict[str, tuple[float, str]] = {}
             begun = time.monotonic()
-            for name, document in self.stored():
-                if seconds_left is not None and seconds_left() <= 0:
-                    raise OutOfTime(f"{len(found)} target documents were read in time, more are left.")
-                found[name] = (begun, document.text)
+            with self._unthrottled():
+                for name, document in self.stored():
+                    if seconds_left is not None and seconds_left() <= 0:
+                        raise OutOfTime(f"{len(found)} target documents were read in time, more are left.")
+                    found[name] = (begun, document.text)
             self._read, self._listed_at = found, begun
         return {name: text for name, (_, text) in sorted(self._read.items())}
 
@@ -205,12 +209,23 @@ class Targets:
         read_at, text = self._read.get(name, (None, ""))
         if past_cache or not _is_fresh(read_at):
             try:
-                text = self._client.get_parameter(Name=self.parameter(name))["Parameter"]["Value"]
+                with self._unthrottled():
+                    text = self._client.get_parameter(Name=self.parameter(name))["Parameter"]["Value"]
             except self._client.exceptions.ParameterNotFound:
                 self._read.pop(name, None)
                 return None
             self._read[name] = (time.monotonic(), text)
         return text
+
+    @contextmanager
+    def _unthrottled(self) -> Iterator[None]:
+        """Raise `OutOfTime` where SSM throttles: hundreds of schedules that are due at one time exceed 40 reads a second."""
+        try:
+            yield
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] == "ThrottlingException":
+                raise OutOfTime("SSM takes no more reads now.") from error
+            raise
 
 
 def _is_fresh(read_at: float | None) -> bool:
@@ -245,7 +260,6 @@ def parse_target(name: str, parameter: str, text: str) -> Target:
         retry_failed_jobs=document.get("retryFailedJobs"),
         max_age_hours=document.get("maxAgeHours"),
         enabled=document.get("enabled", True),
-        fleet=document.get("fleet"),
     )
 
 
@@ -374,9 +388,4 @@ FIELDS: Mapping[str, Field] = {
     "retryFailedJobs": _number(0, 5),
     "maxAgeHours": _number(1, 8784),
     "enabled": _BOOLEAN,
-    "fleet": Field(
-        lambda value: isinstance(value, str) and TARGET_NAME.fullmatch(value) is not None,
-        'a text of 1 to 64 letters, digits, "_", "." or "-"',
-        {"type": "string", "pattern": f"^{TARGET_NAME.pattern}$"},
-    ),
 }

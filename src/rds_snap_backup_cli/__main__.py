@@ -18,11 +18,7 @@ MODULES = (
     "set_token",
     "fleet.inventory",
     "fleet.validate",
-    "fleet.plan",
-    "fleet.apply",
-    "fleet.export",
-    "members",
-    "verify.command",
+    "fleet.build",
 )
 IS_CHECKOUT = (Path(__file__).parents[2] / "template.yaml").exists()
 

@@ -16,7 +16,7 @@ import typer
 from tomlkit.exceptions import TOMLKitError
 
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.expressions import skipped_day
+from rds_snap_backup_cli.expressions import skip_warning
 from rds_snap_backup_cli.output import stderr
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.questions import EMAIL, EXPRESSIONS, OFF, TIMEZONE, ask, questions_of, value_problem
@@ -152,8 +152,8 @@ def warnings_of(parameters: Mapping[str, str]) -> Iterator[str]:
     timezone = parameters.get(TIMEZONE, "UTC")
     for name in EXPRESSIONS:
         expression = parameters.get(name, "")
-        if expression not in OFF and (day := skipped_day(expression, timezone)):
-            yield f"{name}: daylight saving skips this time on {day}, and Scheduler does not run then. Use 03:00 or later."
+        if expression not in OFF and (warning := skip_warning(expression, timezone)):
+            yield f"{name}: {warning}"
 
 
 def to_toml(deployment: Deployment) -> str:

@@ -1,5 +1,6 @@
 """The exit statuses, and what a failure prints: one line that says what to do."""
 
+import re
 from enum import IntEnum
 
 from botocore import exceptions as sdk
@@ -34,6 +35,13 @@ BAD_CREDENTIALS = frozenset(
         "UnrecognizedClientException",
     ]
 )
+# In the SDK's words, which a function's answer quotes, too.
+NO_TABLE = re.compile(
+    r"\(ResourceNotFoundException\) when calling the (?:BatchGetItem|Query|TransactWriteItems|UpdateItem) operation"
+)
+NO_LEDGER = (
+    "the stack's ledger does not exist: its table was deleted. Restore it (docs/operations.md, Restore the ledger)."
+)
 ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "KMSAccessDeniedException"}
 
 
@@ -44,6 +52,8 @@ def in_one_line(error: Exception) -> str:
             text = f"AWS does not accept the credentials ({error_code(error)}). {SIGN_IN}"
         case sdk.ClientError() if error_code(error) in ACCESS_DENIED:
             text = f"{error_message(error)} Ask for that permission, or name another profile."
+        case sdk.ClientError() if NO_TABLE.search(str(error)):
+            text = NO_LEDGER
         case sdk.ClientError():
             text = f"{error.operation_name} failed ({error_code(error)}): {error_message(error)}"
         case sdk.NoRegionError():

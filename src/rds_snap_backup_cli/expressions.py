@@ -1,11 +1,12 @@
-"""Schedule expressions of EventBridge: whether they are valid, and whether daylight saving skips their time.
+"""Schedule expressions of EventBridge: whether they are valid, when they are due, and whether daylight saving skips their time.
 
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 """
 
 import re
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from calendar import monthrange
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -26,6 +27,8 @@ RATE = re.compile(r"rate\((1 (?:minute|hour|day)|(?!0+ |1 )\d+ (?:minutes|hours|
 AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)", re.ASCII)
 CRON = re.compile(r"cron\((.*)\)")
 TOKEN = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?", re.ASCII)
+RATE_UNITS = {"minute": 1 / 60, "hour": 1.0, "day": 24.0}
+SATURDAY = 7
 A_YEAR = 366
 # A schedule that is due more often misses little.
 MAX_TIMES = 24
@@ -70,35 +73,111 @@ def timezones() -> frozenset[str]:
     return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
-def skipped_day(expression: str, timezone: str, begin: date | None = None) -> date | None:
-    """Return the first day of a year on which daylight saving skips a time of a valid cron expression, None if there is none."""
+def skip_warning(expression: str, timezone: str, begin: date | None = None) -> str | None:
+    """Return a warning if daylight saving skips a time of a valid expression within a year, with a time that exists."""
+    if not (skipped := skipped_time(expression, timezone, begin)):
+        return None
+    moved = skipped.astimezone(UTC).astimezone(skipped.tzinfo)
+    return (
+        f"daylight saving skips {skipped:%H:%M} on {skipped:%Y-%m-%d} in {timezone}, and Scheduler does not run then. "
+        f"Use {moved:%H:%M} or later."
+    )
+
+
+def skipped_time(expression: str, timezone: str, begin: date | None = None) -> datetime | None:
+    """Return the first local time of a year that a valid cron expression names and daylight saving skips, None if there is none."""
     if not (found := CRON.fullmatch(expression)) or timezone_problem(timezone):
         return None
     fields, zone = found[1].split(), ZoneInfo(timezone)
+    times = times_of(fields)
+    first = begin or datetime.now(UTC).date()
+    for number in range(A_YEAR if len(times) <= MAX_TIMES else 0):
+        day = first + timedelta(days=number)
+        for time in times if is_due_on(fields, day) else ():
+            if not exists(day, time, zone):
+                return datetime(day.year, day.month, day.day, *time, tzinfo=zone)
+    return None
+
+
+def hours_between(expression: str) -> float | None:
+    """Return the hours between two runs of a valid rate, None if it is no rate."""
+    if not (found := RATE.fullmatch(expression)):
+        return None
+    number, unit = found[1].split()
+    return int(number) * RATE_UNITS[unit.removesuffix("s")]
+
+
+def runs(expression: str, timezone: str, begin: datetime, days: int) -> Iterator[datetime]:
+    """Yield when a valid cron or at expression is due in the days from `begin` (UTC) on, in order; nothing for a rate."""
+    zone, end = ZoneInfo(timezone), begin + timedelta(days=days)
+    if found := AT.fullmatch(expression):
+        moment = datetime.fromisoformat(found[1]).replace(tzinfo=zone).astimezone(UTC)
+        yield from [moment] if begin <= moment < end else []
+    if not (found := CRON.fullmatch(expression)):
+        return
+    fields, first = found[1].split(), begin.astimezone(zone).date()
+    times = times_of(fields)
+    for day in (first + timedelta(days=number) for number in range(days + 2)):
+        for time in times if is_due_on(fields, day) else ():
+            moment = datetime(day.year, day.month, day.day, *time, tzinfo=zone).astimezone(UTC)
+            if begin <= moment < end and exists(day, time, zone):
+                yield moment
+
+
+def exists(day: date, time: tuple[int, int], zone: tzinfo) -> bool:
+    """Tell whether a zone's clocks show a time on a day. EventBridge Scheduler skips one that they do not show."""
+    local = datetime(day.year, day.month, day.day, *time, tzinfo=zone)
+    return local.astimezone(UTC).astimezone(zone).time() == local.time()
+
+
+def times_of(fields: Sequence[str]) -> list[tuple[int, int]]:
+    """Return hours and minutes of a valid cron expression, by its fields."""
     minutes, hours = (
         {value for token in text.split(",") for value in values(token, least, most, ())}
         for text, (_, least, most, *_) in zip(fields[:2], FIELDS, strict=False)
     )
-    times = [(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)]
-    first = begin or datetime.now(UTC).date()
-    for number in range(A_YEAR if len(times) <= MAX_TIMES else 0):
-        day = first + timedelta(days=number)
-        for hour, minute in times if may_be_due(fields, day) else ():
-            local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
-            if local.astimezone(UTC).astimezone(zone).time() != local.time():
-                return day
-    return None
+    return [(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)]
 
 
-def may_be_due(fields: Sequence[str], day: date) -> bool:
-    """Tell whether a valid cron expression, by its fields, can be due on a day. Forms with L, W or # count as any day."""
+def is_due_on(fields: Sequence[str], day: date) -> bool:
+    """Tell whether a valid cron expression, by its fields, is due on a day."""
     found = {DAY_OF_MONTH: day.day, MONTH: day.month, DAY_OF_WEEK: day.isoweekday() % 7 + 1, YEAR: day.year}
     for position, value in found.items():
         _, least, most, names, _ = FIELDS[position]
-        ranges = [values(token, least, most, names) for token in fields[position].split(",")]
-        if all(ranges) and not any(value in numbers for numbers in ranges):
+        tokens = fields[position].split(",")
+        if not any(is_other(token, position, day) or value in values(token, least, most, names) for token in tokens):
             return False
     return True
+
+
+def is_other(part: str, position: int, day: date) -> bool:
+    """Tell whether a part in one of the forms `?`, L, LW, 15W, 6L or 6#3 means a day."""
+    last = monthrange(day.year, day.month)[1]
+    weekday = day.isoweekday() % 7 + 1
+    if position not in {DAY_OF_MONTH, DAY_OF_WEEK} or part == "?":
+        return part == "?"
+    if position == DAY_OF_MONTH and part.endswith("W"):
+        return day.day == weekday_near(last if part == "LW" else int(part[:-1]), day)
+    if part == "L":
+        return day.day == last if position == DAY_OF_MONTH else weekday == SATURDAY
+    if not (part.endswith("L") or "#" in part):
+        return False
+    name, _, number = part.removesuffix("L").partition("#")
+    is_its_week = (day.day - 1) // 7 + 1 == int(number) if number else day.day > last - 7
+    return is_its_week and weekday in values(name, *FIELDS[DAY_OF_WEEK][1:4])
+
+
+def weekday_near(number: int, day: date) -> int:
+    """Return the weekday that is nearest to a day of the month of `day`, in the same month; 0 if there is no such day."""
+    last = monthrange(day.year, day.month)[1]
+    if number > last:
+        return 0
+    match day.replace(day=number).isoweekday():
+        case 6:
+            return number - 1 if number > 1 else number + 2
+        case 7:
+            return number + 1 if number < last else number - 2
+    return number
 
 
 def values(token: str, least: int, most: int, names: tuple[str, ...]) -> range:

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.config import Config
 
 from rds_snap_backup.untrusted import clean_text
-from rds_snap_backup_cli.errors import CannotRun
+from rds_snap_backup_cli.errors import NO_LEDGER, NO_TABLE, CannotRun
 from rds_snap_backup_cli.stack import DeployedStack
 
 # The outputs with their names.
@@ -39,6 +39,8 @@ def invoke(stack: DeployedStack, function: str, event: Mapping[str, Any], attemp
     )
     answer = stack.session.client("lambda", config=config).invoke(FunctionName=name, Payload=json.dumps(event))
     match payload := json.loads(answer["Payload"].read() or b"null"):
+        case {"errorMessage": str(reason)} if NO_TABLE.search(reason):
+            raise CannotRun(NO_LEDGER)
         case {"errorMessage": str(reason)}:
             failed = f"its {function.removesuffix('FunctionName')} function failed: {clean_text(reason)}"
             raise CannotRun(f"{failed} See the log of {name}.")

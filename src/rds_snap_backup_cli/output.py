@@ -66,7 +66,7 @@ def write_rows(form: Format, columns: Mapping[str, str], rows: Sequence[Row], sh
         case Format.JSON:
             write_json(rows)
         case Format.CSV:
-            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
             writer.writerow(columns)
             writer.writerows([guarded(cell(row[key])) for key in columns] for row in rows)
         case Format.TABLE if rows:

@@ -136,7 +136,7 @@ def command(
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         run.__doc__ = function.__doc__
         epilog = "\n\n".join(["Examples:", *(f"$ rds-snap-backup {example}" for example in examples)])
-        app.command(function.__name__, epilog=epilog)(run)
+        app.command(function.__name__, epilog=epilog if examples else None)(run)
         return function
 
     return register

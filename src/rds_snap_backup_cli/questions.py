@@ -17,7 +17,7 @@ ESSENTIAL = "Essential"
 # Of the default target: the name without which there is none, those that it requires, and what matters only with it.
 CLIENT = "ClientName"
 REQUIRED_WITH_CLIENT = ("InstanceName", "SubclientName")
-USED_WITH_CLIENT = (*REQUIRED_WITH_CLIENT, "ScheduleExpression")
+USED_WITH_CLIENT = (*REQUIRED_WITH_CLIENT, "Databases", "ScheduleExpression")
 EMAIL = "NotificationEmail"
 USED_WITH_EMAIL = "NotificationLevel"
 EXPRESSIONS = ("ScheduleExpression", "AuditScheduleExpression")

@@ -3,7 +3,6 @@
 It makes the schedule, or changes the one that it made before: one for each target of a stack.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +12,7 @@ import typer
 from rds_snap_backup.triggers import ALL
 from rds_snap_backup.untrusted import NotJson, read_json
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.expressions import expression_problem, skipped_day, timezone_problem
+from rds_snap_backup_cli.expressions import expression_problem, skip_warning, timezone_problem
 from rds_snap_backup_cli.program import Call, Target, command
 from rds_snap_backup_cli.stack import DeployedStack
 
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_scheduler.type_defs import GetScheduleOutputTypeDef, RetryPolicyTypeDef, TargetTypeDef
 
-# https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
-MAX_NAME = 64
-HASH_DIGITS = 8
-DEFAULT_GROUP = "default"
 DEFAULT_TIMEZONE = "UTC"
 # As EventBridge's rules retry: 185 times in a day.
 RETRY: "RetryPolicyTypeDef" = {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185}
@@ -44,7 +39,7 @@ def schedule(call: Call, target: Target, expression: Expression, timezone: Timez
     stack = call.stack()
     stack.require_target(target)
     client: EventBridgeSchedulerClient = stack.session.client("scheduler")
-    name, group = schedule_name(stack.name, target), group_of(stack)
+    name, group = schedule_name(target), stack.output("ScheduleGroupName")
     existing = find(client, name, group)
     if existing:
         require_ours(existing, name, stack.output("BackupFunctionArn"), target)
@@ -53,27 +48,16 @@ def schedule(call: Call, target: Target, expression: Expression, timezone: Timez
         wanted["ScheduleExpressionTimezone"] = timezone
     put, done = (client.update_schedule, "changed") if existing else (client.create_schedule, "made")
     put(**wanted)
-    if day := skipped_day(expression, wanted["ScheduleExpressionTimezone"]):
-        call.say(
-            f"Warning: daylight saving skips this time on {day}, and Scheduler does not run then. Use 03:00 or later."
-        )
+    if warning := skip_warning(expression, wanted["ScheduleExpressionTimezone"]):
+        call.say(f"Warning: {warning}")
     state = " It is disabled, as it was." if wanted.get("State") == "DISABLED" else ""
     call.conclude(f"{stack.place}: the schedule {name} of the group {group} is {done}.{state}")
     return Exit.OK
 
 
-def schedule_name(stack: str, target: str) -> str:
-    """Return the schedule's name. The end of a long one is replaced by a hash, so that it stays one target's."""
-    name = f"{stack}-{'all' if target == ALL else target}"
-    if len(name) <= MAX_NAME:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:HASH_DIGITS]
-    return f"{name[: MAX_NAME - HASH_DIGITS - 1]}-{digest}"
-
-
-def group_of(stack: DeployedStack) -> str:
-    """Return the group of the stack's schedules."""
-    return stack.outputs.get("ScheduleGroupName", DEFAULT_GROUP)
+def schedule_name(target: str) -> str:
+    """Return the schedule's name in the stack's group: the target's."""
+    return "all" if target == ALL else target
 
 
 def find(client: "EventBridgeSchedulerClient", name: str, group: str) -> "GetScheduleOutputTypeDef | None":
@@ -90,28 +74,35 @@ def definition(stack: DeployedStack, target: str, expression: str, existing: Map
         "ScheduleExpressionTimezone": DEFAULT_TIMEZONE,
         "FlexibleTimeWindow": {"Mode": "OFF"},
         **{field: value for field, value in existing.items() if field in KEPT},
-        "Name": schedule_name(stack.name, target),
-        "GroupName": group_of(stack),
+        "Name": schedule_name(target),
+        "GroupName": stack.output("ScheduleGroupName"),
         "ScheduleExpression": expression,
         "Target": invocation(stack, target),
     }
 
 
 def invocation(stack: DeployedStack, target: str) -> "TargetTypeDef":
-    """Return what the schedule does: invoke the Backup function, with placeholders that Scheduler fills in."""
-    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
-    event = {"target": target, "schedule": "<aws.scheduler.schedule-arn>", "time": "<aws.scheduler.scheduled-time>"}
+    """Return what the schedule does: invoke the Backup function."""
     return {
         "Arn": stack.output("BackupFunctionArn"),
         "RoleArn": stack.output("SchedulerRoleArn"),
         "DeadLetterConfig": {"Arn": stack.output("DeadLetterQueueArn")},
         "RetryPolicy": RETRY,
-        "Input": json.dumps(event),
+        "Input": event_of(target),
     }
 
 
+def event_of(target: str) -> str:
+    """Return what a schedule sends to the function: placeholders that Scheduler fills in.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    """
+    event = {"target": target, "schedule": "<aws.scheduler.schedule-arn>", "time": "<aws.scheduler.scheduled-time>"}
+    return json.dumps(event)
+
+
 def require_ours(existing: "GetScheduleOutputTypeDef", name: str, function: str, target: str) -> None:
-    """Raise `CannotRun` if a schedule of that name does something else: names of stacks and targets may coincide."""
+    """Raise `CannotRun` if a schedule of that name does something else."""
     found = existing["Target"]
     if (found["Arn"], target_of(found.get("Input", ""))) != (function, target):
         raise CannotRun(

@@ -14,6 +14,8 @@ MEMORY_GB = TEMPLATE["Resources"]["BackupFunction"]["Properties"]["MemorySize"] 
 VOLUMES = (1, 100, 10_000)
 # Up to so many backups a day every run is taken for a cold start.
 COLD_VOLUME = 100
+# Lambda's own lines of a run, START, END and REPORT, with the 26 bytes that CloudWatch Logs counts for each line.
+PLATFORM_LOG_BYTES = 410
 
 
 def backup(phases: Sequence[Phase], cold_ms: float) -> float:
@@ -45,11 +47,11 @@ def _price(phase: Phase, cold_ms: float) -> float:
         (
             (phase.milliseconds + cold_ms) / 1000 * MEMORY_GB * PRICES["Lambda GB-second (arm64)"],
             PRICES["Lambda request"],
-            write_units(phase.calls) * PRICES["DynamoDB write unit"],
+            (write_units(phase.calls) + index_units(phase.calls)) * PRICES["DynamoDB write unit"],
             read_units(phase.calls) * PRICES["DynamoDB read unit"],
             phase.count("sns") * PRICES["SNS publish"],
             phase.count("sqs") * PRICES["SQS request"],
-            phase.log_bytes / 2**30 * PRICES["CloudWatch Logs GB"],
+            (phase.log_bytes + PLATFORM_LOG_BYTES) / 2**30 * PRICES["CloudWatch Logs GB"],
         )
     )
 
@@ -72,6 +74,21 @@ def write_units(calls: Sequence[Any]) -> int:
         if service == "dynamodb"
         for write, factor in _writes(method, parameters)
     )
+
+
+def index_units(calls: Sequence[Any]) -> int:
+    """Return the write units of the index of open submissions: an entry's key changes by a deletion and a write.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
+    """
+    units = 0
+    for service, method, parameters in calls:
+        for write, _ in _writes(method, parameters) if service == "dynamodb" else ():
+            if "#wakeAt" in write.get("ExpressionAttributeNames", {}):
+                is_first = "attribute_not_exists" in write.get("ConditionExpression", "")
+                is_last = "REMOVE" in write["UpdateExpression"]
+                units += 1 if is_first or is_last else 2
+    return units
 
 
 def _writes(method: str, parameters: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], int]]:

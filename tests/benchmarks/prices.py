@@ -15,5 +15,6 @@ PRICES = {
     "CloudWatch metric-month": 0.30,
     "CloudWatch alarm-month": 0.10,
     "CloudWatch dashboard-month": 3.00,
+    "Systems Manager advanced parameter-month": 0.05,
 }
 DAYS = 365 / 12  # of a month

@@ -9,16 +9,16 @@ from typing import Any
 from tests.benchmarks.prices import DAYS, PRICES
 from tests.unit.template import Resolved
 
-# An event source, and likewise a pipe, polls a quiet queue with five pollers that wait 20 s each.
+# An event source polls a quiet queue with five pollers that wait 20 s each.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
-# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-sqs.html
 POLLS = 5 * 3 * 60 * 24 * DAYS
-# What a stack counts while all is well, and the conditions under which it does; all else counts what goes wrong.
+# What a stack counts while all is well: in how many hours of a day, and under which condition. All else counts what goes
+# wrong. A metric is charged for the hours in which it is sent. https://aws.amazon.com/cloudwatch/pricing/
 METRICS = {
-    "BackupSubmitted": None,
-    "BackupCompleted": None,
-    "TokenRenewed": "RenewsToken",
-    "AuditCompleted": "HasAudits",
+    "BackupSubmitted": (1, None),
+    "BackupCompleted": (1, None),
+    "TokenRenewed": (2, "RenewsToken"),  # at night, and for the audit
+    "AuditCompleted": (1, "HasAudits"),
 }
 
 
@@ -42,7 +42,7 @@ def items(**parameters: Any) -> list[Item]:
     counts = {
         "CloudWatch alarm-month": sum(map(_metrics, stack.of_type("AWS::CloudWatch::Alarm").values())),
         "CloudWatch dashboard-month": len(stack.of_type("AWS::CloudWatch::Dashboard")),
-        "CloudWatch metric-month": sum(map(stack.holds, METRICS.values())),
+        "CloudWatch metric-month": sum(hours / 24 for hours, condition in METRICS.values() if stack.holds(condition)),
         # The stack's, or one of the user's, who pays for it in any case.
         "Secrets Manager secret-month": 1,
         "SQS request": POLLS * _polled_queues(stack),
@@ -63,4 +63,4 @@ def _metrics(alarm: dict[str, Any]) -> int:
 def _polled_queues(stack: Resolved) -> int:
     functions = stack.of_type("AWS::Serverless::Function").values()
     events = [event for function in functions for event in function.get("Events", {}).values()]
-    return [event["Type"] for event in events].count("SQS") + len(stack.of_type("AWS::Pipes::Pipe"))
+    return [event["Type"] for event in events].count("SQS")

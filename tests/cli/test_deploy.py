@@ -206,7 +206,7 @@ def test_a_skipped_time_and_an_empty_address_are_warnings(
     assert done.status == Exit.OK
     first, second = [line for line in done.err.splitlines() if line.startswith("Warning: ")]
     assert "nobody gets a message" in first
-    assert "ScheduleExpression: daylight saving skips this time on" in second
+    assert "ScheduleExpression: daylight saving skips 02:" in second
 
 
 def test_guided_leaves_the_questions_to_sam(cli: Cli, checkout: Path) -> None:

@@ -13,12 +13,15 @@ from local.tools import ROOT
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
-from tests.cli.world import RESOURCE
 
 PLACE = "prod (account 111122223333, eu-central-1)"
 ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
 EVENT = {"source": "aws.rds", "account": "111122223333", "detail-type": "RDS DB Instance Event", "detail": {}}
-NAMES = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
+NAMES = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "nightly"}
+RESOURCE = (
+    "<DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail><PhysicalResourceId>{}"
+    "</PhysicalResourceId></StackResourceDetail></DescribeStackResourceResult></DescribeStackResourceResponse>"
+)
 LETS, BLOCKS = "The rule prod-rule lets the event through.", "The rule prod-rule does not let the event through"
 
 
@@ -75,9 +78,7 @@ def test_a_row_says_what_each_backup_would_do(
     done = cli("explain", "prod", event_file)
     assert (done.status, done.err) == (status, "")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if line.startswith("│")]
-    assert rows == [
-        [name, "tag", "aws-prod / orders-db / default", would, f"It {would}s."] for name, would in woulds.items()
-    ]
+    assert rows == [[name, "tag", "aws-prod / RDS / nightly", would, f"It {would}s."] for name, would in woulds.items()]
     assert done.out.endswith(f"{PLACE}: {said} {LETS}\n")
     assert sent(stack) == EVENT
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from rds_snap_backup_cli.expressions import expression_problem, skipped_day, timezone_problem
+from rds_snap_backup_cli.expressions import expression_problem, skip_warning, skipped_time, timezone_problem
 from tests.unit.template import TEMPLATE
 
 
@@ -95,4 +95,25 @@ def test_time_zones(name: str, is_one: bool) -> None:
     ],
 )
 def test_times_that_daylight_saving_skips(expression: str, timezone: str, day: date | None) -> None:
-    assert skipped_day(expression, timezone, date(2026, 1, 1)) == day
+    skipped = skipped_time(expression, timezone, date(2026, 1, 1))
+    assert (skipped.date() if skipped else None) == day
+
+
+# 18 zones skip 03:00 once a year, most others 02:00, some midnight.
+@pytest.mark.parametrize(
+    ("expression", "timezone", "use"),
+    [
+        ("cron(0 2 * * ? *)", "Europe/Berlin", "03:00"),
+        ("cron(30 2 * * ? *)", "Europe/Berlin", "03:30"),
+        ("cron(0 3 * * ? *)", "Europe/Athens", "04:00"),
+        ("cron(45 3 * * ? *)", "Europe/Kyiv", "04:45"),
+        ("cron(15 0 * * ? *)", "Africa/Cairo", "01:15"),
+        ("cron(15 2 * * ? *)", "Australia/Lord_Howe", "02:45"),
+    ],
+)
+def test_the_warning_names_a_time_that_exists_on_every_day(expression: str, timezone: str, use: str) -> None:
+    warning = skip_warning(expression, timezone, date(2026, 1, 1))
+    assert warning is not None
+    assert warning.endswith(f"Use {use} or later.")
+    hour, minute = map(int, use.split(":"))
+    assert skip_warning(f"cron({minute} {hour} * * ? *)", timezone, date(2026, 1, 1)) is None

@@ -1,89 +1,95 @@
-"""The example of a fleet: its files are made by `inventory --write`, its workflow's roles allow what the workflow does."""
+"""The example of a fleet: its files are made by `inventory --write`, and its workflow deploys what its first job has built."""
 
 import re
 import shlex
-import time
-from collections.abc import Iterable, Mapping
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.fleet.files import HEAD, TARGETS, read_fleet
 from tests.cli import fleet_example
 from tests.cli.calls import Cli
-from tests.cli.fleet_account import NIGHTLY, Account, document, write_fleet
-from tests.cli.wire import AwsWire, model
+from tests.cli.wire import AwsWire
 from tests.iam import listed
-from tests.unit.template import FLEET_ROLES
+from tests.unit.template import FLEET_ROLES, Resolved
 
 README, WORKFLOW = ((fleet_example.FLEET / name).read_text() for name in ("README.md", ".github/workflows/fleet.yml"))
 COMMANDS = re.findall(r"^[ -]*(?:run: )?(rds-snap-backup [a-z].*)$", README + WORKFLOW, re.MULTILINE)
-ROLES = FLEET_ROLES["Resources"]
-SERVICES = ("cloudformation", "dynamodb", "lambda", "scheduler", "ssm")
-OTHER_NAMES = {"lambda:Invoke": "lambda:InvokeFunction"}
-# Scheduler checks it when a schedule is written.
-PASSED = "iam:PassRole"
+JOBS: dict[str, Any] = yaml.safe_load(WORKFLOW)["jobs"]
+ROLE = Resolved({"Repository": "acme/fleet", "OwnerId": "1", "RepositoryId": "2"}, FLEET_ROLES).resources["DeployRole"]
+# What a deployment by the AWS CLI calls, and what CloudFormation calls in its caller's name for these types.
+# https://docs.aws.amazon.com/cloudcontrolapi/latest/userguide/resource-operations-access.html
+NEEDED = {
+    "cloudformation": {"CreateChangeSet", "DescribeChangeSet", "DescribeStacks", "ExecuteChangeSet"},
+    "ssm": {"AddTagsToResource", "DeleteParameter", "GetParameters", "PutParameter", "RemoveTagsFromResource"},
+    "scheduler": {"CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule"},
+    "iam": {"PassRole"},
+}
 
 
-def actions(policies: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the actions that policies allow."""
-    return {
-        granted for policy in policies for statement in policy["Statement"] for granted in listed(statement["Action"])
-    }
+def test_the_role_may_do_what_a_deployment_of_a_fleet_does_and_nothing_on_everything() -> None:
+    (policy,) = ROLE["Properties"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    allowed = {action for statement in statements for action in listed(statement["Action"])}
+    assert allowed == {f"{service}:{action}" for service, actions in NEEDED.items() for action in actions}
+    assert all(statement["Resource"] != "*" for statement in statements)
 
 
-def allowed(role: str) -> set[str]:
-    own = [policy["PolicyDocument"] for policy in ROLES[role]["Properties"]["Policies"]]
-    return actions([*own, ROLES["ReadPolicy"]["Properties"]["PolicyDocument"]])
+def test_only_the_protected_environment_of_the_repository_gets_the_role() -> None:
+    (trust,) = ROLE["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    (condition,) = trust["Condition"].values()
+    assert condition["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
+    assert condition["token.actions.githubusercontent.com:sub"] == [
+        "repo:acme@1/fleet@2:environment:production",
+        "repo:acme/fleet:environment:production",
+    ]
+    assert JOBS["deploy"]["environment"] == "production"
 
 
-def action(operation: str) -> str:
-    """Return an operation's action."""
-    service = next(name for name in SERVICES if operation in model(name).operation_names)
-    return OTHER_NAMES.get(f"{service}:{operation}", f"{service}:{operation}")
+def test_the_job_that_builds_has_no_role_and_the_one_that_deploys_runs_no_file_of_the_repository() -> None:
+    assert JOBS["build"]["permissions"] == {"contents": "read"}
+    assert JOBS["deploy"]["permissions"] == {"id-token": "write"}
+    used = [step.get("uses", "").partition("@")[0] for step in JOBS["deploy"]["steps"]]
+    assert list(filter(None, used)) == ["actions/download-artifact"]
+    assert not re.search(r"pip|npm|apt|rds-snap-backup ", str(JOBS["deploy"]["steps"]))
 
 
-@pytest.fixture
-def account(wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> Account:
-    """A stack with a target to change, one to keep and one to remove, each with its schedule."""
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    found = Account(wire)
-    for name in ("changed", "removed"):
-        found.put(name, document(name))
-        found.schedule(name)
-    return found
+@pytest.mark.parametrize("is_same", [True, False])
+def test_another_template_than_the_built_one_is_not_deployed(tmp_path: Path, *, is_same: bool) -> None:
+    (tmp_path / "fleet.json").write_text("built")
+    (build,) = [step["run"] for step in JOBS["build"]["steps"] if step.get("id") == "build"]
+    output = tmp_path / "output"
+    own = {"GITHUB_OUTPUT": str(output), "PATH": "/usr/bin:/bin"}
+    subprocess.run(["bash", "-ec", build.splitlines()[1]], env=own, cwd=tmp_path, check=True)
+    if not is_same:
+        (tmp_path / "fleet.json").write_text("other")
+    (step,) = [step for step in JOBS["deploy"]["steps"] if step.get("name") == "Compare the digest"]
+    digest = {"DIGEST": output.read_text().strip().removeprefix("digest=")}
+    done = subprocess.run(["bash", "-ec", step["run"]], env=own | digest, cwd=tmp_path, check=False)
+    assert (done.returncode == 0) is is_same
 
 
-@pytest.mark.parametrize("role", ["PlanRole", "ApplyRole"])
-def test_a_role_allows_what_its_command_does(cli: Cli, account: Account, tmp_path: Path, role: str) -> None:
-    targets = {
-        "changed": document("changed", enabled=False) | {"schedule": NIGHTLY | {"timezone": "Asia/Tokyo"}},
-        "new": document("new") | {"schedule": NIGHTLY},
-    }
-    fleet = write_fleet(tmp_path, targets)
-    if role == "PlanRole":
-        assert cli("plan", "prod", fleet).status == Exit.FINDINGS
-        assert allowed(role) == set(map(action, account.wire.operations))
-    else:
-        assert cli("apply", "prod", fleet, "--prune-limit", "1").status == Exit.OK
-        assert allowed(role) == {*map(action, account.wire.operations), PASSED}
-
-
-def test_the_readme_gives_each_parameter_of_the_roles() -> None:
-    given = set(re.findall(r"(\w+)=(?:\"\$\(output (?:\w+)\)\"|[A-Z])", README))
-    assert given == {name for name, parameter in FLEET_ROLES["Parameters"].items() if "Default" not in parameter}
+def test_the_readme_gives_each_parameter_of_the_role() -> None:
+    given = set(re.findall(r"\b([A-Z]\w+)=[A-Z]", README)) - {"BackupStack"}
+    required = {name for name, parameter in FLEET_ROLES["Parameters"].items() if "Default" not in parameter}
+    assert required <= given <= FLEET_ROLES["Parameters"].keys()
 
 
 @pytest.mark.parametrize("line", sorted(set(COMMANDS)))
-def test_a_command_is_understood(cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
-    """It gets as far as the stack, which is not there; `validate` needs none."""
+def test_a_command_is_understood(
+    cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str
+) -> None:
+    """It gets as far as the stack, which is not there; `validate` and `build` need none."""
     monkeypatch.chdir(fleet_example.FLEET)
     monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", "prod")
     wire.no_stack(400, "ValidationError", "Stack with id prod does not exist")
-    done = cli(*shlex.split(line.partition(" > ")[0])[1:])
-    assert "there is no such stack" in done.err or (" validate " in line and done.status == Exit.OK)
+    done = cli(*shlex.split(line.replace("fleet.json", str(tmp_path / "fleet.json")))[1:])
+    is_offline = " validate " in line or " build " in line
+    assert done.status == Exit.OK if is_offline else "there is no such stack" in done.err
 
 
 def test_the_files_are_what_the_inventory_of_three_accounts_makes(cli: Cli, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """A fleet's files: strict YAML and JSON, every error at once with its line, warnings, and the documents that are stored."""
 
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import pytest
 
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup_cli.errors import Exit
-from rds_snap_backup_cli.fleet.files import DEFAULT_FIELDS, Entry, Fleet, Schedule, read_fleet, stored_text
+from rds_snap_backup_cli.fleet.files import DEFAULT_FIELDS, Entry, Schedule, read_fleet, stored_text
+from rds_snap_backup_cli.fleet.warnings import requests_by_hour, warnings_of
 from tests.cli.calls import Cli
 
 HEAD = "name: prod\n"
@@ -19,6 +22,7 @@ ONE = "{clientName: aws, instanceName: orders, subclientName: default}"
 ASSOCIATIONS = f"associations: [{ONE}]\n"
 ASSOCIATION = {"clientName": "aws", "instanceName": "orders", "subclientName": "default"}
 NIGHTLY = "schedule: {expression: cron(0 3 * * ? *)}\n"
+NOW = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday
 
 type Written = Callable[..., Path]
 
@@ -49,16 +53,15 @@ def errors(directory: Path) -> list[str]:
 def warnings(directory: Path) -> list[str]:
     fleet = read_fleet(directory)
     assert not fleet.errors
-    return [str(warning).removeprefix(f"{directory}/") for warning in fleet.warnings]
+    return [str(warning).replace(f"{directory}/", "") for warning in warnings_of(fleet, NOW)]
 
 
 def document(directory: Path) -> dict[str, Any]:
-    """Return the only target's document without the fleet's mark."""
+    """Return the only target's document."""
     fleet = read_fleet(directory)
     assert not fleet.errors
     (entry,) = fleet.entries.values()
-    assert entry.document["fleet"] == fleet.name == "prod"
-    return {name: value for name, value in entry.document.items() if name != "fleet"}
+    return dict(entry.document)
 
 
 # ---- What is read
@@ -72,25 +75,22 @@ def test_defaults_fill_whole_fields_that_a_document_lacks(written: Written) -> N
     directory = written(
         head,
         defaults=ASSOCIATIONS,
-        own=f"{ASSOCIATIONS.replace('orders', 'own')}databases: [c]\nschedule: {{expression: rate(1 day)}}\nfleet: prod\n",
+        own=f"{ASSOCIATIONS.replace('orders', 'own')}databases: [c]\nschedule: {{expression: rate(1 day)}}\n",
         unscheduled__json=json.dumps({"associations": [ASSOCIATION], "schedule": None}),
     )
 
     def entry(file: str, schedule: Schedule | None, databases: list[str], instance: str = "orders") -> Entry:
         association = {**ASSOCIATION, "instanceName": instance}
-        wanted = {"associations": [association], "databases": databases, "maxAgeHours": 30, "fleet": "prod"}
+        wanted = {"associations": [association], "databases": databases, "maxAgeHours": 30}
         return Entry(file.partition(".")[0], wanted, schedule, f"{directory}/targets/{file}")
 
-    assert read_fleet(directory) == Fleet(
-        "prod",
-        {
-            "defaults": entry("defaults.yaml", Schedule("cron(0 3 * * ? *)", "Europe/Berlin"), ["a", "b"]),
-            "own": entry("own.yaml", Schedule("rate(1 day)", "UTC"), ["c"], "own"),
-            "unscheduled": entry("unscheduled.json", None, ["a", "b"]),
-        },
-        (),
-        (),
-    )
+    fleet = read_fleet(directory)
+    assert (fleet.name, fleet.errors) == ("prod", ())
+    assert fleet.entries == {
+        "defaults": entry("defaults.yaml", Schedule("cron(0 3 * * ? *)", "Europe/Berlin"), ["a", "b"]),
+        "own": entry("own.yaml", Schedule("rate(1 day)", "UTC"), ["c"], "own"),
+        "unscheduled": entry("unscheduled.json", None, ["a", "b"]),
+    }
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,9 @@ def test_json_that_is_not_strict(written: Written, text: str, line: int, reason:
     [
         (b"{\n\xff}", "2: the document: is not UTF-8: save the file in this encoding"),
         (b"\xef\xbb\xbf{}", "1: the document: begins with a byte order mark: save the file without it"),
-        (b"[" * 20_000, "1: the document: is nested too deeply"),
+        (b"[" * 20_000, "1: the document: is nested more than 50 levels deep"),
+        (b"[" * 51 + b"]" * 51, "1: the document: is nested more than 50 levels deep"),
+        (b"[" * 50 + b"]" * 50, "1: the document: must be a JSON object"),
         (b" " * 262_145, "1: the document: is larger than 262,144 bytes"),
         (b"[]", "1: the document: must be a JSON object"),
         (b"null", "1: the document: must be a JSON object"),
@@ -245,7 +247,7 @@ schedule:
   timezone: Europe/Berlim
   time: 3
 """
-    directory = written(head, a=target, b=ASSOCIATIONS, c=f"{ASSOCIATIONS}maxAgeHours: 0\nfleet: x y\n")
+    directory = written(head, a=target, b=ASSOCIATIONS, c=f"{ASSOCIATIONS}maxAgeHours: 0\n")
     assert errors(directory) == [
         'fleet.yaml:1: name: must be a text of 1 to 64 letters, digits, "_", "." or "-"',
         "fleet.yaml:1: nane: must be left out (did you mean name?)",
@@ -264,14 +266,13 @@ schedule:
         "targets/a.yaml:12: timezone of schedule: 'Europe/Berlim' is not a time zone. Did you mean Europe/Berlin?",
         "targets/a.yaml:13: time of schedule: must be left out (did you mean timezone?)",
         "targets/c.yaml:2: maxAgeHours: must be a whole number, 1 to 8784",
-        'targets/c.yaml:3: fleet: must be a text of 1 to 64 letters, digits, "_", "." or "-"',
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("fleet: other\n", "fleet: must be prod, the fleet's name, or left out"),
+        ("fleet: prod\n", "fleet: must be left out"),
         ("shedule: null\n", "shedule: must be left out (did you mean schedule?)"),
         ("schedule: nightly\n", "schedule: must be an object with expression and timezone, or null"),
         ("schedule: []\n", "schedule: must be an object with expression and timezone, or null"),
@@ -280,7 +281,7 @@ schedule:
         (f'schedule: {{expression: "cron(0 3 * * ? {",".join(["2030"] * 60)})"}}\n', "expression of schedule: must be"),
         ("schedule: {expression: rate(1 days)}\n", "expression of schedule: 'rate(1 days)' is not a schedule"),
         ("schedule: {expression: rate(1 day), timezone: null}\n", "timezone of schedule: must be a time zone such as"),
-        ('databases: ["{{x}}"]\n', "the document: has {{, which no parameter may hold"),
+        ('databases: [a, "{{x}}"]\n', "databases: must not have {{: CloudFormation would put a secret there"),
     ],
 )
 def test_a_field_that_the_product_scheduler_or_ssm_refuses(written: Written, text: str, reason: str) -> None:
@@ -289,9 +290,9 @@ def test_a_field_that_the_product_scheduler_or_ssm_refuses(written: Written, tex
 
 
 def umlauts(size: int) -> dict[str, Any]:
-    """Return a target whose document, with the fleet's mark, has this size in bytes as it is stored."""
+    """Return a target whose document has this size in bytes as it is stored."""
     content = {"associations": [ASSOCIATION], "databases": [""] * 20}
-    pairs, rest = divmod(size - len(stored_text({**content, "fleet": "prod"}).encode()), 2)
+    pairs, rest = divmod(size - len(stored_text(content).encode()), 2)
     names = ["ü" * (pairs // 20 + (number < pairs % 20)) for number in range(20)]
     return content | {"databases": [*names[:-1], names[-1] + "u" * rest]}
 
@@ -313,9 +314,9 @@ def test_a_document_is_stored_in_the_fewest_characters(written: Written) -> None
     text = stored_text(read_fleet(directory).entries["a"].document)
     assert text == (
         '{"associations":[{"clientName":"aws","instanceName":"orders","subclientName":"default"}],'
-        '"databases":["bücher"],"fleet":"prod"}'
+        '"databases":["bücher"]}'
     )
-    assert parse_target("a", "", text).fleet == "prod"
+    assert parse_target("a", "", text).databases == ("bücher",)
 
 
 # ---- Files
@@ -327,6 +328,9 @@ def test_files_that_are_no_targets_are_errors(written: Written) -> None:
     (directory / "targets" / ".#a.yaml").symlink_to("jane@desk.1")  # Emacs has a.yaml open
     (directory / "targets" / "folder.yaml").mkdir()
     (directory / "targets" / "gone.json").symlink_to("nowhere")
+    (directory / "targets" / "link.yaml").symlink_to("b.yml")
+    os.mkfifo(directory / "targets" / "pipe.yaml")
+    (directory / "targets" / "default.yaml").touch()
     (directory / "README.md").touch()
     no_name = 'is not a valid target name: 1 to 64 letters, digits, "_", "." or "-"'
     assert sorted(errors(directory)) == [
@@ -335,8 +339,11 @@ def test_files_that_are_no_targets_are_errors(written: Written) -> None:
         "targets/a.json:1: associations: must be a list of 1 to 90 objects with clientName, instanceName, subclientName",
         "targets/a.yaml:1: the file: a.json is the same target: remove one of the two",
         "targets/b.yml:1: the file: is not a target: a target's file is NAME.yaml or NAME.json",
-        "targets/folder.yaml:1: the file: is not a file",
-        "targets/gone.json:1: the file: is not a file",
+        "targets/default.yaml:1: the file: default is the target of the stack's own parameters: give this one another name",
+        "targets/folder.yaml:1: the file: is not a regular file",
+        "targets/gone.json:1: the file: is a link",
+        "targets/link.yaml:1: the file: is a link",
+        "targets/pipe.yaml:1: the file: is not a regular file",
         "targets/readme.txt:1: the file: is not a target: a target's file is NAME.yaml or NAME.json",
         f"targets/x y.yaml:1: the file: 'x y' {no_name}",
     ]
@@ -374,8 +381,32 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").mkdir()
     (tmp_path / "targets").touch()
     assert errors(tmp_path) == [
-        "fleet.yaml:1: the document: cannot be read: Is a directory",
+        "fleet.yaml:1: the document: cannot be read: it is not a regular file",
         "targets:1: the directory: cannot be read: Not a directory",
+    ]
+
+
+LINKS: Mapping[str, Callable[[Path, Path], None]] = {
+    "fleet.yaml:1: the document: cannot be read: it is a link": lambda fleet, to: (fleet / "fleet.yaml").symlink_to(
+        to / "fleet.yaml"
+    ),
+    "targets:1: the directory: is a link": lambda fleet, to: (fleet / "targets").symlink_to(to / "targets"),
+}
+
+
+@pytest.mark.parametrize("error", LINKS)
+def test_links_are_not_followed(written: Written, tmp_path: Path, error: str) -> None:
+    other = written(a=ASSOCIATIONS)
+    fleet = tmp_path / "fleet"
+    fleet.mkdir()
+    (fleet / "fleet.yaml").write_text(HEAD)
+    if error.startswith("fleet.yaml"):
+        (fleet / "fleet.yaml").unlink()
+    LINKS[error](fleet, other)
+    assert errors(fleet) == [error]
+    (tmp_path / "link").symlink_to(other)
+    assert [str(found) for found in read_fleet(tmp_path / "link").errors] == [
+        f"{tmp_path}/link:1: the directory: is a link"
     ]
 
 
@@ -384,21 +415,11 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_scheduled_targets_with_the_same_associations(written: Written) -> None:
     two = f"associations:\n- {ONE}\n- {ONE.replace('orders', 'billing')}\n"
-    directory = written(
-        a=two + NIGHTLY, b=f"enabled: true\n{two}{NIGHTLY}", disabled=f"{two}{NIGHTLY}enabled: false\n", events=two
-    )
-    assert warnings(directory) == [
-        "targets/b.yaml:3: association 1: the scheduled target a has it, and 1 more, too: each is backed up twice"
-    ]
-
-
-@pytest.mark.parametrize(("number", "is_warned"), [(25, False), (26, True)])
-def test_large_groups(written: Written, number: int, is_warned: bool) -> None:
-    many = "".join(f"- {ONE.replace('orders', f'orders-{index}')}\n" for index in range(number))
-    found = warnings(written(a=f"associations:\n{many}"))
-    assert [warning.startswith("targets/a.yaml:1: associations: has 26 associations") for warning in found] == [
-        True
-    ] * is_warned
+    directory = written(a=two + NIGHTLY, b=f"enabled: true\n{two}{NIGHTLY}", events=two)
+    (found,) = warnings(directory)
+    place, _, reason = found.partition(": the scheduled ")
+    assert place == "targets/b.yaml:3: association 1"
+    assert reason == "target a has it, and 1 more, too, and each is backed up twice: remove it from one"
 
 
 @pytest.mark.parametrize(("own", "is_warned"), [("", True), (", databases: [b]", False), (", databases: []", False)])
@@ -411,6 +432,43 @@ def test_databases_of_a_target_with_several_associations(written: Written, own: 
     assert found == [f"targets/a.yaml:2: databases: {reason}"] * is_warned
 
 
+NO_MORE = "does not come twice in two years, and maxAgeHours is 26, the stack's default"
+# What a target has beside its associations, the field that is warned of, and how the reason begins.
+WARNED = [
+    ("enabled: false\n", "enabled", "nothing starts this target"),
+    ("backupLevel: INCREMENTAL\n", "backupLevel", "only FULL is meant for snapshots of RDS"),
+    ("backupLevel: FULL\nenabled: true\n", "", ""),
+    ("schedule: {expression: cron(0 3 1 1 ? 2199)}\n", "expression of schedule", f"it {NO_MORE}"),
+    ("schedule: {expression: 'at(2026-02-01T03:00:00)'}\n", "expression of schedule", f"it {NO_MORE}"),
+    ("schedule: {expression: cron(0 3 ? * MON *)}\n", "expression of schedule", "it comes every 168 hours at most"),
+    ("schedule: {expression: cron(0 3 ? * MON *)}\nmaxAgeHours: 168\n", "", ""),
+    ("schedule: {expression: cron(0 3 ? * MON-FRI *)}\n", "", ""),
+    ("schedule: {expression: cron(0 3 1 1 ? *)}\nmaxAgeHours: 8784\n", "", ""),
+    ("schedule: {expression: rate(2 days)}\n", "expression of schedule", "it comes every 48 hours at most"),
+    ("schedule: {expression: rate(1 day)}\n", "", ""),
+    (
+        NIGHTLY + "maxAgeHours: 12\n",
+        "expression of schedule",
+        "it comes every 24 hours at most, and maxAgeHours is 12:",
+    ),
+    ("schedule: {expression: cron(0 3 1 1 ? 2199)}\nenabled: false\n", "enabled", "nothing starts"),
+    ("schedule: {expression: cron(0/1 * * * ? *)}\n", "", ""),
+]
+
+
+@pytest.mark.parametrize(("more", "field", "reason"), WARNED)
+def test_what_is_probably_not_meant(written: Written, more: str, field: str, reason: str) -> None:
+    found = [warning.partition(": ")[2] for warning in warnings(written(a=ASSOCIATIONS + more))]
+    assert [warning.startswith(f"{field}: {reason}") for warning in found] == ([True] if field else [])
+
+
+def test_alike_warnings_are_one(written: Written) -> None:
+    targets = {f"t{number}": f"{ASSOCIATIONS.replace('orders', f't{number}')}enabled: false\n" for number in range(6)}
+    (found,) = warnings(written(**targets))
+    assert found.startswith("targets/t0.yaml:2: enabled: nothing starts this target")
+    assert found.endswith("(alike: targets/t1.yaml:2, targets/t2.yaml:2, targets/t3.yaml:2 and 2 more)")
+
+
 def test_times_that_daylight_saving_skips(written: Written) -> None:
     skipped = "schedule: {expression: cron(0 2 * * ? *), timezone: Europe/Berlin}\n"
     directory = written(
@@ -419,11 +477,47 @@ def test_times_that_daylight_saving_skips(written: Written) -> None:
         b=ASSOCIATIONS.replace("orders", "b"),
         c=ASSOCIATIONS.replace("orders", "c") + skipped,
     )
-    found = warnings(directory)
-    assert [warning.partition(": daylight saving skips this time on ")[0] for warning in found] == [
-        "fleet.yaml:3: expression of schedule of defaults",
-        "targets/c.yaml:2: expression of schedule",
-    ]
+    (found,) = warnings(directory)
+    assert found.startswith("fleet.yaml:3: expression of schedule of defaults: daylight saving skips 02:00 on ")
+    assert found.endswith("(alike: targets/c.yaml:2)")
+
+
+@pytest.mark.parametrize(
+    ("schedules", "expected"),
+    [
+        (["cron(0 3 * * ? *)"], {3: 1}),
+        (["cron(30 3,4 * * ? *)@Europe/Berlin"] * 3, {2: 3, 3: 3}),
+        (["cron(0/20 3 * * ? *)@Asia/Kolkata"], {21: 2, 22: 1}),
+        (["cron(0 3 ? * MON *)", "cron(0 3 ? * 3-4 *)"], {3: 1}),
+        (["cron(0 3 ? * MON *)", "cron(0 3 5 * ? *)"], {3: 2}),
+        (["cron(0 3 ? * MON *)", "cron(0 3 1 * ? *)"], {3: 1}),
+        (["cron(0 3 1 1 ? 2199)"], {}),
+        (["at(2026-01-07T05:00:00)"], {5: 1}),
+        (["at(2026-02-07T05:00:00)"], {}),
+        (["rate(30 minutes)"], dict.fromkeys(range(24), 2)),
+        (["rate(1 day)", "rate(2 days)"], dict.fromkeys(range(24), 1)),
+        (["cron(0 14 ? * SUN *)", "cron(0 3 ? * MON *)@Pacific/Auckland"], {14: 2}),
+    ],
+)
+def test_requests_are_counted_by_the_hour(written: Written, schedules: list[str], expected: dict[int, int]) -> None:
+    targets = {
+        f"t{number}": json.dumps(
+            {"associations": [ASSOCIATION], "schedule": {"expression": found, "timezone": zone or "UTC"}}
+        )
+        for number, (found, _, zone) in enumerate(text.partition("@") for text in schedules)
+    }
+    fleet = read_fleet(written(**targets))
+    assert not fleet.errors
+    assert requests_by_hour(fleet, NOW) == expected
+
+
+@pytest.mark.parametrize(("number", "is_warned"), [(100, False), (101, True)])
+def test_more_requests_an_hour_than_commvaults_saas_admits(written: Written, number: int, is_warned: bool) -> None:
+    names = (f"t{index}" for index in range(number))
+    found = warnings(written(**{name: ASSOCIATIONS.replace("orders", name) + NIGHTLY for name in names}))
+    assert [warning.partition(", and")[0] for warning in found] == (
+        ["fleet.yaml:1: the schedules: 101 requests come at 03:00 UTC"] if is_warned else []
+    )
 
 
 # ---- The command

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rds_snap_backup_cli.errors import Exit
-from rds_snap_backup_cli.fleet.files import Entry, Fleet, read_fleet
+from rds_snap_backup_cli.fleet.files import Entry, no_fleet, read_fleet
 from rds_snap_backup_cli.fleet.grouping import Covered, exact_associations, extend
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
@@ -142,7 +143,6 @@ def test_a_new_fleet_has_groups_of_25_of_one_client(take: Take, fleet: Path) -> 
                 "databases": [arn("db-025")],
             }
         ],
-        "fleet": "fleet",
     }
     before = contents(fleet)
     done = take([*many(26), exact("crm", "Sales (EU)/x")], "--write", str(fleet), "--format", "json")
@@ -279,6 +279,37 @@ def test_a_fleet_with_errors_is_not_extended(take: Take, wire: AwsWire, fleet: P
     assert (contents(fleet), len(wire.calls)) == (before, calls)
 
 
+def test_names_with_braces_are_left_out_and_said(take: Take, fleet: Path) -> None:
+    done = take([exact("a"), exact("{{resolve:ssm:x}}")], "--write", str(fleet))
+    assert groups(fleet) == {"aws-prod-1": ["a"]}
+    assert "Left out: aws-prod / {{resolve:ssm:x}} / default. A document must not have {{." in done.err
+
+
+@pytest.mark.parametrize("link", ["fleet.yaml", "targets", "targets/aws-prod-1.yaml", ""])
+def test_nothing_is_written_through_a_link(take: Take, fleet: Path, tmp_path: Path, link: str) -> None:
+    take(many(1), "--write", str(fleet))
+    there = tmp_path / "there"
+    (fleet / link).rename(there)
+    (fleet / link).symlink_to(there)
+    before = contents(tmp_path)
+    done = take(many(2), "--write", str(fleet))
+    assert (done.status, " a link" in done.err) == (Exit.FINDINGS, True)
+    assert contents(tmp_path) == before
+
+
+def test_what_lies_in_the_place_of_the_new_file_is_left_alone(take: Take, fleet: Path, tmp_path: Path) -> None:
+    take(many(1), "--write", str(fleet))
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+    (fleet / "targets" / ".aws-prod-1.yaml.part").symlink_to(victim)
+    take(many(2), "--write", str(fleet))
+    assert victim.read_text() == "kept"
+    assert groups(fleet) == {"aws-prod-1": ["db-000", "db-001"]}
+    file = fleet / "targets/aws-prod-1.yaml"
+    assert not file.is_symlink()
+    assert file.stat().st_mode & 0o777 == (fleet / "fleet.yaml").stat().st_mode & 0o777
+
+
 DATABASES = st.sets(st.tuples(st.sampled_from("ab"), st.integers(0, 40)), max_size=60)
 
 
@@ -290,7 +321,8 @@ def test_groups_only_grow(batches: list[set[tuple[str, int]]], data: st.DataObje
     seen: set[str] = set()
     for batch in batches:
         rows = [exact(f"{client}-{number}", client) for client, number in batch]
-        fleet = Fleet("prod", {name: entry(name, text) for name, text in texts.items()}, (), ())
+        entries = {name: entry(name, text) for name, text in texts.items()}
+        fleet = replace(no_fleet(Path(), "prod"), entries=entries)
         covered = Covered(fleet, ACCOUNT)
         found = extend(
             fleet, covered, {f"targets/{name}.yaml": text for name, text in texts.items()}, exact_associations(rows)
@@ -311,4 +343,4 @@ def test_groups_only_grow(batches: list[set[tuple[str, int]]], data: st.DataObje
 
 
 def entry(name: str, text: str) -> Entry:
-    return Entry(name, {**yaml.safe_load(text), "fleet": "prod"}, None, f"targets/{name}.yaml")
+    return Entry(name, yaml.safe_load(text), None, f"targets/{name}.yaml")

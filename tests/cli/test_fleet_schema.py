@@ -76,7 +76,7 @@ def numbered(associations: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 VALID_TARGETS = st.fixed_dictionaries(
     {"associations": st.lists(ASSOCIATIONS, min_size=1, max_size=3).map(numbered)},
-    optional={**DEFAULTS, "fleet": st.just("prod")},
+    optional=DEFAULTS,
 )
 VALID_HEADS = st.fixed_dictionaries(
     {"name": st.sampled_from(["prod", "a" * 64, "A_b.c-1"])},
@@ -110,16 +110,16 @@ def changed(draw: st.DrawFn, valid: st.SearchStrategy[Any]) -> Any:
 def cannot_be_said(path: tuple[str | int, ...], reason: str) -> bool:
     """Tell whether only `validate` finds this error."""
     return (
-        reason.startswith(("must be different from association", "must be prod, the fleet's name", "has "))
+        reason.startswith(("must be different from association", "must not have", "has "))
         or ("schedule" in path and not reason.startswith("must be "))
     )  # fmt: skip
 
 
 def agree_on_target(content: Any) -> None:
-    wrong = list(wrong_in_target(content, "prod"))
+    wrong = list(wrong_in_target(content))
     assert TARGET.is_valid(content) == all(cannot_be_said(*item) for item in wrong), content
     if not wrong:
-        assert parse_target("orders", "", stored_text(document_of(content, "prod"))).fleet == "prod"
+        assert parse_target("orders", "", stored_text(document_of(content))).name == "orders"
 
 
 def agree_on_head(content: Any) -> None:
@@ -171,10 +171,10 @@ def test_schema_and_parser_agree_at_every_bound() -> None:
         "schedule": {"expression": "rate(1 day)", "timezone": "UTC"},
     }
     association = dict.fromkeys(ASSOCIATION_FIELDS, "x") | {"databases": ["a"]}
-    target = {"associations": [association], **defaults, "fleet": "prod"}
+    target = {"associations": [association], **defaults}
     head = {"name": "prod", "defaults": defaults}
     assert (target.keys(), head.keys()) == (FILE_FIELDS.keys(), HEAD_FIELDS.keys())
-    assert not [*wrong_in_target(target, "prod"), *wrong_in_head(head)]
+    assert not [*wrong_in_target(target), *wrong_in_head(head)]
     for content in changed_once(target):
         agree_on_target(content)
     for content in changed_once(head):
@@ -184,7 +184,7 @@ def test_schema_and_parser_agree_at_every_bound() -> None:
 @pytest.mark.parametrize("number", [0, 1, 90, 91])
 def test_schema_and_parser_agree_on_the_number_of_associations(number: int) -> None:
     content = {"associations": numbered([{"clientName": "a", "instanceName": "b"}] * number)}
-    assert TARGET.is_valid(content) == (not list(wrong_in_target(content, "prod"))) == (0 < number <= 90)
+    assert TARGET.is_valid(content) == (not list(wrong_in_target(content))) == (0 < number <= 90)
 
 
 @pytest.mark.parametrize("kind", FileKind)

@@ -2,15 +2,20 @@
 
 import csv
 import json
+import os
+import re
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
 from local.emulator import Emulator
+from local.tools import command as tool
 from rds_snap_backup.core.phases import Ended, JobRef, Phase, Running, Waiting
 from rds_snap_backup.core.record import Attempt, Backup, Change, Submission, Tried
 from rds_snap_backup.ledger.submissions import Submissions
@@ -22,9 +27,11 @@ from rds_snap_backup_cli import status
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
+from tests.unit.documents import section
 from tests.unit.template import TEMPLATE
 
 HOUR = 3600
+PROTECTION = "DeletionProtectionEnabled"
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Ledger:
     """The table of a stack `prod`, in which a test saves submissions."""
 
     submissions: Submissions
+    table: str
 
     def save(self, target: str, age: float, due: float, *backups: Backup) -> None:
         now = time.time()
@@ -49,7 +57,7 @@ def ledger(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     client, name = aws.client("cloudformation"), f"status-{uuid.uuid4().hex[:8]}"
     table = {
         key: TEMPLATE["Resources"]["Ledger"]["Properties"][key]
-        for key in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+        for key in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode", PROTECTION)
     }
     template = {
         "Resources": {"Ledger": {"Type": "AWS::DynamoDB::Table", "Properties": table}},
@@ -60,7 +68,8 @@ def ledger(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", name)
     (stack,) = client.describe_stacks(StackName=name)["Stacks"]
     physical = next(output["OutputValue"] for output in stack["Outputs"] if output["OutputKey"] == "LedgerTableName")
-    yield Ledger(Submissions(Table(physical, aws.client("dynamodb")), 30))
+    yield Ledger(Submissions(Table(physical, aws.client("dynamodb")), 30), physical)
+    aws.client("dynamodb").update_table(TableName=physical, **{PROTECTION: False})
     client.delete_stack(StackName=name)
 
 
@@ -96,7 +105,7 @@ def test_open_submissions_are_shown_the_oldest_first(cli: Cli, ledger: Ledger) -
 def test_rows_are_json_and_csv_and_none_is_a_sentence(cli: Cli, ledger: Ledger) -> None:
     assert cli("status").out.endswith(": no open submissions.\n")
     assert json.loads(cli("status", "--format", "json").out) == []
-    assert cli("status", "--format", "csv").out == "target,trigger,backups,jobs,created,wakeAt,error\n"
+    assert cli("status", "--format", "csv").out == '"target","trigger","backups","jobs","created","wakeAt","error"\n'
     ledger.save("orders", HOUR, 60, a_backup("db", Waiting(0)))
     (row,) = json.loads(cli("status", "--format", "json").out)
     assert (row["target"], row["backups"], row["jobs"], row["error"]) == ("orders", {"waiting": 1}, [], None)
@@ -108,6 +117,40 @@ def test_more_submissions_than_one_read_takes(cli: Cli, ledger: Ledger) -> None:
     for number in range(status.MAX_READ + 1):
         ledger.save(f"t{number}", HOUR, 60, a_backup("db", Waiting(0)))
     assert len(json.loads(cli("status", "--format", "json").out)) == status.MAX_READ + 1
+
+
+def test_a_deleted_ledger_has_an_error_that_leads_to_the_runbook(cli: Cli, wire: AwsWire) -> None:
+    wire.stack(LedgerTableName="ledger", AuditFunctionName="audit")
+    wire.fail("Query", 400, "ResourceNotFoundException", "Requested resource not found")
+    quoted = "An error occurred (ResourceNotFoundException) when calling the BatchGetItem operation: Requested resource"
+    wire.answer("Invoke", {"errorMessage": quoted})
+    for command in ("status", "check"):
+        done = cli(command, "prod")
+        assert done.status == Exit.COULD_NOT_RUN
+        assert done.line.endswith("Restore it (docs/operations.md, Restore the ledger).")
+
+
+def test_the_runbook_restores_the_ledger(cli: Cli, aws: Emulator, ledger: Ledger) -> None:
+    ledger.save("orders", HOUR, 60, a_backup("db", Waiting(0)))
+    _, past, _, restore, _ = re.findall(
+        r"^ *```sh\n(.*?)^ *```$", section("docs/operations.md", "Restore the ledger"), re.MULTILINE | re.DOTALL
+    )
+    script = f"TABLE={ledger.table}\n{past}{restore}"
+    path = os.pathsep.join([str(Path(*tool("aws")).parent), os.defpath])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "UV"))}
+    subprocess.run(
+        ["bash", "-euc", script], env=environment | aws.environment | {"PATH": path, "AWS_PAGER": ""}, check=True
+    )
+    assert [row["target"] for row in json.loads(cli("status", "--format", "json").out)] == ["orders"]
+    client = aws.client("dynamodb")
+    wanted = TEMPLATE["Resources"]["Ledger"]["Properties"]
+    table = client.describe_table(TableName=ledger.table)["Table"]
+    lifetime = client.describe_time_to_live(TableName=ledger.table)["TimeToLiveDescription"]
+    past_kept = client.describe_continuous_backups(TableName=ledger.table)["ContinuousBackupsDescription"]
+    assert table["DeletionProtectionEnabled"] == wanted["DeletionProtectionEnabled"]
+    assert lifetime["AttributeName"] == wanted["TimeToLiveSpecification"]["AttributeName"]
+    assert lifetime["TimeToLiveStatus"] == "ENABLED"
+    assert past_kept["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
 
 
 def test_reads_that_dynamodb_puts_off_are_repeated(cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,10 @@ import pytest
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.rds import create_instance, delivered, rds_event
+from local.stack import apply_template
 from rds_snap_backup.triggers import TARGET_TAG
 from rds_snap_backup_cli import backup
 from rds_snap_backup_cli.errors import Exit
-from rds_snap_backup_cli.fleet import apply as applying
 from rds_snap_backup_cli.program import app
 from tests.cli.calls import Cli, calling
 from tests.cli.reference import SCRIPT
@@ -23,15 +23,13 @@ from tests.installed import PYTHONS, install, run
 
 pytestmark = pytest.mark.e2e
 
-BUS = "commands"
 # No targets and no events but those of these tests.
-OWN = {"ClientName": "", "InstanceName": "", "SubclientName": "", "ScheduleExpression": "off", "EventBusName": BUS}
+OWN = {"ClientName": "", "InstanceName": "", "SubclientName": "", "ScheduleExpression": "off"}
 
 
 @pytest.fixture(scope="module")
 def own(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
     """A stack that has no targets but those of these tests, and whose jobs are short."""
-    aws.client("events").create_event_bus(Name=BUS)
     with CommServe(token=CANARY, job_seconds=1, keep_tokens=True) as commserve:
         evidence.add("commands", commserve)
         stack = deploy_quick(aws, "commands", commserve, OWN)
@@ -127,40 +125,28 @@ def test_the_audits_answers_are_understood(cli: Cli, own: Product) -> None:
         assert "new" in done.out
 
 
-def test_an_event_of_an_exact_pair_starts_its_backup_after_apply(
-    cli: Cli, own: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_event_of_an_exact_pair_starts_its_backup_after_the_fleet_is_deployed(
+    cli: Cli, own: Product, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(applying, "WAIT_SECONDS", 0)
     stack, name, target = own.stack.name, "counted-in", f"{CLIENT}-1"
     own.commserve.catalogue.add(CLIENT, name)
     create_instance(own.stack.aws.client("rds"), name, "postgres")
-    files = tmp_path / "files"
+    files, out = tmp_path / "files", tmp_path / "files.json"
     done = cli("inventory", stack, "--write", str(files), "--client", CLIENT, "--format", "json")
     assert done.status == Exit.OK, done.err
     row = only([row for row in json.loads(done.out) if row["instanceName"] == name])
     assert (row["match"], row["file"]) == ("exact", str(files / f"targets/{target}.yaml"))
-    with Path(row["file"]).open("a") as file:
-        file.write("retryFailedJobs: 3\n")
-    plan = cli("plan", stack, str(files), "--format", "json")
-    assert plan.status == Exit.FINDINGS
-    assert "retryFailedJobs" in plan.out
-    assert cli("apply", stack, str(files)).status == Exit.OK
-    exported = tmp_path / "exported"
-    assert cli("export", stack, str(exported), "--name", "files").status == Exit.OK
-    assert cli("plan", stack, str(exported)).status == Exit.OK
+    assert cli("build", str(files), "--out", str(out)).status == Exit.OK
+    apply_template(own.stack.aws, "files", out.read_text(), {"BackupStack": stack})
 
     own.start_cold()  # a warm sandbox may have read the targets before
-    own.stack.put_event(rds_event(name), BUS)
+    own.stack.put_event(rds_event(name))
     messages = own.wait_for_messages(target, number=2)
     job = only(own.jobs(name))
     assert {message["status"]: message["jobIds"] for message in messages} == {
         "submitted": [job.id],
         "completed": [job.id],
     }
-    done = cli("members", stack, "--format", "json")
-    assert done.status == Exit.OK, done.err
-    row = only(json.loads(done.out))
-    assert (row["role"], row["lastTrigger"]) == ("own", f"RDS-EVENT-0043 of {name}")
     rows = json.loads(cli("report", stack, "--format", "json").out)["databases"]
     row = only([row for row in rows if row["arn"].endswith(f":{name}")])
     assert (row["verdict"], row["jobId"]) == ("protected", job.id)
@@ -173,7 +159,7 @@ def test_a_target_is_scheduled_like_the_default_one(cli: Cli, product: Product) 
     default = only([schedule for schedule in schedules if schedule["Target"]["Arn"].endswith(f":{function}")])
     options = ("--expression", "rate(1 day)", "--timezone", "Europe/Berlin")
     assert cli("schedule", stack.name, target, *options).status == Exit.OK
-    name = {"Name": f"{stack.name}-{target}", "GroupName": stack.outputs["ScheduleGroupName"]}
+    name = {"Name": target, "GroupName": stack.outputs["ScheduleGroupName"]}
     made = scheduler.get_schedule(**name)
     scheduler.delete_schedule(**name)  # other tests look for the stack's own
     own = scheduler.get_schedule(Name=default["Name"], GroupName=default["GroupName"])

@@ -1,4 +1,4 @@
-"""The whole template, as CloudFormation deploys it: a stack on its own bus, with a pair as its token."""
+"""The whole template, as CloudFormation deploys it, with a pair as its token."""
 
 import json
 from collections import Counter
@@ -9,28 +9,25 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from local.rds import rds_event
 from local.stack import NEVER, deploy
 from rds_snap_backup.observability import NAMESPACE
 from tests.e2e.conftest import CANARY, deploy_quick
 from tests.e2e.product import Product, only, scheduled, wait_until
 from tests.e2e.tap import Tap
 from tests.evidence import Evidence
-from tests.unit.alarms import Metric, samples
+from tests.metrics import Metric, metric, sums
 from tests.unit.template import Resolved
 
 pytestmark = pytest.mark.e2e
 
-NAME, BUS = "second", "central"
+NAME = "second"
 AUDIT = "AuditFunctionName"
 
 
 @pytest.fixture(scope="module")
 def second(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
     """The stack. Its audit does not fire by itself."""
-    aws.client("events").create_event_bus(Name=BUS)
-    more = {"EventBusName": BUS, "EventsOutBusName": BUS}
-    more |= {"ScheduleExpression": NEVER, "AuditScheduleExpression": "rate(365 days)"}
+    more = {"ScheduleExpression": NEVER, "AuditScheduleExpression": "rate(365 days)"}
     with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
         evidence.add(NAME, commserve)
         stack = deploy_quick(aws, NAME, commserve, more)
@@ -63,14 +60,6 @@ def test_its_outputs_are_those_of_the_template_and_none_is_empty(second: Product
     assert all(second.stack.outputs.values())
 
 
-def test_events_on_a_bus_of_its_own_start_backups(aws: Emulator, second: Product) -> None:
-    second.stack.put_event(rds_event("any-database", "RDS-EVENT-0025"))
-    assert not second.messages("default")
-    second.stack.put_event(rds_event("any-database"), BUS)
-    message = only(second.wait_for_messages("default"))
-    assert message["trigger"]["rdsEventId"] == "RDS-EVENT-0043"
-
-
 def test_everything_starts_also_targets_that_were_just_stored(second: Product) -> None:
     names = [second.target("all")]
     assert second.stack.invoke({"target": "*"})["submissions"]
@@ -84,7 +73,7 @@ def test_everything_starts_also_targets_that_were_just_stored(second: Product) -
     wait_until(lambda: len(_about(second, "all", *names)) == len(names), "a message about each")
     messages = _about(second, "all", *names)
     assert {message["target"]: message["status"] for message in messages} == dict.fromkeys(names, "submitted")
-    assert all(second.commserve.jobs[only(message["jobIds"])].instance == message["target"] for message in messages)
+    assert all(second.commserve.jobs[only(message["jobIds"])].group == message["target"] for message in messages)
 
 
 def test_a_token_that_was_replaced_is_taken_from_the_secret_at_once(second: Product) -> None:
@@ -131,16 +120,16 @@ def test_every_metric_that_an_alarm_watches_is_emitted_under_its_name_and_dimens
     stack, commserve = second.stack, second.commserve
     names = ("failed", "lost", "rejected", "refused-token", "abandoned")
     failed, lost, rejected, refused, abandoned = (second.target(name) for name in names)
-    stack.put_target(rejected, second.document("no-such-instance"))
+    stack.put_target(rejected, second.document("no-such-group"))
     stack.put_target(abandoned, second.document(abandoned) | {"taskType": "SCHEDULE"})
-    commserve.plan_jobs(instance=failed, seconds=0, ending="Killed")
+    commserve.plan_jobs(group=failed, seconds=0, ending="Killed")
     commserve.fault("unauthorized", times=2, about=refused)
     commserve.fault("reset_after", about=abandoned)
     for target in (failed, lost, rejected, refused, abandoned):
         stack.invoke(scheduled(target))
     only(second.jobs(lost)).subclient = commserve.catalogue.add("aws-prod", "another")
     stack.invoke({})
-    stack.put_target("unknown", second.document("no-such-instance"))
+    stack.put_target("unknown", second.document("no-such-group"))
     assert stack.invoke({"audit": True, "schedule": "arn:aws:scheduler:audit", "time": "2026-01-31T06:00:00Z"}, AUDIT)
     second.story(failed, lost, rejected, abandoned)
 
@@ -174,15 +163,12 @@ def _state(product: Product, event: Mapping[str, Any]) -> str:
 
 
 def _counted(name: str) -> Metric:
-    return (NAMESPACE, name, frozenset({("service", NAME)}))
+    return metric(NAMESPACE, name, service=NAME)
 
 
 def _metrics(product: Product) -> Counter[Metric]:
     """Return the metrics in the logs of both functions, each with its sum."""
-    found: Counter[Metric] = Counter()
-    for sample in samples([*product.stack.logs(), *product.stack.logs(AUDIT)]):
-        found[sample.metric] += int(sample.value)
-    return found
+    return sums([*product.stack.logs(), *product.stack.logs(AUDIT)])
 
 
 def _watched(part: Any) -> Iterator[Metric]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from local.tools import ROOT
 from rds_snap_backup.commvault.answers import MAX_BODY, MAX_THROTTLE_SECONDS, HttpResponse
-from rds_snap_backup.commvault.clients import clients_in
+from rds_snap_backup.commvault.clients import CLIENTS, clients_in
 from rds_snap_backup.commvault.job_lists import Page
 from rds_snap_backup.commvault.jobs import get_job, list_page
 from rds_snap_backup.commvault.outcomes import classify
@@ -135,7 +135,6 @@ DOCUMENTS: list[Any] = [
         "retryFailedJobs": 1,
         "maxAgeHours": 26,
         "enabled": True,
-        "fleet": "prod",
     },
     {"associations": [ASSOCIATION, {**ASSOCIATION, "subclientName": "stock"}]},
     {"associations": [ASSOCIATION], "databases": ["[a-z]*", "*[!0-9]?*", "*a*a*a*a*a*a*b"]},
@@ -236,7 +235,7 @@ def answers(data: bytes) -> None:
 def job_lists(data: bytes) -> None:
     """Read an answer as a page of jobs, as one job and as a list of clients."""
     response = _response(data, LISTS, LIST_FIELDS)
-    commvault: Any = SimpleNamespace(get=lambda *_: read(response, not_found_is_empty=False))
+    commvault: Any = SimpleNamespace(get=lambda *_: read(response))
     for found in (list_page(commvault, 3600, 100, 0.0), get_job(commvault, "41", 0.0)):
         match found:
             case None:
@@ -251,7 +250,7 @@ def job_lists(data: bytes) -> None:
             case _:
                 promises.problem(found.problem)
                 promises.hidden(str(found), "a failure")
-    match read(response, not_found_is_empty=True):
+    match read(response, CLIENTS):
         case JsonDocument(document):
             require(all(client.id for client in clients_in(document).values()), "a client has no ID")
 

@@ -261,6 +261,18 @@ def test_an_event_among_600_targets_costs_one_call_by_its_tag_and_the_list_once_
         )
 
 
+def test_documents_that_ssm_does_not_give_now_fail_no_run_and_lose_no_trigger(timeline: Timeline) -> None:
+    timeline.target("default", databases=["*"])
+    timeline.throttle("GetParameter", 2)
+    answer = only(timeline.deliver(timeline.schedule("nightly"))["submissions"])
+    assert (answer["target"], answer["status"]) == ("default", "queued")
+    timeline.run()
+    timeline.throttle("GetParametersByPath", 2)
+    assert timeline.deliver(timeline.event("orders-db")) == {"submissions": []}
+    timeline.run()
+    assert timeline.statuses() == ["submitted", "completed"] * 2
+
+
 # ---- The queue
 
 
@@ -353,7 +365,7 @@ def test_a_slow_commvault_stops_neither_polls_nor_requests_and_costs_no_lease(
     timeline: Timeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"db-{number}" for number in range(15)]
-    timeline.commserve.extend({"aws-prod": dict.fromkeys(names, ("default",))})
+    timeline.commserve.extend({"aws-prod": {"RDS": names}})
     timeline.commserve.fault("maintenance", times=5)
     for name in names:
         timeline.target(name, associations=associations(name))

@@ -1,4 +1,4 @@
-"""Events out: the template's queue, the event that its pipe makes of a message, and the chat message that a rule makes of it.
+"""The example of events out: its queue, the event that its pipe makes of a message, and the chat message that a rule makes of it.
 
 The emulator deploys pipes and does not poll queues for them. So a pipe's work is done here on the real messages: the target
 parameters of the template, applied to the bodies.
@@ -6,13 +6,14 @@ parameters of the template, applied to the bodies.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from local.emulator import ACCOUNT, REGION, Emulator
+from local.stack import apply_template
 from local.subscriber import Subscriber
 from local.tools import ROOT
 from rds_snap_backup.core.phases import Ended, JobRef
@@ -22,14 +23,11 @@ from rds_snap_backup.messaging.notifications import JOB_ENDS, PROBLEMS, Notifica
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
-from tests.unit.documents import section
-from tests.unit.template import CHAT, TEMPLATE, Resolved
+from tests.unit.documents import read
+from tests.unit.template import CHAT, EVENTS_OUT, Resolved
 
 BUS = "notifications-out"
-PARTS = {"Notifications", *(name for name in TEMPLATE["Resources"] if name.startswith("EventsOut"))} - {
-    "EventsOutAlarm"
-}
-PIPE = Resolved({"EventsOutBusName": BUS}).resources["EventsOutPipe"]["Properties"]
+PIPE = Resolved({"EventBusName": BUS}, EVENTS_OUT).resources["Pipe"]["Properties"]
 SUBMITTED = 1769824804
 TRIGGER = Trigger("schedule", "arn|2026-01-31T02:00:00Z", "2026-01-31T02:00:00Z")
 HOSTILE = '<!channel> @here *x* `y` "}, {"'
@@ -37,7 +35,7 @@ HOSTILE = '<!channel> @here *x* `y` "}, {"'
 
 def backup_notification(status: str, target: str = "orders", job_id: str = "1354") -> dict[str, Any]:
     """Return the notification about a backup; one that was rejected has no job."""
-    association = Association("aws-prod", "orders-db", "default", "aws-prod")
+    association = Association("aws-prod", "RDS", "nightly", "aws-prod")
     ended = Ended("failed", JobRef(job_id, "FULL", SUBMITTED))
     backup = Backup(association, SUBMITTED, ended, Tried(SUBMITTED))
     error = Problem("JOB_FAILED", "…", "…")
@@ -63,7 +61,7 @@ def audit_notification() -> dict[str, Any]:
 
 @dataclass
 class EventsOut:
-    """The template's part for events out, a queue that gets all events of the bus, and a subscriber of the chat topic."""
+    """The example, a topic, a queue that gets all events of the bus, and a subscriber of the chat topic."""
 
     aws: Emulator
     topic: str
@@ -98,37 +96,30 @@ class EventsOut:
         return bodies
 
 
-def deployed(aws: Emulator, name: str, template: str, **parameters: str) -> Mapping[str, str]:
-    """Deploy a template, and return the physical IDs of its resources."""
-    client = aws.client("cloudformation")
-    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
-    client.create_stack(StackName=name, TemplateBody=template, Parameters=given, Capabilities=["CAPABILITY_IAM"])
-    client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
-    found = client.describe_stack_resources(StackName=name)["StackResources"]
-    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
-
-
 @pytest.fixture(scope="module")
 def out(aws: Emulator) -> Iterator[EventsOut]:
     events, sqs = aws.client("events"), aws.client("sqs")
     events.create_event_bus(Name=BUS)
-    part = {name: TEMPLATE[name] for name in ("Parameters", "Mappings", "Conditions")}
-    part["Resources"] = {name: TEMPLATE["Resources"][name] for name in PARTS}
-    parameters = {"CommvaultApiUrl": "https://127.0.0.1/api", "EventsOutBusName": BUS}
-    ours = deployed(aws, "events-out", json.dumps(part), **parameters)
-    theirs = deployed(aws, "chat", (ROOT / "examples" / "chat" / "template.yaml").read_text(), EventsOutBusName=BUS)
+    topic = aws.client("sns").create_topic(Name="notifications")["TopicArn"]
+    parameters = {"events-out": {"NotificationsTopicArn": topic}, "chat": {}}
+    ours, theirs = (
+        apply_template(
+            aws, name, (ROOT / "examples" / name / "template.yaml").read_text(), {"EventBusName": BUS} | more
+        )
+        for name, more in parameters.items()
+    )
     url = sqs.create_queue(QueueName="all-events")["QueueUrl"]
     events.put_rule(Name="all", EventBusName=BUS, EventPattern=json.dumps({"account": [ACCOUNT]}))
     target = {"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:all-events"}
     events.put_targets(Rule="all", EventBusName=BUS, Targets=[target])
-    yield EventsOut(aws, ours["Notifications"], ours["EventsOutQueue"], url, Subscriber.subscribe(aws, theirs["Chat"]))
+    yield EventsOut(aws, topic, ours["Queue"], url, Subscriber.subscribe(aws, theirs["Chat"]))
     for name in ("chat", "events-out"):
         aws.client("cloudformation").delete_stack(StackName=name)
 
 
 def documented() -> list[Any]:
-    """Return the JSON objects that the reference shows about events out: an event, and a pattern."""
-    blocks = re.findall(r"```json\n(.*?)```", section("docs/reference.md", "Events out"), re.DOTALL)
+    """Return the JSON objects that the example's README shows: an event, and a pattern."""
+    blocks = re.findall(r"```json\n(.*?)```", read("examples/events-out/README.md"), re.DOTALL)
     return [json.loads(block) for block in blocks]
 
 

@@ -182,7 +182,7 @@ def test_the_wheel_has_the_version_the_commands_and_nothing_that_only_lambda_run
     info = f"rds_snap_backup-{VERSION}.dist-info"
     assert folders - {f"{info}/licenses"} == {
         *("rds_snap_backup/commvault", "rds_snap_backup/ledger"),
-        *(f"rds_snap_backup_cli/{name}" for name in ("fleet", "report", "verify")),
+        *(f"rds_snap_backup_cli/{name}" for name in ("fleet", "report")),
     }
     assert {f"rds_snap_backup_cli/report/{name}" for name in ("page.html", "page.css", "page.js")} <= set(names)
     assert (dist / WHEEL).stat().st_size < 300_000

@@ -26,8 +26,8 @@ POLICY = policy_of(Config.from_env(ENVIRONMENT | PAUSES))
 
 def followed(commserve: CommServe, number: int) -> Submission:
     """Return a submission whose job has just started."""
-    association = Association("aws-prod", f"db-{number:03}", "default", "aws-prod")
-    job, now = commserve.add_job("aws-prod", association.instance_name), commserve.clock.now()
+    association = Association("aws-prod", "RDS", f"group-{number:03}", "aws-prod")
+    job, now = commserve.add_job("aws-prod", association.subclient_name), commserve.clock.now()
     attempt = Attempt(1, "FULL", "IMMEDIATE", now, now, (job.id,))
     running = Running(1, JobRef(job.id, "FULL", now), now, now + POLICY.first_poll_seconds)
     trigger, backups = Trigger("manual", str(number)), (Backup(association, now, running, Tried(now)),)

@@ -1,4 +1,4 @@
-"""`examples/terraform/`, run by Terraform on mocks of AWS: what it writes is what `apply` writes from the same files.
+"""`examples/terraform/`, run by Terraform on mocks of AWS: what it makes is what the template of `build` has.
 
 Skipped where Terraform or its AWS provider cannot be had.
 """
@@ -8,18 +8,15 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from local.tools import ROOT
-from rds_snap_backup_cli.fleet.files import Entry, Fleet, read_fleet
-from rds_snap_backup_cli.fleet.stored import Mark, digest
-from rds_snap_backup_cli.schedule import definition
-from rds_snap_backup_cli.stack import DeployedStack
+from rds_snap_backup_cli.fleet.files import read_fleet
+from rds_snap_backup_cli.fleet.template import template_of
+from tests.unit.template import Resolved
 
 pytestmark = pytest.mark.xdist_group("terraform")
 
@@ -35,15 +32,11 @@ OUTPUTS = {
     "ScheduleGroupName": "schedules",
     "SetTokenCommand": "aws secretsmanager put-secret-value",
 }
-STACK = DeployedStack(
-    "rds-snap-backup",
-    boto3.Session(),
-    {"Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in OUTPUTS.items()]},
-)
-ASSOCIATION = {"clientName": "aws <prod> & Größe", "instanceName": "orders-db", "subclientName": "default"}
+STACK = "rds-snap-backup"
+ASSOCIATION = {"clientName": "aws <prod> & Größe", "instanceName": "RDS", "subclientName": "orders-db"}
 TARGETS = {
     "orders.yaml": {"associations": [{**ASSOCIATION, "databases": ["orders-*"]}], "accounts": ["012345670123"]},
-    f"{'long-' * 12}.yaml": {"associations": [ASSOCIATION], "schedule": {"expression": "rate(1 day)"}},
+    "own-schedule.yaml": {"associations": [ASSOCIATION], "schedule": {"expression": "rate(1 day)"}},
     "unscheduled.json": {"associations": [ASSOCIATION], "gatherMinutes": 5, "enabled": False, "schedule": None},
 }
 UNQUOTED = json.dumps(TARGETS["orders.yaml"]).replace('"012345670123"', "012345670123")
@@ -140,38 +133,39 @@ def test_the_stack_reads_template_and_functions_by_their_content(written: dict[s
     }
 
 
-def test_targets_are_those_of_the_command_line(folder: Path, written: dict[str, dict[str, Any]]) -> None:
-    fleet = read_fleet(folder / "fleet")
-    assert fleet.errors == ()
+def test_targets_are_those_of_the_template(folder: Path, written: dict[str, dict[str, Any]]) -> None:
     made = {
-        values["name"]: (json.loads(values["insecure_value"]), values["description"])
+        values["name"]: json.loads(values["insecure_value"])
         for address, values in written.items()
         if address.startswith("aws_ssm_parameter")
     }
     assert made == {
-        f"/rds-snap-backup/rds-snap-backup/targets/{name}": (entry.document, mark(fleet, entry.document))
-        for name, entry in fleet.entries.items()
+        part["Name"]: json.loads(part["Value"]) for part in template(folder).of_type("AWS::SSM::Parameter").values()
     }
 
 
-def test_schedules_are_those_of_the_command_line(folder: Path, written: dict[str, dict[str, Any]]) -> None:
-    fleet = read_fleet(folder / "fleet")
+def test_schedules_are_those_of_the_template(folder: Path, written: dict[str, dict[str, Any]]) -> None:
     made = [values for address, values in written.items() if address.startswith("aws_scheduler_schedule")]
-    wanted = [wanted_schedule(fleet, entry) for entry in fleet.entries.values() if entry.schedule]
+    wanted = [imported(part) for part in template(folder).of_type("AWS::Scheduler::Schedule").values()]
     assert {schedule["name"]: as_scheduler_takes_it(schedule) for schedule in made} == {
         schedule["Name"]: schedule for schedule in wanted
     }
 
 
-def mark(fleet: Fleet, content: Mapping[str, Any]) -> str:
-    return str(Mark(fleet.name, digest(content)))
+def template(folder: Path) -> Resolved:
+    fleet = read_fleet(folder / "fleet")
+    assert fleet.errors == ()
+    return Resolved({"BackupStack": STACK}, template_of(fleet) | {"Conditions": {}, "Outputs": {}})
 
 
-def wanted_schedule(fleet: Fleet, entry: Entry) -> dict[str, Any]:
-    assert entry.schedule
-    content = {"expression": entry.schedule.expression, "timezone": entry.schedule.timezone}
-    existing = {"ScheduleExpressionTimezone": entry.schedule.timezone, "Description": mark(fleet, content)}
-    return definition(STACK, entry.name, entry.schedule.expression, existing)
+def imported(part: Any) -> Any:
+    """Return a part of the template with the stack's outputs in the places of its imports."""
+    match part:
+        case {"Fn::ImportValue": str(name)}:
+            return OUTPUTS[name.removeprefix(f"{STACK}-")]
+        case dict():
+            return {key: imported(value) for key, value in part.items()}
+    return part
 
 
 def as_scheduler_takes_it(values: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +175,6 @@ def as_scheduler_takes_it(values: dict[str, Any]) -> dict[str, Any]:
     return {
         "Name": values["name"],
         "GroupName": values["group_name"],
-        "Description": values["description"],
         "ScheduleExpression": values["schedule_expression"],
         "ScheduleExpressionTimezone": values["schedule_expression_timezone"],
         "FlexibleTimeWindow": {"Mode": window["mode"]},

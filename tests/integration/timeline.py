@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from local.commserve import CommServe
 from local.emulator import Emulator
@@ -55,6 +55,7 @@ class Timeline(World):
         self.queues: defaultdict[str, list[Message]] = defaultdict(list)
         self.failed_entries = 0  # how many entries of the next batches SQS does not accept
         self._failures: Counter[str] = Counter()
+        self._throttled: Counter[str] = Counter()
         super().__init__(aws, commserve, **(PAUSES | settings))
 
     def clock(self) -> float:
@@ -79,11 +80,17 @@ class Timeline(World):
 
     def states(self, answer: Any) -> dict[str, str]:
         """Return the states in a direct delivery's answer, by instance."""
-        return {backup["instanceName"]: backup["state"] for part in answer["submissions"] for backup in part["backups"]}
+        return {
+            backup["subclientName"]: backup["state"] for part in answer["submissions"] for backup in part["backups"]
+        }
 
     def fail(self, operation: str, times: int = 1) -> None:
         """Let the next calls of an operation, such as `Publish`, find no connection."""
         self._failures[operation] += times
+
+    def throttle(self, operation: str, times: int = 1) -> None:
+        """Let AWS throttle the next calls of an operation, after the SDK's retries."""
+        self._throttled[operation] += times
 
     @property
     def queue(self) -> list[Message]:
@@ -136,6 +143,9 @@ class Timeline(World):
         if self._failures[model.name] > 0:
             self._failures[model.name] -= 1
             raise EndpointConnectionError(endpoint_url=model.name)
+        if self._throttled[model.name] > 0:
+            self._throttled[model.name] -= 1
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, model.name)
 
     def _answer(self, model: Any, params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
         call, reply = json.loads(params["body"]), {}

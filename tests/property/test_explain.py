@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from rds_snap_backup.record import Submission
+
 from tests.property.model.answers import ANSWERS
 from tests.property.model.commvault import CommServe, Settings
 from tests.property.model.kernel import Kernel, Schedule
@@ -111,7 +112,7 @@ def play(rng: Random, seen: Counter[str]) -> None:
     )
     server = CommServe(kernel, Settings(job_seconds=rng.choice((120.0, 600.0)), refuses_second=rng.random() < 0.5))
     config = {"settle_minutes": rng.choice((0, 60)), "first_retry_seconds": 30, "first_poll_seconds": 60}
-    world = World(kernel, server, config | {"cool_down_minutes": 15, "reconcile_seconds": 60, "retry_failed_jobs": 1})
+    world = World(kernel, server, config | {"gather_minutes": 0, "reconcile_seconds": 60, "retry_failed_jobs": 1})
     with in_charge(server):
         example = Explained(world, kernel, server)
         for _ in range(10):

@@ -42,9 +42,15 @@ def _tag(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
 
 
 _Loader.add_multi_constructor("!", _tag)
-TEMPLATE, MEMBER, CHAT, FLEET_ROLES = (
+TEMPLATE, MEMBER, CHAT, EVENTS_OUT, FLEET_ROLES = (
     yaml.load((ROOT / name).read_text(), Loader=_Loader)  # a SafeLoader
-    for name in ("template.yaml", "member.yaml", "examples/chat/template.yaml", "examples/fleet/roles.yaml")
+    for name in (
+        "template.yaml",
+        "member.yaml",
+        "examples/chat/template.yaml",
+        "examples/events-out/template.yaml",
+        "examples/fleet/roles.yaml",
+    )
 )
 
 
@@ -66,8 +72,7 @@ class Resolved:
         required = {name: f"some-{name}" for name in self.template["Parameters"]}
         defaults = {name: part["Default"] for name, part in self.template["Parameters"].items() if "Default" in part}
         self.parameters = PSEUDO | required | defaults | self.parameters
-        bus = self.parameters.get("EventBusName", "default")
-        self.parameters.setdefault("RdsEvents.Arn", rule_arn("rds-events", bus))
+        self.parameters.setdefault("RdsEvents.Arn", rule_arn("rds-events"))
         self.parameters.setdefault("MembersEvents.Arn", rule_arn("members-events", "backups-members"))
         self.resources = self._existing(self.template["Resources"])
         self.outputs = self._existing(self.template["Outputs"])

@@ -32,9 +32,16 @@ TEXTS = (
     "STACK_ARN",
     "POWERTOOLS_SERVICE_NAME",
 )
-OPTIONAL = ("CA_CERTIFICATE_PARAMETER", "COMMVAULT_PROXY", "AUDIT_MEMBERS", "AUDIT_REGIONS")
+OPTIONAL = (
+    "CA_CERTIFICATE_PARAMETER",
+    "COMMVAULT_PROXY",
+    "AUDIT_MEMBERS",
+    "AUDIT_REGIONS",
+    "PRODUCT_VERSION",
+    "SCHEDULE_GROUP",
+)
 LISTS = {"ACCOUNT_IDS", "AUDIT_MEMBERS", "AUDIT_REGIONS"}
-SWITCHES = {"RENEW_TOKEN": "renew_token", "DEFAULT_SCHEDULED": "is_default_scheduled"}
+SWITCHES = {"RENEW_TOKEN": "renew_token", "DEFAULT_SCHEDULED": "is_default_scheduled", "RDS_EVENTS": "has_rds_events"}
 
 
 def test_every_variable_is_read_into_its_own_field() -> None:

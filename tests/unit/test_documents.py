@@ -10,7 +10,8 @@ import pytest
 
 from local.tools import ROOT
 from rds_snap_backup.core.outcomes import Outcome
-from tests.unit.documents import DOCUMENTS, FENCE, anchors, first_column, read, spans
+from tests.unit.documents import DOCUMENTS, FENCE, anchors, first_column, read, section, spans
+from tests.unit.template import TEMPLATE
 
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
 PATH = re.compile(r"(?:src|events|tests|local|docs|examples|tools)/[\w./-]*|[\w-]+\.(?:yaml|toml)")
@@ -62,6 +63,18 @@ def test_the_outcomes_are_those_of_the_code() -> None:
 @pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=lambda path: path.name)
 def test_a_picture_fetches_nothing(picture: Path) -> None:
     assert not re.findall(r"@font-face|@import|\b(?:href|src)=|url\([\"']?(?!#)[^)]*", picture.read_text())
+
+
+def test_the_removal_names_what_stays_and_the_members_before_the_stack() -> None:
+    removal = section("docs/operations.md", "Removal")
+    assert 0 < removal.index("`member.yaml`") < removal.index("delete-stack")
+    stays = {
+        "AWS::DynamoDB::Table": "--no-deletion-protection-enabled",
+        "AWS::Logs::LogGroup": "`aws logs delete-log-group",
+    }
+    kept = {part["Type"] for part in TEMPLATE["Resources"].values() if "Retain" in part.get("DeletionPolicy", "")}
+    assert kept == stays.keys()
+    assert [command for command in stays.values() if command not in removal] == []
 
 
 def test_the_index_of_decisions_has_every_record() -> None:

@@ -23,7 +23,6 @@ GIVEN = {
     "PermissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
     "AuditMembers": "444455556666",
     "OrganizationId": "o-a1b2c3d4e5",
-    "EventsOutBusName": "central",
 }
 FULL = Resolved(GIVEN)
 FUNCTIONS = ["BackupFunction", "AuditFunction"]
@@ -62,6 +61,7 @@ OWN = {
     },
     "AuditFunction": {
         *("dynamodb:Query", "sns:ListSubscriptionsByTopic", "rds:DescribeAccountAttributes", "sts:AssumeRole"),
+        *("rds:DescribeDBSnapshots", "rds:DescribeDBClusterSnapshots", "scheduler:ListSchedules"),
     },
 }
 SECRET = {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"}
@@ -140,7 +140,7 @@ def test_no_statement_is_about_everything(given: dict[str, str]) -> None:
 
 def test_every_role_bears_the_boundary_and_no_policy_of_aws() -> None:
     roles = FULL.of_type("AWS::IAM::Role")
-    assert sorted(roles) == ["AuditRole", "BackupRole", "EventsOutRole", "SchedulerRole"]
+    assert sorted(roles) == ["AuditRole", "BackupRole", "SchedulerRole"]
     for role in roles.values():
         assert role["PermissionsBoundary"] == GIVEN["PermissionsBoundaryArn"]
         assert set(role.get("ManagedPolicyArns", [])) <= {"CommonPolicy", "PlatformPolicy"}
@@ -209,23 +209,6 @@ def test_scheduler_starts_both_functions_and_acts_only_for_this_account() -> Non
         assert decide(statements(role), "lambda:InvokeFunction", f"{function}.Arn") == "Allow"
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
-    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
-
-
-def test_the_pipe_reads_its_queue_puts_on_its_bus_and_acts_only_for_this_account() -> None:
-    role = FULL.of_type("AWS::IAM::Role")["EventsOutRole"]
-    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/central"
-    via_sqs = {"kms:ViaService": f"sqs.{REGION}.amazonaws.com"}
-    for action, resource, context in (
-        ("sqs:ReceiveMessage", "EventsOutQueue.Arn", {}),
-        ("sqs:DeleteMessage", "EventsOutQueue.Arn", {}),
-        ("events:PutEvents", bus, {}),
-        ("kms:Decrypt", KEY, via_sqs),
-    ):
-        assert decide(statements(role), action, resource, context) == "Allow"
-        assert decide(statements(role), action, f"another-{resource}", context) == "Nothing"
-    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Principal"] == {"Service": "pipes.amazonaws.com"}
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 
 
@@ -334,8 +317,6 @@ ADMITTED = [
     ("events", "sqs:SendMessage", "DeadLetterQueue", rule_arn("rds-events")),
     ("events", "sqs:SendMessage", "DeadLetterQueue", rule_arn("members-events", "backups-members")),
     ("cloudwatch", "sns:Publish", "AlarmTopic", ALARM),
-    ("sns", "sqs:SendMessage", "EventsOutQueue", "Notifications"),
-    ("sns", "sqs:SendMessage", "EventsOutDeadLetterQueue", "Notifications"),
 ]
 
 

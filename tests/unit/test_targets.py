@@ -1,7 +1,7 @@
 """Targets: what each field of a document may hold, and how documents are read from SSM."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from rds_snap_backup.triggers import Trigger
 
 PATH = "/rds-snap-backup/test/targets/"
 PARAMETER = f"{PATH}orders"
-ASSOCIATION: dict[str, Any] = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
+ASSOCIATION: dict[str, Any] = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "orders-db"}
 NO_TEXTS: list[Any] = [None, True, False, -1, 1.5, "", [], {}, [1], {"a": 1}]
 
 
@@ -48,7 +48,7 @@ def refused(text: str) -> str:
 
 
 def test_only_associations_are_required() -> None:
-    request = BackupRequest((Association("aws-prod", "orders-db", "default", "aws-prod"),), "FULL", "IMMEDIATE", True)
+    request = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),), "FULL", "IMMEDIATE", True)
     assert parse() == Target("orders", request)
 
 
@@ -69,14 +69,13 @@ def test_every_field_is_read() -> None:
         retryFailedJobs=0,
         maxAgeHours=26,
         enabled=False,
-        fleet="prod",
     )
     assert target == Target(
         name="orders",
         request=BackupRequest(
             associations=(
-                Association("aws-prod", "orders-db", "default", "Production", ("orders-db",)),
-                Association("aws-prod", "orders-db", "archive", "aws-prod", ()),
+                Association("aws-prod", "RDS", "orders-db", "Production", ("orders-db",)),
+                Association("aws-prod", "RDS", "archive", "aws-prod", ()),
             ),
             backup_level="SYNTHETIC_FULL",
             task_type="SCHEDULE",
@@ -90,7 +89,6 @@ def test_every_field_is_read() -> None:
         retry_failed_jobs=0,
         max_age_hours=26,
         enabled=False,
-        fleet="prod",
     )
 
 
@@ -99,7 +97,7 @@ def test_a_request_is_kept_without_databases() -> None:
     kept = request.to_json()
     assert kept["associations"] == [{**ASSOCIATION, "displayName": "aws-prod"}]
     assert BackupRequest.from_json(kept).to_json() == kept
-    assert request.associations[0].key == '["aws-prod", "orders-db", "default"]'
+    assert request.associations[0].key == '["aws-prod", "RDS", "orders-db"]'
 
 
 def is_not_number(value: Any, least: int, most: int) -> bool:
@@ -133,7 +131,6 @@ TEXT = "a text of 1 to 500 printable characters"
             for field, (least, most) in NUMBERS.items()
             for value in [*NO_TEXTS, "15", 1.0, least - 1, most + 1, 10**401]
         ),
-        *(("fleet", value, "a text of 1 to 64 letters, digits,") for value in [*NO_TEXTS, "a b", "x" * 65]),
         *(
             ("associations", value, "a list of 1 to 90 objects")
             for value in [*NO_TEXTS, ASSOCIATION, [ASSOCIATION, None]]
@@ -182,11 +179,11 @@ def test_all_wrong_fields_are_found_at_once() -> None:
         "associations": [{"clientName": "x", "clientname": 1}, None, ASSOCIATION, ASSOCIATION],
         "": 1,
         "enabled": "no",
-        "fleets": "prod",
+        "fleet": "prod",
     }
     assert [(item.path, str(item).partition(" must be ")[0]) for item in wrong_fields(wrong)] == [
         (("",), '""'),
-        (("fleets",), "fleets"),
+        (("fleet",), "fleet"),
         (("associations",), "associations"),
         (("enabled",), "enabled"),
         (("associations", 0, "clientname"), "clientname of association 1"),
@@ -329,12 +326,26 @@ def test_a_name_that_no_target_can_have_is_refused_without_a_call(ssm: Ssm, name
 
 def test_a_failure_of_aws_refuses_nothing(ssm: Ssm) -> None:
     targets = Targets(PATH, ssm.client)
-    ssm.stubber.add_client_error("get_parameter", "ThrottlingException")
+    ssm.stubber.add_client_error("get_parameter", "InternalServerError")
     with pytest.raises(ClientError):
         targets.load("orders")
     ssm.stubber.add_client_error("get_parameters_by_path", "AccessDeniedException")
     with pytest.raises(ClientError):
         targets.documents()
+
+
+@pytest.mark.parametrize(
+    ("operation", "read"),
+    [
+        ("get_parameter", lambda targets: targets.load("orders")),
+        ("get_parameter", lambda targets: targets.named(["orders"])),
+        ("get_parameters_by_path", lambda targets: targets.documents()),
+    ],
+)
+def test_ssms_limit_of_reads_is_a_lack_of_time(ssm: Ssm, operation: str, read: Callable[[Targets], object]) -> None:
+    ssm.stubber.add_client_error(operation, "ThrottlingException", "Rate exceeded")
+    with pytest.raises(OutOfTime):
+        read(Targets(PATH, ssm.client))
 
 
 def test_all_documents_are_listed_once_a_minute(ssm: Ssm, clock: Clock) -> None:

@@ -89,7 +89,7 @@ class Deliveries:
         except InvalidInput as invalid:
             return self._refuse(event, arrival.id, invalid.problem)
         except OutOfTime:
-            logger.warning("The targets of the event cannot be selected in time; it goes on the queue")
+            logger.warning("The targets of the event cannot be selected now; it goes on the queue")
             self._services.queues.send_event(event, request_id)
             return queued(())
         match selected:
@@ -109,7 +109,12 @@ class Deliveries:
         if known and trigger.kind == "manual":
             self._resend_if_stuck(known)
             return result_of(services, [known])
-        submission = known or self._decisions.begin(trigger, name)
+        try:
+            submission = known or self._decisions.begin(trigger, name)
+        except OutOfTime:
+            logger.warning("The document cannot be read now; the trigger goes on the queue", target=name)
+            services.queues.send(trigger, name, services.config.first_poll_seconds)
+            return queued((name,))
         if isinstance(submission, Ignored):
             return self._ignore(submission.reason)
         if _is_refused(submission):
@@ -123,7 +128,7 @@ class Deliveries:
             # Lambda's on-failure destination brings an event again; a caller sees the answer, and can ask again.
             if trigger.kind != "manual" or not work.submission.version:
                 raise FanOutError(f"No message could be sent for the target {name}.")
-        if work.failure:
+        if work.failure and not isinstance(work.failure, OutOfTime):
             raise work.failure
         return result_of(services, [work.submission])
 
@@ -169,7 +174,7 @@ class Deliveries:
                     known.letter = max(known.letter, work.letter)
                     waiting.append(Waiting(record, known, work.letter))
             except OutOfTime:
-                logger.warning("The targets of a trigger cannot be selected in time; its message is received again")
+                logger.warning("The targets of a trigger cannot be selected now; its message is received again")
                 waiting.append(Waiting(record))
             except UnreadableRecordError:
                 logger.exception("The record of a message cannot be read; the message is kept")
@@ -183,7 +188,9 @@ class Deliveries:
         self._services.queues.postpone(
             {message.record["receiptHandle"]: message.seconds for message in kept if message.seconds is not None}
         )
-        failure = failure or next((work.failure for work in works.values() if work.failure), None)
+        # A document that cannot be read now is no failure: its message comes again.
+        failures = (work.failure for work in works.values() if not isinstance(work.failure, OutOfTime))
+        failure = failure or next(filter(None, failures), None)
         # Raising brings the whole batch again, also the messages that are done with.
         if failure and len(kept) == len(records):
             raise failure

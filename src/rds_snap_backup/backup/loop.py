@@ -247,7 +247,7 @@ class Loop:
                 case None:
                     unknown.add(association.key)
                 case Client() as client:
-                    content = discovery.content(client)
+                    content = discovery.names(client)
                     if isinstance(content, Problem):
                         return content
                     if (association.instance_name, association.subclient_name) not in content.subclients:

@@ -459,7 +459,8 @@ class _Application:
                 return Problem(
                     "JOB_COMPLETED_WITH_ERRORS",
                     reason or "The job completed with errors or warnings, and Commvault gave no reason.",
-                    "Some databases of the instance group may lack a restore point: rds-snap-backup report names them.",
+                    "Some databases of the group may lack a restore point. `rds-snap-backup report STACK` names them; the job in "
+                    "Commvault says why.",
                 )
             case "killed":
                 return Problem(

@@ -11,8 +11,3 @@ OPEN_INDEX = "open-submissions"
 def subclient_key(association_key: str) -> str:
     """Return the key of a subclient's item; the association's key is JSON of client, instance and subclient."""
     return f"subclient#{association_key}"
-
-
-def fleet_key(name: str) -> str:
-    """Return the key of the lease on applying a fleet."""
-    return f"fleet#{name}"

@@ -142,12 +142,8 @@ def _plain(name: str) -> str:
 
 
 def _message(notification: dict[str, Any]) -> str:
-    """Return the message in its forms; where it is larger than SNS accepts, associations are counted, not listed."""
-    message = json.dumps({"default": json.dumps(notification), "email": _text(notification)})
-    if len(message) <= MAX_MESSAGE_BYTES:
-        return message
-    counted = {**notification, "associations": [], "associationCount": len(notification["associations"])}
-    return json.dumps({"default": json.dumps(counted), "email": _text(counted)})
+    """Return the message in its forms. A document of 8 KB makes far less than SNS accepts."""
+    return json.dumps({"default": json.dumps(notification), "email": _text(notification)})
 
 
 def _text(notification: dict[str, Any]) -> str:
@@ -179,7 +175,4 @@ def _text(notification: dict[str, Any]) -> str:
         for names in notification["associations"]
     ]
     known = [f"{name}: {value}" for name, value in lines if value not in {None, ""}]
-    counted = notification.get("associationCount")
-    if counted:
-        return "\n".join([*known, f"Subclients: {counted}"])
     return "\n".join([*known, *(["Subclients:", *subclients] if subclients else [])])

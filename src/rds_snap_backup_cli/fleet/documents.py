@@ -23,7 +23,9 @@ FASTEST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # https://yaml.org/spec/1.2.2/#51-character-set
 NOT_YAML = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 BOM = "\ufeff"
-TOO_DEEP = "is nested too deeply"
+# A valid document has lists and objects of four levels.
+MAX_DEPTH = 50
+TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 # The YAML of the largest document that SSM stores is far smaller.
 MAX_BYTES = 262_144
 
@@ -77,7 +79,7 @@ def parse_json(text: str) -> Parsed:
     loader = yaml.SafeLoader if "\\ud" in text.lower() else FASTEST
     # In valid JSON a tab is a blank between tokens, which YAML does not admit everywhere.
     found = parse_yaml(text.replace("\t", " "), loader)
-    return Parsed(value, found.lines, found.defects)
+    return Parsed(value if found.lines else None, found.lines, found.defects)
 
 
 def parse_yaml(text: str, loader: Any = FASTEST) -> Parsed:
@@ -93,14 +95,22 @@ def parse_yaml(text: str, loader: Any = FASTEST) -> Parsed:
         return unreadable(
             1 + (mark.line if mark else 0), f"is not YAML: {clean_text(f'{error.problem} {error.context or ""}')}"
         )
-    except RecursionError:
-        return unreadable(1, TOO_DEEP)
+    except TooDeep as error:
+        return unreadable(error.line, TOO_DEEP)
     return Parsed(value, reader.lines, tuple(reader.defects))
 
 
 def unreadable(line: int, reason: str) -> Parsed:
     """Return the result for a file without a value."""
     return Parsed(None, {}, (Defect(line, (), reason),))
+
+
+class TooDeep(Exception):
+    """Lists and objects are nested more than `MAX_DEPTH` levels deep, at a line."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
 
 
 class Reader:
@@ -127,6 +137,8 @@ class Reader:
 
     def _value(self, event: Any, path: FieldPath) -> Any:
         self.lines.setdefault(path, line_of(event))
+        if isinstance(event, ev.CollectionStartEvent) and len(path) >= MAX_DEPTH:
+            raise TooDeep(line_of(event))
         match event:
             case ev.AliasEvent():
                 self._refuse(event, path, f"the alias *{event.anchor} is not allowed: write the value again")
@@ -149,8 +161,8 @@ class Reader:
         while not isinstance(key := next(self._events), ev.MappingEndEvent):
             if not isinstance(key, ev.ScalarEvent):
                 self._refuse(key, path, "a field's name must be a text")
-                self._value(key, path)
-                self._value(next(self._events), path)
+                self._value(key, (*path, ""))
+                self._value(next(self._events), (*path, ""))
                 continue
             name, field = key.value, (*path, key.value)
             self._refuse_properties(key, field)

@@ -1,28 +1,30 @@
 """A fleet's directory: `fleet.yaml` and `targets/NAME.yaml`, read and checked without AWS."""
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rds_snap_backup.targets import FIELDS, NAMES, Field, FieldPath, WrongField, field_name, wrong_among, wrong_fields
+from rds_snap_backup.targets import FIELDS, Field, FieldPath, WrongField, field_name, wrong_among, wrong_fields
 from rds_snap_backup.triggers import TARGET_NAME
 from rds_snap_backup.untrusted import clean_text
 from rds_snap_backup_cli.errors import CannotRun
-from rds_snap_backup_cli.expressions import expression_problem, skipped_day, timezone_problem
-from rds_snap_backup_cli.fleet.documents import Parsed, parse, unreadable
+from rds_snap_backup_cli.expressions import expression_problem, timezone_problem
+from rds_snap_backup_cli.fleet.documents import MAX_BYTES, Parsed, parse, unreadable
 
 HEAD = "fleet.yaml"
 TARGETS = "targets"
 SUFFIXES = (".yaml", ".json")
+# The stack's parameters make it.
+DEFAULT_TARGET = "default"
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
-STANDARD_BYTES = 4096
 ADVANCED_BYTES = 8192
-# SSM refuses a value with it: it is how documents of SSM refer to a parameter.
+# SSM refuses it, and CloudFormation replaces {{resolve:…}} by a secret.
 REFERENCE = "{{"
 # The size that `inventory --write` makes; larger groups are a warning.
 GROUP = 25
@@ -47,8 +49,15 @@ SCHEDULE_FIELDS: Mapping[str, Field] = {
 }
 # What a target's file holds: its document and its schedule.
 FILE_FIELDS: Mapping[str, Field] = {**FIELDS, "schedule": _object("an object with expression and timezone, or null")}
-HEAD_FIELDS: Mapping[str, Field] = {"name": FIELDS["fleet"], "defaults": _object("an object")}
-DEFAULT_FIELDS = {name: field for name, field in FILE_FIELDS.items() if name not in {"associations", "fleet"}}
+HEAD_FIELDS: Mapping[str, Field] = {
+    "name": Field(
+        lambda value: isinstance(value, str) and TARGET_NAME.fullmatch(value) is not None,
+        'a text of 1 to 64 letters, digits, "_", "." or "-"',
+        {"type": "string", "pattern": f"^{TARGET_NAME.pattern}$"},
+    ),
+    "defaults": _object("an object"),
+}
+DEFAULT_FIELDS = {name: field for name, field in FILE_FIELDS.items() if name != "associations"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Entry:
-    """A target of a fleet. `document` is as it is to be stored: with the fleet's defaults and mark, without the schedule."""
+    """A target of a fleet. `document` is as it is to be stored: with the fleet's defaults, without the schedule."""
 
     name: str
     document: Mapping[str, Any]
@@ -84,12 +93,13 @@ class Remark:
 
 @dataclass(frozen=True)
 class Fleet:
-    """A directory's valid targets by name. Nothing may be written while there are errors."""
+    """A directory's valid targets by name, and its files by the target. Nothing may be written while there are errors."""
 
     name: str
     entries: Mapping[str, Entry]
     errors: tuple[Remark, ...]
-    warnings: tuple[Remark, ...]
+    head: "Source"
+    sources: Mapping[str, "Source"]
 
 
 @dataclass(frozen=True)
@@ -134,11 +144,11 @@ def require_fleet_name(name: str) -> str:
 
 def read_fleet(directory: Path) -> Fleet:
     """Return the fleet of a directory, with everything that is wrong with its files."""
-    if not directory.is_dir():
-        return Fleet("", {}, (Remark(str(directory), 1, "the directory", "does not exist"),), ())
+    if problem := directory_problem(directory):
+        remark = Remark(str(directory), 1, "the directory", problem)
+        return replace(no_fleet(directory, ""), errors=(remark,))
     head = read_source(directory / HEAD)
-    name, defaults = head.fields.get("name"), head.fields.get("defaults")
-    fleet = str(name) if HEAD_FIELDS["name"].is_valid(name) else ""
+    defaults = head.fields.get("defaults")
     files, errors = target_files(directory / TARGETS)
     errors += head.errors(wrong_in_head(head.parsed.value))
     sources = {target: read_source(file) for target, file in files.items()}
@@ -147,26 +157,51 @@ def read_fleet(directory: Path) -> Fleet:
         content = source.parsed.value
         if isinstance(content, dict) and isinstance(defaults, dict):
             content = defaults | content
-        wrong = list(wrong_in_target(content, fleet))
+        wrong = list(wrong_in_target(content))
         errors += source.errors(item for item in wrong if not source.leaves_to(defaults, item[0]))
         if not wrong and not source.parsed.defects:
-            entries[target] = entry_of(target, source.file, content, fleet)
-    warnings = {warning for entry in entries.values() for warning in warnings_of(entry, sources[entry.name], head)}
-    warnings |= set(overlaps(entries.values(), sources))
-    if not files:
-        warnings.add(Remark(str(directory / TARGETS), 1, "the directory", "has no target: add NAME.yaml for each"))
-    return Fleet(fleet, entries, tuple(sorted(errors)), tuple(sorted(warnings)))
+            entries[target] = entry_of(target, source.file, content)
+    return Fleet(str(head.fields.get("name", "")), entries, tuple(sorted(errors)), head, sources)
+
+
+def no_fleet(directory: Path, name: str) -> Fleet:
+    """Return a fleet that has no files yet."""
+    return Fleet(name, {}, (), Source(str(directory / HEAD), Parsed({}, {})), {})
+
+
+def directory_problem(directory: Path) -> str | None:
+    """Return why a directory is not read."""
+    if directory.is_symlink():
+        return "is a link"
+    if not directory.exists():
+        return "does not exist"
+    return None if directory.is_dir() else "is not a directory"
 
 
 def read_source(file: Path) -> Source:
     """Read a file. One that cannot be read has a defect."""
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
     except FileNotFoundError:
         return Source(str(file), unreadable(1, f"does not exist{meant_file(file)}"))
     except OSError as error:
         return Source(str(file), unreadable(1, f"cannot be read: {error.strerror}"))
     return Source(str(file), parse(content, is_json=file.suffix == ".json"))
+
+
+def read_regular(file: Path) -> bytes:
+    """Return a regular file's content, up to one byte more than `MAX_BYTES`. Raises `OSError`, for any other file too.
+
+    It follows no link, and never waits for a pipe: a pull request must not choose what a build reads.
+    """
+    if stat.S_ISLNK(mode := file.lstat().st_mode):
+        raise OSError(errno.ELOOP, "it is a link")
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    # Windows does not know the first two.
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(file, os.O_RDONLY | flags), "rb") as opened:  # noqa: PTH123 # Path.open takes no flags
+        return opened.read(MAX_BYTES + 1)
 
 
 def meant_file(file: Path) -> str:
@@ -179,6 +214,8 @@ def target_files(folder: Path) -> tuple[dict[str, Path], list[Remark]]:
     """Return the targets' files by name, and remarks about others. What begins with a dot and is no target is ignored."""
     found: dict[str, Path] = {}
     errors: list[Remark] = []
+    if folder.is_symlink():
+        return {}, [Remark(str(folder), 1, "the directory", "is a link")]
     try:
         files = sorted(folder.iterdir())
     except FileNotFoundError:
@@ -194,8 +231,12 @@ def target_files(folder: Path) -> tuple[dict[str, Path], list[Remark]]:
             reason = "is not a target: a target's file is NAME.yaml or NAME.json"
         elif not is_name:
             reason = f'{clean_text(name)!r} is not a valid target name: 1 to 64 letters, digits, "_", "." or "-"'
+        elif file.is_symlink():
+            reason = "is a link"
         elif not file.is_file():
-            reason = "is not a file"
+            reason = "is not a regular file"
+        elif name == DEFAULT_TARGET:
+            reason = "default is the target of the stack's own parameters: give this one another name"
         elif name in found:
             reason = f"{found[name].name} is the same target: remove one of the two"
         else:
@@ -216,14 +257,12 @@ def wrong_in_head(content: object) -> Iterator[Wrong]:
         yield from wrong_in_schedule(defaults.get("schedule"), ("defaults", "schedule"))
 
 
-def wrong_in_target(content: object, fleet: str) -> Iterator[Wrong]:
+def wrong_in_target(content: object) -> Iterator[Wrong]:
     """Yield what is wrong with the content of a target's file, in which the fleet's defaults are filled in."""
     wrong = [*reasons(wrong_fields(content, FILE_FIELDS))]
     if isinstance(content, dict):
         wrong += wrong_in_schedule(content.get("schedule"), ("schedule",))
-        if fleet and content.get("fleet", fleet) != fleet:
-            wrong.append((("fleet",), f"must be {fleet}, the fleet's name, or left out"))
-        wrong += [] if wrong else unstorable(document_of(content, fleet))
+        wrong += [] if wrong else unstorable(content)
     yield from wrong
 
 
@@ -239,13 +278,25 @@ def wrong_in_schedule(schedule: object, path: FieldPath) -> Iterator[Wrong]:
             yield (*path, name), problem.removesuffix(".")
 
 
-def unstorable(document: Mapping[str, Any]) -> Iterator[Wrong]:
-    """Yield why SSM refuses a document."""
-    text = stored_text(document)
-    if (size := len(text.encode())) > ADVANCED_BYTES:
+def unstorable(content: Mapping[str, Any]) -> Iterator[Wrong]:
+    """Yield why SSM refuses the document of a valid content."""
+    if (size := len(stored_text(document_of(content)).encode())) > ADVANCED_BYTES:
         yield (), f"has {size:,} bytes as it is stored, and a parameter holds {ADVANCED_BYTES:,}: split the target"
-    if REFERENCE in text:
-        yield (), f"has {REFERENCE}, which no parameter may hold"
+    for path in references(content, ()):
+        yield path, f"must not have {REFERENCE}: CloudFormation would put a secret there, and SSM refuses it"
+
+
+def references(value: object, path: FieldPath) -> Iterator[FieldPath]:
+    """Yield the paths of the texts with `{{`; of an item of a list of texts, the list's."""
+    match value:
+        case str() if REFERENCE in value:
+            yield path
+        case dict():
+            for name, item in value.items():
+                yield from references(item, (*path, name))
+        case list():
+            for index, item in enumerate(value):
+                yield from references(item, (*path, index) if isinstance(item, dict) else path)
 
 
 def reasons(wrong: Iterable[WrongField]) -> Iterator[Wrong]:
@@ -254,62 +305,17 @@ def reasons(wrong: Iterable[WrongField]) -> Iterator[Wrong]:
         yield item.path, f"must be {item.allowed}"
 
 
-def entry_of(name: str, file: str, content: Mapping[str, Any], fleet: str) -> Entry:
+def entry_of(name: str, file: str, content: Mapping[str, Any]) -> Entry:
     """Return the target of a file with valid content, in which the fleet's defaults are filled in."""
     schedule = content.get("schedule")
-    return Entry(name, document_of(content, fleet), Schedule(**schedule) if schedule else None, file)
+    return Entry(name, document_of(content), Schedule(**schedule) if schedule else None, file)
 
 
-def document_of(content: Mapping[str, Any], fleet: str) -> dict[str, Any]:
+def document_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return a target's document as it is to be stored."""
-    return {name: value for name, value in content.items() if name != "schedule"} | ({"fleet": fleet} if fleet else {})
+    return {name: value for name, value in content.items() if name != "schedule"}
 
 
 def stored_text(document: Mapping[str, Any]) -> str:
     """Return the text of a document as SSM stores it."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-
-
-# ---- What is valid and probably not meant
-
-
-def warnings_of(entry: Entry, source: Source, head: Source) -> Iterator[Remark]:
-    """Yield the warnings about one target."""
-    associations = entry.document["associations"]
-    if len(associations) > GROUP:
-        reason = (
-            f"has {len(associations)} associations, and one request starts them all: use groups of {GROUP} or fewer"
-        )
-        yield source.remark(("associations",), reason)
-    sharing = sum("databases" not in association for association in associations)
-    if entry.document.get("databases") and sharing > 1:
-        reason = f"an event of one of them backs up {sharing} associations: give each association its own databases"
-        yield source.remark(("databases",), reason)
-    if entry.schedule and (day := skipped_day_of(entry.schedule)):
-        reason = f"daylight saving skips this time on {day}, and Scheduler does not run then: use 03:00 or later"
-        is_own = "schedule" in source.fields
-        path = ("schedule", "expression")
-        yield source.remark(path, reason) if is_own else head.remark(("defaults", *path), reason)
-
-
-@cache
-def skipped_day_of(schedule: Schedule) -> date | None:
-    """Return the first day of a year on which daylight saving skips a time of a schedule."""
-    return skipped_day(schedule.expression, schedule.timezone)
-
-
-def overlaps(entries: Iterable[Entry], sources: Mapping[str, Source]) -> Iterator[Remark]:
-    """Yield a warning for each scheduled target that repeats associations of another one."""
-    first: dict[tuple[str, ...], str] = {}
-    for entry in entries:
-        if not entry.schedule or not entry.document.get("enabled", True):
-            continue
-        repeated: dict[str, list[int]] = {}
-        for index, association in enumerate(entry.document["associations"]):
-            owner = first.setdefault(tuple(association[name] for name in NAMES), entry.name)
-            if owner != entry.name:
-                repeated.setdefault(owner, []).append(index)
-        for owner, indexes in repeated.items():
-            more = f", and {len(indexes) - 1} more," if len(indexes) > 1 else ""
-            reason = f"the scheduled target {owner} has it{more} too: each is backed up twice"
-            yield sources[entry.name].remark(("associations", indexes[0]), reason)

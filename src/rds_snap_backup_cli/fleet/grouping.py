@@ -13,10 +13,10 @@ from typing import Any
 from rds_snap_backup.selection import Rule
 from rds_snap_backup.targets import Association, Target, parse_target
 from rds_snap_backup.triggers import MAX_TARGET_NAME, Trigger
-from rds_snap_backup_cli.fleet.files import ADVANCED_BYTES, GROUP, TARGETS, Fleet, stored_text
+from rds_snap_backup_cli.fleet.files import ADVANCED_BYTES, GROUP, REFERENCE, TARGETS, Fleet, stored_text
 from rds_snap_backup_cli.fleet.writing import to_yaml
 
-# Of the 8 KB that a parameter holds; the fleet's mark and defaults have the rest.
+# Of the 8 KB that a parameter holds; the fleet's defaults have the rest.
 GROUP_BYTES = ADVANCED_BYTES - 1024
 NUMBER_LENGTH = len("-9999")
 OTHER = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -34,6 +34,11 @@ def exact_associations(rows: Iterable[Mapping[str, Any]]) -> list[Association]:
             known = found.get(names, Association(*names, display_name=names[0], databases=()))
             found[names] = replace(known, databases=(*(known.databases or ()), row["arn"]))
     return [found[names] for names in sorted(found)]
+
+
+def is_storable(association: Association) -> bool:
+    """Tell whether a parameter and a template may hold an association's names."""
+    return not any(REFERENCE in name for name in association.names)
 
 
 class Covered:

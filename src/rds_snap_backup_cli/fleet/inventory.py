@@ -1,5 +1,6 @@
 """`inventory`: Commvault's subclients next to RDS's databases, and the groups of a fleet that are made of them."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,17 @@ import typer
 from rds_snap_backup.targets import Association
 from rds_snap_backup.untrusted import clean_text, whole_number
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.fleet.files import HEAD, TARGETS, Fleet, read_fleet, require_fleet_name
-from rds_snap_backup_cli.fleet.grouping import Covered, exact_associations, extend, missing_rows
+from rds_snap_backup_cli.fleet.files import (
+    HEAD,
+    REFERENCE,
+    TARGETS,
+    Fleet,
+    no_fleet,
+    read_fleet,
+    read_regular,
+    require_fleet_name,
+)
+from rds_snap_backup_cli.fleet.grouping import Covered, exact_associations, extend, is_storable, missing_rows
 from rds_snap_backup_cli.fleet.writing import new_fleet, write_files
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
 from rds_snap_backup_cli.output import Row, counted, stderr
@@ -72,7 +82,13 @@ def inventory(
     if fleet:
         covered = Covered(fleet, stack.account)
         missing = missing_rows(covered.associations, found.rows, found.unread)
-        added = add(Path(write), fleet, covered, exact_associations(rows))
+        exact = exact_associations(rows)
+        for association in exact:
+            if not is_storable(association):
+                call.say(
+                    clean_text(f"Left out: {' / '.join(association.names)}. A document must not have {REFERENCE}.")
+                )
+        added = add(Path(write), fleet, covered, list(filter(is_storable, exact)))
         covered = Covered(read_fleet(Path(write)), stack.account)
         rows = [{**row, "file": covered.file_of_row(row)} for row in rows]
         missing = [row for row in missing if is_meant(row, client, account)]
@@ -121,17 +137,17 @@ def is_meant(row: Row, client: str, account: str) -> bool:
 
 def fleet_of(directory: Path, name: str) -> Fleet:
     """Return the fleet of a directory; a new one if it has no files. Raises `CannotRun` if its name is another one."""
-    if (directory / HEAD).exists() or (directory / TARGETS).exists():
+    if any(os.path.lexists(path) for path in (directory / HEAD, directory / TARGETS)) or directory.is_symlink():
         fleet = read_fleet(directory)
         if name and not fleet.errors and name != fleet.name:
             raise CannotRun(f"the fleet in {directory} is {fleet.name}. Leave out --name, or name another directory.")
         return fleet
-    return Fleet(require_fleet_name(name or directory.resolve().name), {}, (), ())
+    return no_fleet(directory, require_fleet_name(name or directory.resolve().name))
 
 
 def add(directory: Path, fleet: Fleet, covered: Covered, exact: Sequence[Association]) -> str:
     """Add associations that the fleet does not have to its files, and return a sentence about it."""
-    texts = {entry.file: Path(entry.file).read_text(encoding="utf-8") for entry in fleet.entries.values()}
+    texts = {entry.file: read_regular(Path(entry.file)).decode() for entry in fleet.entries.values()}
     extension = extend(fleet, covered, texts, exact)
     if not extension.files:
         return f" {directory} has all that is exact."

@@ -11,7 +11,7 @@ from rds_snap_backup_cli.fleet.files import DEFAULT_FIELDS, FILE_FIELDS, HEAD_FI
 DRAFT = "http://json-schema.org/draft-07/schema#"
 UNSAID = (
     "`validate` also checks what no schema can say: that each association stands once, characters that cannot be printed, "
-    "the size of the document as it is stored, {{, the fleet's name, the syntax of schedules, and time zones."
+    "the size of the document as it is stored, {{, the syntax of schedules, and time zones."
 )
 MEANINGS = {
     "associations": "The subclients to back up together. Groups of 25 or fewer are best",
@@ -30,11 +30,10 @@ MEANINGS = {
     "retryFailedJobs": "How often a failed job is started again. Default: the stack's setting",
     "maxAgeHours": "The age in hours at which the audit finds a backup stale. Default: the stack's setting",
     "enabled": "false ignores every trigger of the target. Default: true",
-    "fleet": "The fleet's name. It can be left out: `apply` sets it",
     "schedule": "When the target is backed up. null: not on a schedule, also if the fleet has a default",
     "expression": "As EventBridge Scheduler reads it, such as cron(0 3 * * ? *)",
     "timezone": "A name of the IANA database. Default: UTC",
-    "name": "The fleet's name. `apply` changes only what bears it",
+    "name": "The fleet's name",
     "defaults": "Fields that a target's file can leave out",
 }
 

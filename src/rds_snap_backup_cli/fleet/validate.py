@@ -1,13 +1,15 @@
 """`validate`: checks the files of a fleet, without AWS. What it accepts, no function refuses."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rds_snap_backup_cli.errors import Exit
-from rds_snap_backup_cli.fleet.files import Fleet, read_fleet
+from rds_snap_backup_cli.fleet.files import read_fleet
 from rds_snap_backup_cli.fleet.schema import SCHEMAS, FileKind
+from rds_snap_backup_cli.fleet.warnings import warnings_of
 from rds_snap_backup_cli.output import Format, counted, stdout, write_json
 from rds_snap_backup_cli.program import Call, command
 
@@ -29,20 +31,13 @@ def validate(call: Call, directory: Directory = ".", schema: PrintedSchema = Non
         write_json(SCHEMAS[schema]())
         return Exit.OK
     fleet = read_fleet(Path(directory))
-    show_remarks(call, fleet)
-    found = f"{counted(len(fleet.errors), 'error')}, {counted(len(fleet.warnings), 'warning')}"
+    warnings = warnings_of(fleet, datetime.now(UTC))
+    remarks = [("error", error) for error in fleet.errors] + [("warning", warning) for warning in warnings]
+    if call.format is not Format.TABLE:
+        call.show(COLUMNS, [{"kind": kind, **vars(remark)} for kind, remark in remarks])
+    for kind, remark in remarks if call.format is Format.TABLE else ():
+        stdout().print(f"{remark}{' (warning)' if kind == 'warning' else ''}", soft_wrap=True)
+    found = f"{counted(len(fleet.errors), 'error')}, {counted(len(warnings), 'warning')}"
     valid = counted(len(fleet.entries), "valid target")
     call.conclude(f"{directory}: {found}, {valid}.", "bold red" if fleet.errors else "")
     return Exit.FINDINGS if fleet.errors else Exit.OK
-
-
-def show_remarks(call: Call, fleet: Fleet) -> None:
-    """Print the errors and warnings of a fleet's files."""
-    kinds = {"error": fleet.errors, "warning": fleet.warnings}
-    if call.format is Format.TABLE:
-        for kind, remarks in kinds.items():
-            for remark in remarks:
-                note = "" if kind == "error" else f" ({kind})"
-                stdout().print(f"{remark}{note}", soft_wrap=True)
-        return
-    call.show(COLUMNS, [{"kind": kind, **vars(remark)} for kind, remarks in kinds.items() for remark in remarks])

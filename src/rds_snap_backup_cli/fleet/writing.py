@@ -1,5 +1,7 @@
-"""Writes a fleet's files as YAML that its strict reader, and any other, reads back the same."""
+"""Writes files whole or not at all, and a fleet's files as YAML that its strict reader, and any other, reads back the same."""
 
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,20 @@ def write_files(directory: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(text, encoding="utf-8", newline="\n")
+        write_file(path, text)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text to a file, whole or not at all, by a new file in its directory; a link is replaced, not followed."""
+    # Random names, O_EXCL and O_NOFOLLOW: nobody can have put a link there.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    part = Path(name)
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123 # a descriptor
+            file.write(text)
+        os.umask(mask := os.umask(0))
+        part.chmod(0o666 & ~mask)
         part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

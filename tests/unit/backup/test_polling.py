@@ -59,7 +59,7 @@ class Place:
     def start(self, count: int, instance: str = "orders") -> list[Job]:
         """Let jobs begin."""
         return [
-            self.server.start_job(("aws-prod", f"{instance}-{number}", "default"), "FULL", 59, self.kernel.now)
+            self.server.start_job(("aws-prod", "RDS", f"{instance}-{number}"), "FULL", 59, self.kernel.now)
             for number in range(count)
         ]
 

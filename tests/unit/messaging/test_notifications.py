@@ -157,20 +157,6 @@ def test_a_message_is_json_for_programs_and_text_for_people() -> None:
     ]
 
 
-def test_associations_too_many_for_sns_are_counted_instead_of_listed() -> None:
-    many = tuple(
-        Backup(Association("client" * 100, f"instance-{number}", "default", "display" * 100), NOW, WAITING, Tried(NOW))
-        for number in range(300)
-    )
-    record = replace(submission(), backups=many)
-    request = published(render(record, notice(backups=tuple(range(300)))))
-    assert len(request["Message"].encode()) < 256 * 1024
-    message = json.loads(request["Message"])
-    shown = json.loads(message["default"])
-    assert (shown["associations"], shown["associationCount"]) == ([], 300)
-    assert "Subclients: 300" in message["email"].splitlines()
-
-
 @pytest.mark.parametrize("jobs", [0, 1, 90])
 @pytest.mark.parametrize("name", ["a", "x" * 64])
 def test_a_title_is_one_line_and_a_subject_one_that_sns_accepts(name: str, jobs: int) -> None:

@@ -1,0 +1,72 @@
+"""`make verify`: every step in its order, a line for each as it ends, and the table of all of them."""
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rds_snap_backup_cli.errors import CannotRun, Exit, in_one_line
+from rds_snap_backup_cli.program import Call, app, command
+from tests.aws.steps import COUNTED, STEPS, Step
+from tests.aws.subject import Finding, Member, Subject, failed
+
+COLUMNS = {"result": "Result", "step": "Step", "proves": "Proves", "seen": "Seen"}
+
+Only = Annotated[
+    str, typer.Option(help=f"Steps, separated by blanks: {', '.join([*STEPS, *COUNTED])}.", show_default=False)
+]
+Database = Annotated[
+    str,
+    typer.Option(
+        metavar="ARN",
+        help="A member's RDS instance, which is restarted; its name begins with verify.",
+        show_default=False,
+    ),
+]
+Profile = Annotated[
+    str | None, typer.Option(help="A profile of that member's account. Default: the stack's.", show_default=False)
+]
+
+
+@command(rows=True)
+def verify(call: Call, only: Only = "", member_database: Database = "", member_profile: Profile = None) -> Exit:
+    """Prove on AWS what no emulator can, with a stack that is made for it (docs/verify-on-aws.md).
+
+    It breaks runs and stores made-up tokens, and refuses a stack that could start a backup. With a stack that reaches a
+    CommServe simulator, it counts jobs.
+    """
+    known = [*STEPS, *COUNTED]
+    names = only.split()
+    if unknown := [name for name in names if name not in known]:
+        raise typer.BadParameter(f"{unknown[0]!r} is not a step: {', '.join(known)}")
+    stack = call.stack()
+    member = Member.of(member_database, member_profile or call.profile, stack) if member_database else None
+    subject = Subject.of(stack, member)
+    steps = COUNTED if subject.simulator else STEPS
+    if other := [name for name in names if name not in steps]:
+        raise typer.BadParameter(f"{other[0]!r} is not a step of this stack: {', '.join(steps)}")
+    rows = []
+    for name in (step for step in steps if step in (names or steps)):
+        with call.progress(f"{name} …"):
+            verdict, seen = attempt(steps[name], subject)
+        call.say(f"{verdict:>6}  {name}")
+        rows.append({"result": verdict, "step": name, "proves": (steps[name].__doc__ or "").strip(), "seen": seen})
+    call.show(COLUMNS, rows)
+    count = Counter(row["result"] for row in rows)
+    call.conclude(
+        f"{subject.stack.place}: {count['ok']} passed, {count['failed']} failed, {count['later']} cannot be seen yet."
+    )
+    return Exit.FINDINGS if count["failed"] else Exit.OK
+
+
+def attempt(step: Step, subject: Subject) -> Finding:
+    """Run a step; an error of AWS fails only this step."""
+    try:
+        return step(subject)
+    except (CannotRun, BotoCoreError, ClientError) as error:
+        return failed(in_one_line(error))
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m tests.aws")
