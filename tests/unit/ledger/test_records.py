@@ -150,6 +150,7 @@ def test_the_largest_record_ends_in_one_save_and_all_ends_are_published(joined: 
     world.finish(steps)
     assert len(world.notices("A")) == MAX_ASSOCIATIONS - joined + 1
     assert max(sizes) <= MAX_BYTES
+    assert {len(notice.reason) for notice in world.notices("A")[1:]} == {20_000 // MAX_ASSOCIATIONS}
 
 
 def test_what_dynamodb_would_refuse_is_cut() -> None:
