@@ -120,7 +120,7 @@ def test_what_was_known_of_an_account_that_becomes_unreadable_stays(
 def test_a_members_undelivered_events_are_found(scene: AuditScene, members: tuple[Account, Account]) -> None:
     members[1].join()
     sqs = members[1].client("sqs")
-    url = sqs.get_queue_url(QueueName="test-undelivered")["QueueUrl"]
+    url = sqs.get_queue_url(QueueName="test-members-dead")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"source": "aws.rds"}))
     (finding,) = scene.by_hand()["findings"]
     assert (finding["code"], finding["account"]) == ("MEMBER_EVENTS_WAITING", TWO)

@@ -71,7 +71,7 @@ QUOTA_HINT = (
 )
 WAITING_HINT = (
     "Check that MembersBusArn of the member's stack is this stack's output, and what the messages of the member's queue "
-    "STACK-undelivered name; then delete them, and start the targets of the databases that they name by hand."
+    "STACK-members-dead name; then delete them, and start the targets of the databases that they name by hand."
 )
 UNCOVERED_HINT = (
     "Name the database in `databases` of the association that backs it up, or use its name as the instanceName of one. "

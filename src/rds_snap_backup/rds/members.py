@@ -109,7 +109,7 @@ class Members:
         """Return the depth of the member's dead-letter queue; 0 if it has none because it forwards no events."""
         sqs_client = self._client("sqs", place.region, login)
         try:
-            url = sqs_client.get_queue_url(QueueName=f"{self._hub.stack}-undelivered")["QueueUrl"]
+            url = sqs_client.get_queue_url(QueueName=f"{self._hub.stack}-members-dead")["QueueUrl"]
         except sqs_client.exceptions.QueueDoesNotExist:
             return 0
         name = "ApproximateNumberOfMessages"

@@ -57,7 +57,7 @@ class Sdk:
 
     def get_queue_url(self, QueueName: str) -> Any:  # noqa: N803 # the SDK's name
         self.calls["get_queue_url"] += 1
-        if QueueName != "backups-undelivered":
+        if QueueName != "backups-members-dead":
             raise KeyError
         return {"QueueUrl": "url"}
 
