@@ -276,7 +276,7 @@ class Judge:
     # ---- One backup
 
     def _backup(self, after: Submission, old: Backup | None, new: Backup, learned: Learned) -> None:
-        truth, at = self.truth(after.key, new.key), learned.at
+        truth = self.truth(after.key, new.key)
         was, name = kind_of(old.phase) if old else "trying", kind_of(new.phase)
         if was != name:
             self.seen[f"{was} -> {name}"] += 1
