@@ -197,7 +197,7 @@ def test_a_job_that_skips_a_database_leaves_it_stale(scene: AuditScene) -> None:
     assert verdicts(answer) == {"orders-db": "protected", "billing-db": "stale"}
     (finding,) = answer["findings"]
     assert (finding["code"], finding["database"]) == ("BACKUP_STALE", "billing-db")
-    assert f"Job {job.id}: completed, and made no restore point of this database." in finding["message"]
+    assert f"Job {job.id} completed, and made no restore point of this database." in finding["message"]
 
 
 def test_a_maximum_age_is_that_of_the_target_that_names_the_group(scene: AuditScene) -> None:
@@ -408,7 +408,9 @@ def test_a_content_that_is_not_understood_is_ambiguous(scene: AuditScene) -> Non
     assert "not understood (type tag orders-db)" in answer["findings"][0]["message"]
 
 
-@pytest.mark.parametrize(("fault", "parameters"), [("forbidden", {}), ("not_found", {}), ("status", {"body": "{}"})])
+@pytest.mark.parametrize(
+    ("fault", "parameters"), [("forbidden", {}), ("not_found", {}), ("status", {"status": 200, "body": "{}"})]
+)
 def test_jobs_count_with_their_snapshots_where_restore_points_are_not_listed(
     scene: AuditScene, fault: str, parameters: dict[str, Any]
 ) -> None:

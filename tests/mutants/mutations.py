@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 SOURCE = "src/rds_snap_backup"
-COVERAGE = "tests/unit/audit/test_coverage.py"
+AUDIT = "tests/integration/test_audit.py"
+CONTENTS = "tests/unit/commvault/test_contents.py"
+GATHERING = "tests/unit/audit/test_gathering.py"
+VERDICTS = "tests/unit/audit/test_verdicts.py"
 CORE = "tests/unit/test_submission.py"
 CORNERS = "tests/property/test_corners.py"
 WORLD = "tests/property/test_world.py"
@@ -399,18 +402,61 @@ MUTATIONS = (
         "return stored",
         f"{TOKEN}::test_a_renewal_that_was_cut_off_is_completed_unless_the_owner_stores_a_value",
     ),
+    # ---- The audit
     Mutation(
-        "a name is a proof although another place could not be read",
-        "audit/coverage",
-        "        return self._unread | self._places.get(resource.name.lower(), set()) <= {resource.place}\n",
-        "        return self._places.get(resource.name.lower(), set()) <= {resource.place}\n",
-        f"{COVERAGE}::test_what_may_be_another_is_ambiguous",
+        "the audit takes a name for unique although a place could not be read",
+        "audit/verdicts",
+        " and not any(place.region == region for place in self.unread)",
+        "",
+        f"{VERDICTS}::test_a_verdict",
     ),
     Mutation(
-        "the inventory calls a pair exact that another database fits, too",
-        "audit/matching",
-        "uses[candidate.key] == 1 and",
-        "uses[candidate.key] >= 1 and",
-        f"{COVERAGE}::test_a_subclient_of_two_databases_is_ambiguous_unless_a_target_names_both",
+        "the audit takes a snapshot of an earlier database of this name",
+        "rds/databases",
+        "            return self.resource_id == resource.resource_id\n",
+        "            pass\n",
+        f"{VERDICTS}::test_a_verdict",
+    ),
+    Mutation(
+        "the audit takes a snapshot that is not available",
+        "audit/verdicts",
+        "                and snapshot.is_available\n",
+        "",
+        f"{VERDICTS}::test_a_verdict",
+    ),
+    Mutation(
+        "the audit takes a job with errors for evidence",
+        "audit/job_history",
+        'if job.end == "completed"), None)',
+        'if job.end and "completed" in job.end), None)',
+        f"{VERDICTS}::test_a_verdict",
+    ),
+    Mutation(
+        "the audit calls a database uncovered although contents are unread",
+        "audit/verdicts",
+        "        if not coverage.groups and coverage.unread:\n",
+        "        if coverage.groups and coverage.unread:\n",
+        f"{VERDICTS}::test_a_verdict",
+    ),
+    Mutation(
+        "the audit guesses what an exception that is not understood excepts",
+        "commvault/contents",
+        "        if reason is None or self.excepted.unclear or",
+        "        if reason is None or",
+        f"{CONTENTS}::test_exceptions",
+    ),
+    Mutation(
+        "the audit asks for more restore points than SaaS admits",
+        "audit/metered",
+        "        if self._queries >= self._most_queries:\n",
+        "        if self._queries > self._most_queries:\n",
+        f"{GATHERING}::test_on_saas_few_queries_are_made_and_what_was_not_reached_is_unreadable",
+    ),
+    Mutation(
+        "the audit takes an answer without its list for an empty list",
+        "commvault/queries",
+        "            if listed and not isinstance(document.get(listed), list):\n",
+        "            if listed and listed not in document and document:\n",
+        f"{AUDIT}::test_jobs_count_with_their_snapshots_where_restore_points_are_not_listed",
     ),
 )
