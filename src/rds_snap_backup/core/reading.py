@@ -124,14 +124,18 @@ def jobs_wanted(submission: Submission, policy: Policy, now: float) -> JobsWante
         job_ids += [backup.job.id] if backup.job else submission.attempt_of(backup).untold
     attempts = [submission.attempt_of(backup) for backup in doubted or followed]
     believed = (attempt.ended + policy.reconcile_seconds for attempt in attempts if doubted)
-    return JobsWanted(
+    wanted = JobsWanted(
         frozenset(backup.key for backup in (*followed, *doubted)),
         tuple(dict.fromkeys(job_ids)),
         tuple(sorted({backup.association.client_name for backup in doubted})),
         min(attempt.began for attempt in attempts),
         max((time for time in believed if time <= now), default=0),
-        submission.scan if doubted else None,
     )
+    scan = submission.scan if doubted else None
+    # A list that was begun too early, or for others, would prove nothing once it is whole.
+    if scan and scan.begun >= wanted.fresh and scan.since <= wanted.since and {*wanted.clients} <= {*scan.clients}:
+        return replace(wanted, scan=scan)
+    return wanted
 
 
 def items_needed(submission: Submission, wanted: JobsWanted, read: JobsRead) -> tuple[str, ...]:
@@ -379,7 +383,7 @@ class _Application:
         """Look again: when "none" can be believed at the latest."""
         first, believed = self._policy.first_retry_seconds, attempt.ended + self._policy.reconcile_seconds
         due = self._now + self.submission.pause(first, backup.pauses, self._now)
-        if self._now < believed:
+        if (self._read.listing.begun if self._read.listing else self._now) < believed:
             due = min(due, max(believed, self._now + 1))
         if self.submission.scan is not None:
             due = min(due, self._now + first)

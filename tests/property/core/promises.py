@@ -477,7 +477,7 @@ class Judge:
             case None | Ended() | Waiting(reason="gathering" | "settling"):
                 return False
             case Waiting():
-                return is_alive and (claimer.created, claimer.key) < (after.created, after.key)
+                return is_alive and claimer.created <= after.created
             case _:
                 return is_alive
 
@@ -542,10 +542,10 @@ class Judge:
                     self.must(due <= read.at + self.missing / 3, "A missing job is not read again soon.")
                 case Doubted(due=due) if isinstance(old.phase, Doubted) and not self._is_nameless(backup, read):
                     believable = truth.ends[backup.attempt] + self.policy.reconcile_seconds
-                    latest = max(believable, read.at) + self.policy.first_retry_seconds + SLACK
+                    latest = max(believable, read.at + (self.policy.first_retry_seconds if after.scan else 0)) + SLACK
                     self.must(due <= latest or read.problem, f"None can be believed {due - latest:.0f} s earlier.")
-                    if listing and not listing.scan and read.at >= believable:
-                        self.must(listing.begun < believable and asked.wanted.scan, "None can be believed.")
+                    is_whole = listing and not listing.scan and read.at >= believable + SLACK
+                    self.must(not is_whole, "None can be believed.")
 
     def _adopted(self, after: Submission, old: Backup, new: Backup, read: JobsRead) -> None:
         """A job that a list shows inside the window of its attempt is adopted."""
