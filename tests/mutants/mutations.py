@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 SOURCE = "src/rds_snap_backup"
-COVERAGE = "tests/unit/audit/test_coverage.py"
 SHARING, JOB, DOUBT, OUTCOME, TIME, OPENING = (
     f"tests/unit/core/test_{topic}.py" for topic in ("sharing", "jobs", "doubt", "outcomes", "time", "opening")
 )
@@ -845,32 +844,11 @@ MUTATIONS = (
         f"{CORNERS}::test_a_run_that_leaves_neither_message_nor_record_fails",
     ),
     Mutation(
-        "a message that waits is deleted",
-        "backup/deliveries",
-        "    if work.until is None:\n",
-        "    if work.until:\n",
-        f"{CORNERS}::test_a_manual_call_answers_with_the_job_and_its_repetition_only_reports",
-    ),
-    Mutation(
-        "one message that fails stops its batch",
-        "backup/deliveries",
-        "                waiting.append((record, None))\n                failure = error\n",
-        "                raise\n",
-        f"{CORNERS}::test_one_message_that_fails_does_not_stop_its_batch",
-    ),
-    Mutation(
         "the list is read although the tag names a target",
         "backup/decisions",
         'if selection.reason != "tag":',
         'if selection.reason != "tags":',
         f"{DELIVERIES}::test_an_event_whose_tag_names_its_target_reads_the_named_documents_and_no_list",
-    ),
-    Mutation(
-        "a backup that waits is explained as submitted",
-        "backup/explaining",
-        'case _, "waiting" if is_begun and after == before and after.due <= foreseen.attempts[-1].began:',
-        'case _, "waiting" if after.attempt == before.attempt:',
-        f"{EXPLAIN}::test_what_is_explained_happens",
     ),
     Mutation(
         "a redriven letter is explained by its record as it is",
@@ -887,14 +865,6 @@ MUTATIONS = (
         f"{LEDGER}::test_a_second_record_of_a_trigger_is_stale",
     ),
     Mutation(
-        "a request is sent without its claims",
-        "backup/loop",
-        "                self._save(work, change)\n            except SubclientChanged:\n                continue\n            break\n",
-        "                self._save(work, Change(change.submission))\n"
-        "            except SubclientChanged:\n                continue\n            break\n",
-        WORLD,
-    ),
-    Mutation(
         "a token is not renewed while jobs run",
         "backup/loop",
         "        self._services.commvault.prepare(time.monotonic() + seconds)\n",
@@ -909,13 +879,6 @@ MUTATIONS = (
         f"{POLLING}::test_each_job_is_read_at_some_time_however_slow_the_list_is",
     ),
     Mutation(
-        "a part of a list is believed to be whole",
-        "backup/polling",
-        "listed_since = 0.0 if position else begun",
-        "listed_since = begun",
-        f"{POLLING}::test_a_long_list_is_read_on_and_counts_from_when_its_reading_began",
-    ),
-    Mutation(
         "a rate limit pauses no polls",
         "backup/polling",
         "        return self._failure is None\n",
@@ -928,6 +891,140 @@ MUTATIONS = (
         "oldest = now - self._window_seconds",
         "oldest = now",
         f"{POLLING}::test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five",
+    ),
+    Mutation(
+        "a message that waits is deleted",
+        "backup/deliveries",
+        "if work.until is None and (work.submission.is_over or not work.unusable):",
+        "if not work.unusable:",
+        f"{CORNERS}::test_pauses_double_up_to_15_minutes_until_retry_hours_are_over",
+    ),
+    Mutation(
+        "a message that is out of time is deleted",
+        "backup/loop",
+        "until: float | None = 0\n",
+        "until: float | None = None\n",
+        f"{CORNERS}::test_polls_and_requests_progress_where_commvault_takes_25_s",
+    ),
+    Mutation(
+        "one message that fails stops its batch",
+        "backup/deliveries",
+        "                waiting.append(Waiting(record))\n                failure = error\n",
+        "                raise\n",
+        f"{CORNERS}::test_one_message_that_fails_does_not_stop_its_batch",
+    ),
+    Mutation(
+        "what failed is visible at once",
+        "backup/deliveries",
+        "                waiting.append(Waiting(record))\n                failure = error\n",
+        "                waiting.append(Waiting(record, seconds=0))\n                failure = error\n",
+        f"{CORNERS}::test_one_message_that_fails_does_not_stop_its_batch",
+    ),
+    Mutation(
+        "a message whose record cannot be read is visible at once",
+        "backup/deliveries",
+        "waiting.append(Waiting(record, seconds=UNREADABLE_SECONDS))",
+        "waiting.append(Waiting(record, seconds=0))",
+        f"{CORNERS}::test_a_record_of_another_form_waits_and_others_go_on",
+    ),
+    Mutation(
+        "a copy of an envelope asks whether the target is enabled",
+        "backup/decisions",
+        "        return known\n\n    # ---- What the coordinator asks for",
+        "        return self.begin(message.trigger, message.target, past_cache=past_cache)\n\n"
+        "    # ---- What the coordinator asks for",
+        f"{CORNERS}::test_an_envelope_becomes_the_submissions_message_and_its_copy_continues_it_though_the_target_is_disabled",
+    ),
+    Mutation(
+        "the rate limit is not noted",
+        "backup/loop",
+        "                services.submissions.note_throttle(services.clock() + seconds)\n",
+        "                services.submissions.note_throttle(seconds)\n",
+        f"{CORNERS}::test_a_rate_limit_is_noted_for_all_submissions",
+    ),
+    Mutation(
+        "a redrive reads the document from the cache",
+        "backup/decisions",
+        "target = self.target(known.target, past_cache=True)",
+        "target = self.target(known.target)",
+        f"{CORNERS}::test_a_redriven_letter_reads_the_document_past_the_cache",
+    ),
+    Mutation(
+        "jobs are read once in a run",
+        "backup/loop",
+        "MAX_LOOKS = 2",
+        "MAX_LOOKS = 1",
+        f"{CORNERS}::test_what_rows_do_not_show_is_looked_for_in_the_same_run",
+    ),
+    Mutation(
+        "a change is saved without its items",
+        "ledger/submissions",
+        "        updates += [_subclient_update(item, expires_at) for item in change.subclients]\n",
+        "",
+        f"{LEDGER}::test_a_start_claims_all_its_items_or_nothing",
+    ),
+    Mutation(
+        "a record of another form that is over keeps its subclients",
+        "ledger/submissions",
+        "                if OPEN in item:\n",
+        "                if item:\n",
+        f"{LEDGER}::test_a_record_of_another_form_that_is_over_keeps_nothing",
+    ),
+    *(
+        Mutation(
+            f"a list is used again that {what}",
+            "backup/polling",
+            right,
+            wrong,
+            f"{POLLING}::test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again",
+        )
+        for what, right, wrong in (
+            ("begins later", "            and last.since <= wanted.since\n", ""),
+            ("is of other clients", "            and set(wanted.clients) <= set(last.clients)\n", ""),
+            ("was read in the window", "            and last.begun >= wanted.fresh\n", ""),
+        )
+    ),
+    Mutation(
+        "the end of a long list is kept as a whole one",
+        "backup/polling",
+        "if wanted.scan is None and left is None:",
+        "if left is None:",
+        f"{POLLING}::test_a_long_list_is_read_on_and_counts_from_when_its_reading_began",
+    ),
+    Mutation(
+        "a part of a list is believed to be whole",
+        "backup/polling",
+        "Listing(rows, scan.begun, scan.since, scan.clients, left, scan.has_nameless)",
+        "Listing(rows, scan.begun, scan.since, scan.clients, None, scan.has_nameless)",
+        f"{POLLING}::test_a_long_list_is_read_on_and_counts_from_when_its_reading_began",
+    ),
+    Mutation(
+        "a long list counts from when its last part was read",
+        "backup/polling",
+        "Listing(rows, scan.begun, scan.since, scan.clients, left, scan.has_nameless)",
+        "Listing(rows, now, scan.since, scan.clients, left, scan.has_nameless)",
+        f"{POLLING}::test_a_long_list_is_read_on_and_counts_from_when_its_reading_began",
+    ),
+    Mutation(
+        "a row without names is forgotten with its part of the list",
+        "backup/polling",
+        "has_nameless=scan.has_nameless or is_nameless)",
+        "has_nameless=scan.has_nameless)",
+        f"{POLLING}::test_a_row_without_names_in_an_earlier_part_of_a_long_list_is_remembered",
+    ),
+    Mutation(
+        "lists look back without a margin",
+        "backup/polling",
+        "LOOK_BACK_MARGIN_SECONDS = 240",
+        "LOOK_BACK_MARGIN_SECONDS = 0",
+        f"{POLLING}::test_a_list_has_the_jobs_that_ended_shortly_before_it_begins",
+    ),
+    Mutation(
+        "a rate limit of polls is over at once",
+        "backup/polling",
+        "seconds = THROTTLE_SECONDS if problem.code == RATE_LIMITED else",
+        "seconds = 0 if problem.code == RATE_LIMITED else",
+        f"{POLLING}::test_a_rate_limit_pauses_all_polls",
     ),
     # ---- The ledger
     Mutation(
@@ -1023,19 +1120,5 @@ MUTATIONS = (
         "return stored if is_current else self._secret.current(past_cache=True)",
         "return stored",
         f"{TOKEN}::test_a_renewal_that_was_cut_off_is_completed_unless_the_owner_stores_a_value",
-    ),
-    Mutation(
-        "a name is a proof although another place could not be read",
-        "audit/coverage",
-        "        return self._unread | self._places.get(resource.name.lower(), set()) <= {resource.place}\n",
-        "        return self._places.get(resource.name.lower(), set()) <= {resource.place}\n",
-        f"{COVERAGE}::test_what_may_be_another_is_ambiguous",
-    ),
-    Mutation(
-        "the inventory calls a pair exact that another database fits, too",
-        "audit/matching",
-        "uses[candidate.key] == 1 and",
-        "uses[candidate.key] >= 1 and",
-        f"{COVERAGE}::test_a_subclient_of_two_databases_is_ambiguous_unless_a_target_names_both",
     ),
 )
