@@ -56,8 +56,7 @@ class PackageError(RuntimeError):
 
 
 def write(folder: Path, built: Path | None = None) -> list[Path]:
-    """Write the files of this version to `folder`; return their paths: zip, plain template, its zip, SBOM, wheel, its
-    requirements, checksums.
+    """Write the files of this version to `folder`; return their paths, the checksums' last.
 
     They are made of `built`, a folder that `sam build` has left, or of a build that it runs.
     """
