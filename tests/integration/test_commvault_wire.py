@@ -37,8 +37,8 @@ from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
 
 CANARY = "QSDK 3canary0000fake1111token2222"
-ORDERS = Association("aws-prod", "orders-db", "default", "aws-prod")
-BILLING = Association("aws-prod", "billing-db", "default", "Billing account")
+ORDERS = Association("aws-prod", "RDS", "orders-db", "aws-prod")
+BILLING = Association("aws-prod", "RDS", "billing-db", "Billing account")
 REQUEST = BackupRequest((ORDERS,))
 
 # What each fault is taken for, how many jobs exist after it, and the fault's parameters.
@@ -221,19 +221,19 @@ def test_the_request_is_the_rds_snap_backup_form_field_for_field(server: CommSer
             "associations": [
                 {
                     "clientName": "aws-prod",
-                    "instanceName": "orders-db",
+                    "instanceName": "RDS",
                     "displayName": "aws-prod",
                     "_type_": "SUBCLIENT_ENTITY",
                     "appName": "Cloud Apps",
-                    "subclientName": "default",
+                    "subclientName": "orders-db",
                 },
                 {
                     "clientName": "aws-prod",
-                    "instanceName": "billing-db",
+                    "instanceName": "RDS",
                     "displayName": "Billing account",
                     "_type_": "SUBCLIENT_ENTITY",
                     "appName": "Cloud Apps",
-                    "subclientName": "default",
+                    "subclientName": "billing-db",
                 },
             ],
             "task": {"taskType": "IMMEDIATE"},
@@ -425,9 +425,9 @@ def test_what_cannot_be_read_cannot_be_asked(
 @pytest.mark.parametrize("body", ["", "{}", '{"errorCode": 0, "errorMessage": "none"}'])
 def test_404_is_an_empty_list_only_where_that_is_asked_for(server: CommServe, client: Commvault, body: str) -> None:
     server.fault("status", times=2, path="/Client", status=404, body=body)
-    answer = client.get("/Client", within(3), not_found_is_empty=True)
+    answer = client.get("/Client", within(3), listed="clientProperties")
     assert isinstance(answer, JsonDocument)
-    assert answer.document == {}
+    assert answer.document == {"clientProperties": []}
     assert isinstance(client.get("/Client", within(3)), QueryFailed)
 
 

@@ -33,7 +33,7 @@ OUTPUTS = {
     "SetTokenCommand": "aws secretsmanager put-secret-value",
 }
 STACK = "rds-snap-backup"
-ASSOCIATION = {"clientName": "aws <prod> & Größe", "instanceName": "orders-db", "subclientName": "default"}
+ASSOCIATION = {"clientName": "aws <prod> & Größe", "instanceName": "RDS", "subclientName": "orders-db"}
 TARGETS = {
     "orders.yaml": {"associations": [{**ASSOCIATION, "databases": ["orders-*"]}], "accounts": ["012345670123"]},
     "own-schedule.yaml": {"associations": [ASSOCIATION], "schedule": {"expression": "rate(1 day)"}},

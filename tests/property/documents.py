@@ -8,8 +8,8 @@ from typing import Any
 from tests.property.model.jobs import Names, names_of
 
 
-def association(instance: str) -> dict[str, str]:
-    return {"clientName": "aws-prod", "instanceName": instance, "subclientName": "default"}
+def association(group: str) -> dict[str, str]:
+    return {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": group}
 
 
 # They overlap, at different levels.
@@ -22,7 +22,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             {**association("c"), "databases": ["orders-2"]},
         ],
         "databases": ["orders-*"],
-        "coolDownMinutes": 5,
+        "gatherMinutes": 1,
         "retryFailedJobs": 2,
     },
     "twin": {"associations": [association("orders"), association("b")], "backupLevel": "INCREMENTAL"},
@@ -31,7 +31,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 }
 EDITS = (
     *("incremental", "differential", "synthetic full", "renamed", "shortened", "lengthened"),
-    *("narrowed", "cool-down", "broken", "disabled", "deleted", "restored"),
+    *("narrowed", "gathering", "broken", "disabled", "deleted", "restored"),
 )
 # The states of a document in which a trigger may start nothing.
 UNUSABLE = {"narrowed", "broken", "disabled", "deleted"}
@@ -67,15 +67,15 @@ class Documents:
             case "incremental" | "differential" | "synthetic full":
                 document["backupLevel"] = how.upper().replace(" ", "_")
             case "renamed":
-                document["associations"] = [association(f"{first['instanceName']}-2"), *others]
+                document["associations"] = [association(f"{first['subclientName']}-2"), *others]
             case "shortened":
                 document["associations"] = others or [first]
             case "lengthened":
                 document["associations"] = [first, *others, association("d")]
             case "narrowed":
                 document["rdsEventIds"] = ["RDS-EVENT-0005"]
-            case "cool-down":
-                document["coolDownMinutes"] = 0 if document.get("coolDownMinutes") else 30
+            case "gathering":
+                document["gatherMinutes"] = 0 if document.get("gatherMinutes") else 30
             case "disabled":
                 document["enabled"] = False
         self.states[name].add(how)

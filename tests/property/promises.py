@@ -6,20 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from rds_snap_backup.commvault.levels import covers
 from rds_snap_backup.config import HOUR, Config
+from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, DAY, LEASE_SECONDS, MAX_OPEN_SECONDS, Attempt, Backup
+from rds_snap_backup.core.levels import covers
+from rds_snap_backup.core.phases import SUCCEEDED, Doubted, Ended, Out, Unlisted
+from rds_snap_backup.core.record import Notice, Submission
 from rds_snap_backup.ledger.records import from_text
-from rds_snap_backup.record import (
-    CLOCK_SKEW_SECONDS,
-    DAY,
-    LEASE_SECONDS,
-    SUCCEEDED,
-    Attempt,
-    Backup,
-    Notice,
-    Submission,
-)
-from rds_snap_backup.submission import MAX_OPEN_SECONDS, out_attempt
 from tests.property.documents import UNUSABLE, Documents
 from tests.property.model.commvault import CommServe
 from tests.property.model.jobs import Job, Names, names_of
@@ -34,7 +26,7 @@ RAISED = {"EndpointConnectionError", "ClientError", "FanOutError", "Contended"}
 
 @dataclass(slots=True)
 class Promises:
-    """The watcher. `lost` are submissions whose message was deleted by hand, `strangers` those that adopted a job of
+    """The watcher. `begun` is which backup was in which attempt, `lost` are submissions whose message was deleted by hand, `strangers` those that adopted a job of
     Commvault's own schedule, with the subclient."""
 
     kernel: Kernel
@@ -44,6 +36,7 @@ class Promises:
     records: dict[str, Submission] = field(default_factory=dict)
     changed: dict[str, float] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    begun: set[tuple[str, str, int]] = field(default_factory=set)
     notices: defaultdict[str, list[Notice]] = field(default_factory=lambda: defaultdict(list))
     published: set[tuple[str, Notice]] = field(default_factory=set)
     letters: set[tuple[str, int]] = field(default_factory=set)
@@ -76,25 +69,28 @@ class Promises:
         self._must(not old or was is not None, f"{key} was written unseen")
         self.records[key], self.changed[key] = now, self.kernel.now
         self.attempts |= {(key, attempt.number): attempt for attempt in now.attempts}
-        if run and (out := out_attempt(now)):
-            run.out = key, out.number
-        before = {backup.key: backup for backup in was.backups} if was else {}
+        if run and now.out:
+            run.out = key, now.out.number
+            self.begun |= {(key, backup.key, now.out.number) for backup in now.backups if isinstance(backup.phase, Out)}
         for backup in now.backups:
-            self._backup_changed(now, before.get(backup.key), backup)
+            self._backup_changed(now, was, backup)
         self._outbox_changed(now, was.outbox if was else ())
         if now.is_over:
             self._must(self.kernel.now <= now.opened + MAX_OPEN_SECONDS + DAY, f"{key} was open for too long")
 
-    def _backup_changed(self, now: Submission, was: Backup | None, backup: Backup) -> None:
-        if was and was.state != backup.state:
-            self.kernel.seen[f"state: {was.state} -> {backup.state}"] += 1
-            self.kernel.seen["opened again"] += was.state in {"rejected", "abandoned"}
-        is_new = backup.job is not None and (was is None or was.job is None or was.job.id != backup.job.id)
+    def _backup_changed(self, now: Submission, was: Submission | None, backup: Backup) -> None:
+        old = was.backup_of(backup.key) if was else None
+        state = now.state_of(backup)
+        if was and old and was.state_of(old) != state:
+            self.kernel.seen[f"state: {was.state_of(old)} -> {state}"] += 1
+            self.kernel.seen["opened again"] += was.state_of(old) in {"rejected", "abandoned"}
+        is_new = backup.job is not None and (old is None or old.job is None or old.job.id != backup.job.id)
         if backup.job and is_new and (job := self._job(backup.job.id)):
-            if backup.state == "joined":
+            if state == "joined":
                 self._joined(now, backup, job)
-            else:
-                self._owned(now, backup, job, now.attempt_of(backup).level, is_adopted=backup.is_reconciled)
+            elif attempt := self.attempts.get((now.key, backup.attempt or (old.attempt if old else 0))):
+                is_adopted = job.id not in attempt.job_ids
+                self._owned(now, backup, job, attempt.level, is_adopted=is_adopted)
 
     def _outbox_changed(self, now: Submission, was: tuple[Notice, ...]) -> None:
         key = now.key
@@ -108,9 +104,9 @@ class Promises:
                 self.notices[key].append(notice)
                 if notice.status == "retrying" or (notice.status == "submitted" and notice.is_reconciled):
                     # A job may be found, and found to have failed, in one step.
-                    for backup, job_id in zip(map(now.backup_of, notice.backups), notice.job_ids, strict=True):
-                        if backup and (job := self._job(job_id)):
-                            self._owned(now, backup, job, notice.level, is_adopted=notice.is_reconciled)
+                    for position, job_id in zip(notice.backups, notice.job_ids, strict=True):
+                        if job := self._job(job_id):
+                            self._owned(now, now.backups[position], job, notice.level, is_adopted=notice.is_reconciled)
                 self.kernel.seen[f"notice: {notice.status}"] += 1
                 if notice.error and notice.letter:
                     self.kernel.seen[f"{notice.status}: {notice.error.code}"] += 1
@@ -128,20 +124,25 @@ class Promises:
         self.kernel.seen["adopted"] += is_adopted
 
     def _joined(self, now: Submission, backup: Backup, job: Job) -> None:
-        """A backup is satisfied by a job of its subclient that began after its trigger, or within the cool-down."""
-        key, is_rds = now.key, now.trigger.kind == "rds" and not backup.failures
-        earliest = backup.moment - (now.pin.cool_down_seconds if is_rds else 0)
+        """A backup is satisfied by a job of its subclient that began after its moment."""
+        key, earliest = now.key, backup.moment
         slack = SLACK + max(self.server.settings.drift, 0) + (0 if job.origin else CLOCK_SKEW_SECONDS)
         self._must(job.names == _names(backup), f"{key} joined {job}")
         self._must(job.started + slack >= earliest, f"{key} joined {job}, which began before {earliest}")
         needed = backup.level if backup.level and not covers(now.pin.level, backup.level) else now.pin.level
         self._must(covers(job.level, needed), f"{key} needs {needed} and joined {job}")
-        owner = self.records.get(backup.joined)
+        assert isinstance(backup.phase, Ended)
+        owner = self.records.get(backup.phase.by)
         theirs = owner.backup_of(backup.key) if owner else None
-        if theirs and theirs.job and theirs.job.id == job.id and self.changed[backup.joined] < self.kernel.now - 1:
-            is_good = theirs.state in {"running", "completed", "completed_with_errors"}
-            self._must(is_good, f"{key} joined a job that is {theirs.state}")
-        self.kernel.seen["joined before its own trigger"] += job.started < backup.moment - slack
+        if (
+            owner
+            and theirs
+            and theirs.job
+            and theirs.job.id == job.id
+            and self.changed[owner.key] < self.kernel.now - 1
+        ):
+            is_good = owner.state_of(theirs) in {"running", "completed", "completed_with_errors"}
+            self._must(is_good, f"{key} joined a job that is {owner.state_of(theirs)}")
 
     # ---- At every request
 
@@ -151,11 +152,11 @@ class Promises:
         record = self.records.get(key)
         sent = {names_of(association) for association in request["taskInfo"]["associations"]}
         level = request["taskInfo"]["subTasks"][0]["options"]["backupOpts"]["backupLevel"]
-        attempt = out_attempt(record) if record else None
+        attempt = record.out if record else None
         if record is None or attempt is None or attempt.number != number:
             self.kernel.fail(f"a request was sent before it was recorded: {request}")
             return
-        recorded = {_names(backup) for backup in record.backups if backup.attempt == number and not backup.is_in_doubt}
+        recorded = {_names(backup) for backup in record.backups if backup.phase == Out(number)}
         self._must(
             bool(sent) and sent == recorded and level == attempt.level, f"{key} recorded {recorded}, sent {sent}"
         )
@@ -179,7 +180,7 @@ class Promises:
             if other.key == key or other.is_stuck(now) or other.key in self.lost:
                 continue
             for backup in other.backups:
-                if _names(backup) == names and (backup.state == "requested" or backup.is_in_doubt):
+                if _names(backup) == names and _is_in_doubt(backup):
                     ended = self.attempts[other.key, backup.attempt].ended
                     until = ended + self.config.reconcile_seconds + CLOCK_SKEW_SECONDS - SLACK
                     self._must(ended > 0 and until < now, f"{key} sent within the window of {other.key}")
@@ -254,9 +255,9 @@ class Promises:
                 told = [
                     notice
                     for notice in self.notices[key]
-                    if notice.status == backup.state and backup.key in notice.backups
+                    if notice.status == record.state_of(backup) and record.position_of(backup) in notice.backups
                 ]
-                assert told, f"{key}: nobody heard that {backup.key} is {backup.state}"
+                assert told, f"{key}: nobody heard that {backup.key} is {record.state_of(backup)}"
             assert record.backups or record.error, f"{key} has no backups and no error"
             assert self.server.tasks.count(key) <= len(self.notices[key])
         gone = {job.id for job in self.server.history if job.is_gone}
@@ -268,7 +269,7 @@ class Promises:
         self._check_completed(items)
         self.kernel.seen["submissions"] += len(self.records)
         self.kernel.seen["backups that succeeded"] += sum(
-            backup.state in SUCCEEDED for record in self.records.values() for backup in record.backups
+            record.state_of(backup) in SUCCEEDED for record in self.records.values() for backup in record.backups
         )
 
     def _may_be_unknown(self, job: Job) -> bool:
@@ -277,7 +278,7 @@ class Promises:
             return True
         record = self.records[job.origin]
         return any(
-            _names(backup) == job.names and backup.state == "abandoned" and backup.is_in_doubt
+            _names(backup) == job.names and isinstance(backup.phase, Ended) and backup.phase.doubted
             for backup in record.backups
         )
 
@@ -287,11 +288,11 @@ class Promises:
         for job, status in self.ended.items():
             if status.startswith("completed") and not any(past_job.is_gone for past_job in self.server.history):
                 key = f"subclient#{json.dumps(list(job.names))}"
-                last[key] = max(last[key], int(job.started))
-        for key, started in last.items():
+                last[key] = max(last[key], int(job.accepted))
+        for key, accepted in last.items():
             known = float(items[key].get("completedStart", {"N": "0"})["N"]) - self.server.settings.drift
-            assert known >= started - CLOCK_SKEW_SECONDS - SLACK, (
-                f"{key} knows no job that began at {started}: {items[key]}"
+            assert known >= accepted - CLOCK_SKEW_SECONDS - SLACK, (
+                f"{key} knows no job that began at {accepted}: {items[key]}"
             )
 
     def _job(self, job_id: str) -> Job | None:
@@ -317,6 +318,12 @@ def key_of(message: dict[str, Any]) -> str:
 def _names(backup: Backup) -> Names:
     association = backup.association
     return association.client_name, association.instance_name, association.subclient_name
+
+
+def _is_in_doubt(backup: Backup) -> bool:
+    """Tell whether its request is out, or may have been accepted, also where it has ended so."""
+    is_ended = isinstance(backup.phase, Ended) and backup.phase.doubted
+    return bool(is_ended) or isinstance(backup.phase, (Out, Doubted, Unlisted))
 
 
 def _seconds(iso: str | None) -> float:

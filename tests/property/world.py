@@ -170,11 +170,9 @@ class World:
                 self.deliver_until(waiting[0].visible_at)
             self.kernel.now += 2 * 3600
             services = self.services()
-            if not (
-                stuck := [
-                    submission for submission in services.submissions.open() if submission.is_stuck(self.kernel.now)
-                ]
-            ):
+            found, _ = services.submissions.open()
+            stuck = [submission for submission in found if submission.is_stuck(self.kernel.now)]
+            if not stuck:
                 return
             for submission in stuck:
                 self.kernel.seen["sent again by the audit"] += 1

@@ -8,7 +8,7 @@ from rds_snap_backup.config import Config, ConfigError
 from tests.support import ENVIRONMENT
 
 NUMBERS = (
-    "COOL_DOWN_MINUTES",
+    "GATHER_MINUTES",
     "SETTLE_MINUTES",
     "RETRY_HOURS",
     "RETRY_FAILED_JOBS",
@@ -32,7 +32,14 @@ TEXTS = (
     "STACK_ARN",
     "POWERTOOLS_SERVICE_NAME",
 )
-OPTIONAL = ("CA_CERTIFICATE_PARAMETER", "COMMVAULT_PROXY", "AUDIT_MEMBERS", "AUDIT_REGIONS")
+OPTIONAL = (
+    "CA_CERTIFICATE_PARAMETER",
+    "COMMVAULT_PROXY",
+    "AUDIT_MEMBERS",
+    "AUDIT_REGIONS",
+    "PRODUCT_VERSION",
+    "SCHEDULE_GROUP",
+)
 LISTS = {"ACCOUNT_IDS", "AUDIT_MEMBERS", "AUDIT_REGIONS"}
 SWITCHES = {"RENEW_TOKEN": "renew_token", "DEFAULT_SCHEDULED": "is_default_scheduled", "RDS_EVENTS": "has_rds_events"}
 

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from local.tools import ROOT
-from rds_snap_backup.commvault.outcomes import Outcome
+from rds_snap_backup.core.outcomes import Outcome
 from tests.unit.documents import DOCUMENTS, FENCE, anchors, first_column, read, section, spans
 from tests.unit.template import TEMPLATE
 

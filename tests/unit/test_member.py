@@ -42,6 +42,8 @@ def test_the_hubs_audit_role_alone_is_trusted() -> None:
     [
         ("rds:DescribeDBInstances", ARN.format("rds", "db:*"), "Allow"),
         ("rds:DescribeDBClusters", ARN.format("rds", "cluster:*"), "Allow"),
+        ("rds:DescribeDBSnapshots", ARN.format("rds", "snapshot:*"), "Allow"),
+        ("rds:DescribeDBClusterSnapshots", ARN.format("rds", "cluster-snapshot:*"), "Allow"),
         ("rds:DescribeAccountAttributes", "*", "Allow"),
         ("sqs:GetQueueAttributes", ARN.format("sqs", "backups-members-dead"), "Allow"),
         ("sqs:GetQueueAttributes", ARN.format("sqs", "another"), "Nothing"),

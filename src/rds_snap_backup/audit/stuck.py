@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.core.backups import DAY, HOUR
 from rds_snap_backup.core.coordinator import Saved
-from rds_snap_backup.core.record import DAY, HOUR, Change, Submission, Unreadable
+from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
@@ -53,6 +54,6 @@ def _send(services: Services, submission: Submission) -> None:
 def _finding(submission: Submission, *, is_scheduled: bool) -> Finding:
     trigger = submission.trigger
     states = ", ".join(sorted({submission.state_of(backup) for backup in submission.backups})) or "rejected"
-    message = f"A submission ({states}) should have gone on at {iso(submission.wake_at)}: {trigger.kind} trigger {trigger.id}."
+    message = f"A submission ({states}) should have gone on at {iso(submission.last_due)}: {trigger.kind} trigger {trigger.id}."
     hint = SENT_IN_VAIN if submission.resent else SENT if is_scheduled else TO_BE_SENT
     return Finding("stuck", STUCK, message, hint, submission.target, about=submission.key)

@@ -10,7 +10,7 @@ next run does:
   the lease is over its backups are *in doubt* (`Doubted`), because the request may have been accepted;
 - a backup in doubt is sent again only when a list of jobs, read after the window of adoption, shows no job of it;
 - a notice stays in the outbox until it is published;
-- after a save that met another version everything is decided anew from the record as it is: what was read for an older
+- after a save that met another version everything is decided again from the record as it is: what was read for an older
   version is dropped, except the outcome of a request, which belongs to its attempt.
 
 Per subclient at most one request is out or in doubt in a stack. The `Subclient` item names the last claimer, and a start
@@ -25,21 +25,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rds_snap_backup.core.answering import apply_outcome
+from rds_snap_backup.core.applying import apply_inventory, apply_jobs
+from rds_snap_backup.core.backups import Attempt, Policy
 from rds_snap_backup.core.elapsing import elapse
 from rds_snap_backup.core.opening import DatabaseStatus, apply_status, reopen
 from rds_snap_backup.core.outcomes import Outcome, Submitted
 from rds_snap_backup.core.phases import Doubted, Unlisted, Waiting
-from rds_snap_backup.core.reading import (
-    JobsRead,
-    JobsWanted,
-    apply_inventory,
-    apply_jobs,
-    ids_given_up,
-    items_needed,
-    jobs_wanted,
-)
-from rds_snap_backup.core.record import Attempt, Change, Notice, Policy, Subclient, Subclients, Submission
+from rds_snap_backup.core.reading import JobsRead, JobsWanted, ids_given_up, items_needed, jobs_wanted
+from rds_snap_backup.core.record import Change, Notice, Submission
 from rds_snap_backup.core.starting import StartInputs, start
+from rds_snap_backup.core.subclients import Subclient, Subclients
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest
 
@@ -141,7 +136,7 @@ type Step = Request | float | None
 type Run = Generator[Request, Any, float | Problem | None]
 type Working = Generator[Request, Any, Submission]
 
-# A run leaves a submission to the next one after so many writes in a row that met another one.
+# A run leaves a submission to the next one after this number of writes in a row that met another one.
 MAX_CONFLICTS = 6
 
 
@@ -170,7 +165,7 @@ class Coordinator:
             elif elapsed != submission:
                 submission = yield from self._save_elapsed(submission, elapsed)
             else:
-                step = self._next(submission, now)
+                step = self._next(submission, now, is_working=is_counted)
                 if step is None or isinstance(step, (int, float)):
                     if step is not None and not submission.version:
                         yield from self._saved(submission, Change(submission))
@@ -184,12 +179,13 @@ class Coordinator:
             conflicts = conflicts + 1 if submission is before else 0
         return self._clock() + self._policy.first_retry_seconds
 
-    def _next(self, submission: Submission, now: float) -> Step:
+    def _next(self, submission: Submission, now: float, *, is_working: bool) -> Step:
         if submission.outbox:
             return Publish(submission.outbox[0])
         if submission.is_over:
             return None
-        if submission.wake_at > now:
+        # The least pause lies between runs: a run does all that is due.
+        if submission.wake_at > now and not is_working:
             return submission.wake_at
         if wanted := jobs_wanted(submission, self._policy, now):
             return ReadJobs(wanted)

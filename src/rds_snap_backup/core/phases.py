@@ -81,7 +81,7 @@ class Out:
 
 @dataclass(frozen=True)
 class Named:
-    """The answer named jobs, and no row has told yet which is its."""
+    """The answer named jobs, and no row shows yet which is its."""
 
     attempt: int
     due: float

@@ -107,14 +107,15 @@ def _decoder(kind: Any) -> Decoder:
     """Return the function that makes a value of a type again from its JSON and the texts."""
     if isinstance(kind, TypeAliasType):
         return _phase if kind is Phase else _decoder(kind.__value__)
+    if kind in _phases().values():
+        return _phase
     members = [member for member in get_args(kind) if member is not NoneType]
     if kind is Trigger:
         return lambda value, texts: Trigger.from_json(_plain(value, texts))
     if kind is Association:
         return lambda value, texts: Association.from_json(_plain(value, texts))
     if is_dataclass(kind):
-        decoders = {name: _decoder(hint) for name, hint in get_type_hints(kind).items()}
-        return lambda value, texts: kind(**{name: decoders[name](item, texts) for name, item in value.items()})  # type: ignore[operator]
+        return _members(kind)  # type: ignore[arg-type]
     if get_origin(kind) is tuple:
         each = _decoder(members[0])
         return lambda value, texts: tuple(each(item, texts) for item in value)
@@ -124,9 +125,15 @@ def _decoder(kind: Any) -> Decoder:
     return _plain
 
 
+@cache
+def _members(kind: Any) -> Decoder:
+    decoders = {name: _decoder(hint) for name, hint in get_type_hints(kind).items()}
+    return lambda value, texts: kind(**{name: decoders[name](item, texts) for name, item in value.items()})
+
+
 def _phase(value: Any, texts: list[str]) -> Any:
     facts = dict(value)
-    return _decoder(_phases()[facts.pop("phase")])(facts, texts)
+    return _members(_phases()[facts.pop("phase")])(facts, texts)
 
 
 def _plain(value: Any, texts: list[str]) -> Any:

@@ -6,10 +6,11 @@ import pytest
 
 from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.findings import Finding
-from rds_snap_backup.audit.stuck import findings_of, send_again
+from rds_snap_backup.audit.stuck import findings_of, findings_of_unreadable, send_again
+from rds_snap_backup.core.coordinator import Saved
+from rds_snap_backup.core.opening import Defaults, begin
+from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Change
-from rds_snap_backup.submission import begin, pin_of
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import Trigger
 from tests.unit.audit.support import Aws, text
@@ -23,15 +24,21 @@ def aws() -> Aws:
     """AWS with a submission that has waited for two hours."""
     found = Aws()
     target = parse_target("orders", "", text())
-    submission = begin(TRIGGER, target, target.request.associations, pin_of(target, 15, 1), found.now)
+    submission = begin(TRIGGER, target, target.request.associations, Defaults(5, 1), found.now)
     found.auditor().services.submissions.save(Change(submission))
     found.now += 2 * HOUR
     return found
 
 
+def opened(aws: Aws) -> list[Submission]:
+    found, unreadable = aws.auditor().services.submissions.open()
+    assert not unreadable
+    return found
+
+
 def audit(aws: Aws, *, is_scheduled: bool = True, seconds_left: float = 100) -> tuple[list[Finding], list[Problem]]:
     services = aws.auditor().services
-    stuck = [submission for submission in services.submissions.open() if submission.is_stuck(aws.now)]
+    stuck = [submission for submission in opened(aws) if submission.is_stuck(aws.now)]
     problems = send_again(services, aws_calls(lambda: seconds_left), stuck) if is_scheduled else []
     return findings_of(stuck, is_scheduled=is_scheduled), problems
 
@@ -69,7 +76,12 @@ def test_a_message_that_could_not_be_sent_is_sent_by_the_next_audit(aws: Aws) ->
 
 def test_a_submission_that_goes_on_meanwhile_keeps_its_record(aws: Aws) -> None:
     services = aws.auditor().services
-    (stuck,) = services.submissions.open()
+    (stuck,) = opened(aws)
     changed = services.submissions.save(Change(replace(stuck, cut_offs=1)))
     assert send_again(services, aws_calls(lambda: 100), [stuck]) == []
-    assert services.submissions.load(stuck.key) == changed
+    assert changed == Saved(opened(aws)[0])
+
+
+def test_a_record_that_cannot_be_read_is_named_and_its_message_is_not_sent() -> None:
+    (found,) = findings_of_unreadable([Unreadable("submission#orders#manual#1", "It has another form.")])
+    assert (found.code, found.message) == ("SUBMISSION_STUCK", "submission#orders#manual#1: It has another form.")

@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from random import Random
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,11 +13,9 @@ from rds_snap_backup.commvault.answers import Answer, HttpRequest
 from rds_snap_backup.commvault.auth import Auth, Flow
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.jobs import PAGE
-from rds_snap_backup.commvault.outcomes import Unauthorized
-from rds_snap_backup.record import Submission
-from rds_snap_backup.sightings import Sight
-from rds_snap_backup.submission import Look
-from rds_snap_backup.triggers import Trigger
+from rds_snap_backup.core.outcomes import Unauthorized
+from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
+from rds_snap_backup.core.record import Scan
 from tests.property.model.answers import READS, Reply
 from tests.property.model.commvault import CommServe, Settings
 from tests.property.model.jobs import Job
@@ -26,7 +23,6 @@ from tests.property.model.kernel import Kernel, Run, Sandbox, Schedule
 from tests.property.wire import in_charge
 
 HOUR = 3600.0
-SUBMISSION = Submission(Trigger("manual", "mine"), "one", 0, 0)
 
 
 class Signed(Auth):
@@ -63,21 +59,30 @@ class Place:
     def start(self, count: int, instance: str = "orders") -> list[Job]:
         """Let jobs begin."""
         return [
-            self.server.start_job(("aws-prod", f"{instance}-{number}", "default"), "FULL", 59, self.kernel.now)
+            self.server.start_job(("aws-prod", "RDS", f"{instance}-{number}"), "FULL", 59, self.kernel.now)
             for number in range(count)
         ]
 
-    def poll(self, jobs: Sequence[Job], seconds_left: float = 38.0, sandbox: int = 0) -> list[Sight]:
+    def poll(self, jobs: Sequence[Job], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
         """Poll jobs as one batch of submissions that have one job each."""
-        looks = [Look((job.id,), (), job.accepted, (job.id,)) for job in jobs]
-        return self.read([(SUBMISSION, look) for look in looks], seconds_left, sandbox)
+        wanted = [JobsWanted(frozenset({job.id}), (job.id,), since=job.accepted) for job in jobs]
+        return self.read(wanted, seconds_left, sandbox)
 
-    def look(self, submission: Submission = SUBMISSION) -> Sight:
+    def look(
+        self, *, client: str = "aws-prod", ago: float = 60, fresh: float = 0, scan: Scan | None = None
+    ) -> JobsRead:
         """Look for jobs of a submission that is in doubt."""
-        (sight,) = self.read([(submission, Look((), ("aws-prod",), self.kernel.now - 60, ("key",)))])
-        return sight
+        wanted = JobsWanted(frozenset({"key"}), (), (client,), self.kernel.now - ago, fresh, scan)
+        (read,) = self.read([wanted])
+        return read
 
-    def read(self, asked: list[tuple[Submission, Look]], seconds_left: float = 38.0, sandbox: int = 0) -> list[Sight]:
+    def listing(self, **wanted: Any) -> Listing:
+        """Look for jobs; return the list that was read."""
+        listing = self.look(**wanted).listing
+        assert listing
+        return listing
+
+    def read(self, asked: list[JobsWanted], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
         """Read in one run."""
         self.kernel.current = Run(Sandbox(sandbox, 0.0), started=self.kernel.now)
         return self.readers[sandbox].read(asked, seconds_left)
@@ -109,8 +114,8 @@ def hour_of_polls(place: Place, jobs: list[Job], sandboxes: int) -> Counter[str]
         place.kernel.now = max(place.kernel.now, due[0][0])
         batch = [poll for poll in due if poll[0] <= place.kernel.now][:10]
         before = before or (place.server.calls.copy() if place.kernel.now >= begun + HOUR else before)
-        sights = place.poll([jobs[index] for _, index in batch], sandbox=number % sandboxes)
-        assert all(sight.rows for sight in sights)
+        reads = place.poll([jobs[index] for _, index in batch], sandbox=number % sandboxes)
+        assert all(read.rows for read in reads)
         number += 1
         due = sorted([*due[len(batch) :], *((place.kernel.now + 900 * chance.uniform(1, 1.03), i) for _, i in batch)])
     return place.server.calls - before
@@ -141,7 +146,7 @@ def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(
     started = place.start(jobs)
     place.poll(started)
     place.kernel.now += seconds - 10
-    assert all(sight.rows for sight in place.poll(started))
+    assert all(read.rows for read in place.poll(started))
     assert place.server.calls.total() == 1
     place.kernel.now += 20
     place.poll(started)
@@ -159,8 +164,8 @@ def test_a_job_that_commvault_does_not_know_is_absent(make: Callable[..., Place]
 
 def test_a_job_that_there_was_no_time_to_ask_for_is_not_absent(make: Callable[..., Place]) -> None:
     place = make()
-    (sight,) = place.poll(place.start(1), seconds_left=1.5)
-    assert (sight.absent, sight.rows, sight.problem and sight.problem.code) == (frozenset(), {}, "NOT_ASKED")
+    (read,) = place.poll(place.start(1), seconds_left=1.5)
+    assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
     assert not place.server.calls
 
 
@@ -169,9 +174,9 @@ def test_one_job_that_cannot_be_read_does_not_stop_others(make: Callable[..., Pl
     place = make()
     jobs = place.start(2)
     place.fails("500", fault)  # The list, and the job that is read first.
-    sights = place.poll(jobs)
-    assert sorted(bool(sight.rows) for sight in sights) == [False, True]
-    assert all(not sight.absent for sight in sights)
+    reads = place.poll(jobs)
+    assert sorted(bool(read.rows) for read in reads) == [False, True]
+    assert all(not read.absent for read in reads)
 
 
 def test_a_list_that_is_too_slow_leaves_time_for_jobs_one_by_one(make: Callable[..., Place]) -> None:
@@ -180,7 +185,7 @@ def test_a_list_that_is_too_slow_leaves_time_for_jobs_one_by_one(make: Callable[
     place.server.settings.page_seconds = 60.0
     for _ in range(2):
         place.poll(jobs)
-    assert all(sight.rows for sight in place.poll(jobs))
+    assert all(read.rows for read in place.poll(jobs))
 
 
 def test_a_slow_list_gets_more_time_in_every_other_run_only(make: Callable[..., Place]) -> None:
@@ -204,7 +209,7 @@ def test_each_job_is_read_at_some_time_however_slow_the_list_is(make: Callable[.
     seen: set[str] = set()
     for _ in range(20):
         place.kernel.now += 400
-        seen.update(job_id for sight in place.poll(jobs) for job_id in sight.rows)
+        seen.update(job_id for read in place.poll(jobs) for job_id in read.rows)
     assert len(seen) == 60
 
 
@@ -212,55 +217,95 @@ def test_a_rate_limit_pauses_all_polls(make: Callable[..., Place]) -> None:
     place = make()
     jobs = place.start(3)
     place.fails("429")
-    assert {sight.problem.code for sight in place.poll(jobs) if sight.problem} == {"HTTP_429"}
+    assert {read.problem.code for read in place.poll(jobs) if read.problem} == {"HTTP_429"}
     place.kernel.now += 600
     place.poll(jobs)
     assert place.server.calls.total() == 1
     place.kernel.now += 400
-    assert all(sight.rows for sight in place.poll(jobs))
+    assert all(read.rows for read in place.poll(jobs))
 
 
-def test_a_whole_list_serves_all_that_is_in_doubt(make: Callable[..., Place]) -> None:
+@pytest.mark.parametrize("jobs", [1, 25])
+def test_a_whole_list_serves_all_that_is_in_doubt(make: Callable[..., Place], jobs: int) -> None:
+    place = make()
+    started = place.start(jobs)
+    first = place.listing()
+    assert {row.id for row in first.rows} == {job.id for job in started}
+    assert first.begun == pytest.approx(place.kernel.now, abs=5)
+    assert (place.listing(ago=30), place.server.calls["list"]) == (first, 1)
+    place.kernel.now += 290 if jobs > 1 else 50
+    assert place.listing(ago=30) == first
+    place.kernel.now += 20
+    assert place.listing().begun > first.begun + 60
+
+
+@pytest.mark.parametrize("other", [{"ago": 80}, {"client": "aws-prod-2"}, {"fresh": 9e9}])
+def test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again(
+    make: Callable[..., Place], other: dict[str, Any]
+) -> None:
+    """Absence is proved only by what covers the attempt and its window, however many jobs the sandbox knows."""
+    place = make()
+    place.start(25)
+    first = place.listing()
+    place.kernel.now += 10
+    again = place.listing(**{"ago": 70} | other)
+    assert (again.begun > first.begun, place.server.calls["list"]) == (True, 2)
+    assert place.kernel.now - again.since == pytest.approx(other.get("ago", 70), abs=1)
+    assert again.clients == (other.get("client", "aws-prod"),)
+
+
+def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(make: Callable[..., Place]) -> None:
+    """The CommServe's clock may be two minutes behind, and the call takes its time."""
     place = make()
     (job,) = place.start(1)
-    first, second = place.look(), place.look()
-    assert [row.id for row in first.listed or ()] == [job.id]
-    assert first.listed_since == second.listed_since == pytest.approx(place.kernel.now, abs=5)
-    assert place.server.calls == {"list": 1}
+    job.ends = place.kernel.now
+    place.kernel.now += 200
+    assert [row.id for row in place.listing(ago=0).rows] == [job.id]
 
 
 def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(make: Callable[..., Place]) -> None:
     place = make(page=3)
     place.start(40)
     place.server.settings.page_seconds, place.server.settings.hides_clients = 2.0, True
-    begun, submission = place.kernel.now, SUBMISSION
-    listed: set[str] = set()
-    for _ in range(20):
-        sight = place.look(submission)
-        listed.update(row.id for row in sight.listed or ())
-        if sight.scan is None:
-            break
-        assert sight.listed_since == 0
-        submission = replace(submission, scan=sight.scan)
-        place.kernel.now += 30
+    begun, since = place.kernel.now, place.kernel.now - 60
+    listing = place.listing()
+    listed = {row.id for row in listing.rows}
+    while listing.scan:
+        place.kernel.now += 5
+        listing = place.listing(ago=1, scan=listing.scan)
+        listed.update(row.id for row in listing.rows)
     assert len(listed) == 40
-    assert sight.listed_since == pytest.approx(begun, abs=1)
+    assert listing.begun == pytest.approx(begun, abs=1)
+    assert listing.since == since
+    # Its end is no whole list.
+    assert place.listing(ago=1).begun > begun + 15
 
 
-def test_the_position_in_a_long_list_is_kept_when_reading_it_on_fails(make: Callable[..., Place]) -> None:
+def test_a_row_without_names_in_an_earlier_part_of_a_long_list_is_remembered(make: Callable[..., Place]) -> None:
+    place = make(page=3)
+    jobs = place.start(40)
+    place.server.settings.page_seconds, place.server.settings.hides_clients = 2.0, True
+    jobs[-1].names = ("", "", "")
+    listing = place.listing()
+    assert not listing.has_nameless
+    while listing.scan:
+        listing = place.listing(scan=listing.scan)
+    assert listing.has_nameless
+
+
+def test_the_place_in_a_long_list_is_kept_when_reading_it_on_fails(make: Callable[..., Place]) -> None:
     place = make(page=3)
     place.start(40)
     place.server.settings.page_seconds, place.server.settings.hides_clients = 2.0, True
-    scan = place.look().scan
-    assert scan
+    scan = place.listing().scan
     place.fails("500")
-    sight = place.look(replace(SUBMISSION, scan=scan))
-    assert (sight.problem is not None, sight.scan) == (True, scan)
+    failed = place.look(scan=scan)
+    assert (failed.listing, failed.problem is not None) == (None, True)
 
 
 def test_an_unreadable_list_is_a_problem_and_no_empty_list(make: Callable[..., Place]) -> None:
     place = make()
     place.fails("reset", "reset")
-    sight = place.look()
-    assert (sight.listed, sight.listed_since) == (None, 0)
-    assert sight.problem
+    read = place.look()
+    assert read.listing is None
+    assert read.problem

@@ -11,9 +11,9 @@ from local.commserve import CommServe
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.job_lists import JobList, Position
 from rds_snap_backup.commvault.jobs import PAGE, get_job, list_jobs
-from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.queries import QueryFailed
-from rds_snap_backup.commvault.rows import Job
+from rds_snap_backup.core.jobs import Job
+from rds_snap_backup.core.outcomes import Unauthorized
 from tests.auth import FixedToken
 
 TOKEN = "fake-token"
@@ -26,7 +26,7 @@ SUMMARY: dict[str, Any] = {
     "jobType": "Snap Backup",
     "backupLevelName": "Full",
     "opType": 59,
-    "subclient": {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"},
+    "subclient": {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "orders-db"},
 }
 CLIENTS = {"aws-prod"}
 BY_NAME = "/Client/byName(clientName='aws-prod')"
@@ -41,6 +41,7 @@ def commserve() -> Iterator[CommServe]:
 @pytest.fixture
 def server(commserve: CommServe) -> CommServe:
     commserve.clear()
+    commserve.paged_by = "both"
     return commserve
 
 
@@ -63,7 +64,11 @@ def listed(client: Commvault, position: Position | None = None, seconds: float =
     return jobs
 
 
-def test_all_pages_are_read_with_snap_backups_and_ended_jobs(server: CommServe, client: Commvault) -> None:
+@pytest.mark.parametrize("paged_by", ["headers", "query"])
+def test_all_pages_are_read_with_snap_backups_and_ended_jobs(
+    server: CommServe, client: Commvault, paged_by: str
+) -> None:
+    server.paged_by = paged_by
     made = add(server, 2 * PAGE + 3)
     made.append(server.add_job("aws-prod", "billing-db", kind="Backup").id)
     server.end_job(made[0])

@@ -11,13 +11,13 @@ import pytest
 
 from local.commserve import CommServe
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.outcomes import Outcome, Submitted, Unavailable
+from rds_snap_backup.core.outcomes import Outcome, Submitted, Unavailable
 from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
 from tests.proxy import ConnectProxy
 
 NAME = "commvault.example"
-REQUEST = BackupRequest((Association("aws-prod", "orders-db", "default", "aws-prod"),))
+REQUEST = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),))
 RESOLVE = socket.getaddrinfo
 SECONDS = 1.5
 

@@ -14,8 +14,8 @@ from botocore.compat import HTTPHeaders
 from botocore.stub import Stubber
 
 from rds_snap_backup.commvault.answers import HttpRequest, HttpResponse
-from rds_snap_backup.commvault.outcomes import Unauthorized
 from rds_snap_backup.commvault.trust import ca_certificates
+from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.credentials.secret import Secret
 from rds_snap_backup.credentials.tokens import TokenAuth
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.ledger.audits import Audits, AuditState
-from rds_snap_backup.ledger.submissions import Stale, Submissions
+from rds_snap_backup.ledger.audits import AuditChangedError, Audits, AuditState
+from rds_snap_backup.ledger.submissions import Submissions
 from rds_snap_backup.ledger.table import Table
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel, Schedule
@@ -14,7 +14,9 @@ from tests.property.model.kernel import Kernel, Schedule
 START = 1769824804.0
 KEYS = {"coverage": frozenset({"a", "b"}), "token": frozenset({"c"})}
 STATE = AuditState(
-    "one", START, KEYS, {"1/us-east-1": ["db:a"]}, START, pending={"status": "audit", "ok": False}, pending_new=3
+    *("one", START, KEYS, {"1/us-east-1": (7, START)}, {"key": 3}, START),
+    pending={"status": "audit", "ok": False},
+    pending_new=3,
 )
 
 
@@ -40,7 +42,7 @@ def test_a_state_is_saved_whole(audits: Audits, client: Any) -> None:
 def test_of_two_writers_of_a_version_one_saves(audits: Audits) -> None:
     saved = audits.save(STATE)
     for stale in (STATE, replace(saved, version=2)):
-        with pytest.raises(Stale):
+        with pytest.raises(AuditChangedError):
             audits.save(replace(stale, run="two"))
     assert audits.load() == saved
 

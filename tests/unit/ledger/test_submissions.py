@@ -5,18 +5,22 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.ledger import records
-from rds_snap_backup.ledger.submissions import DAY, Stale, SubclientChanged, Submissions
+from rds_snap_backup.core.backups import Backup, Tried
+from rds_snap_backup.core.coordinator import Conflict, Saved, Stale
+from rds_snap_backup.core.phases import Ended, Waiting
+from rds_snap_backup.core.record import Change, Submission, Unreadable
+from rds_snap_backup.core.subclients import CompletedJob, Subclient
+from rds_snap_backup.ledger.records import FORM, UnreadableRecordError
+from rds_snap_backup.ledger.submissions import DAY, Submissions
 from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Attempt, Backup, Change, CompletedJob, JobFacts, Notice, Pin, Subclient, Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import AWS_FAULTS, Kernel, Schedule
 from tests.property.model.sdk import clients
 
-X, Y = (Association("client", name, "default", "shown", None) for name in "XY")
+X, Y = (Association("client", name, "default", "shown") for name in "XY")
 WHY = Problem("WHY", "why", "hint")
 HOUR = 3600.0
 
@@ -31,10 +35,30 @@ class Ledger:
         self.submissions = Submissions(table, 90, self.kernel.time)
 
     def make(self, number: int = 1, **fields: Any) -> Submission:
-        """Return a submission that waits."""
+        """Return a submission of two backups that wait."""
         now = self.kernel.now
-        given = {"backups": (Backup(X, now, now, now), Backup(Y, now, now, now)), **fields}
+        given = {"backups": (self.backup(X), self.backup(Y)), "wake_at": now, **fields}
         return Submission(Trigger("manual", f"request-{number}"), "one", now, now, **given)
+
+    def backup(self, association: Association, **fields: Any) -> Backup:
+        now = self.kernel.now
+        return Backup(association, now, **{"phase": Waiting(now), **fields}, tried=Tried(now))
+
+    def save(self, submission: Submission, *items: Subclient) -> Submission:
+        """Save what nobody else saves."""
+        saved = self.submissions.save(Change(submission, items))
+        assert isinstance(saved, Saved)
+        return saved.submission
+
+    def claim(self, submission: Submission, *associations: Association) -> Submission:
+        """Save a submission as the claimer of subclients."""
+        items = self.submissions.subclients([one.key for one in associations])
+        return self.save(submission, *(replace(item, claimer=submission.key) for item in items.values()))
+
+    def renew(self, submission: Submission) -> None:
+        """Let a record have been written by a newer version."""
+        item = self.dynamodb.items[submission.key]
+        item["record"] = {"S": item["record"]["S"].replace(f'"form":{FORM}', f'"form":{FORM + 1}')}
 
 
 @pytest.fixture
@@ -43,108 +67,103 @@ def ledger() -> Ledger:
 
 
 def test_a_submission_is_read_as_it_was_saved(ledger: Ledger) -> None:
-    now = ledger.kernel.now
-    whole = ledger.make(
-        pin=Pin("INCREMENTAL", notify=False, cool_down_seconds=900, retries=2),
-        backups=(
-            Backup(X, now, now, now, "running", attempt=1, job=JobFacts("7", started=now - 0.25)),
-            Backup(Y, now, now, now, "requested", is_in_doubt=True, attempt=1, level="FULL", error=WHY),
-        ),
-        attempts=(
-            Attempt(1, "FULL", now, now + 1, ("7", "8"), foreign=("8",), task_id=402, doubt="refused", error=WHY),
-        ),
-        outbox=(Notice("submitted", now, (X.key,), job_ids=("7",), error=WHY),),
-        scan={"offset": 5, "clientIds": ["7"], "begun": now},
-        error=WHY,
-    )
-    saved = ledger.submissions.save(Change(whole))
-    assert ledger.submissions.load(whole.key) == saved
-    assert replace(saved, version=0, write_id="") == whole
+    made = ledger.make(error=WHY)
+    saved = ledger.save(made)
+    assert ledger.submissions.load(made.key) == saved
+    assert replace(saved, version=0, write_id="") == made
+    assert ledger.submissions.load_all([made.key, "other"]) == {made.key: saved}
+    assert ledger.submissions.load("other") is None
 
 
-def test_what_has_its_default_takes_no_room(ledger: Ledger) -> None:
-    text = records.to_text(ledger.make())
-    assert not {"pauses", "is_in_doubt", "outbox", "cut_offs", "version", "error"} & {*text.replace('"', " ").split()}
-
-
-def test_one_of_two_writers_is_stale(ledger: Ledger) -> None:
-    first = ledger.submissions.save(Change(ledger.make()))
-    ledger.submissions.save(Change(replace(first, cut_offs=1)))
-    with pytest.raises(Stale):
-        ledger.submissions.save(Change(replace(first, cut_offs=2)))
-    known = ledger.submissions.load(first.key)
-    assert known is not None
-    assert (known.cut_offs, known.version) == (1, 2)
+def test_of_two_writers_of_a_version_one_is_stale_and_gets_the_others_record(ledger: Ledger) -> None:
+    first = ledger.save(ledger.make())
+    second = ledger.save(replace(first, cut_offs=1))
+    assert ledger.submissions.save(Change(replace(first, cut_offs=2))) == Stale(second)
+    assert ledger.submissions.load(first.key) == second
 
 
 def test_a_second_record_of_a_trigger_is_stale(ledger: Ledger) -> None:
-    ledger.submissions.save(Change(ledger.make()))
-    with pytest.raises(Stale):
-        ledger.submissions.save(Change(ledger.make(error=WHY)))
+    first = ledger.save(ledger.make())
+    assert ledger.submissions.save(Change(ledger.make(error=WHY))) == Stale(first)
+
+
+def test_a_record_that_has_expired_is_made_anew(ledger: Ledger) -> None:
+    first = ledger.save(ledger.make())
+    del ledger.dynamodb.items[first.key]
+    stale = ledger.submissions.save(Change(replace(first, cut_offs=1)))
+    assert isinstance(stale, Stale)
+    assert ledger.save(stale.submission).version == 1
 
 
 def test_our_own_write_whose_answer_was_lost_is_no_conflict(ledger: Ledger) -> None:
     ledger.kernel.faults["ledger update"] = Schedule([(0, AWS_FAULTS.index("twice"))])
-    assert ledger.submissions.save(Change(ledger.make())).version == 1
+    assert ledger.save(ledger.make()).version == 1
 
 
 def test_a_start_claims_all_its_items_or_nothing(ledger: Ledger) -> None:
-    submission = ledger.make()
-    read = ledger.submissions.subclients([X.key, Y.key])
+    submission, read = ledger.make(), ledger.submissions.subclients([X.key, Y.key])
     assert {item.version for item in read.values()} == {0}
-    other = ledger.make(2)
-    ledger.submissions.save(Change(other, (replace(read[Y.key], claimer=other.key),)))
-    with pytest.raises(SubclientChanged):
-        ledger.submissions.save(
-            Change(submission, tuple(replace(item, claimer=submission.key) for item in read.values()))
-        )
+    ledger.claim(ledger.make(2), Y)
+    claims = tuple(replace(item, claimer=submission.key) for item in read.values())
+    assert ledger.submissions.save(Change(submission, claims)) == Conflict()
     assert ledger.submissions.load(submission.key) is None
     assert ledger.submissions.subclients([X.key])[X.key] == Subclient(X.key)
 
 
 def test_a_claim_raises_the_version_of_the_claimers_own_item(ledger: Ledger) -> None:
-    submission = ledger.make()
-    claimed = replace(ledger.submissions.subclients([X.key])[X.key], claimer=submission.key)
-    submission = ledger.submissions.save(Change(submission, (claimed,)))
-    read = ledger.submissions.subclients([X.key])[X.key]
-    ledger.submissions.save(Change(submission, (read,)))
+    submission = ledger.claim(ledger.make(), X)
+    ledger.claim(submission, X)
     assert ledger.submissions.subclients([X.key])[X.key].version == 2
 
 
-def test_an_item_keeps_its_last_completed_job_and_known_ids(ledger: Ledger) -> None:
+def test_an_item_keeps_its_last_completed_job_the_known_ids_and_the_user(ledger: Ledger) -> None:
     now = ledger.kernel.now
-    item = Subclient(X.key, 0, "a", ("1", "2"), CompletedJob("1", now - 0.5, "FULL", "b"))
-    ledger.submissions.save(Change(ledger.make(), (item,)))
+    item = Subclient(X.key, 0, "a", ("1", "2"), CompletedJob("1", now - 0.5, "FULL", "b"), "product")
+    ledger.save(ledger.make(), item)
     assert ledger.submissions.subclients([X.key]) == {X.key: replace(item, version=1)}
     expires = float(ledger.dynamodb.items[f"subclient#{X.key}"]["expiresAt"]["N"])
     assert expires == pytest.approx(now + 90 * DAY, abs=2)
 
 
 def test_a_start_sees_the_other_claimers_and_the_rate_limit(ledger: Ledger) -> None:
-    mine, theirs = ledger.make(1), ledger.make(2)
-    items = ledger.submissions.subclients([X.key, Y.key])
-    ledger.submissions.save(Change(mine, (replace(items[X.key], claimer=mine.key),)))
-    saved = ledger.submissions.save(Change(theirs, (replace(items[Y.key], claimer=theirs.key),)))
+    mine, theirs = ledger.claim(ledger.make(1), X), ledger.claim(ledger.make(2), Y)
     ledger.submissions.note_throttle(2e9)
-    found = ledger.submissions.surroundings(mine, [X.key, Y.key])
-    assert (found.claimers, found.throttled_until) == ({theirs.key: saved}, 2e9)
+    found = ledger.submissions.start_inputs(mine, [X.key, Y.key])
+    assert (found.claimers, found.throttled_until) == ({theirs.key: theirs}, 2e9)
+    assert found.subclients.keys() == {X.key, Y.key}
 
 
 def test_a_rate_limit_is_only_prolonged(ledger: Ledger) -> None:
     for until in (2e9, 1.9e9, 2.1e9):
         ledger.submissions.note_throttle(until)
-    assert ledger.submissions.surroundings(ledger.make(), []).throttled_until == 2.1e9
+    assert ledger.submissions.start_inputs(ledger.make(), []).throttled_until == 2.1e9
 
 
-def test_open_is_what_is_not_over_and_stuck_what_was_to_go_on_an_hour_ago(ledger: Ledger) -> None:
-    now = ledger.kernel.now
-    over = (Backup(X, now, now, now, "completed"),)
-    late = (Backup(X, now, now + 2 * HOUR, now),)
-    for number in range(5):
-        ledger.submissions.save(Change(ledger.make(number)))
-    ledger.submissions.save(Change(ledger.make(5, backups=over)))
-    ledger.submissions.save(Change(ledger.make(6, backups=late)))
-    opened = ledger.submissions.open()
-    assert [submission.trigger.id for submission in opened] == [f"request-{number}" for number in (0, 1, 2, 3, 4, 6)]
-    assert [submission for submission in opened if submission.is_stuck(now)] == []
-    assert [submission for submission in opened if submission.is_stuck(now + 1.5 * HOUR)] == opened[:5]
+def test_open_is_what_is_not_over(ledger: Ledger) -> None:
+    over = (ledger.backup(X, phase=Ended("completed")),)
+    made = [ledger.save(ledger.make(number)) for number in range(5)]
+    ledger.save(ledger.make(5, backups=over))
+    unpublished = ledger.make(6, backups=over).with_notice("completed", over, ledger.kernel.now)
+    made.append(ledger.save(unpublished))
+    assert ledger.submissions.open() == (made, [])
+    ledger.save(replace(made[0], backups=over))
+    assert ledger.submissions.open() == (made[1:], [])
+
+
+def test_a_record_of_another_form_is_a_busy_claimer_and_harms_no_other(ledger: Ledger) -> None:
+    newer, other = ledger.claim(ledger.make(1), X), ledger.claim(ledger.make(2), Y)
+    ledger.renew(newer)
+    with pytest.raises(UnreadableRecordError, match="deploy the version that wrote it"):
+        ledger.submissions.load(newer.key)
+    assert ledger.submissions.load_all([newer.key, other.key]) == {other.key: other}
+    found = ledger.submissions.start_inputs(ledger.make(3), [X.key, Y.key])
+    unreadable = found.claimers[newer.key]
+    assert isinstance(unreadable, Unreadable)
+    assert (unreadable.key, found.claimers[other.key]) == (newer.key, other)
+    assert ledger.submissions.open() == ([other], [unreadable])
+
+
+def test_a_record_of_another_form_that_is_over_keeps_nothing(ledger: Ledger) -> None:
+    over = ledger.claim(ledger.make(1, backups=(ledger.backup(X, phase=Ended("completed")),)), X)
+    ledger.renew(over)
+    assert ledger.submissions.start_inputs(ledger.make(2), [X.key]).claimers == {}

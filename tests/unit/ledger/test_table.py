@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rds_snap_backup.ledger import table as module
-from rds_snap_backup.ledger.table import Conflict, Contended, Table, Update
+from rds_snap_backup.ledger.table import ConditionFailed, Contended, Table, Update
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel, Schedule
 from tests.property.model.sdk import clients
@@ -59,12 +59,12 @@ def test_a_write_that_meets_another_is_tried_again_three_times(
 
 def test_a_refused_condition_tells_which_and_what_there_is(table: Table) -> None:
     table.write(Update("a", {"value": "mine", "time": 1.2345678, "flag": True}))
-    with pytest.raises(Conflict) as conflict:
+    with pytest.raises(ConditionFailed) as failed:
         table.write(Update("b", {"value": "x"}, (), NEW), Update("a", {"value": "x"}, (), NEW))
-    assert conflict.value.found == (None, {"pk": "a", "value": "mine", "time": 1.235, "flag": True})
-    with pytest.raises(Conflict) as conflict:
+    assert failed.value.found == (None, {"pk": "a", "value": "mine", "time": 1.235, "flag": True})
+    with pytest.raises(ConditionFailed) as failed:
         table.write(Update("b", {"value": "x"}, (), "#version = :was", {"was": 1}))
-    assert conflict.value.found == ({},)
+    assert failed.value.found == ({},)
     assert table.get("b") is None
 
 

@@ -8,9 +8,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from rds_snap_backup.core.backups import Backup, Tried
+from rds_snap_backup.core.phases import JobRef, Phase, Running, Waiting
+from rds_snap_backup.core.record import Notice, Submission
 from rds_snap_backup.messaging.notifications import Notifications, iso, render
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.record import Backup, JobFacts, Notice, State, Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 
@@ -19,22 +21,25 @@ NOW = 1769824804.9
 FIRST, SECOND = Association("c", "i", "s", "d"), Association("c", "i2", "s", "c")
 TRIGGER = Trigger("rds", "arn|RDS-EVENT-0043|now", "now", "RDS-EVENT-0043", "arn:aws:rds:x:1:db:o", "Restored")
 PROBLEM = Problem("587207178", "No eligible subclients.", "Check the names, then redrive.")
-KEYS = FIRST.key, SECOND.key
+WAITING = Waiting(NOW)
 
 
-def submission(state: State = "running", *jobs: JobFacts | None) -> Submission:
-    """Return a submission of two backups."""
-    found = (*jobs, None, None)
-    backups = tuple(
-        Backup(association, NOW, NOW, NOW, state, job=job)
-        for association, job in zip((FIRST, SECOND), found, strict=False)
-    )
+def running(job_id: str) -> Running:
+    """Return the phase of a backup that has this job."""
+    return Running(1, JobRef(job_id, "FULL", NOW), NOW, NOW)
+
+
+def submission(first: Phase = WAITING) -> Submission:
+    """Return a submission of two backups, of which the second one waits."""
+    phases = zip((FIRST, SECOND), (first, WAITING), strict=True)
+    backups = tuple(Backup(association, NOW, phase, Tried(NOW)) for association, phase in phases)
     return Submission(TRIGGER, "default", NOW, NOW, backups=backups)
 
 
 def notice(status: str = "submitted", **fields: Any) -> Notice:
     """Return a notice about both backups."""
-    return Notice(status, NOW, KEYS, attempt=1, level="FULL", **fields)
+    facts: dict[str, Any] = {"backups": (0, 1), "attempt": 1, "level": "FULL", **fields}
+    return Notice(status, NOW, **facts)
 
 
 def published(notification: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +78,7 @@ def test_a_submission_has_the_documented_form() -> None:
         },
         "submittedAt": "2026-01-31T02:00:04Z",
         "reconciled": False,
+        "unsettled": False,
         "title": "submitted: default, jobs 1354, 1355",
     }
 
@@ -80,11 +86,11 @@ def test_a_submission_has_the_documented_form() -> None:
 @pytest.mark.parametrize(
     ("record", "told", "expected"),
     [
-        (submission("running", JobFacts("1354")), notice(job_ids=("1354", "1355")), ["1354", None]),
+        (submission(running("1354")), notice(job_ids=("1354", "1355")), ["1354", None]),
         # The record may have gone on since the notice was made.
-        (submission("running", JobFacts("1400")), notice(job_ids=("1354", "1355")), [None, None]),
+        (submission(running("1400")), notice(job_ids=("1354", "1355")), [None, None]),
         # What waits to be started again has no job any more.
-        (submission("waiting"), notice("retrying", job_ids=("1354", "1355"), retry_at=NOW), ["1354", "1355"]),
+        (submission(), notice("retrying", job_ids=("1354", "1355"), retry_at=NOW), ["1354", "1355"]),
     ],
 )
 def test_an_association_has_its_job_as_far_as_it_is_known(
@@ -94,9 +100,9 @@ def test_an_association_has_its_job_as_far_as_it_is_known(
 
 
 def test_the_end_of_a_job_has_its_times_and_reason() -> None:
-    record = submission("failed", JobFacts("1354"))
+    record = submission(running("1354"))
     fields = {"job_ids": ("1354",), "error": PROBLEM, "started": NOW - 60, "ended": NOW, "reason": "No space."}
-    shown = render(record, replace(notice("failed", **fields), backups=KEYS[:1]))
+    shown = render(record, notice("failed", backups=(0,), **fields))
     assert len(shown["associations"]) == 1
     assert (shown["startedAt"], shown["endedAt"]) == ("2026-01-31T01:59:04Z", "2026-01-31T02:00:04Z")
     assert (shown["durationSeconds"], shown["reason"], shown["error"]) == (60, "No space.", PROBLEM.to_json())
@@ -124,7 +130,7 @@ def test_attributes_serve_filters(status: str, level: str) -> None:
 
 def test_a_message_is_json_for_programs_and_text_for_people() -> None:
     shown = render(
-        submission("running", JobFacts("1354")),
+        submission(running("1354")),
         notice(job_ids=("1354", "1355"), task_id=0, submitted_at=NOW, error=PROBLEM),
     )
     request = published(shown)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rds_snap_backup.commvault.levels import covers
+from rds_snap_backup.core.levels import covers
 
 LEVELS = ("", "INCREMENTAL", "DIFFERENTIAL", "FULL", "SYNTHETIC_FULL", "TRANSACTION_LOG")
 

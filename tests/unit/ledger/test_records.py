@@ -1,0 +1,168 @@
+"""The record's form: what is read is what was written, whatever the types, and it always fits into an item of DynamoDB."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass, replace
+from itertools import chain
+from types import UnionType
+from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin, get_type_hints
+
+import pytest
+
+from rds_snap_backup.core.backups import Backup
+from rds_snap_backup.core.phases import Ended, JobRef, Waiting
+from rds_snap_backup.core.record import Change, Submission
+from rds_snap_backup.ledger.records import FORM, MAX_BYTES, UnreadableRecordError, from_text, to_text
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.targets import MAX_ASSOCIATIONS, Association
+from rds_snap_backup.triggers import Trigger
+from tests.unit.core.ledger import Ledger
+from tests.unit.core.world import BEGIN, World, X, Y, jobs
+
+TRIGGER = Trigger(
+    "rds", "arn|1", "now", "RDS-EVENT-0043", "arn:aws:rds:r:1:db:x", "Restored", ("a", "b"), "111122223333"
+)
+LONG = "Zeichen außerhalb von ASCII: " + "語" * 60
+
+
+PLAIN: dict[Any, list[Any]] = {
+    str: ["short", LONG],
+    float: [1.5, 7.0],
+    int: [3],
+    bool: [True, False],
+    type(None): [None],
+    Any: [["a", 1]],
+}
+
+
+def variants(kind: Any) -> list[Any]:
+    """Return values of a type: of each alternative, of each phase, with every member set."""
+    origin, members = get_origin(kind), get_args(kind)
+    if isinstance(kind, TypeAliasType):
+        return variants(kind.__value__)
+    if origin is Literal:
+        return list(members)
+    if origin in {Union, UnionType}:
+        return [value for member in members for value in variants(member)]
+    if origin is tuple:
+        return [tuple(variants(members[0])), ()]
+    if kind is Mapping or origin is Mapping or origin is dict:
+        return [{f"name {number}": value for number, value in enumerate(variants(members[1]))}, {}]
+    if kind is Association:
+        return [X, Y]
+    if kind is Trigger:
+        return [TRIGGER]
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        columns = {member.name: variants(hints[member.name]) for member in fields(kind)}
+        longest = max(map(len, columns.values()))
+        return [
+            kind(**{name: values[row % len(values)] for name, values in columns.items()})  # type: ignore[operator]
+            for row in range(longest)
+        ]
+    return PLAIN[kind]
+
+
+@pytest.mark.parametrize("submission", variants(Submission), ids=lambda _: "")
+def test_a_record_is_read_as_it_was_written_whatever_it_has(submission: Submission) -> None:
+    text = to_text(submission)
+    assert from_text(text, submission.version, submission.write_id) == submission
+    assert json.loads(text)["form"] == FORM
+
+
+def test_what_has_its_default_takes_no_room_and_a_long_text_stands_once(world: World) -> None:
+    world.begin("A", X, Y)
+    record = json.loads(to_text(world["A"]))
+    assert record.keys() == {"form", "trigger", "target", "created", "opened", "pin", "backups", "wake_at", "texts"}
+    known = {member.name for member in fields(Backup) if member.default is MISSING}
+    assert set(chain.from_iterable(record["backups"])) == known
+    problem = Problem("CODE", LONG, LONG)
+    submission = world["A"].with_letter("abandoned", world["A"].backups, problem, BEGIN)
+    assert to_text(submission).count("語" * 60) == 1
+
+
+def test_a_field_that_this_version_does_not_know_is_written_back(world: World) -> None:
+    record = json.loads(to_text(world.begin("A", X)["A"]))
+    found = from_text(json.dumps({**record, "newer": {"text": 7}}), 1, "run")
+    assert json.loads(to_text(replace(found, cut_offs=2))) == {**record, "newer": {"text": 7}, "cut_offs": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda record: record | {"form": FORM + 1}, f"form {FORM + 1}, and this version reads {FORM}"),
+        (lambda record: {name: value for name, value in record.items() if name != "form"}, "form None"),
+        (lambda _: {"form": FORM}, "TypeError"),
+        (lambda record: record | {"backups": [{**record["backups"][0], "newer": 1}]}, "KeyError"),
+        (lambda record: record | {"backups": [{**record["backups"][0], "phase": {"phase": "Newer"}}]}, "KeyError"),
+        (lambda record: record | {"target": {"text": 99}}, "IndexError"),
+        (lambda record: [record], "cannot be read"),
+    ],
+)
+def test_a_record_of_another_form_is_an_error_that_says_so(
+    world: World, change: Callable[[Any], Any], reason: str
+) -> None:
+    record = json.loads(to_text(world.begin("A", X)["A"]))
+    with pytest.raises(UnreadableRecordError, match=reason):
+        from_text(json.dumps(change(record)), 1, "run")
+    with pytest.raises(UnreadableRecordError):
+        from_text("{", 1, "run")
+
+
+# ---- Its size
+
+
+def large(count: int) -> tuple[Association, ...]:
+    """Return associations whose document is as large as SSM takes: 8 KB."""
+    most = 8192 // count - len(json.dumps(replace(X, instance_name="").to_json()))
+    return tuple(replace(X, instance_name=f"{number:02}" + "庫" * (most - 2)) for number in range(count))
+
+
+def long_text(number: int, length: int) -> str:
+    return f"{number:04}" + "障" * (length - 4)
+
+
+@pytest.mark.parametrize("joined", [0, 45, 89])
+@pytest.mark.parametrize("status", ["Failed", "Completed w/ one or more errors"])
+def test_the_largest_record_ends_in_one_save_and_all_ends_are_published(joined: int, status: str) -> None:
+    """90 backups with the longest names, reasons and errors, of which some joined submissions of 2 KB keys."""
+    sizes: list[int] = []
+
+    def note(change: Change) -> None:
+        assert len(change.subclients) < 100, "One transaction has 100 items."
+        sizes.append(len(to_text(change.submission).encode()))
+
+    world = World(ledger=Ledger(saves=note))
+    group = large(MAX_ASSOCIATIONS)
+    world.begin("A", *group, retries=0).run("A", jobs(*(f"{number:020}" for number in range(MAX_ASSOCIATIONS))))
+    submission = world["A"]
+    for number, backup in enumerate(submission.backups[:joined]):
+        ended = Ended("joined", JobRef("9" * 20, "SYNTHETIC_FULL", BEGIN + 0.123), long_text(number, 680))
+        submission = submission.with_backup(replace(backup, phase=ended, moment=BEGIN + 0.123))
+    world.ledger.submissions[submission.key] = submission
+    for number, one in enumerate(group):
+        world.job(f"{number:020}", one, status, raw_reason=long_text(number, 500))
+    saves = len(sizes)
+    steps = world.at(60).steps("A")
+    for _ in steps:
+        if world["A"].outbox:
+            break
+    assert (len(sizes) - saves, len(world["A"].outbox)) == (1, MAX_ASSOCIATIONS - joined)
+    world.finish(steps)
+    assert len(world.notices("A")) == MAX_ASSOCIATIONS - joined + 1
+    assert max(sizes) <= MAX_BYTES
+    assert {len(notice.reason) for notice in world.notices("A")[1:]} == {20_000 // MAX_ASSOCIATIONS}
+
+
+def test_what_dynamodb_would_refuse_is_cut() -> None:
+    world = World()
+    submission = world.begin("A", *large(MAX_ASSOCIATIONS))["A"]
+    for number, backup in enumerate(submission.backups):
+        problem = Problem("CODE", long_text(number, 1500), "hint")
+        submission = submission.with_backup(replace(backup, phase=Waiting(BEGIN, error=problem)))
+        submission = submission.with_notice("failed", [backup], BEGIN, reason=long_text(-number, 1500))
+    text = to_text(submission)
+    assert len(text.encode()) <= MAX_BYTES
+    kept = from_text(text, 1, "run")
+    assert {len(backup.error.message) for backup in kept.backups if backup.error} == {100}
+    assert {len(notice.reason) for notice in kept.outbox} == {100}
