@@ -29,8 +29,7 @@ from rds_snap_backup.core.coordinator import (
     Stale,
 )
 from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status, begin, reject_trigger
-from rds_snap_backup.core.outcomes import Outcome, Submitted, Throttled
-from rds_snap_backup.core.phases import Doubted
+from rds_snap_backup.core.outcomes import Outcome, Throttled
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Change, Policy, Scan, Submission, submission_key
 from rds_snap_backup.core.starting import StartInputs
@@ -126,7 +125,8 @@ class Simulation:
 
         There time passes, or the run is killed.
         """
-        steps, answer = self.coordinator.run(submission, letter), None
+        steps = self.coordinator.run(submission, letter)
+        answer: Any = None
         while True:
             try:
                 request = steps.send(answer)
@@ -279,6 +279,8 @@ class Simulation:
         if self.now > chosen.deadline or self.rng.random() < self.kills:
             chosen.steps.close()
             self.runs.remove(chosen)
+            if self.kills and self.rng.random() < 0.02:
+                self._happen("standstill")
             return
         is_early, chosen.waits = chosen.waits > self.now, 0
         try:
@@ -363,9 +365,19 @@ class Simulation:
             return
         span = rng.choice((600, HOUR, 6 * HOUR, 40 * HOUR))
         kinds = ["schedule", "manual", "event", "event"] * rng.randint(1, 3)
-        for fault in ("edit", "foreign", "lose message", "copy message", "name", "busy database", "newer", "standstill"):
+        for fault in (
+            "edit",
+            "foreign",
+            "lose message",
+            "copy message",
+            "name",
+            "busy database",
+            "newer",
+            "standstill",
+        ):
             kinds += [fault] * rng.choice((0, 0, 1, 2))
         kinds += ["restore"] * (rng.random() < 0.1)
+        kinds += ["outage"] * (rng.random() < 0.15)
         kinds += ["storm"] * (rng.random() < 0.05)
         for number, kind in enumerate(kinds):
             heappush(self.events, (BEGIN + rng.random() * span, number, kind))
@@ -373,7 +385,7 @@ class Simulation:
             heappush(self.events, (BEGIN + rng.random() * (span + 12 * HOUR), 100 + number, "redrive"))
         for number in range(3):
             heappush(self.events, (BEGIN + number * DAY + rng.random() * DAY, 200 + number, "audit"))
-        if rng.random() < 0.05:
+        if rng.random() < 0.05 and "storm" not in kinds:
             self.commserve.durations += (10 * DAY,)
 
     def _draw_nights(self) -> None:
@@ -416,8 +428,19 @@ class Simulation:
                 self.messages.append(replace(rng.choice(self.messages), visible=self.now, receives=0))
             case "redrive" if self.letters:
                 self.messages.append(replace(rng.choice(self.letters), visible=self.now, receives=0))
+            case "outage":
+                # Days in which no answer arrives, nothing can be read, or no request is taken.
+                lasting = rng.choice((("lost",), ("unreadable",), ("lost", "unreadable"), ("refused",)))
+                heappush(self.events, (self.now + rng.choice((HOUR, 2 * DAY, 5 * DAY)), 30_000, "outage over"))
+                self.faults = self.commserve.faults
+                self.commserve.faults = replace(self.faults, **dict.fromkeys(lasting, 1))
+            case "outage over":
+                self.commserve.faults = self.faults
             case "name":
-                names, key = rng.choice((self.commserve.unknown, self.commserve.ineligible)), rng.choice(ASSOCIATIONS).key
+                names, key = (
+                    rng.choice((self.commserve.unknown, self.commserve.ineligible)),
+                    rng.choice(ASSOCIATIONS).key,
+                )
                 names ^= {key}
                 self.judge.bad_names.add(key)
             case "busy database":
