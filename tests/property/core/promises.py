@@ -345,6 +345,9 @@ class Judge:
             is_known = len(later) < KNOWN_IDS and not self._is_given_up(job) and not self.is_beyond_window(job)
             self.must(not is_known, f"{after.key} is credited with job {job.id} of {job.cause[0]}.")
             truth.is_beyond_limits = True
+        elif old and job.cause[1] != old.attempt:
+            self.must(self.is_beyond_window(job), f"{after.key} is credited with job {job.id} of an earlier attempt.")
+            truth.is_beyond_limits = True
 
     def _began(self, after: Submission, new: Backup, phase: Running) -> None:
         """A job counts as begun no later than it truly did, and not much earlier."""

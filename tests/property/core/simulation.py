@@ -46,7 +46,7 @@ LEVELS = ("FULL", "FULL", "FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL
 TARGETS = "abc"
 RUN_SECONDS, SEND_SECONDS, VISIBILITY = 50, 38, 90
 MAX_RUNS, MAX_RETRIES, NIGHTS = 3, 2, 14
-MAX_STEPS, MAX_QUIET_STEPS, MAX_QUIET_SECONDS = 60_000, 400, 48 * HOUR
+MAX_STEPS, MAX_QUIET_STEPS, MAX_QUIET_SECONDS = 100_000, 400, 48 * HOUR
 # Steps of a run take this long, in seconds; a request, and its answer, can take longer.
 PAUSES = (0.01, 0.01, 0.2, 0.2, 1, 3)
 WIRE_PAUSES = (0.2, 0.2, 1, 5, 14)
@@ -279,7 +279,7 @@ class Simulation:
         if self.now > chosen.deadline or self.rng.random() < self.kills:
             chosen.steps.close()
             self.runs.remove(chosen)
-            if self.kills and self.rng.random() < 0.02:
+            if self.rng.random() < 0.005:
                 self._happen("standstill")
             return
         is_early, chosen.waits = chosen.waits > self.now, 0
@@ -378,7 +378,7 @@ class Simulation:
             kinds += [fault] * rng.choice((0, 0, 1, 2))
         kinds += ["restore"] * (rng.random() < 0.1)
         kinds += ["outage"] * (rng.random() < 0.15)
-        kinds += ["storm"] * (rng.random() < 0.05)
+        kinds += ["storm"] * (rng.random() < 0.03)
         for number, kind in enumerate(kinds):
             heappush(self.events, (BEGIN + rng.random() * span, number, kind))
         for number in range(rng.choice((0, 1, 4))):
@@ -410,7 +410,7 @@ class Simulation:
                 self._arrive("rds", "", rng.choice(ASSOCIATIONS))
             case "storm":
                 chosen = rng.choice(ASSOCIATIONS)
-                for number in range(40):
+                for number in range(rng.choice((10, 40))):
                     heappush(self.events, (self.now + rng.random() * 3 * MINUTE, 10_000 + number, f"of {chosen.key}"))
             case _ if kind.startswith("of "):
                 self._arrive("rds", "", next(a for a in ASSOCIATIONS if a.key == kind[3:]))
