@@ -148,8 +148,9 @@ class Judge:
         if isinstance(learned.request, ReadJobs) and before:
             self._read(before, after, learned.request, learned.answer)
         self.must(len(after.attempts) <= len(after.backups) + 1, "Attempts are never forgotten.")
-        without = [backup for backup in after.backups if isinstance(backup.phase, (Waiting, Doubted, Unlisted))]
-        self.must(story.cut_offs < LEASES or not without, "Its runs are cut off for ever.")
+        if before and before.out and not after.out and story.cut_offs >= LEASES:
+            without = [backup for backup in after.backups if isinstance(backup.phase, (Waiting, Doubted, Unlisted))]
+            self.must(not without, "Its runs are cut off for ever.")
         self._wakes(after, at)
 
     def _time(self, before: Submission, old: Backup, new: Backup, at: float) -> None:
