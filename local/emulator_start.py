@@ -3,13 +3,15 @@
 Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
 account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
 not acted on: alarms on expressions, and saved queries. And storing a secret's version twice, which changes nothing on AWS,
-the quotas of RDS, the resources that its lists are authorized for, all but the first page of schedules, and the time zone of a
-schedule in a template, and the indexes of a table that is restored to a point in time. And an update of a function, or a
+the quotas of RDS, the resources that its lists are authorized for, databases and snapshots that were created earlier (at
+the time in the tag `emulator:created`), all but the first page of schedules, the time zone
+of a schedule in a template, and the indexes of a table that is restored to a point in time. And an update of a function, or a
 sandbox that died, ends its idle sandboxes only: on AWS the runs that are under way go on.
 """
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from ministack.app import main
@@ -23,6 +25,28 @@ _put_value = secretsmanager._put_secret_value  # noqa: SLF001 (no other way in)
 _list_schedules = scheduler._list_schedules  # noqa: SLF001 (no other way in)
 _release_worker = lambda_runtime.release_worker
 _on_a_metric = provisioners._cw_metric_alarm_record  # noqa: SLF001 (no other way in)
+
+
+# A tag of a database or a snapshot: when it was created, in ISO 8601.
+CREATED = "emulator:created"
+# Actions of RDS that create records, the records, the parameter with a record's name, and a record's times of creation.
+CREATING: list[tuple[Any, ...]] = [
+    ("CreateDBInstance", rds._instances, "DBInstanceIdentifier", "InstanceCreateTime"),  # noqa: SLF001
+    ("CreateDBCluster", rds._clusters, "DBClusterIdentifier", "ClusterCreateTime"),  # noqa: SLF001
+    (
+        "CreateDBSnapshot",
+        rds._snapshots,  # noqa: SLF001
+        "DBSnapshotIdentifier",
+        "SnapshotCreateTime",
+        "OriginalSnapshotCreateTime",
+    ),
+    (
+        "CreateDBClusterSnapshot",
+        rds._db_cluster_snapshots,  # noqa: SLF001
+        "DBClusterSnapshotIdentifier",
+        "SnapshotCreateTime",
+    ),
+]
 
 
 def resolve(key: str, context: Any) -> Any:
@@ -87,7 +111,12 @@ def create_query(logical_id: str, _properties: dict[str, Any], stack: str) -> tu
 def resource(service: str, *request: Any) -> str:
     """Return the ARN of a request's resource; RDS's lists are authorized for all resources of their kind."""
     *_, parameters, region, account = request
-    kinds = {"DescribeDBInstances": "db", "DescribeDBClusters": "cluster"}
+    kinds = {
+        "DescribeDBInstances": "db",
+        "DescribeDBClusters": "cluster",
+        "DescribeDBSnapshots": "snapshot",
+        "DescribeDBClusterSnapshots": "cluster-snapshot",
+    }
     kind = kinds.get(iam_actions._query_param(parameters, "Action") or "")  # noqa: SLF001 (no other way in)
     found = str(_resource(service, *request))
     return f"arn:aws:rds:{region}:{account}:{kind}:*" if (service, found) == ("rds", "*") and kind else found
@@ -101,6 +130,21 @@ def quotas(_parameters: dict[str, Any]) -> Any:
     listed = f"<AccountQuotas><AccountQuota>{quota}</AccountQuota></AccountQuotas>"
     result = f"<DescribeAccountAttributesResult>{listed}</DescribeAccountAttributesResult>"
     return rds._xml(200, "DescribeAccountAttributesResponse", result)  # noqa: SLF001 (no other way in)
+
+
+def dated(action: str, records: Any, name: str, *times: str) -> Callable[[Any], Any]:
+    """Return an action of RDS that creates a record, at the time that its tag names."""
+    create = rds._ACTION_MAP[action]  # noqa: SLF001 (no other way in)
+
+    def create_dated(parameters: Any) -> Any:
+        answer = create(parameters)
+        tags = {tag["Key"]: tag["Value"] for tag in rds._parse_tags(parameters)}  # noqa: SLF001 (no other way in)
+        record = records.get(rds._p(parameters, name))  # noqa: SLF001 (no other way in)
+        if record and CREATED in tags:
+            record.update(dict.fromkeys(times, tags[CREATED]))
+        return answer
+
+    return create_dated
 
 
 def schedules(query: dict[str, str]) -> Any:
@@ -153,7 +197,10 @@ provisioners._cw_metric_alarm_record = alarm  # noqa: SLF001 (no other way in)
 iam_actions.extract_resource_arn = resource
 dynamodb._restore_table_to_point_in_time = restore  # noqa: SLF001 (no other way in)
 scheduler._list_schedules = schedules  # noqa: SLF001 (no other way in)
-rds._ACTION_MAP["DescribeAccountAttributes"] = quotas  # noqa: SLF001 (no other way in)
+rds._ACTION_MAP |= {  # noqa: SLF001 (no other way in)
+    "DescribeAccountAttributes": quotas,
+    **{action: dated(action, *rest) for action, *rest in CREATING},
+}
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001 (no other way in)
     "create": create_query,
     "delete": lambda *_: None,

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.text import Text
 
-from local.demo.machine import CLIENT, PARAMETERS, Machine, running
+from local.commserve.catalogue import RDS
+from local.demo.machine import CLIENT, PARAMETERS, Machine, create_databases, running
 from local.demo.view import picture
 from local.rds import create_instance
 from local.subscriber import Subscriber
@@ -19,7 +20,7 @@ from local.tools import ROOT
 
 PICTURE = ROOT / "docs" / "images" / "commands.svg"
 STACK = "rds-snap-backup"
-GROUP = ("orders-db", "users-db", "billing-db")
+SHOP = ("nightly", "users", "billing")  # its groups: one of three databases, and two of one
 WIDTH = 134
 # Colours without a terminal, and no animation. https://rich.readthedocs.io/en/stable/console.html#environment-variables
 TERMINAL = {"FORCE_COLOR": "1", "TTY_INTERACTIVE": "0", "COLUMNS": str(WIDTH)}
@@ -54,10 +55,8 @@ class Terminal:
 
 
 def readme(terminal: Terminal) -> None:
-    """Check, back up and report three databases of one target; a fourth has no target."""
-    associations = [
-        {"clientName": CLIENT, "instanceName": name, "subclientName": "default", "databases": [name]} for name in GROUP
-    ]
+    """Check, back up and report three groups of one target; a job skips the database that is stopped."""
+    associations = [{"clientName": CLIENT, "instanceName": RDS, "subclientName": group} for group in SHOP]
     terminal.machine.stack.put_target("shop", {"associations": associations})
     prepare(terminal.machine)
     terminal.run("rds-snap-backup check")
@@ -66,9 +65,9 @@ def readme(terminal: Terminal) -> None:
 
 
 def prepare(machine: Machine) -> None:
-    """Create the databases of the group and one that Commvault does not know, and subscribe to alarms."""
-    for name in (*GROUP, "archive-db"):
-        create_instance(machine.aws.client("rds"), name, "postgres")
+    """Create the databases of all groups and one that no group selects, and subscribe to alarms."""
+    create_databases(machine)
+    create_instance(machine.aws.client("rds"), "legacy-db", "postgres")
     Subscriber.subscribe(machine.aws, machine.stack.outputs["AlarmTopicArn"], None)
 
 

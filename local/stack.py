@@ -25,8 +25,8 @@ NEVER = "at(2199-12-31T00:00:00)"
 ENOUGH = {
     "CommvaultApiUrl": "https://127.0.0.1:9/commandcenter/api",
     "ClientName": "aws-prod",
-    "InstanceName": "orders-db",
-    "SubclientName": "default",
+    "InstanceName": "RDS",
+    "SubclientName": "nightly",
 }
 # The daily audit would publish a message among those that a test counts.
 UNLESS_GIVEN = {"AuditScheduleExpression": "off"}

@@ -17,7 +17,14 @@ from typing import Any
 
 OPERATIONS = {
     "dynamodb": {"BatchGetItem", "Query", "TransactWriteItems", "UpdateItem"},
-    "rds": {"DescribeAccountAttributes", "DescribeDBClusters", "DescribeDBInstances"},
+    "rds": {
+        "DescribeAccountAttributes",
+        "DescribeDBClusters",
+        "DescribeDBClusterSnapshots",
+        "DescribeDBInstances",
+        "DescribeDBSnapshots",
+    },
+    "scheduler": {"ListSchedules"},
     "secretsmanager": {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "sns": {"ListSubscriptionsByTopic", "Publish"},
     "sqs": {"ChangeMessageVisibilityBatch", "GetQueueAttributes", "GetQueueUrl", "SendMessage", "SendMessageBatch"},

@@ -6,30 +6,42 @@ from itertools import count
 from threading import RLock
 from typing import Literal
 
-from local.commserve.catalogue import Subclient
+from local.commserve.accounts import Taken, take
+from local.commserve.catalogue import Catalogue, Subclient
 from local.commserve.clock import Clock
-from local.commserve.jobs import LEVEL_NAMES, SNAP_BACKUP, Job, Plan
+from local.commserve.jobs import LEVEL_NAMES, SNAP_BACKUP, Job, Plan, is_success
 
 # A CreateTask for a subclient whose job has not ended: run the second job too, queue it behind the first, or refuse the
 # whole request with errorCode 2, by HTTP status 409 or 200.
 type Busy = Literal["run", "queue", "refuse", "refuse_200"]
 
 
+# Who the token belongs to.
+USER = "backup-operator"
+# Who starts what nobody here asked for.
+ADMINISTRATOR = "admin"
+
+
 @dataclass(slots=True, eq=False)
 class Planned:
-    """A plan, and for how many jobs of which instance it is."""
+    """A plan, and for how many jobs of which group it is."""
 
     plan: Plan
     times: int | None
-    instance: str | None
+    group: str | None
 
 
 class JobBook:
     """The jobs, by ID. IDs count up and are used twice only after `restore`, not after `clear`."""
 
-    def __init__(self, clock: Clock, job_seconds: float) -> None:
+    def __init__(self, clock: Clock, job_seconds: float, catalogue: Catalogue) -> None:
         self.clock = clock
         self.job_seconds = job_seconds
+        self.catalogue = catalogue
+        # How a job ends that skipped a database and would have completed.
+        self.skipping_ends = "Completed"
+        # Who starts the jobs of requests, as their rows say; None: no row says who started its job.
+        self.user: str | None = USER
         self.busy: Busy = "run"
         # The level at which jobs really run, by the level that was asked for.
         self.levels: dict[str, str] = {}
@@ -39,11 +51,12 @@ class JobBook:
         self._tasks = count(402)
         self._of: defaultdict[int, list[Job]] = defaultdict(list)  # by the subclient's ID
         self._plans: list[Planned] = []
+        self._stamps: set[int] = set()
 
-    def plan(self, plan: Plan, times: int | None = 1, instance: str | None = None) -> None:
-        """Use `plan` for the next `times` jobs, of one instance or of any (None: for all until `clear`)."""
+    def plan(self, plan: Plan, times: int | None = 1, group: str | None = None) -> None:
+        """Use `plan` for the next `times` jobs, of one group or of any (None: for all until `clear`)."""
         with self._lock:
-            self._plans.append(Planned(plan, times, instance))
+            self._plans.append(Planned(plan, times, group))
 
     def clear(self) -> None:
         """Forget jobs and plans."""
@@ -79,20 +92,31 @@ class JobBook:
         kind: str = SNAP_BACKUP,
         plan: Plan | None = None,
     ) -> Job:
-        """Make a job, at `start` on the simulator's clock (by default now): until then nobody sees it."""
+        """Make a job, at `start` on the simulator's clock (by default now): until then nobody sees it.
+
+        A snap backup makes its snapshots at once, unless it is planned to fail.
+        """
         if level not in LEVEL_NAMES:
             raise ValueError(f"no backup level is called {level!r}")
         with self._lock:
+            created = self.clock.now() if start is None else start
+            plan = plan or self._next_plan(subclient.name)
+            taken = self._take(subclient, created) if kind == SNAP_BACKUP and is_success(plan.ending) else Taken()
+            if taken.skipped and plan.ending == "Completed":
+                names = ", ".join(database.name for database in taken.skipped)
+                plan = replace(plan, ending=self.skipping_ends, reason=plan.reason or f"Not available: {names}.")
             job = Job(
                 id=str(next(self._ids)),
                 subclient=subclient,
                 level=self.levels.get(level, level),
-                created=self.clock.now() if start is None else start,
-                plan=plan or self._next_plan(subclient.instance),
+                created=created,
+                plan=plan,
                 clock=self.clock,
                 job_seconds=self.job_seconds,
                 kind=kind,
                 by=by,
+                user=ADMINISTRATOR if self.user and by == "Commvault" else self.user,
+                taken=taken,
                 behind=self.running(subclient) if self.busy == "queue" else None,
             )
             self.jobs[job.id] = job
@@ -114,9 +138,19 @@ class JobBook:
         """Return the jobs that clients can find, newest first."""
         return [job for job in reversed(list(self.jobs.values())) if job.visible]
 
-    def _next_plan(self, instance: str) -> Plan:
+    def _take(self, subclient: Subclient, created: float) -> Taken:
+        account = self.catalogue.account(subclient.client)
+        if account is None:
+            return Taken()
+        at = self.clock.row(created)
+        while at in self._stamps:  # the snapshots of two jobs have two names
+            at += 1
+        self._stamps.add(at)
+        return take(account, self.catalogue.content(subclient), at)
+
+    def _next_plan(self, group: str) -> Plan:
         for planned in self._plans:
-            if planned.instance in (None, instance):
+            if planned.group in (None, group):
                 if planned.times is not None:
                     planned.times -= 1
                     if planned.times <= 0:

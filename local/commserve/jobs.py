@@ -6,6 +6,7 @@ This module defines a job and how it progresses; `job_book` keeps all jobs, and 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from local.commserve.accounts import Taken
 from local.commserve.catalogue import Subclient
 from local.commserve.clock import Clock
 
@@ -16,6 +17,11 @@ LEVEL_NAMES = {
     "DIFFERENTIAL": "Differential",
     "SYNTHETIC_FULL": "Synthetic Full",
 }
+
+
+def is_success(ending: str) -> bool:
+    """Return whether a job that ends so has made its snapshots."""
+    return ending.startswith(("Completed", "Committed"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Job:
     job_seconds: float
     kind: str = SNAP_BACKUP
     by: str = "CreateTask"
+    user: str | None = None  # who started it; None: its row does not say
+    taken: Taken = field(default_factory=Taken)
     behind: "Job | None" = None
     _free_at: float | None = None  # when the job ahead of it ended
     _ended: tuple[float, str, str] | None = field(default=None)  # an end from outside: time, status, reason
@@ -71,8 +79,8 @@ class Job:
         return self.subclient.instance
 
     @property
-    def subclient_name(self) -> str:
-        """The subclient's name."""
+    def group(self) -> str:
+        """The instance group's name."""
         return self.subclient.name
 
     @property
@@ -107,6 +115,11 @@ class Job:
         return end if end is not None and end <= now else None
 
     @property
+    def has_restore_points(self) -> bool:
+        """Whether it ended in a way that keeps its snapshots."""
+        return self.finished and is_success(self.status)
+
+    @property
     def progress(self) -> float:
         """The part of it that is done, from 0 to 1."""
         begins = self._begins(self.clock.now())
@@ -137,7 +150,7 @@ class Job:
             "id": self.id,
             "client": self.client,
             "instance": self.instance,
-            "subclient": self.subclient_name,
+            "group": self.group,
             "level": self.level,
             "status": self.status,
             "reason": self.reason,
@@ -148,6 +161,9 @@ class Job:
             "visible": self.visible,
             "kind": self.kind,
             "by": self.by,
+            "user": self.user,
+            "snapshots": [snapshot.name for snapshot in self.taken.snapshots],
+            "skipped": [database.name for database in self.taken.skipped],
         }
 
     def _running_seconds(self) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from threading import RLock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from local.commserve.catalogue import Catalogue, Clients
 from local.commserve.clock import Clock
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # A CreateTask that names subclients of which some are unknown or refused: start the others, refuse it as a whole (by
 # errorCode 4 for an unknown client, else 587207178), or answer with a task ID and start nothing.
 type Unknown = Literal["skip", "refuse", "task"]
+
+
+# Where `GET /Job` reads `limit` and `offset`: "both" takes the headers first.
+type PagedBy = Literal["headers", "query", "both"]
 
 
 @dataclass(slots=True)
@@ -60,9 +64,14 @@ class State:
         self.lock = RLock()
         self.clock = Clock(clock) if clock else Clock()
         self.catalogue = Catalogue(clients)
-        self.jobs = JobBook(self.clock, job_seconds)
+        self.jobs = JobBook(self.clock, job_seconds, self.catalogue)
         self.tokens = Tokens(token)
         self.unknown: Unknown = "skip"
+        self.paged_by: PagedBy = "both"
+        # Whether the list of subclients shows their content, as `GET /Subclient/{id}` does.
+        self.lists_content = True
+        # Restore points that no job here made: a row and its instance's ID.
+        self.restore_points: list[tuple[int, dict[str, Any]]] = []
         self.front_end = FrontEnd()
         self.limits: dict[str, RateLimit] = {}
         self.requests: list[Recorded] = []
@@ -72,10 +81,11 @@ class State:
         self.request_ids = count(1)
 
     def clear(self) -> None:
-        """Forget requests, jobs and limits; catalogue, token and clock stay."""
+        """Forget requests, jobs, restore points and limits; catalogue, token and clock stay."""
         with self.lock:
             self.requests.clear()
             self.statuses.clear()
             self.refusals.clear()
             self.limits.clear()
+            self.restore_points.clear()
             self.jobs.clear()

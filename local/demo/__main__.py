@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from local.demo.facts import Facts
-from local.demo.machine import Machine, running
+from local.demo.machine import Machine, create_databases, running
+from local.demo.report import audit
 from local.demo.steps import STEPS
 from local.demo.view import View, picture
 from local.emulator import EmulatorError
@@ -71,7 +72,8 @@ def main() -> int:
 
 def perform(machine: Machine, view: View) -> bool:
     """Play all steps at once, print each in its turn, and return whether everything happened as it should."""
-    facts = Facts(machine, {step.target: step.instances for step in STEPS})
+    create_databases(machine)
+    facts = Facts(machine, {step.target: step.groups for step in STEPS})
     for step in STEPS:
         step.store(machine)
     # The last step takes longest.
@@ -92,13 +94,16 @@ def perform(machine: Machine, view: View) -> bool:
 
 
 def _conclude(machine: Machine, view: View, facts: Facts) -> bool:
-    """Print the table of messages and the verdict, for which everything is checked once more."""
+    """Print the audit, the table of messages and the verdict, for which everything is checked once more."""
     failed = [step.title for step in STEPS if not step.is_done(facts)]
     if machine.stack.messages("SubmissionsQueueUrl"):
         failed.append("the Submissions queue is empty at the end")
     requests, jobs = len(machine.commserve.create_tasks), len(machine.commserve.jobs)
+    report = audit(machine)
+    failed += [what for what, holds in report.checks() if not holds]
     seen = f"{requests} requests to Commvault, {jobs} jobs, {len(facts.messages)} messages in {view.seconds:.0f} s."
     view.show("")
+    view.print_report(len(STEPS) + 1, report)
     view.print_messages(facts)
     if failed:
         view.print(Text(f"Something did not happen: {'; '.join(failed)}. {seen}", "bold red"))

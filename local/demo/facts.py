@@ -25,7 +25,7 @@ class Facts:
     """Everything seen so far; `look` adds what is new."""
 
     machine: Machine
-    instances: Mapping[str, tuple[str, ...]]  # of each target
+    groups: Mapping[str, tuple[str, ...]]  # of each target
     said: dict[str, list[Line]] = field(default_factory=dict)
     messages: list[tuple[float, Body]] = field(default_factory=list)
     letters: list[tuple[float, Body]] = field(default_factory=list)
@@ -40,13 +40,13 @@ class Facts:
         self.said.setdefault(target, []).append(Line(time.time(), who, what))
 
     def requests(self, target: str) -> list[Recorded]:
-        """Return the CreateTask requests for a target's instances."""
-        mine = set(self.instances[target])
+        """Return the CreateTask requests for a target's groups."""
+        mine = set(self.groups[target])
         return [request for request in self.machine.commserve.create_tasks if mine & set(named(request))]
 
     def jobs(self, target: str) -> list[Job]:
-        """Return the jobs of a target's instances."""
-        return [job for job in self.machine.commserve.jobs.values() if job.instance in self.instances[target]]
+        """Return the jobs of a target's groups."""
+        return [job for job in self.machine.commserve.jobs.values() if job.group in self.groups[target]]
 
     def published(self, target: str) -> list[Body]:
         """Return the notifications about a target."""
@@ -65,9 +65,9 @@ class Facts:
                 answer = "accepted, but the answer is lost: connection reset"
             yield Line(request.at, "Commvault", f"request for {', '.join(named(request))}: {answer}")
         for job in self.jobs(target):
-            yield Line(job.created, "Commvault", f"job {job.id} of {job.instance} starts")
+            yield Line(job.created, "Commvault", f"job {job.id} of {job.group} starts")
             if job.end_time:
-                yield Line(job.end_time, "Commvault", f"job {job.id} of {job.instance}: {job.status}")
+                yield Line(job.end_time, "Commvault", f"job {job.id} of {job.group}: {job.status}{_snapshots(job)}")
 
     def _received(self, target: str) -> Iterator[Line]:
         for at, body in self.messages:
@@ -78,14 +78,23 @@ class Facts:
                 yield Line(at, "dead letter", letter["error"]["hint"])
 
 
+def _snapshots(job: Job) -> str:
+    """Return what a job of several databases did with each."""
+    made, skipped = job.taken.snapshots, job.taken.skipped
+    if not job.has_restore_points or len(made) + len(skipped) < 2:
+        return ""
+    left_out = "".join(f", skipped {database.name} ({database.status})" for database in skipped)
+    return f"; snapshots of {', '.join(snapshot.database.name for snapshot in made)}{left_out}"
+
+
 def named(request: Recorded) -> list[str]:
-    """Return the instances that a CreateTask request names."""
-    return [association["instanceName"] for association in request.json["taskInfo"]["associations"]]
+    """Return the groups that a CreateTask request names."""
+    return [association["subclientName"] for association in request.json["taskInfo"]["associations"]]
 
 
-def databases(body: Body) -> str:
-    """Return the instances that a notification is about."""
-    return ", ".join(association["instanceName"] for association in body["associations"])
+def groups(body: Body) -> str:
+    """Return the groups that a notification is about."""
+    return ", ".join(association["subclientName"] for association in body["associations"])
 
 
 def remark(body: Body) -> str:
@@ -99,4 +108,4 @@ def described(body: Body) -> str:
     """Return a notification in one line."""
     jobs = f", job {', '.join(body['jobIds'])}" if body["jobIds"] else ""
     more = f" ({remark(body)})" if remark(body) else ""
-    return f"{body['status']}: {databases(body)}{jobs}{more}"
+    return f"{body['status']}: {groups(body)}{jobs}{more}"

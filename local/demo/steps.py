@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from local.commserve.catalogue import RDS
 from local.demo.facts import Facts
-from local.demo.machine import CLIENT, Machine
-from local.rds import create_instance, delivered, rds_event
+from local.demo.machine import CLIENT, STOPPED, Machine
+from local.rds import delivered, rds_event
 
 SCHEDULED_AFTER = timedelta(seconds=3)
-AVAILABLE = "web-main is available"
+AVAILABLE = "web-db is available"
 STOPPED_SECONDS = 3.0  # how long a database is stopped after its event was answered
 
 type Story = Callable[[Facts], Iterator[None]]  # it yields while it waits
@@ -24,7 +25,7 @@ class Step:
 
     title: str
     target: str
-    instances: tuple[str, ...]
+    groups: tuple[str, ...]
     play: Story
     databases: str = ""  # the pattern of the databases whose events start it
     requests: int = 1
@@ -37,8 +38,7 @@ class Step:
         """Store the target as `aws ssm put-parameter` does; the stack has the default one."""
         if self.target != "default":
             associations = [
-                {"clientName": CLIENT, "instanceName": instance, "subclientName": "default"}
-                for instance in self.instances
+                {"clientName": CLIENT, "instanceName": RDS, "subclientName": group} for group in self.groups
             ]
             pattern = {"databases": [self.databases]} if self.databases else {}
             machine.stack.put_target(self.target, {"associations": associations, **pattern})
@@ -68,8 +68,13 @@ def _counted(number: int, noun: str) -> str:
 def _schedule(facts: Facts) -> Iterator[None]:
     due = datetime.now(UTC).replace(microsecond=0) + SCHEDULED_AFTER
     facts.machine.stack.reschedule(due)
-    facts.say("default", "Scheduler", f"the schedule of orders-db is due at {due:%H:%M:%S} UTC")
+    facts.say("default", "Scheduler", f"the schedule of nightly is due at {due:%H:%M:%S} UTC")
     yield
+
+
+def _skipped_the_stopped(facts: Facts) -> bool:
+    taken = [job.taken for job in facts.jobs("default")]
+    return [[database.name for database in each.skipped] for each in taken] == [[STOPPED]]
 
 
 def _manual(facts: Facts) -> Iterator[None]:
@@ -83,13 +88,12 @@ def _invoke(facts: Facts, target: str, event: dict[str, Any]) -> None:
     answer = facts.machine.stack.invoke(event)
     (backup,) = answer["submissions"][0]["backups"]
     more = f"job {backup['jobId']}" if backup["jobId"] else backup["error"]["code"]
-    facts.say(target, "answer", f"{backup['instanceName']}: {backup['state']}, {more}")
+    facts.say(target, "answer", f"{backup['subclientName']}: {backup['state']}, {more}")
 
 
 def _twice(facts: Facts) -> Iterator[None]:
-    create_instance(facts.machine.aws.client("rds"), "billing-main", "postgres")
-    event = rds_event("billing-main")
-    facts.say("billing", "RDS", "billing-main was restored from a snapshot (RDS-EVENT-0043)")
+    event = rds_event("billing-db")
+    facts.say("billing", "RDS", "billing-db was restored from a snapshot (RDS-EVENT-0043)")
     facts.machine.stack.put_event(event)
     while not facts.published("billing"):
         yield
@@ -97,37 +101,34 @@ def _twice(facts: Facts) -> Iterator[None]:
     _invoke(facts, "billing", delivered(event))
 
 
-def _group(facts: Facts) -> Iterator[None]:
-    facts.say(
-        "finance", "invoke", '{"target": "finance"}: three databases, one with a name that Commvault does not know'
-    )
+def _three(facts: Facts) -> Iterator[None]:
+    facts.say("finance", "invoke", '{"target": "finance"}: three groups, one with a name that Commvault does not know')
     facts.machine.stack.invoke_asynchronously({"target": "finance"})
     yield
 
 
 def _only_the_unknown_is_rejected(facts: Facts) -> bool:
     rejected = [body for body in facts.published("finance") if body["status"] == "rejected"]
-    return [association["instanceName"] for body in rejected for association in body["associations"]] == ["typo-db"]
+    return [association["subclientName"] for body in rejected for association in body["associations"]] == ["typo"]
 
 
 def _lost(facts: Facts) -> Iterator[None]:
-    facts.machine.commserve.fault("reset_after", about="reports-db")
-    facts.say("reports", "RDS", "reports-main was restored from a snapshot (RDS-EVENT-0043)")
-    facts.machine.stack.put_event(rds_event("reports-main"))
+    facts.machine.commserve.fault("reset_after", about='"reports"')
+    facts.say("reports", "RDS", "reports-db was restored from a snapshot (RDS-EVENT-0043)")
+    facts.machine.stack.put_event(rds_event("reports-db"))
     yield
 
 
 def _waits(facts: Facts) -> Iterator[None]:
     rds = facts.machine.aws.client("rds")
-    create_instance(rds, "web-main", "mysql")
-    rds.stop_db_instance(DBInstanceIdentifier="web-main")
-    facts.say("web", "RDS", "web-main was restored (RDS-EVENT-0043), but is not available yet")
-    _invoke(facts, "web", delivered(rds_event("web-main")))
+    rds.stop_db_instance(DBInstanceIdentifier="web-db")
+    facts.say("web", "RDS", "web-db was restored (RDS-EVENT-0043), but is not available yet")
+    _invoke(facts, "web", delivered(rds_event("web-db")))
     until = time.monotonic() + STOPPED_SECONDS
     while time.monotonic() < until:
         yield
     facts.say("web", "RDS", AVAILABLE)
-    rds.start_db_instance(DBInstanceIdentifier="web-main")
+    rds.start_db_instance(DBInstanceIdentifier="web-db")
 
 
 def _nothing_was_sent_before(facts: Facts) -> bool:
@@ -137,29 +138,36 @@ def _nothing_was_sent_before(facts: Facts) -> bool:
 
 
 def _fails(facts: Facts) -> Iterator[None]:
-    facts.machine.commserve.plan_jobs(instance="sales-db", ending="Failed", reason="The snapshot quota is reached.")
+    facts.machine.commserve.plan_jobs(group="sales", ending="Failed", reason="The snapshot quota is reached.")
     facts.say("sales", "invoke", '{"target": "sales"}; its first job will fail')
     facts.machine.stack.invoke_asynchronously({"target": "sales"})
     yield
 
 
 STEPS = (
-    Step("A schedule comes due", "default", ("orders-db",), _schedule),
-    Step("Somebody invokes the function", "users", ("users-db",), _manual),
+    Step(
+        "A schedule comes due for a group of three databases, one of which is stopped",
+        "default",
+        ("nightly",),
+        _schedule,
+        claim=f"the job completed and skipped {STOPPED}",
+        is_true=_skipped_the_stopped,
+    ),
+    Step("Somebody invokes the function", "users", ("users",), _manual),
     Step(
         "RDS reports a restored database, and the event arrives twice",
         "billing",
-        ("billing-db",),
+        ("billing",),
         _twice,
         "billing-*",
         claim="the second delivery started nothing",
         is_true=lambda facts: facts.said["billing"][-1].who == "answer" and len(facts.jobs("billing")) == 1,
     ),
     Step(
-        "One wrong name in a group: Commvault refuses the whole request",
+        "One wrong name in a target: Commvault refuses the whole request",
         "finance",
-        ("ledger-db", "payroll-db", "typo-db"),
-        _group,
+        ("ledger", "payroll", "typo"),
+        _three,
         requests=2,
         jobs=2,
         statuses=("rejected", "submitted", "completed", "completed"),
@@ -169,7 +177,7 @@ STEPS = (
     Step(
         "Commvault starts the job, and its answer is lost",
         "reports",
-        ("reports-db",),
+        ("reports",),
         _lost,
         "reports-*",
         claim="the job was found, and nothing was sent a second time",
@@ -178,7 +186,7 @@ STEPS = (
     Step(
         "The restored database is not available yet",
         "web",
-        ("web-db",),
+        ("web",),
         _waits,
         "web-*",
         claim="nothing was sent before it was available",
@@ -187,7 +195,7 @@ STEPS = (
     Step(
         "A job fails",
         "sales",
-        ("sales-db",),
+        ("sales",),
         _fails,
         requests=2,
         jobs=2,

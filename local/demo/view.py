@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from local.demo.facts import Facts, databases, remark
+from local.demo.facts import Facts, groups, remark
+from local.demo.report import Report
 from local.demo.steps import STEPS, Step
 
 STYLES = {
@@ -73,7 +74,22 @@ class View:
         for line in facts.lines(step.target):
             head = (f"{line.at - self._began:8.1f} s  ", "dim"), (f"{line.who:<12}", STYLES[line.who])
             self.print(Text.assemble(*head, line.what))
-        marks = [Text.assemble(_mark(holds), f" {what}  ") for what, holds in step.checks(facts)]
+        self._print_checks(step.checks(facts))
+
+    def print_report(self, number: int, report: Report) -> None:
+        """Print the audit's verdict on each database, and whether it is as it must be."""
+        self.print(Text(f"\n{number}. The audit asks which databases can be restored", "bold"))
+        table = Table(box=None, padding=(0, 2, 0, 3))
+        for heading in ("database", "verdict", "why"):
+            table.add_column(heading, no_wrap=heading != "why")
+        for row in report.rows:
+            style = "" if row.verdict == "protected" else "bold red"
+            table.add_row(row.database, Text(row.verdict, style), row.why)
+        self.print(table)
+        self._print_checks(report.checks())
+
+    def _print_checks(self, checks: Sequence[tuple[str, bool]]) -> None:
+        marks = [Text.assemble(_mark(holds), f" {what}  ") for what, holds in checks]
         self.print(Text.assemble("   ", *marks))
 
     def show_progress(self, facts: Facts) -> None:
@@ -89,10 +105,10 @@ class View:
     def print_messages(self, facts: Facts) -> None:
         """Print the table of all notifications."""
         table = Table(title="\nWhat a subscriber received")
-        for heading in ("s", "target", "status", "databases", "jobs", ""):
+        for heading in ("s", "target", "status", "groups", "jobs", ""):
             table.add_column(heading, justify="right" if heading == "s" else "left")
         for at, body in sorted(facts.messages, key=lambda message: message[0]):
-            what = body["target"], body["status"], databases(body), ", ".join(body["jobIds"])
+            what = body["target"], body["status"], groups(body), ", ".join(body["jobIds"])
             table.add_row(f"{at - self._began:.1f}", *what, remark(body))
         self.print(table)
 

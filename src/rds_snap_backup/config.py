@@ -47,6 +47,9 @@ class Config:
     commvault_proxy: str = field(repr=False)
     stack_arn: str
     service: str
+    # Known to the Audit function only: the product's version, and the group of the stack's schedules.
+    product_version: str
+    schedule_group: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -93,6 +96,8 @@ class Config:
             commvault_proxy=environ.get("COMMVAULT_PROXY", ""),
             stack_arn=text("STACK_ARN"),
             service=text("POWERTOOLS_SERVICE_NAME"),
+            product_version=environ.get("PRODUCT_VERSION", ""),
+            schedule_group=environ.get("SCHEDULE_GROUP", ""),
         )
 
     @property

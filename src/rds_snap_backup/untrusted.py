@@ -21,6 +21,11 @@ MAX_NUMBER = 10**20 - 1
 MAX_JSON = 6_291_456
 # Deeper than anything that AWS or Commvault sends, and far from where Python's own recursion ends.
 MAX_DEPTH = 50
+# Objects and lists take many times the memory of their text; a full answer of a list has far fewer.
+MAX_CONTAINERS = 250_000
+# The last second that Python's datetime knows; and a number above this one is in milliseconds, not seconds.
+MAX_TIME = 253402300799
+MAX_SECONDS = 10**11
 
 
 class NotJson(ValueError):
@@ -63,10 +68,20 @@ def whole_number(value: object, least: int = -MAX_NUMBER, most: int = MAX_NUMBER
     return number if least <= number <= most else None
 
 
+def unix_time(value: object) -> int:
+    """Return a time in Unix seconds, from seconds or milliseconds; 0 if it is none."""
+    number = whole_number(value, 0) or 0
+    seconds = number // 1000 if number > MAX_SECONDS else number
+    return seconds if seconds <= MAX_TIME else 0
+
+
 def read_json(text: str | bytes) -> Any:
     """Return a JSON document; raise `NotJson` where it is not one, or larger or deeper than any that is expected."""
     if len(text) > MAX_JSON:
         raise NotJson(f"it is longer than {MAX_JSON} bytes")
+    containers = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    if containers > MAX_CONTAINERS:
+        raise NotJson(f"it has more than {MAX_CONTAINERS} objects and lists")
     try:
         document = json.loads(text)
     except RecursionError:

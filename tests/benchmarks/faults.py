@@ -83,7 +83,7 @@ class Tally:
         published = {str(job_id) for message in messages for job_id in message.get("jobIds", [])}
         per_database = dict.fromkeys(databases, 0)
         for job in server.jobs.values():
-            per_database[job.instance] += 1
+            per_database[job.group] += 1
         return cls(
             triggers=len(per_database),
             jobs=len(server.jobs),

@@ -196,12 +196,12 @@ class Fleet:
     def __init__(self, databases: int, size: int) -> None:
         self.time = Time({"aws": Schedule(())}, Schedule(()), now=FIRST_NIGHT)
         self.tenant = Tenant(self.time)
-        instances = [f"db-{number:04}" for number in range(databases)]
-        self.tenant.commserve.extend({CLIENT: {instance: ["default"] for instance in instances}})
-        self.targets = [group[0] for group in batched(instances, size, strict=False)]
+        groups = [f"db-{number:04}" for number in range(databases)]
+        self.tenant.commserve.extend({CLIENT: {"RDS": groups}})
+        self.targets = [batch[0] for batch in batched(groups, size, strict=False)]
         self.documents = Documents(
             self.time,
-            {CONFIG.targets_path + group[0]: _document(group) for group in batched(instances, size, strict=False)},
+            {CONFIG.targets_path + batch[0]: _document(batch) for batch in batched(groups, size, strict=False)},
         )
         self.queue, self.ledger = Queue(self.time), DynamoDB(self.time)
         self.topic = SNS(self.time, lambda _message: None)
@@ -294,8 +294,6 @@ def _most(values: Iterable[float | str]) -> int:
     return max(Counter(values).values(), default=0)
 
 
-def _document(instances: Sequence[str]) -> str:
-    associations = [
-        {"clientName": CLIENT, "instanceName": instance, "subclientName": "default"} for instance in instances
-    ]
+def _document(groups: Sequence[str]) -> str:
+    associations = [{"clientName": CLIENT, "instanceName": "RDS", "subclientName": group} for group in groups]
     return json.dumps({"associations": associations})

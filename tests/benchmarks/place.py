@@ -92,18 +92,17 @@ class Place:
     def targets(self, count: int, associations: int = 1) -> list[str]:
         """Add targets, each with associations of its own; return their names."""
         names = [f"t{uuid.uuid4().hex[:8]}" for _ in range(count)]
-        instances = {name: [f"{name}-{number}" for number in range(associations)] for name in names}
+        groups = {name: [f"{name}-{number}" for number in range(associations)] for name in names}
         for name in names:
             document = {
                 "associations": [
-                    {"clientName": "aws-prod", "instanceName": instance, "subclientName": "default"}
-                    for instance in instances[name]
+                    {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": group} for group in groups[name]
                 ]
             }
             path = f"/{self.name}/targets/{name}"
             self.aws.client("ssm").put_parameter(Name=path, Value=json.dumps(document), Type="String")
-        known = {instance: ["default"] for name in names for instance in instances[name]}
-        self.commserve.post("extend", clients={"aws-prod": known})
+        known = [group for name in names for group in groups[name]]
+        self.commserve.post("extend", clients={"aws-prod": {"RDS": known}})
         return names
 
 

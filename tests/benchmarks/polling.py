@@ -12,9 +12,11 @@ from rds_snap_backup.bootstrap import policy_of
 from rds_snap_backup.commvault import connection
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.config import Config
+from rds_snap_backup.core.applying import apply_jobs
+from rds_snap_backup.core.backups import Attempt, Backup, Tried
 from rds_snap_backup.core.phases import JobRef, Running
-from rds_snap_backup.core.reading import apply_jobs, jobs_wanted
-from rds_snap_backup.core.record import Attempt, Backup, Submission, Tried
+from rds_snap_backup.core.reading import jobs_wanted
+from rds_snap_backup.core.record import Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from tests.auth import FixedToken
@@ -63,8 +65,8 @@ def _reader(commserve: CommServe) -> JobReader:
 
 def _followed(commserve: CommServe, number: int) -> Submission:
     """Return a submission whose job has just started."""
-    association = Association("aws-prod", f"db-{number:03}", "default", "aws-prod")
-    job, now = commserve.add_job("aws-prod", association.instance_name), commserve.clock.now()
+    association = Association("aws-prod", "RDS", f"group-{number:03}", "aws-prod")
+    job, now = commserve.add_job("aws-prod", association.subclient_name), commserve.clock.now()
     attempt = Attempt(1, "FULL", "IMMEDIATE", now, now, (job.id,))
     running = Running(1, JobRef(job.id, "FULL", now), now, now + POLICY.first_poll_seconds)
     trigger, backups = Trigger("manual", str(number)), (Backup(association, now, running, Tried(now)),)

@@ -7,7 +7,7 @@ QUEUED = {"target": "orders", "status": "queued", "backups": []}
 
 
 def backup(state: str, job: str | None = "1354", error: dict[str, str] | None = None) -> dict[str, Any]:
-    names = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
+    names = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "nightly"}
     return {**names, "state": state, "jobId": job, "error": error}
 
 

@@ -53,24 +53,24 @@ def test_the_call_is_repeated_until_the_backup_is_over(cli: Cli, function: AwsWi
     assert begin == f"{PLACE}: backup of orders. To resume it: --request-id migration-42"
     assert [line.split(" ", 1)[1] for line in lines] == [  # a state is not repeated
         "orders: queued",
-        "orders / aws-prod / orders-db / default: waiting: Commvault cannot be reached. It is retried.",
-        "orders / aws-prod / orders-db / default: running, job 1354",
-        "orders / aws-prod / orders-db / default: completed, job 1354",
+        "orders / aws-prod / RDS / nightly: waiting: Commvault cannot be reached. It is retried.",
+        "orders / aws-prod / RDS / nightly: running, job 1354",
+        "orders / aws-prod / RDS / nightly: completed, job 1354",
     ]
-    row = re.search(r"orders .* aws-prod / orders-db / default .* completed .* 1354 .* \d\d:\d\d:\d\d ", done.out)
+    row = re.search(r"orders .* aws-prod / RDS / nightly .* completed .* 1354 .* \d\d:\d\d:\d\d ", done.out)
     assert row
     assert done.out.endswith(f"{PLACE}: the backup succeeded.\n")
 
 
 def test_each_backup_of_a_group_has_its_row(cli: Cli, function: AwsWire) -> None:
-    other = one_of("failed", "1355", ERROR) | {"instanceName": "billing-db"}
+    other = one_of("failed", "1355", ERROR) | {"subclientName": "billing"}
     answers(function, submission("failed", one_of("completed"), other))
     done = cli(*ORDERS, "--format", "json", "--quiet")
     assert (done.status, done.err) == (Exit.FINDINGS, "")
     rows = json.loads(done.out)
     assert [(row["subclient"], row["state"], row["job"]) for row in rows] == [
-        ("aws-prod / orders-db / default", "completed", "1354"),
-        ("aws-prod / billing-db / default", "failed", "1355"),
+        ("aws-prod / RDS / nightly", "completed", "1354"),
+        ("aws-prod / RDS / billing", "failed", "1355"),
     ]
     assert rows[1]["error"] == "Commvault cannot be reached. It is retried."
 

@@ -18,7 +18,7 @@ def row(*, ok: bool, detail: str, hint: str | None = None) -> dict[str, Any]:
     return {"name": "association", "target": "orders", "ok": ok, "detail": detail, "hint": hint}
 
 
-PASSED = row(ok=True, detail="Commvault has [bold] / orders-db.")
+PASSED = row(ok=True, detail="Commvault has [bold] / RDS.")
 FAILED = row(ok=False, detail="=No client\x1b[2J.", hint="Correct clientName.")
 
 
@@ -34,7 +34,7 @@ def test_without_failures_one_line_is_printed(cli: Cli, function: AwsWire) -> No
     assert cli("check", "prod") == cli("check", "prod", "--target", "orders")
     done = cli("check", "prod")
     assert (done.status, done.out) == (Exit.OK, f"{PLACE}: 1 check passed.\n")
-    assert "Commvault has [bold] / orders-db." in cli("check", "prod", "--all").out
+    assert "Commvault has [bold] / RDS." in cli("check", "prod", "--all").out
     everything = {"FunctionName": "prod-audit", "check": True}
     assert function.asked("Invoke")[:2] == [everything, everything | {"target": "orders"}]
 

@@ -17,7 +17,7 @@ from tests.cli.wire import AwsWire
 PLACE = "prod (account 111122223333, eu-central-1)"
 ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
 EVENT = {"source": "aws.rds", "account": "111122223333", "detail-type": "RDS DB Instance Event", "detail": {}}
-NAMES = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
+NAMES = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "nightly"}
 RESOURCE = (
     "<DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail><PhysicalResourceId>{}"
     "</PhysicalResourceId></StackResourceDetail></DescribeStackResourceResult></DescribeStackResourceResponse>"
@@ -78,9 +78,7 @@ def test_a_row_says_what_each_backup_would_do(
     done = cli("explain", "prod", event_file)
     assert (done.status, done.err) == (status, "")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if line.startswith("│")]
-    assert rows == [
-        [name, "tag", "aws-prod / orders-db / default", would, f"It {would}s."] for name, would in woulds.items()
-    ]
+    assert rows == [[name, "tag", "aws-prod / RDS / nightly", would, f"It {would}s."] for name, would in woulds.items()]
     assert done.out.endswith(f"{PLACE}: {said} {LETS}\n")
     assert sent(stack) == EVENT
 

@@ -26,6 +26,16 @@ def test_a_command_of_the_runbook_is_understood(cli: Cli, wire: AwsWire, line: s
 
 
 def test_the_runbook_has_commands() -> None:
-    assert {"status", "check", "letters", "redrive", "discard", "backup", "explain", "report", "schedule", "token"} == {
-        shlex.split(line)[1] for line in COMMANDS
-    }
+    assert {
+        "status",
+        "check",
+        "letters",
+        "redrive",
+        "discard",
+        "backup",
+        "explain",
+        "report",
+        "schedule",
+        "token",
+        "inventory",
+    } == {shlex.split(line)[1] for line in COMMANDS}

@@ -74,7 +74,7 @@ def product(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
         # A warm sandbox lists the targets once a minute: those that are selected by pattern are stored first.
         for name in ("inventory", "crash"):
             product.started[name] = product.target(name, databases=[f"{name}-*"])
-        product.started["group"] = product.group(3, databases=True)[0]
+        product.started["several"] = product.target_of(3, databases=True)[0]
         _fail_a_job(product)
         _kill_a_run(product)
         yield product
@@ -91,18 +91,18 @@ def deploy_quick(aws: Emulator, name: str, commserve: CommServe, more: dict[str,
 
 
 def _fail_a_job(product: Product) -> None:
-    """Start a group of which one job fails; it is started again after thirty pauses."""
-    product.started["failing"], (failing, other) = product.group(2)
-    product.commserve.plan_jobs(instance=failing, seconds=0, ending="Failed", reason="The snapshot quota is reached.")
-    for instance in (failing, other):
-        product.commserve.plan_jobs(instance=instance, seconds=0)
+    """Start a target of which one job fails; it is started again after thirty pauses."""
+    product.started["failing"], (failing, other) = product.target_of(2)
+    product.commserve.plan_jobs(group=failing, seconds=0, ending="Failed", reason="The snapshot quota is reached.")
+    for group in (failing, other):
+        product.commserve.plan_jobs(group=group, seconds=0)
     product.stack.invoke(scheduled(product.started["failing"]))
 
 
 def _kill_a_run(product: Product) -> None:
     """Kill a run after Commvault has made its job and before it answers; its lease takes long to end."""
     target = product.started["killed"] = product.target("killed")
-    product.commserve.plan_jobs(instance=target, seconds=0)
+    product.commserve.plan_jobs(group=target, seconds=0)
     with product.queue_disabled():
         ended = product.runs()
         product.commserve.fault("stall_after", about=target)

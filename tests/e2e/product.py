@@ -1,6 +1,6 @@
 """The deployed product as its tests see it: the stack, the CommServe it talks to, and a subscriber of its topic.
 
-Each test makes targets and instances that no other test has, and looks only at these.
+Each test makes targets and instance groups that no other test has, and looks only at these.
 """
 
 import json
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from local.commserve import CommServe, Job, Recorded
+from local.commserve import CommServe, Job, Recorded, content
+from local.commserve.catalogue import RDS
 from local.stack import Stack
 from local.subscriber import Subscriber
 
@@ -35,39 +36,40 @@ class Product:
     started: dict[str, str] = field(default_factory=dict)  # targets that were made with the stack, by what they are for
 
     def target(self, name: str, *, is_known: bool = True, **document: Any) -> str:
-        """Add a target with an instance of the same name, known to Commvault or not, and return that name."""
+        """Add a target with a group of the same name, known to Commvault or not, and return that name.
+
+        The group's content is the database of that name.
+        """
         unique = f"{name}-{next(_NUMBERS)}"
         if is_known:
-            self.commserve.catalogue.add(CLIENT, unique)
+            self.commserve.set_content(CLIENT, unique, [content.instance(unique)])
         self.stack.put_target(unique, self.document(unique) | document)
         return unique
 
     @staticmethod
-    def document(*instances: str) -> dict[str, Any]:
-        """Return a document with these instances."""
-        return {"associations": [association(instance) for instance in instances]}
+    def document(*groups: str) -> dict[str, Any]:
+        """Return a document with these groups."""
+        return {"associations": [association(group) for group in groups]}
 
-    def group(self, number: int, *, databases: bool = False) -> tuple[str, list[str]]:
-        """Add a target of several instances; return its name and theirs. With `databases` each has that of its name."""
-        name = f"group-{next(_NUMBERS)}"
+    def target_of(self, number: int, *, databases: bool = False) -> tuple[str, list[str]]:
+        """Add a target of several groups; return its name and theirs. With `databases` each has that of its name."""
+        name = f"several-{next(_NUMBERS)}"
         names = [f"{name}-{place}" for place in range(number)]
-        associations = [association(instance) | ({"databases": [instance]} if databases else {}) for instance in names]
-        for instance in names:
-            self.commserve.catalogue.add(CLIENT, instance)
+        associations = [association(group) | ({"databases": [group]} if databases else {}) for group in names]
+        for group in names:
+            self.commserve.set_content(CLIENT, group, [content.instance(group)])
         self.stack.put_target(name, {"associations": associations})
         return name, names
 
     def calls(self, *targets: str) -> list[Recorded]:
-        """Return the CreateTask requests for targets' instances, refused ones too."""
+        """Return the CreateTask requests for targets' groups, refused ones too."""
         return [
-            request
-            for request in self.commserve.create_tasks
-            if any(target in instances(request) for target in targets)
+            request for request in self.commserve.create_tasks if any(target in groups(request) for target in targets)
         ]
 
     def jobs(self, *targets: str) -> list[Job]:
-        """Return the jobs of targets' instances."""
-        return [job for job in self.commserve.jobs.values() if job.instance in targets]
+        """Return the jobs of targets' groups."""
+        return [job for job in self.commserve.jobs.values() if job.group in targets]
 
     def messages(self, *targets: str) -> list[Mapping[str, Any]]:
         """Return the messages about targets that were received so far; one that came twice is the same message."""
@@ -134,14 +136,14 @@ def scheduled(target: str, name: str = "nightly") -> dict[str, str]:
     return {"target": target, "schedule": f"arn:aws:scheduler:{name}", "time": "2026-01-31T02:00:00Z"}
 
 
-def association(instance: str) -> dict[str, str]:
+def association(group: str) -> dict[str, str]:
     """Return a target document's association, the display name left out."""
-    return {"clientName": CLIENT, "instanceName": instance, "subclientName": "default"}
+    return {"clientName": CLIENT, "instanceName": RDS, "subclientName": group}
 
 
-def instances(request: Recorded) -> list[str]:
-    """Return the instances that a CreateTask request names."""
-    return [entry["instanceName"] for entry in request.json["taskInfo"]["associations"]]
+def groups(request: Recorded) -> list[str]:
+    """Return the groups that a CreateTask request names."""
+    return [entry["subclientName"] for entry in request.json["taskInfo"]["associations"]]
 
 
 def tagged(*targets: str) -> dict[str, str]:

@@ -2,23 +2,23 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 import boto3
 import pytest
 
-from local.commserve import CommServe
+from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
-from local.rds import create_instance, rds_event
+from local.rds import RdsAccount, create_instance
 from local.stack import Stack
 from local.tools import ROOT
 from rds_snap_backup.messaging.notifications import iso
 from tests.e2e.conftest import CANARY, deploy_quick
 from tests.e2e.product import Product, association, only, scheduled, wait_until
-from tests.e2e.tap import Tap
 from tests.evidence import Evidence
 
 pytestmark = pytest.mark.e2e
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.e2e
 HOUR = 3600
 DAYS = count(1)
 MEMBER = "111122223333"
+OLD = datetime(2026, 1, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -71,21 +72,6 @@ class Member:
         """Return a client of the account."""
         return self._session.client(service, endpoint_url=self._endpoint)
 
-    def forwarded(self, event: Mapping[str, Any]) -> Any:
-        """Return an event of the account's default bus as its rule forwards it.
-
-        The emulator drops events for the bus of another account: a queue stands in for it.
-        """
-        queue = self.client("sqs").create_queue(QueueName="stand-in")["QueueUrl"]
-        arn = f"arn:aws:sqs:{REGION}:{MEMBER}:stand-in"
-        events = self.client("events")
-        (rule,) = events.list_rules()["Rules"]
-        events.put_targets(Rule=rule["Name"], Targets=[{"Id": "stand-in", "Arn": arn}])
-        entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
-        events.put_events(Entries=[{**entry, "Resources": event["resources"]}])
-        (message,) = self.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
-        return json.loads(message["Body"])
-
 
 @pytest.fixture(scope="module")
 def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
@@ -109,28 +95,36 @@ def lose_message(product: Product, target: str) -> None:
     item = only([row for row in stack.ledger() if row["pk"]["S"].startswith(f"submission#{target}#")])
     record = json.loads(item["record"]["S"])
     record["created"] -= 2 * HOUR
-    for part, field in (("backups", "due"), ("attempts", "began"), ("attempts", "ended")):
-        for entry in record.get(part, ()):
-            entry[field] -= 2 * HOUR
+    record["wake_at"] -= 2 * HOUR
+    for backup in record["backups"]:
+        backup["phase"]["due"] -= 2 * HOUR
     stack.aws.client("dynamodb").update_item(
         TableName=stack.outputs["LedgerTableName"],
         Key={"pk": item["pk"]},
         UpdateExpression="SET wakeAt = :at, #record = :record",
         ExpressionAttributeNames={"#record": "record"},
-        ExpressionAttributeValues={":at": {"N": str(record["created"])}, ":record": {"S": json.dumps(record)}},
+        ExpressionAttributeValues={":at": {"N": str(record["wake_at"])}, ":record": {"S": json.dumps(record)}},
     )
 
 
-def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audited, aws: Emulator, tap: Tap) -> None:
-    product = audited.product
-    stack, path = product.stack, product.stack.outputs["TargetsPath"]
-    weekly, stuck = product.target("weekly", maxAgeHours=1), product.target("stuck")
+def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audited, aws: Emulator) -> None:
+    product, commserve = audited.product, audited.product.commserve
+    stack, rds = product.stack, aws.client("rds")
+    commserve.attach("aws-prod", RdsAccount((rds,)))
+    # The target backs up the group of its name, whose database is stopped.
+    weekly, stuck = product.target("weekly", maxAgeHours=1, accounts=["000000000000"]), product.target("stuck")
+    create_instance(rds, weekly, "mysql", created=OLD)
+    rds.stop_db_instance(DBInstanceIdentifier=weekly)
+    commserve.set_content("aws-prod", weekly, [content.instance(weekly)])
+    commserve.set_content("aws-prod", stuck, [content.region("eu-north-1")])
+    commserve.plan_jobs(times=None, group=weekly, seconds=0)
+    stack.invoke({"target": weekly})
+    assert [message["status"] for message in product.story(weekly)] == ["submitted", "completed"]
     places = ("crm", weekly, stuck, "broken")
     audited.daily()
-    assert audited.daily(*places) == (set(), False, "digest")
+    assert audited.daily(*places) == ({("BACKUP_STALE", weekly)}, False, "digest")
 
-    create_instance(aws.client("rds"), "crm", "postgres")
-    tap.age(f"{path}{weekly}", 2 * HOUR)
+    create_instance(rds, "crm", "postgres")
     stack.put_target("broken", {"associations": []})
     lose_message(product, stuck)
 
@@ -140,79 +134,75 @@ def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audit
     assert audited.daily(*places) == (lasting, True, "digest")
     assert audited.daily(*places) == (lasting, False, "digest")
 
-    stack.put_target("broken", {"associations": [association("crm")]})
-    product.commserve.plan_jobs(instance=weekly, seconds=0)
+    stack.put_target("broken", {"associations": [association(weekly)]})
+    rds.start_db_instance(DBInstanceIdentifier=weekly)
+    since = iso(time.time() - 2)  # Times are whole seconds.
     stack.invoke({"target": weekly})
-    assert [message["status"] for message in product.story(weekly)] == ["submitted", "completed"]
-    product.commserve.catalogue.add("aws-prod", "crm")
+    wait_until(lambda: len(product.story(weekly)) == 4, "its second backup completes")
+    commserve.set_content("aws-prod", "crm", [content.instance("crm")])
     assert audited.daily(*places) == (set(), True, "digest")
     assert audited.daily(*places) == (set(), False, "digest")
     verdicts = {row["arn"].rpartition(":")[2]: row["verdict"] for row in audited.ask({"audit": True})["databases"]}
-    assert verdicts["crm"] == "new"
+    assert (verdicts["crm"], verdicts[weekly]) == ("new", "protected")
+    arn = f"arn:aws:rds:{REGION}:000000000000:db:{weekly}"
+    assert audited.ask({"prove": {"database": arn, "since": since}})["proved"] is True
 
 
 def verdicts(answer: Any, known: Iterable[str]) -> dict[str, str]:
     """Return the verdicts on these databases; those of the member have an `m:` before their names."""
     found: dict[str, str] = {}
     for row in answer["databases"]:
-        *_, account, _, name = row["arn"].split(":")
-        by = f" by {row['by']}" if row["by"] else ""
-        found["m:" * (account == MEMBER) + name] = (
-            f"{row['verdict']}{by}{' ' + row['reason'] if by and row['reason'] else ''}"
-        )
+        account, name = row["arn"].split(":")[4], row["arn"].rpartition(":")[2]
+        by = f" by {row['by']}" if row["verdict"] == "protected" else ""
+        found["m:" * (account == MEMBER) + name] = f"{row['verdict']}{by}"
     return {name: found[name] for name in known}
 
 
-def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emulator, tap: Tap) -> None:
+def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emulator) -> None:
     product, commserve = audited.product, audited.product.commserve
     stack, member = product.stack, Member(aws, product.stack)
-    now = commserve.clock.now()
+    hub, theirs = aws.client("rds"), member.client("rds")
     expected = {
         "h-stack": "protected by stack",
         "h-own": "protected by commvault",
-        "h-errors": "protected by commvault It completed with errors.",
         "h-stale": "stale",
         "h-new": "new",
         "h-none": "uncovered",
+        "h-odd": "ambiguous",
         "h-scratch": "excluded",
-        "m:m-stack": "protected by stack",
         "m:m-own": "protected by commvault",
         "m:m-none": "uncovered",
-        "m:m-new": "new",
-        "m:h-stack": "uncovered",  # The subclient is that of the hub's database of this name.
+        "m:h-stack": "uncovered",  # It has the name of a database that the hub's client selects.
     }
     for name in expected:
         place, _, own = name.rpartition(":")
         tags = {"rds-snap-backup:exclude": "true"} if own == "h-scratch" else {}
-        create_instance(member.client("rds") if place else aws.client("rds"), own, "mysql", tags)
-        if own[2:] not in {"none", "scratch"}:
-            commserve.catalogue.add("aws-member" if own.startswith("m-") else "aws-prod", own)
-    tap.age("h-stale", 30 * HOUR)
-    commserve.add_job("aws-prod", "h-own", start=now - HOUR, seconds=60)
-    commserve.add_job("aws-prod", "h-errors", start=now - HOUR, seconds=60, ending="Completed w/ one or more errors")
-    commserve.add_job("aws-member", "m-own", start=now - HOUR, seconds=60)
-    commserve.add_job("aws-prod", "h-new", start=now - HOUR, seconds=60, ending="Failed")
+        create_instance(theirs if place else hub, own, "mysql", tags, None if own == "h-new" else OLD)
+    commserve.attach("aws-prod", RdsAccount((hub,)))
+    commserve.attach("aws-member", RdsAccount((theirs,)))
+    hub.stop_db_instance(DBInstanceIdentifier="h-stale")
+    commserve.set_content("aws-prod", "plan", [content.instance(name) for name in ("h-own", "h-stale")])
+    for name in ("h-stack", "h-new"):
+        commserve.set_content("aws-prod", name, [content.instance(name)])
+    commserve.set_content("aws-prod", "odd", [{**content.instance("h-odd"), "type": 7}], [content.rule("h-none")])
+    commserve.set_content("aws-member", "plan", [content.rule("^m-own")])
+    start = commserve.clock.now() - HOUR
+    for client in ("aws-prod", "aws-member"):
+        commserve.add_job(client, "plan", start=start, seconds=60)
     stack.put_target("h-stack", {"associations": [association("h-stack")]})
-    theirs = {**association("m-stack"), "clientName": "aws-member", "databases": ["m-stack"]}
-    stack.put_target("m-stack", {"associations": [theirs], "accounts": [MEMBER]})
-    for name in ("h-stack", "m-stack"):
-        commserve.plan_jobs(instance=name, seconds=0)
+    commserve.plan_jobs(group="h-stack", seconds=0)
     stack.invoke({"target": "h-stack"})
-    # An event of a database whose status cannot be read waits for ten minutes.
-    event = rds_event("m-stack", date=iso(time.time() - HOUR))
-    event["detail"]["SourceArn"] = event["detail"]["SourceArn"].replace("000000000000", MEMBER)
-    stack.invoke(member.forwarded(event))
-    for name in ("h-stack", "m-stack"):
-        assert [message["status"] for message in product.story(name)] == ["submitted", "completed"]
+    assert [message["status"] for message in product.story("h-stack")] == ["submitted", "completed"]
 
     audited.daily()
     assert verdicts(audited.ask({"audit": True}), expected) == expected
     member.client("cloudformation").delete_stack(StackName="member")
     audited.daily()
     answer = audited.ask({"audit": True})
-    assert verdicts(answer, expected) == {
-        name: "unreadable" if name.startswith("m:") else verdict for name, verdict in expected.items()
-    }
+    remaining = {name: verdict for name, verdict in expected.items() if not name.startswith("m:")}
+    assert verdicts(answer, remaining) == remaining
+    (row,) = [row for row in answer["databases"] if row["arn"].split(":")[4] == MEMBER]
+    assert (row["verdict"], bool(row["lastRead"])) == ("unreadable", True)
     assert [finding["account"] for finding in answer["findings"] if finding["code"] == "MEMBER_UNREADABLE"] == [MEMBER]
 
 

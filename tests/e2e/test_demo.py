@@ -16,8 +16,8 @@ from tests.e2e.product import wait_until
 
 pytestmark = pytest.mark.e2e
 
-# Of each of seven steps: requests, jobs, messages, and a claim.
-FACTS = 28
+# Of each of seven steps: requests, jobs, messages, and a claim. Of the audit: what can be restored, and what cannot.
+FACTS = 30
 
 
 def test_the_demo_shows_that_everything_happened_as_it_should() -> None:

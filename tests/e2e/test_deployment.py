@@ -73,7 +73,7 @@ def test_everything_starts_also_targets_that_were_just_stored(second: Product) -
     wait_until(lambda: len(_about(second, "all", *names)) == len(names), "a message about each")
     messages = _about(second, "all", *names)
     assert {message["target"]: message["status"] for message in messages} == dict.fromkeys(names, "submitted")
-    assert all(second.commserve.jobs[only(message["jobIds"])].instance == message["target"] for message in messages)
+    assert all(second.commserve.jobs[only(message["jobIds"])].group == message["target"] for message in messages)
 
 
 def test_a_token_that_was_replaced_is_taken_from_the_secret_at_once(second: Product) -> None:
@@ -120,16 +120,16 @@ def test_every_metric_that_an_alarm_watches_is_emitted_under_its_name_and_dimens
     stack, commserve = second.stack, second.commserve
     names = ("failed", "lost", "rejected", "refused-token", "abandoned")
     failed, lost, rejected, refused, abandoned = (second.target(name) for name in names)
-    stack.put_target(rejected, second.document("no-such-instance"))
+    stack.put_target(rejected, second.document("no-such-group"))
     stack.put_target(abandoned, second.document(abandoned) | {"taskType": "SCHEDULE"})
-    commserve.plan_jobs(instance=failed, seconds=0, ending="Killed")
+    commserve.plan_jobs(group=failed, seconds=0, ending="Killed")
     commserve.fault("unauthorized", times=2, about=refused)
     commserve.fault("reset_after", about=abandoned)
     for target in (failed, lost, rejected, refused, abandoned):
         stack.invoke(scheduled(target))
     only(second.jobs(lost)).subclient = commserve.catalogue.add("aws-prod", "another")
     stack.invoke({})
-    stack.put_target("unknown", second.document("no-such-instance"))
+    stack.put_target("unknown", second.document("no-such-group"))
     assert stack.invoke({"audit": True, "schedule": "arn:aws:scheduler:audit", "time": "2026-01-31T06:00:00Z"}, AUDIT)
     second.story(failed, lost, rejected, abandoned)
 

@@ -28,7 +28,7 @@ def test_an_event_delivered_twice_is_one_backup(product: Product) -> None:
 def test_five_deliveries_at_the_same_moment_are_one_backup(product: Product) -> None:
     target = product.target("moment")
     event = rds_event("orders", tags=tagged(target))
-    product.commserve.plan_jobs(instance=target, seconds=0)
+    product.commserve.plan_jobs(group=target, seconds=0)
     runs = product.runs()
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(product.stack.put_event, [event] * 5))
@@ -72,7 +72,7 @@ def test_a_request_that_was_lost_is_sent_again(product: Product) -> None:
 def test_nobody_takes_the_unseen_job_of_another_submission(product: Product) -> None:
     """While the first is in doubt and its queued job shows no start, the second waits, and then starts its own."""
     target = product.target("queued")
-    product.commserve.plan_jobs(instance=target, missing_seconds=3, queued=3600)
+    product.commserve.plan_jobs(group=target, missing_seconds=3, queued=3600)
     product.commserve.fault("reset_after", about=target)
     product.stack.invoke({"target": target, "requestId": "first"})
     waiting = only(only(product.stack.invoke({"target": target, "requestId": "second"})["submissions"])["backups"])
@@ -130,7 +130,7 @@ def test_a_redriven_letter_opens_its_submission_once(product: Product) -> None:
     product.stack.invoke(scheduled(target))
     letter = only(product.dead_letters(target))
     product.commserve.catalogue.add("aws-prod", target)
-    product.commserve.plan_jobs(instance=target, seconds=0)
+    product.commserve.plan_jobs(group=target, seconds=0)
     for _ in range(2):
         product.stack.send(letter)
     product.wait_for_messages(target, number=2)

@@ -73,7 +73,7 @@ def installed(aws: Emulator, evidence: Evidence, tmp_path_factory: pytest.TempPa
         # The rest is this machine's: the CommServe's own authority, and no events and schedules of other tests.
         more = {"CaCertificateParameter": CA_PARAMETER, **ALONE}
         last = " ".join(["backups@example.com", *(f"{name}={value}" for name, value in more.items())])
-        names = {"CLIENT": CLIENT, "INSTANCE": "orders-db", "SUBCLIENT": "default", "DATABASES": "orders-*"}
+        names = {"CLIENT": CLIENT, "INSTANCE": "RDS", "SUBCLIENT": "nightly", "DATABASES": "orders-*"}
         todo = steps((folder / "README.md").read_text(), names | {"API_URL": commserve.url, "EMAIL": last})
         run(todo["upload"] + todo["deploy"], folder, aws)
         stack = deployed(aws, "rds-snap-backup", more)
@@ -86,7 +86,7 @@ def installed(aws: Emulator, evidence: Evidence, tmp_path_factory: pytest.TempPa
 def test_the_readme_ends_in_a_backup(installed: Installed) -> None:
     assert '"ok": true' in installed.output.replace('"ok":true', '"ok": true')
     job = only(list(installed.commserve.jobs.values()))
-    assert job.instance == "orders-db"
+    assert job.group == "nightly"
     assert f'"{job.id}"' in installed.output
 
 

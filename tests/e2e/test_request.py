@@ -14,11 +14,11 @@ def test_the_request_has_the_targets_fields_and_the_token(product: Product) -> N
     request = only(product.calls(target))
     association = {
         "clientName": CLIENT,
-        "instanceName": target,
+        "instanceName": "RDS",
         "displayName": CLIENT,
         "_type_": "SUBCLIENT_ENTITY",
         "appName": "Cloud Apps",
-        "subclientName": "default",
+        "subclientName": target,
     }
     subtask = {
         "subTask": {"subTaskType": "BACKUP", "operationType": "BACKUP"},
@@ -36,17 +36,17 @@ def test_the_request_has_the_targets_fields_and_the_token(product: Product) -> N
     assert not product.commserve.refusals  # it was the form, field for field
 
 
-def test_a_group_is_one_request(product: Product) -> None:
-    target, names = product.group(3)
+def test_a_target_of_several_groups_is_one_request(product: Product) -> None:
+    target, names = product.target_of(3)
     answer = only(product.stack.invoke({"target": target})["submissions"])
     assert len(product.calls(*names)) == 1
-    jobs = {job.instance: job.id for job in product.jobs(*names)}
+    jobs = {job.group: job.id for job in product.jobs(*names)}
     assert {backup["state"] for backup in answer["backups"]} == {"running"}
     assert only(product.wait_for_messages(target))["jobIds"] == [jobs[name] for name in names]
 
     def known() -> dict[str, str]:
         backups = only(product.records(target))["backups"]
-        return {backup["association"]["instanceName"]: backup["job"]["id"] for backup in backups if "job" in backup}
+        return {backup["association"]["subclientName"]: backup["job"]["id"] for backup in backups if "job" in backup}
 
     wait_until(lambda: known() == jobs, "rows have told which job is whose")
 

@@ -29,7 +29,7 @@ def test_a_storm_of_triggers_ends_in_a_job_for_each_that_began_after_it(product:
     chance = random.Random(2026)
     targets = [product.target("storm", gatherMinutes=0) for _ in range(TARGETS)]
     for target in targets:
-        product.commserve.plan_jobs(times=None, instance=target, seconds=1)
+        product.commserve.plan_jobs(times=None, group=target, seconds=1)
     triggers = [_trigger(number, targets[number % TARGETS]) for number in range(TRIGGERS)]
     deliveries = triggers * 2
     chance.shuffle(deliveries)

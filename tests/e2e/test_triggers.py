@@ -28,13 +28,13 @@ def test_a_schedule_fires_by_itself(product: Product) -> None:
     message = only(product.wait_for_messages("default"))
     assert datetime.now(UTC) >= due.replace(microsecond=0)
     assert (message["status"], message["trigger"]["kind"]) == ("submitted", "schedule")
-    assert message["jobIds"] == [only(product.jobs("orders-db")).id]
+    assert message["jobIds"] == [only(product.jobs("nightly")).id]
 
 
 @pytest.mark.parametrize("name", ["schedule-rule", "schedule-default-payload"])
 def test_the_samples_of_other_schedules_start_the_default_target(product: Product, name: str) -> None:
     event = sample(name) | {"time": datetime.now(UTC).isoformat()}
-    before = {job.id for job in product.jobs("orders-db")}
+    before = {job.id for job in product.jobs("nightly")}
     backup = only(only(product.stack.invoke(event)["submissions"])["backups"])
     assert (backup["state"], backup["jobId"] in before) == ("running", False)
     message = next(message for message in product.messages("default") if backup["jobId"] in message["jobIds"])
@@ -61,13 +61,13 @@ def test_an_rds_event_on_the_bus_starts_the_target_whose_pattern_matches(product
     }
 
 
-def test_an_event_of_one_database_in_a_group_of_three_starts_one_job(product: Product) -> None:
-    group = product.started["group"]
-    names = [f"{group}-{place}" for place in range(3)]
+def test_an_event_of_one_database_in_a_target_of_three_starts_one_job(product: Product) -> None:
+    target = product.started["several"]
+    names = [f"{target}-{place}" for place in range(3)]
     product.stack.put_event(rds_event(names[1]))
-    message = only(product.wait_for_messages(group))
-    assert [association["instanceName"] for association in message["associations"]] == [names[1]]
-    assert [job.instance for job in product.jobs(*names)] == [names[1]]
+    message = only(product.wait_for_messages(target))
+    assert [association["subclientName"] for association in message["associations"]] == [names[1]]
+    assert [job.group for job in product.jobs(*names)] == [names[1]]
 
 
 def test_the_tag_of_a_database_selects_targets_and_no_pattern_does(product: Product) -> None:
@@ -104,7 +104,7 @@ def test_a_manual_request_is_answered_with_its_job_and_then_only_reports(product
     event = {"target": target, "requestId": "monday"}
     first, second = product.stack.invoke(event), product.stack.invoke(event)
     job = only(product.jobs(target))
-    names = {"clientName": CLIENT, "instanceName": target, "subclientName": "default"}
+    names = {"clientName": CLIENT, "instanceName": "RDS", "subclientName": target}
     backup = names | {"state": "running", "jobId": job.id, "error": None}
     assert first == second == {"submissions": [{"target": target, "status": "open", "backups": [backup]}]}
     product.commserve.end_job(job.id)
@@ -127,7 +127,7 @@ def test_a_subscriber_gets_json_and_an_e_mail_gets_text(product: Product, tap: T
     assert json.loads(forms["default"]) == only(product.wait_for_messages(target))
     lines = forms["email"].splitlines()
     assert {f"Target: {target}", "Status: submitted", f"Jobs: {job.id}", "Trigger: manual"} <= set(lines)
-    assert f"  {CLIENT} / {target} / default: job {job.id}" in lines
+    assert f"  {CLIENT} / RDS / {target}: job {job.id}" in lines
     received = only([message.attributes for message in product.subscriber.received if message.body["target"] == target])
     assert received == {"status": "submitted", "target": target, "trigger": "manual", "level": "info"}
 

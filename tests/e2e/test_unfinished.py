@@ -17,7 +17,7 @@ def test_a_run_killed_before_its_answer_ends_in_one_followed_job(product: Produc
     assert len(product.calls(target)) == 1
 
 
-def test_one_failed_job_of_a_group_is_started_again_and_the_other_has_its_own_end(product: Product) -> None:
+def test_one_failed_job_of_a_target_is_started_again_and_the_other_has_its_own_end(product: Product) -> None:
     target = product.started["failing"]
     failing, other = f"{target}-0", f"{target}-1"
     messages = product.story(target)

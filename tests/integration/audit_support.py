@@ -4,18 +4,22 @@ import json
 import time
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config as SdkConfig
+from botocore.exceptions import ClientError
 
-from local.commserve import CommServe
+from local.commserve import CommServe, Job
 from local.emulator import REGION, Emulator
+from local.rds import RdsAccount, create_instance
 from rds_snap_backup.audit import handler
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.core.opening import Defaults, begin, reject_trigger
-from rds_snap_backup.core.record import Change, CompletedJob
+from rds_snap_backup.core.record import Change
+from rds_snap_backup.core.subclients import CompletedJob
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.triggers import Trigger
 from tests.integration.world import World
@@ -27,7 +31,10 @@ ARN = "arn:aws:rds:us-east-1:000000000000"
 
 
 class AuditScene:
-    """A stack whose target `default` backs up the one database `orders-db`, and whose topics have listeners."""
+    """A stack whose target `default` backs up the one database `orders-db`, and whose topics have listeners.
+
+    Commvault's client `aws-prod` is its account.
+    """
 
     def __init__(self, aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         self.aws, self.commserve = aws, commserve
@@ -37,8 +44,9 @@ class AuditScene:
         self.later = 0.0
         self.calls: Counter[str] = Counter()
         self._monkeypatch = monkeypatch
+        commserve.attach("aws-prod", RdsAccount((aws.client("rds"),)))
         self.remove_databases()
-        self.database("orders-db")
+        self.database("orders-db", hours_old=1000)
         self.cold_start()
 
     def cold_start(self, **clients: Any) -> None:
@@ -55,14 +63,11 @@ class AuditScene:
         """Return the time, as much later as the test says."""
         return time.time() + self.later
 
-    def database(self, name: str, **tags: str) -> None:
+    def database(self, name: str, hours_old: float = 0, **tags: str) -> None:
         """Create an instance in RDS, with tags of `rds-snap-backup:`."""
-        given = [{"Key": f"rds-snap-backup:{key}", "Value": value} for key, value in tags.items()]
-        login = {"MasterUsername": "admin", "MasterUserPassword": "fake-password"}
-        size = {"DBInstanceClass": "db.t3.micro", "AllocatedStorage": 20}
-        self.aws.client("rds").create_db_instance(
-            DBInstanceIdentifier=name, Engine="mysql", Tags=given, **size, **login
-        )
+        given = {f"rds-snap-backup:{key}": value for key, value in tags.items()}
+        created = datetime.fromtimestamp(time.time() - hours_old * 3600, UTC)
+        create_instance(self.aws.client("rds"), name, "mysql", given, created)
 
     def cluster(self, name: str, member: str, engine: str = "aurora-mysql") -> None:
         """Create a cluster with a member instance."""
@@ -75,22 +80,29 @@ class AuditScene:
         )
 
     def remove_databases(self) -> None:
-        """Delete all databases: the emulator's account is shared by all tests."""
+        """Delete all databases and snapshots: the emulator's account is shared by all tests."""
         rds = self.aws.client("rds")
         for row in rds.describe_db_instances()["DBInstances"]:
             rds.delete_db_instance(DBInstanceIdentifier=row["DBInstanceIdentifier"], SkipFinalSnapshot=True)
         for row in rds.describe_db_clusters()["DBClusters"]:
             rds.delete_db_cluster(DBClusterIdentifier=row["DBClusterIdentifier"], SkipFinalSnapshot=True)
+        for row in rds.describe_db_snapshots()["DBSnapshots"]:
+            rds.delete_db_snapshot(DBSnapshotIdentifier=row["DBSnapshotIdentifier"])
+        for row in rds.describe_db_cluster_snapshots()["DBClusterSnapshots"]:
+            rds.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=row["DBClusterSnapshotIdentifier"])
 
-    def complete(self, target: str, hours_ago: float = 0, job: str = "1354") -> None:
-        """Let the ledger have a completed job of each of a target's subclients."""
-        submissions, started = self.services.submissions, self.clock() - hours_ago * 3600
-        keys = [association.key for association in self.services.targets.load(target).request.associations]
-        trigger = Trigger("manual", f"{target}-{time.monotonic_ns()}")
-        over = replace(reject_trigger(trigger, target, Problem("", "", ""), started), outbox=())
-        completed = CompletedJob(job, started, "FULL", over.key)
-        found = submissions.subclients(keys).values()
-        submissions.save(Change(over, tuple(subclient.with_completed(completed) for subclient in found)))
+    def back_up(self, group: str, hours_ago: float = 1, **job: Any) -> Job:
+        """Let Commvault run a job of a group of `aws-prod` so many hours ago, for a minute."""
+        start = self.commserve.clock.now() - hours_ago * 3600
+        return self.commserve.add_job("aws-prod", group, start=start, **{"seconds": 60, **job})
+
+    def own(self, job: Job) -> None:
+        """Let the ledger have a job as one of the target `default`."""
+        submissions, target = self.services.submissions, self.services.targets.load("default")
+        over = replace(reject_trigger(Trigger("manual", job.id), "default", Problem("", "", ""), 1), outbox=())
+        (found,) = submissions.subclients([target.request.associations[0].key]).values()
+        completed = CompletedJob(job.id, self.clock(), "FULL", over.key)
+        submissions.save(Change(over, (found.with_completed(completed),)))
 
     def lose_message(self, target: str = "default") -> None:
         """Let a submission's message be lost two hours ago."""
@@ -143,6 +155,21 @@ class Publishing:
         if name == "publish":
             raise self._end
         return getattr(self._client, name)
+
+
+class Denying:
+    """A client of RDS that may not list the pages of an operation."""
+
+    def __init__(self, client: Any, operation: str) -> None:
+        self._client, self._operation = client, operation
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def get_paginator(self, operation: str) -> Any:
+        if operation == self._operation:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": f"not {operation}"}}, operation)
+        return self._client.get_paginator(operation)
 
 
 def unreachable(service: str) -> Any:

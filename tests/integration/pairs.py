@@ -25,7 +25,7 @@ RENEW = "/V4/AccessToken/Renew"
 LIFETIME = 1800
 DAY = 86400
 STACK = f"arn:aws:cloudformation:{REGION}:000000000000:stack/test/77ac5992-ecfe-47cc-b021-6b095fdf0dcd"
-REQUEST = BackupRequest((Association("aws-prod", "orders-db", "default", "aws-prod"),))
+REQUEST = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),))
 RUN_SECONDS = 38.0
 
 

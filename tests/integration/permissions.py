@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from tests.integration.timeline import Call
 from tests.support import ACCOUNT, REGION
 
-# The kind of resource that each of RDS's lists is authorized for.
-LISTED = {"DescribeDBInstances": "db", "DescribeDBClusters": "cluster"}
+# The kinds of resources that each of RDS's lists is authorized for.
+LISTED = {
+    "DescribeDBInstances": ("db",),
+    "DescribeDBClusters": ("cluster",),
+    # Narrowed to databases, it may be authorized for these too.
+    "DescribeDBSnapshots": ("snapshot", "db"),
+    "DescribeDBClusterSnapshots": ("cluster-snapshot", "cluster"),
+}
 # A transaction is authorized by its parts.
 TRANSACTION = {"Update": "UpdateItem", "ConditionCheck": "ConditionCheckItem", "Put": "PutItem", "Delete": "DeleteItem"}
 
@@ -37,9 +43,11 @@ def needed(call: Call) -> set[Permission]:
     action, given = f"{call.service}:{call.operation}", call.parameters
     match call.service, call.operation:
         case "rds", operation if operation in LISTED:
-            return {Permission(action, arn("rds", f"{LISTED[operation]}:*"))}
+            return {Permission(action, arn("rds", f"{kind}:*")) for kind in LISTED[operation]}
         case "rds", "DescribeAccountAttributes":
             return {Permission(action, "*")}
+        case "scheduler", "ListSchedules":
+            return {Permission(action, arn("scheduler", f"schedule/{given['GroupName']}/*"))}
         case "sts", "AssumeRole":
             return {Permission(action, given["RoleArn"])}
         case "sns", "Publish" | "ListSubscriptionsByTopic":
@@ -71,4 +79,4 @@ def needed(call: Call) -> set[Permission]:
 def is_meaningful(permission: Permission) -> bool:
     """Tell whether a resource is of a kind that the action is authorized for: to RDS's lists others mean nothing."""
     operation = permission.action.partition(":")[2]
-    return operation not in LISTED or permission.resource.split(":")[5] == LISTED[operation]
+    return operation not in LISTED or permission.resource.split(":")[5] in LISTED[operation]

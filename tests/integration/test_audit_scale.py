@@ -1,35 +1,42 @@
-"""The built Audit function in the Lambda runtime, at the size that it is made for: 600 databases in 50 accounts."""
+"""The built Audit function in the Lambda runtime, at the size that it is made for, and at answers made to exhaust it."""
 
 import json
-import math
 import platform
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from local.commserve import CommServe
+from local.commserve import CommServe, content
 from local.emulator import ACCOUNT, REGION, Emulator
 from local.processes import descendants
-from local.rds import create_instance
+from local.rds import create_instance, created_at
 from local.runtime import Runtime
 from local.stack import build
-from rds_snap_backup.commvault.job_lists import OVERLAP
-from rds_snap_backup.commvault.jobs import PAGE
-from tests.integration.audit_support import AuditScene
+from rds_snap_backup.audit.metered import MAX_CALLS, MAX_SAAS_QUERIES
+from rds_snap_backup.commvault.answers import MAX_BODY
+from rds_snap_backup.untrusted import MAX_CONTAINERS
+from tests.integration.audit_support import DAY, AuditScene
 from tests.integration.paging import PagingWire
 from tests.integration.world import ASSOCIATION
 
-DATABASES, TARGETS, JOBS, MEMBERS = 600, 300, 3000, 50
-EACH = DATABASES // MEMBERS
-MEMORY_MB = 256
+DATABASES, GROUPS, RETAINED, JOBS = 600, 40, 30, 3000
+ACCOUNTS = [ACCOUNT, *(f"{900000000000 + number}" for number in range(11))]
+REGIONS = [REGION, "eu-central-1", "us-west-2"]
+MEMORY_MB, SECONDS = 256, 120
+HANDLER = "rds_snap_backup.audit.handler.lambda_handler"
 
-pytestmark = pytest.mark.xdist_group("audit-scale")
+pytestmark = [
+    pytest.mark.xdist_group("audit-scale"),
+    pytest.mark.skipif(platform.system() != "Linux", reason="reads the peak of memory from /proc"),
+]
 
 
 def peak_megabytes(runtime: Runtime) -> float:
@@ -40,77 +47,124 @@ def peak_megabytes(runtime: Runtime) -> float:
     return int(line.split()[1]) / 1024
 
 
-def join(aws: Emulator, account: str) -> Any:
-    """Let the hub's audit read an account; return a client of its RDS."""
-    session: Any = boto3.Session(account, "any", region_name=REGION)
-    iam = session.client("iam", endpoint_url=aws.endpoint_url)
+def join(aws: Emulator, account: str, region: str) -> Any:
+    """Let the hub's audit read a place; return a client of its RDS."""
+    session: Any = boto3.Session("test" if account == ACCOUNT else account, "test", region_name=region)
+    iam, name = session.client("iam", endpoint_url=aws.endpoint_url), f"test-audit-{region}"
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
     trust = {"Version": "2012-10-17", "Statement": [statement]}
-    iam.create_role(RoleName=f"test-audit-{REGION}", AssumeRolePolicyDocument=json.dumps(trust))
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
     look = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "rds:Describe*", "Resource": "*"}]}
-    iam.put_role_policy(RoleName=f"test-audit-{REGION}", PolicyName="look", PolicyDocument=json.dumps(look))
+    iam.put_role_policy(RoleName=name, PolicyName="look", PolicyDocument=json.dumps(look))
     return session.client("rds", endpoint_url=aws.endpoint_url)
 
 
-@pytest.mark.skipif(platform.system() != "Linux", reason="reads the peak of memory from /proc")
-def test_600_databases_in_50_accounts_and_3000_jobs_in_256_mb(
+def fill(commserve: CommServe, places: dict[tuple[str, str], Any]) -> None:
+    """Make the databases, the groups that select them, their restore points, and snapshots of the newest ones.
+
+    Of every tenth database RDS has lost the newest snapshot.
+    """
+    now = commserve.clock.now()
+    for number, account in enumerate(ACCOUNTS):
+        for region in REGIONS:
+            commserve.set_content(f"aws-{account}", region, [content.region(region)])
+        for extra in range(number % 3 + 1 if number < 4 else 0):
+            commserve.set_content(f"aws-{account}", f"rule-{extra}", [content.rule(f"^db-{extra}")])
+
+    def add(numbered: tuple[int, tuple[str, str]]) -> None:
+        number, place = numbered
+        (account, region), rds, name = place, places[place], f"db-{number:03}"
+        create_instance(rds, name, "mysql", created=datetime.fromtimestamp(now - 100 * DAY, UTC))
+        for age in range(RETAINED):
+            row = {"dbName": name, "createTime": int(now - 3600 - age * DAY), "snapShotName": f"{name}-{age}"}
+            zone = {"rdsAttributes": {"availabilityZone": f"{region}a,{region}b", "dbSubnetGroup": "default"}}
+            commserve.add_restore_point(f"aws-{account}", row | zone | {"dbType": "mysql", "status": 0, "copyId": 13})
+        age = 1 if number % 10 == 0 else 0
+        tags = created_at(datetime.fromtimestamp(now - 3600 - age * DAY, UTC))
+        rds.create_db_snapshot(DBSnapshotIdentifier=f"{name}-{age}", DBInstanceIdentifier=name, Tags=tags)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, zip(range(DATABASES), cycle(places), strict=False)))
+    for number in range(JOBS):
+        account = ACCOUNTS[number % len(ACCOUNTS)]
+        commserve.add_job(f"aws-{account}", REGIONS[number % 3], start=now - 7200 - JOBS + number, seconds=1)
+
+
+def audit(scene: AuditScene, url: str) -> tuple[Any, float, float]:
+    """Return an audit by the built function, its seconds, and the most memory that it has had."""
+    environment = scene.world.environment | {"AWS_ENDPOINT_URL": url}
+    with Runtime(build() / "AuditFunction", HANDLER, environment, timeout=600) as function:
+        began = time.monotonic()
+        response = function.invoke({"audit": True})
+        seconds, megabytes = time.monotonic() - began, peak_megabytes(function)
+    assert response.error is None, function.output
+    return response.payload, seconds, megabytes
+
+
+@pytest.mark.timeout(600)
+def test_600_databases_of_12_accounts_in_3_regions(
     aws: Emulator,
     commserve: CommServe,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
-    accounts = [f"{900000000000 + number}" for number in range(MEMBERS)]
-    scene = AuditScene(aws, commserve, monkeypatch, AUDIT_MEMBERS=",".join(accounts))
-    # The last account has no role, and its databases are the hub's.
-    clients = [*(join(aws, account) for account in accounts[:-1]), aws.client("rds")]
-    names = [f"db-{number:03}" for number in range(DATABASES)]
-    commserve.catalogue.extend({"aws-many": dict.fromkeys(names, ("default",))})
-    now = commserve.clock.now()
-
-    def add(number: int) -> None:
-        name = names[number]
-        create_instance(clients[number // EACH], name, "mysql")
-        if number < TARGETS:
-            mine: dict[str, Any] = {**ASSOCIATION, "clientName": "aws-many", "instanceName": name}
-            scene.world.target(name, associations=[mine])
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(add, range(DATABASES)))
-    for number in range(JOBS):
-        commserve.add_job("aws-many", names[number % (DATABASES - 1)], start=now - 3600 - JOBS + number, seconds=1)
-    handler = "rds_snap_backup.audit.handler.lambda_handler"
+    settings = {"AUDIT_MEMBERS": ",".join(ACCOUNTS[1:]), "AUDIT_REGIONS": ",".join(REGIONS)}
+    scene = AuditScene(aws, commserve, monkeypatch, **settings)
+    scene.remove_databases()
+    # Contents are read singly, and restore points as far back as a target's maximum age.
+    commserve.lists_content = False
+    scene.world.target("default", maxAgeHours=30 * 24, associations=[{**ASSOCIATION, "subclientName": "nightly"}])
+    places = {place: join(aws, *place) for place in product(ACCOUNTS, REGIONS)}
+    fill(commserve, places)
     try:
-        with (
-            PagingWire(aws.endpoint_url) as wire,
-            Runtime(
-                build() / "AuditFunction",
-                handler,
-                scene.world.environment | {"AWS_ENDPOINT_URL": wire.url},
-                timeout=600,
-            ) as function,
-        ):
-            began = time.monotonic()
-            response = function.invoke({"audit": True})
-            seconds, megabytes = time.monotonic() - began, peak_megabytes(function)
+        with PagingWire(aws.endpoint_url) as wire:
+            answer, seconds, megabytes = audit(scene, wire.url)
             calls = Counter(f"{call.service} {call.operation}" for call in wire.calls)
     finally:
         scene.remove_databases()
-    assert response.error is None, function.output
-    counts = response.payload["counts"]
-    # The scene has one database and one target of its own.
-    assert (counts["databases"], counts["targets"], counts["places"]) == (DATABASES + 1, TARGETS + 1, MEMBERS + 1)
-    assert (counts["protected"], counts["new"]) == (DATABASES - 1, 2)
-    assert [finding["code"] for finding in response.payload["findings"]] == ["MEMBER_UNREADABLE"]
-    assert len(response.payload["databases"]) == DATABASES + 1
-    assert calls["rds DescribeDBInstances"] == MEMBERS
-    assert calls["sts AssumeRole"] == MEMBERS
-    assert calls["ssm GetParametersByPath"] == TARGETS / 10 + 1
-    # A page of jobs repeats some rows of the one before it.
-    pages = 1 + math.ceil((JOBS - PAGE) / (PAGE - OVERLAP))
-    assert len(commserve.requests) == counts["commvaultCalls"] == 6 + pages
+    counts = answer["counts"]
+    assert (counts["databases"], counts["places"], counts["findings"]) == (DATABASES, len(places), 0)
+    assert counts["protected"] == DATABASES
+    assert answer["scope"]["groups"] >= GROUPS
+    assert len(answer["databases"]) == DATABASES
+    assert all(row["restorePoint"]["snapshot"] for row in answer["databases"])
+    browsed = [request for request in commserve.requests if request.method == "POST"]
+    assert len(browsed) <= MAX_SAAS_QUERIES
+    assert len(commserve.requests) == counts["commvaultCalls"] <= MAX_CALLS
+    # One more round for the databases whose newest snapshot is missing.
+    assert calls["rds DescribeDBSnapshots"] <= 2 * len(places)
     figures = (
         f"{seconds:.1f} s, {megabytes:.0f} MB, {len(wire.calls)} calls to AWS, {counts['commvaultCalls']} to Commvault"
     )
-    record_property(f"audit of {DATABASES} databases in {MEMBERS} accounts", figures)
-    assert len(wire.calls) < 300
+    record_property(f"audit of {DATABASES} databases in {len(places)} accounts and regions", figures)
+    assert megabytes < MEMORY_MB
+    assert seconds < SECONDS
+
+
+def answer_of(unit: str, head: str = '{"clientProperties": [', tail: str = "]}") -> str:
+    """Return an answer of 4 MiB that consists of a text again and again."""
+    number = (MAX_BODY - len(head) - len(tail)) // (len(unit) + 1)
+    return f"{head}{','.join([unit] * number)}{tail}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        answer_of("[" * 44 + "]" * 44),
+        answer_of('{"a":' * 44 + "1" + "}" * 44),
+        answer_of('{"client":{"clientEntity":{}}}'),
+        answer_of('{"a":{},"bb":[]}'.ljust(3 * MAX_BODY // MAX_CONTAINERS + 1)),
+        answer_of('"ab"'),
+        answer_of("1.5"),
+    ],
+    ids=["lists", "objects", "rows", "as many as are read", "texts", "numbers"],
+)
+def test_an_answer_of_4_mib_is_read_within_the_functions_memory(
+    aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    scene = AuditScene(aws, commserve, monkeypatch)
+    commserve.fault("status", None, "*", status=200, body=body)
+    answer, _, megabytes = audit(scene, aws.endpoint_url)
+    scene.remove_databases()
+    assert answer["ok"] is False
     assert megabytes < MEMORY_MB

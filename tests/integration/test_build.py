@@ -36,7 +36,10 @@ trim = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(trim)
 
 OPERATIONS: dict[str, set[str]] = trim.OPERATIONS
-PAGINATED = {"DescribeDBClusters", "DescribeDBInstances", "GetParametersByPath", "ListSubscriptionsByTopic", "Query"}
+PAGINATED = {
+    *("DescribeDBClusters", "DescribeDBClusterSnapshots", "DescribeDBInstances", "DescribeDBSnapshots"),
+    *("GetParametersByPath", "ListSchedules", "ListSubscriptionsByTopic", "Query"),
+}
 CALLS = [(service, operation) for service in sorted(OPERATIONS) for operation in sorted(OPERATIONS[service])]
 ANYBODY = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
 MAGIC_AND_FLAGS = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")  # a hash, not checked
@@ -161,6 +164,10 @@ def arguments(service: str, operation: str, resources: dict[str, Any]) -> dict[s
             return {"SecretId": resources["secret"]}
         case "rds", "DescribeAccountAttributes":
             return {}
+        case "rds", "DescribeDBSnapshots":
+            return {"SnapshotType": "manual", "Filters": [{"Name": "db-snapshot-id", "Values": ["a", "b"]}]}
+        case "scheduler", _:
+            return {"GroupName": "default"}
         case "rds", _:
             return {"MaxRecords": 100}
         case "sns", "ListSubscriptionsByTopic":

@@ -17,7 +17,7 @@ from tests.proxy import ESTABLISHED, ConnectProxy
 
 CANARY = "QSDK 3canary0000fake1111token2222"
 PASSWORD = "fake-password-of-the-proxy"
-REQUEST = BackupRequest((Association("aws-prod", "orders-db", "default", "aws-prod"),))
+REQUEST = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),))
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
 
 TOKEN = "fake-token-9f3c51d7a204"
-REQUEST = BackupRequest((Association("aws-prod", "orders-db", "default", "aws-prod"),))
+REQUEST = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),))
 BODY = json.dumps({"taskId": 402, "jobIds": ["1354"]}).encode()
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 NOW = datetime.now(UTC)

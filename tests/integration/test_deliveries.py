@@ -365,7 +365,7 @@ def test_a_slow_commvault_stops_neither_polls_nor_requests_and_costs_no_lease(
     timeline: Timeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"db-{number}" for number in range(15)]
-    timeline.commserve.extend({"aws-prod": dict.fromkeys(names, ("default",))})
+    timeline.commserve.extend({"aws-prod": {"RDS": names}})
     timeline.commserve.fault("maintenance", times=5)
     for name in names:
         timeline.target(name, associations=associations(name))

@@ -16,8 +16,9 @@ from local.emulator import ACCOUNT, REGION, Emulator
 from local.stack import apply_template
 from local.subscriber import Subscriber
 from local.tools import ROOT
+from rds_snap_backup.core.backups import Backup, Tried
 from rds_snap_backup.core.phases import Ended, JobRef
-from rds_snap_backup.core.record import Backup, Notice, Submission, Tried
+from rds_snap_backup.core.record import Notice, Submission
 from rds_snap_backup.messaging import audit_messages
 from rds_snap_backup.messaging.notifications import JOB_ENDS, PROBLEMS, Notifications, render
 from rds_snap_backup.problems import Problem
@@ -35,7 +36,7 @@ HOSTILE = '<!channel> @here *x* `y` "}, {"'
 
 def backup_notification(status: str, target: str = "orders", job_id: str = "1354") -> dict[str, Any]:
     """Return the notification about a backup; one that was rejected has no job."""
-    association = Association("aws-prod", "orders-db", "default", "aws-prod")
+    association = Association("aws-prod", "RDS", "nightly", "aws-prod")
     ended = Ended("failed", JobRef(job_id, "FULL", SUBMITTED))
     backup = Backup(association, SUBMITTED, ended, Tried(SUBMITTED))
     error = Problem("JOB_FAILED", "…", "…")

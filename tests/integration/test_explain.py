@@ -43,7 +43,7 @@ def verdicts(answer: Any) -> dict[tuple[str, str], str]:
     """Return what would happen by target and instance."""
     submissions = answer.get("explain", {"submissions": []})["submissions"]
     return {
-        (submission["target"], row["instanceName"] or ""): row["would"]
+        (submission["target"], row["subclientName"] or ""): row["would"]
         for submission in submissions
         for row in submission["associations"]
     }
@@ -73,7 +73,7 @@ def as_texts(documents: Iterable[Any]) -> list[str]:
 @pytest.mark.parametrize("sample", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
 def test_each_sample_does_what_was_explained(timeline: Timeline, sample: Path) -> None:
     accounts = [OWN, FOREIGN]
-    timeline.commserve.extend({"aws-prod": dict.fromkeys(("orders", "stock", "billing"), ("default",))})
+    timeline.commserve.extend({"aws-prod": {"RDS": ("orders", "stock", "billing")}})
     timeline.target("default", databases=["*"], accounts=accounts)
     timeline.target(
         "orders", associations=associations("orders", "stock"), databases=["orders-*", "stock-*"], accounts=accounts
@@ -88,7 +88,7 @@ def test_each_sample_does_what_was_explained(timeline: Timeline, sample: Path) -
     if "refused" in explained:
         assert only(letters)["refused"] == explained["refused"]
     done = {
-        (submission.target, backup.association.instance_name): submission.state_of(backup)
+        (submission.target, backup.association.subclient_name): submission.state_of(backup)
         for submission in records_of(timeline)
         for backup in submission.backups
     }
@@ -313,7 +313,7 @@ def test_of_two_targets_with_one_subclient_the_second_waits(timeline: Timeline) 
         ("other", "orders-db"): "wait",
     }
     sent = [submission["request"]["taskInfo"]["associations"] for submission in answer["explain"]["submissions"]]
-    assert [[row["instanceName"] for row in rows] for rows in sent] == [["orders-db"], ["billing-db"]]
+    assert [[row["subclientName"] for row in rows] for rows in sent] == [["orders-db"], ["billing-db"]]
 
 
 def test_documents_are_read_once(timeline: Timeline) -> None:

@@ -133,7 +133,7 @@ def test_an_answer_of_a_million_job_ids_is_reconciled_instead_of_believed(timeli
     ],
 )
 def test_strange_rows_do_not_stop_the_other_jobs_of_a_batch(timeline: Timeline, row: str) -> None:
-    timeline.target("other", associations=[{**ASSOCIATION, "instanceName": "billing-db"}])
+    timeline.target("other", associations=[{**ASSOCIATION, "subclientName": "billing-db"}])
     for target in ("default", "other"):
         timeline.deliver(timeline.schedule("nightly", target))
     timeline.commserve.fault(

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from local.commserve import CommServe
+from local.commserve import CommServe, content
 from local.emulator import Emulator
-from local.rds import create_instance, delivered, rds_event
+from local.rds import RdsAccount, create_instance, delivered, rds_event
 from rds_snap_backup.audit.dispatch import answer
 from rds_snap_backup.commvault import connection
 from rds_snap_backup.config import Config
@@ -64,7 +64,9 @@ def recorded(aws: Emulator) -> Iterator[Recorded]:
         stack = f"stack-{uuid.uuid4().hex[:8]}"
         alarms = aws.client("sns").create_topic(Name=f"{stack}-alarms")["TopicArn"]
         path = f"/rds-snap-backup/{stack}/targets/"
+        aws.client("scheduler").create_schedule_group(Name=stack)
         settings = {"TARGETS_PATH": path, "ALARM_TOPIC_ARN": alarms, "POWERTOOLS_SERVICE_NAME": stack, **MEMBERS}
+        settings["SCHEDULE_GROUP"] = stack
         timeline = Timeline(aws, commserve, **settings)
         pair = PairInSecret(timeline)
         pair.issue()
@@ -86,6 +88,7 @@ def recorded(aws: Emulator) -> Iterator[Recorded]:
                 "DeadLetterQueue.Arn": queue_arn(timeline.dead_letter_queue),
                 "Notifications": timeline.config.notifications_topic_arn,
                 "AlarmTopicArn": alarms,
+                "Schedules": stack,
                 "TokenSecretArn": timeline.secret,
                 "CaCertificateParameter": timeline.config.ca_certificate_parameter,
                 **EVERYTHING,
@@ -120,7 +123,13 @@ def back_up(timeline: Timeline) -> None:
 
 def audit(timeline: Timeline) -> None:
     """Drive the Audit function by hand, and by its schedule with something to publish and to send again."""
-    timeline.commserve.advance(DAY)
+    rds, commserve = timeline.aws.client("rds"), timeline.commserve
+    commserve.advance(DAY)
+    login = {"MasterUsername": "admin", "MasterUserPassword": "fake-password"}
+    rds.create_db_cluster(DBClusterIdentifier=f"{timeline.name}-cluster", Engine="aurora-mysql", **login)
+    commserve.attach("aws-prod", RdsAccount((rds,)))
+    commserve.set_content("aws-prod", "all", [content.everything()])
+    commserve.add_job("aws-prod", "all", start=commserve.clock.now() - 60, seconds=1)
     auditor = timeline.auditor(timeline.clock)
     for event in ({"check": True}, {"audit": True}, {"audit": True, "schedule": "audit", "time": "tomorrow"}):
         assert "refused" not in answer(auditor, event, "request", lambda: 300)
@@ -187,7 +196,7 @@ def test_no_audit_submits_and_its_role_cannot(recorded: Recorded) -> None:
     granted = {permission for _, permission in allowed(recorded, "AuditFunction")}
     queues = {permission.resource for permission in granted if permission.action.startswith("sqs:")}
     assert queues == {recorded.template.parameters["SubmissionsQueue.Arn"]}
-    starting = ("lambda:", "states:", "events:", "scheduler:", "iam:", "rds:Create", "rds:Start", "rds:Restore")
+    starting = ("lambda:", "states:", "events:", "scheduler:Create", "iam:", "rds:Create", "rds:Start", "rds:Restore")
     assert not [permission for permission in granted if permission.action.startswith(starting)]
     assert recorded.audited_requests
     assert "/CreateTask" not in recorded.audited_requests

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 
-from local.commserve import CommServe
+from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
-from local.rds import create_instance
+from local.rds import RdsAccount, create_instance
 from local.tools import ROOT
 from tests.integration.audit_support import AuditScene, codes
-from tests.integration.world import ASSOCIATION
 
 ONE, TWO = "111122223333", "444455556666"
+OLD = datetime(2026, 1, 31, tzinfo=UTC)
 BUS = f"arn:aws:events:{REGION}:000000000000:event-bus/test-members"
 
 
@@ -45,6 +46,8 @@ class Account:
         rds = self.client("rds")
         for row in rds.describe_db_instances()["DBInstances"]:
             rds.delete_db_instance(DBInstanceIdentifier=row["DBInstanceIdentifier"], SkipFinalSnapshot=True)
+        for row in rds.describe_db_snapshots()["DBSnapshots"]:
+            rds.delete_db_snapshot(DBSnapshotIdentifier=row["DBSnapshotIdentifier"])
 
 
 @pytest.fixture
@@ -69,31 +72,63 @@ def scene(
 
 def verdicts(answer: Any) -> dict[tuple[str, str], str]:
     """Return the verdicts by account and name."""
-    return {(row["arn"].split(":")[4], row["arn"].split(":")[6]): row["verdict"] for row in answer["databases"]}
+    return {(row["arn"].split(":")[4], row["arn"].split(":")[-1]): row["verdict"] for row in answer["databases"]}
+
+
+def member_client(scene: AuditScene, account: Account, *contents: content.Child) -> None:
+    """Let Commvault have a client for a member's account, with a group of these contents."""
+    scene.commserve.set_content("aws-member", "nightly", contents)
+    scene.commserve.attach("aws-member", RdsAccount((account.client("rds"),)))
 
 
 def test_members_are_audited_and_one_that_cannot_be_read_is_named(
     scene: AuditScene, members: tuple[Account, Account]
 ) -> None:
-    create_instance(members[0].client("rds"), "crm", "mysql")
-    create_instance(members[0].client("rds"), "orders-db", "mysql")
-    scene.commserve.add_job("aws-member", "crm", start=scene.commserve.clock.now() - 60, seconds=1)
+    for name in ("crm", "orders-db"):
+        create_instance(members[0].client("rds"), name, "mysql", created=OLD)
+    member_client(scene, members[0], content.everything())
+    scene.back_up("orders-db")
+    start = scene.commserve.clock.now() - 3600
+    scene.commserve.add_job("aws-member", "nightly", start=start, seconds=60)
     answer = scene.by_hand()
     assert verdicts(answer) == {
-        ("000000000000", "orders-db"): "new",
+        ("000000000000", "orders-db"): "protected",
         (ONE, "crm"): "protected",
-        (ONE, "orders-db"): "uncovered",  # The hub has a database of this name, whose subclient it is.
+        (ONE, "orders-db"): "protected",  # Its client's account is the one that shows the snapshots.
+        (TWO, "*"): "unreadable",
     }
-    assert codes(answer) == [("MEMBER_UNREADABLE", None), ("DATABASE_UNCOVERED", "orders-db")]
-    unreadable = answer["findings"][0]
+    assert codes(answer) == [("MEMBER_UNREADABLE", None)]
+    (unreadable,) = answer["findings"]
     assert (unreadable["account"], unreadable["region"]) == (TWO, REGION)
     assert "test-audit-us-east-1" in unreadable["message"]
     assert answer["counts"]["places"] == 3
+    assert [place["role"] for place in answer["scope"]["accounts"]] == ["own", "assumed", "failed"]
 
-    scene.world.target("there", associations=[{**ASSOCIATION, "clientName": "aws-member"}], accounts=[ONE])
-    scene.commserve.add_job("aws-member", "orders-db", start=scene.commserve.clock.now() - 60, seconds=1)
+
+def test_a_database_that_exists_twice_is_ambiguous_until_a_target_names_the_account(
+    scene: AuditScene, members: tuple[Account, Account]
+) -> None:
+    members[1].join()
+    create_instance(members[0].client("rds"), "orders-db", "mysql")
+    answer = scene.by_hand()
+    assert set(verdicts(answer).values()) == {"ambiguous"}
+    assert "accounts" in answer["findings"][0]["hint"]
+    scene.world.target("default", accounts=["000000000000"])
     scene.cold_start()
-    assert verdicts(scene.by_hand())[ONE, "orders-db"] == "protected"
+    assert verdicts(scene.by_hand()) == {("000000000000", "orders-db"): "new", (ONE, "orders-db"): "uncovered"}
+
+
+def test_the_gate_asks_a_member(scene: AuditScene, members: tuple[Account, Account]) -> None:
+    create_instance(members[0].client("rds"), "crm", "mysql", created=OLD)
+    member_client(scene, members[0], content.instance("crm"))
+    scene.commserve.add_job("aws-member", "nightly", start=scene.commserve.clock.now() - 60, seconds=1)
+    asked = {"database": f"arn:aws:rds:{REGION}:{ONE}:db:crm", "since": f"{datetime.now(UTC) - timedelta(hours=1)}"}
+    answer = scene.invoke({"prove": asked})
+    assert (answer["proved"], answer["reason"]) == (True, "")
+    asked["database"] = asked["database"].replace(ONE, TWO)
+    answer = scene.invoke({"prove": asked})
+    assert answer["proved"] is None
+    assert "test-audit-us-east-1" in answer["reason"]
 
 
 def test_what_was_known_of_an_account_that_becomes_unreadable_stays(
@@ -107,7 +142,10 @@ def test_what_was_known_of_an_account_that_becomes_unreadable_stays(
     members[1].client("cloudformation").delete_stack(StackName="member")
     answer = scene.daily()
     assert ("MEMBER_UNREADABLE", None) in codes(answer)
-    assert verdicts(scene.by_hand())[TWO, f"hr-{TWO}"] == "unreadable"
+    (row,) = [row for row in scene.by_hand()["databases"] if row["verdict"] == "unreadable"]
+    assert row["arn"] == f"arn:aws:rds:{REGION}:{TWO}:*"
+    assert "It had 1 database when it was last read." in row["reason"]
+    assert row["lastRead"]
     assert (answer["counts"]["databases"], answer["counts"]["unreadable"]) == (3, 1)
     members[1].join()
     answer = scene.daily()
@@ -120,41 +158,16 @@ def test_what_was_known_of_an_account_that_becomes_unreadable_stays(
 def test_a_members_undelivered_events_are_found(scene: AuditScene, members: tuple[Account, Account]) -> None:
     members[1].join()
     sqs = members[1].client("sqs")
-    url = sqs.get_queue_url(QueueName="test-undelivered")["QueueUrl"]
+    url = sqs.get_queue_url(QueueName="test-members-dead")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"source": "aws.rds"}))
     (finding,) = scene.by_hand()["findings"]
     assert (finding["code"], finding["account"]) == ("MEMBER_EVENTS_WAITING", TWO)
     assert finding["message"].startswith("1 RDS events")
 
 
-def test_the_inventory_shows_commvaults_subclients_and_the_databases_of_all_places(
-    scene: AuditScene, members: tuple[Account, Account]
-) -> None:
-    create_instance(members[0].client("rds"), "billing-db", "mysql")
-    members[1].join()
-    answer = scene.invoke({"inventory": True})
-    assert (answer["ok"], answer["unread"]) == (True, [])
-    assert exact_in(answer) == {
-        f"{REGION}:{account}:db:{name}": name for account, name in (("000000000000", "orders-db"), (ONE, "billing-db"))
-    }
-    assert {row["instanceName"] for row in answer["inventory"] if row["match"] == "commvault-only"} >= {
-        "users-db",
-        "sandbox-db",
-    }
-    assert answer["counts"]["commvaultCalls"] == len(scene.commserve.requests)
-    assert scene.invoke({"inventory": True, "page": 0})["refused"]["code"] == "EVENT_UNKNOWN"
-
-
-def test_a_name_is_no_proof_while_a_member_cannot_be_read(scene: AuditScene, members: tuple[Account, Account]) -> None:
+def test_the_inventory_says_what_was_not_read(scene: AuditScene, members: tuple[Account, Account]) -> None:
     create_instance(members[0].client("rds"), "billing-db", "mysql")
     answer = scene.invoke({"inventory": True})
     assert (answer["ok"], [place["account"] for place in answer["unread"]]) == (False, [TWO])
-    # The target names it.
-    assert exact_in(answer) == {f"{REGION}:000000000000:db:orders-db": "orders-db"}
-
-
-def exact_in(answer: Any) -> dict[str, str]:
-    """Return the instances of exact pairs by their databases."""
-    return {
-        row["arn"].partition("rds:")[2]: row["instanceName"] for row in answer["inventory"] if row["match"] == "exact"
-    }
+    (row,) = [row for row in answer["inventory"] if (row["arn"] or "").endswith(f"{ONE}:db:billing-db")]
+    assert (row["clientName"], row["doubt"]) == (None, "The AWS account of Commvault's client aws-prod is not known")

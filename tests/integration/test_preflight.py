@@ -12,7 +12,7 @@ from local.emulator import Emulator
 from rds_snap_backup.audit.preflight import check
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault import inventory
-from tests.integration.audit_support import DAY, AuditScene, unreachable
+from tests.integration.audit_support import AuditScene, unreachable
 from tests.integration.world import ASSOCIATION, World
 
 ALL = ("configuration", "secret", "reach", "token", "renewal", "targets", "listeners", "alarm_listeners")
@@ -35,7 +35,7 @@ def preflight(
 ) -> Mapping[str, Any]:
     """Check, from a sandbox where nothing is cached unless one is given; nothing may be submitted or written by it."""
     before = traces(world)
-    answer = check(services or world.sandbox(), seconds_left)
+    answer = check(services or world.sandbox(), seconds_left).page(1)
     assert traces(world) == before
     assert set(answer) == {"ok", "checks"}
     assert all(list(row) == ["name", "target", "ok", "detail", "hint"] for row in answer["checks"])
@@ -70,10 +70,12 @@ def association(**names: Any) -> dict[str, Any]:
 def test_all_is_well(world: World, commserve: CommServe) -> None:
     answer = preflight(world)
     assert answer["ok"] is True
-    of_default = [(name, "default") for name in ("document", "association", "last_backup")]
+    of_default = [(name, "default") for name in ("document", "association")]
     of_all = [(name, None) for name in ALL]
     assert [(row["name"], row["target"]) for row in answer["checks"]] == [*of_all, *of_default, ("events", None)]
-    assert rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / orders-db / default."
+    assert (
+        rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / RDS / orders-db, which selects orders-db."
+    )
     assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]
 
 
@@ -202,14 +204,15 @@ def test_a_token_that_may_not_see_the_clients(
         ({"clientName": "aws-prd"}, "no client 'aws-prd'", "Did you mean 'aws-prod'? Correct clientName"),
         ({"clientName": "AWS-Prod"}, "no client 'AWS-Prod'", "Did you mean 'aws-prod'?"),
         ({"clientName": "zzzzzzzz"}, "no client 'zzzzzzzz'", "Correct clientName"),
-        ({"instanceName": "order-db"}, "no instance 'order-db'", "Did you mean 'orders-db'? Correct instanceName"),
-        ({"subclientName": "defualt"}, "no subclient 'defualt'", "Did you mean 'default'? Correct subclientName"),
+        ({"instanceName": "RSD"}, "no instance 'RSD'", "Did you mean 'RDS'? Correct instanceName"),
+        ({"subclientName": "nigthly"}, "no subclient 'nigthly'", "Did you mean 'nightly'? Correct subclientName"),
         # There is one of this name, of another instance.
-        ({"subclientName": "archive"}, "no subclient 'archive' of instance 'orders-db'", "Correct subclientName"),
+        ({"subclientName": "archive"}, "no subclient 'archive' of instance 'RDS'", "Correct subclientName"),
     ],
 )
 def test_a_misspelt_name(world: World, names: dict[str, str], detail: str, hint: str) -> None:
-    world.target("orders", associations=[association(instanceName="billing-db"), association(**names)])
+    world.commserve.extend({"aws-prod": {"RDS-2": ("archive",)}})
+    world.target("orders", associations=[association(subclientName="billing-db"), association(**names)])
     answer = preflight(world)
     good, bad = rows(answer, "association", "orders")
     assert good["ok"] is True
@@ -251,9 +254,9 @@ def test_events_that_start_nothing(aws: Emulator, commserve: CommServe, world: W
     assert set(found) == {"events"}
     assert found["events"].startswith("EVENTS_START_NOTHING: no target has databases")
     assert "RdsEventIds=off" in found["events"]
-    world.target("own", associations=[association(instanceName="billing-db", databases=["billing-db"])])
+    world.target("own", associations=[association(subclientName="billing-db", databases=["billing-db"])])
     assert preflight(world)["ok"] is True
-    world.target("own", associations=[association(instanceName="billing-db", databases=["b"])], enabled=False)
+    world.target("own", associations=[association(subclientName="billing-db", databases=["b"])], enabled=False)
     assert set(failed(preflight(world))) == {"events"}
     # Neither where they are off, nor without targets.
     off = listened(aws, commserve, RDS_EVENTS="false")
@@ -264,7 +267,7 @@ def test_events_that_start_nothing(aws: Emulator, commserve: CommServe, world: W
 
 
 def test_a_target_that_does_not_exist(world: World) -> None:
-    answer = check(world.sandbox(), lambda: 50, "nobody")
+    answer = check(world.sandbox(), lambda: 50, "nobody").page(1)
     (row,) = [row for row in answer["checks"] if row["target"]]
     assert (answer["ok"], row["name"], row["target"], row["ok"]) == (False, "document", "nobody", False)
     assert f"/{world.name}/targets/nobody" in row["detail"]
@@ -272,7 +275,7 @@ def test_a_target_that_does_not_exist(world: World) -> None:
 
 def test_one_client_that_cannot_be_read_keeps_no_other_from_being_checked(world: World, commserve: CommServe) -> None:
     commserve.fault("forbidden", 1, "/Instance")
-    world.target("sandbox", associations=[association(clientName="aws-test", instanceName="sandbox-db")])
+    world.target("sandbox", associations=[association(clientName="aws-test", subclientName="sandbox-db")])
     answer = preflight(world)
     assert "right to see" in rows(answer, "association", "default")[0]["hint"]
     assert rows(answer, "association", "sandbox")[0]["ok"] is True
@@ -292,36 +295,35 @@ def test_more_clients_than_are_read(world: World, commserve: CommServe) -> None:
     assert sorted(calls(commserve)) == sorted(["/Client", *by_name, "/Instance", "/Subclient"])
 
 
-def test_the_last_completed_backup(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = AuditScene(aws, commserve, monkeypatch, DEFAULT_SCHEDULED="true")
+def test_a_group_is_shown_with_its_content_and_its_number_of_databases(
+    aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = AuditScene(aws, commserve, monkeypatch)
+
+    def shown() -> list[str]:
+        return [row["detail"] for row in rows(scene.invoke({"check": True}), "association", "default")]
+
+    assert shown() == ["Commvault has aws-prod / RDS / orders-db, which selects orders-db."]
+    scene.daily(0)
+    at_last = "At the last audit that was 1 database."
+    assert shown() == [f"Commvault has aws-prod / RDS / orders-db, which selects orders-db. {at_last}"]
     scene.remove_databases()
-    scene.world.target("off", enabled=False)
-    scene.world.target("events")
-    scene.world.target("many", maxAgeHours=1, associations=[association(), association(subclientName="archive")])
 
-    def last(target: str) -> list[tuple[bool, str]]:
-        return [(row["ok"], row["detail"]) for row in rows(scene.invoke({"check": True}), "last_backup", target)]
 
-    assert (last("off"), last("events")) == ([], [(True, "0 of 1 subclients have a completed backup.")])
-    scene.later = 2 * DAY
-    none = "No backup completed within {} h of aws-prod / orders-db / {}."
-    assert last("default") == [(False, none.format(26, "default"))]
-    assert last("many") == [(False, none.format(1, "default, aws-prod / orders-db / archive"))]
-    assert last("events")[0][0] is True
-    scene.complete("default")
-    assert last("many") == [(False, none.format(1, "archive"))]
-    ((is_recent, detail),) = last("default")
-    assert is_recent
-    assert detail.startswith("1 of 1 subclients have a completed backup, the oldest began at ")
+def test_a_level_that_snapshots_do_not_know_is_a_warning(world: World) -> None:
+    world.target("default", backupLevel="INCREMENTAL", databases=["orders-*"])
+    answer = check(world.sandbox(), lambda: 50).page(1)
+    (warning,) = rows(answer, "level")
+    assert (answer["ok"], warning["ok"]) == (True, True)
+    assert "INCREMENTAL" in warning["detail"]
+    assert "Set backupLevel to FULL" in warning["hint"]
 
 
 # ---- Limits
 
 
 def test_a_ledger_that_cannot_be_read(world: World) -> None:
-    answer = preflight(world, world.sandbox(dynamodb=unreachable("dynamodb")))
-    assert set(failed(answer)) == {"last_backup"}
-    assert "The ledger cannot be read" in failed(answer)["last_backup"]
+    assert preflight(world, world.sandbox(dynamodb=unreachable("dynamodb")))["ok"] is True
 
 
 def test_a_rate_limit(world: World, commserve: CommServe) -> None:
@@ -341,9 +343,9 @@ def test_no_time_at_all(world: World, commserve: CommServe, seconds: float) -> N
 
 
 def test_time_that_runs_out_on_the_way(world: World, commserve: CommServe) -> None:
-    world.target("sandbox", associations=[association(clientName="aws-test", instanceName="sandbox-db")])
+    world.target("sandbox", associations=[association(clientName="aws-test", subclientName="sandbox-db")])
     answer = preflight(world, seconds_left=lambda: 50 if len(commserve.requests) < 3 else 14)
     assert rows(answer, "association", "default")[0]["ok"] is True
     assert set(failed(answer)) == {"association"}
-    assert "aws-test / sandbox-db / default: not checked. The function's time ran out." in failed(answer)["association"]
+    assert "aws-test / RDS / sandbox-db: not checked. The function's time ran out." in failed(answer)["association"]
     assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]

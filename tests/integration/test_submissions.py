@@ -13,42 +13,42 @@ from tests.integration.audit_support import metrics
 from tests.integration.timeline import DAY, HOUR, MINUTE, Timeline
 from tests.integration.world import ASSOCIATION, associations, only
 
-GROUP = ("orders-db", "billing-db", "users-db")
+GROUPS = ("orders-db", "billing-db", "users-db")
 type Timelines = Callable[..., Timeline]
 
 
 def by_database(timeline: Timeline) -> dict[str, list[str]]:
-    """Return the statuses that were published of each instance, in their order."""
+    """Return the statuses that were published of each group, in their order."""
     found: dict[str, list[str]] = {}
     for message in timeline.notifications():
         for association in message["associations"]:
-            found.setdefault(association["instanceName"], []).append(message["status"])
+            found.setdefault(association["subclientName"], []).append(message["status"])
     return found
 
 
 def completions(timeline: Timeline) -> Mapping[str, list[str]]:
-    """Return the IDs of the jobs whose completion was published, by instance: each is that instance's job."""
+    """Return the IDs of the jobs whose completion was published, by group: each is that group's job."""
     found: dict[str, list[str]] = {}
     for message in timeline.notifications():
         if message["status"] == "completed":
             job = timeline.commserve.jobs[only(message["jobIds"])]
-            assert only(message["associations"])["instanceName"] == job.instance
-            found.setdefault(job.instance, []).append(job.id)
+            assert only(message["associations"])["subclientName"] == job.group
+            found.setdefault(job.group, []).append(job.id)
     return found
 
 
-def group(timeline: Timeline, *instances: str, name: str = "group", **document: Any) -> None:
-    timeline.target(name, associations=associations(*instances), **document)
+def several(timeline: Timeline, *groups: str, name: str = "several", **document: Any) -> None:
+    timeline.target(name, associations=associations(*groups), **document)
 
 
-# ---- One database of a group
+# ---- One group of a target
 
 
-def test_an_event_of_one_database_in_a_group_starts_one_job(timeline: Timeline) -> None:
+def test_an_event_of_one_group_in_a_target_starts_one_job(timeline: Timeline) -> None:
     timeline.target(
-        "group",
+        "several",
         associations=[
-            {**association, "databases": [association["instanceName"]]} for association in associations(*GROUP)
+            {**association, "databases": [association["subclientName"]]} for association in associations(*GROUPS)
         ],
     )
     answer = timeline.deliver(timeline.event("billing-db"))
@@ -64,9 +64,9 @@ def test_an_unknown_name_is_rejected_and_its_neighbours_are_backed_up_together(
     timeline: Timeline, unknown: Any, client: str
 ) -> None:
     timeline.commserve.unknown = unknown
-    wrong = {**ASSOCIATION, "clientName": client, "instanceName": "nowhere-db"}
-    timeline.target("group", associations=[*associations("orders-db", "billing-db"), wrong])
-    timeline.deliver(timeline.schedule("nightly", "group"))
+    wrong = {**ASSOCIATION, "clientName": client, "subclientName": "nowhere-db"}
+    timeline.target("several", associations=[*associations("orders-db", "billing-db"), wrong])
+    timeline.deliver(timeline.schedule("nightly", "several"))
     timeline.run()
     assert timeline.sent() == [["orders-db", "billing-db", "nowhere-db"], ["orders-db", "billing-db"]]
     first, second = timeline.commserve.create_tasks
@@ -84,8 +84,8 @@ def test_a_name_that_is_refused_although_it_is_known_is_rejected_alone(
     timeline = timelines(**settings)
     timeline.commserve.unknown = "refuse"
     timeline.commserve.refuse_subclient("aws-prod", "billing-db")
-    group(timeline, *GROUP)
-    timeline.deliver(timeline.schedule("nightly", "group"))
+    several(timeline, *GROUPS)
+    timeline.deliver(timeline.schedule("nightly", "several"))
     timeline.run()
     done = ["submitted", "completed"]
     assert by_database(timeline) == {"billing-db": ["rejected"], "orders-db": done, "users-db": done}
@@ -95,12 +95,12 @@ def test_a_name_that_is_refused_although_it_is_known_is_rejected_alone(
 def test_a_database_whose_job_runs_already_waits_for_its_end_and_its_neighbours_do_not(timeline: Timeline) -> None:
     timeline.commserve.busy = "refuse"
     timeline.commserve.add_job("aws-prod", "billing-db", seconds=8 * HOUR)
-    group(timeline, *GROUP)
-    timeline.deliver(timeline.schedule("nightly", "group"))
+    several(timeline, *GROUPS)
+    timeline.deliver(timeline.schedule("nightly", "several"))
     timeline.run(HOUR)
     assert set(completions(timeline)) == {"orders-db", "users-db"}
     timeline.run()
-    assert {name: len(jobs) for name, jobs in completions(timeline).items()} == dict.fromkeys(GROUP, 1)
+    assert {name: len(jobs) for name, jobs in completions(timeline).items()} == dict.fromkeys(GROUPS, 1)
     assert "abandoned" not in timeline.statuses()
 
 
@@ -111,25 +111,25 @@ def test_a_database_whose_job_runs_already_waits_for_its_end_and_its_neighbours_
     ("named", "surplus"), [([2, 0, 1], ()), ([0, 1], ()), ([2], ()), ([1, 0, 2], ["77"]), ([0, 0, 1, 2], ())]
 )
 @pytest.mark.parametrize("missing", [0, 90])
-def test_a_groups_job_ids_may_come_in_any_order_and_number_and_their_rows_late(
+def test_a_targets_job_ids_may_come_in_any_order_and_number_and_their_rows_late(
     timeline: Timeline, named: list[int], surplus: list[str], missing: float
 ) -> None:
     timeline.commserve.add_job("aws-test", "sandbox-db")
     timeline.commserve.fault("job_ids", named=named, surplus=surplus)
     timeline.commserve.plan_jobs(times=None, missing_seconds=missing)
-    group(timeline, *GROUP)
-    timeline.deliver(timeline.schedule("nightly", "group"))
+    several(timeline, *GROUPS)
+    timeline.deliver(timeline.schedule("nightly", "several"))
     timeline.run()
-    assert {name: len(jobs) for name, jobs in completions(timeline).items()} == dict.fromkeys(GROUP, 1)
+    assert {name: len(jobs) for name, jobs in completions(timeline).items()} == dict.fromkeys(GROUPS, 1)
     assert len(timeline.sent()) == 1
 
 
 def test_a_job_that_the_answer_left_out_is_found_and_followed_and_no_other_trigger_takes_it(timeline: Timeline) -> None:
     timeline.commserve.fault("job_ids", named=[0, 1])
-    timeline.commserve.plan_jobs(instance="users-db", missing_seconds=5)
-    group(timeline, *GROUP)
-    group(timeline, "users-db", name="alone")
-    timeline.deliver(timeline.schedule("nightly", "group"))
+    timeline.commserve.plan_jobs(group="users-db", missing_seconds=5)
+    several(timeline, *GROUPS)
+    several(timeline, "users-db", name="alone")
+    timeline.deliver(timeline.schedule("nightly", "several"))
     timeline.commserve.fault("reset_after", about="users-db")
     timeline.run(2)
     waiting = timeline.deliver({"target": "alone", "requestId": "by-hand"})
@@ -140,8 +140,8 @@ def test_a_job_that_the_answer_left_out_is_found_and_followed_and_no_other_trigg
         for message in timeline.notifications()
         if message["status"] == "completed"
     ]
-    first, second = (job.id for job in timeline.commserve.jobs.values() if job.instance == "users-db")
-    assert ("group", [first]) in of_users
+    first, second = (job.id for job in timeline.commserve.jobs.values() if job.group == "users-db")
+    assert ("several", [first]) in of_users
     assert ("alone", [second]) in of_users
     assert len(timeline.sent()) == 2
 
@@ -176,9 +176,9 @@ def test_jobs_that_nothing_has_polled_for_longer_than_follow_hours_are_asked_abo
     timeline: Timeline,
 ) -> None:
     names = [f"db-{number:02}" for number in range(60)]
-    timeline.commserve.extend({"aws-prod": dict.fromkeys(names, ("default",))})
-    group(timeline, *names)
-    timeline.deliver(timeline.schedule("nightly", "group"))
+    timeline.commserve.extend({"aws-prod": {"RDS": names}})
+    several(timeline, *names)
+    timeline.deliver(timeline.schedule("nightly", "several"))
     timeline.commserve.advance(25 * HOUR)
     timeline.run()
     assert Counter(timeline.statuses()) == {"submitted": 1, "completed": 60}
@@ -196,16 +196,16 @@ def test_an_unanswered_request_that_started_nothing_is_sent_again_once_that_is_c
 # ---- Jobs that fail
 
 
-def test_a_failed_job_of_a_group_is_started_again_alone_and_each_database_counts_for_itself(timeline: Timeline) -> None:
-    timeline.commserve.plan_jobs(2, instance="billing-db", ending="Failed", reason="The snapshot quota is reached.")
-    group(timeline, *GROUP)
-    event = {"target": "group", "requestId": "by-hand"}
+def test_a_failed_job_of_a_target_is_started_again_alone_and_each_group_counts_for_itself(timeline: Timeline) -> None:
+    timeline.commserve.plan_jobs(2, group="billing-db", ending="Failed", reason="The snapshot quota is reached.")
+    several(timeline, *GROUPS)
+    event = {"target": "several", "requestId": "by-hand"}
     timeline.deliver(event)
     timeline.run()
     done = ["submitted", "completed"]
     failed = ["submitted", "retrying", "submitted", "failed"]
     assert by_database(timeline) == {"orders-db": done, "billing-db": failed, "users-db": done}
-    assert timeline.sent() == [list(GROUP), ["billing-db"]]
+    assert timeline.sent() == [list(GROUPS), ["billing-db"]]
     answer = timeline.deliver(event)
     assert timeline.states(answer) == {"orders-db": "completed", "billing-db": "failed", "users-db": "completed"}
     assert only(answer["submissions"])["status"] == "failed"
@@ -340,9 +340,9 @@ def test_a_contended_save_leaves_the_submission_alone_for_the_rest_of_the_run(ti
 
 
 def test_a_run_counts_what_it_defers_and_starts_once(timeline: Timeline, capsys: pytest.CaptureFixture[str]) -> None:
-    group(timeline, *GROUP)
+    several(timeline, *GROUPS)
     timeline.commserve.fault("maintenance")
-    timeline.deliver(timeline.schedule("nightly", "group"))
+    timeline.deliver(timeline.schedule("nightly", "several"))
     assert metrics(capsys.readouterr().out) == {"SubmissionDeferred": 1, "CommvaultUnreachable": 1}
     timeline.run(MINUTE)
     assert metrics(capsys.readouterr().out) == {"BackupSubmitted": 3}
@@ -353,9 +353,9 @@ def test_a_run_counts_what_it_defers_and_starts_once(timeline: Timeline, capsys:
 def test_a_backup_is_counted_as_submitted_once_it_has_a_job(
     timeline: Timeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    group(timeline, *GROUP)
+    several(timeline, *GROUPS)
     timeline.commserve.fault("job_ids", named=[0, 1])
-    timeline.deliver(timeline.schedule("nightly", "group"))
+    timeline.deliver(timeline.schedule("nightly", "several"))
     assert metrics(capsys.readouterr().out) == {"BackupSubmitted": 2}
     timeline.run(2 * MINUTE)
     assert metrics(capsys.readouterr().out) == {"BackupSubmitted": 1, "SubmissionReconciled": 1}

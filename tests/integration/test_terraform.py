@@ -33,7 +33,7 @@ OUTPUTS = {
     "SetTokenCommand": "aws secretsmanager put-secret-value",
 }
 STACK = "rds-snap-backup"
-ASSOCIATION = {"clientName": "aws <prod> & Größe", "instanceName": "orders-db", "subclientName": "default"}
+ASSOCIATION = {"clientName": "aws <prod> & Größe", "instanceName": "RDS", "subclientName": "orders-db"}
 TARGETS = {
     "orders.yaml": {"associations": [{**ASSOCIATION, "databases": ["orders-*"]}], "accounts": ["012345670123"]},
     "own-schedule.yaml": {"associations": [ASSOCIATION], "schedule": {"expression": "rate(1 day)"}},
@@ -177,7 +177,10 @@ def as_scheduler_takes_it(values: dict[str, Any]) -> dict[str, Any]:
         "GroupName": values["group_name"],
         "ScheduleExpression": values["schedule_expression"],
         "ScheduleExpressionTimezone": values["schedule_expression_timezone"],
-        "FlexibleTimeWindow": {"Mode": window["mode"]},
+        "FlexibleTimeWindow": {
+            "Mode": window["mode"],
+            "MaximumWindowInMinutes": window["maximum_window_in_minutes"],
+        },
         "Target": {
             "Arn": target["arn"],
             "RoleArn": target["role_arn"],

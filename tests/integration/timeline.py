@@ -80,7 +80,9 @@ class Timeline(World):
 
     def states(self, answer: Any) -> dict[str, str]:
         """Return the states in a direct delivery's answer, by instance."""
-        return {backup["instanceName"]: backup["state"] for part in answer["submissions"] for backup in part["backups"]}
+        return {
+            backup["subclientName"]: backup["state"] for part in answer["submissions"] for backup in part["backups"]
+        }
 
     def fail(self, operation: str, times: int = 1) -> None:
         """Let the next calls of an operation, such as `Publish`, find no connection."""

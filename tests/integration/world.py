@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 ASSOCIATION = {
     "clientName": "aws-prod",
-    "instanceName": "orders-db",
+    "instanceName": "RDS",
     "displayName": "aws-prod",
-    "subclientName": "default",
+    "subclientName": "orders-db",
 }
 SESSION: Any = boto3.Session(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
 SERVICES = ("dynamodb", "rds", "secretsmanager", "sns", "sqs", "ssm")
 RUN_SECONDS = 50.0
 
 
-def associations(*instances: str) -> list[dict[str, str]]:
-    """Return the associations of these instances."""
-    return [{**ASSOCIATION, "instanceName": instance} for instance in instances]
+def associations(*groups: str) -> list[dict[str, str]]:
+    """Return the associations of these instance groups."""
+    return [{**ASSOCIATION, "subclientName": group} for group in groups]
 
 
 def scheduled(name: str, target: str = "default") -> dict[str, Any]:
@@ -202,9 +202,9 @@ class World:
         return [row for row in plain if row["pk"].startswith(prefix)]
 
     def sent(self) -> list[list[str]]:
-        """Return the instances of each CreateTask request."""
+        """Return the groups of each CreateTask request."""
         tasks = [request.json["taskInfo"]["associations"] for request in self.commserve.create_tasks]
-        return [[association["instanceName"] for association in sent] for sent in tasks]
+        return [[association["subclientName"] for association in sent] for sent in tasks]
 
     def _clients(self, clients: Mapping[str, Any]) -> Clients:
         made = {name: clients.get(name) or self.client(name) for name in SERVICES}

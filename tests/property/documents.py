@@ -8,8 +8,8 @@ from typing import Any
 from tests.property.model.jobs import Names, names_of
 
 
-def association(instance: str) -> dict[str, str]:
-    return {"clientName": "aws-prod", "instanceName": instance, "subclientName": "default"}
+def association(group: str) -> dict[str, str]:
+    return {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": group}
 
 
 # They overlap, at different levels.
@@ -67,7 +67,7 @@ class Documents:
             case "incremental" | "differential" | "synthetic full":
                 document["backupLevel"] = how.upper().replace(" ", "_")
             case "renamed":
-                document["associations"] = [association(f"{first['instanceName']}-2"), *others]
+                document["associations"] = [association(f"{first['subclientName']}-2"), *others]
             case "shortened":
                 document["associations"] = others or [first]
             case "lengthened":

@@ -7,18 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from rds_snap_backup.config import HOUR, Config
+from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, DAY, LEASE_SECONDS, MAX_OPEN_SECONDS, Attempt, Backup
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.phases import SUCCEEDED, Doubted, Ended, Out, Unlisted
-from rds_snap_backup.core.record import (
-    CLOCK_SKEW_SECONDS,
-    DAY,
-    LEASE_SECONDS,
-    MAX_OPEN_SECONDS,
-    Attempt,
-    Backup,
-    Notice,
-    Submission,
-)
+from rds_snap_backup.core.record import Notice, Submission
 from rds_snap_backup.ledger.records import from_text
 from tests.property.documents import UNUSABLE, Documents
 from tests.property.model.commvault import CommServe

@@ -198,7 +198,7 @@ class Example:
                 world.documents.edit(tuple(DOCUMENTS)[a % len(DOCUMENTS)], EDITS[b])
                 kernel.seen[f"document: {EDITS[b]}"] += 1
             case "names":
-                some, name = (server.unknown, server.ineligible)[a % 2], ("aws-prod", NAMES[b % len(NAMES)], "default")
+                some, name = (server.unknown, server.ineligible)[a % 2], ("aws-prod", "RDS", NAMES[b % len(NAMES)])
                 some ^= {name}
             case "restore" if server.jobs:
                 self._restore(a)
@@ -270,7 +270,7 @@ class Example:
     def _console(self, a: int, b: int) -> None:
         """Commvault starts a job of its own: for its own schedule, or for whoever is at its console."""
         kernel, server = self.kernel, self.server
-        names = ("aws-prod", NAMES[b % 3], "default")
+        names = ("aws-prod", "RDS", NAMES[b % 3])
         match a % 5:
             case 0:
                 server.start_job(names, "INCREMENTAL", 59, kernel.now)

@@ -11,14 +11,14 @@ from local.commserve import CommServe
 TOKEN = "fake-token-for-tests"
 
 
-def association(instance: str = "orders-db", client: str = "aws-prod", subclient: str = "default") -> dict[str, str]:
+def association(group: str = "orders-db", client: str = "aws-prod") -> dict[str, str]:
     return {
         "clientName": client,
-        "instanceName": instance,
+        "instanceName": "RDS",
         "displayName": client,
         "_type_": "SUBCLIENT_ENTITY",
         "appName": "Cloud Apps",
-        "subclientName": subclient,
+        "subclientName": group,
     }
 
 

@@ -34,7 +34,7 @@ def test_a_backup_is_one_job_for_each_association(server: CommServe, wire: Wire)
     identifiers = answer.json()["jobIds"]
     assert [type(identifier) for identifier in identifiers] == [str, str]
     assert int(identifiers[1]) == int(identifiers[0]) + 1
-    assert [server.jobs[identifier].instance for identifier in identifiers] == ["orders-db", "billing-db"]
+    assert [server.jobs[identifier].group for identifier in identifiers] == ["orders-db", "billing-db"]
     assert {server.jobs[identifier].level for identifier in identifiers} == {"FULL"}
 
 
@@ -160,16 +160,21 @@ def test_what_is_not_the_form_is_refused(server: CommServe, wire: Wire, body: An
 
 
 def test_clients_instances_and_subclients_are_found(server: CommServe, wire: Wire) -> None:
-    server.catalogue.extend({"aws-new": {f"db-{number}": ["default"] for number in range(500)}})
+    server.catalogue.extend({"aws-new": {"RDS": [f"group-{number}" for number in range(500)], "Redshift": ["default"]}})
+    server.set_instance_type("aws-new", "Redshift", 26)
     entities = [entry["client"]["clientEntity"] for entry in wire.get("/Client")["clientProperties"]]
     client = next(entity["clientId"] for entity in entities if entity["clientName"] == "aws-new")
     instances = wire.get(f"/Instance?clientId={client}")["instanceProperties"]
     subclients = wire.get(f"/Subclient?clientId={client}&applicationId=134&propertyLevel=20")["subClientProperties"]
 
-    assert len(instances) == len(subclients) == 500
-    assert {instance["cloudAppsInstance"]["instanceType"] for instance in instances} == {4}
-    assert subclients[7]["subClientEntity"]["instanceName"] == "db-7"
-    assert wire.create(association("db-499", "aws-new")).status == 200
+    names = {entry["instance"]["instanceName"]: entry["cloudAppsInstance"]["instanceType"] for entry in instances}
+    assert names == {"RDS": 4, "Redshift": 26}
+    assert len(subclients) == 501
+    shown = {
+        name: subclients[7]["subClientEntity"][name] for name in ("instanceName", "subclientName", "applicationId")
+    }
+    assert shown == {"instanceName": "RDS", "subclientName": "group-7", "applicationId": 134}
+    assert wire.create(association("group-499", "aws-new")).status == 200
     assert wire.send("GET", "/Instance").status == 400
     assert wire.send("GET", "/Subclient?clientId=99&applicationId=134").status == 404
 

@@ -52,7 +52,7 @@ def handle(package: Path, *events: dict[str, Any]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-PREPARED = (control("set", token=TOKEN), control("extend", clients={"aws-prod": {"orders-db": ["default"]}}))
+PREPARED = (control("set", token=TOKEN), control("extend", clients={"aws-prod": {"RDS": ["orders-db"]}}))
 CREATE = request("/commandcenter/api/CreateTask", body=json.dumps(form(association())))
 
 
@@ -60,7 +60,7 @@ def test_requests_to_the_url_start_jobs_that_a_control_counts(package: Path) -> 
     *_, created, jobs = handle(package, *PREPARED, CREATE, control("jobs"))
     assert created["statusCode"] == 200
     assert created["headers"]["Content-Type"] == "application/json; charset=utf-8"
-    assert [(job["by"], job["instance"]) for job in jobs["value"]] == [("CreateTask", "orders-db")]
+    assert [(job["by"], job["group"]) for job in jobs["value"]] == [("CreateTask", "orders-db")]
     assert jobs["sandbox"] == "one"
 
 

@@ -47,10 +47,11 @@ def test_a_job_is_shown_in_commvaults_shape(server: CommServe, wire: Wire) -> No
     names = {key: job["subclient"][key] for key in ("clientName", "instanceName", "subclientName", "appName")}
     assert names == {
         "clientName": "aws-prod",
-        "instanceName": "orders-db",
-        "subclientName": "default",
+        "instanceName": "RDS",
+        "subclientName": "orders-db",
         "appName": "Cloud Apps",
     }
+    assert job["userName"] == {"userName": "backup-operator"}
     assert wire.get("/Job/999999") == {"totalRecordsWithoutPaging": 0}
 
 
@@ -75,8 +76,8 @@ def test_jobs_end_as_planned(server: CommServe, wire: Wire, ending: str) -> None
     assert wire.status(next_one) == "Completed"
 
 
-def test_plans_are_for_an_instance_or_for_any_job(server: CommServe, wire: Wire) -> None:
-    server.plan_jobs(instance="orders-db", ending="Failed")
+def test_plans_are_for_a_group_or_for_any_job(server: CommServe, wire: Wire) -> None:
+    server.plan_jobs(group="orders-db", ending="Failed")
     server.plan_jobs(times=None, ending="Committed")
     made = [wire.create_job(association(name)) for name in ("users-db", "orders-db", "orders-db")]
     server.advance(100)
@@ -154,7 +155,7 @@ def test_after_a_restore_ids_are_counted_again(server: CommServe, wire: Wire) ->
     server.restore_database(int(identifier))
 
     assert wire.create_job(association("users-db")) == identifier
-    assert [job.instance for job in server.jobs.values()] == ["users-db"]
+    assert [job.group for job in server.jobs.values()] == ["users-db"]
 
 
 def test_a_job_may_be_missing_at_first_and_vanish_later(server: CommServe, wire: Wire) -> None:
@@ -208,7 +209,7 @@ def test_jobs_are_searched(server: CommServe, wire: Wire) -> None:
     assert listed(wire, 2) == [recent, old]
     assert listed(wire, completedJobLookupTime=500) == [plain, elsewhere, running, recent]
     assert listed(wire, clientList=[{"clientId": 5}]) == [plain, running, recent, old]
-    assert listed(wire, jobTypeList=["Snap Backup"], entity={"instanceName": "orders-db"}) == [recent, old]
+    assert listed(wire, jobTypeList=["Snap Backup"], entity={"subclientName": "orders-db"}) == [recent, old]
     server.advance(3600)
     assert listed(wire, 1) == []
 
@@ -219,8 +220,27 @@ def test_jobs_are_paged(server: CommServe, wire: Wire) -> None:
     paging = {"offset": 20, "limit": 20, "sortField": "jobId", "sortDirection": 1}
     answer = wire.post("/Jobs", {"category": 0, "pagingConfig": paging, "jobFilter": {}})
     assert (answer["totalRecordsWithoutPaging"], len(answer["jobs"])) == (25, 5)
-    answer = wire.get("/Job?jobFilter=SNAPBACKUP", headers={"limit": "10", "offset": "20"})
-    assert (answer["totalRecordsWithoutPaging"], len(answer["jobs"])) == (25, 5)
+
+
+@pytest.mark.parametrize(
+    ("paged_by", "headers", "query", "shown"),
+    [
+        ("both", {"limit": "10", "offset": "20"}, "", 5),
+        ("both", {}, "&limit=10&offset=20", 5),
+        ("both", {"limit": "10", "offset": "20"}, "&limit=10&offset=20", 5),
+        ("headers", {"limit": "10", "offset": "20"}, "&limit=1&offset=1", 5),
+        ("headers", {}, "&limit=10&offset=20", 20),
+        ("query", {"limit": "10", "offset": "20"}, "", 20),
+    ],
+)
+def test_the_plain_list_is_paged_by_headers_or_query(
+    server: CommServe, wire: Wire, *, paged_by: str, headers: dict[str, str], query: str, shown: int
+) -> None:
+    server.paged_by = paged_by
+    for number in range(25):
+        server.add_job("aws-prod", f"db-{number}")
+    answer = wire.get(f"/Job?jobFilter=SNAPBACKUP{query}", headers=headers)
+    assert (answer["totalRecordsWithoutPaging"], len(answer["jobs"])) == (25, shown)
 
 
 def test_the_plain_list_leaves_snap_backups_out_unless_asked(server: CommServe, wire: Wire) -> None:

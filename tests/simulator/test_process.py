@@ -51,7 +51,7 @@ def steer(control: ControlClient, ready: dict[str, Any]) -> None:
     assert control.create_tasks()[0]["headers"]["Authtoken"] == "***"
     control.post("set", token="another", clock_offset=5, unknown="refuse")
     assert pool.request("GET", ready["url"] + "/Client", headers=headers).status == 401
-    added = control.post("add_job", client="aws-prod", instance="new-db")
+    added = control.post("add_job", client="aws-prod", group="new-db")
     assert control.post("end_job", identifier=added["id"], status="Killed")["status"] == "Killed"
     with pytest.raises(ValueError, match="no fault is called"):
         control.fault("typo")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ def log_in(server: CommServe, directory: Path, token: str = TOKEN) -> Any:
     return Commcell("localhost", authtoken=token, certificate_path=str(authority), web_service_url=server.url)
 
 
-def find_subclient(commcell: Any) -> Any:
-    instance = commcell.clients.get("aws-prod").agents.get("Cloud Apps").instances.get("orders-db")
-    return instance.subclients.get("default")
+def find_subclient(commcell: Any, group: str = "orders-db") -> Any:
+    instance = commcell.clients.get("aws-prod").agents.get("Cloud Apps").instances.get("RDS")
+    return instance.subclients.get(group)
 
 
 def test_it_backs_up_follows_and_kills(
@@ -44,7 +45,7 @@ def test_it_backs_up_follows_and_kills(
 
     assert list(server.jobs) == [job.job_id]
     made = server.jobs[job.job_id]
-    assert (made.client, made.instance, made.subclient_name, made.level) == ("aws-prod", "orders-db", "default", "FULL")
+    assert (made.client, made.instance, made.group, made.level) == ("aws-prod", "RDS", "orders-db", "FULL")
     assert set(server.statuses.values()) == {200}
     assert spent == 26
 
@@ -71,6 +72,30 @@ def test_a_failed_job_is_seen_as_failed(server: CommServe, tmp_path: Path) -> No
     assert job.is_finished
     assert job.status == "Failed"
     assert job.summary["pendingReason"] == "The snapshot could not be made."
+
+
+def test_it_reads_contents_and_restore_points(server: CommServe, tmp_path: Path) -> None:
+    for name, status in (("orders-db", "available"), ("billing-db", "stopped"), ("users-db", "available")):
+        server.put_database("aws-prod", name, status=status)
+    group = find_subclient(log_in(server, tmp_path), "nightly")
+    assert [(child["type"], child["name"]) for child in group.content["children"]][:2] == [
+        ("Instance", "orders-db"),
+        ("Instance", "billing-db"),
+    ]
+
+    began = int(server.clock.now())
+    job = group.backup("Full")
+    span = {"start_time": began, "end_time": began + 60}
+    assert group.browse(span) == []
+    server.advance(3)
+    assert job.status == "Completed"
+    points = group.browse(span)
+    assert {point["dbName"]: point["snapShotName"] for point in points} == {
+        name: f"{name}-us-east-1-{datetime.fromtimestamp(began, UTC):%Y%m%dt%H%M%Sz}"
+        for name in ("orders-db", "users-db")
+    }
+    assert [point["createTime"] for point in points] == [began, began]
+    assert group.browse({"start_time": began + 1, "end_time": began + 60}) == []
 
 
 def test_a_wrong_token_is_not_let_in(server: CommServe, tmp_path: Path) -> None:

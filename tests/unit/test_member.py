@@ -42,10 +42,12 @@ def test_the_hubs_audit_role_alone_is_trusted() -> None:
     [
         ("rds:DescribeDBInstances", ARN.format("rds", "db:*"), "Allow"),
         ("rds:DescribeDBClusters", ARN.format("rds", "cluster:*"), "Allow"),
+        ("rds:DescribeDBSnapshots", ARN.format("rds", "snapshot:*"), "Allow"),
+        ("rds:DescribeDBClusterSnapshots", ARN.format("rds", "cluster-snapshot:*"), "Allow"),
         ("rds:DescribeAccountAttributes", "*", "Allow"),
-        ("sqs:GetQueueAttributes", ARN.format("sqs", "backups-undelivered"), "Allow"),
+        ("sqs:GetQueueAttributes", ARN.format("sqs", "backups-members-dead"), "Allow"),
         ("sqs:GetQueueAttributes", ARN.format("sqs", "another"), "Nothing"),
-        ("sqs:ReceiveMessage", ARN.format("sqs", "backups-undelivered"), "Nothing"),
+        ("sqs:ReceiveMessage", ARN.format("sqs", "backups-members-dead"), "Nothing"),
         ("rds:CreateDBSnapshot", "*", "Nothing"),
     ],
 )
@@ -63,7 +65,7 @@ def test_what_the_hubs_rule_takes_is_forwarded_and_what_cannot_be_is_kept() -> N
     assert (target["Arn"], target["RoleArn"]) == (BUS, "ForwardRole.Arn")
     assert target["DeadLetterConfig"] == {"Arn": "UndeliveredEvents.Arn"}
     assert decide(allowed("ForwardRole"), "events:PutEvents", BUS) == "Allow"
-    assert FORWARDING.resources["UndeliveredEvents"]["Properties"]["QueueName"] == "backups-undelivered"
+    assert FORWARDING.resources["UndeliveredEvents"]["Properties"]["QueueName"] == "backups-members-dead"
     policy = FORWARDING.resources["UndeliveredEventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     given = {"aws:SecureTransport": "true", "aws:SourceArn": rule_arn("rds-events")}
     assert decide(policy, "sqs:SendMessage", "UndeliveredEvents.Arn", given, "events.amazonaws.com") == "Allow"

@@ -61,6 +61,7 @@ OWN = {
     },
     "AuditFunction": {
         *("dynamodb:Query", "sns:ListSubscriptionsByTopic", "rds:DescribeAccountAttributes", "sts:AssumeRole"),
+        *("rds:DescribeDBSnapshots", "rds:DescribeDBClusterSnapshots", "scheduler:ListSchedules"),
     },
 }
 SECRET = {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"}

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from local.tools import ROOT
+from rds_snap_backup.audit.verdicts import VerdictName
 from rds_snap_backup.commvault import answers, outcomes
 from rds_snap_backup.core.phases import End
 from rds_snap_backup.messaging.notifications import PROBLEMS
@@ -16,6 +17,8 @@ from tests.unit.documents import first_column, section, spans, tables
 from tests.unit.template import TEMPLATE, Resolved
 
 REFERENCE = "docs/reference.md"
+# The tables under its heading "The audit".
+VERDICTS, FINDINGS = 1, 3
 PARAMETERS = TEMPLATE["Parameters"]
 ROWS = [row for table in tables(REFERENCE, "Parameters") for row in table]
 SOURCES = "\n".join(path.read_text() for path in (ROOT / "src" / "rds_snap_backup").rglob("*.py"))
@@ -70,6 +73,18 @@ def test_every_error_code_is_explained() -> None:
     explained = {code for code in first_column(REFERENCE, "Errors") if not code.startswith("HTTP_")}
     assert {*CODE.findall(SOURCES), *outcomes.PERMANENT, *answers.LOGIN_REFUSED, "2"} <= explained
     assert [code for code in explained if not code.isdigit() and f'"{code}"' not in SOURCES] == []
+
+
+def test_the_verdicts_are_those_of_the_code() -> None:
+    assert column("The audit", table=VERDICTS) == sorted(get_args(VerdictName.__value__))
+    report = [span for row in tables("docs/operations.md", "The report")[0] for span in spans(row[0])]
+    assert sorted(report) == column("The audit", table=VERDICTS)
+
+
+def test_the_findings_are_those_of_the_code_and_of_the_runbook() -> None:
+    findings = column("The audit", table=FINDINGS)
+    assert [code for code in findings if f'"{code}"' not in SOURCES] == []
+    assert sorted(first_column("docs/operations.md", "Findings")) == findings
 
 
 def test_the_metrics_are_those_of_the_code() -> None:

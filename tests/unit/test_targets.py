@@ -25,7 +25,7 @@ from rds_snap_backup.triggers import Trigger
 
 PATH = "/rds-snap-backup/test/targets/"
 PARAMETER = f"{PATH}orders"
-ASSOCIATION: dict[str, Any] = {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"}
+ASSOCIATION: dict[str, Any] = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "orders-db"}
 NO_TEXTS: list[Any] = [None, True, False, -1, 1.5, "", [], {}, [1], {"a": 1}]
 
 
@@ -48,7 +48,7 @@ def refused(text: str) -> str:
 
 
 def test_only_associations_are_required() -> None:
-    request = BackupRequest((Association("aws-prod", "orders-db", "default", "aws-prod"),), "FULL", "IMMEDIATE", True)
+    request = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),), "FULL", "IMMEDIATE", True)
     assert parse() == Target("orders", request)
 
 
@@ -74,8 +74,8 @@ def test_every_field_is_read() -> None:
         name="orders",
         request=BackupRequest(
             associations=(
-                Association("aws-prod", "orders-db", "default", "Production", ("orders-db",)),
-                Association("aws-prod", "orders-db", "archive", "aws-prod", ()),
+                Association("aws-prod", "RDS", "orders-db", "Production", ("orders-db",)),
+                Association("aws-prod", "RDS", "archive", "aws-prod", ()),
             ),
             backup_level="SYNTHETIC_FULL",
             task_type="SCHEDULE",
@@ -97,7 +97,7 @@ def test_a_request_is_kept_without_databases() -> None:
     kept = request.to_json()
     assert kept["associations"] == [{**ASSOCIATION, "displayName": "aws-prod"}]
     assert BackupRequest.from_json(kept).to_json() == kept
-    assert request.associations[0].key == '["aws-prod", "orders-db", "default"]'
+    assert request.associations[0].key == '["aws-prod", "RDS", "orders-db"]'
 
 
 def is_not_number(value: Any, least: int, most: int) -> bool:

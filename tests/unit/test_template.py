@@ -15,7 +15,7 @@ from rds_snap_backup.triggers import SELF_TRIGGERS
 from tests.unit.template import PSEUDO, TEMPLATE, Resolved, rule_arn
 
 PARAMETERS = TEMPLATE["Parameters"]
-NAMES = {"ClientName": "aws prod", "InstanceName": "orders", "SubclientName": "default"}
+NAMES = {"ClientName": "aws prod", "InstanceName": "RDS", "SubclientName": "orders"}
 PLAIN, FULL = Resolved(), Resolved(NAMES)
 FUNCTIONS = FULL.of_type("AWS::Serverless::Function")
 
@@ -158,7 +158,7 @@ def test_the_members_bus_has_the_rule_of_the_default_bus() -> None:
 # Lambda counts the names and the values of all variables together.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 MAX_VARIABLES = 4096
-LONGEST_LIST = 150
+LONGEST_LIST = {"AccountIds": 150, "AuditMembers": 140}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -214,7 +214,7 @@ def test_the_longest_lists_of_accounts_fit_beside_long_names() -> None:
         "OrganizationId": "o-" + "a" * 32,
     }
     for name, function in (("AccountIds", "BackupFunction"), ("AuditMembers", "AuditFunction")):
-        longest = ",".join([account] * LONGEST_LIST)
+        longest = ",".join([account] * LONGEST_LIST[name])
         assert re.fullmatch(PARAMETERS[name]["AllowedPattern"], longest)
         assert not re.fullmatch(PARAMETERS[name]["AllowedPattern"], f"{longest},{account}")
         regions = {"AuditRegions": ",".join(f"ap-southeast-{number % 10}" for number in range(20))}
@@ -264,7 +264,7 @@ def test_the_default_target_is_valid(databases: str, patterns: list[str]) -> Non
     assert parameter["Tier"] == "Intelligent-Tiering"
     assert parameter["Name"] == resolved.variables_of("BackupFunction")["TARGETS_PATH"] + "default"
     assert json.loads(parameter["Value"]) == {
-        "associations": [{"clientName": "aws prod", "instanceName": "orders", "subclientName": "default"}],
+        "associations": [{"clientName": "aws prod", "instanceName": "RDS", "subclientName": "orders"}],
         "backupLevel": "INCREMENTAL",
         "databases": patterns,
     }
@@ -430,6 +430,8 @@ def test_the_token_command_keeps_the_token_out_of_the_arguments() -> None:
 def test_no_released_version_stands_in_an_unreleased_tree() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert PLAIN.outputs["Version"]["Value"] == version
+    audit = TEMPLATE["Resources"]["AuditFunction"]["Properties"]["Environment"]["Variables"]
+    assert audit["PRODUCT_VERSION"] == version, "the audit's scope names it"
     changelog = (ROOT / "CHANGELOG.md").read_text()
     released = re.findall(r"^## \[?(\d+\.\d+\.\d+)\]?", changelog, re.MULTILINE)
     unreleased = re.search(r"^## \[?Unreleased", changelog, re.MULTILINE)

@@ -108,11 +108,13 @@ def test_json_is_read_up_to_a_depth() -> None:
         ("", "Expecting value"),
         (b"\xff\xfe\x00", "encoding"),
         (b"\x80", "encoding"),
-        ("[" * 1_000_000, "deeper"),
+        ("[" * 200_000, "deeper"),
+        ("[{" * 125_001, "more than 250000 objects and lists"),
+        (b"[" * 250_001, "more than 250000 objects and lists"),
         ("1" * 5000, "encoding|digits"),
         ('"' + "x" * MAX_JSON + '"', "longer"),
     ],
-    ids=range(7),
+    ids=range(9),
 )
 def test_what_is_not_json_is_named_and_not_shown(text: str | bytes, why: str) -> None:
     with pytest.raises(NotJson, match=why) as caught:

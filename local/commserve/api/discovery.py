@@ -8,7 +8,6 @@ from local.commserve.recorded import Recorded
 from local.commserve.state import State
 
 CLOUD_APPS = 134
-AMAZON_RDS = 4
 
 
 def list_clients(state: State, _request: Recorded) -> Answer:
@@ -37,7 +36,7 @@ def list_instances(state: State, request: Recorded) -> Answer:
         return bare_string("clientId is missing")
     name = state.catalogue.client_name(client)
     entries = [
-        instance_properties(owner, client, instance, identifier)
+        instance_properties(state, (owner, instance), identifier)
         for (owner, instance), identifier in list(state.catalogue.instances.items())
         if owner == name
     ]
@@ -45,22 +44,26 @@ def list_instances(state: State, request: Recorded) -> Answer:
 
 
 def list_subclients(state: State, request: Recorded) -> Answer:
-    """`GET /Subclient?clientId=&applicationId=134&propertyLevel=20`."""
+    """`GET /Subclient?clientId=&applicationId=134&propertyLevel=20`, with contents if `State.lists_content`."""
     client, application = number(request, "clientId"), number(request, "applicationId")
     if client is None:
         return bare_string("clientId is missing")
     instance, backupset = number(request, "instanceId"), number(request, "backupsetId")
     entries = [
-        {
-            "subClientEntity": subclient_entity(subclient),
-            "commonProperties": {"isDefaultSubclient": subclient.name == "default"},
-        }
+        subclient_properties(state, subclient, with_content=state.lists_content)
         for subclient in state.catalogue.subclients(client)
         if application in (None, CLOUD_APPS)
         and instance in (None, subclient.instance_id)
         and backupset in (None, subclient.backupset_id)
     ]
     return listing("subClientProperties", entries, "App_GetSubClientPropertiesResponse")
+
+
+def show_subclient(state: State, _request: Recorded, identifier: str) -> Answer:
+    """`GET /Subclient/{id}`, always with the content."""
+    found = state.catalogue.by_id(int(identifier))
+    properties = [subclient_properties(state, found)] if found else []
+    return listing("subClientProperties", properties, "App_GetSubClientPropertiesResponse")
 
 
 def listing(name: str, entries: list[dict[str, Any]], root: str) -> Answer:
@@ -73,20 +76,38 @@ def client_entity(name: str, identifier: int) -> dict[str, Any]:
     return {"clientId": identifier, "clientName": name, "displayName": name, "hostName": name, "clientGUID": name}
 
 
-def instance_properties(client: str, client_id: int, instance: str, identifier: int) -> dict[str, Any]:
-    """Return an instance as Commvault shows it."""
+def instance_properties(state: State, names: tuple[str, str], identifier: int) -> dict[str, Any]:
+    """Return an instance, named by its client and itself, as Commvault shows it."""
+    client, instance = names
     return {
         "instance": {
-            "clientId": client_id,
+            "clientId": state.catalogue.clients[client],
             "clientName": client,
             "appName": "Cloud Apps",
             "applicationId": CLOUD_APPS,
             "instanceName": instance,
             "instanceId": identifier,
         },
-        "cloudAppsInstance": {"instanceType": AMAZON_RDS},
+        "cloudAppsInstance": {"instanceType": state.catalogue.instance_type(identifier)},
         "instanceActivityControl": {},
     }
+
+
+def subclient_properties(state: State, subclient: Subclient, *, with_content: bool = True) -> dict[str, Any]:
+    """Return an instance group as Commvault shows it."""
+    content = state.catalogue.content(subclient)
+    kind = {"instanceType": state.catalogue.instance_type(subclient.instance_id)}
+    properties = {
+        "subClientEntity": subclient_entity(subclient),
+        "commonProperties": {"isDefaultSubclient": subclient.name == "default"},
+        "cloudAppsSubClientProp": kind,
+        "planEntity": {"planName": "rds-plan"},
+    }
+    if not with_content:
+        return properties
+    selected: dict[str, Any] = {"cloudDbContent": {"children": list(content.children)}}
+    excluded = {"cloudDbFilter": {"children": list(content.filters)} if content.filters else {}}
+    return properties | selected | excluded
 
 
 def subclient_entity(subclient: Subclient) -> dict[str, Any]:

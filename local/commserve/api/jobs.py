@@ -12,6 +12,7 @@ ROOT = "JobManager_JobListResponse"
 CATEGORIES: dict[str | int, str] = {0: "all", 1: "active", 2: "finished"}
 # How long a job that has ended stays in the active category.
 ACTIVE_SECONDS = 180
+PAGING = (("limit", 20), ("offset", 0))
 NO_SUCH_JOB = "The job does not exist."
 
 
@@ -37,7 +38,7 @@ def summary(job: Job) -> dict[str, Any]:
         "destClientName": job.client,
         "isVisible": True,
         "subclient": subclient_entity(job.subclient),
-    }
+    } | ({"userName": {"userName": job.user}} if job.user else {})
 
 
 def get_job(state: State, _request: Recorded, identifier: str) -> Answer:
@@ -47,7 +48,7 @@ def get_job(state: State, _request: Recorded, identifier: str) -> Answer:
 
 
 def list_jobs(state: State, request: Recorded) -> Answer:
-    """`GET /Job?clientId=&jobCategory=&completedJobLookupTime=&jobFilter=`, paged by headers."""
+    """`GET /Job?clientId=&jobCategory=&completedJobLookupTime=&jobFilter=`, paged as `State.paged_by` says."""
     query = {key.lower(): value for key, value in request.query.items()}
     category = query.get("jobcategory", "all").lower()
     if category not in CATEGORIES.values():
@@ -55,7 +56,7 @@ def list_jobs(state: State, request: Recorded) -> Answer:
     try:
         client = int(query["clientid"]) if query.get("clientid") else None
         lookup = float(query["completedjoblookuptime"]) if query.get("completedjoblookuptime") else None
-        limit, offset = int(request.header("limit") or 20), int(request.header("offset") or 0)
+        limit, offset = (int(_paging(state, request, name) or default) for name, default in PAGING)
     except ValueError:
         return bare_string("Invalid number")
     kinds = {kind.strip().upper() for kind in query.get("jobfilter", "").split(",") if kind.strip()}
@@ -107,6 +108,11 @@ def kill_job(state: State, _request: Recorded, identifier: str) -> Answer:
             code, message = 1, NO_SUCH_JOB
     entry = {"errorCode": code, "errLogMessage": message}
     return Answer(value={"errors": [{"jobId": int(identifier), "errList": [entry]}]}, root="JobManager_PerformResp")
+
+
+def _paging(state: State, request: Recorded, name: str) -> str:
+    header = request.header(name) if state.paged_by != "query" else ""
+    return header or (request.query.get(name, "") if state.paged_by != "headers" else "")
 
 
 def _page(jobs: list[Job], offset: int, limit: int) -> Answer:

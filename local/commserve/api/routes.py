@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from local.commserve.answers import Answer, access_denied, error, page, too_many_requests
-from local.commserve.api import discovery, jobs, sdk
+from local.commserve.api import discovery, jobs, restore_points, sdk
 from local.commserve.api.create_task import create_task
 from local.commserve.api.tokens import renew_access_token
 from local.commserve.recorded import Recorded
@@ -23,6 +23,8 @@ ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("GET", r"/Client/byName\(clientName='(.*)'\)", discovery.get_client),
     ("GET", r"/Instance", discovery.list_instances),
     ("GET", r"/Subclient", discovery.list_subclients),
+    ("GET", r"/Subclient/(\d+)", discovery.show_subclient),
+    ("POST", r"/BrowseRDSBackups", restore_points.browse),
     ("POST", f"/?{RENEW}", renew_access_token),
     *sdk.ROUTES,
 ]

@@ -15,12 +15,12 @@ from local.commserve.api.discovery import (
 )
 from local.commserve.api.jobs import NO_SUCH_JOB, summary
 from local.commserve.catalogue import Subclient
+from local.commserve.job_book import USER
 from local.commserve.jobs import LEVEL_NAMES
 from local.commserve.recorded import Recorded
 from local.commserve.state import State
 
 AGENT = {"idaEntity": {"appName": "Cloud Apps", "applicationId": CLOUD_APPS}}
-USER = "backup-operator"
 
 
 def hello(_state: State, _request: Recorded) -> Answer:
@@ -58,8 +58,7 @@ def show_instance(state: State, _request: Recorded, identifier: str) -> Answer:
     )
     if found is None:
         return _one("instanceProperties", None)
-    (client, instance), known = found
-    return _one("instanceProperties", instance_properties(client, state.catalogue.clients[client], instance, known))
+    return _one("instanceProperties", instance_properties(state, *found))
 
 
 def list_backupsets(state: State, request: Recorded) -> Answer:
@@ -79,17 +78,6 @@ def show_backupset(state: State, _request: Recorded, identifier: str) -> Answer:
         (subclient for subclient in state.catalogue.subclients() if subclient.backupset_id == int(identifier)), None
     )
     return _one("backupsetProperties", _backupset_properties(found) if found else None)
-
-
-def show_subclient(state: State, _request: Recorded, identifier: str) -> Answer:
-    """`GET /Subclient/{id}`."""
-    found = state.catalogue.by_id(int(identifier))
-    properties = found and {
-        "subClientEntity": subclient_entity(found),
-        "commonProperties": {"isDefaultSubclient": found.name == "default"},
-        "planEntity": {"planName": "rds-plan"},
-    }
-    return _one("subClientProperties", properties or None)
 
 
 def nothing(_state: State, _request: Recorded) -> Answer:
@@ -165,7 +153,6 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/Instance/(\d+)", show_instance),
     ("GET", r"/Backupset", list_backupsets),
     ("GET", r"/Backupset/(\d+)", show_backupset),
-    ("GET", r"/Subclient/(\d+)", show_subclient),
     ("GET", r"/(?:Schedules|VSAClientAndClientGroupList)", nothing),
     ("POST", r"/Subclient/(\d+)/action/backup", back_up),
     ("POST", r"/JobDetails", job_details),

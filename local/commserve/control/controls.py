@@ -1,11 +1,14 @@
 """What tests can read and change in the simulator: the part of `CommServe` that does not concern the network."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from local.commserve.catalogue import Catalogue, Clients
+from local.commserve.accounts import Account
+from local.commserve.catalogue import RDS, Catalogue, Clients
 from local.commserve.clock import Clock
+from local.commserve.content import Child, Database
 from local.commserve.faults import Fault, FaultBook
 from local.commserve.jobs import SNAP_BACKUP, Job, Plan
 from local.commserve.recorded import Recorded
@@ -36,6 +39,14 @@ class Controls(ABC):
     busy = setting("jobs", "busy")
     # A CreateTask that names unknown or refused subclients and others: see `state.Unknown`.
     unknown = setting("", "unknown")
+    # How a job ends that skipped a database of its content.
+    skipping_ends = setting("jobs", "skipping_ends")
+    # Who starts the jobs of requests, as their rows say; None: they do not say.
+    user = setting("jobs", "user")
+    # Whether the list of subclients shows contents, or only `GET /Subclient/{id}` does.
+    lists_content = setting("", "lists_content")
+    # Where `GET /Job` reads its paging: see `state.PagedBy`.
+    paged_by = setting("", "paged_by")
     # Seconds without a request after which the next one is answered 503; None: never.
     front_end_sleeps_after = setting("front_end", "sleeps_after")
 
@@ -83,19 +94,37 @@ class Controls(ABC):
 
     @property
     def catalogue(self) -> Catalogue:
-        """The clients, instances and subclients; `extend` and `add` make more."""
+        """The clients, instances and instance groups; `extend` and `add` make more."""
         return self.state.catalogue
 
     def extend(self, clients: Clients) -> None:
-        """Add clients, instances and subclients."""
+        """Add clients, instances and groups."""
         self.catalogue.extend(clients)
 
-    def refuse_subclient(
-        self, client: str, instance: str, subclient: str = "default", *, is_refused: bool = True
-    ) -> None:
-        """Let CreateTask refuse a subclient that exists, as one that is not eligible; or accept it again."""
+    def set_content(self, client: str, group: str, children: Sequence[Child], filters: Sequence[Child] = ()) -> None:
+        """Set what a group selects, created if it does not exist; `content` has functions for the children."""
+        self.catalogue.add(client, group, children, filters)
+
+    def set_instance_type(self, client: str, instance: str, kind: Any) -> None:
+        """Let an instance be of another kind than Amazon RDS, or be shown as a text."""
+        self.catalogue.instance_types[self.catalogue.instances[client, instance]] = kind
+
+    def put_database(self, client: str, name: str, **database: Any) -> None:
+        """Add a database to a client's cloud account, or change it; `database` holds the fields of `content.Database`."""
+        self.catalogue.listed_account(client).put(Database(name, **database))
+
+    def attach(self, client: str, account: Account) -> None:
+        """Let the jobs of a client snapshot the databases of an RDS."""
+        self.catalogue.accounts[client.lower()] = account
+
+    def add_restore_point(self, client: str, row: dict[str, Any], instance: str = RDS) -> None:
+        """Let `POST /BrowseRDSBackups` show a row that no job made, as it is."""
+        self.state.restore_points.append((self.catalogue.instances[client, instance], row))
+
+    def refuse_subclient(self, client: str, group: str, *, is_refused: bool = True) -> None:
+        """Let CreateTask refuse a group that exists, as one that is not eligible; or accept it again."""
         change = self.catalogue.ineligible.add if is_refused else self.catalogue.ineligible.discard
-        change(self.catalogue.add(client, instance, subclient).id)
+        change(self.catalogue.add(client, group).id)
 
     @property
     def requests(self) -> list[Recorded]:
@@ -132,13 +161,13 @@ class Controls(ABC):
         """Run the jobs that ask for one level at another, as Commvault runs a first incremental as a full."""
         self.state.jobs.levels[asked] = runs
 
-    def plan_jobs(self, times: int | None = 1, instance: str | None = None, **plan: Any) -> None:
-        """Plan the next `times` jobs (None: all) of one instance or of any; `plan` holds the fields of `Plan`.
+    def plan_jobs(self, times: int | None = 1, group: str | None = None, **plan: Any) -> None:
+        """Plan the next `times` jobs (None: all) of one group or of any; `plan` holds the fields of `Plan`.
 
-        Plans are used in the order in which they were given: `plan_jobs(instance="a", ending="Failed")` lets the first
-        job of `a` fail; a job without a plan completes.
+        Plans are used in the order in which they were given: `plan_jobs(group="a", ending="Failed")` lets the first job
+        of `a` fail; a job without a plan completes.
         """
-        self.state.jobs.plan(Plan(**plan), times, instance)
+        self.state.jobs.plan(Plan(**plan), times, group)
 
     def change_job(self, identifier: str, **plan: Any) -> Job:
         """Change the plan of a job."""
@@ -153,8 +182,7 @@ class Controls(ABC):
     def add_job(
         self,
         client: str,
-        instance: str,
-        subclient: str = "default",
+        group: str,
         level: str = "FULL",
         *,
         start: float | None = None,
@@ -164,9 +192,9 @@ class Controls(ABC):
         """Add a job that nobody here asked for: of Commvault's console, or of a plan of Commvault's own.
 
         It begins now or at `start` on the simulator's clock, earlier or later; `plan` holds the fields of `Plan`, such
-        as `seconds`. `kind` can also be "Backup".
+        as `seconds`. `kind` can also be "Backup". The user `admin` started it.
         """
-        where = self.catalogue.add(client, instance, subclient)
+        where = self.catalogue.add(client, group)
         return self.state.jobs.add(where, level, start=start, by="Commvault", kind=kind, plan=Plan(**plan))
 
     def fault(
@@ -174,7 +202,7 @@ class Controls(ABC):
     ) -> Fault:
         """Arm a fault for the next `times` requests of a path (None: until `clear_faults`); `path` may be a pattern.
 
-        With `about` only to those whose body contains that text, such as an instance's name.
+        With `about` only to those whose body contains that text, such as a group's name.
         """
         return self.faults.arm(name, times, path, about, parameters)
 
@@ -193,6 +221,6 @@ class Controls(ABC):
             self.state.limits = {kind: RateLimit(top, period) for kind, top in limits.items() if top is not None}
 
     def clear(self) -> None:
-        """Forget requests, jobs, plans, limits and faults; IDs keep counting up."""
+        """Forget requests, jobs, restore points, plans, limits and faults; IDs keep counting up."""
         self.clear_faults()
         self.state.clear()

@@ -27,6 +27,10 @@ SETTINGS = (
     "job_seconds",
     "busy",
     "unknown",
+    "skipping_ends",
+    "user",
+    "lists_content",
+    "paged_by",
     "front_end_sleeps_after",
 )
 ACTIONS = (
@@ -45,6 +49,10 @@ ACTIONS = (
     "convert_level",
     "refuse_subclient",
     "extend",
+    "set_content",
+    "set_instance_type",
+    "put_database",
+    "add_restore_point",
 )
 
 

@@ -1,7 +1,5 @@
-"""The preflight's answer: its checks and their hints."""
+"""The preflight's checks and their hints."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +9,6 @@ from rds_snap_backup.commvault.inventory import OUT_OF_TIME
 from rds_snap_backup.problems import Problem
 
 MAX_TEXT = 1000
-# Lambda's answers have at most 6 MB.
-MAX_ANSWER = 5_000_000
 
 THE_CHECKS_ABOVE = "Do what the checks above say, then check again."
 URL = "Check CommvaultApiUrl: it is https://HOST/commandcenter/api, or the SaaS API host without a path."
@@ -45,7 +41,7 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Check:
-    """One check, of a target or of all of them; `hint` is None if it passed.
+    """One check, of a target or of all of them; `hint` is None if it passed without a warning.
 
     `code` is that of the audit's finding if it failed, None if it was not made. `cause` is the problem behind it, which
     other checks can have in common.
@@ -75,6 +71,11 @@ def passed(name: str, target: str | None, detail: str) -> Check:
     return Check(name, target, ok=True, detail=detail)
 
 
+def warned(name: str, target: str | None, detail: str, hint: str) -> Check:
+    """Return a check that passed with a warning."""
+    return Check(name, target, ok=True, detail=detail, hint=hint)
+
+
 def failed(name: str, target: str | None, problem: Problem, code: str = "", detail: str = "") -> Check:
     """Return a check that failed for a problem; the finding's code is the problem's, unless one is given."""
     hint = HINTS.get(problem.code, SERVER)
@@ -95,27 +96,3 @@ def not_read(name: str, target: str | None, problem: Problem, what: str) -> Chec
         return not_made(name, target, problem)
     detail = f"{what} cannot be read: {problem.message}"
     return Check(name, target, ok=False, detail=detail, hint=problem.hint, cause=problem)
-
-
-def answer(checks: Sequence[Check], page: int = 1) -> dict[str, Any]:
-    """Return `{"ok", "checks"}`; `ok` is of all pages."""
-    rows = [check.to_json() for check in checks]
-    return {"ok": all(check.ok for check in checks), **page_of("checks", rows, MAX_ANSWER, page)}
-
-
-def page_of(name: str, rows: Sequence[dict[str, Any]], room: int, page: int) -> dict[str, Any]:
-    """Return one page of rows by their name, the first is 1, and `pages`, their number if there are several.
-
-    A page has this many characters of JSON.
-    """
-    pages: list[list[dict[str, Any]]] = [[]]
-    left = room
-    for row in rows:
-        size = len(json.dumps(row)) + len(", ")
-        if size > left and pages[-1]:
-            pages.append([])
-            left = room
-        pages[-1].append(row)
-        left -= size
-    shown = {name: pages[page - 1] if page <= len(pages) else []}
-    return shown | ({"pages": len(pages)} if len(pages) > 1 else {})

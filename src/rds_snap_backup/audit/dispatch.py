@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rds_snap_backup.audit.daily import Auditor, make_audit
-from rds_snap_backup.audit.matching import take_inventory
+from rds_snap_backup.audit.listing import take_inventory
 from rds_snap_backup.audit.preflight import check
+from rds_snap_backup.audit.proving import Question
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.triggers import TARGET_NAME, Arrival, Request, parse
@@ -13,22 +14,27 @@ from rds_snap_backup.triggers import TARGET_NAME, Arrival, Request, parse
 UNKNOWN = InvalidInput(
     "EVENT_UNKNOWN",
     "The Audit function does not know this event.",
-    'Send {"audit": true}, {"inventory": true}, or {"check": true}, with "target": "NAME" to check one target.',
+    'Send {"audit": true}, {"inventory": true}, {"prove": {"database": ARN, "since": TIME}}, or {"check": true}, with '
+    '"target": "NAME" to check one target.',
 )
 
 
 def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable[[], float]) -> dict[str, Any]:
-    """Answer `{"audit": true}`, `{"inventory": true}` or `{"check": true}`, the preflight."""
+    """Answer `{"audit": true}`, `{"inventory": true}`, `{"prove": …}` or `{"check": true}`, the preflight."""
+    services, readings = auditor.services, auditor.readings
     try:
         match event:
             case {"check": True, **rest} if rest.keys() <= {"target", "page"}:
-                return check(auditor.services, seconds_left, _target(rest.get("target")), _page(rest))
+                target = _target(rest.get("target"))
+                return readings.answer(("check", target), _page(rest), lambda: check(services, seconds_left, target))
             case {"audit": True, **rest} if rest.keys() <= {"page"}:
-                return make_audit(auditor, seconds_left, page=_page(rest))
+                return readings.answer("audit", _page(rest), lambda: make_audit(auditor, seconds_left))
             case {"inventory": True, **rest} if rest.keys() <= {"page"}:
-                return take_inventory(auditor, seconds_left, _page(rest))
+                return readings.answer("inventory", _page(rest), lambda: take_inventory(auditor, seconds_left))
+            case {"prove": asked, **rest} if not rest:
+                return auditor.prover.prove(Question.read(asked), seconds_left)
             case {"audit": True, **rest} if rest.keys() <= {"schedule", "time"}:
-                return make_audit(auditor, seconds_left, _run(auditor, rest, request_id))
+                return dict(make_audit(auditor, seconds_left, _run(auditor, rest, request_id)).rest)
         raise UNKNOWN
     except InvalidInput as invalid:
         logger.error("Refused", error=invalid.problem.to_json())

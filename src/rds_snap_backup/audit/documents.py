@@ -1,9 +1,12 @@
 """The preflight's checks of targets: whether their documents are valid, and whether Commvault has what they name."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rds_snap_backup.audit.checks import Check, not_made, not_read, passed
+from rds_snap_backup.audit.checks import Check, not_made, not_read, passed, warned
+from rds_snap_backup.audit.verdicts import names_of
+from rds_snap_backup.commvault.clients import Client
+from rds_snap_backup.commvault.contents import Content
 from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.targets import Association, Document, Target, Targets, parse_target
@@ -12,17 +15,18 @@ from rds_snap_backup.untrusted import clean_text
 
 INVALID = "TARGET_INVALID"
 UNKNOWN = "TARGET_UNKNOWN_TO_COMMVAULT"
+FULL = "FULL"
 NO_EVENTS = "EVENTS_START_NOTHING"
 
 
 @dataclass(frozen=True)
 class StoredTarget:
-    """A target as it is stored in the SSM parameter `parameter`; `content` is None if the document is not valid."""
+    """A target as it is stored in the SSM parameter `parameter`; `target` is None if the document is not valid."""
 
     name: str
     parameter: str
     document: Document
-    content: Target | None
+    target: Target | None
     check: Check
 
 
@@ -45,7 +49,7 @@ def targets_check(path: str, targets: Sequence[StoredTarget] | Problem) -> Check
 
 def events_check(targets: Sequence[StoredTarget]) -> Check:
     """Check that RDS events, which are on, can start a target."""
-    documents = [target.content for target in targets if target.content and target.content.enabled]
+    documents = [stored.target for stored in targets if stored.target and stored.target.enabled]
     starting = [
         document.name
         for document in documents
@@ -68,15 +72,22 @@ def missing_check(target: str, parameter: str) -> Check:
     return Check("document", target, ok=False, detail=detail, hint=hint, code=INVALID)
 
 
-def association_checks(target: StoredTarget, discovery: Discovery) -> Iterator[Check]:
-    """Yield a check for each association of a valid document."""
-    for association in target.content.request.associations if target.content else ():
-        yield _association(target.name, target.parameter, association, discovery)
+def level_checks(stored: StoredTarget) -> Iterator[Check]:
+    """Yield a warning for a valid document whose backup level RDS snapshots do not know."""
+    level = stored.target.request.backup_level if stored.target else FULL
+    if level != FULL:
+        detail = f"Its backupLevel is {level}, and snapshots of RDS are always full."
+        hint = f"Set backupLevel to {FULL} in {stored.parameter}: Commvault may refuse another level or ignore it."
+        yield warned("level", stored.name, detail, hint)
 
 
-def names_of(association: Association) -> str:
-    """Return an association for people."""
-    return f"{association.client_name} / {association.instance_name} / {association.subclient_name}"
+def association_checks(stored: StoredTarget, discovery: Discovery, counts: Mapping[str, int]) -> Iterator[Check]:
+    """Yield a check for each association of a valid document.
+
+    `counts` says how many databases groups selected at the last audit, by their keys.
+    """
+    for association in stored.target.request.associations if stored.target else ():
+        yield _association(stored, association, discovery, counts.get(association.key))
 
 
 def _read(name: str, parameter: str, document: Document) -> StoredTarget:
@@ -95,9 +106,9 @@ def _read(name: str, parameter: str, document: Document) -> StoredTarget:
     return StoredTarget(name, parameter, document, target, passed("document", name, detail))
 
 
-def _association(target: str, parameter: str, association: Association, discovery: Discovery) -> Check:
-    client_name, instance_name = association.client_name, association.instance_name
-    subclient_name, names = association.subclient_name, names_of(association)
+def _association(stored: StoredTarget, association: Association, discovery: Discovery, count: int | None) -> Check:
+    client_name, instance_name, subclient_name = association.names
+    target, parameter, names = stored.name, stored.parameter, names_of(association)
 
     def missing(field: str, what: str, meant: str | None) -> Check:
         guess = f"Did you mean {clean_text(meant)!r}? " if meant else ""
@@ -109,13 +120,27 @@ def _association(target: str, parameter: str, association: Association, discover
         return not_made("association", target, client, names)
     if client is None:
         return missing("clientName", f"client {client_name!r}", discovery.nearest_client(client_name))
-    content = discovery.content(client)
-    if isinstance(content, Problem):
-        return not_made("association", target, content, names)
-    if (instance_name, subclient_name) in content.subclients:
-        return passed("association", target, f"Commvault has {names}.")
+    known = discovery.names(client)
+    if isinstance(known, Problem):
+        return not_made("association", target, known, names)
+    if (instance_name, subclient_name) in known.subclients:
+        selected = _selected(discovery, client, association)
+        at_last = (
+            f" At the last audit that was {count} database{'' if count == 1 else 's'}." if count is not None else ""
+        )
+        return passed("association", target, f"Commvault has {names}{selected}.{at_last}")
     instance = f"instance {instance_name!r} of client {client_name!r}"
-    if instance_name not in content.instances:
-        return missing("instanceName", instance, discovery.nearest(instance_name, content.instances))
-    meant = discovery.nearest(subclient_name, content.subclients_of(instance_name))
+    if instance_name not in known.instances:
+        return missing("instanceName", instance, discovery.nearest(instance_name, known.instances))
+    meant = discovery.nearest(subclient_name, known.subclients_of(instance_name))
     return missing("subclientName", f"subclient {subclient_name!r} of {instance}", meant)
+
+
+def _selected(discovery: Discovery, client: Client, association: Association) -> str:
+    """Return what a group selects, if the list of the client's groups says it."""
+    groups = discovery.groups(client)
+    found = (
+        () if isinstance(groups, Problem) else (each for each in groups if each.association.names == association.names)
+    )
+    contents = (group.content for group in found if isinstance(group.content, Content))
+    return next((f", which selects {content}" for content in contents), "")

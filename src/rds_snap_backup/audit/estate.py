@@ -1,24 +1,15 @@
-"""The estate: the databases of the stack's own place and of all members, and their verdicts."""
+"""The estate: the databases of the stack's own place and of all members, and RDS's manual snapshots of them."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from rds_snap_backup.audit.coverage import DatabaseNames
-from rds_snap_backup.audit.evidence import Jobs, SubclientNames, Wanted, names_in, read_jobs
-from rds_snap_backup.audit.inventory import Inventory, read_inventory
-from rds_snap_backup.audit.metered import Metered
-from rds_snap_backup.audit.preflight import Preflight
-from rds_snap_backup.audit.verdicts import DatabaseVerdict, Verdict, is_exempt, required_verdicts
-from rds_snap_backup.config import HOUR, Config
-from rds_snap_backup.core.record import Subclients
-from rds_snap_backup.ledger.submissions import Submissions
+from rds_snap_backup.audit.verdicts import Ages, Judge
+from rds_snap_backup.config import Config
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls
-from rds_snap_backup.rds.databases import Database, Databases, Place, Resource, databases_of
-from rds_snap_backup.rds.members import Hub, Listing, Members
-
-# Characters of the ARNs' ends that are remembered: the item holds 400 KB.
-MAX_REMEMBERED = 150_000
+from rds_snap_backup.rds.databases import Database, Databases, Place, Snapshot, Wanted, databases_of
+from rds_snap_backup.rds.members import Hub, Listing, Members, read_snapshots
+from rds_snap_backup.targets import Target
 
 
 def home_of(config: Config) -> Place:
@@ -37,107 +28,49 @@ def members_of(config: Config, make_client: Callable[..., object]) -> Members:
 
 @dataclass(frozen=True)
 class Estate:
-    """What was read of each place. `databases` were read now, `unreadable` by an earlier audit, each with the reason."""
+    """What was read of each place, the stack's own first."""
 
     home: Place
     listings: Mapping[Place, Listing]
     databases: list[Database]
-    unreadable: list[DatabaseVerdict]
 
-    def remembered(self) -> dict[str, list[str]]:
-        """Return the ends of the databases' ARNs in each place, as many as are kept."""
-        kept: dict[str, list[str]] = {}
-        left = MAX_REMEMBERED
-        for resource in (
-            *(database.resource for database in self.databases),
-            *(item.database.resource for item in self.unreadable),
-        ):
-            end = resource.arn.split(":", 5)[5]
-            left -= len(end) + len('"",')
-            if left > 0:
-                kept.setdefault(str(resource.place), []).append(end)
-        return kept
+    @property
+    def unread(self) -> dict[Place, Problem]:
+        """The places whose databases could not be listed."""
+        return {
+            place: listing.resources
+            for place, listing in self.listings.items()
+            if isinstance(listing.resources, Problem)
+        }
+
+    def databases_in(self, place: Place) -> int:
+        """Return how many databases were listed in a place."""
+        return sum(database.resource.place == place for database in self.databases)
+
+    def snapshots(
+        self, wanted: Mapping[Place, Sequence[Wanted]], seconds: float
+    ) -> dict[Place, list[Snapshot] | Problem]:
+        """Read manual snapshots of several places in this time; a place that could not be read is a problem."""
+        sources = {place: each.databases for place, each in self.listings.items() if each.databases}
+        return read_snapshots(sources, {place: some for place, some in wanted.items() if place in sources}, seconds)
 
 
-def read_estate(
-    config: Config, databases: Databases, members: Members, aws: Calls, known: Mapping[str, Iterable[str]]
-) -> Estate:
-    """Read all places; the databases that are `known` of one that cannot be read are unreadable."""
+def read_estate(config: Config, databases: Databases, members: Members, aws: Calls) -> Estate:
+    """Read all places."""
     home = home_of(config)
-    own = Listing(aws.rows(databases.resources), aws.result(databases.quotas))
+    own = Listing(aws.rows(databases.resources), aws.result(databases.quotas), databases=databases)
     listings = {home: own, **members.read(aws.seconds_left())}
-    read: list[Database] = []
-    unreadable: list[DatabaseVerdict] = []
-    for place, listing in listings.items():
-        if not isinstance(listing.resources, Problem):
-            read += databases_of(listing.resources)
-            continue
-        verdict = Verdict("unreadable", f"Its account cannot be read: {listing.resources.message}")
-        for end in known.get(str(place), ()):
-            kind, _, name = end.partition(":")
-            arn = f"arn:{config.stack_arn.split(':')[1]}:rds:{place.region}:{place.account}:{end}"
-            resource = Resource(name, arn, "cluster" if kind == "cluster" else "instance", "", "", {})
-            unreadable.append(DatabaseVerdict(Database(resource), verdict))
-    return Estate(home, listings, read, unreadable)
+    listed = [each.resources for each in listings.values() if not isinstance(each.resources, Problem)]
+    return Estate(home, listings, [database for resources in listed for database in databases_of(resources)])
 
 
-@dataclass(frozen=True)
-class Assessment:
-    """The verdicts on all databases, and on associations that must be backed up and that no database is known for."""
-
-    databases: list[DatabaseVerdict]
-    required: list[Verdict]
-    inventory: Inventory
-    jobs: Jobs
-    subclients: Subclients | Problem
-
-
-@dataclass(frozen=True)
-class Assessor:
-    """Judges an estate by what Commvault and the ledger show. `recent` is when the last daily audit ran."""
-
-    commvault: Metered
-    submissions: Submissions
-    aws: Calls
-    recent: float
-
-    def assess(self, estate: Estate, preflight: Preflight) -> Assessment:
-        """Read Commvault's subclients and jobs as far as they are needed, and judge."""
-        coverage, judge = preflight.coverage, preflight.judge
-        if isinstance(coverage, Problem):
-            verdict = Verdict("unreadable", f"The targets cannot be read: {coverage.message}")
-            rows = [DatabaseVerdict(database, verdict) for database in estate.databases]
-            return Assessment([*rows, *estate.unreadable], [], Inventory(), Jobs(), judge.subclients)
-        # A name that an unreadable account had may still be there.
-        names = DatabaseNames([*estate.databases, *(item.database for item in estate.unreadable)])
-        named = {association.association.client_name for association in coverage.associations}
-        without = [
-            database
-            for database in estate.databases
-            if not is_exempt(database.resource) and not coverage.find(database, names)
-        ]
-        inventory = read_inventory(preflight.discovery, self.commvault, named, is_whole=bool(without))
-        others = {item.resource.arn for item in without}
-        found = [
-            (database, coverage.find(database, names, inventory if database.resource.arn in others else None))
-            for database in estate.databases
-        ]
-        candidates = [*coverage.associations, *(some[0] for _, some in found if len(some) == 1)]
-        subclients = self._subclients(judge.subclients, {candidate.key for candidate in candidates})
-        oldest: dict[SubclientNames, float] = {}
-        for candidate in candidates:
-            since = judge.now - judge.ages.hours(candidate.target) * HOUR
-            key = names_in(candidate.association)
-            oldest[key] = min(since, oldest.get(key, since))
-        jobs = read_jobs(self.commvault, Wanted(oldest, self.recent), judge.now, self.aws.seconds_left)
-        judge = replace(judge, subclients=subclients, jobs=jobs)
-        rows = [DatabaseVerdict(one, judge.judge_database(one, some, inventory)) for one, some in found]
-        required = list(required_verdicts(judge, coverage, rows).values())
-        return Assessment([*rows, *estate.unreadable], required, inventory, jobs, subclients)
-
-    def _subclients(self, known: Subclients | Problem, keys: set[str]) -> Subclients | Problem:
-        """Return the ledger's items of these subclients, some of which are known."""
-        if isinstance(known, Problem):
-            return known
-        others = self.aws.result(lambda: self.submissions.subclients(sorted(keys - known.keys())))
-        return others if isinstance(others, Problem) else {**known, **others}
+def judge_of(config: Config, now: float, estate: Estate, targets: Sequence[Target]) -> Judge:
+    """Return the judge of an estate that knows the targets, and nothing of Commvault yet."""
+    naming: dict[str, list[Target]] = {}
+    accounts: dict[str, set[str]] = {}
+    for target in targets:
+        for association in target.request.associations:
+            naming.setdefault(association.key, []).append(target)
+            accounts.setdefault(association.client_name, set()).update(target.accounts)
+    ages = Ages(config.backup_max_age_hours, naming)
+    return Judge(estate.databases, now, ages, frozenset(estate.listings), frozenset(estate.unread), accounts=accounts)

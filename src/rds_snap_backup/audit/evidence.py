@@ -1,99 +1,91 @@
-"""The evidence of backups: Commvault's own jobs, whoever started them.
-
-Its list is read once, newest first, until each subclient has a completed job or could only have one that is too old, and
-the list goes back to the last daily audit.
-"""
+"""Gathers the evidence of backups: Commvault's restore points, and RDS's snapshots of them by name."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.inventory import CALL_SECONDS, OUT_OF_TIME
-from rds_snap_backup.commvault.job_lists import Page, Position
-from rds_snap_backup.commvault.jobs import list_page
-from rds_snap_backup.commvault.queries import QueryFailed
-from rds_snap_backup.core.jobs import Job
-from rds_snap_backup.core.outcomes import Unauthorized
-from rds_snap_backup.core.phases import COMPLETED
-from rds_snap_backup.core.record import DAY
+from rds_snap_backup.audit.estate import Estate
+from rds_snap_backup.audit.verdicts import MAX_AHEAD_SECONDS, MAX_TRIES, Found, Judge, Listed, is_excluded
+from rds_snap_backup.commvault.inventory import UNREAD, Discovery, Instance
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import Association
+from rds_snap_backup.rds.databases import Kind, Place, Snapshot, Wanted
+from rds_snap_backup.rds.members import ALL_SECONDS
 
-MAX_LOOK_BACK_SECONDS = 7 * DAY
-# A request takes at most this long.
-REQUEST_SECONDS = 30.0
-
-# Client, instance and subclient.
-type SubclientNames = tuple[str, str, str]
+# A list that is too long is asked for again from later on, to these parts of its span.
+NARROWER = (1, 4, 16)
 
 
-@dataclass(frozen=True)
-class Jobs:
-    """The last completed job of each subclient, and how the recent jobs ended.
+def gather(
+    judge: Judge, discovery: Discovery, estate: Estate, seconds_left: Callable[[], float], since: float | None = None
+) -> Judge:
+    """Return the judge with restore points and snapshots, as far as the time goes.
 
-    `problem` is why the list was not read to its end, `is_begun` whether any of it was read.
+    `since` is from when on restore points are asked for, if that is before those that matter to the judge.
     """
+    span = max(judge.look_back, judge.now - (since or judge.now))
+    judge = replace(judge, listed=_list_points(judge, discovery, span))
+    begun = time.monotonic()
 
-    completed: Mapping[SubclientNames, Job] = field(default_factory=dict)
-    ends: Mapping[str, int] = field(default_factory=dict)
-    problem: Problem | None = None
-    is_begun: bool = False
+    def members_left() -> float:
+        return min(seconds_left(), ALL_SECONDS - (time.monotonic() - begun))
 
-
-@dataclass(frozen=True)
-class Wanted:
-    """The time since which each subclient must have a completed job; all jobs since `recent` are counted."""
-
-    oldest: Mapping[SubclientNames, float]
-    recent: float
-
-
-def names_in(association: Association) -> SubclientNames:
-    """Return the names by which jobs are recognized."""
-    return association.client_name, association.instance_name, association.subclient_name
-
-
-def began(job: Job) -> float:
-    """Return when a job began, or ended if that is not known; 0 if neither is."""
-    return job.started or job.ended
-
-
-def read_jobs(commvault: Commvault, wanted: Wanted, now: float, seconds_left: Callable[[], float]) -> Jobs:
-    """Read the jobs as far as they are needed."""
-    look_back = min(now - min(wanted.recent, *wanted.oldest.values(), now), MAX_LOOK_BACK_SECONDS)
-    completed: dict[SubclientNames, Job] = {}
-    recent: dict[str, str] = {}
-    at: Position | None = Position() if wanted.oldest else None
-    is_begun = False
-    problem: Problem | None = None
-    while at and not problem:
-        left = seconds_left()
-        if left < CALL_SECONDS:
-            problem = OUT_OF_TIME
+    asked: dict[Place, set[tuple[Kind, str]]] = {}
+    found: dict[Place, Found | Problem] = {}
+    for _ in range(MAX_TRIES):
+        names = judge.missing(asked)
+        if not names:
             break
-        match list_page(commvault, look_back, at.offset, time.monotonic() + min(left, REQUEST_SECONDS)):
-            case Page() as page:
-                is_begun = True
-                for job in page.rows:
-                    if job.is_backup and job.names in wanted.oldest:
-                        _take(job, completed, recent, wanted.recent)
-                missing = (oldest for names, oldest in wanted.oldest.items() if names not in completed)
-                at = None if _is_past(page, min(wanted.recent, *missing, now)) else at.after(page)
-            case QueryFailed(found) | Unauthorized(found):
-                problem = found
-    return Jobs(completed, Counter(recent.values()), problem, is_begun)
+        for place, some in names.items():
+            asked.setdefault(place, set()).update(some)
+        wanted = {place: _by_name(some) for place, some in names.items()}
+        for place, snapshots in estate.snapshots(wanted, members_left()).items():
+            if isinstance(snapshots, Problem):
+                found[place] = snapshots
+            elif not isinstance(known := found.get(place, {}), Problem):
+                found[place] = {**known, **{(each.kind, each.name): each for each in snapshots}}
+        judge = replace(judge, found=dict(found))
+    return replace(judge, taken=_taken(judge, estate, members_left()))
 
 
-def _is_past(page: Page, oldest: float) -> bool:
-    """Tell whether the pages that follow have older jobs only: Commvault lists the newest first, but does not promise it."""
-    return len(page.rows) > 1 and int(page.rows[0].id) > int(page.rows[-1].id) and began(page.rows[-1]) < oldest
+def _list_points(judge: Judge, discovery: Discovery, span: float) -> dict[Instance, Listed | Problem]:
+    """Ask for the restore points of each instance, first of those whose groups may select a database."""
+    needed: dict[Instance, None] = {}
+    for database in judge.databases:
+        if not is_excluded(database.resource):
+            needed.update(dict.fromkeys(judge.coverage(database).instances))
+    audited = {None, *(place.account for place in judge.places)}
+    others = (group.instance for group in judge.contents.groups)
+    needed.update(dict.fromkeys(each for each in others if judge.account_of.get(each.client) in audited))
+    return {instance: _points(discovery, instance, judge.now, span) for instance in needed}
 
 
-def _take(job: Job, completed: dict[SubclientNames, Job], recent: dict[str, str], since: float) -> None:
-    known = completed.get(job.names)
-    if job.end in COMPLETED and began(job) and (known is None or began(known) < began(job)):
-        completed[job.names] = job
-    if began(job) >= since:
-        recent[job.id] = job.end or "running"
+def _points(discovery: Discovery, instance: Instance, now: float, span: float) -> Listed | Problem:
+    points: Listed | Problem = UNREAD
+    for part in NARROWER:
+        since = now - span / part
+        found = discovery.restore_points(instance, (since, now + MAX_AHEAD_SECONDS))
+        points = found if isinstance(found, Problem) else Listed(found, since)
+        if isinstance(points, Listed) or points.code != "ANSWER_TOO_LONG":
+            break
+    return points
+
+
+def _by_name(names: set[tuple[Kind, str]]) -> list[Wanted]:
+    kinds: dict[Kind, set[str]] = {}
+    for kind, name in names:
+        kinds.setdefault(kind, set()).add(name)
+    return [Wanted(kind, "name", frozenset(some)) for kind, some in kinds.items()]
+
+
+def _taken(judge: Judge, estate: Estate, seconds: float) -> Mapping[Place, list[Snapshot] | Problem]:
+    """Read all snapshots of the databases whose restore points Commvault does not list."""
+    wanted: dict[Place, dict[Kind, set[str]]] = {}
+    for database in judge.databases:
+        resource = database.resource
+        if not is_excluded(resource) and judge.by_jobs(judge.coverage(database)):
+            wanted.setdefault(resource.place, {}).setdefault(resource.kind, set()).add(resource.name)
+    asked = {
+        place: [Wanted(kind, "database", frozenset(names)) for kind, names in kinds.items()]
+        for place, kinds in wanted.items()
+    }
+    return estate.snapshots(asked, seconds)

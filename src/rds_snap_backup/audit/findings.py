@@ -5,17 +5,17 @@ findings that were known of that question still stand.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from rds_snap_backup.audit.checks import HINTS, SERVER, Check
-from rds_snap_backup.audit.coverage import Candidate
-from rds_snap_backup.audit.documents import UNKNOWN, names_of
-from rds_snap_backup.audit.verdicts import EXCLUDE_TAG, STALE_HINT, Ages, DatabaseVerdict, Verdict
+from rds_snap_backup.audit.documents import UNKNOWN
+from rds_snap_backup.audit.verdicts import EXCLUDE_TAG, Judge, Verdict, names_of
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Place, Resource
 from rds_snap_backup.rds.members import Listing
+from rds_snap_backup.targets import Target
 from rds_snap_backup.untrusted import clean_text
 
 type Question = Literal[
@@ -24,6 +24,7 @@ type Question = Literal[
     "targets",
     "names",
     "overlap",
+    "empty",
     "listeners",
     "events",
     "freshness",
@@ -46,7 +47,6 @@ QUESTION_OF_CHECK: Mapping[str, Question] = {
     "targets": "targets",
     "document": "targets",
     "association": "names",
-    "last_backup": "freshness",
     "listeners": "listeners",
     "alarm_listeners": "listeners",
 }
@@ -55,27 +55,44 @@ WORDS: Mapping[Question, str] = {
     CREDENTIALS: "whether Commvault accepts the token",
     "targets": "whether the targets' documents are valid",
     "names": "whether Commvault has what the targets name",
-    "freshness": "whether the last backups are recent",
+    "freshness": "whether the last restore points are recent",
     "listeners": "whether anybody receives the messages",
     "overlap": "whether targets repeat each other's associations",
+    "empty": "whether the targets' groups select a database",
     "events": "whether a member has undelivered events",
-    "coverage": "which databases no target covers",
+    "coverage": "which databases the instance groups select",
     "quota": "whether the snapshot quota is nearly used",
     "rate": "whether submissions waited for Commvault's rate limit",
     "stuck": "which submissions are stuck, and to send their messages again",
 }
 QUOTA_SHARE = 0.9
+MAX_NAMED = 3
 QUOTA_HINT = (
     "Shorten the retention of Commvault's snap copies, delete manual snapshots that nobody needs, or raise the quota of "
     "manual snapshots in Service Quotas."
 )
 WAITING_HINT = (
     "Check that MembersBusArn of the member's stack is this stack's output, and what the messages of the member's queue "
-    "STACK-undelivered name; then delete them, and start the targets of the databases that they name by hand."
+    "HUB-members-dead name; then delete them, and start the targets of the databases that they name by hand."
 )
 UNCOVERED_HINT = (
-    "Name the database in `databases` of the association that backs it up, or use its name as the instanceName of one. "
-    f"If it needs no backup, tag it {EXCLUDE_TAG} = true."
+    f"Add it to the content of an instance group in Commvault. If it needs no backup, tag it {EXCLUDE_TAG} = true."
+)
+STALE_HINT = (
+    "Look at the group's last job in Commvault, and whether the database was available then; start the group again. If "
+    "its restore points may be older, set maxAgeHours in the target."
+)
+AMBIGUOUS_HINT = (
+    'Name the account in "accounts" of the target that names the group. A content that is not understood: select the '
+    "database by its name, its region or a plain rule."
+)
+UNPROVEN_HINT = (
+    "Let the token's user browse the restore points of the instances in Commvault, and let the audit's role read manual "
+    "snapshots: deploy member.yaml again."
+)
+EMPTY_HINT = (
+    "The databases were renamed or deleted. Correct the group's content in Commvault, or take the association out of the "
+    "target."
 )
 
 
@@ -143,22 +160,16 @@ class Unasked:
 
 
 def of_checks(checks: Iterable[Check]) -> list[Finding]:
-    """Return the findings of failed checks: one per target for all names that Commvault does not have.
-
-    Ages are judged by `of_verdicts`, which knows the databases too.
-    """
+    """Return the findings of failed checks: one per target for all names that Commvault does not have."""
     found: list[Finding] = []
     unknown: dict[str | None, list[Check]] = {}
     for check in checks:
         if check.code == UNKNOWN:
             unknown.setdefault(check.target, []).append(check)
-        elif check.code and QUESTION_OF_CHECK[check.name] != "freshness":
+        elif check.code:
+            question = QUESTION_OF_CHECK[check.name]
             about = check.name if check.name == "alarm_listeners" else ""
-            found.append(
-                Finding(
-                    QUESTION_OF_CHECK[check.name], check.code, check.detail, check.hint or "", check.target, about=about
-                )
-            )
+            found.append(Finding(question, check.code, check.detail, check.hint or "", check.target, about=about))
     for target, missing in unknown.items():
         more = f" {len(missing) - 1} more of its associations are unknown, too." if len(missing) > 1 else ""
         message = clean_text(missing[0].detail, 400) + more
@@ -166,37 +177,63 @@ def of_checks(checks: Iterable[Check]) -> list[Finding]:
     return found
 
 
-def of_verdicts(databases: Iterable[DatabaseVerdict], required: Iterable[Verdict]) -> list[Finding]:
-    """Return the findings in the verdicts on databases, and on associations that no database is known for."""
+def of_verdicts(verdicts: Iterable[Verdict], naming: Mapping[str, Sequence[Target]]) -> list[Finding]:
+    """Return the findings in the verdicts on databases; `naming` are the targets that name a group, by its key."""
     found: list[Finding] = []
-    for row in databases:
-        resource, verdict = row.database.resource, row.verdict
+    unproven: list[Verdict] = []
+    for verdict in verdicts:
+        resource = verdict.database.resource
+        message = f"The RDS {resource.kind} {resource.name!r} ({resource.engine}): {verdict.reason}"
         match verdict.name:
             case "uncovered":
-                message = f"The RDS {resource.kind} {resource.name!r} ({resource.engine}): {verdict.reason}"
                 found.append(Finding("coverage", "DATABASE_UNCOVERED", message, UNCOVERED_HINT, database=resource))
+            case "ambiguous":
+                found.append(Finding("coverage", "DATABASE_AMBIGUOUS", message, AMBIGUOUS_HINT, database=resource))
             case "stale":
-                found.append(_stale(verdict, resource))
-    return [*found, *(_stale(verdict) for verdict in required if verdict.name == "stale")]
+                targets = (target for group in verdict.coverage.certain for target in naming.get(group.key, ()))
+                target = next((target.name for target in targets), None)
+                found.append(Finding("freshness", "BACKUP_STALE", message, STALE_HINT, target, resource))
+            case "unproven":
+                unproven.append(verdict)
+    if unproven:
+        shown = ", ".join(verdict.database.resource.name for verdict in unproven[:MAX_NAMED])
+        more = f" and {len(unproven) - MAX_NAMED} more" if len(unproven) > MAX_NAMED else ""
+        message = f"Jobs completed for {shown}{more}, and no restore point proves it: {unproven[0].reason}"
+        found.append(Finding("freshness", "BACKUP_UNPROVEN", message, UNPROVEN_HINT))
+    return found
 
 
-def _stale(verdict: Verdict, database: Resource | None = None) -> Finding:
-    backup = verdict.backup
-    target = backup.target.name if backup and backup.target else None
-    about, names = (backup.key, names_of(backup.association)) if backup else ("", "")
-    message = f"{names}: {verdict.reason}"
-    return Finding("freshness", "BACKUP_STALE", message, STALE_HINT, target, database, about)
+def of_empty_groups(targets: Iterable[Target], judge: Judge) -> list[Finding]:
+    """Return a finding for each association whose group selects no database that exists."""
+    return [
+        Finding(
+            "empty",
+            "GROUP_EMPTY",
+            f"{names_of(association)} selects no database that exists: {judge.group_of[association.names].content}.",
+            EMPTY_HINT,
+            target.name,
+            about=association.key,
+        )
+        for target in targets
+        for association in target.request.associations
+        if judge.is_empty(association)
+    ]
 
 
-def of_overlaps(associations: Iterable[Candidate], ages: Ages) -> list[Finding]:
-    """Return a finding for each scheduled target that repeats associations of another one."""
+def of_overlaps(targets: Iterable[Target], scheduled: Collection[str]) -> list[Finding]:
+    """Return a finding for each target that repeats associations of another one.
+
+    Only targets that must have recent backups count: those that are `scheduled`, and those with `maxAgeHours`.
+    """
     first: dict[str, str] = {}
     repeated: dict[tuple[str, str], list[str]] = {}
-    for association in associations:
-        if association.target and ages.is_required(association.target):
-            owner = first.setdefault(association.key, association.target.name)
-            if owner != association.target.name:
-                repeated.setdefault((association.target.name, owner), []).append(names_of(association.association))
+    for target in targets:
+        if target.max_age_hours is None and target.name not in scheduled:
+            continue
+        for association in target.request.associations:
+            owner = first.setdefault(association.key, target.name)
+            if owner != target.name:
+                repeated.setdefault((target.name, owner), []).append(names_of(association))
     return [
         Finding(
             "overlap",
@@ -210,11 +247,18 @@ def of_overlaps(associations: Iterable[Candidate], ages: Ages) -> list[Finding]:
     ]
 
 
-def of_places(listings: Mapping[Place, Listing], home: Place) -> list[Finding]:
+def of_places(
+    listings: Mapping[Place, Listing], home: Place, unread_snapshots: Mapping[Place, Problem]
+) -> list[Finding]:
     """Return the findings about places as a whole: unreadable ones, undelivered events, and quotas nearly used up."""
     found: list[Finding] = []
     for place, listing in listings.items():
-        parts = {"databases": listing.resources, "quotas": listing.quotas, "undelivered events": listing.waiting}
+        parts = {
+            "databases": listing.resources,
+            "quotas": listing.quotas,
+            "undelivered events": listing.waiting,
+            "snapshots": unread_snapshots.get(place),
+        }
         unread = {name: part for name, part in parts.items() if isinstance(part, Problem)}
         if unread:
             problem = next(iter(unread.values()))

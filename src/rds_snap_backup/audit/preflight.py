@@ -5,35 +5,32 @@ ends before the function's time does. The audit makes findings of the same check
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rds_snap_backup.audit.access import access_checks, renewal_check
 from rds_snap_backup.audit.aws_calls import aws_calls
-from rds_snap_backup.audit.checks import Check, answer, not_read, passed
-from rds_snap_backup.audit.coverage import Coverage
+from rds_snap_backup.audit.checks import Check, not_read, passed
 from rds_snap_backup.audit.documents import (
     StoredTarget,
     association_checks,
     events_check,
+    level_checks,
     missing_check,
-    names_of,
     read_targets,
     targets_check,
 )
-from rds_snap_backup.audit.verdicts import STALE_HINT, Ages, Judge
+from rds_snap_backup.audit.pages import Reading
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault.inventory import Discovery
-from rds_snap_backup.messaging.notifications import Subscription, iso
+from rds_snap_backup.ledger.audits import Audits
+from rds_snap_backup.messaging.notifications import Subscription
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls
-from rds_snap_backup.rds.databases import Place
+from rds_snap_backup.targets import Target
 
 NOBODY = "NOBODY_LISTENS"
-STALE = "BACKUP_STALE"
-MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -42,35 +39,37 @@ class Preflight:
 
     checks: list[Check]
     stored: Sequence[StoredTarget] | Problem
-    coverage: Coverage | Problem
-    judge: Judge
     discovery: Discovery
-    target_count: int
+
+    @property
+    def targets(self) -> list[Target]:
+        """The enabled targets whose documents are valid."""
+        stored = [] if isinstance(self.stored, Problem) else self.stored
+        return [each.target for each in stored if each.target and each.target.enabled]
 
 
-def check(
-    services: Services, seconds_left: Callable[[], float], target: str | None = None, page: int = 1
-) -> dict[str, Any]:
+def check(services: Services, seconds_left: Callable[[], float], target: str | None = None) -> Reading:
     """Check everything, of all targets or of one, and answer `{"ok", "checks"}`."""
-    preflight = run_preflight(services, aws_calls(seconds_left), target)
+    aws = aws_calls(seconds_left)
+    audits = Audits(services.table, services.config.ledger_days, services.clock)
+    known = aws.result(audits.load)
+    counts = {} if isinstance(known, Problem) else known.groups
+    preflight = run_preflight(services, aws, counts, target)
     checks = preflight.checks
     if target is None and services.config.has_rds_events and not isinstance(preflight.stored, Problem):
         checks.append(events_check(preflight.stored))
     logger.info("Checked", checks=len(checks), failed=sum(not check.ok for check in checks))
-    return answer(checks, page)
+    return Reading({"ok": all(check.ok for check in checks)}, "checks", [check.to_json() for check in checks])
 
 
-def run_preflight(services: Services, aws: Calls, only: str | None = None) -> Preflight:
-    """Make all checks, of all targets or of the one named `only`."""
+def run_preflight(services: Services, aws: Calls, counts: Mapping[str, int], only: str | None = None) -> Preflight:
+    """Make all checks, of all targets or of the one named `only`; `counts` as in `association_checks`."""
     config, now = services.config, services.clock()
     # AWS first: its calls are short, and Commvault gets the time that is left.
     secret = aws.result(services.auth.unusable_secret)
     documents = aws.rows(services.targets.stored)
     stored = documents if isinstance(documents, Problem) else read_targets(services.targets, documents)
     targets = [] if isinstance(stored, Problem) else [target for target in stored if only in {None, target.name}]
-    coverage = Coverage(targets, Place(config.own_account, config.region))
-    keys = {backup.key: None for backup in coverage.associations}
-    judge = Judge(aws.result(lambda: services.submissions.subclients(keys)), Ages.of(config), now)
     discovery = Discovery(services.commvault, aws.seconds_left)
     first = discovery.begin(secret)
 
@@ -83,9 +82,8 @@ def run_preflight(services: Services, aws: Calls, only: str | None = None) -> Pr
     if only is not None and not targets and not isinstance(stored, Problem):
         checks.append(missing_check(only, services.targets.parameter(only)))
     for target in targets:
-        checks += [target.check, *association_checks(target, discovery), *_last_backup(target, coverage, judge)]
-    found = stored if isinstance(stored, Problem) else coverage
-    return Preflight(checks, stored, found, judge, discovery, len(targets))
+        checks += [target.check, *level_checks(target), *association_checks(target, discovery, counts)]
+    return Preflight(checks, stored, discovery)
 
 
 def listeners_check(name: str, topic_arn: str, subscriptions: Sequence[Subscription] | Problem) -> Check:
@@ -101,28 +99,3 @@ def listeners_check(name: str, topic_arn: str, subscriptions: Sequence[Subscript
         return Check(name, None, ok=False, detail=detail, hint=hint, code=NOBODY)
     shown = ", ".join(f"{count} by {protocol}" for protocol, count in sorted(confirmed.items()))
     return passed(name, None, f"Confirmed subscriptions: {shown}.{pending}")
-
-
-def _last_backup(target: StoredTarget, coverage: Coverage, judge: Judge) -> Iterable[Check]:
-    """Yield the check of an enabled target's backups: it fails only if they must be recent, and one is not."""
-    backups = coverage.of_target(target.name)
-    # The ledger does not have the jobs of a task that Commvault starts by itself; the audit judges them by its list.
-    if not backups or (target.content and target.content.request.task_type == "SCHEDULE"):
-        return
-    if isinstance(judge.subclients, Problem):
-        yield not_read("last_backup", target.name, judge.subclients, "The ledger")
-        return
-    verdicts = [judge.judge(backup) for backup in backups]
-    stale = [names_of(verdict.backup.association) for verdict in verdicts if verdict.name == "stale" and verdict.backup]
-    if stale and judge.ages.is_required(backups[0].target):
-        more = f" and {len(stale) - MAX_NAMED} more" if len(stale) > MAX_NAMED else ""
-        hours = judge.ages.hours(backups[0].target)
-        detail = f"No backup completed within {hours} h of {', '.join(stale[:MAX_NAMED])}{more}."
-        yield Check("last_backup", target.name, ok=False, detail=detail, hint=STALE_HINT, code=STALE)
-        return
-    completed = [verdict.completed for verdict in verdicts if verdict.completed]
-    detail = f"{len(completed)} of {len(backups)} subclients have a completed backup"
-    if completed:
-        oldest = min(completed, key=lambda job: job.began)
-        detail += f", the oldest began at {iso(oldest.began)} (job {oldest.job_id})"
-    yield passed("last_backup", target.name, f"{detail}.")

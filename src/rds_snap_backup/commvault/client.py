@@ -67,24 +67,30 @@ class Commvault:
         deadline: float,
         headers: Mapping[str, str] | None = None,
         *,
-        not_found_is_empty: bool = False,
+        listed: str = "",
     ) -> JsonDocument | Unauthorized | QueryFailed:
-        """Read a JSON object; `not_found_is_empty` as in `queries.read`."""
-        request = HttpRequest("GET", path, {**JSON, **(headers or {})}, deadline)
-        return self._read(request, self._auth, not_found_is_empty=not_found_is_empty)
+        """Read a JSON object; `listed` as in `queries.read`."""
+        return self._read(HttpRequest("GET", path, {**JSON, **(headers or {})}, deadline), self._auth, listed)
+
+    def query(
+        self, path: str, body: Mapping[str, Any], deadline: float, *, listed: str
+    ) -> JsonDocument | Unauthorized | QueryFailed:
+        """Read a list that Commvault answers to a POST; it may count as a writing call. A 404 is a path that it lacks."""
+        request = HttpRequest("POST", path, JSON, deadline, json.dumps(body, separators=(",", ":")).encode())
+        return self._read(request, self._auth, listed, is_empty_404=False)
 
     def probe(self, path: str, deadline: float) -> JsonDocument | Unauthorized | QueryFailed:
         """Read without a token: the answer only shows whether the API can be reached."""
-        return self._read(HttpRequest("GET", path, JSON, deadline), NO_AUTH, not_found_is_empty=True)
+        return self._read(HttpRequest("GET", path, JSON, deadline), NO_AUTH, "")
 
     def _read(
-        self, request: HttpRequest, auth: Auth, *, not_found_is_empty: bool
+        self, request: HttpRequest, auth: Auth, listed: str, *, is_empty_404: bool = True
     ) -> JsonDocument | Unauthorized | QueryFailed:
         if self._flaw:
             return QueryFailed(self._flaw)
         match self._drive(auth.send(request)):
             case HttpResponse() as response:
-                return queries.read(response, not_found_is_empty=not_found_is_empty)
+                return queries.read(response, listed, is_empty_404=is_empty_404)
             case NotSent(problem) | NoAnswer(problem):
                 return QueryFailed(problem)
             case Unauthorized() as unauthorized:

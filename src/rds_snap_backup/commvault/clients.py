@@ -10,6 +10,9 @@ from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.untrusted import is_name, list_in, whole_number
 
+# The list of clients in an answer.
+CLIENTS = "clientProperties"
+
 
 @dataclass(frozen=True)
 class Client:
@@ -22,7 +25,7 @@ class Client:
 
 def find_client(commvault: Commvault, name: str, deadline: float) -> Client | Unauthorized | QueryFailed | None:
     """Return the client of exactly this name, None if Commvault shows none."""
-    match commvault.get(f"/Client/byName(clientName='{quote(name, safe='')}')", deadline, not_found_is_empty=True):
+    match commvault.get(f"/Client/byName(clientName='{quote(name, safe='')}')", deadline, listed=CLIENTS):
         case JsonDocument(document):
             return clients_in(document).get(name)
         case failure:
@@ -32,7 +35,7 @@ def find_client(commvault: Commvault, name: str, deadline: float) -> Client | Un
 def clients_in(document: Mapping[str, Any]) -> dict[str, Client]:
     """Return the clients in an answer, by name."""
     found: dict[str, Client] = {}
-    for row in list_in(document, "clientProperties"):
+    for row in list_in(document, CLIENTS):
         match row:
             case {"client": {"clientEntity": {"clientId": identity, "clientName": name, **rest}}} if is_name(name):
                 shown = rest.get("displayName")

@@ -1,22 +1,29 @@
-"""Commvault's inventory: its clients, and the Cloud Apps instances and subclients of one.
+"""Commvault's inventory: its clients, their RDS instances and instance groups, and the restore points of an instance.
 
 Nothing is asked twice, and nothing at all once an answer shows that asking is useless, or the time is over.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
 from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.commvault.clients import Client, clients_in, find_client
+from rds_snap_backup.commvault.clients import CLIENTS, Client, clients_in, find_client
+from rds_snap_backup.commvault.contents import Content, read_content
+from rds_snap_backup.commvault.hints import PERSISTS
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed, is_of_the_call
+from rds_snap_backup.commvault.restore_points import RestorePoint, read_restore_points
 from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.untrusted import is_name, list_in
+from rds_snap_backup.targets import Association
+from rds_snap_backup.untrusted import is_name, list_in, whole_number
 
 CLOUD_APPS = 134
+AMAZON_RDS = 4
+# The lists in answers, and the names in a row of subclients.
+INSTANCES, SUBCLIENTS, ENTITY = "instanceProperties", "subClientProperties", "subClientEntity"
 # A connection may take 10 s to be made or to fail, however little time is left.
 CALL_SECONDS = 15.0
 RESERVE_SECONDS = 4.0
@@ -42,8 +49,8 @@ type Get = Callable[[str, float], JsonDocument | Unauthorized | QueryFailed]
 
 
 @dataclass(frozen=True)
-class Content:
-    """A client's instances, and its subclients as (instance, subclient)."""
+class Names:
+    """The names of a client's instances, and of its subclients as (instance, subclient)."""
 
     instances: frozenset[str]
     subclients: frozenset[tuple[str, str]]
@@ -51,6 +58,49 @@ class Content:
     def subclients_of(self, instance: str) -> list[str]:
         """Return the names of an instance's subclients."""
         return sorted(name for owner, name in self.subclients if owner == instance)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An RDS instance of a client: all groups of a cloud account belong to it. `id` is empty if it is not known."""
+
+    client: str
+    name: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """An instance group: a subclient of an RDS instance. `content` is a problem if it was not read."""
+
+    instance: Instance
+    name: str
+    id: str
+    content: Content | Problem
+
+    @property
+    def association(self) -> Association:
+        """The association that a target names it by."""
+        client = self.instance.client
+        return Association(client, self.instance.name, self.name, client)
+
+    @property
+    def key(self) -> str:
+        """The association's key."""
+        return self.association.key
+
+
+@dataclass(frozen=True)
+class Subclient:
+    """A subclient in a client's list; `owner` is its instance's name, and `content` None if the list lacks it."""
+
+    owner: str
+    name: str
+    id: str
+    content: Content | None
+
+
+UNREAD = Problem("NOT_ASKED", "The content of the group was not read.", "Run the audit again.")
 
 
 class Discovery:
@@ -62,8 +112,8 @@ class Discovery:
         self._stopped: Problem | None = None
         self._listed: dict[str, Client] | None = None
         self._named: dict[str, Client | Problem | None] = {}
-        self._subclients: dict[str, frozenset[tuple[str, str]] | Problem] = {}
-        self._contents: dict[str, Content | Problem] = {}
+        self._instances: dict[str, list[tuple[Instance, bool]] | Problem] = {}
+        self._subclients: dict[str, list[Subclient] | Problem] = {}
         self._meant: dict[str, str | None] = {}
         self._guesses = 0
 
@@ -75,7 +125,7 @@ class Discovery:
         if unusable_secret:
             self._stopped = unusable_secret
             return self._list_clients(self._commvault.probe)
-        listing = self._list_clients(self._get)
+        listing = self._list_clients(self._commvault.get)
         match listing:
             case JsonDocument(document):
                 self._listed = clients_in(document)
@@ -103,17 +153,52 @@ class Discovery:
             return self._stopped or UNLISTED
         return sorted(self._listed.values(), key=lambda client: client.name)
 
-    def subclients(self, client: Client) -> frozenset[tuple[str, str]] | Problem:
-        """Return a client's subclients as (instance, subclient), by one call the first time."""
-        if client.id not in self._subclients:
-            self._subclients[client.id] = self._ask_subclients(client)
-        return self._subclients[client.id]
+    def names(self, client: Client) -> Names | Problem:
+        """Return the names of a client's instances and subclients, by two calls the first time."""
+        instances, subclients = self._instances_of(client), self._subclients_of(client)
+        if isinstance(instances, Problem) or isinstance(subclients, Problem):
+            return instances if isinstance(instances, Problem) else subclients  # type: ignore[return-value]
+        pairs = frozenset((subclient.owner, subclient.name) for subclient in subclients)
+        names = {instance.name for instance, _ in instances}
+        return Names(frozenset(names | {instance for instance, _ in pairs}), pairs)
 
-    def content(self, client: Client) -> Content | Problem:
-        """Return what a client has, by two calls the first time."""
-        if client.id not in self._contents:
-            self._contents[client.id] = self._ask_content(client)
-        return self._contents[client.id]
+    def instances(self, client: Client) -> list[Instance] | Problem:
+        """Return a client's RDS instances, by one call the first time."""
+        found = self._instances_of(client)
+        return found if isinstance(found, Problem) else [instance for instance, is_rds in found if is_rds]
+
+    def groups(self, client: Client) -> list[Group] | Problem:
+        """Return the groups of a client's RDS instances, by a second call the first time if it has any.
+
+        Commvault's pages do not say whether its list has contents: those that it lacks are problems.
+        """
+        instances = self.instances(client)
+        found = self._subclients_of(client) if instances else []
+        if isinstance(instances, Problem) or isinstance(found, Problem):
+            return instances if isinstance(instances, Problem) else found  # type: ignore[return-value]
+        by_name = {instance.name: instance for instance in instances}
+        return [
+            Group(by_name[each.owner], each.name, each.id, each.content or UNREAD)
+            for each in found
+            if each.owner in by_name
+        ]
+
+    def with_content(self, group: Group) -> Group:
+        """Return a group with its content, read singly: by one call."""
+        if not group.id:
+            return replace(group, content=Problem("UNREADABLE_ANSWER", "Commvault shows no ID of the group.", PERSISTS))
+        rows = self._rows(f"/Subclient/{group.id}", SUBCLIENTS)
+        if isinstance(rows, Problem):
+            return replace(group, content=rows)
+        contents = (read_content(row) for row in rows[:1] if isinstance(row, dict))
+        lacking = Problem("UNREADABLE_ANSWER", "Commvault shows no content of the group.", PERSISTS)
+        return replace(group, content=next(filter(None, contents), lacking))
+
+    def restore_points(self, instance: Instance, span: tuple[float, float]) -> list[RestorePoint] | Problem:
+        """Return the restore points of an instance that were created in a span of Unix seconds, by one call."""
+        if not instance.id:
+            return Problem("UNREADABLE_ANSWER", "Commvault shows no ID of the instance.", PERSISTS)
+        return self._ask(lambda deadline: read_restore_points(self._commvault, instance.id, span, deadline))
 
     def nearest_client(self, name: str) -> str | None:
         """Return the client that may be meant: display names are compared too, since those are what people see."""
@@ -135,33 +220,39 @@ class Discovery:
         folded = {text.casefold(): meaning for text, meaning in meanings.items()}
         return next((folded[found] for found in get_close_matches(name.casefold(), folded, n=1)), None)
 
-    def _ask_content(self, client: Client) -> Content | Problem:
-        instances = self._read(f"/Instance?clientId={client.id}")
-        if isinstance(instances, Problem):
-            return instances
-        pairs = self.subclients(client)
-        if isinstance(pairs, Problem):
-            return pairs
-        names = {
-            name
-            for row in list_in(instances, "instanceProperties")
-            for (name,) in _texts(row, "instance", "instanceName")
-        }
-        return Content(frozenset(names | {instance for instance, _ in pairs}), pairs)
+    def _instances_of(self, client: Client) -> list[tuple[Instance, bool]] | Problem:
+        """Return a client's instances, each with whether it is one of RDS."""
+        if client.id not in self._instances:
+            rows = self._rows(f"/Instance?clientId={client.id}", INSTANCES)
+            self._instances[client.id] = (
+                rows
+                if isinstance(rows, Problem)
+                else [
+                    (Instance(client.name, name, _id(row["instance"].get("instanceId"))), _is_rds(row))
+                    for row in rows
+                    for (name,) in _texts(row, "instance", "instanceName")
+                ]
+            )
+        return self._instances[client.id]
 
-    def _ask_subclients(self, client: Client) -> frozenset[tuple[str, str]] | Problem:
-        answer = self._read(f"/Subclient?clientId={client.id}&applicationId={CLOUD_APPS}&propertyLevel=20")
-        if isinstance(answer, Problem):
-            return answer
-        return frozenset(
-            (instance, name)
-            for row in list_in(answer, "subClientProperties")
-            for instance, name in _texts(row, "subClientEntity", "instanceName", "subclientName")
-        )
+    def _subclients_of(self, client: Client) -> list[Subclient] | Problem:
+        if client.id not in self._subclients:
+            path = f"/Subclient?clientId={client.id}&applicationId={CLOUD_APPS}&propertyLevel=20"
+            rows = self._rows(path, SUBCLIENTS)
+            self._subclients[client.id] = (
+                rows
+                if isinstance(rows, Problem)
+                else [
+                    Subclient(owner, name, _id(row[ENTITY].get("subclientId")), read_content(row))
+                    for row in rows
+                    for owner, name in _texts(row, ENTITY, "instanceName", "subclientName")
+                ]
+            )
+        return self._subclients[client.id]
 
-    def _read(self, path: str) -> dict[str, Any] | Problem:
-        answer = self._ask(lambda deadline: self._get(path, deadline))
-        return answer.document if isinstance(answer, JsonDocument) else answer
+    def _rows(self, path: str, listed: str) -> list[Any] | Problem:
+        answer = self._ask(lambda deadline: self._commvault.get(path, deadline, listed=listed))
+        return list_in(answer.document, listed) if isinstance(answer, JsonDocument) else answer
 
     def _ask[T](self, call: Callable[[float], T | Unauthorized | QueryFailed]) -> T | Problem:
         """Ask Commvault before the deadline; a failure that any other call would meet ends the asking."""
@@ -178,7 +269,7 @@ class Discovery:
 
     def _list_clients(self, get: Get) -> JsonDocument | Unauthorized | QueryFailed:
         answer = self._in_time(lambda deadline: get("/Client", deadline))
-        if isinstance(answer, JsonDocument) and not isinstance(answer.document.get("clientProperties"), list):
+        if isinstance(answer, JsonDocument) and not isinstance(answer.document.get(CLIENTS), list):
             return QueryFailed(NO_CLIENTS)
         return answer
 
@@ -186,12 +277,23 @@ class Discovery:
         left = self._seconds_left()
         return QueryFailed(OUT_OF_TIME) if left < CALL_SECONDS else call(time.monotonic() + left - RESERVE_SECONDS)
 
-    def _get(self, path: str, deadline: float) -> JsonDocument | Unauthorized | QueryFailed:
-        return self._commvault.get(path, deadline, not_found_is_empty=True)
-
 
 def _texts(row: Any, entity: str, *fields: str) -> Iterable[tuple[str, ...]]:
     """Yield the names in an entity's fields, unless one is missing."""
     found = row.get(entity) if isinstance(row, dict) else None
     if isinstance(found, dict) and all(is_name(found.get(field)) for field in fields):
         yield tuple(found[field] for field in fields)
+
+
+def _is_rds(row: Any) -> bool:
+    """Tell whether an instance is one of Amazon RDS; one of Cloud Apps that does not say its type may be."""
+    holder = row.get("cloudAppsInstance")
+    kind = holder.get("instanceType") if isinstance(holder, dict) else None
+    if kind is None:
+        return whole_number(row["instance"].get("applicationId")) == CLOUD_APPS
+    return whole_number(kind) == AMAZON_RDS or (isinstance(kind, str) and kind.strip().upper() == "AMAZON_RDS")
+
+
+def _id(value: object) -> str:
+    number = whole_number(value, 1)
+    return "" if number is None else str(number)

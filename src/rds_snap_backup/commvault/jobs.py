@@ -97,7 +97,8 @@ def list_page(
 ) -> Page | Unauthorized | QueryFailed:
     """Read one page of the backup jobs that are active or ended in the last `look_back` seconds.
 
-    `GET /Job` pages by the headers `limit` and `offset`, and leaves snap backups out unless they are asked for.
+    `GET /Job` leaves snap backups out unless they are asked for. Commvault's pages document `limit` and `offset` as
+    headers, and one of its clients sends them in the query: both are sent.
     """
     narrow = {} if client_id is None else {"clientId": client_id}
     wanted = {"completedJobLookupTime": max(1, int(look_back)), "jobCategory": "All", "jobFilter": "Backup,SNAPBACKUP"}

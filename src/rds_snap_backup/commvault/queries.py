@@ -27,14 +27,16 @@ class QueryFailed:
 def is_of_the_call(problem: Problem) -> bool:
     """Return whether Commvault refused this call alone, and may well answer another one."""
     code = problem.code
-    return code.isdecimal() or code in {"ANSWER_TOO_LONG", "HTTP_400", "HTTP_403", "HTTP_500"}
+    return code.isdecimal() or code in {"ANSWER_TOO_LONG", "UNREADABLE_ANSWER", "HTTP_400", "HTTP_403", "HTTP_500"}
 
 
-def read(response: HttpResponse, *, not_found_is_empty: bool) -> JsonDocument | Unauthorized | QueryFailed:
+def read(
+    response: HttpResponse, listed: str = "", *, is_empty_404: bool = True
+) -> JsonDocument | Unauthorized | QueryFailed:
     """Return the JSON object of a response to a reading call.
 
-    Live servers answer some empty lists with 404: with `not_found_is_empty` that is an object without rows. It never
-    is for jobs, where a proxy's 404 would be taken to say that no job was started.
+    `listed` names the list that the object must have: without it nothing is known of its rows. Live servers answer some
+    empty lists with 404. Jobs are read without it: a proxy's 404 would be taken to say that no job was started.
     """
     document, error, status = response.document, response.error, response.status
     problem = error or Problem(f"HTTP_{status}", f"Commvault answered HTTP {status}.", PERSISTS)
@@ -48,8 +50,12 @@ def read(response: HttpResponse, *, not_found_is_empty: bool) -> JsonDocument | 
         case _ if response.body is None:
             message = f"Commvault's answer (HTTP {status}) is longer than {MAX_BODY >> 20} MiB."
             return QueryFailed(Problem("ANSWER_TOO_LONG", message, PERSISTS))
-        case 404 if not_found_is_empty and (isinstance(document, dict) or not response.body):
-            return JsonDocument({}, response.clock_ahead)
+        case 404 if listed and is_empty_404 and (isinstance(document, dict) or not response.body):
+            return JsonDocument({listed: []}, response.clock_ahead)
         case _ if response.is_success and isinstance(document, dict) and not error:
+            if listed and not isinstance(document.get(listed), list):
+                return QueryFailed(
+                    Problem("UNREADABLE_ANSWER", f"Commvault's answer has no list {listed!r}.", PERSISTS)
+                )
             return JsonDocument(document, response.clock_ahead)
     return QueryFailed(problem)

@@ -5,7 +5,7 @@ Findings are kept as keys, by the question that they answer and the place in whi
 
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,15 +20,17 @@ type Keys = Mapping[str, frozenset[str]]
 class AuditState:
     """The last scheduled run and its findings' keys; all is empty before the first one.
 
-    `ran_at` is when it ran, `told_at` when findings were last published as new. `databases` has the ends of the ARNs in
-    each place. `pending` is a notification that may not have been published, `pending_new` the number of new findings in
-    it. `version` is 0 where there is no item.
+    `ran_at` is when it ran, `told_at` when findings were last published as new. `places` has the number of databases of
+    each place, with the time at which it was last read, and `groups` how many databases each group selects, by its key.
+    `pending` is a notification that may not have been published, `pending_new` the number of new findings in it.
+    `version` is 0 where there is no item.
     """
 
     run: str = ""
     ran_at: float = 0
     keys: Keys = field(default_factory=dict)
-    databases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    places: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    groups: Mapping[str, int] = field(default_factory=dict)
     told_at: float = 0
     pending: Mapping[str, Any] | None = None
     pending_new: int = 0
@@ -54,7 +56,8 @@ class Audits:
             return AuditState()
         record = json.loads(item["record"])
         keys = {question: frozenset(keys) for question, keys in record.pop("keys").items()}
-        return AuditState(keys=keys, version=int(item["version"]), **record)
+        places = {place: (count, read_at) for place, (count, read_at) in record.pop("places").items()}
+        return AuditState(keys=keys, places=places, version=int(item["version"]), **record)
 
     def throttled_until(self) -> float:
         """Return when Commvault's last rate limit that was met ended, 0 if none is known."""
@@ -67,7 +70,8 @@ class Audits:
             "run": state.run,
             "keys": {question: sorted(keys) for question, keys in state.keys.items()},
             "ran_at": state.ran_at,
-            "databases": state.databases,
+            "places": state.places,
+            "groups": state.groups,
             "told_at": state.told_at,
             "pending": state.pending,
             "pending_new": state.pending_new,

@@ -7,7 +7,8 @@ from typing import Any
 from rds_snap_backup.messaging.notifications import MAX_MESSAGE_BYTES, Notifications
 
 MAX_FINDINGS = 50
-VERDICTS = ("protected", "stale", "new", "uncovered", "excluded", "unreadable")
+VERDICTS = ("protected", "stale", "uncovered", "ambiguous", "unproven", "unreadable", "new", "excluded")
+PROBLEMS = ("stale", "uncovered", "ambiguous", "unproven", "unreadable")
 
 
 def publish(notifications: Notifications, notification: Mapping[str, Any], *, is_problem: bool) -> None:
@@ -21,7 +22,7 @@ def title(answer: Mapping[str, Any]) -> str:
     counts, jobs = answer["counts"], answer["since"]["jobs"]
     parts = [f"{counts['protected']} of {counts['databases']} databases protected"]
     parts += [f"{_counted(jobs['failed'], 'job')} failed"] if jobs["failed"] else []
-    parts += [f"{counts[name]} {name}" for name in ("stale", "uncovered", "unreadable") if counts[name]]
+    parts += [f"{counts[name]} {name}" for name in PROBLEMS if counts[name]]
     return f"audit: {', '.join(parts)}, {_findings(counts['findings'])}"
 
 

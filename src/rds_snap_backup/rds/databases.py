@@ -1,10 +1,11 @@
-"""The databases of a place, one account and region, as RDS lists them, and its quotas of manual snapshots.
+"""The databases of a place, one account and region, as RDS lists them, their manual snapshots and the quotas of these.
 
 A cluster and its member instances are one database; a read replica is a separate one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import batched
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from rds_snap_backup.untrusted import clean_text
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
     from mypy_boto3_rds import RDSClient
 
 type Kind = Literal["instance", "cluster"]
+# How snapshots are chosen.
+type By = Literal["name", "database"]
 
 # The most that AWS gives; with fewer, hundreds of databases take more calls.
 PAGE_SIZE = 100
+# Values of one filter: some kilobytes of a request.
+MAX_FILTERED = 50
 # RDS lists the databases of these services too, and Commvault's RDS snap backups are not for them.
 # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBClusters.html
 OTHER_SERVICES = frozenset({"docdb", "neptune"})
@@ -52,6 +57,7 @@ class Resource:
     """An instance or a cluster as RDS lists it.
 
     `cluster` names the one that an instance is a member of, else it is empty. `created` is Unix seconds, 0 if unknown.
+    `resource_id` is RDS's own ID: a database that was deleted and created again under its name has another one.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Resource:
     cluster: str = ""
     created: float = 0
     is_replica: bool = False
+    resource_id: str = ""
 
     @classmethod
     def of_instance(cls, row: Mapping[str, Any]) -> Self:
@@ -77,6 +84,7 @@ class Resource:
             cluster=row.get("DBClusterIdentifier", ""),
             created=_seconds(row.get("InstanceCreateTime")),
             is_replica=any(row.get(f"ReadReplicaSourceDB{kind}Identifier") for kind in ("Instance", "Cluster")),
+            resource_id=row.get("DbiResourceId", ""),
         )
 
     @classmethod
@@ -91,6 +99,7 @@ class Resource:
             tags=_tags(row),
             created=_seconds(row.get("ClusterCreateTime")),
             is_replica=bool(row.get("ReplicationSourceIdentifier")),
+            resource_id=row.get("DbClusterResourceId", ""),
         )
 
     @property
@@ -112,6 +121,87 @@ class Database:
     members: tuple[Resource, ...] = ()
 
 
+@dataclass(frozen=True)
+class Form:
+    """How RDS lists the manual snapshots of a kind of database: the call, its filters, and the fields of its rows."""
+
+    kind: Kind
+    operation: str
+    rows: str
+    filters: Mapping[By, str]
+    name: str
+    arn: str
+    database: str
+    resource_id: str
+
+
+# A copy keeps the time of the original only where RDS says so, which it does for snapshots of instances.
+FORMS: Mapping[Kind, Form] = {
+    "instance": Form(
+        "instance",
+        "describe_db_snapshots",
+        "DBSnapshots",
+        {"name": "db-snapshot-id", "database": "db-instance-id"},
+        "DBSnapshotIdentifier",
+        "DBSnapshotArn",
+        "DBInstanceIdentifier",
+        "DbiResourceId",
+    ),
+    "cluster": Form(
+        "cluster",
+        "describe_db_cluster_snapshots",
+        "DBClusterSnapshots",
+        {"name": "db-cluster-snapshot-id", "database": "db-cluster-id"},
+        "DBClusterSnapshotIdentifier",
+        "DBClusterSnapshotArn",
+        "DBClusterIdentifier",
+        "DbClusterResourceId",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A manual snapshot as RDS lists it, of an instance or a cluster; `created` is Unix seconds, 0 if unknown."""
+
+    kind: Kind
+    name: str
+    arn: str
+    database: str
+    resource_id: str
+    created: float
+    is_available: bool
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any], form: Form) -> Self:
+        """Read a row of a list."""
+        return cls(
+            kind=form.kind,
+            name=clean_text(row[form.name]).lower(),
+            arn=clean_text(row.get(form.arn, "")),
+            database=row.get(form.database, "").lower(),
+            resource_id=row.get(form.resource_id, ""),
+            created=_seconds(row.get("OriginalSnapshotCreateTime") or row.get("SnapshotCreateTime")),
+            is_available=row.get("Status") == "available",
+        )
+
+    def is_of(self, resource: Resource) -> bool:
+        """Tell whether it is a snapshot of this database, not of an earlier one with its name."""
+        if self.resource_id and resource.resource_id:
+            return self.resource_id == resource.resource_id
+        is_named = (self.kind, self.database) == (resource.kind, resource.name.lower())
+        return is_named and self.created >= resource.created
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The manual snapshots to read of one kind of database: by their own names, or all of these databases."""
+
+    kind: Kind
+    by: By
+    values: frozenset[str]
+
+
 class Databases:
     """RDS in one place. `client` makes the client when it is first needed."""
 
@@ -126,6 +216,27 @@ class Databases:
             yield from map(Resource.of_cluster, clusters["DBClusters"])
         for instances in client.get_paginator("describe_db_instances").paginate(PaginationConfig=size):
             yield from map(Resource.of_instance, instances["DBInstances"])
+
+    def resource(self, kind: Kind, name: str) -> Resource | None:
+        """Return one instance or cluster, None if RDS does not know it."""
+        client = self._client()
+        try:
+            if kind == "cluster":
+                return Resource.of_cluster(client.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0])
+            return Resource.of_instance(client.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0])
+        except (client.exceptions.DBInstanceNotFoundFault, client.exceptions.DBClusterNotFoundFault, IndexError):
+            return None
+
+    def snapshots(self, wanted: Wanted) -> Iterator[Snapshot]:
+        """Yield manual snapshots, page by page; a name that RDS does not know is left out."""
+        client: Any = self._client()
+        form = FORMS[wanted.kind]
+        pages = client.get_paginator(form.operation)
+        for values in batched(sorted(wanted.values), MAX_FILTERED, strict=False):
+            filters = [{"Name": form.filters[wanted.by], "Values": list(values)}]
+            size = {"PageSize": PAGE_SIZE}
+            for page in pages.paginate(SnapshotType="manual", Filters=filters, PaginationConfig=size):
+                yield from (Snapshot.read(row, form) for row in page[form.rows])
 
     def quotas(self) -> list[Quota]:
         """Return the quotas of manual snapshots, which Commvault's snap backups use up."""

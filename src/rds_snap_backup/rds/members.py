@@ -1,12 +1,12 @@
-"""Member accounts: their databases, their quotas and their undelivered events, read through the role in each of them.
+"""Member accounts: their databases, quotas, undelivered events and snapshots, read through the role in each of them.
 
 Members are read several at a time. A member that fails, or takes too long, never keeps another from being read.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from threading import Lock
 from typing import Any
@@ -15,7 +15,7 @@ from botocore.config import Config as SdkConfig
 
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls
-from rds_snap_backup.rds.databases import Databases, Place, Quota, Resource
+from rds_snap_backup.rds.databases import Databases, Place, Quota, Resource, Snapshot, Wanted
 
 AT_ONCE = 8
 ALL_SECONDS = 150.0
@@ -36,11 +36,15 @@ TOO_SLOW = Problem("OUT_OF_TIME", f"It took more than {MEMBER_SECONDS:.0f} s.", 
 
 @dataclass(frozen=True)
 class Listing:
-    """What was read of a place. Each part is a problem if it could not be read; `waiting` counts undelivered events."""
+    """What was read of a place. Each part is a problem if it could not be read; `waiting` counts undelivered events.
+
+    `databases` reads more of it, None if its role cannot be assumed.
+    """
 
     resources: list[Resource] | Problem
     quotas: list[Quota] | Problem
     waiting: int | Problem = 0
+    databases: Databases | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def unread(cls, problem: Problem) -> "Listing":
@@ -84,32 +88,47 @@ class Members:
         now = time.monotonic()
         if now > last_start:
             return Listing.unread(NOT_REACHED)
-        calls = Calls(lambda: now + MEMBER_SECONDS - time.monotonic(), CALL_SECONDS, TOO_SLOW, DEPLOY_MEMBER)
+        calls = _calls_until(now + MEMBER_SECONDS)
+        login = self._assume(sts_client, place, calls)
+        if isinstance(login, Problem):
+            return Listing.unread(login)
+        databases = self._databases(place, login)
+        return Listing(
+            calls.rows(databases.resources),
+            calls.result(databases.quotas),
+            calls.result(lambda: self._waiting(place, login)) if self._hub.sends_events else 0,
+            databases,
+        )
+
+    def open(self, place: Place) -> Databases | Problem:
+        """Return what reads one member."""
+        calls = _calls_until(time.monotonic() + MEMBER_SECONDS)
+        login = self._assume(self._client("sts", self._hub.region), place, calls)
+        return login if isinstance(login, Problem) else self._databases(place, login)
+
+    def _assume(self, sts_client: Any, place: Place, calls: Calls) -> dict[str, str] | Problem:
         role = f"arn:{self._hub.partition}:iam::{place.account}:role/{self._hub.stack}-audit-{place.region}"
         # CloudTrail can be searched by this name.
         session = f"{self._hub.stack}-audit"[:MAX_SESSION_NAME]
         wanted = {"RoleArn": role, "RoleSessionName": session, "DurationSeconds": 900}
         assumed = calls.result(lambda: sts_client.assume_role(**wanted))
         if isinstance(assumed, Problem):
-            return Listing.unread(assumed)
+            return assumed
         given = assumed["Credentials"]
-        login = {
+        return {
             "aws_access_key_id": given["AccessKeyId"],
             "aws_secret_access_key": given["SecretAccessKey"],
             "aws_session_token": given["SessionToken"],
         }
-        databases = Databases(cache(partial(self._client, "rds", place.region, login)))
-        return Listing(
-            calls.rows(databases.resources),
-            calls.result(databases.quotas),
-            calls.result(lambda: self._waiting(place, login)) if self._hub.sends_events else 0,
-        )
+
+    def _databases(self, place: Place, login: dict[str, str]) -> Databases:
+        return Databases(cache(partial(self._client, "rds", place.region, login)))
 
     def _waiting(self, place: Place, login: dict[str, str]) -> int:
         """Return the depth of the member's dead-letter queue; 0 if it has none because it forwards no events."""
         sqs_client = self._client("sqs", place.region, login)
         try:
-            url = sqs_client.get_queue_url(QueueName=f"{self._hub.stack}-undelivered")["QueueUrl"]
+            url = sqs_client.get_queue_url(QueueName=f"{self._hub.stack}-members-dead")["QueueUrl"]
         except sqs_client.exceptions.QueueDoesNotExist:
             return 0
         name = "ApproximateNumberOfMessages"
@@ -118,3 +137,32 @@ class Members:
     def _client(self, service: str, region: str, login: dict[str, str] | None = None) -> Any:
         with self._lock:
             return self._make_client(service, region_name=region, config=SDK, **(login or {}))
+
+
+def read_snapshots(
+    sources: Mapping[Place, Databases], wanted: Mapping[Place, Sequence[Wanted]], seconds: float
+) -> dict[Place, list[Snapshot] | Problem]:
+    """Read snapshots of several places at a time, in this time altogether; never raises AWS errors."""
+    last_start = time.monotonic() + seconds - MEMBER_SECONDS
+
+    def read(place: Place) -> list[Snapshot] | Problem:
+        now = time.monotonic()
+        if now > last_start:
+            return NOT_REACHED
+        calls = _calls_until(now + MEMBER_SECONDS)
+        found: list[Snapshot] = []
+        for each in wanted[place]:
+            snapshots = calls.rows(lambda each=each: sources[place].snapshots(each))  # type: ignore[misc]
+            if isinstance(snapshots, Problem):
+                return snapshots
+            found += snapshots
+        return found
+
+    if not wanted:
+        return {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(wanted, pool.map(read, wanted), strict=True))
+
+
+def _calls_until(deadline: float) -> Calls:
+    return Calls(lambda: deadline - time.monotonic(), CALL_SECONDS, TOO_SLOW, DEPLOY_MEMBER)

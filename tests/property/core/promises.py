@@ -8,12 +8,13 @@ again after a restore.
 from collections import Counter
 from dataclasses import dataclass, field
 
+from rds_snap_backup.core.backups import Backup, Policy
 from rds_snap_backup.core.coordinator import ReadJobs, ReadStart, Send
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.opening import AVAILABLE
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Phase, Running, Unlisted, Waiting, name_of
 from rds_snap_backup.core.reading import JobsRead
-from rds_snap_backup.core.record import Backup, Notice, Policy, Submission, Unreadable
+from rds_snap_backup.core.record import Notice, Submission, Unreadable
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
 from tests.property.core.commserve import ENDS, CommServe, TrueJob

@@ -11,7 +11,7 @@ from tests.property.model.kernel import Kernel, Run
 from tests.property.model.tokens import Chain
 
 FIRST_ID = 1001
-INSTANCES = ("orders", "orders-2", "a", "a-2", "b", "c", "d", "plan", "plan-2")
+GROUPS = ("orders", "orders-2", "a", "a-2", "b", "c", "d", "plan", "plan-2")
 STARTED: Reply = (200, {"taskId": 402, "jobIds": "started"}, {})
 
 
@@ -177,7 +177,7 @@ class CommServe:
             case "reversed":
                 ids.reverse()
             case "one too many" if ids:
-                ids.append(self.start_job(("elsewhere", "erp", "default"), "FULL", 59, self.kernel.now).id)
+                ids.append(self.start_job(("elsewhere", "RDS", "erp"), "FULL", 59, self.kernel.now).id)
             case list() | None:
                 return reply
         return (reply[0], {**reply[1], "jobIds": ids}, reply[2])
@@ -197,14 +197,14 @@ class CommServe:
             case "Instance":
                 return (
                     200,
-                    {"instanceProperties": [{"instance": {"instanceName": instance}} for instance in INSTANCES]},
+                    {"instanceProperties": [{"instance": {"instanceName": "RDS"}}]},
                     {},
                 )
             case "Subclient":
                 entities = [
-                    {"instanceName": instance, "subclientName": "default"}
-                    for instance in INSTANCES
-                    if (name, instance, "default") not in self.unknown
+                    {"instanceName": "RDS", "subclientName": group}
+                    for group in GROUPS
+                    if (name, "RDS", group) not in self.unknown
                 ]
                 return (200, {"subClientProperties": [{"subClientEntity": entity} for entity in entities]}, {})
             case last if last.startswith("byName"):
@@ -266,7 +266,7 @@ class CommServe:
 
 def _foreign(number: int, now: float) -> dict[str, Any]:
     """Return the row of a job of another client."""
-    job = Job(str(900_000 + number), ("elsewhere", "erp", "default"), "FULL", 59, now, now, now + 50, "", "")
+    job = Job(str(900_000 + number), ("elsewhere", "RDS", "erp"), "FULL", 59, now, now, now + 50, "", "")
     return {"jobSummary": job.summary(now, 0)}
 
 

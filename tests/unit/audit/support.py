@@ -1,30 +1,42 @@
-"""Targets, databases and a sandbox of the Audit function whose AWS is in memory."""
+"""Targets, databases, groups and a sandbox of the Audit function whose AWS is in memory."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 from botocore.exceptions import EndpointConnectionError
 
-from rds_snap_backup.audit.coverage import Candidate, Coverage
 from rds_snap_backup.audit.daily import Auditor
 from rds_snap_backup.audit.documents import StoredTarget, read_targets
+from rds_snap_backup.audit.verdicts import Ages, Contents, Judge, Listed
 from rds_snap_backup.bootstrap import Clients
+from rds_snap_backup.commvault.contents import read_content
+from rds_snap_backup.commvault.inventory import Group, Instance
+from rds_snap_backup.commvault.restore_points import RestorePoint
 from rds_snap_backup.config import Config
-from rds_snap_backup.rds.databases import Database, Place, Resource
-from rds_snap_backup.targets import Document, Targets
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.rds.databases import Database, Place, Resource, Snapshot
+from rds_snap_backup.targets import Document, Target, Targets
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel, Schedule
 from tests.support import ENVIRONMENT
 
-ACCOUNT = "111122223333"
-HOME = Place(ACCOUNT, "us-east-1")
+ACCOUNT, OTHER = "111122223333", "444455556666"
+HOME, AWAY = Place(ACCOUNT, "us-east-1"), Place(OTHER, "us-east-1")
 ARN = f"arn:aws:rds:us-east-1:{ACCOUNT}"
 PATH = "/rds-snap-backup/test/targets/"
+NOW = 1769824804.0
+HOUR = 3600.0
+RDS, DEV = Instance("aws-prod", "RDS", "210"), Instance("aws-dev", "RDS", "211")
 
 
-def association(instance: str = "elsewhere", subclient: str = "default", **more: Any) -> dict[str, Any]:
+# ---- Targets
+
+
+def association(subclient: str = "nightly", instance: str = "RDS", **more: Any) -> dict[str, Any]:
     """Return a document's association."""
     return {"clientName": "aws-prod", "instanceName": instance, "subclientName": subclient, **more}
 
@@ -41,15 +53,14 @@ def stored(name: str, document: str, changed_at: float = 0) -> StoredTarget:
     return found
 
 
-def coverage(changed_at: float = 0, /, **documents: str) -> Coverage:
-    """Return the associations of these targets."""
-    return Coverage([stored(name, document, changed_at) for name, document in documents.items()], HOME)
-
-
-def backup(document: str = "", name: str = "orders", changed_at: float = 0) -> Candidate:
-    """Return the one association of a target."""
-    (found,) = coverage(changed_at, **{name: document or text()}).associations
+def target(name: str = "orders", *associations: dict[str, Any], **fields: Any) -> Target:
+    """Return a target."""
+    found = stored(name, text(*associations, **fields)).target
+    assert found is not None
     return found
+
+
+# ---- RDS
 
 
 def resource(name: str, kind: Any = "instance", **more: Any) -> Resource:
@@ -57,9 +68,8 @@ def resource(name: str, kind: Any = "instance", **more: Any) -> Resource:
     at: Place = more.pop("at", HOME)
     tags = {"rds-snap-backup:exclude": more.pop("exclude")} if "exclude" in more else {}
     arn = f"arn:aws:rds:{at.region}:{at.account}:{'db' if kind == 'instance' else 'cluster'}:{name}"
-    return Resource(
-        **{"name": name, "arn": arn, "kind": kind, "engine": "mysql", "status": "available"} | more, tags=tags
-    )
+    fields = {"name": name, "arn": arn, "kind": kind, "engine": "mysql", "status": "available"}
+    return Resource(**fields | {"resource_id": f"id-{name}"} | more, tags=tags)
 
 
 def database(name: str, kind: Any = "instance", members: tuple[Resource, ...] = (), **more: Any) -> Database:
@@ -67,11 +77,68 @@ def database(name: str, kind: Any = "instance", members: tuple[Resource, ...] = 
     return Database(resource(name, kind, **more), members)
 
 
+def snapshot(name: str, of: Resource, hours: float = 1, **more: Any) -> Snapshot:
+    """Return a manual snapshot that was made so many hours ago."""
+    arn = f"arn:aws:rds:{of.place.region}:{of.account}:snapshot:{name}"
+    return replace(Snapshot(of.kind, name, arn, of.name, of.resource_id, NOW - hours * HOUR, True), **more)
+
+
+# ---- Commvault
+
+
+def child(kind: object, name: object, **more: Any) -> dict[str, Any]:
+    """Return a part of a content."""
+    return {"displayName": name, "name": name, "path": "", "type": kind, "negation": False, **more}
+
+
+def group(name: str, *children: Any, of: Instance = RDS, filters: Sequence[Any] = ()) -> Group:
+    """Return an instance group with this content."""
+    excepted = {"cloudDbFilter": {"children": list(filters)}} if filters else {}
+    content = read_content({"cloudDbContent": {"children": list(children)}, **excepted})
+    assert content is not None
+    return Group(of, name, "101", content)
+
+
+EVERYTHING = child("root", "All instances")
+NIGHTLY = group("nightly", EVERYTHING)
+
+
+def point(name: str, hours: float = 1, snapshot: str = "", zone: str = "us-east-1a") -> RestorePoint:
+    """Return a restore point that was made so many hours ago."""
+    return RestorePoint(name, snapshot or f"{name}-{hours:g}", NOW - hours * HOUR, zone)
+
+
+def judge(*databases: Database, **facts: Any) -> Judge:
+    """Return a judge of these databases with one instance: its group `nightly` has everything, and no restore points."""
+    groups = facts.pop("groups", (NIGHTLY,))
+    instances = facts.pop("instances", None) or list(dict.fromkeys(each.instance for each in groups)) or [RDS]
+    contents = Contents(groups, instances, facts.pop("unread_clients", {}), facts.pop("problem", None))
+    points = facts.pop("points", {})
+    listed = {instance: Listed((), NOW - 168 * HOUR) for instance in instances} | {
+        instance: found if isinstance(found, Problem | Listed) else Listed(found, NOW - 168 * HOUR)
+        for instance, found in points.items()
+    }
+    snapshots = facts.pop("snapshots", ())
+    found: dict[Place, Any] = {}
+    for each in snapshots:
+        _, _, _, region, account, *_ = each.arn.split(":")
+        found.setdefault(Place(account, region), {})[each.kind, each.name] = each
+    naming: dict[str, list[Target]] = {}
+    accounts: dict[str, set[str]] = {}
+    for each in facts.pop("targets", ()):
+        for one in each.request.associations:
+            naming.setdefault(one.key, []).append(each)
+            accounts.setdefault(one.client_name, set()).update(each.accounts)
+    places = facts.pop("places", None) or {each.resource.place for each in databases} | {HOME}
+    given = {"contents": contents, "listed": listed, "found": found, "places": places, "accounts": accounts}
+    return Judge(databases, NOW, Ages(26, naming), **{**given, **facts})
+
+
 class Aws:
     """AWS in memory: the ledger, and what is published and sent. `now` is the time, `failing` a call that fails."""
 
     def __init__(self) -> None:
-        self.now = 1769824804.0
+        self.now = NOW
         self.published: list[dict[str, Any]] = []
         self.levels: list[str] = []
         self.sent: list[dict[str, Any]] = []

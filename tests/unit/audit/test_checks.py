@@ -1,17 +1,16 @@
 """Checks that need neither AWS nor Commvault: renewal, listeners, and the size of the answer."""
 
-import json
 from collections.abc import Sequence
 
 import pytest
 
-from rds_snap_backup.audit import checks as module
 from rds_snap_backup.audit.access import renewal_check
-from rds_snap_backup.audit.checks import answer, failed, page_of, passed
+from rds_snap_backup.audit.documents import level_checks
 from rds_snap_backup.audit.preflight import listeners_check
 from rds_snap_backup.credentials.tokens import TokenReport
 from rds_snap_backup.messaging.notifications import Subscription
 from rds_snap_backup.problems import Problem
+from tests.unit.audit.support import stored, text
 
 NOW = 1_900_000_000.0
 DAY = 86400.0
@@ -78,17 +77,8 @@ def test_somebody_must_listen(subscriptions: Sequence[Subscription] | Problem, o
     assert bool(check.hint) is not ok
 
 
-def test_rows_are_given_page_by_page() -> None:
-    rows = [{"row": number} for number in range(10)]
-    room = 3 * (len(json.dumps(rows[0])) + 2)
-    pages = [page_of("rows", rows, room, page) for page in range(1, 6)]
-    assert [row for page in pages for row in page["rows"]] == rows
-    assert [len(page["rows"]) for page in pages] == [3, 3, 3, 1, 0]
-    assert {page["pages"] for page in pages} == {4}
-    assert page_of("rows", [], room, 1) == {"rows": []}
-
-
-def test_an_answer_is_ok_if_all_pages_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_ANSWER", 150)
-    first = answer([passed("document", "t", "It is valid."), failed("token", None, DENIED)])
-    assert (first["ok"], [check["ok"] for check in first["checks"]], first["pages"]) == (False, [True], 2)
+@pytest.mark.parametrize(("level", "expected"), [("FULL", []), ("INCREMENTAL", [(True, "level")])])
+def test_a_level_that_snapshots_do_not_know_is_a_warning(level: str, expected: list[tuple[bool, str]]) -> None:
+    checks = list(level_checks(stored("orders", text(backupLevel=level))))
+    assert [(check.ok, check.name) for check in checks] == expected
+    assert all(level in check.detail and check.hint for check in checks)

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from rds_snap_backup.record import Submission
-from rds_snap_backup.submission import begin, pin_of
 
 from rds_snap_backup.audit.digest import Day
-from rds_snap_backup.messaging.audit_messages import title
+from rds_snap_backup.core.backups import Tried
+from rds_snap_backup.core.opening import Defaults, begin
+from rds_snap_backup.core.phases import Ended, JobRef, Running, Waiting
+from rds_snap_backup.core.record import Submission
+from rds_snap_backup.messaging.audit_messages import VERDICTS, title
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import Trigger
 from tests.unit.audit.support import association, text
@@ -20,9 +22,14 @@ def submission(hours_ago: float = 1, *states: str, waited: float = 0, held: floa
     """Return one whose backups have these states, and waited for Commvault."""
     target = parse_target("orders", "", text(*(association(f"db-{number}") for number, _ in enumerate(states))))
     trigger = Trigger("schedule", f"{hours_ago}")
-    begun = begin(trigger, target, target.request.associations, pin_of(target, 15, 1), NOW - hours_ago * HOUR)
+    begun = begin(trigger, target, target.request.associations, Defaults(5, 1), NOW - hours_ago * HOUR)
+    phases = {"waiting": Waiting(NOW, "busy"), "running": Running(1, JobRef("1", "FULL", 0), 0, 0)}
     backups = tuple(
-        replace(backup, state=state, excused=waited, held_since=NOW - held if held else 0)  # type: ignore[arg-type]
+        replace(
+            backup,
+            phase=phases.get(state) or Ended(state),  # type: ignore[arg-type]
+            tried=Tried(NOW - held, uncounted=waited),
+        )
         for backup, state in zip(begun.backups, states, strict=True)
     )
     return replace(begun, backups=backups)
@@ -34,7 +41,8 @@ def test_the_digest_has_the_states_of_the_days_backups_and_jobs() -> None:
     assert (since["time"], since["submissions"]) == ("2026-01-30T02:00:04Z", 2)
     assert {state for state, number in since["backups"].items() if number} == {"completed", "failed", "running"}
     assert since["jobs"] == {"running": 0, "completed": 2, "completed_with_errors": 0, "failed": 3, "killed": 0}
-    counts = {"databases": 600, "protected": 588, "stale": 9, "uncovered": 3, "unreadable": 0, "findings": 12}
+    counts = dict.fromkeys(VERDICTS, 0)
+    counts |= {"databases": 600, "protected": 588, "stale": 9, "uncovered": 3, "findings": 12}
     assert title({"counts": counts, "since": since}) == (
         "audit: 588 of 600 databases protected, 3 jobs failed, 9 stale, 3 uncovered, 12 findings"
     )

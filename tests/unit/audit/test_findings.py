@@ -1,7 +1,7 @@
 """Findings from failed checks, from verdicts, and from questions that could not be asked."""
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 from rds_snap_backup.audit.checks import Check, failed, not_made, not_read, passed
 from rds_snap_backup.audit.findings import (
@@ -12,6 +12,7 @@ from rds_snap_backup.audit.findings import (
     Question,
     Unasked,
     of_checks,
+    of_empty_groups,
     of_overlaps,
     of_places,
     of_unasked,
@@ -19,14 +20,25 @@ from rds_snap_backup.audit.findings import (
     unasked_at,
     unasked_in,
 )
-from rds_snap_backup.audit.verdicts import Ages, DatabaseVerdict, Verdict
+from rds_snap_backup.audit.verdicts import Coverage, Verdict, VerdictName
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Place, Quota
 from rds_snap_backup.rds.members import Listing
-from tests.unit.audit.support import HOME, association, backup, coverage, database, resource, text
+from tests.unit.audit.support import (
+    HOME,
+    NIGHTLY,
+    association,
+    child,
+    database,
+    group,
+    judge,
+    resource,
+    target,
+)
 
 DOWN = Problem("UNREACHABLE", "Connection refused", "-")
 DENIED = Problem("AWS_FAILURE", "AccessDenied", "Fix it.")
+QUIET: tuple[VerdictName, ...] = ("protected", "new", "excluded", "unreadable")
 
 
 def unknown(target: str, detail: str) -> Check:
@@ -59,26 +71,38 @@ def test_both_topics_without_a_listener_are_two_findings() -> None:
     assert len({finding.key for finding in of_checks([none, replace(none, name="alarm_listeners")])}) == 2
 
 
+def verdict(name: VerdictName, database_name: str, reason: str = "Why.", **more: Any) -> Verdict:
+    return Verdict(database(database_name), name, reason, **more)
+
+
 def test_verdicts_are_findings_each_with_its_place() -> None:
-    stale = Verdict("stale", "No backup completed within 26 h.", backup())
-    databases = [
-        DatabaseVerdict(database("orders"), stale),
-        DatabaseVerdict(database("crm", "cluster"), Verdict("uncovered", "No association names it.")),
-        *(
-            DatabaseVerdict(database("fine"), Verdict(name, ""))
-            for name in ("protected", "new", "excluded", "unreadable")
-        ),
+    covered = Coverage(((NIGHTLY, "everything"),))
+    named = target("nightly")
+    verdicts = [
+        verdict("stale", "orders", coverage=covered),
+        replace(verdict("uncovered", "crm"), database=database("crm", "cluster")),
+        verdict("ambiguous", "hr"),
+        *(verdict("unproven", f"db-{number}") for number in range(5)),
+        *(verdict(name, "fine") for name in QUIET),
     ]
-    first, uncovered, last = of_verdicts(databases, [stale, replace(stale, name="new")])
-    shown = [(row["code"], row["target"], row["database"]) for row in map(Finding.to_json, (first, uncovered, last))]
-    assert shown == [
-        ("BACKUP_STALE", "orders", "orders"),
+    found = of_verdicts(verdicts, {NIGHTLY.key: [named]})
+    assert [(row["code"], row["target"], row["database"]) for row in map(Finding.to_json, found)] == [
+        ("BACKUP_STALE", "nightly", "orders"),
         ("DATABASE_UNCOVERED", None, "crm"),
-        ("BACKUP_STALE", "orders", None),
+        ("DATABASE_AMBIGUOUS", None, "hr"),
+        ("BACKUP_UNPROVEN", None, None),
     ]
-    assert (uncovered.to_json()["account"], uncovered.to_json()["region"]) == ("111122223333", "us-east-1")
-    assert first.message == "aws-prod / elsewhere / default: No backup completed within 26 h."
-    assert of_checks([Check("last_backup", "orders", ok=False, detail="-", hint="-", code="BACKUP_STALE")]) == []
+    assert (found[1].to_json()["account"], found[1].to_json()["region"]) == ("111122223333", "us-east-1")
+    assert found[1].message == "The RDS cluster 'crm' (mysql): Why."
+    assert found[3].message == "Jobs completed for db-0, db-1, db-2 and 2 more, and no restore point proves it: Why."
+
+
+def test_a_group_that_selects_no_database_is_a_finding_of_its_target() -> None:
+    gone = group("nightly", child("Instance", "gone", path="us-east-1"))
+    targets = [target("one"), target("two", association("weekly"))]
+    (found,) = of_empty_groups(targets, judge(database("orders"), groups=[gone], targets=targets))
+    assert (found.code, found.target) == ("GROUP_EMPTY", "one")
+    assert found.message == "aws-prod / RDS / nightly selects no database that exists: gone."
 
 
 def test_checks_that_were_not_made_because_of_a_finding_are_no_finding() -> None:
@@ -90,11 +114,12 @@ def test_checks_that_were_not_made_because_of_a_finding_are_no_finding() -> None
 
 
 def test_each_other_problem_is_one_finding_that_names_the_questions() -> None:
-    checks = [not_read("last_backup", name, DENIED, "The ledger") for name in ("a", "b")]
+    checks = [not_read("listeners", None, DENIED, "The subscriptions")]
     unasked = [*unasked_in(checks), Unasked("coverage", DENIED), Unasked("stuck", replace(DENIED, message="Slow"))]
     first, second = of_unasked(unasked, checks)
     assert first.message == (
-        "Not asked, or not of all: which databases no target covers, whether the last backups are recent. AccessDenied"
+        "Not asked, or not of all: which databases the instance groups select, whether anybody receives the messages. "
+        "AccessDenied"
     )
     assert (first.question, first.code) == ("asking", "AWS_FAILURE")
     assert "permission" in first.hint
@@ -117,10 +142,15 @@ def test_a_finding_is_known_by_its_code_and_place() -> None:
 
 
 def test_scheduled_targets_that_repeat_an_association() -> None:
-    known = coverage(a=text(association("x"), maxAgeHours=3), b=text(association("x"), association("y"), maxAgeHours=3))
-    (found,) = of_overlaps([*known.associations, *coverage(c=text(association("y"))).associations], Ages(26, False))
+    targets = [
+        target("a", association("x"), maxAgeHours=3),
+        target("b", association("x"), association("y")),
+        target("c", association("y")),
+        target("d", association("x")),
+    ]
+    (found,) = of_overlaps(targets, {"b"})
     assert (found.code, found.target) == ("TARGETS_OVERLAP", "b")
-    assert "1 associations of the target 'a', such as aws-prod / x / default" in found.message
+    assert "1 associations of the target 'a', such as aws-prod / RDS / x" in found.message
 
 
 def test_findings_about_places() -> None:
@@ -131,12 +161,12 @@ def test_findings_about_places() -> None:
         member: Listing([], [full], 3),
         far: Listing.unread(DENIED),
     }
-    found = [
-        (finding.code, finding.to_json()["account"], finding.to_json()["region"])
-        for finding in of_places(listings, HOME)
-    ]
+    findings = of_places(listings, HOME, {member: DENIED})
+    found = [(finding.code, finding.to_json()["account"], finding.to_json()["region"]) for finding in findings]
+    assert "Its snapshots cannot be read" in findings[1].message
     assert found == [
         ("ACCOUNT_UNREADABLE", HOME.account, "us-east-1"),
+        ("MEMBER_UNREADABLE", member.account, "us-east-1"),
         ("MEMBER_EVENTS_WAITING", member.account, "us-east-1"),
         ("SNAPSHOT_QUOTA", member.account, "us-east-1"),
         ("MEMBER_UNREADABLE", far.account, "eu-west-1"),

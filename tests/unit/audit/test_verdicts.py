@@ -1,200 +1,438 @@
-"""The verdicts on associations and databases."""
+"""The verdicts on databases: a table of cases for each verdict, and one for the account of a client."""
 
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from rds_snap_backup.record import CompletedJob, Subclient
 
-from rds_snap_backup.audit.coverage import Coverage, DatabaseNames
-from rds_snap_backup.audit.evidence import Jobs
-from rds_snap_backup.audit.inventory import Inventory
-from rds_snap_backup.audit.verdicts import Ages, DatabaseVerdict, Judge, required_verdicts
-from rds_snap_backup.commvault.rows import Job
+from rds_snap_backup.audit.job_history import Jobs
+from rds_snap_backup.audit.verdicts import Listed
+from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.rds.databases import Database
-from tests.unit.audit.support import association, backup, coverage, database, text
-
-NOW = 1769824804.0
-HOUR = 3600.0
-OLD = NOW - 1000 * HOUR
-AGES = Ages(default_hours=26, is_default_scheduled=True)
-DENIED = Problem("AWS_FAILURE", "AccessDenied", "Fix it.")
-
-
-def judge(known: Coverage, hours: float | None, ages: Ages = AGES, jobs: Jobs | None = None) -> Judge:
-    """Return a judge in whose ledger every association has a job that began that many hours ago."""
-    job = None if hours is None else CompletedJob("1354", NOW - hours * HOUR, "FULL", "submission#x")
-    return Judge(
-        {covered.key: Subclient(covered.key, completed=job) for covered in known.associations}, ages, NOW, jobs
-    )
-
-
-def on(judging: Judge, known: Coverage, judged: Database, inventory: Inventory | None = None) -> DatabaseVerdict:
-    """Return the verdict on the only database."""
-    inventory = inventory or Inventory()
-    verdict = judging.judge_database(judged, known.find(judged, DatabaseNames([judged]), inventory), inventory)
-    return DatabaseVerdict(judged, verdict)
-
-
-def shown(hours: float, job_id: str = "77", status: str = "Completed", problem: Problem | None = None) -> Jobs:
-    """Return Commvault's jobs: one of the association `orders`, that began that many hours ago."""
-    names = ("aws-prod", "orders", "default")
-    job = Job(job_id, *names, level="FULL", is_backup=True, status=status, started=NOW - hours * HOUR, ended=NOW)
-    return Jobs({names: job}, {}, problem, is_begun=True)
-
-
-@pytest.mark.parametrize(
-    ("document", "completed", "changed", "created", "expected"),
-    [
-        (text(), 26, OLD, 0, "protected"),
-        (text(), 26.01, OLD, 0, "stale"),
-        (text(), None, OLD, 0, "stale"),
-        (text(maxAgeHours=27), 26.01, OLD, 0, "protected"),
-        (text(maxAgeHours=1), 1.01, OLD, 0, "stale"),
-        # The grace of one maximum age.
-        (text(), None, NOW - 26 * HOUR, 0, "new"),
-        (text(), None, NOW - 26.01 * HOUR, 0, "stale"),
-        (text(), None, OLD, NOW - 26 * HOUR, "new"),
-        (text(maxAgeHours=1), 5, OLD, NOW - 2 * HOUR, "stale"),
-        (text(taskType="SCHEDULE"), None, OLD, 0, "stale"),
-    ],
+from rds_snap_backup.rds.databases import Database, Place
+from tests.unit.audit.support import (
+    ACCOUNT,
+    ARN,
+    AWAY,
+    DEV,
+    EVERYTHING,
+    HOME,
+    HOUR,
+    NOW,
+    OTHER,
+    RDS,
+    association,
+    child,
+    database,
+    group,
+    judge,
+    point,
+    resource,
+    snapshot,
+    target,
 )
-def test_an_association_is_judged_by_its_last_completed_job(
-    document: str, completed: float | None, changed: float, created: float, expected: str
-) -> None:
-    known = coverage(changed, orders=document)
-    (covered,) = known.associations
-    verdict = judge(known, completed).judge(covered, created)
+
+ORDERS = database("orders")
+MINE = ORDERS.resource
+DENIED = Problem("HTTP_403", "Access denied", "-")
+LATE = Problem("OUT_OF_CALLS", "Too many calls", "-")
+UNCLEAR = group("odd", child(7, "orders"))
+CRM_ONLY = group("crm", child("Instance", "crm", path="us-east-1"))
+MADE = {"points": {RDS: [point("orders")]}, "snapshots": [snapshot("orders-1", MINE)]}
+# Commvault lists no restore points, so jobs count.
+NO_LIST = {"points": {RDS: DENIED}}
+
+
+def job(hours: float = 1.5, status: str = "Completed", job_id: str = "2291", minutes: float = 60) -> Job:
+    """Return a job of the group `nightly` that began so many hours ago."""
+    began = NOW - hours * HOUR
+    names = ("aws-prod", "RDS", "nightly")
+    return Job(job_id, *names, level="FULL", is_backup=True, status=status, started=began, ended=began + minutes * 60)
+
+
+def jobs(*found: Job, problem: Problem | None = None) -> Jobs:
+    return Jobs({found[0].names: found} if found else {}, {}, problem)
+
+
+CASES: dict[str, tuple[Database, dict[str, Any], str, str]] = {
+    # ---- excluded
+    "a tag excludes it, whatever protects it": (database("orders", exclude=" True"), MADE, "excluded", "has the tag"),
+    "the tag has another value": (database("orders", exclude="no"), MADE, "protected", ""),
+    "a read replica that only everything selects": (database("orders", is_replica=True), MADE, "excluded", "replica"),
+    "a read replica that a content names": (
+        database("orders", is_replica=True),
+        MADE | {"groups": [group("nightly", child("instance", "ORDERS", path="us-east-1"))]},
+        "protected",
+        "",
+    ),
+    # ---- unreadable
+    "Commvault's clients cannot be listed": (ORDERS, {"groups": (), "problem": DENIED}, "unreadable", "Access denied"),
+    "one client's groups cannot be read": (
+        ORDERS,
+        {"groups": [CRM_ONLY], "unread_clients": {"aws-dev": DENIED}},
+        "unreadable",
+        "Access denied",
+    ),
+    "a group's content cannot be read": (
+        ORDERS,
+        {"groups": [replace(CRM_ONLY, content=LATE)]},
+        "unreadable",
+        "Too many calls",
+    ),
+    "an unread group of another account": (
+        ORDERS,
+        {"groups": [CRM_ONLY], "unread_clients": {"aws-dev": DENIED}, "accounts": {"aws-dev": {OTHER}}},
+        "uncovered",
+        "",
+    ),
+    "its restore points were not reached": (ORDERS, {"points": {RDS: LATE}}, "unreadable", "Too many calls"),
+    "the list of restore points is too short": (
+        ORDERS,
+        {"points": {RDS: Listed((), NOW - 10 * HOUR)}},
+        "unreadable",
+        "too long",
+    ),
+    "neither restore points nor jobs can be read": (
+        ORDERS,
+        NO_LIST | {"jobs": jobs(problem=DENIED)},
+        "unreadable",
+        "Neither",
+    ),
+    # ---- uncovered
+    "nothing selects it": (ORDERS, {"groups": [CRM_ONLY]}, "uncovered", "No instance group"),
+    "nothing selects it, and it has a restore point": (
+        ORDERS,
+        MADE | {"groups": [CRM_ONLY]},
+        "uncovered",
+        "The last one is orders-1",
+    ),
+    "it is excepted": (
+        ORDERS,
+        MADE | {"groups": [group("nightly", EVERYTHING, filters=[child("Instance", "orders")])]},
+        "uncovered",
+        "",
+    ),
+    "Commvault has no group": (ORDERS, {"groups": ()}, "uncovered", ""),
+    # ---- protected
+    "a restore point whose snapshot is available": (ORDERS, MADE, "protected", ""),
+    "of a group that is not understood": (ORDERS, MADE | {"groups": [UNCLEAR]}, "protected", ""),
+    "the next older one, while the newest is missing": (
+        ORDERS,
+        {"points": {RDS: [point("orders", 1), point("orders", 9)]}, "snapshots": [snapshot("orders-9", MINE, 9)]},
+        "protected",
+        "",
+    ),
+    "RDS says when it was made": (
+        ORDERS,
+        {"points": {RDS: [point("orders", 40, "s")]}, "snapshots": [snapshot("s", MINE, 2)]},
+        "protected",
+        "",
+    ),
+    "in a local zone, of another case": (
+        ORDERS,
+        {"points": {RDS: [point("orders", zone="us-east-1-bos-1a")]}, "snapshots": [snapshot("orders-1", MINE)]},
+        "protected",
+        "",
+    ),
+    "in a zone that is not known": (
+        ORDERS,
+        {"points": {RDS: [point("orders", zone="moon-1a")]}, "snapshots": [snapshot("orders-1", MINE)]},
+        "protected",
+        "",
+    ),
+    "RDS's snapshots cannot be read": (
+        database("orders", created=NOW - 90 * HOUR),
+        {"points": {RDS: [point("orders")]}, "found": {HOME: DENIED}},
+        "protected",
+        "counts by name",
+    ),
+    "a job with its snapshot, where jobs count": (
+        ORDERS,
+        NO_LIST | {"jobs": jobs(job()), "taken": {HOME: [snapshot("x", MINE)]}},
+        "protected",
+        "its job and RDS's snapshot count",
+    ),
+    "an older age that a target allows": (
+        ORDERS,
+        {"points": {RDS: [point("orders", 40)]}, "snapshots": [snapshot("orders-40", MINE, 40)]}
+        | {"targets": [target(maxAgeHours=48)]},
+        "protected",
+        "",
+    ),
+    # ---- ambiguous
+    "a content is not understood": (
+        ORDERS,
+        {"groups": [CRM_ONLY, UNCLEAR]},
+        "ambiguous",
+        "aws-prod / RDS / odd is not",
+    ),
+    "a rule that takes too long": (
+        ORDERS,
+        {"groups": [group("slow", child("instanceRule", "(a+)+$"))]},
+        "ambiguous",
+        "rule (a+)+$",
+    ),
+    "an exception is not understood": (
+        ORDERS,
+        {"groups": [group("nightly", EVERYTHING, filters=[child("Tag", "x")])]},
+        "ambiguous",
+        "type Tag",
+    ),
+    "its name exists in an account that cannot be read": (
+        ORDERS,
+        {"places": {HOME, AWAY}, "unread": {AWAY}},
+        "ambiguous",
+        "account of Commvault's client aws-prod is not known",
+    ),
+    # ---- unproven
+    "jobs say yes, and nobody can be asked": (
+        ORDERS,
+        NO_LIST | {"jobs": jobs(job()), "taken": {HOME: DENIED}},
+        "unproven",
+        "neither Commvault nor RDS",
+    ),
+    # ---- new
+    "it is younger than the maximum age": (database("orders", created=NOW - 25 * HOUR), {}, "new", "younger than 26 h"),
+    "it is not younger than the target's age": (
+        database("orders", created=NOW - 25 * HOUR),
+        {"targets": [target(maxAgeHours=9)]},
+        "stale",
+        "within 9 h",
+    ),
+    "its age is not known": (ORDERS, {}, "stale", ""),
+    # ---- stale
+    "no restore point": (ORDERS, {"jobs": jobs(job())}, "stale", "Job 2291 completed, and made no restore point"),
+    "the last job failed": (ORDERS, {"jobs": jobs(job(status="Failed"))}, "stale", "Job 2291 failed."),
+    "the last restore point is too old": (
+        ORDERS,
+        {"points": {RDS: [point("orders", 27)]}, "snapshots": [snapshot("orders-27", MINE, 27)]},
+        "stale",
+        "The last one is orders-27 of 2026-01-29T23:00:04Z.",
+    ),
+    "its snapshot was deleted": (
+        ORDERS,
+        {"points": MADE["points"], "jobs": jobs(job())},
+        "stale",
+        "Job 2291 completed, and RDS does not show the snapshot of its restore point as available.",
+    ),
+    "its last job was killed": (ORDERS, {"jobs": jobs(job(status="Killed"))}, "stale", "Job 2291 was killed."),
+    "its snapshot is not available": (
+        ORDERS,
+        MADE | {"snapshots": [snapshot("orders-1", MINE, is_available=False)]},
+        "stale",
+        "",
+    ),
+    "it was deleted and created anew under its name": (
+        ORDERS,
+        MADE | {"snapshots": [snapshot("orders-1", MINE, resource_id="id-earlier")]},
+        "stale",
+        "",
+    ),
+    "the restore point is of a cluster of this name": (
+        ORDERS,
+        MADE | {"snapshots": [snapshot("orders-1", resource("orders", "cluster"))]},
+        "stale",
+        "",
+    ),
+    "the restore point is of another region": (
+        ORDERS,
+        {"places": {HOME, Place(ACCOUNT, "eu-west-1")}, "snapshots": [snapshot("orders-1", MINE)]}
+        | {"points": {RDS: [point("orders", zone="eu-west-1a")]}},
+        "stale",
+        "",
+    ),
+    "the restore point lies in the future": (
+        ORDERS,
+        {"points": {RDS: [point("orders", -2)]}, "snapshots": [snapshot("orders--2", MINE)]},
+        "stale",
+        "",
+    ),
+    "by name, a restore point from before it was created": (
+        database("orders", created=NOW - 0.5 * HOUR),
+        {"points": {RDS: [point("orders")]}, "found": {HOME: DENIED}},
+        "new",
+        "",
+    ),
+    "a job with errors": (
+        ORDERS,
+        NO_LIST | {"jobs": jobs(job(status="Completed w/ one or more errors")), "taken": {HOME: [snapshot("x", MINE)]}},
+        "stale",
+        "",
+    ),
+    "a job that began before it was created": (
+        database("orders", created=NOW - 1.2 * HOUR),
+        NO_LIST | {"jobs": jobs(job()), "taken": {HOME: [snapshot("x", MINE)]}},
+        "new",
+        "",
+    ),
+    "a job whose snapshot is of another time": (
+        ORDERS,
+        NO_LIST | {"jobs": jobs(job()), "taken": {HOME: [snapshot("x", MINE, 3)]}},
+        "stale",
+        "",
+    ),
+    "an old job, and nobody can be asked": (
+        ORDERS,
+        NO_LIST | {"jobs": jobs(job(40)), "taken": {HOME: DENIED}},
+        "stale",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("judged", "facts", "expected", "reason"), CASES.values(), ids=CASES)
+def test_a_verdict(judged: Database, facts: dict[str, Any], expected: str, reason: str) -> None:
+    verdict = judge(judged, **facts).judge(judged)
     assert verdict.name == expected
-    assert verdict.backup == covered
-    assert (verdict.reason == "") is (expected == "protected")
-    assert (verdict.completed is not None) is (completed is not None)
+    assert reason in verdict.reason
+    assert bool(verdict.reason) or expected == "protected"
+    assert (verdict.problem is not None) is (expected == "unreadable")
+
+
+def test_a_job_that_made_the_last_restore_point_is_not_blamed() -> None:
+    facts = {"points": {RDS: [point("orders", 27)]}, "snapshots": [snapshot("orders-27", MINE, 27)]}
+    reason = judge(ORDERS, **facts, jobs=jobs(job(27.5))).judge(ORDERS).reason
+    assert reason == "No restore point within 26 h. The last one is orders-27 of 2026-01-29T23:00:04Z."
+
+
+ONE, TWO = database("orders"), database("orders", at=AWAY)
+BOTH = {"groups": [group("nightly", EVERYTHING), group("nightly", EVERYTHING, of=DEV)]}
 
 
 @pytest.mark.parametrize(
-    ("judged", "document", "expected"),
+    ("facts", "verdicts"),
     [
-        (database("orders"), text(association("orders")), "protected"),
-        (database("orders", exclude=" True"), text(association("orders")), "excluded"),
-        (database("orders", exclude="false"), text(association("orders")), "protected"),
-        (database("crm"), text(association("orders")), "uncovered"),
-        (database("crm", is_replica=True), text(association("orders")), "excluded"),
-        (database("orders", is_replica=True), text(association("orders")), "protected"),
-        (database("orders"), text(association("orders"), association("orders", "archive")), "uncovered"),
+        # RDS shows the snapshots of its restore points there.
+        (
+            {"points": {RDS: [point("orders")]}, "snapshots": [snapshot("orders-1", ONE.resource)]},
+            ["protected", "uncovered"],
+        ),
+        # It is the only account of the targets that name its groups.
+        ({"targets": [target(accounts=[OTHER])]}, ["uncovered", "stale"]),
+        ({"targets": [target(accounts=[ACCOUNT, OTHER])]}, ["ambiguous", "ambiguous"]),
+        # The restore points are stronger than a target's word.
+        (
+            {"points": {RDS: [point("orders")]}, "snapshots": [snapshot("orders-1", ONE.resource)]}
+            | {"targets": [target(accounts=[OTHER])]},
+            ["protected", "uncovered"],
+        ),
+        ({}, ["ambiguous", "ambiguous"]),
+        # Two clients for one account.
+        (
+            BOTH
+            | {"points": {each: [point("orders", snapshot=f"s-{each.id}")] for each in (RDS, DEV)}}
+            | {"snapshots": [snapshot(f"s-{each.id}", ONE.resource) for each in (RDS, DEV)]},
+            ["protected", "uncovered"],
+        ),
+        # One for each.
+        (
+            BOTH
+            | {"points": {each: [point("orders", snapshot=f"s-{each.id}")] for each in (RDS, DEV)}}
+            | {"snapshots": [snapshot("s-210", ONE.resource), snapshot("s-211", TWO.resource)]},
+            ["protected", "protected"],
+        ),
     ],
 )
-def test_a_database_is_judged_by_its_one_association(judged: Database, document: str, expected: str) -> None:
-    known = coverage(OLD, orders=document)
-    assert on(judge(known, 1), known, judged).verdict.name == expected
+def test_one_name_in_two_accounts(facts: dict[str, Any], verdicts: list[str]) -> None:
+    found = judge(ONE, TWO, **facts)
+    assert [found.judge(each).name for each in (ONE, TWO)] == verdicts
 
 
-def test_a_database_that_is_new_has_time_for_its_first_backup() -> None:
-    known = coverage(OLD, orders=text(association("orders")))
-    assert on(judge(known, None), known, database("orders", created=NOW - HOUR)).verdict.name == "new"
+def test_a_database_of_another_name_counts_for_a_client_whose_account_is_not_known() -> None:
+    found = judge(ONE, TWO, database("crm", at=AWAY))
+    assert found.judge(found.databases[2]).name == "stale"
 
 
-@pytest.mark.parametrize(
-    ("ledger", "jobs", "expected", "by"),
-    [
-        # Commvault's own job, whoever started it, and the ledger where Commvault shows none.
-        (50, shown(1), "protected", "commvault"),
-        (50, shown(1, "1354"), "protected", "stack"),
-        (1, shown(50), "protected", "stack"),
-        (None, shown(50), "stale", "commvault"),
-        (None, Jobs(is_begun=True), "stale", None),
-        # A list that was read in part proves what it has; one that was not read proves nothing.
-        (None, shown(1, problem=DENIED), "protected", "commvault"),
-        (1, Jobs(problem=DENIED, is_begun=True), "protected", "stack"),
-        (None, Jobs(problem=DENIED, is_begun=True), "unreadable", None),
-        (1, Jobs(problem=DENIED), "unreadable", None),
-    ],
-)
-def test_evidence_is_what_commvault_shows_else_what_the_ledger_has(
-    ledger: float | None, jobs: Jobs, expected: str, by: str | None
-) -> None:
-    known = coverage(OLD, orders=text(association("orders")))
-    row = on(judge(known, ledger, jobs=jobs), known, database("orders"))
-    assert (row.verdict.name, row.to_json()["by"]) == (expected, by)
-
-
-def test_without_the_ledger_commvaults_jobs_are_evidence_and_nothing_else_is() -> None:
-    known = coverage(OLD, orders=text(association("orders")))
-    for jobs, expected in ((None, "unreadable"), (Jobs(is_begun=True), "unreadable"), (shown(1), "protected")):
-        row = on(Judge(DENIED, AGES, NOW, jobs), known, database("orders"))
-        assert (row.verdict.name, row.to_json()["by"]) == (expected, None)
-    assert required_verdicts(judge(known, 1), DENIED, []) == {}
-
-
-def test_a_backup_with_errors_protects_and_is_marked() -> None:
-    known = coverage(OLD, orders=text(association("orders")))
-    jobs = shown(1, status="Completed w/ one or more errors")
-    assert on(judge(known, None, jobs=jobs), known, database("orders")).verdict.reason == "It completed with errors."
-
-
-@pytest.mark.parametrize(
-    ("document", "inventory", "expected"),
-    [
-        (text(association("orders")), Inventory({"aws-prod": frozenset()}, frozenset({"aws-prod"})), "uncovered"),
-        (text(association("orders")), Inventory({}, frozenset({"aws-test"})), "uncovered"),
-        (text(association("orders")), Inventory({}, frozenset({"aws-prod"}), DENIED), "protected"),
-        (text(association("x")), Inventory({}, frozenset({"aws-prod"}), DENIED), "unreadable"),
-        (text(association("x")), Inventory({}, frozenset({"aws-prod"})), "uncovered"),
-    ],
-)
-def test_what_commvault_does_not_know_is_uncovered_and_what_it_does_not_show_is_unreadable(
-    document: str, inventory: Inventory, expected: Literal["uncovered", "protected", "unreadable"]
-) -> None:
-    known = coverage(OLD, a=document)
-    assert on(judge(known, 1), known, database("orders"), inventory).verdict.name == expected
+def test_members_are_judged_as_their_cluster() -> None:
+    members = (resource("shop-1", cluster="shop"),)
+    shop = database("shop", "cluster", members)
+    for part, expected in (
+        (child("Cluster", "shop", path="us-east-1"), "stale"),
+        (child("Instance", "shop-1", path="us-east-1"), "stale"),
+        (child("Instance", "shop", path="us-east-1"), "uncovered"),
+    ):
+        assert judge(shop, groups=[group("g", part)]).judge(shop).name == expected
 
 
 def test_the_row_of_a_database() -> None:
-    known = coverage(OLD, orders=text(association("orders")))
-    assert on(judge(known, 0), known, database("orders")).to_json() == {
-        "arn": "arn:aws:rds:us-east-1:111122223333:db:orders",
+    found = judge(ORDERS, **MADE, jobs=jobs(job(0.2, "Running", "2292"), job()), ours={"2291"})
+    assert found.judge(ORDERS).to_json() == {
+        "arn": f"{ARN}:db:orders",
         "verdict": "protected",
-        "subclient": "aws-prod / orders / default",
-        "jobId": "1354",
-        "startedAt": "2026-01-31T02:00:04Z",
+        "groups": ["aws-prod / RDS / nightly"],
+        "restorePoint": {
+            "name": "orders-1",
+            "createdAt": "2026-01-31T01:00:04Z",
+            "snapshot": f"{ARN}:snapshot:orders-1",
+        },
+        "jobId": "2291",
+        "startedAt": "2026-01-31T00:30:04Z",
+        "endedAt": "2026-01-31T01:30:04Z",
         "by": "stack",
         "reason": "",
+        "lastRead": None,
     }
-    row = on(judge(known, 0), known, database("crm")).to_json()
-    assert [row[name] for name in ("subclient", "jobId", "startedAt", "by")] == [None] * 4
+    assert replace(found, ours=frozenset()).judge(ORDERS).to_json()["by"] == "commvault"
+    assert replace(found, ours=None).judge(ORDERS).to_json()["by"] is None
+    row = judge(ORDERS, groups=[CRM_ONLY]).judge(ORDERS).to_json()
+    assert (row["groups"], row["restorePoint"], row["jobId"], row["by"]) == ([], None, None, None)
+
+
+def test_the_maximum_age_is_the_least_of_the_targets_that_name_a_group_that_selects_it() -> None:
+    weekly = group("weekly", EVERYTHING)
+    targets = [
+        target("a", maxAgeHours=40),
+        target("b", association("weekly"), maxAgeHours=30),
+        target("c", association("other"), maxAgeHours=1),
+    ]
+    facts = {"points": {RDS: [point("orders", 29)]}, "snapshots": [snapshot("orders-29", MINE, 29)]}
+    found = judge(ORDERS, groups=[group("nightly", EVERYTHING), weekly], targets=targets, **facts)
+    assert found.judge(ORDERS).name == "protected"
+    later = replace(found, now=NOW + 2 * HOUR).judge(ORDERS)
+    assert (later.name, "within 30 h" in later.reason) == ("stale", True)
+
+
+def test_rds_is_asked_for_the_newest_and_then_for_older_ones_five_at_most() -> None:
+    points = [point("orders", hours) for hours in range(1, 9)]
+    found = judge(ORDERS, database("crm"), database("hr", exclude="true"), points={RDS: [*points, point("hr")]})
+    asked: set[Any] = set()
+    for hours in range(1, 6):
+        assert found.missing({HOME: asked}) == {HOME: {("instance", f"orders-{hours}")}}
+        asked.add(("instance", f"orders-{hours}"))
+    assert found.missing({HOME: asked}) == {}
+    proven = replace(found, found={HOME: {("instance", "orders-1"): snapshot("orders-1", MINE)}})
+    assert proven.missing({}) == {}
+    assert replace(found, found={HOME: DENIED}).missing({}) == {}
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "is_default_scheduled", "is_required"),
+    ("facts", "is_empty"),
     [
-        ("default", {}, True, True),
-        ("default", {}, False, False),
-        ("orders", {}, True, False),
-        ("orders", {"maxAgeHours": 3}, False, True),
-        ("orders", {"maxAgeHours": 3, "enabled": False}, False, False),
+        ({"groups": [group("nightly", child("Instance", "old", path="us-east-1"))]}, True),
+        ({}, False),
+        ({"groups": [group("nightly", child("Instance", "old", path="eu-west-1"))]}, False),
+        ({"groups": [group("nightly", child("Tag", "old"))]}, False),
+        ({"groups": [group("nightly", child("Instance", "old"))], "places": {HOME, AWAY}}, False),
+        (
+            {"groups": [group("nightly", child("Instance", "old"))], "places": {HOME, AWAY}}
+            | {"targets": [target(accounts=[ACCOUNT])]},
+            True,
+        ),
+        (
+            {"groups": [group("nightly", child("Instance", "old"))], "unread": {Place(ACCOUNT, "us-west-2")}},
+            False,
+        ),
+        ({"groups": [group("other", EVERYTHING)]}, False),
     ],
 )
-def test_which_targets_must_have_recent_backups_without_a_known_database(
-    name: str, fields: dict[str, Any], is_default_scheduled: bool, is_required: bool
-) -> None:
-    known = coverage(OLD, **{name: text(association("orders"), **fields)})
-    judging = judge(known, None, Ages(26, is_default_scheduled))
-    found = required_verdicts(judging, known, [])
-    assert [verdict.name for verdict in found.values()] == ["stale"] * is_required
-    row = on(judging, known, database("orders"))
-    assert required_verdicts(judging, known, [row]) == {}
+def test_a_group_is_empty_where_that_is_certain(facts: dict[str, Any], is_empty: bool) -> None:
+    (named,) = target().request.associations
+    assert judge(ORDERS, **facts).is_empty(named) is is_empty
 
 
-def test_several_subclients_are_named_up_to_a_few() -> None:
-    known = coverage(OLD, orders=text(*(association("orders", f"s{number}") for number in range(5))))
-    reason = on(judge(known, 1), known, database("orders")).verdict.reason
-    assert "aws-prod / orders / s2 and 2 more" in reason
-
-
-def test_the_reason_names_the_last_completed_job() -> None:
-    known = coverage(OLD, orders=text())
-    assert "(job 1354)" in judge(known, 50).judge(backup(changed_at=OLD)).reason
-
-
-def test_of_targets_with_the_same_association_the_least_maximum_age_counts() -> None:
-    known = coverage(OLD, a=text(maxAgeHours=3), b=text(maxAgeHours=9), c=text(maxAgeHours=6))
-    assert [verdict.name for verdict in required_verdicts(judge(known, 5), known, []).values()] == ["stale"]
+def test_a_judge_of_600_databases_and_as_many_groups_indexes_names() -> None:
+    """Ten thousand children of a content are looked up, not compared one by one."""
+    many = group("many", *(child("Instance", f"db-{number}", path="us-east-1") for number in range(10_000)))
+    databases = [database(f"db-{number}") for number in range(600)]
+    found = judge(*databases, groups=[many])
+    assert {found.judge(each).name for each in databases} == {"stale"}

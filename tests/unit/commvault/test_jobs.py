@@ -26,7 +26,7 @@ SUMMARY: dict[str, Any] = {
     "jobType": "Snap Backup",
     "backupLevelName": "Full",
     "opType": 59,
-    "subclient": {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"},
+    "subclient": {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "orders-db"},
 }
 CLIENTS = {"aws-prod"}
 BY_NAME = "/Client/byName(clientName='aws-prod')"
@@ -41,6 +41,7 @@ def commserve() -> Iterator[CommServe]:
 @pytest.fixture
 def server(commserve: CommServe) -> CommServe:
     commserve.clear()
+    commserve.paged_by = "both"
     return commserve
 
 
@@ -63,7 +64,11 @@ def listed(client: Commvault, position: Position | None = None, seconds: float =
     return jobs
 
 
-def test_all_pages_are_read_with_snap_backups_and_ended_jobs(server: CommServe, client: Commvault) -> None:
+@pytest.mark.parametrize("paged_by", ["headers", "query"])
+def test_all_pages_are_read_with_snap_backups_and_ended_jobs(
+    server: CommServe, client: Commvault, paged_by: str
+) -> None:
+    server.paged_by = paged_by
     made = add(server, 2 * PAGE + 3)
     made.append(server.add_job("aws-prod", "billing-db", kind="Backup").id)
     server.end_job(made[0])

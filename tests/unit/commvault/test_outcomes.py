@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from rds_snap_backup.commvault.answers import HttpResponse
-from rds_snap_backup.commvault.outcomes import (
-    MAX_JOBS,
+from rds_snap_backup.commvault.outcomes import MAX_JOBS, classify
+from rds_snap_backup.core.outcomes import (
     AlreadyRunning,
     Failed,
     Outcome,
@@ -18,7 +18,6 @@ from rds_snap_backup.commvault.outcomes import (
     Unauthorized,
     Unavailable,
     Unknown,
-    classify,
 )
 from rds_snap_backup.problems import Problem
 

@@ -18,7 +18,7 @@ SUMMARY: dict[str, Any] = {
     "jobType": "Snap Backup",
     "backupLevelName": "Full",
     "opType": 59,
-    "subclient": {"clientName": "aws-prod", "instanceName": "orders-db", "subclientName": "default"},
+    "subclient": {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "orders-db"},
 }
 
 
@@ -29,7 +29,7 @@ def read(**fields: Any) -> Job:
 
 
 def test_a_row_is_read() -> None:
-    assert read() == Job("1354", "aws-prod", "orders-db", "default", "FULL", True, "Running", 1000, 0)
+    assert read() == Job("1354", "aws-prod", "RDS", "orders-db", "FULL", True, "Running", 1000, 0)
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,11 @@ def test_a_job_is_of_an_association_by_its_exact_names(fields: dict[str, Any], i
     job = read(**fields)
     assert (
         job.is_of(
-            Association(
-                client_name="aws-prod", instance_name="orders-db", display_name="Orders", subclient_name="default"
-            )
+            Association(client_name="aws-prod", instance_name="RDS", display_name="Orders", subclient_name="orders-db")
         )
         is is_its_own
     )
-    assert (job.names == ("aws-prod", "orders-db", "default")) is ("subclient" not in fields)
+    assert (job.names == ("aws-prod", "RDS", "orders-db")) is ("subclient" not in fields)
 
 
 @pytest.mark.parametrize(

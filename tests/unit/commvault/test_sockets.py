@@ -17,7 +17,7 @@ from tests.auth import FixedToken
 from tests.proxy import ConnectProxy
 
 NAME = "commvault.example"
-REQUEST = BackupRequest((Association("aws-prod", "orders-db", "default", "aws-prod"),))
+REQUEST = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),))
 RESOLVE = socket.getaddrinfo
 SECONDS = 1.5
 

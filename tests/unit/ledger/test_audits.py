@@ -14,7 +14,9 @@ from tests.property.model.kernel import Kernel, Schedule
 START = 1769824804.0
 KEYS = {"coverage": frozenset({"a", "b"}), "token": frozenset({"c"})}
 STATE = AuditState(
-    "one", START, KEYS, {"1/us-east-1": ["db:a"]}, START, pending={"status": "audit", "ok": False}, pending_new=3
+    *("one", START, KEYS, {"1/us-east-1": (7, START)}, {"key": 3}, START),
+    pending={"status": "audit", "ok": False},
+    pending_new=3,
 )
 
 

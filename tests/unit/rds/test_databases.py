@@ -7,7 +7,18 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from rds_snap_backup.rds.databases import Database, Databases, Place, Quota, Resource, databases_of
+from rds_snap_backup.rds.databases import (
+    FORMS,
+    MAX_FILTERED,
+    Database,
+    Databases,
+    Place,
+    Quota,
+    Resource,
+    Snapshot,
+    Wanted,
+    databases_of,
+)
 
 ARN = "arn:aws:rds:us-east-1:111122223333"
 AT = datetime(2026, 1, 31, tzinfo=UTC)
@@ -92,3 +103,70 @@ def test_the_quotas_of_manual_snapshots_are_read() -> None:
     with Stubber(client) as stubber:
         stubber.add_response("describe_account_attributes", {"AccountQuotas": rows})
         assert Databases(lambda: client).quotas() == [Quota("ManualSnapshots", 91, 100)]
+
+
+def snapshot_row(name: str, **more: Any) -> dict[str, Any]:
+    fields = {"DBSnapshotArn": f"{ARN}:snapshot:{name}", "DBInstanceIdentifier": "orders", "DbiResourceId": "db-A"}
+    return {"DBSnapshotIdentifier": name, "Status": "available", "SnapshotCreateTime": AT, **fields, **more}
+
+
+def test_snapshots_are_asked_for_by_many_names_at_a_time() -> None:
+    client = boto3.client("rds")
+    names = [f"s-{number:03}" for number in range(MAX_FILTERED + 1)]
+    with Stubber(client) as stubber:
+        for some in (names[:MAX_FILTERED], names[MAX_FILTERED:]):
+            given = {
+                "SnapshotType": "manual",
+                "Filters": [{"Name": "db-snapshot-id", "Values": some}],
+                "MaxRecords": 100,
+            }
+            stubber.add_response("describe_db_snapshots", {"DBSnapshots": [snapshot_row(some[0])]}, given)
+        found = list(Databases(lambda: client).snapshots(Wanted("instance", "name", frozenset(names))))
+    assert [snapshot.name for snapshot in found] == [names[0], names[-1]]
+
+
+def test_snapshots_of_clusters_are_asked_for_by_database() -> None:
+    client = boto3.client("rds")
+    row = {"DBClusterSnapshotIdentifier": "S", "DBClusterSnapshotArn": "arn:aws:rds:x", "DBClusterIdentifier": "Shop"}
+    given = {"SnapshotType": "manual", "Filters": [{"Name": "db-cluster-id", "Values": ["shop"]}], "MaxRecords": 100}
+    with Stubber(client) as stubber:
+        stubber.add_response("describe_db_cluster_snapshots", {"DBClusterSnapshots": [row]}, given)
+        (found,) = Databases(lambda: client).snapshots(Wanted("cluster", "database", frozenset({"shop"})))
+    assert found == Snapshot("cluster", "s", "arn:aws:rds:x", "shop", "", 0, is_available=False)
+
+
+def test_a_copy_has_the_time_of_the_original() -> None:
+    original = AT.replace(hour=5)
+    read = Snapshot.read(snapshot_row("s", OriginalSnapshotCreateTime=original), FORMS["instance"])
+    assert (read.created, read.is_available) == (original.timestamp(), True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_of"),
+    [
+        ({}, True),
+        ({"DbiResourceId": "db-B"}, False),
+        ({"DbiResourceId": "db-A", "DBInstanceIdentifier": "renamed"}, True),
+        # Without RDS's own ID its name and time say it.
+        ({"DbiResourceId": ""}, True),
+        ({"DbiResourceId": "", "DBInstanceIdentifier": "crm"}, False),
+        ({"DbiResourceId": "", "SnapshotCreateTime": AT.replace(year=2025)}, False),
+    ],
+)
+def test_a_snapshot_is_of_a_database(fields: dict[str, Any], is_of: bool) -> None:
+    orders = instance("orders", DbiResourceId="db-A", InstanceCreateTime=AT)
+    assert Snapshot.read(snapshot_row("s", **fields), FORMS["instance"]).is_of(orders) is is_of
+
+
+def test_one_database_is_read_and_one_that_rds_does_not_know_is_none() -> None:
+    client = boto3.client("rds")
+    with Stubber(client) as stubber:
+        stubber.add_response(
+            "describe_db_instances", {"DBInstances": [instance_row("a")]}, {"DBInstanceIdentifier": "a"}
+        )
+        stubber.add_client_error("describe_db_instances", "DBInstanceNotFound")
+        stubber.add_client_error("describe_db_clusters", "DBClusterNotFoundFault")
+        rds = Databases(lambda: client)
+        assert rds.resource("instance", "a") == instance("a")
+        assert rds.resource("instance", "b") is None
+        assert rds.resource("cluster", "b") is None

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds import members as module
-from rds_snap_backup.rds.databases import Place, Quota
-from rds_snap_backup.rds.members import AT_ONCE, Hub, Listing, Members
+from rds_snap_backup.rds.databases import Databases, Place, Quota, Snapshot, Wanted
+from rds_snap_backup.rds.members import AT_ONCE, Hub, Listing, Members, read_snapshots
 
 PLACES = [Place(f"{number:012}", "eu-west-1") for number in range(200)]
 HUB = Hub("backups", "aws-us-gov", "us-gov-west-1", sends_events=True)
@@ -57,7 +57,7 @@ class Sdk:
 
     def get_queue_url(self, QueueName: str) -> Any:  # noqa: N803 # the SDK's name
         self.calls["get_queue_url"] += 1
-        if QueueName != "backups-undelivered":
+        if QueueName != "backups-members-dead":
             raise KeyError
         return {"QueueUrl": "url"}
 
@@ -116,3 +116,36 @@ def test_members_have_their_time_each_and_all_together(monkeypatch: pytest.Monke
     (listing,) = Members(HUB, PLACES[:1], sdk.client).read(19).values()
     assert listing == Listing.unread(module.NOT_REACHED)
     assert Members(HUB, [], sdk.client).read() == {}
+
+
+def test_snapshots_of_places_are_read_several_at_a_time_and_one_that_fails_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def source(account: str) -> Databases:
+        def snapshots(_wanted: Wanted) -> Any:
+            if account == PLACES[1].account:
+                raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeDBSnapshots")
+            yield from (Snapshot("instance", f"{account}-{number}", "", "", "", 0, True) for number in range(2))
+
+        client: Any = None
+        databases = Databases(lambda: client)
+        monkeypatch.setattr(databases, "snapshots", snapshots)
+        return databases
+
+    sources = {place: source(place.account) for place in PLACES[:20]}
+    wanted = {place: [Wanted("instance", "name", frozenset({"s"}))] for place in sources}
+    found = read_snapshots(sources, wanted, 100)
+    problems = {place: each for place, each in found.items() if isinstance(each, Problem)}
+    assert problems.keys() == {PLACES[1]}
+    assert {len(each) for each in found.values() if not isinstance(each, Problem)} == {2}
+    assert set(read_snapshots(sources, wanted, 19).values()) == {module.NOT_REACHED}
+    assert read_snapshots(sources, {}, 100) == {}
+
+
+def test_one_member_is_opened() -> None:
+    sdk = Sdk(denied=PLACES[1].account)
+    members = Members(HUB, PLACES[:2], sdk.client)
+    assert isinstance(members.open(PLACES[0]), Databases)
+    denied = members.open(PLACES[1])
+    assert isinstance(denied, Problem)
+    assert "AccessDenied" in denied.message

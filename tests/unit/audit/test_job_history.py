@@ -1,16 +1,13 @@
 """Reading Commvault's jobs: newest first, only as far as needed, and never more calls than the budget."""
 
 import math
-import time
 from typing import Any
 
 import pytest
 
 from rds_snap_backup.audit import metered
-from rds_snap_backup.audit.evidence import MAX_LOOK_BACK_SECONDS, Jobs, Wanted, read_jobs
-from rds_snap_backup.audit.inventory import read_inventory
+from rds_snap_backup.audit.job_history import MAX_KEPT, MAX_LOOK_BACK_SECONDS, Jobs, Wanted, read_jobs
 from rds_snap_backup.audit.metered import Metered
-from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.commvault.job_lists import OVERLAP
 from rds_snap_backup.commvault.jobs import PAGE
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
@@ -22,17 +19,17 @@ DOWN = QueryFailed(Problem("UNREACHABLE", "Connection refused", "-"))
 
 
 class Tenant:
-    """Commvault with this many jobs, one a minute, of instances in turn; and with clients. `fail` is its n-th call."""
+    """Commvault with this many jobs, one a minute, of groups in turn. `fail` is its n-th call."""
 
-    def __init__(self, jobs: int = 0, instances: tuple[str, ...] = ("a",), clients: int = 0, fail: int = -1) -> None:
-        self._jobs = [self.row(number, instances[number % len(instances)]) for number in range(jobs)]
-        self._clients, self._fail = clients, fail
+    def __init__(self, jobs: int = 0, groups: tuple[str, ...] = ("a",), fail: int = -1) -> None:
+        self._jobs = [self.row(number, groups[number % len(groups)]) for number in range(jobs)]
+        self._fail = fail
         self.paths: list[str] = []
 
     @staticmethod
-    def row(number: int, instance: str, **more: Any) -> dict[str, Any]:
+    def row(number: int, group: str, **more: Any) -> dict[str, Any]:
         """Return the job that began this many minutes ago."""
-        names = {"clientName": "aws-prod", "instanceName": instance, "subclientName": "default"}
+        names = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": group}
         times = {"jobStartTime": int(NOW) - 60 * number, "jobEndTime": int(NOW) - 60 * number + 30}
         fields = {
             "jobId": 100_000 - number,
@@ -61,10 +58,7 @@ class Tenant:
             return JsonDocument(
                 {"totalRecordsWithoutPaging": len(self._jobs), "jobs": self._jobs[first : first + limit]}, 0
             )
-        if path == "/Client":
-            entities = [{"clientId": number + 1, "clientName": f"c-{number:03}"} for number in range(self._clients)]
-            return JsonDocument({"clientProperties": [{"client": {"clientEntity": entity}} for entity in entities]}, 0)
-        return JsonDocument({"subClientProperties": []}, 0)
+        raise NotImplementedError(path)
 
 
 def pages(rows: int) -> int:
@@ -72,12 +66,10 @@ def pages(rows: int) -> int:
     return 1 + math.ceil((rows - PAGE) / (PAGE - OVERLAP))
 
 
-def read(tenant: Tenant, *instances: str, hours: float = 26, recent: float = 0) -> Jobs:
+def read(tenant: Tenant, *groups: str, hours: float = 26, recent: float = 0) -> Jobs:
     commvault: Any = tenant
-    wanted = Wanted(
-        {("aws-prod", instance, "default"): NOW - hours * HOUR for instance in instances}, NOW - recent * HOUR
-    )
-    return read_jobs(Metered(commvault), wanted, NOW, lambda: 100)
+    wanted = Wanted({("aws-prod", "RDS", group): NOW - hours * HOUR for group in groups}, NOW - recent * HOUR)
+    return read_jobs(Metered(commvault, "https://commvault.example/api"), wanted, NOW, lambda: 100)
 
 
 @pytest.mark.parametrize(
@@ -88,16 +80,16 @@ def test_the_list_is_read_as_far_as_it_is_needed(wanted: tuple[str, ...], recent
     tenant = Tenant(1000, ("a", "b"))
     jobs = read(tenant, *wanted, recent=recent)
     assert (len(tenant.paths), jobs.problem) == (calls, None)
-    assert {names[1] for names in jobs.completed} == {*wanted} - {"none"}
+    assert {names[2] for names in jobs.of_group} == {*wanted} - {"none"}
 
 
 def test_a_subclient_is_not_looked_for_longer_than_its_maximum_age() -> None:
     tenant: Any = Tenant(1000, ("a", "b"))
-    names = [("aws-prod", name, "default") for name in ("a", "none")]
+    names = [("aws-prod", "RDS", name) for name in ("a", "none")]
     read_jobs(tenant, Wanted({names[0]: NOW - 26 * HOUR, names[1]: NOW - HOUR}, NOW), NOW, lambda: 100)
     assert len(tenant.paths) == 1
     tenant.reverse()
-    assert set(read(tenant, "a", "none").completed) == {names[0]}
+    assert set(read(tenant, "a", "none").of_group) == {names[0]}
     assert len(tenant.paths) == 1 + pages(1000), "a list that is not newest first is read to its end"
 
 
@@ -115,14 +107,29 @@ def test_the_last_completed_job_counts_and_the_ends_of_recent_ones_are_counted()
     for number, more in enumerate(changes):
         tenant.add(Tenant.row(-1 - number, "a", **more))
     jobs = read(tenant, "a", recent=1)
-    assert {job.id for job in jobs.completed.values()} == {"100004"}
+    names = ("aws-prod", "RDS", "a")
+    last, completed = jobs.last(names), jobs.completed(names, 0)
+    assert (last and last.id, completed and completed.id) == ("100004", "100000")
+    assert jobs.completed(names, NOW) is None
+    at = [jobs.at(names, NOW - seconds, 10) for seconds in (60, 15, 5)]
+    assert [job and job.id for job in at] == ["99999", None, "100000"]
+    assert jobs.last(("aws-prod", "RDS", "b")) is None
     assert jobs.ends == {"completed": 3, "completed_with_errors": 1, "failed": 1, "running": 1}
 
 
 def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it() -> None:
     assert read(Tenant(2 * PAGE, fail=1), "a", "none") == Jobs(problem=DOWN.problem)
     jobs = read(Tenant(2 * PAGE, fail=2), "a", "none")
-    assert (len(jobs.completed), jobs.problem, jobs.is_begun) == (1, DOWN.problem, True)
+    assert (len(jobs.of_group), jobs.problem) == (1, DOWN.problem)
+
+
+def test_of_a_storm_the_newest_jobs_are_kept_and_the_last_completed_one() -> None:
+    tenant = Tenant(1)
+    for number in range(2 * MAX_KEPT):
+        tenant.add(Tenant.row(-1 - number, "a", status="Failed"))
+    (mine,) = read(tenant, "a", recent=10).of_group.values()
+    assert len(mine) == MAX_KEPT + 1
+    assert mine[-1].end == "completed"
 
 
 def test_no_more_calls_are_made_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,29 +141,6 @@ def test_no_more_calls_are_made_than_the_budget(monkeypatch: pytest.MonkeyPatch)
 
 def test_without_time_nothing_is_read() -> None:
     tenant: Any = Tenant(1)
-    wanted = Wanted({("aws-prod", "a", "default"): NOW}, NOW)
+    wanted = Wanted({("aws-prod", "RDS", "a"): NOW}, NOW)
     jobs = read_jobs(tenant, wanted, NOW, lambda: 1)
-    assert (tenant.paths, jobs.problem is None, jobs.is_begun) == ([], False, False)
-
-
-@pytest.mark.parametrize(
-    ("more", "clients", "calls"),
-    [
-        ({"is_whole": False}, 10, 3),
-        ({"is_whole": True}, 10, 11),
-        ({"is_whole": True}, 300, metered.INVENTORY_CALLS),
-        ({"is_whole": True, "most": metered.MAX_CALLS}, 299, metered.MAX_CALLS),
-        ({"is_whole": True, "most": metered.MAX_CALLS}, 300, metered.MAX_CALLS),
-    ],
-)
-def test_the_subclients_of_all_clients_are_read_within_their_part_of_the_calls(
-    more: dict[str, Any], clients: int, calls: int
-) -> None:
-    tenant: Any = Tenant(clients=clients)
-    commvault = Metered(tenant)
-    discovery = Discovery(commvault, time.monotonic)
-    discovery.begin(None)
-    inventory = read_inventory(discovery, commvault, {"c-005", "c-009"}, **more)
-    is_cut_off = more["is_whole"] and clients >= calls
-    assert (commvault.calls, len(inventory.subclients), bool(inventory.problem)) == (calls, calls - 1, is_cut_off)
-    assert {"c-005", "c-009"} <= inventory.subclients.keys()
+    assert (tenant.paths, jobs.problem is None) == ([], False)

@@ -1,0 +1,115 @@
+"""docs/check-commvault.md: its nine requests, as they are pasted, against a Commvault that answers well or otherwise."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.commserve import CommServe
+from tests.unit.documents import read
+
+BLOCKS = re.findall(r"^```sh\n(.*?)^```$", read("docs/check-commvault.md"), re.MULTILINE | re.DOTALL)
+SEPARATOR = "echo ----"
+NOW = 1769824800
+USER = "backup-operator"
+JOB = ["nightly", "Completed", USER, NOW]
+ORDERS = ["orders-db", "orders-db-us-east-1-20260131t020000z", NOW, "us-east-1a"]
+AGAIN = ["orders-db", "orders-db-us-east-1-20260131t020001z", NOW + 1, "us-east-1a"]
+STARTED = {"taskId": 402, "jobIds": ["1354", "1355"]}
+BUSY = {"errorMessage": "Another backup is already running for the subclient.", "errorCode": 2}
+# What each step should answer, rows of a list as they come.
+PROPER: dict[int, list[Any]] = {
+    1: [[5, "aws-prod"], [6, "aws-test"]],
+    2: [[21, "RDS", 4]],
+    4: [["Instance", "us-east-1", f"{name}-db", False] for name in ("orders", "billing", "users", "reports")],
+    5: [STARTED],
+    6: [BUSY, {"http": 409}],
+    7: [JOB],
+    8: [["query", 1, 2], ["headers", 1, 2]],
+    9: [AGAIN, ORDERS],
+}
+
+
+@pytest.fixture
+def server() -> Iterator[CommServe]:
+    with CommServe(clock=lambda: NOW) as running:
+        running.frozen = True
+        running.busy = "refuse"
+        running.put_database("aws-prod", "orders-db")
+        running.put_database("aws-prod", "billing-db", status="stopped")
+        yield running
+
+
+def paste(server: CommServe, folder: Path) -> dict[int, list[Any]]:
+    """Paste all steps into one shell, let the jobs end after the sixth, and return what each has answered."""
+    (folder / "ca.pem").write_text(server.ca_pem)
+    (folder / "date").write_text(f"#!/bin/sh\necho {NOW}\n")
+    (folder / "date").chmod(0o755)
+    token = server.issue_pair()["accessToken"]
+    control = f"{server.root_url}/_control/advance"
+    end = f"""curl -sS -o /dev/null -d '{{"seconds": 60}}' {control}\n"""
+    prepare, *steps = BLOCKS
+    assert prepare.count("API=https://HOST/commandcenter/api") == 1
+    script = prepare.replace("https://HOST/commandcenter/api", server.url)
+    for number, step in enumerate(steps, 1):
+        script += f"{SEPARATOR}\n{step}{end if number == 6 else ''}"
+    environment = {
+        "CURL_CA_BUNDLE": str(folder / "ca.pem"),
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "HOME": str(folder),
+    }
+    done = subprocess.run(
+        ["bash", "-c", script], input=f"{token}\n", env=environment, capture_output=True, text=True, check=False
+    )
+    _, *answers = done.stdout.split("----\n")
+    assert (done.stderr, token in done.stdout) == ("", False)
+    return {number: list(map(json.loads, answer.splitlines())) for number, answer in enumerate(answers, 1)}
+
+
+def test_each_step_answers_as_the_page_says(server: CommServe, tmp_path: Path) -> None:
+    answers = paste(server, tmp_path)
+    groups = answers.pop(3)
+    assert [row[:2] for row in groups] == [[101 + at, name] for at, name in enumerate(sorted_groups(server))]
+    assert all(content[0]["type"] == "Instance" for _, _, content in groups)
+    assert answers == PROPER
+    assert list(map(len, (BLOCKS, server.create_tasks))) == [10, 2]
+
+
+def sorted_groups(server: CommServe) -> list[str]:
+    return [subclient.name for subclient in server.catalogue.subclients(5)]
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "step", "expected"),
+    [
+        (lambda server: setattr(server, "lists_content", False), 3, lambda rows: all(row[2] is None for row in rows)),
+        (lambda server: server.set_content("aws-prod", "nightly", [{"type": 7}]), 4, [[7, None, None, None]]),
+        (lambda server: server.fault("job_ids", named=[1, 0]), 5, [STARTED | {"jobIds": ["1355", "1354"]}]),
+        (lambda server: server.fault("job_ids"), 5, [STARTED | {"jobIds": ["1354"]}]),
+        (lambda server: setattr(server, "busy", "queue"), 6, [{"taskId": 403, "jobIds": ["1356"]}, {"http": 200}]),
+        (lambda server: setattr(server, "busy", "refuse_200"), 6, [BUSY, {"http": 200}]),
+        (
+            lambda server: setattr(server, "skipping_ends", "Completed w/ one or more errors"),
+            7,
+            [["nightly", "Completed w/ one or more errors", USER, NOW]],
+        ),
+        (lambda server: setattr(server, "user", None), 7, [["nightly", "Completed", None, NOW]]),
+        (lambda server: setattr(server, "paged_by", "headers"), 8, [["query", 2, 2], ["headers", 1, 2]]),
+        (lambda server: setattr(server, "paged_by", "query"), 8, [["query", 1, 2], ["headers", 2, 2]]),
+    ],
+)
+def test_a_step_shows_what_differs(
+    server: CommServe,
+    tmp_path: Path,
+    otherwise: Callable[[CommServe], object],
+    step: int,
+    expected: Any,
+) -> None:
+    otherwise(server)
+    rows = paste(server, tmp_path)[step]
+    assert expected(rows) if callable(expected) else rows == expected
