@@ -133,6 +133,7 @@ class Judge:
         if before and after.opened > before.opened:
             story.cut_offs = 0
             self.seen["opened again"] += 1
+            self.must(after.opened_letter == before.letters, "An older letter can open it once more.")
         if after.trigger.kind == "rds" and after.backups and not (before and before.backups and not before.gathering):
             self._gathered(story, after, at)
         for old, backup in pairs:
