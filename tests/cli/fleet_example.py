@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from local.tools import ROOT
-from rds_snap_backup_cli.fleet.files import HEAD, TARGETS
 from rds_snap_backup_cli.fleet.additions import additions_of
+from rds_snap_backup_cli.fleet.files import HEAD, TARGETS
 from rds_snap_backup_cli.fleet.inventory import add, fleet_of
 
 FLEET = ROOT / "examples/fleet"
