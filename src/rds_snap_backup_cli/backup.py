@@ -1,14 +1,11 @@
-"""`backup`: starts a backup, waits until it is over, and until a database has a restore point.
+"""`backup`: starts a backup, and waits until it is over.
 
 It invokes the Backup function with a request ID. Repeating the call starts nothing and reports how the backup is doing.
-The Audit function says whether a database has a restore point: a job skips a database that is not available.
 """
 
-import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -17,16 +14,13 @@ import typer
 from rds_snap_backup.targets import NAMES
 from rds_snap_backup.triggers import REQUEST_ID
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.functions import AUDIT, BACKUP, Refused, invoke, unknown_answer
+from rds_snap_backup_cli.functions import BACKUP, Refused, invoke, unknown_answer
 from rds_snap_backup_cli.output import Row, cell
 from rds_snap_backup_cli.program import Call, Target, command
+from rds_snap_backup_cli.proof import moment_of, prove, require_database
 from rds_snap_backup_cli.stack import DeployedStack
 
 POLL_SECONDS = 15
-# Commvault is asked for restore points once a minute at most, for ten minutes after the backup's end.
-PROVE_SECONDS = 60
-PROVE_MINUTES = 10
-DATABASE = re.compile(r"arn:aws[a-z-]*:rds:[a-z0-9-]+:[0-9]{12}:(?:db|cluster):[A-Za-z0-9-]{1,63}")
 # The same request ID: if the SDK sends the event again, it starts nothing a second time.
 ATTEMPTS = 4
 MINUTE = 60
@@ -50,26 +44,10 @@ RequestId = Annotated[
 Database = Annotated[
     str,
     typer.Option(
-        metavar="ARN", help="With --wait: exits with 0 only if this database got a restore point.", show_default=False
+        metavar="ARN", help="With --wait: exits with 0 only if it has a restore point of it.", show_default=False
     ),
 ]
 Timeout = Annotated[int, typer.Option(min=1, help="How many minutes --wait waits.")]
-
-
-@dataclass(frozen=True)
-class State:
-    """What is known of a backup as a whole. `reason` says why nothing was started."""
-
-    status: str
-    reason: str
-    submissions: list[Any]
-
-    @property
-    def moment(self) -> str | None:
-        """The time from which on a restore point is of this backup; None if no job has been started."""
-        backups = [backup for submission in self.submissions for backup in submission["backups"]]
-        moments = [str(backup["moment"]) for backup in backups if backup.get("moment")]
-        return min(moments, default=None) if any(backup.get("jobId") for backup in backups) else None
 
 
 @command(
@@ -89,17 +67,18 @@ def backup(  # noqa: PLR0913, PLR0917 # each is an option
 ) -> Exit:
     """Start a backup of a target, and show each of its jobs.
 
-    With --wait it is a gate: exit status 1 if a backup failed or time is over. With --database it ends with 0 only if
-    Commvault has a restore point of the database from this backup, 1 if not, 2 if nobody could be asked. --request-id makes
-    it repeatable.
+    With --wait it is a gate: exit status 1 if a backup failed or time is over. --request-id makes it repeatable.
+
+    With --database only a restore point opens the gate: exit status 0 if one of this database was made after the backup was
+    asked for, 1 if none is listed ten minutes after the jobs' end, 2 if that is not known.
     """
     request_id = request_id or str(uuid.uuid4())
     if not REQUEST_ID.fullmatch(request_id):
         raise CannotRun('a request ID has 1 to 256 letters, digits, "_", ".", ":" or "-". Nothing was sent.')
-    if database and not wait:
-        raise CannotRun("--database needs --wait. Nothing was sent.")
-    if database and not DATABASE.fullmatch(database):
-        raise CannotRun(f"{database!r} is not the ARN of an RDS instance or cluster. Nothing was sent.")
+    if database:
+        require_database(database)
+        if not wait:
+            raise CannotRun("--database needs --wait. Nothing was sent.")
     stack, until = call.stack(), time.monotonic() + timeout * MINUTE
     stack.require_target(target)
     # Before anything is sent, so that the backup can be resumed after any failure.
@@ -107,66 +86,39 @@ def backup(  # noqa: PLR0913, PLR0917 # each is an option
     rows: list[Row] = []
     with call.progress("Waiting for the backups"):
         while True:
-            state = request(stack, {"target": target, "requestId": request_id})
-            before, rows = rows, rows_of(state.submissions, rows)
+            status, reason, submissions = request(stack, {"target": target, "requestId": request_id})
+            before, rows = rows, rows_of(submissions, rows)
             for row in rows:
                 if row not in before:
                     call.say(in_words(row))
-            if not wait or state.status in OVER or time.monotonic() >= until:
+            if not wait or status in OVER or time.monotonic() >= until:
                 break
             time.sleep(POLL_SECONDS)
     call.show(COLUMNS, rows, **SHOWS)
-    if database and state.status in OVER and state.moment:
-        return prove(call, stack, state, database)
-    return conclude(call, stack, state, is_timed_out=wait and state.status not in OVER)
+    if database and status in OVER and (since := moment_of(submissions)):
+        call.say(f"{stack.place}: the backup {status}. Its restore points are asked for.")
+        return prove(call, stack, database, since)
+    return conclude(call, stack, status, reason=reason, is_timed_out=wait and status not in OVER)
 
 
-def prove(call: Call, stack: DeployedStack, state: State, database: str) -> Exit:
-    """Ask whether a database has a restore point of a backup that is over, print the answer, and return the exit status."""
-    until = time.monotonic() + PROVE_MINUTES * MINUTE
-    asked = {"prove": {"database": database, "since": state.moment}}
-    with call.progress("Waiting for the restore point"):
-        while True:
-            match answer := invoke(stack, AUDIT, asked, ATTEMPTS):
-                case {"proved": bool() | None as proved, "reason": str(reason)}:
-                    pass
-                case _:
-                    raise unknown_answer(stack, AUDIT, answer)
-            if proved or time.monotonic() >= until:
-                break
-            time.sleep(PROVE_SECONDS)
-    begin = f"{stack.place}: the backup {state.status}"
-    match answer:
-        case {"proved": True, "restorePoint": {"name": name, "createdAt": created}}:
-            call.conclude(f"{begin}. The restore point {cell(name)} of {cell(created)} proves {database}.", "green")
-            return Exit.OK
-        case {"proved": False}:
-            call.conclude(f"{begin}, and {database} has no restore point of it. {cell(reason)}", "bold red")
-            return Exit.FINDINGS
-        case _:
-            call.conclude(f"{begin}. Whether {database} has a restore point is not known. {cell(reason)}", "bold red")
-            return Exit.COULD_NOT_RUN
-
-
-def request(stack: DeployedStack, event: Mapping[str, str]) -> State:
-    """Send the request, or ask about it."""
+def request(stack: DeployedStack, event: Mapping[str, str]) -> tuple[str, str, list[Any]]:
+    """Send the request, or ask about it; return the status of the whole, why nothing was started, and the submissions."""
     try:
         answer = invoke(stack, BACKUP, event, ATTEMPTS)
     except Refused as refused:
-        return State("failed", str(refused), [])
+        return "failed", str(refused), []
     match answer:
         case {"submissions": [_, *_] as submissions}:
             statuses = {submission["status"] for submission in submissions}
-            return State(next((status for status in STATUSES if status in statuses), "failed"), "", submissions)
+            return next((status for status in STATUSES if status in statuses), "failed"), "", submissions
         case {"ignored": str(reason)}:
-            return State("failed", cell(reason), [])
+            return "failed", cell(reason), []
         case _:
             raise unknown_answer(stack, BACKUP, answer)
 
 
-def conclude(call: Call, stack: DeployedStack, state: State, *, is_timed_out: bool) -> Exit:
+def conclude(call: Call, stack: DeployedStack, status: str, *, reason: str, is_timed_out: bool) -> Exit:
     """Print the result, and return the exit status."""
-    status, reason = state.status, state.reason
     if is_timed_out:
         call.conclude(f"{stack.place}: time is over, and the backup is {status}. It goes on.", "bold red")
     elif reason:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup_cli import backup
+from rds_snap_backup_cli import backup, proof
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
 from tests.cli.submissions import DEFERRED, ERROR, FAILED, MOMENT, QUEUED, RUNNING, SUCCEEDED, submission
@@ -178,18 +178,25 @@ def clock(function: AwsWire, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The moments at which the command sleeps; it passes by itself."""
     function.stack(BackupFunctionName="prod-backup", AuditFunctionName="prod-audit", TargetsPath=PATH)
     slept: list[float] = []
-    monkeypatch.setattr(backup, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
+    for module in (backup, proof):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
     return slept
 
 
 @pytest.mark.parametrize(
     ("ended", "proofs", "status", "said", "minutes"),
     [
-        (SUCCEEDED, [PROVED], Exit.OK, f"The restore point orders-db-1 of {POINT['createdAt']} proves {ARN}.", 0),
-        (SUCCEEDED, [NOT_PROVED, NOT_ASKED, PROVED], Exit.OK, "the backup succeeded. The restore point", 2),
+        (SUCCEEDED, [PROVED], Exit.OK, f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}.", 0),
+        (
+            SUCCEEDED,
+            [NOT_PROVED, NOT_ASKED, PROVED],
+            Exit.OK,
+            f"the restore point orders-db-1 of {POINT['createdAt']}",
+            2,
+        ),
         # The job skipped the database, or did not.
-        (SUCCEEDED, [NOT_PROVED], Exit.FINDINGS, "has no restore point of it. No restore point was made.", 10),
-        (PARTLY, [PROVED], Exit.OK, "the backup failed. The restore point", 0),
+        (SUCCEEDED, [NOT_PROVED], Exit.FINDINGS, "has no restore point of this backup. No restore point was made.", 10),
+        (PARTLY, [PROVED], Exit.OK, f"the restore point orders-db-1 of {POINT['createdAt']}", 0),
         (SUCCEEDED, [NOT_PROVED, NOT_ASKED], Exit.COULD_NOT_RUN, "is not known. Commvault cannot be reached.", 10),
     ],
 )

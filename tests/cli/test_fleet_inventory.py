@@ -20,7 +20,7 @@ from tests.cli.wire import AwsWire
 ACCOUNT, OTHER = "111122223333", "444455556666"
 PLACE = f"prod (account {ACCOUNT}, eu-central-1)"
 UNREAD = {"account": OTHER, "region": "eu-west-1", "message": "Access denied.", "hint": "Deploy member.yaml."}
-NOBODY = {"clientName": None, "instanceName": None, "subclientName": None, "content": None, "selectedBy": None}
+NOBODY: dict[str, Any] = {"clientName": None, "instanceName": None, "subclientName": None, "content": None, "selectedBy": None}
 POINT = {"name": "s-1", "createdAt": "2026-01-31T02:09:44Z", "snapshot": "arn:aws:rds:eu-central-1:1:snapshot:s-1"}
 
 type Take = Callable[..., Any]
@@ -34,7 +34,7 @@ def arn(name: str, account: str = ACCOUNT, kind: str = "db", region: str = "eu-c
 def row(name: str, group: str | None = None, client: str = "aws-prod", **more: Any) -> Row:
     """Return the row of a database and the group of its name, or another group."""
     names = {"clientName": client, "instanceName": "RDS", "subclientName": group or name}
-    about = {"content": name, "targets": [], "selectedBy": "its name", "doubt": None}
+    about: Row = {"content": name, "targets": [], "selectedBy": "its name", "doubt": None}
     database = {"arn": arn(name), "engine": "mysql", "excluded": False, "restorePoint": None}
     return {**names, **about, **database, **more}
 
