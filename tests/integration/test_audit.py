@@ -535,6 +535,16 @@ def test_the_gate_is_not_open_where_commvault_cannot_be_asked(scene: AuditScene,
     answer = prove(scene, "2026-01-31T02:00:04Z")
     assert answer["proved"] is None
     assert "HTTP 403" in answer["reason"]
+    scene.commserve.clear_faults()
+    scene.later = 60
+    assert prove(scene, "2026-01-31T02:00:04Z")["proved"] is True, "what could not be read is not kept"
+
+
+def test_the_gate_is_open_to_an_excluded_database(scene: AuditScene) -> None:
+    scene.database("scratch", hours_old=9, exclude="true")
+    scene.commserve.set_content("aws-prod", "scratch", [content.instance("scratch")])
+    scene.back_up("scratch")
+    assert prove(scene, "2026-01-31T02:00:04Z", f"{ARN}:db:scratch")["proved"] is True
 
 
 def test_the_gate_knows_a_member_by_its_cluster(scene: AuditScene) -> None:

@@ -7,18 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from rds_snap_backup.config import HOUR, Config
+from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, DAY, LEASE_SECONDS, MAX_OPEN_SECONDS, Attempt, Backup
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.phases import SUCCEEDED, Doubted, Ended, Out, Unlisted
-from rds_snap_backup.core.record import (
-    CLOCK_SKEW_SECONDS,
-    DAY,
-    LEASE_SECONDS,
-    MAX_OPEN_SECONDS,
-    Attempt,
-    Backup,
-    Notice,
-    Submission,
-)
+from rds_snap_backup.core.record import Notice, Submission
 from rds_snap_backup.ledger.records import from_text
 from tests.property.documents import UNUSABLE, Documents
 from tests.property.model.commvault import CommServe
@@ -142,7 +134,13 @@ class Promises:
         assert isinstance(backup.phase, Ended)
         owner = self.records.get(backup.phase.by)
         theirs = owner.backup_of(backup.key) if owner else None
-        if owner and theirs and theirs.job and theirs.job.id == job.id and self.changed[owner.key] < self.kernel.now - 1:
+        if (
+            owner
+            and theirs
+            and theirs.job
+            and theirs.job.id == job.id
+            and self.changed[owner.key] < self.kernel.now - 1
+        ):
             is_good = owner.state_of(theirs) in {"running", "completed", "completed_with_errors"}
             self._must(is_good, f"{key} joined a job that is {owner.state_of(theirs)}")
 

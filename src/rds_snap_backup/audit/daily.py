@@ -33,7 +33,9 @@ from rds_snap_backup.audit.schedules import Schedules
 from rds_snap_backup.audit.verdicts import Judge, Verdict, VerdictName, is_excluded
 from rds_snap_backup.bootstrap import SDK, Clients, Services, bootstrap
 from rds_snap_backup.config import HOUR, Config
-from rds_snap_backup.core.record import DAY, Subclients, Submission
+from rds_snap_backup.core.backups import DAY
+from rds_snap_backup.core.record import Submission
+from rds_snap_backup.core.subclients import Subclients
 from rds_snap_backup.ledger.audits import Audits, AuditState
 from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, title
 from rds_snap_backup.messaging.notifications import VERSION, iso

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from rds_snap_backup.core.applying import apply_jobs
+from rds_snap_backup.core.backups import Attempt
 from rds_snap_backup.core.coordinator import Save, Send
 from rds_snap_backup.core.outcomes import AlreadyRunning, Throttled, Unknown
 from rds_snap_backup.core.phases import Doubted
-from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing, apply_jobs, jobs_wanted
-from rds_snap_backup.core.record import Attempt
+from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing, jobs_wanted
 from tests.unit.core.world import (
     BEGIN,
     DOWN,

@@ -5,8 +5,9 @@ import pytest
 from rds_snap_backup.core.coordinator import Save
 from rds_snap_backup.core.opening import Defaults
 from rds_snap_backup.core.outcomes import AlreadyRunning, Rejected
-from rds_snap_backup.core.record import CompletedJob, Subclient, Unreadable
+from rds_snap_backup.core.record import Unreadable
 from rds_snap_backup.core.starting import StartInputs, start
+from rds_snap_backup.core.subclients import CompletedJob, Subclient
 from tests.unit.core.world import BEGIN, DOWN, HOUR, LOST, MINUTE, POLICY, WHY, Killed, World, X, Y, Z, jobs
 
 BUSY = AlreadyRunning(WHY)

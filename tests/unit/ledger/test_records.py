@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin, get
 
 import pytest
 
+from rds_snap_backup.core.backups import Backup
 from rds_snap_backup.core.phases import Ended, JobRef, Waiting
-from rds_snap_backup.core.record import Backup, Change, Submission
+from rds_snap_backup.core.record import Change, Submission
 from rds_snap_backup.ledger.records import FORM, MAX_BYTES, UnreadableRecordError, from_text, to_text
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import MAX_ASSOCIATIONS, Association
