@@ -75,12 +75,12 @@ def backup(  # noqa: PLR0913, PLR0917 # each is an option
     request_id = request_id or str(uuid.uuid4())
     if not REQUEST_ID.fullmatch(request_id):
         raise CannotRun('a request ID has 1 to 256 letters, digits, "_", ".", ":" or "-". Nothing was sent.')
-    if database:
-        require_database(database)
-        if not wait:
-            raise CannotRun("--database needs --wait. Nothing was sent.")
+    if database and not wait:
+        raise CannotRun("--database needs --wait. Nothing was sent.")
     stack, until = call.stack(), time.monotonic() + timeout * MINUTE
     stack.require_target(target)
+    if database:
+        require_database(database)
     # Before anything is sent, so that the backup can be resumed after any failure.
     call.say(f"{stack.place}: backup of {target}. To resume it: --request-id {request_id}")
     rows: list[Row] = []

