@@ -20,7 +20,13 @@ from tests.cli.wire import AwsWire
 ACCOUNT, OTHER = "111122223333", "444455556666"
 PLACE = f"prod (account {ACCOUNT}, eu-central-1)"
 UNREAD = {"account": OTHER, "region": "eu-west-1", "message": "Access denied.", "hint": "Deploy member.yaml."}
-NOBODY: dict[str, Any] = {"clientName": None, "instanceName": None, "subclientName": None, "content": None, "selectedBy": None}
+NOBODY: dict[str, Any] = {
+    "clientName": None,
+    "instanceName": None,
+    "subclientName": None,
+    "content": None,
+    "selectedBy": None,
+}
 POINT = {"name": "s-1", "createdAt": "2026-01-31T02:09:44Z", "snapshot": "arn:aws:rds:eu-central-1:1:snapshot:s-1"}
 
 type Take = Callable[..., Any]
