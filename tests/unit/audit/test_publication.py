@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from rds_snap_backup.audit.digest import Day
+from rds_snap_backup.audit.digest import Digest, Span
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.audit.publication import MAX_KEYS, REPEAT_SECONDS, News, news_of, publish, publish_pending
 from rds_snap_backup.ledger.audits import AuditState
@@ -82,8 +82,9 @@ def test_very_many_findings_are_compared_as_far_as_they_are_kept() -> None:
 
 def notification(text: str) -> dict[str, Any]:
     counts = dict.fromkeys(("findings", "databases", *VERDICTS), 0)
-    since = Day(NOW).to_json({})
-    return {"status": "audit", "title": text, "news": True, "findings": [], "counts": counts, "since": since}
+    since = Digest(Span(NOW, NOW), {}).to_json()
+    facts = {"scope": {"stack": "", "commvault": ""}, "time": "", "lastRead": None, "report": None}
+    return {"status": "audit", "title": text, "news": True, "findings": [], "counts": counts, "since": since} | facts
 
 
 def run(aws: Aws, name: str, new: int = 1) -> None:
