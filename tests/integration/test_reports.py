@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from local.commserve import CommServe
+from local.commserve import CommServe, content
 from local.emulator import CREDENTIALS, REGION, Emulator
 from rds_snap_backup.audit.dispatch import answer
 from rds_snap_backup.messaging.notifications import iso
@@ -65,7 +65,8 @@ def test_each_report_names_the_one_before_it_and_the_ledger_the_last(scene: Audi
     assert previous == [None, *links[:2]]
     assert recorded(scene)["report"] == links[2]
     document = json.loads(third[1])
-    assert document["previous"] and document["askedBy"] == f"{SCHEDULE}|{document['time'][:-3]}{third[0][-8:-5]}"
+    due = third[0].rpartition("/")[2].removesuffix(".json")
+    assert (document["askedBy"], third[0]) == (f"{SCHEDULE}|{due}", f"{PREFIX}{due[:10].replace('-', '/')}/{due}.json")
     address = f"s3://{scene.world.config.report_bucket}/{third[0]}"
     assert document["report"] == answers[2]["report"] == scene.published()[2]["report"] == address
     assert len(document["databases"]) == 2
@@ -84,7 +85,9 @@ def test_runs_of_the_same_time_write_one_report(scene: AuditScene) -> None:
     scene.invoke(event)
     assert reports(scene) == dict([before])
     assert recorded(scene)["report"] == {"key": before[0], "sha256": hashlib.sha256(before[1]).hexdigest()}
-    assert [message["report"] for message in scene.published()] == [f"s3://{scene.world.config.report_bucket}/{before[0]}"] * 2
+    assert [message["report"] for message in scene.published()] == [
+        f"s3://{scene.world.config.report_bucket}/{before[0]}"
+    ] * 2
 
 
 def test_overlapping_runs_keep_one_chain(scene: AuditScene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +178,7 @@ def test_the_digest_counts_what_subscribers_received(
         audit()
         for kind, plan in KINDS.items():
             commserve.plan_jobs(times=None, group=kind, **plan)
+            commserve.set_content("aws-prod", kind, [content.instance(kind)])
             timeline.target(kind, associations=associations(kind))
         timeline.target("wrong", associations=associations("no-such-group"))
         timeline.target("group", associations=associations("completes", "errors"))

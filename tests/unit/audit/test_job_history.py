@@ -72,9 +72,7 @@ def read(tenant: Tenant, *groups: str, hours: float = 26) -> Jobs:
     return read_jobs(Metered(commvault, "https://commvault.example/api"), wanted, NOW, lambda: 100)
 
 
-@pytest.mark.parametrize(
-    ("wanted", "calls"), [((), 0), (("a",), 1), (("a", "b"), 1), (("a", "none"), pages(1000))]
-)
+@pytest.mark.parametrize(("wanted", "calls"), [((), 0), (("a",), 1), (("a", "b"), 1), (("a", "none"), pages(1000))])
 def test_the_list_is_read_as_far_as_it_is_needed(wanted: tuple[str, ...], calls: int) -> None:
     tenant = Tenant(1000, ("a", "b"))
     jobs = read(tenant, *wanted)
