@@ -311,7 +311,7 @@ def test_a_group_is_shown_with_its_content_and_its_number_of_databases(
 
 
 def test_a_level_that_snapshots_do_not_know_is_a_warning(world: World) -> None:
-    world.target("default", backupLevel="INCREMENTAL")
+    world.target("default", backupLevel="INCREMENTAL", databases=["orders-*"])
     answer = check(world.sandbox(), lambda: 50).page(1)
     (warning,) = rows(answer, "level")
     assert (answer["ok"], warning["ok"]) == (True, True)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
+from itertools import islice
 from typing import Any, Self, get_args
 
 from botocore.config import Config as SdkConfig
@@ -37,7 +38,7 @@ from rds_snap_backup.audit.schedules import Schedules
 from rds_snap_backup.audit.verdicts import Judge, Verdict, VerdictName, is_excluded
 from rds_snap_backup.bootstrap import SDK, Clients, Services, bootstrap
 from rds_snap_backup.config import HOUR, Config
-from rds_snap_backup.core.record import Subclients
+from rds_snap_backup.core.subclients import Subclients
 from rds_snap_backup.ledger.audits import Audits, AuditState, ReportLink
 from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, title
 from rds_snap_backup.messaging.notifications import VERSION, iso
@@ -55,8 +56,10 @@ MAX_ANSWERED = 1000
 # A report of thousands of databases is some megabytes.
 PATIENT = SDK.merge(SdkConfig(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}))
 DEFAULT = "default"
-# The item holds 400 KB: groups whose numbers of databases are kept.
-MAX_GROUPS = 1000
+# The item holds 400 KB: the characters of groups, and the places, that are kept; and the places that a message has.
+MAX_KEPT_CHARACTERS = 50_000
+MAX_KEPT_PLACES = 2000
+MAX_SHOWN_PLACES = 300
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,16 @@ class Assessment:
 
     @property
     def selected(self) -> dict[str, int]:
-        """How many databases each group selects, by its key."""
+        """How many databases each group selects, by its key, of as many groups as are kept."""
         counts = Counter({group.key: 0 for group in self.judge.contents.groups})
         counts.update(group.key for verdict in self.verdicts for group in verdict.coverage.certain)
-        return dict(list(counts.items())[:MAX_GROUPS])
+        kept: dict[str, int] = {}
+        left = MAX_KEPT_CHARACTERS
+        for key, number in counts.items():
+            left -= len(key)
+            if left > 0:
+                kept[key] = number
+        return kept
 
 
 @dataclass(frozen=True)
@@ -167,8 +176,7 @@ def make_audit(auditor: Auditor, seconds_left: Callable[[], float], run: Trigger
     if known.run == run.id:
         logger.info("This run was recorded before", run=run.id)
     else:
-        notification = {**answer, "findings": answer["findings"][:MAX_FINDINGS], "title": title(answer)}
-        publish(services, audits, replace(done.state, pending=notification))
+        publish(services, audits, replace(done.state, pending=notification_of(answer)))
     count("AuditCompleted", services.config.service)
     return Reading(answer, "", ())
 
@@ -223,7 +231,7 @@ class Concluded:
         state = replace(
             self.news.recorded(known, self.at),
             run=self.run.id if self.run else "",
-            places=audit.places,
+            places=dict(islice(audit.places.items(), MAX_KEPT_PLACES)),
             groups=audit.assessment.selected,
             digest_end=known.digest_end if isinstance(digest.sums, Problem) else digest.span.end,
             report=self.report or known.report,
@@ -246,6 +254,14 @@ def _write(auditor: Auditor, aws: Calls, done: Concluded) -> Concluded:
         return replace(done, report=written)
     findings = [*audit.findings, found.of_report(reports.bucket, written)]
     return Concluded.of(auditor, known, replace(audit, findings=findings), run)
+
+
+def notification_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is published of an answer: the first findings, and no long list of accounts; `counts` has their numbers."""
+    scope = answer["scope"]
+    accounts = scope["accounts"] if len(scope["accounts"]) <= MAX_SHOWN_PLACES else []
+    shown = {"findings": answer["findings"][:MAX_FINDINGS], "scope": {**scope, "accounts": accounts}}
+    return {**answer, **shown, "title": title(answer)}
 
 
 def _audit(auditor: Auditor, aws: Calls, known: AuditState, *, is_scheduled: bool) -> Audit:

@@ -9,7 +9,7 @@ import typer
 from rds_snap_backup.untrusted import whole_number
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
-from rds_snap_backup_cli.output import Format, Row, rows_to_table, stdout, write_json, write_rows
+from rds_snap_backup_cli.output import Format, Row, rows_to_table, stdout, write_json, write_rows, write_text
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.report.content import MEANINGS, Content, Verdict
 from rds_snap_backup_cli.report.form import AsForm, Form, Out, form_of, read, require_place, write
@@ -48,7 +48,7 @@ MaxAge = Annotated[
     "report --from s3://audits/rds-snap-backup/111122223333/eu-central-1/prod/2026/01/31/2026-01-31T06:00:00Z.json",
     needs_stack=False,
 )
-def report(
+def report(  # noqa: PLR0913, PLR0917 # each is an option
     call: Call,
     form: AsForm = None,
     out: Out = "",
@@ -109,7 +109,7 @@ def print_report(form: Form, content: Content, answer: Mapping[str, Any]) -> Non
         case Form.CSV:
             write_rows(Format.CSV, dict.fromkeys(CSV, ""), csv_rows(content), {})
         case Form.HTML:
-            stdout().file.write(html_of(content))
+            write_text(html_of(content))
         case Form.TABLE:
             print_tables(content)
 

@@ -10,7 +10,7 @@ import typer
 
 from rds_snap_backup.ledger.keys import AUDIT
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.output import Format, counted, rows_to_table, stdout, write_json, write_rows
+from rds_snap_backup_cli.output import Format, counted, rows_to_table, stdout, write_json, write_rows, write_text
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.report.content import MEANINGS, Verdict
 from rds_snap_backup_cli.report.days import History, Line, Link, Stored, history_of, last_days, link_of
@@ -104,7 +104,7 @@ def print_history(form: Form, found: History) -> None:
             columns = ("arn", "protectedDays", "askedDays", "longestGapHours", "change", *days)
             write_rows(Format.CSV, dict.fromkeys(columns, ""), rows, {})
         case Form.HTML:
-            stdout().file.write(page_of(found))
+            write_text(page_of(found))
         case Form.TABLE:
             print_table(found)
 

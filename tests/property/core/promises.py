@@ -8,12 +8,13 @@ again after a restore.
 from collections import Counter
 from dataclasses import dataclass, field
 
+from rds_snap_backup.core.backups import Backup, Policy
 from rds_snap_backup.core.coordinator import ReadJobs, ReadStart, Send
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.opening import AVAILABLE
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Phase, Running, Unlisted, Waiting, name_of
 from rds_snap_backup.core.reading import JobsRead
-from rds_snap_backup.core.record import Backup, Notice, Policy, Submission, Unreadable
+from rds_snap_backup.core.record import Notice, Submission, Unreadable
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
 from tests.property.core.commserve import ENDS, CommServe, TrueJob
@@ -183,7 +184,9 @@ class Judge:
             is_late = looked >= (gathered if is_unasked or since else settled)
             self.must(not is_late, "It gathers or settles for too long.")
             latest = gathered if looked < gathered else settled
-            self.must(all(b.phase == Ended("rejected") or _due(b) <= latest for b in after.backups), "It looks too late.")
+            self.must(
+                all(b.phase == Ended("rejected") or _due(b) <= latest for b in after.backups), "It looks too late."
+            )
             return
         self.must(at >= gathered, "It has not gathered.")
         is_unsettled = not is_unasked and not since
@@ -276,7 +279,7 @@ class Judge:
     # ---- One backup
 
     def _backup(self, after: Submission, old: Backup | None, new: Backup, learned: Learned) -> None:
-        truth, at = self.truth(after.key, new.key), learned.at
+        truth = self.truth(after.key, new.key)
         was, name = kind_of(old.phase) if old else "trying", kind_of(new.phase)
         if was != name:
             self.seen[f"{was} -> {name}"] += 1
@@ -302,7 +305,9 @@ class Judge:
         pause = RETRY_PAUSES * self.policy.first_retry_seconds
         self.must(abs(_due(new) - read.at - pause) < 1, "The retry is due at another time.")
         notice = next(n for n in after.outbox if n.status == "retrying" and after.position_of(new) in n.backups)
-        rows = [row for job_id in notice.job_ids if (row := read.all_rows.get(job_id)) and row.may_be_of(old.association)]
+        rows = [
+            row for job_id in notice.job_ids if (row := read.all_rows.get(job_id)) and row.may_be_of(old.association)
+        ]
         row = next(row for row in rows if row.end == "failed")
         began = next((attempt.began for attempt in after.attempts if attempt.number == number), notice.submitted_at)
         moment = max(min(row.started, read.at), began)
@@ -330,7 +335,9 @@ class Judge:
             item = self.ledger.items[new.key]
             self.must(not (self.commserve.shows_users and item.user), f"{after.key} adopted another user's job.")
         elif job.cause[0] != after.key:
-            later = [o for o in self.commserve.jobs.values() if o.association == job.association and int(o.id) > int(job.id)]
+            later = [
+                o for o in self.commserve.jobs.values() if o.association == job.association and int(o.id) > int(job.id)
+            ]
             is_known = len(later) < KNOWN_IDS and not self._is_given_up(job) and not self.is_beyond_window(job)
             self.must(not is_known, f"{after.key} is credited with job {job.id} of {job.cause[0]}.")
             truth.is_beyond_limits = True
@@ -412,7 +419,9 @@ class Judge:
 
     # ---- A start
 
-    def _started(self, before: Submission | None, after: Submission, asked: ReadStart, inputs: StartInputs, at: float) -> None:
+    def _started(
+        self, before: Submission | None, after: Submission, asked: ReadStart, inputs: StartInputs, at: float
+    ) -> None:
         """Each waiting backup joins, waits or goes: exactly as the subclient's claimer and the limits say."""
         pin = inputs.pin if inputs.target else before and before.pin
         self.must(pin is None or after.pin == pin, "It pins what the document does not say.")
@@ -477,7 +486,7 @@ class Judge:
             case None | Ended() | Waiting(reason="gathering" | "settling"):
                 return False
             case Waiting():
-                return is_alive and (claimer.created, claimer.key) < (after.created, after.key)
+                return is_alive and claimer.created <= after.created
             case _:
                 return is_alive
 
@@ -542,10 +551,10 @@ class Judge:
                     self.must(due <= read.at + self.missing / 3, "A missing job is not read again soon.")
                 case Doubted(due=due) if isinstance(old.phase, Doubted) and not self._is_nameless(backup, read):
                     believable = truth.ends[backup.attempt] + self.policy.reconcile_seconds
-                    latest = max(believable, read.at) + self.policy.first_retry_seconds + SLACK
+                    latest = max(believable, read.at + (self.policy.first_retry_seconds if after.scan else 0)) + SLACK
                     self.must(due <= latest or read.problem, f"None can be believed {due - latest:.0f} s earlier.")
-                    if listing and not listing.scan and read.at >= believable:
-                        self.must(listing.begun < believable and asked.wanted.scan, "None can be believed.")
+                    is_whole = listing and not listing.scan and read.at >= believable + SLACK
+                    self.must(not is_whole, "None can be believed.")
 
     def _adopted(self, after: Submission, old: Backup, new: Backup, read: JobsRead) -> None:
         """A job that a list shows inside the window of its attempt is adopted."""

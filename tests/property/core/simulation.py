@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
+from rds_snap_backup.core.backups import Policy
 from rds_snap_backup.core.coordinator import (
     AskStatus,
     Conflict,
@@ -31,7 +32,7 @@ from rds_snap_backup.core.coordinator import (
 from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status, begin, reject_trigger
 from rds_snap_backup.core.outcomes import Outcome, Throttled
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
-from rds_snap_backup.core.record import Change, Policy, Scan, Submission, submission_key
+from rds_snap_backup.core.record import Change, Scan, Submission, submission_key
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest, Target
@@ -362,7 +363,16 @@ class Simulation:
             return
         span = rng.choice((600, HOUR, 6 * HOUR, 40 * HOUR))
         kinds = ["schedule", "manual", "event", "event"] * rng.randint(1, 3)
-        for fault in ("edit", "foreign", "lose message", "copy message", "name", "busy database", "newer", "standstill"):
+        for fault in (
+            "edit",
+            "foreign",
+            "lose message",
+            "copy message",
+            "name",
+            "busy database",
+            "newer",
+            "standstill",
+        ):
             kinds += [fault] * rng.choice((0, 0, 1, 2))
         kinds += ["restore"] * (rng.random() < 0.1)
         kinds += ["storm"] * (rng.random() < 0.05)
@@ -416,7 +426,10 @@ class Simulation:
             case "redrive" if self.letters:
                 self.messages.append(replace(rng.choice(self.letters), visible=self.now, receives=0))
             case "name":
-                names, key = rng.choice((self.commserve.unknown, self.commserve.ineligible)), rng.choice(ASSOCIATIONS).key
+                names, key = (
+                    rng.choice((self.commserve.unknown, self.commserve.ineligible)),
+                    rng.choice(ASSOCIATIONS).key,
+                )
                 names ^= {key}
                 self.judge.bad_names.add(key)
             case "busy database":
