@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from local.commserve import CommServe, content
-from local.emulator import CREDENTIALS, REGION, Emulator
+from local.emulator import REGION, Emulator
 from rds_snap_backup.audit.dispatch import answer
 from rds_snap_backup.messaging.notifications import iso
 from tests.integration.audit_support import SCHEDULE, AuditScene, codes
@@ -174,7 +174,7 @@ def test_the_digest_counts_what_subscribers_received(
         due = {"audit": True, "schedule": SCHEDULE, "time": iso(timeline.clock())}
         return answer(auditor, due, "request", lambda: 300)["since"]
 
-    with redirect_stdout(ToCloudWatch(aws.client("cloudwatch"), timeline.clock)):  # type: ignore[type-var]
+    with redirect_stdout(ToCloudWatch(aws.client("cloudwatch"), timeline.clock)):
         audit()
         for kind, plan in KINDS.items():
             commserve.plan_jobs(times=None, group=kind, **plan)

@@ -199,10 +199,8 @@ def database(one: Mapping[str, Any]) -> Row:
 
 def digest(since: Mapping[str, Any]) -> list[str]:
     """Return the digest: its span, and a sentence for each group of sums."""
-    lines = [
-        f"From {minute(text(since['start']))} to {minute(text(since['end']))} UTC, as sums of the stack's metrics, "
-        "in which one can count twice:"
-    ]
+    span = f"From {minute(text(since['start']))} to {minute(text(since['end']))} UTC"
+    lines = [f"{span}, as sums of the stack's metrics, in which one can count twice:"]
     for group in DIGEST:
         numbers = {name: None if count is None else number(count) for name, count in since[group].items()}
         shown = [f"{count} {words(name)}" for name, count in numbers.items() if count]

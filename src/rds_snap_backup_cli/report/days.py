@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import groupby, pairwise
 from typing import Any
 
 from rds_snap_backup.untrusted import clean_text
 from rds_snap_backup_cli.errors import CannotRun
-from rds_snap_backup_cli.report.content import Content, Verdict
+from rds_snap_backup_cli.report.content import Verdict, text
 from rds_snap_backup_cli.report.form import parsed
 
 # The days of these verdicts ask for no restore point.
@@ -48,12 +48,15 @@ def day_of(key: str) -> date | None:
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was read: its day, the time of its audit, its rows by ARN, and the report before it."""
+    """A report that was read: its day, the time of its audit, its rows by ARN, and the report before it.
+
+    A row is the verdict, and when the newest restore point was made, if there is one.
+    """
 
     key: str
     day: date
     at: datetime
-    rows: Mapping[str, Mapping[str, Any]]
+    rows: Mapping[str, tuple[str, datetime | None]]
     previous: Link | None
 
     @classmethod
@@ -62,9 +65,26 @@ class Report:
         answer, day = parsed(stored.body, stored.key), day_of(stored.key)
         if day is None:
             raise CannotRun(f"{stored.key} is no report of a day: its key has no date.")
-        content = Content.read(answer)
-        rows = {row["arn"]: row for row in content.databases}
-        return cls(stored.key, day, content.at, rows, link_of(answer.get("previous")))
+        try:
+            rows = {
+                name(row["arn"]): (Verdict(row["verdict"]).value, moment((row["restorePoint"] or {}).get("createdAt")))
+                for row in answer["databases"]
+            }
+            at = datetime.fromisoformat(answer["time"]).astimezone(UTC)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CannotRun(f"{stored.key} is no report ({type(error).__name__}: {error}).") from None
+        return cls(stored.key, day, at, rows, link_of(answer.get("previous")))
+
+
+@cache
+def name(arn: str) -> str:
+    """Return an ARN as one line of text. Each is in many reports. Raises `TypeError`."""
+    return text(arn)
+
+
+def moment(at: str | None) -> datetime | None:
+    """Return an ISO 8601 time. Raises `ValueError` or `TypeError`."""
+    return datetime.fromisoformat(at).astimezone(UTC) if at else None
 
 
 def link_of(value: object) -> Link | None:
@@ -195,9 +215,9 @@ def last_days(today: date, number: int) -> list[date]:
 
 
 def history_of(
-    stack: str, stored: Sequence[Stored], last: Link | None, days: Sequence[date], name: str = ""
+    stack: str, stored: Sequence[Stored], last: Link | None, days: Sequence[date], database: str = ""
 ) -> History:
-    """Return the history of all databases, or of those of a name. Of several reports of a day the last one counts."""
+    """Return the history of all databases, or of those of a name or ARN. Of several reports of a day the last one counts."""
     read: dict[str, Report] = {}
     problems: list[str] = []
     for each in stored:
@@ -207,8 +227,8 @@ def history_of(
             problems.append(str(error))
     problems += chain_problems(stored, read, last, days[0])
     by_day = {report.day: report for report in sorted(read.values(), key=lambda report: report.key)}
-    arns = {arn: None for report in by_day.values() for arn in report.rows if not arn.endswith(":*")}
-    wanted = [arn for arn in arns if not name or arn == name or arn.split(":", 6)[-1] == name]
+    arns = {arn: None for day in days if day in by_day for arn in by_day[day].rows if not arn.endswith(":*")}
+    wanted = [arn for arn in arns if not database or database in {arn, arn.split(":", 6)[-1]}]
     lines = [line_of(arn, days, by_day) for arn in wanted]
     lines.sort(key=lambda line: (line.protected - line.asked, line.arn))
     return History(stack, days, lines, {day: report.key for day, report in by_day.items()}, problems)
@@ -216,13 +236,15 @@ def history_of(
 
 def line_of(arn: str, days: Sequence[date], by_day: Mapping[date, Report]) -> Line:
     """Return the days of a database; it is unreadable where its account and region could not be listed."""
-    everything = f"{':'.join(arn.split(':')[:5])}:*"
+    place = f"{':'.join(arn.split(':')[:5])}:*"
+    reports = [by_day.get(day) for day in days]
+    own = [report.rows.get(arn) if report else None for report in reports]
+    # Before its first row it did not exist, also while its place could not be listed.
+    first = next(number for number, row in enumerate(own) if row)
     rows = [
-        (report.rows.get(arn) or report.rows.get(everything) if (report := by_day.get(day)) else None) for day in days
+        row or (report.rows.get(place) if report and number > first else None)
+        for number, (row, report) in enumerate(zip(own, reports, strict=True))
     ]
-    # A database that a report before this place's outage does not list did not exist yet.
-    known = [number for number, row in enumerate(rows) if row and row["arn"] == arn]
-    verdicts = [row["verdict"] if row and known[0] <= number else "" for number, row in enumerate(rows)]
-    points = [datetime.fromisoformat(row["createdAt"]) for row in rows if row and row["createdAt"]]
-    last = max(by_day[days[number]].at for number in known)
-    return Line(arn, verdicts, points, last.astimezone(UTC))
+    points = [row[1] for row in own if row and row[1]]
+    last = max(report.at for report, row in zip(reports, own, strict=True) if report and row)
+    return Line(arn, [row[0] if row else "" for row in rows], points, last)

@@ -58,7 +58,8 @@ def history(call: Call, days: Days = 30, database: Name = "", form: AsForm = Non
     for problem in found.problems if out or form is not Form.TABLE else ():
         call.say(problem)
     where = f" The history is in {out}." if out else ""
-    call.conclude(f"{stack.place}: {counted(len(stored), 'report')}, {chain(found)}.{where}")
+    say = call.conclude if out or form is Form.TABLE else call.say
+    say(f"{stack.place}: {counted(len(stored), 'report')}, {chain(found)}.{where}")
     return Exit.OK if found.is_ok else Exit.FINDINGS
 
 

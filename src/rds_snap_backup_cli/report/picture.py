@@ -59,7 +59,7 @@ def shapes(runs: Iterable[tuple[str, int, int]]) -> list[Shape]:
 def in_words(line: Line, days: Sequence[date]) -> str:
     """Return the days on which a database was not protected, with its verdicts."""
     runs = [
-        f"{verdict or 'nothing'} {days[at]}" + (f" to {days[at + length - 1]}" if length > 1 else "")
+        f"{verdict or 'no verdict'} {days[at]}" + (f" to {days[at + length - 1]}" if length > 1 else "")
         for verdict, at, length in line.runs
         if verdict != Verdict.PROTECTED
     ]
