@@ -18,9 +18,9 @@ from tests.support import ENVIRONMENT
 
 os.environ.update(ENVIRONMENT)
 
-from local.emulator import Emulator  # noqa: E402
-from local.tools import ROOT  # noqa: E402
-from tests.pictures.fortnight import pages_of  # noqa: E402
+from local.emulator import Emulator
+from local.tools import ROOT
+from tests.pictures.fortnight import pages_of
 
 IMAGES = ROOT / "docs" / "images"
 WIDTH = 1200

@@ -50,7 +50,7 @@ MaxAge = Annotated[
     "report prod",
     "report prod --verdict stale --verdict uncovered",
     "report prod --out report.html",
-    "report --from s3://audits/rds-snap-backup/111122223333/eu-central-1/prod/2026/01/31/2026-01-31T06:00:00Z.json",
+    "report --from report.json --format csv",
     needs_stack=False,
 )
 def report(  # noqa: PLR0913, PLR0917 # each is an option

@@ -83,7 +83,7 @@ class Content:
             ) from None
 
     def narrowed(self, verdicts: Iterable[Verdict], max_age: float | None) -> Self:
-        """Keep the databases of these verdicts, if any are given, without a restore point in so many hours."""
+        """Keep the databases of these verdicts, if any are given, without a restore point in the last `max_age` hours."""
         wanted = set(verdicts) or set(Verdict)
         oldest = self.at - timedelta(hours=max_age or 0)
         kept = [

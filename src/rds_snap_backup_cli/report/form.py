@@ -69,8 +69,11 @@ def write(session: Callable[[], boto3.Session], out: str, form: Form, show: Call
     if out.startswith(S3):
         bucket, key = split(out)
         session().client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType=CONTENT_TYPES[form])
-    else:
+        return
+    try:
         Path(out).write_bytes(body)
+    except OSError as error:
+        raise CannotRun(f"{out} cannot be written: {error.strerror}. Name another file.") from None
 
 
 def read(session: Callable[[], boto3.Session], source: str) -> dict[str, Any]:
@@ -78,9 +81,11 @@ def read(session: Callable[[], boto3.Session], source: str) -> dict[str, Any]:
     if source.startswith(S3):
         bucket, key = split(source)
         body: bytes = session().client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    else:
-        body = Path(source).read_bytes()
-    return parsed(body, source)
+        return parsed(body, source)
+    try:
+        return parsed(Path(source).read_bytes(), source)
+    except OSError as error:
+        raise CannotRun(f"{source} cannot be read: {error.strerror}. Name another file.") from None
 
 
 def parsed(body: bytes, source: str) -> dict[str, Any]:
