@@ -444,6 +444,8 @@ WARNED = [
     ("schedule: {expression: cron(0 3 ? * MON *)}\nmaxAgeHours: 168\n", "", ""),
     ("schedule: {expression: cron(0 3 ? * MON-FRI *)}\n", "", ""),
     ("schedule: {expression: cron(0 3 1 1 ? *)}\nmaxAgeHours: 8784\n", "", ""),
+    (NIGHTLY + "maxAgeHours: 8784\n", "maxAgeHours", "the audit finds a missing backup after 366 days only"),
+    (NIGHTLY + "maxAgeHours: 744\n", "", ""),
     ("schedule: {expression: rate(2 days)}\n", "expression of schedule", "it comes every 48 hours at most"),
     ("schedule: {expression: rate(1 day)}\n", "", ""),
     (
@@ -460,6 +462,23 @@ WARNED = [
 def test_what_is_probably_not_meant(written: Written, more: str, field: str, reason: str) -> None:
     found = [warning.partition(": ")[2] for warning in warnings(written(a=ASSOCIATIONS + more))]
     assert [warning.startswith(f"{field}: {reason}") for warning in found] == ([True] if field else [])
+
+
+@pytest.mark.parametrize(
+    ("default", "field"),
+    [
+        ("enabled: false", "enabled"),
+        ("maxAgeHours: 8784", "maxAgeHours"),
+        ("schedule: {expression: cron(0 3 1 1 ? 2199)}", "expression of schedule"),
+    ],
+)
+def test_a_default_that_suspends_a_fleet_is_a_warning_at_its_line(written: Written, default: str, field: str) -> None:
+    schedule = "" if "schedule" in default else f"  {NIGHTLY}"
+    two = [ASSOCIATIONS.replace("orders", name) for name in ("one", "two")]
+    directory = written(f"name: prod\ndefaults:\n  {default}\n{schedule}", a=two[0], b=two[1])
+    (found,) = warnings(directory)
+    assert found.startswith("fleet.yaml:3: ")
+    assert field in found
 
 
 def test_alike_warnings_are_one(written: Written) -> None:

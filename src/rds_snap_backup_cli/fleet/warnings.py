@@ -22,6 +22,8 @@ A_WEEK = 7
 HORIZON = 2 * 366
 # Of the stack's parameter BackupMaxAgeHours.
 MAX_AGE_HOURS = 26
+# A month. Longer, and longer than two gaps of the schedule, hides for weeks that backups fail.
+LENIENT_HOURS = 31 * 24
 HOUR = 3600
 SHOWN = 3
 EXPRESSION = ("schedule", "expression")
@@ -113,6 +115,9 @@ def about_schedule(entry: Entry, gap: float | None, skipped: str | None) -> Iter
         default = "" if "maxAgeHours" in entry.document else ", the stack's default"
         reason = f"it {comes}, and maxAgeHours is {age}{default}: let it come more often, or raise maxAgeHours"
         yield "stale", EXPRESSION, reason
+    elif age > max(LENIENT_HOURS, 2 * gap):
+        reason = f"the audit finds a missing backup after {age // 24} days only: lower it to some gaps of the schedule"
+        yield "lenient", ("maxAgeHours",), reason
 
 
 def least_gap(schedule: Schedule, now: datetime) -> float | None:
