@@ -12,6 +12,7 @@ MODULES = (
     "backup",
     "explain",
     "report.command",
+    "report.history",
     "letters",
     "redrive",
     "schedule",
