@@ -55,7 +55,8 @@ resource "aws_scheduler_schedule" "target" {
   schedule_expression_timezone = each.value.timezone
 
   flexible_time_window {
-    mode = "OFF"
+    mode                      = "FLEXIBLE"
+    maximum_window_in_minutes = 5
   }
 
   target {

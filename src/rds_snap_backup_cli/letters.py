@@ -10,7 +10,7 @@ from rich.prompt import Confirm
 
 from rds_snap_backup_cli.dead_letters import MAX_LETTERS, DeadLetterQueue, Letter
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.output import counted, duration, rows_to_table, stderr
+from rds_snap_backup_cli.output import counted, duration, printable, rows_to_table, stderr
 from rds_snap_backup_cli.program import Call, command
 
 # The beginning of an ID names a letter; more of it if two begin alike.
@@ -105,4 +105,5 @@ def agreed(number: int) -> bool:
     """Ask whether to delete."""
     if not sys.stdin.isatty():
         raise CannotRun("there is no terminal to ask on. Nothing was deleted: use --yes.")
-    return Confirm.ask(f"Delete {counted(number, 'letter')}? This cannot be undone", default=False, console=stderr())
+    question = printable(f"Delete {counted(number, 'letter')}? This cannot be undone")
+    return Confirm.ask(question, default=False, console=stderr())

@@ -1,4 +1,7 @@
-"""Rows as a table, JSON or CSV. Every text is one line, and none is markup or a formula to a spreadsheet."""
+"""The only module that writes to standard output and standard error. What it writes has no control character of others.
+
+Rows are a table, JSON or CSV. Every cell is one line, and none is markup or a formula to a spreadsheet.
+"""
 
 import csv
 import json
@@ -7,6 +10,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from io import StringIO, TextIOWrapper
 from typing import Any
 
 from rich.console import Console
@@ -35,6 +39,38 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+class Output(Console):
+    """A console that cleans each text before it is printed, and takes none for markup."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def print(self, *contents: Any, **options: Any) -> None:
+        """Print texts, each cleaned, and tables, whose cells are."""
+        super().print(*map(printable, contents), **options)
+
+
+def cleaned(text: str) -> str:
+    """Return a text with a blank for each control or formatting character, such as ESC, C1 or bidirectional ones.
+
+    Line breaks stay.
+    """
+    return "".join(item if item.isprintable() or item == "\n" else " " for item in text)
+
+
+def printable(content: Any) -> Any:
+    """Return a text cleaned and without markup, and anything else as it is."""
+    match content:
+        case str():
+            return Text(cleaned(content))
+        case Text():
+            copy = content.copy()
+            copy.plain = cleaned(content.plain)
+            return copy
+        case _:
+            return content
+
+
 def cell(value: Any) -> str:
     """Return a value of a row as one line of text."""
     match value:
@@ -56,7 +92,7 @@ def rows_to_table(columns: Mapping[str, str], rows: Iterable[Row], shows: Mappin
     for row in rows:
         texts = [shows.get(key, cell)(row[key]) for key in columns]
         # As texts: square brackets in a name are not markup.
-        table.add_row(*(Text(text, STYLES.get(text, "")) for text in texts))
+        table.add_row(*(Text(cleaned(text), STYLES.get(text, "")) for text in texts))
     return table
 
 
@@ -66,16 +102,23 @@ def write_rows(form: Format, columns: Mapping[str, str], rows: Sequence[Row], sh
         case Format.JSON:
             write_json(rows)
         case Format.CSV:
-            writer = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
+            text = StringIO(newline="")
+            writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
             writer.writerow(columns)
             writer.writerows([guarded(cell(row[key])) for key in columns] for row in rows)
+            write_text(text.getvalue())
         case Format.TABLE if rows:
             stdout().print(rows_to_table(columns, rows, shows))
 
 
 def write_json(document: Any) -> None:
-    """Write JSON to standard output, in ASCII: no control character reaches a terminal."""
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    """Write JSON to standard output, in ASCII: a control character is an escape."""
+    write_text(json.dumps(document, indent=2) + "\n")
+
+
+def write_text(text: str) -> None:
+    """Write a text to standard output as it is, but cleaned."""
+    sys.stdout.write(cleaned(text))
 
 
 def guarded(text: str) -> str:
@@ -87,15 +130,21 @@ def guarded(text: str) -> str:
     return f"'{text}" if begin and begin in "=+-@" else text
 
 
-def stdout() -> Console:
+def stdout() -> Output:
     """Return the console of results."""
     is_cut = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False, width=None if is_cut else FILE_WIDTH)
+    return Output(soft_wrap=False, width=None if is_cut else FILE_WIDTH)
 
 
-def stderr() -> Console:
+def stderr() -> Output:
     """Return the console of everything else."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Output(stderr=True, soft_wrap=True)
+
+
+def escape_unencodable() -> None:
+    """Escape what standard output cannot encode: Windows redirects to a file in an old code page, which lacks most letters."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def duration(seconds: float) -> str:

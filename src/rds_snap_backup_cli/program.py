@@ -2,12 +2,10 @@
 
 import inspect
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import Parameter
-from io import TextIOWrapper
 from typing import Annotated, Any, get_args
 
 import boto3
@@ -17,7 +15,7 @@ from typer.models import ArgumentInfo
 
 from rds_snap_backup_cli import VERSION
 from rds_snap_backup_cli.errors import CannotRun, Exit, in_one_line
-from rds_snap_backup_cli.output import Format, Row, Show, stderr, stdout, write_rows
+from rds_snap_backup_cli.output import Format, Row, Show, escape_unencodable, printable, stderr, stdout, write_rows
 from rds_snap_backup_cli.stack import DeployedStack, session_of
 
 STACK_VARIABLE = "RDS_SNAP_BACKUP_STACK"
@@ -80,8 +78,8 @@ class Call:
         if self.quiet or not console.is_terminal:
             yield lambda _: None
         else:
-            with console.status(text) as status:
-                yield status.update
+            with console.status(printable(text)) as status:
+                yield lambda changed: status.update(printable(changed))
 
 
 def shared(name: str, kind: Any, default: Any, info: Any) -> Parameter:
@@ -191,6 +189,4 @@ def describe(
 
     Exit status: 0 done; 1 findings or a failed backup; 2 usage, access, or the command could not run.
     """
-    # Windows encodes what is redirected to a file in an old code page, which lacks most letters.
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    escape_unencodable()

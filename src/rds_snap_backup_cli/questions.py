@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from rich.console import Console
 from rich.prompt import InvalidResponse, PromptBase
 from rich.text import Text
 
 from rds_snap_backup_cli.expressions import expression_problem, timezone_problem
+from rds_snap_backup_cli.output import Output
 
 ESSENTIAL = "Essential"
 # Of the default target: the name without which there is none, those that it requires, and what matters only with it.
@@ -89,7 +89,7 @@ def questions_of(template: Path) -> list[Question]:
     return [Question.of(name, document["Parameters"][name]) for name in names]
 
 
-def ask(questions: Sequence[Question], console: Console) -> dict[str, str]:
+def ask(questions: Sequence[Question], console: Output) -> dict[str, str]:
     """Ask one question after the other; return the answers by name."""
     console.print("Enter accepts the value in parentheses. Nothing is deployed yet.\n")
     answers: dict[str, str] = {}

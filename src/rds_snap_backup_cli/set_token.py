@@ -12,7 +12,7 @@ import typer
 
 from rds_snap_backup.redaction import remember
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.output import counted
+from rds_snap_backup_cli.output import cleaned, counted
 from rds_snap_backup_cli.program import Call, command
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def ask(prompt: str, *, may_be_empty: bool = False) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("error", GetPassWarning)
         try:
-            answer = getpass(prompt).strip()
+            answer = getpass(cleaned(prompt)).strip()
         except (GetPassWarning, EOFError):
             raise CannotRun("there is no terminal that hides a token. Nothing was stored.") from None
     if not answer and not may_be_empty:

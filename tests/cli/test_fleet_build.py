@@ -78,7 +78,7 @@ def test_a_target_is_a_parameter_and_a_schedule(cli: Cli, tmp_path: Path, out: P
         "GroupName": {"Fn::ImportValue": "backups-ScheduleGroupName"},
         "ScheduleExpression": "cron(0 3 * * ? *)",
         "ScheduleExpressionTimezone": "Europe/Berlin",
-        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 5},
     }
     # As the stack's own schedule, with the stack's exports.
     own = TEMPLATE["Resources"]["DefaultSchedule"]["Properties"]["Target"]

@@ -177,7 +177,10 @@ def as_scheduler_takes_it(values: dict[str, Any]) -> dict[str, Any]:
         "GroupName": values["group_name"],
         "ScheduleExpression": values["schedule_expression"],
         "ScheduleExpressionTimezone": values["schedule_expression_timezone"],
-        "FlexibleTimeWindow": {"Mode": window["mode"]},
+        "FlexibleTimeWindow": {
+            "Mode": window["mode"],
+            "MaximumWindowInMinutes": window["maximum_window_in_minutes"],
+        },
         "Target": {
             "Arn": target["arn"],
             "RoleArn": target["role_arn"],

@@ -18,7 +18,6 @@ from urllib3.util import Url, parse_url
 from rds_snap_backup.commvault.answers import MAX_BODY, Answer, HttpRequest, HttpResponse, NoAnswer, NotSent
 from rds_snap_backup.commvault.failures import unanswered, unreachable
 from rds_snap_backup.commvault.hints import PERSISTS
-from rds_snap_backup.commvault.limits import InterimResponse
 from rds_snap_backup.commvault.proxy import Proxy, ProxyFailed, ProxyInvalid, read_proxy
 from rds_snap_backup.commvault.sockets import HTTPSConnection, ended_at
 from rds_snap_backup.commvault.trust import tls_context
@@ -28,9 +27,6 @@ HTTPS_PORT = 443
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
 MIN_SECONDS = 1.0
-# Lower ones announce a response that follows. http.client skips 100 only: the connection's next answer would be this one's.
-# https://www.rfc-editor.org/rfc/rfc9110#section-15.2
-FINAL_STATUS = 200
 # A server or a middlebox may have dropped an idle connection without a word that reached a frozen sandbox.
 IDLE_SECONDS = 5.0
 # A date further off is some proxy's fault: Commvault itself does not work across such a difference.
@@ -73,8 +69,6 @@ class Connection:
                     request.method, path, body=request.body, headers=request.headers, preload_content=False
                 )
                 response = connection.getresponse()
-                if response.status < FINAL_STATUS:
-                    raise InterimResponse
                 # Taken now: however slowly the body comes, it does not shift Commvault's clock.
                 clock_ahead = _clock_ahead(response.headers.get("Date", ""))
                 content = response.read(MAX_BODY + 1)

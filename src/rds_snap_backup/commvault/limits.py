@@ -1,7 +1,7 @@
-"""http.client's response with a limit on its lines: its heads, the lengths of its chunks, and what follows them.
+"""http.client's response with one head, and a limit on its lines: the lengths of its chunks, and what follows them.
 
-http.client limits a line to 64 KiB and a head to 100 lines, but not how many heads of `100 Continue` come first, nor the
-lines after the last chunk. The body's limit is `connection.py`'s matter.
+http.client limits a line to 64 KiB and a head to 100 lines, but not the lines after the last chunk. The body's limit is
+`connection.py`'s matter.
 """
 
 import io
@@ -9,6 +9,9 @@ import socket
 from http.client import HTTPException, HTTPResponse
 
 MAX_LINES = 256 * 1024
+# Lower ones announce a response that follows. http.client skips 100, and takes any other for the answer: the connection's
+# next answer would be this one's. No request asks for one. https://www.rfc-editor.org/rfc/rfc9110#section-15.2
+FINAL_STATUS = 200
 
 
 class TooManyLines(HTTPException):
@@ -16,7 +19,7 @@ class TooManyLines(HTTPException):
 
 
 class InterimResponse(HTTPException):
-    """A response below 200 came, other than `100 Continue`."""
+    """A response below 200 came."""
 
 
 class NegativeLength(HTTPException):
@@ -41,10 +44,16 @@ class _Lines(io.BufferedReader):
 
 
 class Response(HTTPResponse):
-    """A response whose lines are limited."""
+    """A response whose lines are limited, and which no interim response precedes."""
 
     def __init__(
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
         self.fp = _Lines(self.fp.detach())
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        if status < FINAL_STATUS:
+            raise InterimResponse(f"{status} {reason.strip()} came before the answer")
+        return version, status, reason

@@ -18,6 +18,9 @@ MAX_BYTES = 1_000_000
 MAX_INLINE_BYTES = 51_200
 # SSM takes three writes a second, and repeats what CloudFormation sends too fast.
 LANES = 5
+# SSM takes 40 reads a second, and many targets of a fleet have the same time. The trigger's time stays the schedule's own.
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-flexible-time-windows.html
+WINDOW = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 5}
 STACK = "BackupStack"
 ESCAPED = re.compile("[\x7f-\uffff]")
 # A logical ID has letters and digits only; Z begins what stands for another character.
@@ -81,7 +84,7 @@ def schedules_of(entries: Sequence[Entry]) -> Iterator[tuple[str, Mapping[str, A
             "GroupName": imported("ScheduleGroupName"),
             "ScheduleExpression": entry.schedule.expression,
             "ScheduleExpressionTimezone": entry.schedule.timezone,
-            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "FlexibleTimeWindow": WINDOW,
             "Target": {
                 "Arn": imported("BackupFunctionArn"),
                 "RoleArn": imported("SchedulerRoleArn"),

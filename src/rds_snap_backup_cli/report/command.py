@@ -12,7 +12,7 @@ import typer
 from rds_snap_backup.untrusted import whole_number
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
-from rds_snap_backup_cli.output import Format, Row, rows_to_table, stdout, write_json, write_rows
+from rds_snap_backup_cli.output import Format, Row, rows_to_table, stdout, write_json, write_rows, write_text
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.report.content import Content
 from rds_snap_backup_cli.report.page import html_of
@@ -138,7 +138,7 @@ def print_report(form: Form, stack: DeployedStack, content: Content, answer: Any
             rows += [csv_row("finding", finding) for finding in content.findings]
             write_rows(Format.CSV, dict.fromkeys(CSV, ""), rows, {})
         case Form.HTML:
-            stdout().file.write(html_of(stack, content))
+            write_text(html_of(stack, content))
         case Form.TABLE:
             print_tables(stack, content)
 
