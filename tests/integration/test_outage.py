@@ -46,15 +46,13 @@ def test_an_outage_alarms_once_within_the_hour_and_its_backups_complete_without_
     seen += states(timeline, capsys, OUTAGE)
     assert seen.index("ALARM") * ALARM["Period"] < HOUR
     assert [state for state, _ in groupby(seen)] == ["OK", "ALARM", "OK"]
-    assert by_database(timeline) == dict.fromkeys((*NIGHTLY, RUNNING), ["submitted", "completed"])
+    assert by_database(timeline) == {group: ["submitted", "completed"] for group in (*NIGHTLY, RUNNING)}
     assert timeline.sent() == [[RUNNING], list(NIGHTLY)]
     assert not timeline.queue
     assert not timeline.dead_letters()
 
 
-def test_a_failure_of_some_minutes_raises_no_alarm(
-    timelines: Timelines, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failure_of_some_minutes_raises_no_alarm(timelines: Timelines, capsys: pytest.CaptureFixture[str]) -> None:
     timeline = timelines(**SETTINGS)
     timeline.commserve.stop()
     timeline.run(MINUTE)

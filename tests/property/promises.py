@@ -140,7 +140,13 @@ class Promises:
         assert isinstance(backup.phase, Ended)
         owner = self.records.get(backup.phase.by)
         theirs = owner.backup_of(backup.key) if owner else None
-        if owner and theirs and theirs.job and theirs.job.id == job.id and self.changed[owner.key] < self.kernel.now - 1:
+        if (
+            owner
+            and theirs
+            and theirs.job
+            and theirs.job.id == job.id
+            and self.changed[owner.key] < self.kernel.now - 1
+        ):
             is_good = owner.state_of(theirs) in {"running", "completed", "completed_with_errors"}
             self._must(is_good, f"{key} joined a job that is {owner.state_of(theirs)}")
 

@@ -183,7 +183,9 @@ class Judge:
             is_late = looked >= (gathered if is_unasked or since else settled)
             self.must(not is_late, "It gathers or settles for too long.")
             latest = gathered if looked < gathered else settled
-            self.must(all(b.phase == Ended("rejected") or _due(b) <= latest for b in after.backups), "It looks too late.")
+            self.must(
+                all(b.phase == Ended("rejected") or _due(b) <= latest for b in after.backups), "It looks too late."
+            )
             return
         self.must(at >= gathered, "It has not gathered.")
         is_unsettled = not is_unasked and not since
@@ -302,7 +304,9 @@ class Judge:
         pause = RETRY_PAUSES * self.policy.first_retry_seconds
         self.must(abs(_due(new) - read.at - pause) < 1, "The retry is due at another time.")
         notice = next(n for n in after.outbox if n.status == "retrying" and after.position_of(new) in n.backups)
-        rows = [row for job_id in notice.job_ids if (row := read.all_rows.get(job_id)) and row.may_be_of(old.association)]
+        rows = [
+            row for job_id in notice.job_ids if (row := read.all_rows.get(job_id)) and row.may_be_of(old.association)
+        ]
         row = next(row for row in rows if row.end == "failed")
         began = next((attempt.began for attempt in after.attempts if attempt.number == number), notice.submitted_at)
         moment = max(min(row.started, read.at), began)
@@ -330,7 +334,9 @@ class Judge:
             item = self.ledger.items[new.key]
             self.must(not (self.commserve.shows_users and item.user), f"{after.key} adopted another user's job.")
         elif job.cause[0] != after.key:
-            later = [o for o in self.commserve.jobs.values() if o.association == job.association and int(o.id) > int(job.id)]
+            later = [
+                o for o in self.commserve.jobs.values() if o.association == job.association and int(o.id) > int(job.id)
+            ]
             is_known = len(later) < KNOWN_IDS and not self._is_given_up(job) and not self.is_beyond_window(job)
             self.must(not is_known, f"{after.key} is credited with job {job.id} of {job.cause[0]}.")
             truth.is_beyond_limits = True
@@ -412,7 +418,9 @@ class Judge:
 
     # ---- A start
 
-    def _started(self, before: Submission | None, after: Submission, asked: ReadStart, inputs: StartInputs, at: float) -> None:
+    def _started(
+        self, before: Submission | None, after: Submission, asked: ReadStart, inputs: StartInputs, at: float
+    ) -> None:
         """Each waiting backup joins, waits or goes: exactly as the subclient's claimer and the limits say."""
         pin = inputs.pin if inputs.target else before and before.pin
         self.must(pin is None or after.pin == pin, "It pins what the document does not say.")

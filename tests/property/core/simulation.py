@@ -362,7 +362,16 @@ class Simulation:
             return
         span = rng.choice((600, HOUR, 6 * HOUR, 40 * HOUR))
         kinds = ["schedule", "manual", "event", "event"] * rng.randint(1, 3)
-        for fault in ("edit", "foreign", "lose message", "copy message", "name", "busy database", "newer", "standstill"):
+        for fault in (
+            "edit",
+            "foreign",
+            "lose message",
+            "copy message",
+            "name",
+            "busy database",
+            "newer",
+            "standstill",
+        ):
             kinds += [fault] * rng.choice((0, 0, 1, 2))
         kinds += ["restore"] * (rng.random() < 0.1)
         kinds += ["storm"] * (rng.random() < 0.05)
@@ -416,7 +425,10 @@ class Simulation:
             case "redrive" if self.letters:
                 self.messages.append(replace(rng.choice(self.letters), visible=self.now, receives=0))
             case "name":
-                names, key = rng.choice((self.commserve.unknown, self.commserve.ineligible)), rng.choice(ASSOCIATIONS).key
+                names, key = (
+                    rng.choice((self.commserve.unknown, self.commserve.ineligible)),
+                    rng.choice(ASSOCIATIONS).key,
+                )
                 names ^= {key}
                 self.judge.bad_names.add(key)
             case "busy database":
