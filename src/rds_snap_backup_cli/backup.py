@@ -160,5 +160,5 @@ def in_words(row: Row) -> str:
     """Return a row as a line of a log."""
     named = " / ".join(filter(None, (cell(row[name]) for name in ("target", "subclient"))))
     job = f", job {cell(row['job'])}" if row["job"] else ""
-    error = f". {cell(row['error'])} What to do: {cell(row['hint'])}" if row["error"] else ""
+    error = f". {cell(row['error']).rstrip('.')}. What to do: {cell(row['hint'])}" if row["error"] else ""
     return f"{row['since']} {named}: {cell(row['state'])}{job}{error}"

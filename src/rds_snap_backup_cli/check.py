@@ -46,7 +46,7 @@ def check(call: Call, target: OneTarget = "", show_all: ShowAll = False) -> Exit
         call.explain(findings_to_text(findings_of(checks)))
     counts = Counter(item["result"] for item in checks)
     if wrong:
-        unmade = f", {counts[NOT_MADE]} not made because of it" if counts[NOT_MADE] else ""
+        unmade = f", {counts[NOT_MADE]} were not made" if counts[NOT_MADE] else ""
         call.conclude(f"{stack.place}: {counts[FAILED]} of {counted(len(checks), 'check')} failed{unmade}.", "bold red")
     else:
         call.conclude(f"{stack.place}: {counted(len(checks), 'check')} passed.", "green")
@@ -103,7 +103,7 @@ def findings_of(checks: Sequence[Row]) -> list[tuple[str, str, str]]:
 def with_number(detail: str, caused: int) -> str:
     """Return what was found, with the number of checks that it prevented."""
     return (
-        f"{detail} Because of it {counted(caused, 'check')} {'was' if caused == 1 else 'were'} not made."
+        f"{detail.rstrip('.')}. Because of it {counted(caused, 'check')} {'was' if caused == 1 else 'were'} not made."
         if caused
         else detail
     )

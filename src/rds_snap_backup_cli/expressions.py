@@ -129,7 +129,7 @@ def next_run(expression: str, timezone: str, now: datetime) -> str:
     if found := RATE.fullmatch(expression):
         return f"It runs every {found[1].removeprefix('1 ')}."
     if not (found_run := next(runs(expression, timezone, now, FOUR_YEARS), None)):
-        return "It does not run again: its time is over."
+        return "It is over."
     local = found_run.astimezone(ZoneInfo(timezone))
     return f"Next run: {local:%Y-%m-%d %H:%M} {timezone}{'' if timezone == 'UTC' else f' ({found_run:%H:%M} UTC)'}."
 

@@ -152,4 +152,4 @@ def due(schedule: "GetScheduleOutputTypeDef", now: datetime) -> str:
     if expression_problem(expression):
         return "unknown"
     words = next_run(expression, schedule.get("ScheduleExpressionTimezone", "UTC"), now)
-    return words.removeprefix("Next run: ").removeprefix("It runs ").removesuffix(".")
+    return words.removeprefix("Next run: ").removeprefix("It runs ").removeprefix("It is ").removesuffix(".")

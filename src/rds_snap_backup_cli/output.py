@@ -38,8 +38,11 @@ STYLES = {
 }
 # Left out of a table where all rows have the same.
 PLACE = frozenset({"account", "region"})
-# A line breaks at blanks, and inside ARNs, paths and IDs, which are longer than a column. A time is not broken.
-WORD = re.compile(r"\s*\S+?(?:[|/#]+|:(?=\D)|(?=\s)|$)")
+# A line breaks at blanks. What is longer than a line, such as an ARN, breaks after its separators; a time never does.
+BETWEEN_BLANKS = re.compile(r"\s*\S+")
+PART = re.compile(r"\s*\S+?(?:[|/#]+|:(?=\D)|(?=\s)|$)")
+# A row with more lines is easier to read as a paragraph.
+MAX_LINES = 6
 ERRNO = re.compile(r"\[Errno -?\d+\] ?")
 
 
@@ -60,6 +63,11 @@ class Output(Console):
     def print(self, *contents: Any, **options: Any) -> None:
         """Print texts, each cleaned, and tables, whose cells are."""
         super().print(*map(printable, contents), **options)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a sentence: one line to a file, and lines that break between words on a terminal."""
+        lines = wrapped(cleaned(text), self.width) if self.is_terminal or "COLUMNS" in os.environ else [text]
+        self.print("\n".join(lines), style=style, soft_wrap=True)
 
     def on_broken_pipe(self) -> None:
         """Let the program say it, as for any other failure."""
@@ -91,24 +99,20 @@ class Grid:
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         columns = [[heading, *texts] for heading, *texts in zip(self.headings, *self.rows, strict=True)]
-        least = [max(cell_len(word.strip()) for text in column for word in words(text)) for column in columns]
+        least = [max(map(longest_part, column)) for column in columns]
         most = [max(map(cell_len, column)) for column in columns]
         room = options.max_width - 3 * len(columns) - 1
-        if sum(least) > room:
+        widths = distributed(least, most, room)
+        cells = [[wrapped(text, width) for text, width in zip(row, widths, strict=True)] for row in self.rows]
+        if sum(least) > room or max(len(lines) for row in cells for lines in row) > MAX_LINES:
             yield self.paragraphs
             return
-        widths = distributed(least, most, room)
         table = Table(show_lines=widths != most)
         for heading, width in zip(self.headings, widths, strict=True):
             table.add_column("\n".join(wrapped(heading, width)), width=width, no_wrap=True)
-        for row in self.rows:
-            table.add_row(
-                # As texts: square brackets in a name are not markup.
-                *(
-                    Text("\n".join(wrapped(text, width)), style_of(text))
-                    for text, width in zip(row, widths, strict=True)
-                )
-            )
+        for row, texts in zip(cells, self.rows, strict=True):
+            # As texts: square brackets in a name are not markup.
+            table.add_row(*(Text("\n".join(lines), style_of(text)) for lines, text in zip(row, texts, strict=True)))
         yield table
 
     @property
@@ -126,19 +130,20 @@ class Grid:
         )
 
 
-def words(text: str) -> list[str]:
-    """Return the parts between which a line may break; blanks stand at their beginnings."""
-    return WORD.findall(text) or [""]
+def longest_part(text: str) -> int:
+    """Return the width of the longest part that no line may break."""
+    return max((cell_len(part.strip()) for part in PART.findall(text)), default=0)
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of a text. A word that is wider than a line is not cut."""
+    """Return the lines of a text. A part that is wider than a line is not cut."""
     lines = [""]
-    for word in words(text):
-        if lines[-1] and cell_len(lines[-1] + word) > width:
-            lines.append(word.lstrip())
-        else:
-            lines[-1] += word if lines[-1] else word.lstrip()
+    for word in BETWEEN_BLANKS.findall(text):
+        for part in [word] if cell_len(word.strip()) <= width else PART.findall(word):
+            if lines[-1] and cell_len(lines[-1] + part) > width:
+                lines.append(part.lstrip())
+            else:
+                lines[-1] += part if lines[-1] else part.lstrip()
     return lines
 
 
@@ -146,7 +151,7 @@ def distributed(least: Sequence[int], most: Sequence[int], room: int) -> list[in
     """Return the widths of columns: each at least what its words need, and the rest of the room to those that want more."""
     widths = list(least)
     left = room - sum(widths)
-    while left and (narrow := [index for index, width in enumerate(widths) if width < most[index]]):
+    while left > 0 and (narrow := [index for index, width in enumerate(widths) if width < most[index]]):
         widths[min(narrow, key=widths.__getitem__)] += 1
         left -= 1
     return widths

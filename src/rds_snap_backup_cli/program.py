@@ -94,7 +94,7 @@ class Call:
     def say(self, text: str) -> None:
         """Print a note to standard error."""
         if not self.quiet:
-            stderr().print(text)
+            stderr().say(text)
 
     def show(self, columns: Mapping[str, str], rows: Sequence[Row], **shows: Show) -> None:
         """Print rows to standard output."""
@@ -108,7 +108,7 @@ class Call:
     def conclude(self, text: str, style: str = "") -> None:
         """Print a command's last line: below a table to standard output, else as a note."""
         if self.is_table:
-            stdout().print(text, style=style, soft_wrap=True)
+            stdout().say(text, style)
         else:
             self.say(text)
 
@@ -226,7 +226,7 @@ def attempt(run: Callable[[], Exit], call: Call) -> Exit:
         reason = f"this is a mistake in {VERSION} of the command. Report it: {type(error).__name__}: {error}"
     else:
         return done
-    stderr().print(f"{call.stack_name or app.info.name}: {reason}")
+    stderr().say(f"{call.stack_name or app.info.name}: {reason}")
     return status
 
 

@@ -63,7 +63,7 @@ def test_one_cause_is_said_once_and_last(cli: Cli, function: AwsWire) -> None:
         out = cli("check", "prod").out
         assert out.count(cause) == out.count("What to do: Check the host.") == 1
         assert out.index("Correct clientName.") < out.index(f"{cause} Because of it 15 checks were not made.")
-        assert out.endswith(f"of {len(checks)} checks failed, 15 not made because of it.\n")
+        assert out.endswith(f"of {len(checks)} checks failed, 15 were not made.\n")
 
 
 def test_rows_are_json_and_csv(cli: Cli, function: AwsWire) -> None:

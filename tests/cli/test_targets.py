@@ -56,7 +56,7 @@ def test_each_group_of_a_target_is_shown_with_what_starts_it_and_its_last_job(cl
     off, nightly, billing, wrong = json.loads(done.out)
     assert (off["enabled"], off["nextRun"], off["events"]) == (
         False,
-        ["It does not run again: its time is over", "disabled"],
+        ["over", "disabled"],
         [],
     )
     assert nightly == {
@@ -64,7 +64,7 @@ def test_each_group_of_a_target_is_shown_with_what_starts_it_and_its_last_job(cl
         "problem": None,
         "enabled": True,
         "schedule": ["rate(12 hours) UTC", "at(2026-01-01T00:00:00) UTC"],
-        "nextRun": ["every 12 hours", "It does not run again: its time is over"],
+        "nextRun": ["every 12 hours", "over"],
         "subclient": "aws-prod / RDS / nightly",
         "events": ["*"],
         "job": "2291",
