@@ -126,6 +126,7 @@ def test_the_warning_names_a_time_that_exists_on_every_day(expression: str, time
         ("cron(0 1 * * ? *)", "UTC", "Next run: 2026-12-02 01:00 UTC."),
         ("cron(0 3 29 2 ? *)", "Europe/Berlin", "Next run: 2028-02-29 03:00 Europe/Berlin (02:00 UTC)."),
         ("at(2026-12-24T13:00:00)", "Asia/Tokyo", "Next run: 2026-12-24 13:00 Asia/Tokyo (04:00 UTC)."),
+        ("at(2199-12-31T00:00:00)", "UTC", "Next run: 2199-12-31 00:00 UTC."),
         ("at(2026-11-20T13:00:00)", "UTC", "It is over."),
         ("rate(36 hours)", "UTC", "It runs every 36 hours."),
         ("rate(1 day)", "UTC", "It runs every day."),
