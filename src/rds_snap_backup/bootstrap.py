@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.trust import ca_certificates
 from rds_snap_backup.config import HOUR, MINUTE, Config
-from rds_snap_backup.core.record import Policy
+from rds_snap_backup.core.backups import Policy
 from rds_snap_backup.credentials.renewal import Renewer
 from rds_snap_backup.credentials.secret import Secret
 from rds_snap_backup.credentials.tokens import TokenAuth

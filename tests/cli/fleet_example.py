@@ -30,8 +30,8 @@ def rows() -> list[dict[str, Any]]:
         {
             "match": "exact",
             "clientName": client,
-            "instanceName": name,
-            "subclientName": "default",
+            "instanceName": "RDS",
+            "subclientName": name,
             "arn": f"arn:aws:rds:{REGION}:{account}:{'cluster' if name in CLUSTERS else 'db'}:{name}",
             "engine": "aurora-postgresql" if name in CLUSTERS else "postgres",
         }

@@ -16,8 +16,9 @@ import pytest
 
 from local.emulator import Emulator
 from local.tools import command as tool
+from rds_snap_backup.core.backups import Attempt, Backup, Tried
 from rds_snap_backup.core.phases import Ended, JobRef, Phase, Running, Waiting
-from rds_snap_backup.core.record import Attempt, Backup, Change, Submission, Tried
+from rds_snap_backup.core.record import Change, Submission
 from rds_snap_backup.ledger.submissions import Submissions
 from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.problems import Problem

@@ -95,15 +95,15 @@ def lose_message(product: Product, target: str) -> None:
     item = only([row for row in stack.ledger() if row["pk"]["S"].startswith(f"submission#{target}#")])
     record = json.loads(item["record"]["S"])
     record["created"] -= 2 * HOUR
-    for part, field in (("backups", "due"), ("attempts", "began"), ("attempts", "ended")):
-        for entry in record.get(part, ()):
-            entry[field] -= 2 * HOUR
+    record["wake_at"] -= 2 * HOUR
+    for backup in record["backups"]:
+        backup["phase"]["due"] -= 2 * HOUR
     stack.aws.client("dynamodb").update_item(
         TableName=stack.outputs["LedgerTableName"],
         Key={"pk": item["pk"]},
         UpdateExpression="SET wakeAt = :at, #record = :record",
         ExpressionAttributeNames={"#record": "record"},
-        ExpressionAttributeValues={":at": {"N": str(record["created"])}, ":record": {"S": json.dumps(record)}},
+        ExpressionAttributeValues={":at": {"N": str(record["wake_at"])}, ":record": {"S": json.dumps(record)}},
     )
 
 

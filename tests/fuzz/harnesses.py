@@ -8,10 +8,12 @@ from typing import Any
 from local.tools import ROOT
 from rds_snap_backup.commvault.answers import MAX_BODY, MAX_THROTTLE_SECONDS, HttpResponse
 from rds_snap_backup.commvault.clients import CLIENTS, clients_in
+from rds_snap_backup.commvault.contents import read_content
 from rds_snap_backup.commvault.job_lists import Page
 from rds_snap_backup.commvault.jobs import get_job, list_page
 from rds_snap_backup.commvault.outcomes import classify
 from rds_snap_backup.commvault.queries import JsonDocument, read
+from rds_snap_backup.commvault.restore_points import read_restore_point
 from rds_snap_backup.commvault.rows import MAX_TIME
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.outcomes import Scheduled, Submitted, Throttled
@@ -193,12 +195,21 @@ SUMMARY: dict[str, Any] = {
     "jobEndTime": "1790000100000",
     "subclient": {"clientName": "AWS", "instanceName": "RDS", "subclientName": "orders"},
 }
+KINDS = ("root", "Region", "Instance", "Cluster", "instanceRule", 7)
+CHILD = {"name": "^orders-(a|b)*", "path": "us-east-1", "value": "us-east-1 orders", "type": "Instance", "negation": 0}
+ATTRIBUTES = {"rdsAttributes": {"availabilityZone": "us-east-1a,us-east-1b"}}
+POINT = {"dbName": "orders", "createTime": 1769824804, "snapShotName": "orders-us-east-1", **ATTRIBUTES}
 LISTS: list[Any] = [
     {"totalRecordsWithoutPaging": 1, "jobs": [{"jobSummary": SUMMARY}]},
     {"totalRecordsWithoutPaging": "250", "jobs": [{"jobSummary": {**SUMMARY, "jobId": str(n)}} for n in range(100)]},
     {"totalRecordsWithoutPaging": 0},
     {"clientProperties": [{"client": {"clientEntity": {"clientId": 7, "clientName": "AWS", "displayName": "A"}}}]},
     {"jobs": [], **ERROR},
+    {
+        "cloudDbContent": {"children": [{**CHILD, "type": kind} for kind in KINDS]},
+        "cloudDbFilter": {"children": [CHILD]},
+    },
+    POINT,
 ]
 LIST_FIELDS = (
     *(
@@ -212,6 +223,7 @@ LIST_FIELDS = (
         "subclientName",
     ),
     *("clientProperties", "client", "clientEntity", "clientId", "displayName"),
+    *("cloudDbContent", "cloudDbFilter", "children", *CHILD, *POINT, "availabilityZone"),
 )
 
 
@@ -233,7 +245,7 @@ def answers(data: bytes) -> None:
 
 
 def job_lists(data: bytes) -> None:
-    """Read an answer as a page of jobs, as one job and as a list of clients."""
+    """Read an answer as a page of jobs, as one job, as a list of clients, and as a group's content."""
     response = _response(data, LISTS, LIST_FIELDS)
     commvault: Any = SimpleNamespace(get=lambda *_: read(response))
     for found in (list_page(commvault, 3600, 100, 0.0), get_job(commvault, "41", 0.0)):
@@ -253,6 +265,20 @@ def job_lists(data: bytes) -> None:
     match read(response, CLIENTS):
         case JsonDocument(document):
             require(all(client.id for client in clients_in(document).values()), "a client has no ID")
+    _check_group(response.document)
+
+
+def _check_group(document: Any) -> None:
+    """Read whatever an answer has as a group's content, and as restore points."""
+    rows = document if isinstance(document, list) else [document]
+    for row in rows[:20]:
+        content = read_content(row) if isinstance(row, dict) else None
+        if content:
+            promises.line(str(content), "a content")
+            require(content.may_select("instance", "us-east-1", "a" * 63) in {True, False}, "a content selects nothing")
+        if point := read_restore_point(row):
+            promises.line(point.database, "a restore point's database")
+            require(0 <= point.created <= MAX_TIME, "a restore point's time is not one")
 
 
 def _check_job(job: Job) -> None:

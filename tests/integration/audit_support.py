@@ -18,7 +18,8 @@ from local.rds import RdsAccount, create_instance
 from rds_snap_backup.audit import handler
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.core.opening import Defaults, begin, reject_trigger
-from rds_snap_backup.core.record import Change, CompletedJob
+from rds_snap_backup.core.record import Change
+from rds_snap_backup.core.subclients import CompletedJob
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.triggers import Trigger
 from tests.integration.world import World

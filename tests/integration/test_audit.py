@@ -197,7 +197,7 @@ def test_a_job_that_skips_a_database_leaves_it_stale(scene: AuditScene) -> None:
     assert verdicts(answer) == {"orders-db": "protected", "billing-db": "stale"}
     (finding,) = answer["findings"]
     assert (finding["code"], finding["database"]) == ("BACKUP_STALE", "billing-db")
-    assert f"Job {job.id}: completed, and made no restore point of this database." in finding["message"]
+    assert f"Job {job.id} completed, and made no restore point of this database." in finding["message"]
 
 
 def test_a_maximum_age_is_that_of_the_target_that_names_the_group(scene: AuditScene) -> None:
@@ -408,7 +408,9 @@ def test_a_content_that_is_not_understood_is_ambiguous(scene: AuditScene) -> Non
     assert "not understood (type tag orders-db)" in answer["findings"][0]["message"]
 
 
-@pytest.mark.parametrize(("fault", "parameters"), [("forbidden", {}), ("not_found", {}), ("status", {"body": "{}"})])
+@pytest.mark.parametrize(
+    ("fault", "parameters"), [("forbidden", {}), ("not_found", {}), ("status", {"status": 200, "body": "{}"})]
+)
 def test_jobs_count_with_their_snapshots_where_restore_points_are_not_listed(
     scene: AuditScene, fault: str, parameters: dict[str, Any]
 ) -> None:
@@ -533,6 +535,16 @@ def test_the_gate_is_not_open_where_commvault_cannot_be_asked(scene: AuditScene,
     answer = prove(scene, "2026-01-31T02:00:04Z")
     assert answer["proved"] is None
     assert "HTTP 403" in answer["reason"]
+    scene.commserve.clear_faults()
+    scene.later = 60
+    assert prove(scene, "2026-01-31T02:00:04Z")["proved"] is True, "what could not be read is not kept"
+
+
+def test_the_gate_is_open_to_an_excluded_database(scene: AuditScene) -> None:
+    scene.database("scratch", hours_old=9, exclude="true")
+    scene.commserve.set_content("aws-prod", "scratch", [content.instance("scratch")])
+    scene.back_up("scratch")
+    assert prove(scene, "2026-01-31T02:00:04Z", f"{ARN}:db:scratch")["proved"] is True
 
 
 def test_the_gate_knows_a_member_by_its_cluster(scene: AuditScene) -> None:

@@ -16,8 +16,9 @@ from local.emulator import ACCOUNT, REGION, Emulator
 from local.stack import apply_template
 from local.subscriber import Subscriber
 from local.tools import ROOT
+from rds_snap_backup.core.backups import Backup, Tried
 from rds_snap_backup.core.phases import Ended, JobRef
-from rds_snap_backup.core.record import Backup, Notice, Submission, Tried
+from rds_snap_backup.core.record import Notice, Submission
 from rds_snap_backup.messaging import audit_messages
 from rds_snap_backup.messaging.notifications import JOB_ENDS, PROBLEMS, Notifications, render
 from rds_snap_backup.problems import Problem

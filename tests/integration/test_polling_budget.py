@@ -12,9 +12,11 @@ from rds_snap_backup.backup.polling import JobReader
 from rds_snap_backup.bootstrap import policy_of
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.config import Config
+from rds_snap_backup.core.applying import apply_jobs
+from rds_snap_backup.core.backups import Attempt, Backup, Tried
 from rds_snap_backup.core.phases import JobRef, Running
-from rds_snap_backup.core.reading import apply_jobs, jobs_wanted
-from rds_snap_backup.core.record import Attempt, Backup, Submission, Tried
+from rds_snap_backup.core.reading import jobs_wanted
+from rds_snap_backup.core.record import Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from tests.auth import FixedToken

@@ -51,13 +51,17 @@ class Result:
 
 
 def main() -> int:
-    """Run all mutations, or those whose names contain one of the arguments."""
+    """Run all mutations, or those whose names or modules contain one of the arguments."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("words", nargs="*", help="run the mutations whose names contain one of these; all without")
+    parser.add_argument(
+        "words", nargs="*", help="run the mutations whose names or modules contain one of these; all without"
+    )
     words = parser.parse_args().words
-    wanted = [mutation for mutation in MUTATIONS if not words or any(word in mutation.name for word in words)]
+    wanted = [
+        mutation for mutation in MUTATIONS if not words or any(word in mutation.path + mutation.name for word in words)
+    ]
     if not wanted:
-        parser.error(f"no mutation's name contains any of {words}")
+        parser.error(f"no mutation's name or module contains any of {words}")
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(WORKERS) as pool:
         home = Path(folder)
         for mutation in wanted:

@@ -7,18 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from rds_snap_backup.config import HOUR, Config
+from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, DAY, LEASE_SECONDS, MAX_OPEN_SECONDS, Attempt, Backup
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.phases import SUCCEEDED, Doubted, Ended, Out, Unlisted
-from rds_snap_backup.core.record import (
-    CLOCK_SKEW_SECONDS,
-    DAY,
-    LEASE_SECONDS,
-    MAX_OPEN_SECONDS,
-    Attempt,
-    Backup,
-    Notice,
-    Submission,
-)
+from rds_snap_backup.core.record import Notice, Submission
 from rds_snap_backup.ledger.records import from_text
 from tests.property.documents import UNUSABLE, Documents
 from tests.property.model.commvault import CommServe
@@ -34,7 +26,7 @@ RAISED = {"EndpointConnectionError", "ClientError", "FanOutError", "Contended"}
 
 @dataclass(slots=True)
 class Promises:
-    """The watcher. `lost` are submissions whose message was deleted by hand, `strangers` those that adopted a job of
+    """The watcher. `begun` is which backup was in which attempt, `lost` are submissions whose message was deleted by hand, `strangers` those that adopted a job of
     Commvault's own schedule, with the subclient."""
 
     kernel: Kernel
@@ -44,6 +36,7 @@ class Promises:
     records: dict[str, Submission] = field(default_factory=dict)
     changed: dict[str, float] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    begun: set[tuple[str, str, int]] = field(default_factory=set)
     notices: defaultdict[str, list[Notice]] = field(default_factory=lambda: defaultdict(list))
     published: set[tuple[str, Notice]] = field(default_factory=set)
     letters: set[tuple[str, int]] = field(default_factory=set)
@@ -78,6 +71,7 @@ class Promises:
         self.attempts |= {(key, attempt.number): attempt for attempt in now.attempts}
         if run and now.out:
             run.out = key, now.out.number
+            self.begun |= {(key, backup.key, now.out.number) for backup in now.backups if isinstance(backup.phase, Out)}
         for backup in now.backups:
             self._backup_changed(now, was, backup)
         self._outbox_changed(now, was.outbox if was else ())

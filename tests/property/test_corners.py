@@ -175,7 +175,8 @@ def test_one_message_that_fails_does_not_stop_its_batch(stage: Stage) -> None:
     stage.kernel.faults["ledger read"] = Schedule([(0, AWS_FAULTS.index("fail before"))])
     stage.world.go([stage.world.hand_over(stage.world.due)])
     assert "a" in stage.sent()
-    # What joined is over: its message is gone. The failed one is received again.
+    # What joined is over: its message is gone. The failed one is received again, in its own time.
+    assert max(message.visible_at for message in stage.world.waiting) > stage.kernel.now + 80
     assert {json.loads(message.body)["target"] for message in stage.world.waiting} == {"t0", "t1"}
 
 
@@ -276,3 +277,76 @@ def test_a_target_of_many_associations_with_long_names_is_recorded_and_published
     stage.world.drain()
     ends = [message for message in stage.world.sns.messages if message["status"] != "submitted"]
     assert len({message["jobIds"][0] for message in ends}) == 90
+
+
+def test_an_envelope_becomes_the_submissions_message_and_its_copy_continues_it_though_the_target_is_disabled(
+    stage: Stage,
+) -> None:
+    """The direct run was killed before its message was sent."""
+    request = {"requestId": "request-0", "condition": "RetriesExhausted"}
+    envelope = json.dumps({"version": "1.0", "requestContext": request, "requestPayload": {"target": "one"}})
+    stage.world.sqs.put(SUBMISSIONS, envelope)
+    stage.world.deliver_until(stage.kernel.now + 30)
+    (message,) = stage.world.waiting
+    assert json.loads(message.body).keys() == {"target", "trigger"}
+    stage.world.documents.edit("one", "disabled")
+    stage.world.sqs.put(SUBMISSIONS, envelope)
+    stage.world.drain()
+    assert (stage.sent(), len(stage.published("completed"))) == (["orders"], 1)
+
+
+def test_copies_of_a_message_that_arrive_before_its_record_start_one_job(stage: Stage) -> None:
+    """Two direct deliveries of one event were killed after they had sent the message."""
+    body = json.dumps({"target": "one", "trigger": {"kind": "manual", "id": "twice"}})
+    for _ in range(2):
+        stage.world.sqs.put(SUBMISSIONS, body)
+    stage.world.go([stage.world.hand_over([message]) for message in stage.world.due])
+    stage.world.drain()
+    assert (stage.sent(), len(stage.published("submitted"))) == (["orders"], 1)
+
+
+def test_a_record_of_another_form_waits_and_others_go_on(stage: Stage) -> None:
+    stage.invoke("one", requestId="newer")
+    item = stage.world.dynamodb.items["submission#one#manual#newer"]
+    text = item["record"]["S"]
+    item["record"]["S"] = text.replace('"form":', '"form":1')
+    stage.invoke("three")
+    stage.world.deliver_until(stage.kernel.now + 600)
+    assert stage.sent() == ["orders", "a b c"]
+    last = stage.world.waiting[-1]
+    assert (json.loads(last.body)["target"], last.visible_at > stage.kernel.now + HOUR / 2) == ("one", True)
+    item["record"]["S"] = text
+    stage.world.drain()
+    assert {message["jobIds"][0] for message in stage.published("completed")} >= {"1001"}
+
+
+def test_a_rate_limit_is_noted_for_all_submissions(stage: Stage) -> None:
+    stage.answered("throttled")
+    stage.invoke("one")
+    stage.invoke("three")
+    stage.world.deliver_until(stage.kernel.now + 600)
+    assert stage.sent() == ["orders"]
+    stage.world.deliver_until(stage.kernel.now + 200)
+    assert sorted(stage.sent()) == ["a b c", "orders", "orders"]
+
+
+def test_a_redriven_letter_reads_the_document_past_the_cache(stage: Stage) -> None:
+    stage.world.sandboxes = stage.world.sandboxes[:1]
+    stage.answered("failed")
+    stage.invoke("two")
+    stage.world.documents.edit("two", "shortened")
+    stage.kernel.now += 61
+    stage.world.deliver_until(stage.kernel.now + 5)
+    (letter,) = stage.world.letters
+    stage.world.documents.edit("two", "restored")
+    stage.world.redrive(letter)
+    stage.world.deliver_until(stage.kernel.now + 1)
+    assert stage.sent() == ["a orders", "orders", "a"]
+
+
+def test_what_rows_do_not_show_is_looked_for_in_the_same_run(stage: Stage) -> None:
+    stage.answered("not all named")
+    stage.invoke("three")
+    stage.kernel.now = stage.world.waiting[0].visible_at + 5
+    stage.world.go([stage.world.hand_over(stage.world.due)])
+    assert [message["reconciled"] for message in stage.published("submitted")] == [False, True]

@@ -6,8 +6,7 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-from rds_snap_backup.record import Submission
-
+from rds_snap_backup.core.record import Submission
 from tests.property.model.answers import ANSWERS
 from tests.property.model.commvault import CommServe, Settings
 from tests.property.model.kernel import Kernel, Schedule
@@ -33,9 +32,9 @@ class Explained(Example):
             f"submission#{submission['target']}#{explained['kind']}#{explained['identity']}"
             for submission in explained["submissions"]
         ]
-        before = self.records(keys)
+        before, begun = self.records(keys), {*self.world.promises.begun}
         delivered = self.receive(event)
-        after = self.records(keys)
+        after, sent = self.records(keys), {key for _, key, _ in self.world.promises.begun - begun}
         for submission in explained["submissions"]:
             assert (submission["request"] is not None) == any(
                 row["would"] == "submit" for row in submission["associations"]
@@ -44,7 +43,7 @@ class Explained(Example):
         seen.update(row["would"] for row in rows)
         # A trigger for several targets starts none of them itself.
         for row in rows if len(keys) == 1 else ():
-            compare(row, before.get(keys[0]), after.get(keys[0]))
+            compare(row, before.get(keys[0]), after.get(keys[0]), sent)
         assert keys or delivered == answer
         self.kernel.faults = faults
 
@@ -71,16 +70,16 @@ class Explained(Example):
         return self.world.services().submissions.load_all(keys)
 
 
-def compare(row: dict[str, Any], before: Submission | None, after: Submission | None) -> None:
-    """Compare what was explained of one association with the record after the delivery."""
+def compare(row: dict[str, Any], before: Submission | None, after: Submission | None, sent: set[str]) -> None:
+    """Compare what was explained of one association with the record after the delivery, and with what was sent."""
     names, would = (row["clientName"], row["instanceName"], row["subclientName"]), row["would"]
     backups = {backup.association.names: backup for backup in after.backups} if after else {}
     earlier = {backup.association.names: backup for backup in before.backups} if before else {}
     backup, was = backups.get(names), earlier.get(names)
-    state = backup.state if backup else None
-    is_sent = bool(backup and backup.attempt != (was.attempt if was else 0))
-    if was and was.state == "requested":
-        return  # What Commvault shows decides.
+    state = after.state_of(backup) if after and backup else None
+    is_sent = bool(backup and backup.key in sent)
+    if (before and was and before.state_of(was) == "requested") or (after and after.gathering):
+        return  # What Commvault shows decides; and an event is explained as if it had gathered.
     match would:
         case "submit":
             assert is_sent, row

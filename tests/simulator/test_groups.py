@@ -145,3 +145,23 @@ def test_a_group_without_known_databases_makes_no_restore_point(server: CommServ
     server.advance(100)
     assert wire.status(job_id) == "Completed"
     assert points(wire, server) == []
+
+
+@pytest.mark.parametrize(("fault", "status"), [("forbidden", 403), ("not_found", 404), ("throttled", 429)])
+def test_contents_and_restore_points_have_faults_of_their_own(
+    server: CommServe, wire: Wire, fault: str, status: int
+) -> None:
+    group = server.catalogue.add("aws-prod", "nightly").id
+    for path in (f"/Subclient/{group}", BROWSE):
+        server.fault(fault, path=path)
+    entity = {"entity": {"instanceId": 21}, "startTime": 0, "endTime": 0}
+    seen = [
+        (wire.send("GET", f"/Subclient/{group}").status, wire.send("POST", BROWSE, entity).status) for _ in range(2)
+    ]
+    assert seen == [(status, status), (200, 200)]
+
+
+def test_browsing_counts_as_a_writing_call(server: CommServe, wire: Wire) -> None:
+    server.rate_limit(writes=1)
+    entity = {"entity": {"instanceId": 21}, "startTime": 0, "endTime": 0}
+    assert [wire.send("POST", BROWSE, entity).status for _ in range(2)] == [200, 429]

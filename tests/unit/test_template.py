@@ -430,6 +430,8 @@ def test_the_token_command_keeps_the_token_out_of_the_arguments() -> None:
 def test_no_released_version_stands_in_an_unreleased_tree() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert PLAIN.outputs["Version"]["Value"] == version
+    audit = TEMPLATE["Resources"]["AuditFunction"]["Properties"]["Environment"]["Variables"]
+    assert audit["PRODUCT_VERSION"] == version, "the audit's scope names it"
     changelog = (ROOT / "CHANGELOG.md").read_text()
     released = re.findall(r"^## \[?(\d+\.\d+\.\d+)\]?", changelog, re.MULTILINE)
     unreleased = re.search(r"^## \[?Unreleased", changelog, re.MULTILINE)

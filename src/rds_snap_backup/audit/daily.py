@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import islice
 from typing import Any, Self, get_args
 
 from rds_snap_backup.audit import findings as found
@@ -32,7 +33,9 @@ from rds_snap_backup.audit.schedules import Schedules
 from rds_snap_backup.audit.verdicts import Judge, Verdict, VerdictName, is_excluded
 from rds_snap_backup.bootstrap import SDK, Clients, Services, bootstrap
 from rds_snap_backup.config import HOUR, Config
-from rds_snap_backup.core.record import DAY, Subclients, Submission
+from rds_snap_backup.core.backups import DAY
+from rds_snap_backup.core.record import Submission
+from rds_snap_backup.core.subclients import Subclients
 from rds_snap_backup.ledger.audits import Audits, AuditState
 from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, title
 from rds_snap_backup.messaging.notifications import VERSION, iso
@@ -47,8 +50,10 @@ RESERVE_SECONDS = 40.0
 # Of 1,300 characters each at most.
 MAX_ANSWERED = 1000
 DEFAULT = "default"
-# The item holds 400 KB: groups whose numbers of databases are kept.
-MAX_GROUPS = 1000
+# The item holds 400 KB: the characters of groups, and the places, that are kept; and the places that a message has.
+MAX_KEPT_CHARACTERS = 50_000
+MAX_KEPT_PLACES = 2000
+MAX_SHOWN_PLACES = 300
 
 
 @dataclass(frozen=True)
@@ -104,10 +109,16 @@ class Assessment:
 
     @property
     def selected(self) -> dict[str, int]:
-        """How many databases each group selects, by its key."""
+        """How many databases each group selects, by its key, of as many groups as are kept."""
         counts = Counter({group.key: 0 for group in self.judge.contents.groups})
         counts.update(group.key for verdict in self.verdicts for group in verdict.coverage.certain)
-        return dict(list(counts.items())[:MAX_GROUPS])
+        kept: dict[str, int] = {}
+        left = MAX_KEPT_CHARACTERS
+        for key, number in counts.items():
+            left -= len(key)
+            if left > 0:
+                kept[key] = number
+        return kept
 
 
 @dataclass(frozen=True)
@@ -148,13 +159,20 @@ def make_audit(auditor: Auditor, seconds_left: Callable[[], float], run: str | N
     if known.run == run:
         logger.info("This run was recorded before", run=run)
     else:
-        notification = {**answer, "findings": answer["findings"][:MAX_FINDINGS], "title": title(answer)}
-        recorded = replace(
-            news.recorded(known, now), run=run, ran_at=now, places=audit.places, groups=audit.assessment.selected
-        )
-        publish(services, audits, replace(recorded, pending=notification))
+        places = dict(islice(audit.places.items(), MAX_KEPT_PLACES))
+        recorded = news.recorded(known, now)
+        recorded = replace(recorded, run=run, ran_at=now, places=places, groups=audit.assessment.selected)
+        publish(services, audits, replace(recorded, pending=notification_of(answer)))
     count("AuditCompleted", services.config.service)
     return Reading(answer, "", ())
+
+
+def notification_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is published of an answer: the first findings, and no long list of accounts; `counts` has their numbers."""
+    scope = answer["scope"]
+    accounts = scope["accounts"] if len(scope["accounts"]) <= MAX_SHOWN_PLACES else []
+    shown = {"findings": answer["findings"][:MAX_FINDINGS], "scope": {**scope, "accounts": accounts}}
+    return {**answer, **shown, "title": title(answer)}
 
 
 def _audit(auditor: Auditor, aws: Calls, known: AuditState, *, is_scheduled: bool) -> Audit:

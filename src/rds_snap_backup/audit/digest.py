@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from rds_snap_backup.audit.findings import Finding
+from rds_snap_backup.core.backups import HOUR
 from rds_snap_backup.core.jobs import JobEnd
 from rds_snap_backup.core.phases import End
-from rds_snap_backup.core.record import HOUR, Submission
+from rds_snap_backup.core.record import Submission
 from rds_snap_backup.messaging.notifications import iso
 
 # Writing calls an hour, for a whole tenant of Commvault's SaaS.

@@ -1,5 +1,6 @@
 """Gathers the evidence of backups: Commvault's restore points, and RDS's snapshots of them by name."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from rds_snap_backup.audit.verdicts import MAX_AHEAD_SECONDS, MAX_TRIES, Found, 
 from rds_snap_backup.commvault.inventory import UNREAD, Discovery, Instance
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Kind, Place, Snapshot, Wanted
+from rds_snap_backup.rds.members import ALL_SECONDS
 
 # A list that is too long is asked for again from later on, to these parts of its span.
 NARROWER = (1, 4, 16)
@@ -22,6 +24,11 @@ def gather(
     """
     span = max(judge.look_back, judge.now - (since or judge.now))
     judge = replace(judge, listed=_list_points(judge, discovery, span))
+    begun = time.monotonic()
+
+    def members_left() -> float:
+        return min(seconds_left(), ALL_SECONDS - (time.monotonic() - begun))
+
     asked: dict[Place, set[tuple[Kind, str]]] = {}
     found: dict[Place, Found | Problem] = {}
     for _ in range(MAX_TRIES):
@@ -31,13 +38,13 @@ def gather(
         for place, some in names.items():
             asked.setdefault(place, set()).update(some)
         wanted = {place: _by_name(some) for place, some in names.items()}
-        for place, snapshots in estate.snapshots(wanted, seconds_left()).items():
+        for place, snapshots in estate.snapshots(wanted, members_left()).items():
             if isinstance(snapshots, Problem):
                 found[place] = snapshots
             elif not isinstance(known := found.get(place, {}), Problem):
                 found[place] = {**known, **{(each.kind, each.name): each for each in snapshots}}
         judge = replace(judge, found=dict(found))
-    return replace(judge, taken=_taken(judge, estate, seconds_left))
+    return replace(judge, taken=_taken(judge, estate, members_left()))
 
 
 def _list_points(judge: Judge, discovery: Discovery, span: float) -> dict[Instance, Listed | Problem]:
@@ -46,7 +53,9 @@ def _list_points(judge: Judge, discovery: Discovery, span: float) -> dict[Instan
     for database in judge.databases:
         if not is_excluded(database.resource):
             needed.update(dict.fromkeys(judge.coverage(database).instances))
-    needed.update(dict.fromkeys(group.instance for group in judge.contents.groups))
+    audited = {None, *(place.account for place in judge.places)}
+    others = (group.instance for group in judge.contents.groups)
+    needed.update(dict.fromkeys(each for each in others if judge.account_of.get(each.client) in audited))
     return {instance: _points(discovery, instance, judge.now, span) for instance in needed}
 
 
@@ -68,7 +77,7 @@ def _by_name(names: set[tuple[Kind, str]]) -> list[Wanted]:
     return [Wanted(kind, "name", frozenset(some)) for kind, some in kinds.items()]
 
 
-def _taken(judge: Judge, estate: Estate, seconds_left: Callable[[], float]) -> Mapping[Place, list[Snapshot] | Problem]:
+def _taken(judge: Judge, estate: Estate, seconds: float) -> Mapping[Place, list[Snapshot] | Problem]:
     """Read all snapshots of the databases whose restore points Commvault does not list."""
     wanted: dict[Place, dict[Kind, set[str]]] = {}
     for database in judge.databases:
@@ -79,4 +88,4 @@ def _taken(judge: Judge, estate: Estate, seconds_left: Callable[[], float]) -> M
         place: [Wanted(kind, "database", frozenset(names)) for kind, names in kinds.items()]
         for place, kinds in wanted.items()
     }
-    return estate.snapshots(asked, seconds_left())
+    return estate.snapshots(asked, seconds)

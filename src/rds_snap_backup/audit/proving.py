@@ -117,7 +117,8 @@ class Prover:
         if isinstance(found, Resource) and found.cluster:
             cluster = found.cluster
             found = aws.result(lambda: source.resource("cluster", cluster))
-        return (Database(found), source) if isinstance(found, Resource) else found
+        # A tag excludes a database from the audit, not from the question whether it can be restored.
+        return (Database(replace(found, tags={})), source) if isinstance(found, Resource) else found
 
     def _ask(self, known: tuple[Database, Databases], aws: Calls, since: float) -> Judge | Problem:
         """Ask Commvault for the restore points of a database, and RDS for their snapshots."""
@@ -126,7 +127,9 @@ class Prover:
         discovery = Discovery(commvault, aws.seconds_left)
         place = database.resource.place
         now = self.services.clock()
-        if self._groups is None or now >= self._groups[0] + GROUPS_SECONDS:
+        if self._groups and now < self._groups[0] + GROUPS_SECONDS:
+            judge = self._groups[1]
+        else:
             secret = aws.result(self.services.auth.unusable_secret)
             documents = aws.rows(self.services.targets.stored)
             if isinstance(secret, Problem) or isinstance(documents, Problem):
@@ -135,10 +138,11 @@ class Prover:
             targets = [each.target for each in stored if each.target and each.target.enabled]
             discovery.begin(None)
             judge = judge_of(self.services.config, now, Estate(self.home, {}, []), targets)
-            self._groups = now, replace(judge, contents=read_groups(discovery, commvault, judge.named))
+            judge = replace(judge, contents=read_groups(discovery, commvault, judge.named))
+            self._groups = None if judge.contents.problems else (now, judge)
         # What the other places have is not known: a name alone identifies no database.
         places = {self.home, *self.members.places}
-        judge = replace(self._groups[1], databases=[database], now=now, places=places, unread=places - {place})
+        judge = replace(judge, databases=[database], now=now, places=places, unread=places - {place})
         coverage = judge.coverage(database)
         relevant = replace(judge.contents, groups=[*coverage.certain, *coverage.doubtful])
         estate = Estate(self.home, {place: Listing([database.resource], [], databases=source)}, [database])
@@ -159,6 +163,8 @@ def _judged(judge: Judge, database: Database, since: float) -> dict[str, Any]:
     coverage = judge.coverage(database)
     for instance in coverage.instances:
         match judge.listed.get(instance):
+            case None:
+                return _answer(None, proof, "Commvault's restore points were not asked for.")
             case Problem(message=message):
                 return _answer(None, proof, f"Commvault's restore points could not be read: {message}")
             case Listed(since=known) if known > since:

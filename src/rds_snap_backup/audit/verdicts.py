@@ -176,9 +176,10 @@ def is_excluded(resource: Resource) -> bool:
 class Judge:
     """Judges databases as of `now` by what RDS, Commvault and the ledger show.
 
-    `places` are those of the audit, `unread` those that could not be listed. `found` are snapshots that RDS was asked for by name, `taken` those
-    of databases whose restore points Commvault does not list, each by place. `accounts` are those of the targets that
-    name a client's groups. `ours` are the IDs of jobs that the stack started, None if the ledger cannot be read.
+    `places` are those of the audit, `unread` those that could not be listed. `found` are snapshots that RDS was asked for
+    by name, `taken` those of databases whose restore points Commvault does not list, each by place. `accounts` are those
+    of the targets that name a client's groups. `ours` are the IDs of jobs that the stack started, None if the ledger
+    cannot be read.
     """
 
     databases: Sequence[Database]
@@ -387,11 +388,10 @@ class Judge:
 
     def _job_proof(self, resource: Resource, job: Job) -> Proof | None:
         taken = self.taken.get(resource.place, ())
-        span = (job.started - CLOCK_SECONDS, job.ended + CLOCK_SECONDS)
         made = (
             Proof(snapshot.name, snapshot.created, snapshot.arn)
             for snapshot in (() if isinstance(taken, Problem) else taken)
-            if span[0] <= snapshot.created <= span[1] and snapshot.is_available and snapshot.is_of(resource)
+            if _ran_at(job, snapshot.created) and snapshot.is_available and snapshot.is_of(resource)
         )
         return max(made, key=lambda proof: proof.created, default=None)
 
@@ -453,8 +453,9 @@ class Judge:
             return verdict("unproven", "A job completed, and neither Commvault nor RDS can be asked for its snapshot.")
         if proof is None and resource.created >= oldest:
             return verdict("new", f"It is younger than {hours} h and has no restore point yet.")
-        made_none = " ".join(filter(None, (f"No restore point within {hours} h.{_last(proof)}", _job_words(last))))
-        return verdict("stale", made_none)
+        return verdict(
+            "stale", f"No restore point within {hours} h.{_last(proof)}{self._job_words(resource, last, proof)}"
+        )
 
     def _starter(self, job: Job | None) -> Literal["stack", "commvault"] | None:
         if job is None or self.ours is None:
@@ -477,6 +478,18 @@ class Judge:
         ended = (self.jobs.last(group.association.names) for group in coverage.certain)
         return max(filter(None, ended), key=lambda job: job.started, default=None)
 
+    def _job_words(self, resource: Resource, job: Job | None, proof: Proof | None) -> str:
+        """Return what a group's last job did for a database without a recent restore point."""
+        if job is None or (proof and _ran_at(job, proof.created)):
+            return ""
+        if job.end in {"failed", "killed"}:
+            return f" Job {job.id} {'was ' if job.end == 'killed' else ''}{job.end}."
+        end = (job.end or "").replace("_", " ")
+        listed = (point for points in self._candidates(resource).values() for point in points)
+        if any(_ran_at(job, point.created) for point in listed):
+            return f" Job {job.id} {end}, and RDS does not show the snapshot of its restore point as available."
+        return f" Job {job.id} {end}, and made no restore point of this database."
+
     def _job_of(self, proof: Proof, coverage: Coverage) -> Job | None:
         """Return the job that made a restore point, if one ran then; another group's if its instance is not known."""
         names = [group.association.names for group in coverage.certain if proof.instance in {None, group.instance}]
@@ -498,10 +511,6 @@ def _last(proof: Proof | None) -> str:
     return f" The last one is {proof.name or 'one without a name'} of {iso(proof.created)}." if proof else ""
 
 
-def _job_words(job: Job | None) -> str:
-    """Return how a group's last job ended, for a database without a restore point."""
-    if job is None:
-        return ""
-    end = (job.end or "running").replace("_", " ")
-    made_none = "" if job.end in {"failed", "killed"} else ", and made no restore point of this database"
-    return f"Job {job.id}: {end}{made_none}."
+def _ran_at(job: Job, time: float) -> bool:
+    """Tell whether a job that has ended ran at a time."""
+    return job.started - CLOCK_SECONDS <= time <= job.ended + CLOCK_SECONDS

@@ -8,6 +8,7 @@ from rds_snap_backup.backup.decisions import Decisions, Selected, Unusable
 from rds_snap_backup.backup.results import entries, ignored, names_in, refused
 from rds_snap_backup.bootstrap import Services, policy_of
 from rds_snap_backup.commvault.client import task_body
+from rds_snap_backup.core.backups import Backup
 from rds_snap_backup.core.coordinator import (
     AskStatus,
     Coordinator,
@@ -22,7 +23,7 @@ from rds_snap_backup.core.coordinator import (
 )
 from rds_snap_backup.core.phases import Doubted, Ended, Out, Unlisted, Waiting
 from rds_snap_backup.core.reading import JobsRead
-from rds_snap_backup.core.record import Backup, Gathering, Submission, submission_key
+from rds_snap_backup.core.record import Gathering, Submission, submission_key
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.selection import SelectedBy, selected_associations

@@ -165,7 +165,7 @@ class Loop:
                     self._services.commvault.prepare(time.monotonic() + seconds_left() - RESERVE_SECONDS)
                     if seconds_left() < SEND_SECONDS:
                         return  # Renewing the token took long. The next delivery goes on.
-                    answer = self._decisions.start_inputs(work.submission, keys, past_cache=bool(work.letter))
+                    answer = self._decisions.start_inputs(work.submission, keys)
                 case _:
                     return  # Jobs are read by the next run.
             self._advance(work, answer)

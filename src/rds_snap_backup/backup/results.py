@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.core.backups import Backup
 from rds_snap_backup.core.phases import OPEN, SUCCEEDED, Ended, State
-from rds_snap_backup.core.record import Backup, Submission
+from rds_snap_backup.core.record import Submission
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import NAMES, Association

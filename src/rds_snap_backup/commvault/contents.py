@@ -134,7 +134,7 @@ class Content:
     def __str__(self) -> str:
         """Return the content for people."""
         excepted = str(self.excepted)
-        return str(self.selected) + ("" if excepted == "nothing" else f" except {excepted}")
+        return clean_text(str(self.selected) + ("" if excepted == "nothing" else f" except {excepted}"))
 
 
 def read_content(properties: Mapping[str, Any]) -> Content | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from rds_snap_backup.core.backups import Attempt, Backup, Policy, keys_of
 from rds_snap_backup.core.elapsing import end_each
 from rds_snap_backup.core.outcomes import (
     AlreadyRunning,
@@ -17,7 +18,8 @@ from rds_snap_backup.core.outcomes import (
     Unknown,
 )
 from rds_snap_backup.core.phases import Doubt, Doubted, Ended, JobRef, Named, Out, Running, Waiting, WaitReason
-from rds_snap_backup.core.record import Attempt, Backup, Change, Policy, Subclients, Submission, keys_of
+from rds_snap_backup.core.record import Change, Submission
+from rds_snap_backup.core.subclients import Subclients
 from rds_snap_backup.problems import Problem
 
 
@@ -41,17 +43,7 @@ def apply_outcome(
             return answer.submitted(outcome, subclients)
         case Scheduled(task_id):
             submission = submission.changed(lambda backup: backup.moved_to(Ended("scheduled"), now), keys_of(sent))
-            return Change(
-                submission.with_notice(
-                    "scheduled",
-                    sent,
-                    now,
-                    attempt=attempt.number,
-                    level=attempt.level,
-                    task_id=task_id,
-                    submitted_at=attempt.began,
-                )
-            )
+            return Change(submission.with_attempt_notice("scheduled", attempt, sent, now, task_id=task_id))
         case AlreadyRunning(problem) if is_group:
             return answer.doubted("running", problem)
         case AlreadyRunning(problem):
@@ -98,16 +90,8 @@ class _Answer:
             return replace(backup, pauses=0)
 
         submission = self._submission.with_attempt(attempt).changed(named, keys_of(self._sent))
-        submission = submission.with_notice(
-            "submitted",
-            self._sent,
-            self._now,
-            attempt=attempt.number,
-            level=attempt.level,
-            job_ids=job_ids,
-            task_id=outcome.task_id,
-            submitted_at=attempt.began,
-            error=outcome.problem,
+        submission = submission.with_attempt_notice(
+            "submitted", attempt, self._sent, self._now, job_ids=job_ids, error=outcome.problem
         )
         item = subclients.get(self._sent[0].key)
         return Change(submission, (item.knowing(*job_ids),) if is_single and item else ())

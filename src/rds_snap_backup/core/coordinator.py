@@ -25,21 +25,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rds_snap_backup.core.answering import apply_outcome
+from rds_snap_backup.core.applying import apply_inventory, apply_jobs
+from rds_snap_backup.core.backups import Attempt, Policy
 from rds_snap_backup.core.elapsing import elapse
 from rds_snap_backup.core.opening import DatabaseStatus, apply_status, reopen
 from rds_snap_backup.core.outcomes import Outcome, Submitted
 from rds_snap_backup.core.phases import Doubted, Unlisted, Waiting
-from rds_snap_backup.core.reading import (
-    JobsRead,
-    JobsWanted,
-    apply_inventory,
-    apply_jobs,
-    ids_given_up,
-    items_needed,
-    jobs_wanted,
-)
-from rds_snap_backup.core.record import Attempt, Change, Notice, Policy, Subclient, Subclients, Submission
+from rds_snap_backup.core.reading import JobsRead, JobsWanted, ids_given_up, items_needed, jobs_wanted
+from rds_snap_backup.core.record import Change, Notice, Submission
 from rds_snap_backup.core.starting import StartInputs, start
+from rds_snap_backup.core.subclients import Subclient, Subclients
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest
 

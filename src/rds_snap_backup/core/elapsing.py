@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import groupby
 
+from rds_snap_backup.core.backups import HOUR, MAX_OPEN_SECONDS, Attempt, Backup, Policy, keys_of
 from rds_snap_backup.core.phases import Doubted, End, Ended, Named, Out, Running, Unlisted, Waiting
-from rds_snap_backup.core.record import HOUR, MAX_OPEN_SECONDS, Attempt, Backup, Policy, Submission, keys_of
+from rds_snap_backup.core.record import Submission
 from rds_snap_backup.problems import Problem
 
 MAX_CUT_OFFS = 5
@@ -84,17 +85,8 @@ def lose(submission: Submission, backups: Iterable[Backup], problem: Problem, no
 
     for (number, job_id), group in groupby(sorted(backups, key=job_of), key=job_of):
         attempt = next(attempt for attempt in submission.attempts if attempt.number == number)
-        submission = submission.with_notice(
-            "lost",
-            group,
-            now,
-            attempt=number,
-            level=attempt.level,
-            job_ids=(job_id,) if job_id else attempt.untold or attempt.job_ids,
-            task_id=attempt.task_id,
-            submitted_at=attempt.began,
-            error=problem,
-        )
+        job_ids = (job_id,) if job_id else attempt.untold or attempt.job_ids
+        submission = submission.with_attempt_notice("lost", attempt, group, now, job_ids=job_ids, error=problem)
     return submission
 
 

@@ -3,17 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from rds_snap_backup.core.backups import MINUTE, UNASKED_SETTLE_SECONDS, Backup, Policy, Tried
 from rds_snap_backup.core.phases import REOPENABLE, Ended, Waiting
-from rds_snap_backup.core.record import (
-    MINUTE,
-    UNASKED_SETTLE_SECONDS,
-    Backup,
-    Gathering,
-    Pin,
-    Policy,
-    Submission,
-    Tried,
-)
+from rds_snap_backup.core.record import Gathering, Pin, Submission
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, Target
 from rds_snap_backup.triggers import Trigger

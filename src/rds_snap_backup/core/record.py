@@ -4,66 +4,34 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rds_snap_backup.core.backups import (
+    DAY,
+    LEAST_PAUSES,
+    LOST_MESSAGE_SECONDS,
+    MAX_LATE_PAUSE,
+    MAX_OPEN_SECONDS,
+    MAX_PAUSE,
+    MAX_TEXT,
+    MAX_TEXTS,
+    UNASKED_SETTLE_SECONDS,
+    Attempt,
+    Backup,
+    Policy,
+)
 from rds_snap_backup.core.phases import (
-    CHANGES,
     Doubted,
     Ended,
-    JobRef,
     Named,
     Out,
-    Phase,
     Running,
     State,
     Unlisted,
     Waiting,
-    name_of,
-    patience_of,
 )
+from rds_snap_backup.core.subclients import Subclient
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import Association, BackupRequest, TaskType
+from rds_snap_backup.targets import BackupRequest, TaskType
 from rds_snap_backup.triggers import Trigger
-
-MINUTE, HOUR, DAY = 60, 3600, 86400
-# The function's timeout (50 s) and 30 s.
-LEASE_SECONDS = 80
-MAX_PAUSE, MAX_LATE_PAUSE = 15 * MINUTE, HOUR
-MAX_UNCOUNTED_SECONDS = 72 * HOUR
-# The queue keeps a message for 14 days.
-MAX_OPEN_SECONDS = 9 * DAY
-# The CommServe's clock may differ by this much from its web server's, the one that we see.
-CLOCK_SKEW_SECONDS = 120
-MISSING_SECONDS = 600
-LOST_MESSAGE_SECONDS = HOUR
-UNASKED_SETTLE_SECONDS = 600
-MAX_KNOWN_IDS = 5
-# A submission that has been worked on this often goes on only after this time, so that its message is received fewer
-# than half of the queue's 1,000 times in its nine days.
-LEAST_PAUSES = ((200, MAX_LATE_PAUSE), (100, MAX_PAUSE))
-# Texts of all backups together, so that a record of 90 backups fits into a DynamoDB item.
-MAX_TEXTS = 20_000
-MAX_TEXT = 500
-
-
-@dataclass(frozen=True)
-class Policy:
-    """The stack's settings that the rules need, in seconds."""
-
-    retry_seconds: float
-    follow_seconds: float
-    first_retry_seconds: float
-    first_poll_seconds: float
-    reconcile_seconds: float
-    settle_seconds: float
-
-    @property
-    def missing_seconds(self) -> float:
-        """How long a job must be missing from complete reads before it is lost."""
-        return max(MISSING_SECONDS, self.reconcile_seconds)
-
-    @property
-    def uncounted_seconds(self) -> float:
-        """How much of the time without a job does not count as trying, in all."""
-        return max(MAX_UNCOUNTED_SECONDS, self.follow_seconds)
 
 
 @dataclass(frozen=True)
@@ -74,132 +42,6 @@ class Pin:
     task_type: TaskType = "IMMEDIATE"
     notify: bool = True
     retries: int = 0
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One CreateTask request. `ended` is 0 until its outcome is recorded or its lease is over.
-
-    `job_ids` are those that the answer named; `untold` those of them of which no row shows whose they are.
-    `has_matched`: a row has shown that one of them is of this attempt. `missing_since`: complete reads do not show one.
-    """
-
-    number: int
-    level: str
-    task_type: TaskType
-    began: float
-    ended: float = 0
-    job_ids: tuple[str, ...] = ()
-    untold: tuple[str, ...] = ()
-    has_matched: bool = False
-    missing_since: float = 0
-    missing_reads: int = 0
-    task_id: int | None = None
-
-    @property
-    def lease_end(self) -> float:
-        """When the lease of the run that sends it is over."""
-        return self.began + LEASE_SECONDS
-
-    def earliest_start(self, row_started: float) -> float:
-        """Return the earliest time at which a job of it can have begun: its row has the CommServe's clock."""
-        return max(row_started - CLOCK_SKEW_SECONDS, self.began)
-
-
-@dataclass(frozen=True)
-class Tried:
-    """How long a backup without a job was tried, up to `at`: the seconds that count and those that do not."""
-
-    at: float
-    counted: float = 0
-    uncounted: float = 0
-
-    def until(self, now: float, phase: Phase) -> "Tried":
-        """Add the time that a phase has lasted."""
-        passed = max(now - self.at, 0)
-        if isinstance(phase, (Running, Ended)):
-            return replace(self, at=now)
-        if patience_of(phase).counts:
-            return Tried(max(now, self.at), self.counted + passed, self.uncounted)
-        return Tried(max(now, self.at), self.counted, self.uncounted + passed)
-
-    def over_at(self, phase: Phase, policy: Policy) -> float:
-        """Return when a backup that stays in this phase has been tried for long enough."""
-        spare = policy.uncounted_seconds - self.uncounted
-        left = policy.retry_seconds - self.counted + min(spare, 0)
-        return self.at + max(left, 0) + (0 if patience_of(phase).counts else max(spare, 0))
-
-    def again(self, at: float, policy: Policy) -> "Tried":
-        """Begin again after a job has failed; the time that did not count stays used up."""
-        return Tried(at, 0, min(self.uncounted, policy.uncounted_seconds))
-
-
-@dataclass(frozen=True)
-class Backup:
-    """One association of a submission. `moment`: a job must begin after it to satisfy this backup.
-
-    `level` is the least level of the next attempt; `refusals` counts the groups with which it was refused.
-    """
-
-    association: Association
-    moment: float
-    phase: Phase
-    tried: Tried
-    level: str = ""
-    failures: int = 0
-    refusals: int = 0
-    pauses: int = 0
-
-    @property
-    def key(self) -> str:
-        """The association's key."""
-        return self.association.key
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has no end yet."""
-        return not isinstance(self.phase, Ended)
-
-    @property
-    def attempt(self) -> int:
-        """The number of the attempt that its phase is about; 0 for none."""
-        match self.phase:
-            case Waiting():
-                return 0
-            case Ended(doubted=doubted):
-                return doubted.attempt if doubted else 0
-            case Out() | Named() | Doubted() | Unlisted() | Running():
-                return self.phase.attempt
-
-    @property
-    def job(self) -> JobRef | None:
-        """Its job, where it is known."""
-        return self.phase.job if isinstance(self.phase, (Running, Ended)) else None
-
-    @property
-    def error(self) -> Problem | None:
-        """The last problem."""
-        match self.phase:
-            case Waiting(error=error) | Doubted(error=error) | Unlisted(error=error) | Ended(error=error):
-                return error
-            case Out() | Named() | Running():
-                return None
-
-    @property
-    def has_named_job(self) -> bool:
-        """Whether it has a job, or one of the IDs that an answer named may be its."""
-        return isinstance(self.phase, (Named, Running))
-
-    def moved_to(self, phase: Phase, now: float) -> "Backup":
-        """Change the phase, or facts of it; only the changes in `CHANGES` exist."""
-        before, after = name_of(self.phase), name_of(phase)
-        if after != before and after not in CHANGES.get(before, {}):
-            raise ValueError(f"a backup that is {before} does not become {after}")
-        return replace(self, phase=phase, tried=self.tried.until(now, self.phase))
-
-    def paused(self) -> "Backup":
-        """Let the next pause be longer."""
-        return replace(self, pauses=self.pauses + 1)
 
 
 @dataclass(frozen=True)
@@ -394,6 +236,15 @@ class Submission:
         positions = tuple(sorted(self.position_of(backup) for backup in backups))
         return replace(self, outbox=(*self.outbox, Notice(status, at, positions, **facts)))
 
+    def with_attempt_notice(
+        self, status: str, attempt: Attempt, backups: Iterable[Backup], at: float, **facts: Any
+    ) -> "Submission":
+        """Add a notice about backups of an attempt."""
+        of_attempt = {"task_id": attempt.task_id, "submitted_at": attempt.began}
+        return self.with_notice(
+            status, backups, at, attempt=attempt.number, level=attempt.level, **{**of_attempt, **facts}
+        )
+
     def with_letter(self, status: str, backups: Iterable[Backup], problem: Problem, now: float) -> "Submission":
         """Add the notice of backups that have ended without a job, and of the next dead letter."""
         backups = list(backups)
@@ -432,47 +283,6 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class CompletedJob:
-    """The last completed job of a subclient, and the key of the submission whose job it is."""
-
-    id: str
-    started: float
-    level: str
-    submission: str
-
-
-@dataclass(frozen=True)
-class Subclient:
-    """The ledger's item of one subclient: who claimed it last, the last IDs that claimers got, the last completed job.
-
-    `key` is the association's key and `version` the version that was read, 0 where there is no item. `user` started the
-    last job that an answer named, as far as its row tells.
-    """
-
-    key: str
-    version: int = 0
-    claimer: str = ""
-    known_ids: tuple[str, ...] = ()
-    completed: CompletedJob | None = None
-    user: str = ""
-
-    def knowing(self, *job_ids: str) -> "Subclient":
-        """Return it with these IDs among the last that claimers got."""
-        new = [job_id for job_id in job_ids if job_id not in self.known_ids]
-        # The IDs of a group are known together, however many there are.
-        return replace(self, known_ids=(*self.known_ids, *new)[-max(MAX_KNOWN_IDS, len(new)) :]) if new else self
-
-    def with_completed(self, job: CompletedJob) -> "Subclient":
-        """Return it with a completed job, unless it has a later one."""
-        if self.completed and self.completed.started >= job.started:
-            return self
-        return replace(self, completed=job)
-
-
-type Subclients = Mapping[str, Subclient]
-
-
-@dataclass(frozen=True)
 class Unreadable:
     """An open record of a form that this version does not know, and why. Its subclients are busy."""
 
@@ -491,13 +301,3 @@ class Change:
 def submission_key(target: str, trigger: Trigger) -> str:
     """Return the ledger's key of a trigger for a target."""
     return f"submission#{target}#{trigger.kind}#{trigger.id}"
-
-
-def keys_of(backups: Iterable[Backup]) -> frozenset[str]:
-    """Return the keys of the associations of backups."""
-    return frozenset(backup.key for backup in backups)
-
-
-def names_of(backups: Iterable[Backup]) -> str:
-    """Return the names of backups as a message shows them."""
-    return ", ".join(" / ".join(backup.association.names) for backup in backups)

@@ -4,24 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, HOUR, Attempt, Backup, Policy, keys_of, names_of
 from rds_snap_backup.core.elapsing import end_each
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.phases import COMPLETED, Ended, JobRef, Out, Running, Waiting, patience_of
-from rds_snap_backup.core.record import (
-    CLOCK_SKEW_SECONDS,
-    HOUR,
-    Attempt,
-    Backup,
-    Change,
-    Pin,
-    Policy,
-    Subclient,
-    Subclients,
-    Submission,
-    Unreadable,
-    keys_of,
-    names_of,
-)
+from rds_snap_backup.core.record import Change, Pin, Submission, Unreadable
+from rds_snap_backup.core.subclients import Subclient, Subclients
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Target
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from itertools import batched
 
 from rds_snap_backup.core.coordinator import Conflict, Saved, SaveResult, Stale
-from rds_snap_backup.core.record import Change, CompletedJob, Subclient, Submission, Unreadable
+from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.core.starting import StartInputs
+from rds_snap_backup.core.subclients import CompletedJob, Subclient
 from rds_snap_backup.ledger import records
 from rds_snap_backup.ledger.keys import OPEN, OPEN_INDEX, THROTTLE, subclient_key
 from rds_snap_backup.ledger.table import (

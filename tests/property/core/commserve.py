@@ -19,7 +19,7 @@ from rds_snap_backup.core.outcomes import (
     Unavailable,
     Unknown,
 )
-from rds_snap_backup.core.record import Subclient
+from rds_snap_backup.core.subclients import Subclient
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from rds_snap_backup.core.coordinator import Conflict, Request, Saved, SaveResult, Stale
 from rds_snap_backup.core.opening import DatabaseStatus
-from rds_snap_backup.core.record import Change, Subclient, Submission, Unreadable
+from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.core.starting import StartInputs
+from rds_snap_backup.core.subclients import Subclient
 
 
 @dataclass

@@ -8,12 +8,13 @@ again after a restore.
 from collections import Counter
 from dataclasses import dataclass, field
 
+from rds_snap_backup.core.backups import Backup, Policy
 from rds_snap_backup.core.coordinator import ReadJobs, ReadStart, Send
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.opening import AVAILABLE
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Phase, Running, Unlisted, Waiting, name_of
 from rds_snap_backup.core.reading import JobsRead
-from rds_snap_backup.core.record import Backup, Notice, Policy, Submission, Unreadable
+from rds_snap_backup.core.record import Notice, Submission, Unreadable
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
 from tests.property.core.commserve import ENDS, CommServe, TrueJob
@@ -278,7 +279,7 @@ class Judge:
     # ---- One backup
 
     def _backup(self, after: Submission, old: Backup | None, new: Backup, learned: Learned) -> None:
-        truth, at = self.truth(after.key, new.key), learned.at
+        truth = self.truth(after.key, new.key)
         was, name = kind_of(old.phase) if old else "trying", kind_of(new.phase)
         if was != name:
             self.seen[f"{was} -> {name}"] += 1
@@ -485,7 +486,7 @@ class Judge:
             case None | Ended() | Waiting(reason="gathering" | "settling"):
                 return False
             case Waiting():
-                return is_alive and (claimer.created, claimer.key) < (after.created, after.key)
+                return is_alive and claimer.created <= after.created
             case _:
                 return is_alive
 
@@ -550,10 +551,10 @@ class Judge:
                     self.must(due <= read.at + self.missing / 3, "A missing job is not read again soon.")
                 case Doubted(due=due) if isinstance(old.phase, Doubted) and not self._is_nameless(backup, read):
                     believable = truth.ends[backup.attempt] + self.policy.reconcile_seconds
-                    latest = max(believable, read.at) + self.policy.first_retry_seconds + SLACK
+                    latest = max(believable, read.at + (self.policy.first_retry_seconds if after.scan else 0)) + SLACK
                     self.must(due <= latest or read.problem, f"None can be believed {due - latest:.0f} s earlier.")
-                    if listing and not listing.scan and read.at >= believable:
-                        self.must(listing.begun < believable and asked.wanted.scan, "None can be believed.")
+                    is_whole = listing and not listing.scan and read.at >= believable + SLACK
+                    self.must(not is_whole, "None can be believed.")
 
     def _adopted(self, after: Submission, old: Backup, new: Backup, read: JobsRead) -> None:
         """A job that a list shows inside the window of its attempt is adopted."""

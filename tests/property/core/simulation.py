@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
+from rds_snap_backup.core.backups import Policy
 from rds_snap_backup.core.coordinator import (
     AskStatus,
     Conflict,
@@ -31,7 +32,7 @@ from rds_snap_backup.core.coordinator import (
 from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status, begin, reject_trigger
 from rds_snap_backup.core.outcomes import Outcome, Throttled
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
-from rds_snap_backup.core.record import Change, Policy, Scan, Submission, submission_key
+from rds_snap_backup.core.record import Change, Scan, Submission, submission_key
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest, Target

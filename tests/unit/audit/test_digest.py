@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from rds_snap_backup.audit.digest import Day
+from rds_snap_backup.core.backups import Tried
 from rds_snap_backup.core.opening import Defaults, begin
 from rds_snap_backup.core.phases import Ended, JobRef, Running, Waiting
-from rds_snap_backup.core.record import Submission, Tried
+from rds_snap_backup.core.record import Submission
 from rds_snap_backup.messaging.audit_messages import VERDICTS, title
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import Trigger

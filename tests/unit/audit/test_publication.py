@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from rds_snap_backup.audit.daily import MAX_SHOWN_PLACES, notification_of
 from rds_snap_backup.audit.digest import Day
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.audit.publication import MAX_KEYS, REPEAT_SECONDS, News, news_of, publish, publish_pending
 from rds_snap_backup.ledger.audits import AuditState
-from rds_snap_backup.messaging.audit_messages import VERDICTS
+from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, VERDICTS
 from tests.unit.audit.support import Aws, resource
 
 NOW = 1769824804.0
@@ -138,3 +139,14 @@ def test_of_two_runs_that_publish_the_same_record_both_go_on() -> None:
     for _ in range(2):
         assert publish_pending(auditor.services, auditor.audits, recorded).pending is None
     assert titles(aws) == ["killed", "killed"]
+
+
+@pytest.mark.parametrize(("places", "shown"), [(MAX_SHOWN_PLACES, MAX_SHOWN_PLACES), (MAX_SHOWN_PLACES + 1, 0)])
+def test_long_lists_are_counted_in_a_message(places: int, shown: int) -> None:
+    counts = dict.fromkeys((*VERDICTS, "databases", "findings"), 0)
+    scope: dict[str, Any] = {"accounts": [{"account": str(number)} for number in range(places)], "groups": 3}
+    answer: dict[str, Any] = {"findings": [{}] * 60, "scope": scope, "counts": counts, "since": {"jobs": {"failed": 0}}}
+    notification = notification_of(answer)
+    assert (len(notification["scope"]["accounts"]), notification["scope"]["groups"]) == (shown, 3)
+    assert len(notification["findings"]) == MAX_FINDINGS
+    assert len(answer["scope"]["accounts"]) == places

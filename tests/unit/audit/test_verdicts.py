@@ -201,15 +201,21 @@ CASES: dict[str, tuple[Database, dict[str, Any], str, str]] = {
     ),
     "its age is not known": (ORDERS, {}, "stale", ""),
     # ---- stale
-    "no restore point": (ORDERS, {"jobs": jobs(job())}, "stale", "Job 2291: completed, and made no restore point"),
-    "the last job failed": (ORDERS, {"jobs": jobs(job(status="Failed"))}, "stale", "Job 2291: failed."),
+    "no restore point": (ORDERS, {"jobs": jobs(job())}, "stale", "Job 2291 completed, and made no restore point"),
+    "the last job failed": (ORDERS, {"jobs": jobs(job(status="Failed"))}, "stale", "Job 2291 failed."),
     "the last restore point is too old": (
         ORDERS,
         {"points": {RDS: [point("orders", 27)]}, "snapshots": [snapshot("orders-27", MINE, 27)]},
         "stale",
         "The last one is orders-27 of 2026-01-29T23:00:04Z.",
     ),
-    "its snapshot was deleted": (ORDERS, {"points": MADE["points"]}, "stale", ""),
+    "its snapshot was deleted": (
+        ORDERS,
+        {"points": MADE["points"], "jobs": jobs(job())},
+        "stale",
+        "Job 2291 completed, and RDS does not show the snapshot of its restore point as available.",
+    ),
+    "its last job was killed": (ORDERS, {"jobs": jobs(job(status="Killed"))}, "stale", "Job 2291 was killed."),
     "its snapshot is not available": (
         ORDERS,
         MADE | {"snapshots": [snapshot("orders-1", MINE, is_available=False)]},
@@ -281,6 +287,12 @@ def test_a_verdict(judged: Database, facts: dict[str, Any], expected: str, reaso
     assert reason in verdict.reason
     assert bool(verdict.reason) or expected == "protected"
     assert (verdict.problem is not None) is (expected == "unreadable")
+
+
+def test_a_job_that_made_the_last_restore_point_is_not_blamed() -> None:
+    facts = {"points": {RDS: [point("orders", 27)]}, "snapshots": [snapshot("orders-27", MINE, 27)]}
+    reason = judge(ORDERS, **facts, jobs=jobs(job(27.5))).judge(ORDERS).reason
+    assert reason == "No restore point within 26 h. The last one is orders-27 of 2026-01-29T23:00:04Z."
 
 
 ONE, TWO = database("orders"), database("orders", at=AWAY)

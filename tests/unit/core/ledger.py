@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from rds_snap_backup.core.coordinator import Conflict, Saved, SaveResult, Stale
-from rds_snap_backup.core.record import Change, Subclient, Submission
+from rds_snap_backup.core.record import Change, Submission
 from rds_snap_backup.core.starting import StartInputs
+from rds_snap_backup.core.subclients import Subclient
 
 
 @dataclass

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.core.coordinator import ReadSubclients, Save, Send
-from rds_snap_backup.core.outcomes import AlreadyRunning, Unknown
+from rds_snap_backup.core.applying import apply_jobs
+from rds_snap_backup.core.backups import Attempt
+from rds_snap_backup.core.coordinator import Save, Send
+from rds_snap_backup.core.outcomes import AlreadyRunning, Throttled, Unknown
 from rds_snap_backup.core.phases import Doubted
-from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing, apply_jobs, jobs_wanted
-from rds_snap_backup.core.record import Attempt
+from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing, jobs_wanted
 from tests.unit.core.world import (
     BEGIN,
     DOWN,
@@ -130,7 +131,9 @@ def test_what_is_looked_for_begins_with_the_earliest_attempt(world: World) -> No
     world.go("A", 2 * HOUR, LOST)
     assert world.phases("A") == "Running Doubted Doubted"
     world.unreadable = None
-    world.go("A", 3 * HOUR, jobs("3"))
+    phase = world.backup("A", Y).phase
+    assert isinstance(phase, Doubted)
+    world.go("A", phase.due - BEGIN, jobs("3"))
     assert (world.job_of("A", Y), world.requests("A")) == ("2", ["XY", "Z", "Z"])
 
 
@@ -237,6 +240,14 @@ def test_a_foreign_job_keeps_only_its_own_subclient_waiting(world: World) -> Non
     assert (world.job_of("A"), world.requests("A")[:3]) == ("3", ["XYZ", "YZ", "X"])
 
 
+def test_who_waits_for_a_foreign_job_is_sent_alone(world: World) -> None:
+    world.at(HOUR).job("9", X, started=0).begin("A", X, Y, Z)
+    world.go("A", 2 * HOUR, BUSY, Throttled(WHY, HOUR))
+    assert world.error("A") == "RATE_LIMITED"
+    world.go("A", 3 * HOUR, jobs("1", "2"), jobs("3"))
+    assert world.requests("A") == ["XYZ", "YZ", "YZ", "X"]
+
+
 def test_who_is_still_refused_for_a_running_job_is_sent_alone(world: World) -> None:
     world.begin("A", X, Y).go("A", 1300, BUSY, BUSY, jobs("1"), BUSY)
     assert (world.requests("A"), world.phases("A")) == (["XY", "XY", "X", "Y"], "Running Waiting")
@@ -252,7 +263,7 @@ def test_what_was_read_for_another_version_touches_nothing_that_is_out(world: Wo
     world.until(first, Save)
     second = world.steps("A", 0, jobs("77"))
     world.until(second, Send)
-    world.finish(first)
+    assert not [*first], "It decides again, and there is nothing to do."
     assert world.phases("A") == "Out"
     world.finish(second)
     assert (world.job_of("A"), len(world.sent), world.dropped) == ("77", 2, [])
@@ -297,7 +308,7 @@ def test_an_outcome_is_recorded_though_its_item_has_changed(world: World, times:
 def test_what_was_read_is_applied_though_an_item_has_changed(world: World) -> None:
     world.begin("A", X).run("A", jobs("1")).at(60).job("1", X, "Completed", started=1)
     for request in world.steps("A"):
-        if isinstance(request, ReadSubclients) and world.phases("A") == "Running":
+        if isinstance(request, Save) and world.phases("A") == "Running" and world.ledger.items[X.key].version < 3:
             item = world.ledger.items[X.key]
             world.ledger.items[X.key] = replace(item, version=item.version + 1, user="somebody")
     assert (world.told("A"), world.ledger.items[X.key].user) == ("submitted completed", "somebody")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.core.reading import JOB_ID_REUSED, JOB_MISSING, jobs_wanted
+from rds_snap_backup.core.applying import JOB_ID_REUSED, JOB_MISSING
+from rds_snap_backup.core.reading import jobs_wanted
 from tests.unit.core.world import BEGIN, DOWN, HOUR, LOST, MINUTE, POLICY, REFUSED, WHY, World, X, Y, Z, jobs
 
 GROUP = tuple(replace(X, instance_name=f"db-{number}") for number in range(60))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rds_snap_backup.core.answering import apply_outcome
+from rds_snap_backup.core.backups import Attempt, Backup, Tried
 from rds_snap_backup.core.outcomes import (
     AlreadyRunning,
     Failed,
@@ -15,7 +16,8 @@ from rds_snap_backup.core.outcomes import (
     Unauthorized,
 )
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Running, Waiting
-from rds_snap_backup.core.record import Attempt, Backup, Pin, Subclient, Submission, Tried
+from rds_snap_backup.core.record import Pin, Submission
+from rds_snap_backup.core.subclients import Subclient
 from rds_snap_backup.triggers import Trigger
 from tests.unit.core.world import BEGIN, DOWN, LOST, POLICY, REFUSED, WHY, X, Y, jobs
 

@@ -5,8 +5,9 @@ import pytest
 from rds_snap_backup.core.coordinator import Save
 from rds_snap_backup.core.opening import Defaults
 from rds_snap_backup.core.outcomes import AlreadyRunning, Rejected
-from rds_snap_backup.core.record import CompletedJob, Subclient, Unreadable
+from rds_snap_backup.core.record import Unreadable
 from rds_snap_backup.core.starting import StartInputs, start
+from rds_snap_backup.core.subclients import CompletedJob, Subclient
 from tests.unit.core.world import BEGIN, DOWN, HOUR, LOST, MINUTE, POLICY, WHY, Killed, World, X, Y, Z, jobs
 
 BUSY = AlreadyRunning(WHY)
@@ -216,9 +217,11 @@ def test_a_job_does_not_begin_after_it_was_first_seen_by_a_clock_that_is_ahead(w
 def test_a_job_that_another_submission_got_is_not_adopted(world: World) -> None:
     group = (X, Y, Z)
     world.begin("A", *group).run("A", jobs("3", "1", "2")).at(60)
-    for number, one in enumerate(group, 1):
-        world.job(str(number), one, "Completed", started=1, ended=50)
-    world.run("A").at(70).begin("B", X).run("B", LOST).go("B", 600)
+    for status in ("Running", "Completed"):
+        for number, one in enumerate(group, 1):
+            world.job(str(number), one, status, started=100)
+        world.go("A", world.time + 60)
+    world.begin("B", X).run("B", LOST).go("B", world.time + 599)
     assert (world.phases("A"), world.phases("B")) == ("completed completed completed", "Doubted")
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
+from rds_snap_backup.core.backups import MAX_OPEN_SECONDS, Tried
 from rds_snap_backup.core.opening import Defaults
 from rds_snap_backup.core.outcomes import AlreadyRunning, Failed, Rejected, Throttled, Unauthorized
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Phase, Unlisted, Waiting, WaitReason
-from rds_snap_backup.core.record import MAX_OPEN_SECONDS, Submission, Tried
 from rds_snap_backup.core.starting import start
 from tests.unit.core.world import (
     BEGIN,
@@ -29,6 +30,9 @@ from tests.unit.core.world import (
     jobs,
 )
 from tests.unit.template import TEMPLATE
+
+if TYPE_CHECKING:
+    from rds_snap_backup.core.record import Submission
 
 BUSY = AlreadyRunning(WHY)
 

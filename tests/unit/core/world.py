@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, Backup, Policy
 from rds_snap_backup.core.coordinator import (
     AskStatus,
     Coordinator,
@@ -31,7 +32,7 @@ from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status,
 from rds_snap_backup.core.outcomes import Outcome, Rejected, Submitted, Throttled, Unavailable, Unknown
 from rds_snap_backup.core.phases import name_of
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
-from rds_snap_backup.core.record import CLOCK_SKEW_SECONDS, Backup, Change, Notice, Policy, Scan, Submission
+from rds_snap_backup.core.record import Change, Notice, Scan, Submission
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest, Target

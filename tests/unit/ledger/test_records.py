@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin, get
 
 import pytest
 
+from rds_snap_backup.core.backups import Backup
 from rds_snap_backup.core.phases import Ended, JobRef, Waiting
-from rds_snap_backup.core.record import Backup, Change, Submission
+from rds_snap_backup.core.record import Change, Submission
 from rds_snap_backup.ledger.records import FORM, MAX_BYTES, UnreadableRecordError, from_text, to_text
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import MAX_ASSOCIATIONS, Association
@@ -150,6 +151,7 @@ def test_the_largest_record_ends_in_one_save_and_all_ends_are_published(joined: 
     world.finish(steps)
     assert len(world.notices("A")) == MAX_ASSOCIATIONS - joined + 1
     assert max(sizes) <= MAX_BYTES
+    assert {len(notice.reason) for notice in world.notices("A")[1:]} == {20_000 // MAX_ASSOCIATIONS}
 
 
 def test_what_dynamodb_would_refuse_is_cut() -> None:

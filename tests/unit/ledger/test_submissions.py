@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from rds_snap_backup.core.backups import Backup, Tried
 from rds_snap_backup.core.coordinator import Conflict, Saved, Stale
 from rds_snap_backup.core.phases import Ended, Waiting
-from rds_snap_backup.core.record import Backup, Change, CompletedJob, Subclient, Submission, Tried, Unreadable
+from rds_snap_backup.core.record import Change, Submission, Unreadable
+from rds_snap_backup.core.subclients import CompletedJob, Subclient
 from rds_snap_backup.ledger.records import FORM, UnreadableRecordError
 from rds_snap_backup.ledger.submissions import DAY, Submissions
 from rds_snap_backup.ledger.table import Table

@@ -8,8 +8,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from rds_snap_backup.core.backups import Backup, Tried
 from rds_snap_backup.core.phases import JobRef, Phase, Running, Waiting
-from rds_snap_backup.core.record import Backup, Notice, Submission, Tried
+from rds_snap_backup.core.record import Notice, Submission
 from rds_snap_backup.messaging.notifications import Notifications, iso, render
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association
