@@ -20,7 +20,7 @@ help:
 	@echo "make test               every check and every test"
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
-	@echo "make package            build, and write to dist/ a zip for the AWS CLI, the same for Terraform and CDK, SBOM, the command line's wheel, checksums"
+	@echo "make package            build, and write to dist/ a zip for the AWS CLI, the same for Terraform and CDK, SBOM, the command line's wheel and its hashed requirements, checksums"
 	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (also STACK=..., REGION=..., PROFILE=..., CONFIG=..., GUIDED=1)"
 	@echo "make verify STACK=...   prove on AWS what no emulator can; for a stack made for that (docs/verify-on-aws.md; also REGION=... and PROFILE=...)"
 	@echo "make soak               the property test with 100,000 examples"
@@ -113,6 +113,9 @@ importtime: .venv/.synced
 lock: $(UV)
 	$(UV) lock --quiet
 	$(UV) export --frozen --quiet --no-dev --no-annotate --output-file src/requirements.txt
+	$(UV) export --frozen --quiet --no-hashes --no-annotate --only-group cli | \
+		$(UV) pip compile --quiet --generate-hashes --only-binary :all: --universal --python-version 3.12 --no-annotate \
+			--constraints /dev/stdin src/pyproject.toml --output-file src/command-line.txt
 	for pins in tools/*.in; do \
 		$(UV) pip compile --quiet --generate-hashes --only-binary :all: --universal --python-version 3.13 --no-annotate \
 			"$$pins" --output-file "$${pins%.in}.txt"; \

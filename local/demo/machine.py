@@ -34,6 +34,7 @@ PARAMETERS = {
     "FirstRetrySeconds": "1",
     "FirstPollSeconds": "1",
     "ReconcileSeconds": "5",
+    "GatherMinutes": "0",
 }
 
 

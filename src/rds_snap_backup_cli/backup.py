@@ -17,6 +17,7 @@ from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.functions import BACKUP, Refused, invoke, unknown_answer
 from rds_snap_backup_cli.output import Row, Show, causes_of, cell, counted, moment
 from rds_snap_backup_cli.program import Call, Target, command
+from rds_snap_backup_cli.proof import moment_of, prove, require_database
 from rds_snap_backup_cli.stack import DeployedStack, target_names
 
 POLL_SECONDS = 15
@@ -46,27 +47,48 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait for the end. Exits with
 RequestId = Annotated[
     str, typer.Option(help="Resumes the backup that was started with it. Default: a new one.", show_default=False)
 ]
+Database = Annotated[
+    str,
+    typer.Option(
+        metavar="ARN", help="With --wait: exits with 0 only if it has a restore point of it.", show_default=False
+    ),
+]
 Timeout = Annotated[int, typer.Option(min=1, help="How many minutes --wait waits.")]
 
 
 @command(
     "backup prod orders",
     "backup prod orders --wait --request-id migration-42",
+    "backup prod orders --wait --database ARN",
     "backup prod '*' --yes",
     rows=True,
     asks=True,
 )
-def backup(call: Call, target: Target, wait: Wait = False, request_id: RequestId = "", timeout: Timeout = 1440) -> Exit:
+def backup(  # noqa: PLR0913, PLR0917 # each is an option
+    call: Call,
+    target: Target,
+    wait: Wait = False,
+    database: Database = "",
+    request_id: RequestId = "",
+    timeout: Timeout = 1440,
+) -> Exit:
     """Start a backup of a target, and show each of its jobs.
 
     With --wait it is a gate: exit status 1 if a backup failed or time is over. --request-id makes it repeatable. Before "*"
     starts all targets, it asks.
+
+    With --database only a restore point opens the gate: exit status 0 if one of this database was made after the backup was
+    asked for, 1 if none is listed ten minutes after the jobs' end, 2 if that is not known.
     """
     request_id = request_id or str(uuid.uuid4())
     if not REQUEST_ID.fullmatch(request_id):
         raise CannotRun('a request ID has 1 to 256 letters, digits, "_", ".", ":" or "-". Nothing was sent.')
+    if database and not wait:
+        raise CannotRun("--database needs --wait. Nothing was sent.")
     stack, until = call.stack(), time.monotonic() + timeout * MINUTE
     stack.require_target(target)
+    if database:
+        require_database(database)
     if target == ALL and not call.yes and not call.agrees(f"{stack.place}: back up {all_targets(stack)} now?"):
         raise CannotRun("the answer was no. Nothing was sent.")
     # Before anything is sent, so that the backup can be resumed after any failure.
@@ -85,6 +107,9 @@ def backup(call: Call, target: Target, wait: Wait = False, request_id: RequestId
             time.sleep(POLL_SECONDS)
     call.show(COLUMNS, rows, **SHOWS)
     call.explain(causes_of(problems_of(rows)))
+    if database and status in OVER and (since := moment_of(submissions)):
+        call.say(f"{stack.place}: the backup {status}. Its restore points are asked for.")
+        return prove(call, stack, database, since)
     return conclude(call, stack, status, reason=reason, is_timed_out=wait and status not in OVER)
 
 

@@ -2,14 +2,15 @@
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from rds_snap_backup_cli import backup
+from rds_snap_backup_cli import backup, proof
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
-from tests.cli.submissions import DEFERRED, ERROR, FAILED, QUEUED, RUNNING, SUCCEEDED, submission
+from tests.cli.submissions import DEFERRED, ERROR, FAILED, MOMENT, QUEUED, RUNNING, SUCCEEDED, submission
 from tests.cli.submissions import backup as one_of
 from tests.cli.wire import AwsWire
 
@@ -188,3 +189,106 @@ def test_a_text_from_outside_stays_in_its_cell(cli: Cli, function: AwsWire) -> N
     assert "[31m[bold]one two" in printed
     assert "\x1b" not in printed
     assert "x" * 501 not in printed
+
+
+# ---- The gate of a database
+
+ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
+GATE = (*ORDERS, "--wait", "--database", ARN)
+POINT = {"name": "orders-db-1", "createdAt": "2026-01-31T02:09:44Z", "snapshot": None}
+PROVED = {"proved": True, "restorePoint": POINT, "reason": ""}
+NOT_PROVED = {"proved": False, "restorePoint": None, "reason": "No restore point was made."}
+NOT_ASKED = {"proved": None, "restorePoint": None, "reason": "Commvault cannot be reached."}
+PARTLY = submission("failed", one_of("completed_with_errors", error=ERROR))
+
+
+@pytest.fixture
+def clock(function: AwsWire, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The moments at which the command sleeps; it passes by itself."""
+    function.stack(BackupFunctionName="prod-backup", AuditFunctionName="prod-audit", TargetsPath=PATH)
+    slept: list[float] = []
+    for module in (backup, proof):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("ended", "proofs", "status", "said", "minutes"),
+    [
+        (SUCCEEDED, [PROVED], Exit.OK, f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}.", 0),
+        (
+            SUCCEEDED,
+            [NOT_PROVED, NOT_ASKED, PROVED],
+            Exit.OK,
+            f"the restore point orders-db-1 of {POINT['createdAt']}",
+            2,
+        ),
+        # The job skipped the database, or did not.
+        (SUCCEEDED, [NOT_PROVED], Exit.FINDINGS, "has no restore point of this backup. No restore point was made.", 10),
+        (PARTLY, [PROVED], Exit.OK, f"the restore point orders-db-1 of {POINT['createdAt']}", 0),
+        (SUCCEEDED, [NOT_PROVED, NOT_ASKED], Exit.COULD_NOT_RUN, "is not known. Commvault cannot be reached.", 10),
+    ],
+)
+def test_the_gate_opens_for_a_restore_point_alone(
+    cli: Cli,
+    function: AwsWire,
+    clock: list[float],
+    *,
+    ended: Any,
+    proofs: list[Any],
+    status: Exit,
+    said: str,
+    minutes: int,
+) -> None:
+    function.answer("Invoke", *({"submissions": [row]} for row in (RUNNING, ended)), *proofs)
+    done = cli(*GATE)
+    assert (done.status, said in done.out) == (status, True), done.out
+    started, running, *asked = function.asked("Invoke")
+    assert (started["target"], running["target"]) == ("orders", "orders")
+    question = {"FunctionName": "prod-audit", "prove": {"database": ARN, "since": MOMENT}}
+    assert asked == [question] * (minutes + 1)
+    assert clock == [0, *[60] * minutes]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"submissions": [submission("failed", one_of("rejected", None, ERROR))]},
+        {"submissions": [], "ignored": "It is disabled."},
+    ],
+)
+def test_without_a_job_nobody_is_asked_for_a_restore_point(
+    cli: Cli, function: AwsWire, clock: list[float], answer: Any
+) -> None:
+    function.answer("Invoke", answer)
+    assert cli(*GATE).status == Exit.FINDINGS
+    assert len(function.asked("Invoke")) == 1
+    assert not clock
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [({"ok": True}, "does not understand"), ({"errorMessage": "Task timed out"}, "failed: Task timed out")],
+)
+def test_a_gate_that_cannot_be_asked_stays_shut(
+    cli: Cli, function: AwsWire, clock: list[float], answer: Any, said: str
+) -> None:
+    function.answer("Invoke", {"submissions": [SUCCEEDED]}, answer)
+    done = cli(*GATE)
+    assert (done.status, said in done.err, clock) == (Exit.COULD_NOT_RUN, True, [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--database", ARN), "--database needs --wait. Nothing was sent."),
+        (("--wait", "--database", "orders-db"), "is not the ARN of an RDS instance or cluster. Nothing was sent."),
+        (("--wait", "--database", ARN.replace(":db:", ":snapshot:")), "is not the ARN"),
+    ],
+)
+def test_a_gate_that_cannot_be_meant_sends_nothing(
+    cli: Cli, function: AwsWire, arguments: tuple[str, ...], said: str
+) -> None:
+    done = cli(*ORDERS, *arguments)
+    assert (done.status, said in done.line) == (Exit.COULD_NOT_RUN, True), done.line
+    assert not function.asked("Invoke")

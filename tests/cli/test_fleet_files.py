@@ -438,12 +438,19 @@ WARNED = [
     ("enabled: false\n", "enabled", "nothing starts this target"),
     ("backupLevel: INCREMENTAL\n", "backupLevel", "only FULL is meant for snapshots of RDS"),
     ("backupLevel: FULL\nenabled: true\n", "", ""),
+    ("gatherMinutes: 0\ndatabases: [a, b]\n", "gatherMinutes", "each event of a group of many starts a job of all"),
+    ("gatherMinutes: 4\ndatabases: ['web-*']\n", "gatherMinutes", "each event of a group of many starts a job of all"),
+    ("gatherMinutes: 5\ndatabases: [a, b]\n", "", ""),
+    ("gatherMinutes: 0\ndatabases: [a]\n", "", ""),
+    ("gatherMinutes: 0\n", "", ""),
     ("schedule: {expression: cron(0 3 1 1 ? 2199)}\n", "expression of schedule", f"it {NO_MORE}"),
     ("schedule: {expression: 'at(2026-02-01T03:00:00)'}\n", "expression of schedule", f"it {NO_MORE}"),
     ("schedule: {expression: cron(0 3 ? * MON *)}\n", "expression of schedule", "it comes every 168 hours at most"),
     ("schedule: {expression: cron(0 3 ? * MON *)}\nmaxAgeHours: 168\n", "", ""),
     ("schedule: {expression: cron(0 3 ? * MON-FRI *)}\n", "", ""),
     ("schedule: {expression: cron(0 3 1 1 ? *)}\nmaxAgeHours: 8784\n", "", ""),
+    (NIGHTLY + "maxAgeHours: 8784\n", "maxAgeHours", "the audit finds a missing backup after 366 days only"),
+    (NIGHTLY + "maxAgeHours: 744\n", "", ""),
     ("schedule: {expression: rate(2 days)}\n", "expression of schedule", "it comes every 48 hours at most"),
     ("schedule: {expression: rate(1 day)}\n", "", ""),
     (
@@ -460,6 +467,23 @@ WARNED = [
 def test_what_is_probably_not_meant(written: Written, more: str, field: str, reason: str) -> None:
     found = [warning.partition(": ")[2] for warning in warnings(written(a=ASSOCIATIONS + more))]
     assert [warning.startswith(f"{field}: {reason}") for warning in found] == ([True] if field else [])
+
+
+@pytest.mark.parametrize(
+    ("default", "field"),
+    [
+        ("enabled: false", "enabled"),
+        ("maxAgeHours: 8784", "maxAgeHours"),
+        ("schedule: {expression: cron(0 3 1 1 ? 2199)}", "expression of schedule"),
+    ],
+)
+def test_a_default_that_suspends_a_fleet_is_a_warning_at_its_line(written: Written, default: str, field: str) -> None:
+    schedule = "" if "schedule" in default else f"  {NIGHTLY}"
+    two = [ASSOCIATIONS.replace("orders", name) for name in ("one", "two")]
+    directory = written(f"name: prod\ndefaults:\n  {default}\n{schedule}", a=two[0], b=two[1])
+    (found,) = warnings(directory)
+    assert found.startswith("fleet.yaml:3: ")
+    assert field in found
 
 
 def test_alike_warnings_are_one(written: Written) -> None:

@@ -28,7 +28,9 @@ ELSEWHERE = {
     "make demo": "tests/e2e/test_demo.py runs it",
     "make playground": "tests/e2e/test_playground.py runs it",
     "make test": "it runs this test",
-    "uv tool install ./rds_snap_backup-*.whl": "tests/e2e/test_commands_deployed.py; it downloads packages",
+    "python3 -m pip download --require-hashes --only-binary :all: --python-version 3.13 --dest wheels "
+    "-r rds_snap_backup-*-requirements.txt": "it downloads packages; tests/installed.py installs them by hash",
+    "uv tool install --python 3.13 --no-index --find-links wheels rds-snap-backup": "tests/installed.py installs the wheel",
 }
 # Databases of other tests are findings; the account of the event is none of the stack's.
 ENDS = {"report": {Exit.OK, Exit.FINDINGS}, "explain": {Exit.FINDINGS}}

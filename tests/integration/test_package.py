@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import tomllib
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from local.locks import COMMAND_LINE
 from local.package import CODE, PackageError, write
 from local.stack import build
 from local.tools import ROOT, command
@@ -24,7 +26,8 @@ pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that the SBOM's 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = f"rds-snap-backup-{PROJECT['version']}"
 WHEEL = f"rds_snap_backup-{PROJECT['version']}-py3-none-any.whl"
-FILES = (f"{NAME}.zip", f"{NAME}-plain.yaml", f"{NAME}-functions.zip", f"{NAME}.cdx.json", WHEEL)
+REQUIREMENTS = f"rds_snap_backup-{PROJECT['version']}-requirements.txt"
+FILES = (f"{NAME}.zip", f"{NAME}-plain.yaml", f"{NAME}-functions.zip", f"{NAME}.cdx.json", WHEEL, REQUIREMENTS)
 # Of a function in SAM's template; the transform makes resources of them, and `Code`.
 SAMS = ("CodeUri", "EventInvokeConfig", "Events")
 IN_A_REQUEST = 51_200  # bytes of a template that CloudFormation takes without a bucket
@@ -174,6 +177,18 @@ def test_functions_that_differ_are_not_packaged(tmp_path: Path) -> None:
     assert list((tmp_path / "dist").glob("*.zip")) == []
 
 
+def test_the_wheel_and_all_that_it_requires_are_installed_by_hash(dist: Path) -> None:
+    wheel, *others = (dist / REQUIREMENTS).read_text().splitlines()
+    assert wheel == f"./{WHEEL} --hash=sha256:{hashlib.sha256((dist / WHEEL).read_bytes()).hexdigest()}"
+    assert "\n".join(others) + "\n" == COMMAND_LINE.read_text()
+    commands = re.sub(r"\\\n *", "", (ROOT / "docs/install.md").read_text())
+    (download,) = (line for line in commands.splitlines() if " -m pip download " in line)
+    assert {"--require-hashes", "--only-binary"} <= set(download.split())
+    assert fnmatch(REQUIREMENTS, download.split()[-1])
+    # Of what was downloaded, and of nothing else.
+    assert "uv tool install --python 3.13 --no-index --find-links wheels rds-snap-backup" in commands
+
+
 def test_the_wheel_has_the_version_the_commands_and_nothing_that_only_lambda_runs(dist: Path) -> None:
     assert PROJECT["version"] == VERSION
     with zipfile.ZipFile(dist / WHEEL) as archive:
@@ -181,7 +196,7 @@ def test_the_wheel_has_the_version_the_commands_and_nothing_that_only_lambda_run
     folders = {"/".join(Path(name).parts[:2]) for name in names if name.count("/") > 1}
     info = f"rds_snap_backup-{VERSION}.dist-info"
     assert folders - {f"{info}/licenses"} == {
-        *("rds_snap_backup/commvault", "rds_snap_backup/ledger"),
+        *(f"rds_snap_backup/{name}" for name in ("commvault", "core", "ledger")),
         *(f"rds_snap_backup_cli/{name}" for name in ("fleet", "report")),
     }
     assert {f"rds_snap_backup_cli/report/{name}" for name in ("page.html", "page.css", "page.js")} <= set(names)

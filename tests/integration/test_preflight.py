@@ -316,7 +316,7 @@ def test_a_group_is_shown_with_its_content_and_its_number_of_databases(
 
     assert shown() == ["Commvault has aws-prod / RDS / orders-db, which selects orders-db."]
     scene.daily(0)
-    at_last = "At the last audit that was 1 database."
+    at_last = "At the last audit that was 1 database: one snapshot of each."
     assert shown() == [f"Commvault has aws-prod / RDS / orders-db, which selects orders-db. {at_last}"]
     scene.remove_databases()
 

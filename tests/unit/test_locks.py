@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.locks import DEVELOPMENT, SHIPPED, Package, locks, packages
+from local.locks import COMMAND_LINE, DEVELOPMENT, SHIPPED, Package, locks, normalized, packages
 from local.tools import LOCKS, ROOT
 from tests.unit.documents import read
 
@@ -60,6 +60,15 @@ def test_what_ships_is_what_the_project_pins_and_the_development_lock_has() -> N
     project = tomllib.loads(read("pyproject.toml"))["project"]
     assert set(project["dependencies"]) <= {f"{package.name}=={package.version}" for package in shipped}
     assert set(shipped) <= set(packages(DEVELOPMENT))
+
+
+def test_the_command_line_installs_what_the_tests_ran_it_with() -> None:
+    development = {(package.name, package.version): set(package.hashes) for package in packages(DEVELOPMENT)}
+    for package in packages(COMMAND_LINE):
+        assert development[package.name, package.version] <= set(package.hashes), package
+    required = tomllib.loads(read("src/pyproject.toml"))["project"]["dependencies"]
+    pinned = {package.name for package in packages(COMMAND_LINE)}
+    assert {normalized(re.split("[<>=]", line)[0]) for line in required} <= pinned
 
 
 @pytest.mark.parametrize("makefile", ["Makefile", "src/Makefile"])
