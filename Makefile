@@ -26,6 +26,7 @@ help:
 	@echo "make soak               the property test with 100,000 examples"
 	@echo "make fuzz               fuzz what reads bytes from outside, 5 minutes a harness (also SECONDS=..., RUNS=..., TARGET=...)"
 	@echo "make mutants            plant mistakes in copies of the code, and show which test catches each"
+	@echo "make pictures           draw the pages of an audit and a history for the documents; needs Chromium"
 	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
 	@echo "make importtime         profile the imports of the built function"
 	@echo "make lock               renew the locks after a pin has changed"
@@ -45,7 +46,7 @@ $(UV): tools/uv.txt
 
 # ---- See it work, check it, measure it
 
-.PHONY: demo playground test lint unit soak fuzz mutants bench usual-way importtime
+.PHONY: demo playground test lint unit soak fuzz mutants bench pictures usual-way importtime
 demo: .venv/.synced
 	$(RUN) python -m local.demo
 
@@ -100,6 +101,9 @@ mutants: .venv/.synced
 
 bench: .venv/.synced
 	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks
+
+pictures: .venv/.synced
+	PYTHONPATH=src:. $(RUN) python -m tests.pictures
 
 usual-way: .venv/.synced
 	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks.usual_way

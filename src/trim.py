@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 OPERATIONS = {
+    "cloudwatch": {"GetMetricData"},
     "dynamodb": {"BatchGetItem", "Query", "TransactWriteItems", "UpdateItem"},
     "rds": {
         "DescribeAccountAttributes",
@@ -24,6 +25,7 @@ OPERATIONS = {
         "DescribeDBInstances",
         "DescribeDBSnapshots",
     },
+    "s3": {"GetObject", "PutObject"},
     "scheduler": {"ListSchedules"},
     "secretsmanager": {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "sns": {"ListSubscriptionsByTopic", "Publish"},

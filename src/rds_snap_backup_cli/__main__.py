@@ -13,6 +13,7 @@ MODULES = (
     "backup",
     "explain",
     "report.command",
+    "report.history",
     "letters",
     "redrive",
     "schedule",

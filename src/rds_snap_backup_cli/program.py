@@ -66,7 +66,9 @@ class Call:
         return session_of(self.region, self.profile)
 
     def stack(self) -> DeployedStack:
-        """Return the stack. Raises `CannotRun` if there is none."""
+        """Return the stack. Raises `CannotRun` if there is none, `typer.BadParameter` if none is named."""
+        if not self.stack_name:
+            raise typer.BadParameter(f"STACK must be given. {STACK_VARIABLE} can name the stack.")
         return DeployedStack.find(self.stack_name, self.session())
 
     def next_command(self, name: str) -> str:

@@ -35,6 +35,7 @@ def test_the_runbook_has_commands() -> None:
         "backup",
         "explain",
         "report",
+        "history",
         "schedule",
         "token",
         "inventory",

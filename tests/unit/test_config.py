@@ -39,6 +39,7 @@ OPTIONAL = (
     "AUDIT_REGIONS",
     "PRODUCT_VERSION",
     "SCHEDULE_GROUP",
+    "REPORT_BUCKET",
 )
 LISTS = {"ACCOUNT_IDS", "AUDIT_MEMBERS", "AUDIT_REGIONS"}
 SWITCHES = {"RENEW_TOKEN": "renew_token", "DEFAULT_SCHEDULED": "is_default_scheduled", "RDS_EVENTS": "has_rds_events"}

@@ -23,6 +23,7 @@ GIVEN = {
     "PermissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
     "AuditMembers": "444455556666",
     "OrganizationId": "o-a1b2c3d4e5",
+    "ReportBucketName": "audits",
 }
 FULL = Resolved(GIVEN)
 FUNCTIONS = ["BackupFunction", "AuditFunction"]
@@ -62,6 +63,7 @@ OWN = {
     "AuditFunction": {
         *("dynamodb:Query", "sns:ListSubscriptionsByTopic", "rds:DescribeAccountAttributes", "sts:AssumeRole"),
         *("rds:DescribeDBSnapshots", "rds:DescribeDBClusterSnapshots", "scheduler:ListSchedules"),
+        *("cloudwatch:GetMetricData", "s3:PutObject", "s3:GetObject"),
     },
 }
 SECRET = {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"}
@@ -86,6 +88,15 @@ def test_the_audit_starts_no_backup() -> None:
             assert listed(statement["Resource"]) == ["SubmissionsQueue.Arn"]
     for action in ("lambda:InvokeFunction", "dynamodb:PutItem", "rds:CreateDBSnapshot"):
         assert decide(granted("AuditFunction"), action, "*") == "Nothing"
+
+
+def test_the_audit_writes_and_reads_its_own_reports_only() -> None:
+    mine = f"arn:aws:s3:::audits/rds-snap-backup/{ACCOUNT}/{REGION}/backups/2026/01/31/2026-01-31T06:00:00Z.json"
+    for action in ("s3:PutObject", "s3:GetObject"):
+        assert decide(granted("AuditFunction"), action, mine) == "Allow"
+        assert decide(granted("AuditFunction"), action, mine.replace("backups", "others")) == "Nothing"
+        assert decide(granted("AuditFunction", ReportBucketName="off"), action, mine) == "Nothing"
+    assert decide(granted("AuditFunction"), "s3:DeleteObject", mine) == "Nothing"
 
 
 def test_the_audit_assumes_the_roles_of_this_stacks_members_in_audited_regions_only() -> None:

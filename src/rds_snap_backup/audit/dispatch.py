@@ -10,7 +10,7 @@ from rds_snap_backup.audit.preflight import check
 from rds_snap_backup.audit.proving import Question
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.triggers import TARGET_NAME, Arrival, Request, parse
+from rds_snap_backup.triggers import TARGET_NAME, Arrival, Request, Trigger, parse
 
 UNKNOWN = InvalidInput(
     "EVENT_UNKNOWN",
@@ -56,14 +56,14 @@ def _page(fields: Mapping[Any, Any]) -> int:
     raise UNKNOWN
 
 
-def _run(auditor: Auditor, fields: Mapping[Any, Any], request_id: str) -> str:
-    """Return the identity of a scheduled run: the same one if it is delivered twice. Raises `InvalidInput`."""
+def _run(auditor: Auditor, fields: Mapping[Any, Any], request_id: str) -> Trigger:
+    """Return the trigger of a scheduled run; its identity is the same if it is delivered twice. Raises `InvalidInput`."""
     if not all(isinstance(value, str) for value in fields.values()):
         raise UNKNOWN
     services = auditor.services
     schedule = {"schedule": fields.get("schedule"), "time": fields.get("time")}
     match parse(schedule, Arrival(request_id, services.clock()), services.config.service):
         case Request(trigger):
-            return trigger.id
+            return trigger
         case _:
             raise UNKNOWN
