@@ -1,4 +1,4 @@
-# demo · test · bench · build · deploy, and their parts. Requires only Python 3, make and git.
+# demo · playground · test · bench · build · deploy, and their parts. Requires only Python 3, make and git.
 SHELL := /bin/bash -eu -o pipefail
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen --quiet
@@ -16,6 +16,7 @@ export $(VALUES)
 .PHONY: help
 help:
 	@echo "make demo               deploy to an emulator on this machine and watch backups happen"
+	@echo "make playground         keep such a stack up, with two accounts and forty databases, to try the commands on; Ctrl-C ends it"
 	@echo "make test               every check and every test"
 	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
@@ -45,9 +46,12 @@ $(UV): tools/uv.txt
 
 # ---- See it work, check it, measure it
 
-.PHONY: demo test lint unit soak fuzz mutants bench pictures usual-way importtime
+.PHONY: demo playground test lint unit soak fuzz mutants bench pictures usual-way importtime
 demo: .venv/.synced
 	$(RUN) python -m local.demo
+
+playground: .venv/.synced
+	$(RUN) python -m local.playground
 
 test: lint
 	$(RUN) pytest -n 8 --dist loadgroup

@@ -54,11 +54,13 @@ def test_the_call_is_repeated_until_the_backup_is_over(cli: Cli, function: AwsWi
     assert begin == f"{PLACE}: backup of orders. To resume it: --request-id migration-42"
     assert [line.split(" ", 1)[1] for line in lines] == [  # a state is not repeated
         "orders: queued",
-        "orders / aws-prod / RDS / nightly: waiting: Commvault cannot be reached. It is retried.",
+        "orders / aws-prod / RDS / nightly: waiting. UNREACHABLE: Commvault cannot be reached. What to do: It is retried.",
         "orders / aws-prod / RDS / nightly: running, job 1354",
         "orders / aws-prod / RDS / nightly: completed, job 1354",
     ]
-    row = re.search(r"orders .* aws-prod / RDS / nightly .* completed .* 1354 .* \d\d:\d\d:\d\d ", done.out)
+    row = re.search(
+        r"orders .* aws-prod / RDS / nightly .* completed .* 1354 .* \d{4}-\d\d-\d\d \d\d:\d\d UTC ", done.out
+    )
     assert row
     assert done.out.endswith(f"{PLACE}: the backup succeeded.\n")
 
@@ -73,7 +75,19 @@ def test_each_backup_of_a_group_has_its_row(cli: Cli, function: AwsWire) -> None
         ("aws-prod / RDS / nightly", "completed", "1354"),
         ("aws-prod / RDS / billing", "failed", "1355"),
     ]
-    assert rows[1]["error"] == "Commvault cannot be reached. It is retried."
+    assert (rows[1]["error"], rows[1]["hint"]) == ("UNREACHABLE: Commvault cannot be reached.", "It is retried.")
+
+
+def test_one_cause_is_said_once_below_the_rows(cli: Cli, function: AwsWire) -> None:
+    backups = [one_of("waiting", None, ERROR) | {"subclientName": name} for name in ("a", "b")]
+    answers(function, submission("open", *backups))
+    rows, _, below = cli(*ORDERS, "--quiet").out.partition("UNREACHABLE (2 times)")
+    assert rows.count("UNREACHABLE") == 2
+    assert [line.strip() for line in below.splitlines()[1:3]] == [
+        "Commvault cannot be reached.",
+        "What to do: It is retried.",
+    ]
+    assert "Commvault cannot be reached." not in rows
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait",)])
@@ -105,9 +119,24 @@ def test_a_wait_that_is_too_long_fails(cli: Cli, function: AwsWire, monkeypatch:
 
 def test_of_all_targets_each_is_waited_for(cli: Cli, function: AwsWire) -> None:
     function.answer("Invoke", {"submissions": [FAILED, RUNNING]}, {"submissions": [SUCCEEDED, SUCCEEDED]})
-    assert cli("backup", "prod", "*", "--wait").status == Exit.OK
+    assert cli("backup", "prod", "*", "--wait", "--yes").status == Exit.OK
     assert [event["target"] for event in events(function)] == ["*", "*"]
     assert not function.asked("GetParameter")
+
+
+@pytest.mark.parametrize(("typed", "sent"), [("y", 1), ("n", 0), (None, 0)])
+def test_all_targets_are_started_only_if_a_person_agrees(
+    cli: Cli, function: AwsWire, monkeypatch: pytest.MonkeyPatch, typed: str | None, sent: int
+) -> None:
+    answers(function, RUNNING)
+    function.answer("GetParametersByPath", {"Parameters": [{"Name": f"{PATH}{name}", "Value": "{}"} for name in "ab"]})
+    monkeypatch.setattr("sys.stdin.isatty", lambda: typed is not None, raising=False)
+    monkeypatch.setattr("builtins.input", lambda: typed)
+    done = cli("backup", "prod", "*")
+    assert (done.status == Exit.OK, len(events(function))) == (bool(sent), sent)
+    assert ("back up all 2 targets now?" in done.err) is (typed is not None)
+    if typed is None:
+        assert done.line == "prod: there is no terminal to ask on. Nothing was done: use --yes."
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_the_next_command_is_said(cli: Cli, tmp_path: Path, out: Path, number: i
 def test_a_file_that_cannot_be_written_is_one_line(cli: Cli, tmp_path: Path) -> None:
     done = build(cli, tmp_path, tmp_path / "no" / "out.json", {"a": document("a")})
     assert done.status == Exit.COULD_NOT_RUN
-    assert "No such file or directory" in done.line
+    assert "Check the path." in done.line
 
 
 def test_a_link_is_replaced_and_not_followed(cli: Cli, tmp_path: Path, out: Path) -> None:

@@ -177,7 +177,7 @@ def test_named_letters_are_deleted_and_the_others_are_not(cli: Cli, queue: Queue
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--all",), "there is no terminal to ask on. Nothing was deleted: use --yes."),
+        (("--all",), "there is no terminal to ask on. Nothing was done: use --yes."),
         (("--id", "{id} not-there", "--yes"), "there is no letter 'not-there'"),
         (("--id", " ", "--yes"), "Name the letters with --id, or --all of them."),
         (("--id", "{id}", "--all"), "Name the letters with --id, or --all of them."),

@@ -243,7 +243,7 @@ def test_a_file_that_cannot_be_written_is_named(cli: Cli, prod: AwsWire, tmp_pat
     )
     assert prod.asked("Invoke") == []  # nobody waits for an audit that has nowhere to go
     done = cli("report", "prod", "--out", str(tmp_path))
-    assert (done.status, "Is a directory" in done.line) == (Exit.COULD_NOT_RUN, True)
+    assert (done.status, "is a folder. Name another path." in done.line) == (Exit.COULD_NOT_RUN, True)
 
 
 @pytest.mark.parametrize(

@@ -39,4 +39,5 @@ def test_the_runbook_has_commands() -> None:
         "schedule",
         "token",
         "inventory",
+        "targets",
     } == {shlex.split(line)[1] for line in COMMANDS}

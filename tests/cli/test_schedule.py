@@ -69,7 +69,8 @@ def test_a_schedule_has_all_that_the_stacks_own_has(cli: Cli, scheduler: AwsWire
     assert event == json.loads(own["Input"]) | {"target": "orders"} == INPUT
     assert made["Target"]["RetryPolicy"] == own["RetryPolicy"]
     assert scheduler.asked("GetParameter") == [{"Name": "/rds-snap-backup/prod/targets/orders"}]
-    assert done.out == "prod (account 111122223333, eu-central-1): the schedule orders of the group backups is made.\n"
+    said = r"prod \(account 111122223333, eu-central-1\): the schedule orders of the group backups is made\. "
+    assert re.fullmatch(said + r"Next run: \d{4}-\d\d-\d\d 03:00 Europe/Berlin \(0[12]:00 UTC\)\.\n", done.out)
 
 
 def test_all_targets_can_be_scheduled(cli: Cli, scheduler: AwsWire) -> None:

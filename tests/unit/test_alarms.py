@@ -26,9 +26,10 @@ KINDS = {
     "letters": ("Maximum", 300, 1, 1, False),
     "more letters": ("Maximum", 300, 2, 1, False),
     "waiting": ("Minimum", 300, 12, 12, False),
+    "outage": ("Sum", 1200, 12, 3, False),
     "silence": ("Sum", 3600, 26, 26, True),
 }
-LEVELS = {"letters", "waiting", "silence"}
+LEVELS = {"letters", "waiting", "outage", "silence"}
 
 
 def counted(*names: str) -> list[Metric]:
@@ -61,6 +62,7 @@ CASES: dict[str, tuple[str, list[Metric]]] = {
             metric("AWS/SNS", "NumberOfNotificationsFailedToRedriveToDlq", TopicName="Notifications.TopicName"),
         ],
     ),
+    "CommvaultUnreachableAlarm": ("outage", counted("CommvaultUnreachable")),
     "DeadLetterAlarm": ("letters", of_queue("DeadLetterQueue")),
     "NewDeadLetterAlarm": ("more letters", of_queue("DeadLetterQueue")),
     "SubmissionsWaitingAlarm": ("waiting", of_queue("SubmissionsQueue")),
@@ -154,6 +156,10 @@ ROWS: list[tuple[str, list[Points], str]] = [
     ("SubmissionsWaitingAlarm", [[1] * 12], "ALARM"),
     ("SubmissionsWaitingAlarm", [[1] * 11 + [0]], "OK"),
     ("SubmissionsWaitingAlarm", [[None] * 3 + [1] * 9], "OK"),
+    ("CommvaultUnreachableAlarm", [[40, 25]], "OK"),
+    ("CommvaultUnreachableAlarm", [[5, 2, 1]], "ALARM"),
+    ("CommvaultUnreachableAlarm", [[None, 1, None] * 4], "ALARM"),  # hourly tries, from the second day on
+    ("CommvaultUnreachableAlarm", [[1, 1, *[None] * 10]], "OK"),
     ("MissedAuditAlarm", [[1] + [None] * 25], "OK"),
     ("MissedAuditAlarm", [[1] + [None] * 26], "ALARM"),
     ("MissedAuditAlarm", [[None] * 26], "ALARM"),

@@ -77,6 +77,10 @@ def test_the_removal_names_what_stays_and_the_members_before_the_stack() -> None
     assert [command for command in stays.values() if command not in removal] == []
 
 
+def test_the_readme_can_be_read_in_five_minutes() -> None:
+    assert len(read("README.md").splitlines()) <= 180
+
+
 def test_the_index_of_decisions_has_every_record() -> None:
     records = {path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
     assert set(LINK.findall(read("docs/decisions/README.md"))) == records

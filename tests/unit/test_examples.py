@@ -67,19 +67,19 @@ def test_the_endpoints_of_a_closed_vpc_are_the_services_that_the_code_calls() ->
     assert set(re.findall(r"`com\.amazonaws\.REGION\.([a-z]+)`", text)) == called
 
 
-@pytest.mark.parametrize("row", rows("README.md", "Size and costs"), ids=" ".join)
+@pytest.mark.parametrize("row", rows("docs/reference.md", "Sizes"), ids=" ".join)
 def test_the_sizes_are_computed(row: list[str]) -> None:
     databases, in_each, *computed = map(float, row)
     requests = math.ceil(databases / in_each)
-    standing, backup = re.findall(r"\$(6\.\d+|0\.0+\d+)", section("README.md", "Size and costs"))
+    standing, backup = re.findall(r"\$(6\.\d+|0\.0+\d+)", section("docs/reference.md", "Sizes"))
     minutes = (requests - 1) // WRITES_AN_HOUR * 60
     assert computed == [requests, minutes, round(float(standing) + databases * 30 * float(backup), 2)]
 
 
 def test_the_sizes_use_the_costs_of_the_reference() -> None:
     costs = section("docs/reference.md", "Costs")
-    assert all(price in costs for price in ("$6.13", "$0.00003"))
-    assert all(price in section("README.md", "Size and costs") for price in ("$6.13", "$0.00003"))
+    assert all(price in costs for price in ("$6.23", "$0.00003"))
+    assert all(price in section("docs/reference.md", "Sizes") for price in ("$6.23", "$0.00003"))
 
 
 # ---- Terraform and CDK

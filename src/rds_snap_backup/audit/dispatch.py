@@ -1,6 +1,7 @@
 """Which question an event asks the Audit function."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from rds_snap_backup.audit.daily import Auditor, make_audit
@@ -26,7 +27,8 @@ def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable
         match event:
             case {"check": True, **rest} if rest.keys() <= {"target", "page"}:
                 target = _target(rest.get("target"))
-                return readings.answer(("check", target), _page(rest), lambda: check(services, seconds_left, target))
+                read = partial(check, services, auditor.databases, seconds_left, target)
+                return readings.answer(("check", target), _page(rest), read)
             case {"audit": True, **rest} if rest.keys() <= {"page"}:
                 return readings.answer("audit", _page(rest), lambda: make_audit(auditor, seconds_left))
             case {"inventory": True, **rest} if rest.keys() <= {"page"}:
