@@ -11,7 +11,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rds_snap_backup.untrusted import whole_number
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
-from rds_snap_backup_cli.output import Format, Row, findings_to_text, rows_to_table, stdout, write_json, write_rows, write_text
+from rds_snap_backup_cli.output import (
+    Format,
+    Row,
+    findings_to_text,
+    rows_to_table,
+    stdout,
+    write_json,
+    write_rows,
+    write_text,
+)
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.report.content import MEANINGS, Content, Verdict
 from rds_snap_backup_cli.report.form import AsForm, Form, Out, form_of, read, require_place, write
@@ -160,7 +169,9 @@ def print_tables(content: Content) -> None:
     has_one_place = content.counts["places"] == 1
     if content.findings:
         findings = [{**row, "where": where(row, has_one_place=has_one_place)} for row in content.findings]
-        console.print(findings_to_text((f"{row['code']}: {row['where']}", row["message"], row["hint"]) for row in findings))
+        console.print(
+            findings_to_text((f"{row['code']}: {row['where']}", row["message"], row["hint"]) for row in findings)
+        )
     if content.databases:
         rows = [table_row(row, has_one_place=has_one_place) for row in content.databases]
         console.print(rows_to_table(DATABASES, rows, {}))
