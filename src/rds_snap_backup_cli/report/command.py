@@ -34,7 +34,6 @@ DATABASES = {
     "run": "Job, from and to (UTC)",
     "reason": "Reason",
 }
-FINDINGS = {"code": "Finding", "where": "About", "message": "What was found", "hint": "What to do"}
 CSV = (
     *("row", "account", "region", "database", "verdict", "groups", "restorePoint", "createdAt", "snapshot"),
     *("jobId", "startedAt", "endedAt", "by", "reason", "lastRead", "arn", "target", "code", "message", "hint"),
@@ -158,14 +157,14 @@ def csv_rows(content: Content) -> list[Row]:
 def print_tables(content: Content) -> None:
     """Print what the report is of, the findings with what to do, and a row for each database, problems first."""
     console = stdout()
-    console.print(f"{content.place}: {content.summary}.", soft_wrap=True)
+    console.say(f"{content.place}: {content.summary}.")
     for title in ("Audited (UTC)", "Asked by", "Commvault", "Maximum age", "Report"):
         if fact := content.facts[title]:
-            console.print(f"{title}: {fact}", soft_wrap=True)
+            console.say(f"{title}: {fact}")
     first, *lines = content.digest
-    console.print(f"{first} {'; '.join(lines)}.", soft_wrap=True)
+    console.say(f"{first} {'; '.join(lines)}.")
     if content.outage:
-        console.print(content.outage, style="bold red", soft_wrap=True)
+        console.say(content.outage, "bold red")
     has_one_place = content.counts["places"] == 1
     if content.findings:
         findings = [{**row, "where": where(row, has_one_place=has_one_place)} for row in content.findings]
@@ -176,10 +175,8 @@ def print_tables(content: Content) -> None:
         rows = [table_row(row, has_one_place=has_one_place) for row in content.databases]
         console.print(rows_to_table(DATABASES, rows, {}))
     for omission in content.omissions:
-        console.print(omission, style="yellow", soft_wrap=True)
-    console.print(
-        f"{content.place}: {content.verdict}.", style="green" if content.is_ok else "bold red", soft_wrap=True
-    )
+        console.say(omission, "yellow")
+    console.say(f"{content.place}: {content.verdict}.", "green" if content.is_ok else "bold red")
 
 
 def where(row: Row, *, has_one_place: bool) -> str:

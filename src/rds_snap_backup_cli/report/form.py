@@ -50,6 +50,8 @@ def require_place(out: str) -> None:
     elif out and not Path(out).absolute().parent.is_dir():
         parent = Path(out).parent
         raise CannotRun(f"{out} cannot be written: there is no folder {parent}. Create it, or name another file.")
+    elif out and Path(out).is_dir():
+        raise CannotRun(f"{out} is a folder. Name a file in it.")
 
 
 def split(address: str) -> tuple[str, str]:

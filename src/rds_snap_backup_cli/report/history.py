@@ -137,13 +137,11 @@ def print_table(found: History) -> None:
     if rows:
         console.print(rows_to_table(COLUMNS, rows, {}))
         legend = ", ".join(f"{sign} {verdict}" for verdict, sign in SIGNS.items())
-        console.print(
-            f"Each sign is a day, from {found.days[0]} to {found.days[-1]}: {legend}, . nothing", soft_wrap=True
-        )
+        console.say(f"Each sign is a day, from {found.days[0]} to {found.days[-1]}: {legend}, . nothing")
     if found.without_report:
-        console.print(f"Days without a report: {', '.join(map(str, found.without_report))}", soft_wrap=True)
+        console.say(f"Days without a report: {', '.join(map(str, found.without_report))}")
     for problem in found.problems:
-        console.print(problem, style="bold red", soft_wrap=True)
+        console.say(problem, "bold red")
 
 
 def row_of(found: History, line: Line, *, several: bool) -> dict[str, str]:
