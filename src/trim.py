@@ -112,7 +112,9 @@ def smaller_model(model: dict[str, Any], operations: set[str]) -> dict[str, Any]
             waiting += [reference["shape"] for reference in references(reached[name])]
     shapes = {name: shape for name, shape in model["shapes"].items() if name in reached}
     small: dict[str, Any] = undocumented({**model, "operations": kept, "shapes": shapes})
-    return small
+    # The SDK reads the documentation of these.
+    options = model.get("clientContextParams")
+    return {**small, "clientContextParams": options} if options else small
 
 
 def references(part: Any) -> list[dict[str, str]]:
