@@ -47,7 +47,7 @@ def cli(aws: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 def test_all_targets_are_backed_up_right_after_they_were_stored(cli: Cli, own: Product) -> None:
     """Also by a sandbox that has read the targets a moment ago."""
-    line = ("backup", own.stack.name, "*", "--wait")
+    line = ("backup", own.stack.name, "*", "--wait", "--yes")
     assert cli(*line).status == Exit.FINDINGS  # there are none
     first = own.target("all")
     assert cli(*line).status == Exit.OK
