@@ -20,8 +20,8 @@ NIGHTLY = {"expression": "cron(0 3 * * ? *)", "timezone": "Europe/Berlin"}
 HOSTILE = ["${AWS::AccountId}", "${!x}", "a\\b", "a'b", "größe", "😀", "<aws.scheduler.x>", "!Ref x", "%s"]
 
 
-def document(*instances: str, **more: Any) -> dict[str, Any]:
-    names = [{"clientName": "aws-prod", "instanceName": instance, "subclientName": "default"} for instance in instances]
+def document(*groups: str, **more: Any) -> dict[str, Any]:
+    names = [{"clientName": "aws-prod", "instanceName": "RDS", "subclientName": group} for group in groups]
     return {"associations": names, **more}
 
 

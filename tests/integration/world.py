@@ -211,7 +211,9 @@ class World:
         lazy: dict[str, Any] = {name: lambda client=made[name]: client for name in ("rds", "sqs")}
 
         def client(service: str, **given: Any) -> Any:
-            return clients.get(service) or self.client(service, **given)
+            # A member's clients have credentials of their account.
+            own = None if "aws_access_key_id" in given else clients.get(service)
+            return own or self.client(service, **given)
 
         return Clients(**{**made, **lazy, "client": client})
 

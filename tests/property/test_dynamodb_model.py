@@ -10,7 +10,7 @@ from hypothesis import settings as run_settings
 from hypothesis import strategies as st
 
 from local.emulator import Emulator
-from rds_snap_backup.ledger.table import Conflict, Table, Update, Value
+from rds_snap_backup.ledger.table import ConditionFailed, Table, Update, Value
 from tests.ledger import create_ledger
 from tests.property.model.dynamodb import MAX_ITEM_BYTES, DynamoDB
 from tests.property.model.kernel import Kernel, Schedule
@@ -79,7 +79,7 @@ def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
         assert {key: _plain(item) for key, item in model.items.items()} == rows
 
     compare()
-    assert seen == {"done", "Conflict"}
+    assert seen == {"done", "ConditionFailed"}
 
 
 def test_the_model_refuses_what_dynamodb_refuses() -> None:
@@ -107,8 +107,8 @@ def test_the_model_refuses_an_item_that_is_larger_than_dynamodb_keeps() -> None:
 def _answer(table: Table, call: list[Update]) -> tuple[str, Any]:
     try:
         table.write(*call)
-    except Conflict as conflict:
-        return "Conflict", conflict.found
+    except ConditionFailed as failed:
+        return "ConditionFailed", failed.found
     return "done", None
 
 

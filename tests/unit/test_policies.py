@@ -144,6 +144,7 @@ def test_no_statement_is_about_everything(given: dict[str, str]) -> None:
     allowed = [statement for statement in found if statement["Effect"] == "Allow"]
     assert [statement["Sid"] for statement in allowed if "*" in listed(statement["Resource"])] == [
         "Quotas",
+        "Schedules",
         "NetworkInterfaces",
     ]
     assert not [statement for statement in allowed if "*" in str(statement["Action"])]

@@ -103,7 +103,6 @@ class CommServe:
     # Schedules that exist, by submission and association; attempts whose answer named an ID of another subclient.
     schedules: Counter[tuple[str, str]] = field(default_factory=Counter)
     misnamed: set[tuple[str, int]] = field(default_factory=set)
-    named: set[str] = field(default_factory=set)
 
     def calm(self, now: float) -> None:
         """Let nothing go wrong from now on, and no job run for more than some hours."""
@@ -170,7 +169,6 @@ class CommServe:
             others = [job.id for job in self.jobs.values() if job.has_names and job.association.key not in keys]
             ids.append(rng.choice([ids[0], *others]))
             self.misnamed |= {cause} if ids[-1] in others else set()
-        self.named |= set(ids)
         return Submitted(tuple(ids), 402)
 
     def _start(

@@ -91,8 +91,9 @@ class Judge:
         self.missing = max(600, policy.reconcile_seconds)
         self.truths: dict[tuple[str, str], Truth] = {}
         self.stories: dict[str, Story] = {}
-        self.completed: dict[str, tuple[float, str]] = {}
+        self.completed: dict[str, float] = {}
         self.bad_names: set[str] = set()
+        self.plans: set[tuple[str, int]] = set()
         self.is_restored = False
         self.seen: Counter[str] = Counter()
 
@@ -122,6 +123,7 @@ class Judge:
         if before is None or not before.backups:
             story.gather_seconds = learned.gather_seconds
         story.looks += learned.looks
+        self.plans |= {(after.key, attempt.number) for attempt in after.attempts if attempt.task_type == "SCHEDULE"}
         self._outbox(before, after)
         if before and (out := before.out) and not after.out:
             is_told = isinstance(learned.request, Send)
@@ -131,6 +133,7 @@ class Judge:
         if before and after.opened > before.opened:
             story.cut_offs = 0
             self.seen["opened again"] += 1
+            self.must(after.opened_letter == before.letters, "An older letter can open it once more.")
         if after.trigger.kind == "rds" and after.backups and not (before and before.backups and not before.gathering):
             self._gathered(story, after, at)
         for old, backup in pairs:
@@ -139,7 +142,7 @@ class Judge:
         if isinstance(learned.request, ReadJobs) and before:
             self._absences(before, learned.request, learned.answer)
         for old, backup in pairs:
-            self._backup(after, old, backup, learned)
+            self._backup(before, after, old, backup, learned)
         if isinstance(learned.request, ReadStart):
             self._started(before, after, learned.request, learned.answer, at)
         elif after.out and not (before and before.out):
@@ -147,8 +150,9 @@ class Judge:
         if isinstance(learned.request, ReadJobs) and before:
             self._read(before, after, learned.request, learned.answer)
         self.must(len(after.attempts) <= len(after.backups) + 1, "Attempts are never forgotten.")
-        without = [backup for backup in after.backups if isinstance(backup.phase, (Waiting, Doubted, Unlisted))]
-        self.must(story.cut_offs < LEASES or not without, "Its runs are cut off for ever.")
+        if before and before.out and not after.out and story.cut_offs >= LEASES:
+            without = [backup for backup in after.backups if isinstance(backup.phase, (Waiting, Doubted, Unlisted))]
+            self.must(not without, "Its runs are cut off for ever.")
         self._wakes(after, at)
 
     def _time(self, before: Submission, old: Backup, new: Backup, at: float) -> None:
@@ -256,7 +260,8 @@ class Judge:
             return
         latest = after.opened + OPEN
         for backup in after.backups:
-            pause, phase = (15 * MINUTE if at < after.created + DAY else HOUR), backup.phase
+            pause: float = 15 * MINUTE if at < after.created + DAY else HOUR
+            phase = backup.phase
             over = self.truth(after.key, backup.key).over(phase, self.policy) if backup.is_open else latest
             match phase:
                 case Ended():
@@ -278,7 +283,9 @@ class Judge:
 
     # ---- One backup
 
-    def _backup(self, after: Submission, old: Backup | None, new: Backup, learned: Learned) -> None:
+    def _backup(
+        self, before: Submission | None, after: Submission, old: Backup | None, new: Backup, learned: Learned
+    ) -> None:
         truth = self.truth(after.key, new.key)
         was, name = kind_of(old.phase) if old else "trying", kind_of(new.phase)
         if was != name:
@@ -292,8 +299,8 @@ class Judge:
             self._began(after, new, new.phase)
         if not after.gathering and after.backups:
             self.must(abs(new.moment - truth.moment) <= 0.001, f"Its moment is {new.moment - truth.moment:.0f} s off.")
-        if isinstance(new.phase, Ended) and was != name and old:
-            self._ended(after, old, new.phase, new.key, learned)
+        if isinstance(new.phase, Ended) and was != name and before and old:
+            self._ended(before, after, old, new.phase, learned)
         if was == "Doubted" and name in {"trying", "busy", "Unlisted"} and old and new.failures == old.failures:
             self._believed(after, old, learned)
 
@@ -341,6 +348,9 @@ class Judge:
             is_known = len(later) < KNOWN_IDS and not self._is_given_up(job) and not self.is_beyond_window(job)
             self.must(not is_known, f"{after.key} is credited with job {job.id} of {job.cause[0]}.")
             truth.is_beyond_limits = True
+        elif old and job.cause[1] != old.attempt:
+            self.must(self.is_beyond_window(job), f"{after.key} is credited with job {job.id} of an earlier attempt.")
+            truth.is_beyond_limits = True
 
     def _began(self, after: Submission, new: Backup, phase: Running) -> None:
         """A job counts as begun no later than it truly did, and not much earlier."""
@@ -351,61 +361,61 @@ class Judge:
         if phase.job.seen > job.begin:
             self.must(phase.job.began >= job.begin - 2 * SKEW - SLACK, f"Job {job.id} counts as begun too early.")
 
-    def _ended(self, after: Submission, old: Backup, phase: Ended, key: str, learned: Learned) -> None:
-        truth, at, code = self.truth(after.key, key), learned.at, phase.error.code if phase.error else ""
-        job = self.commserve.jobs.get(phase.job.id) if phase.job else None
-        is_limit = self.is_restored or truth.is_beyond_limits
-        is_out_of_time = at + SLACK >= truth.over(old.phase, self.policy)
-        match phase.end, code:
-            case "completed" | "completed_with_errors" | "killed" | "failed", _:
-                if job and not self.is_restored:
-                    self.must(job.end <= at and ENDS[job.status] == phase.end, f"Job {job.id} has not ended so.")
-                self.must(phase.end != "failed" or truth.failures >= after.pin.retries, "It had tries left.")
-                if phase.job and phase.end.startswith("completed"):
-                    last = max(self.completed.get(key, (0.0, "")), (phase.job.began, phase.job.id))
-                    self.completed[key] = last
-                    known = self.ledger.items[key].completed
-                    self.must(known and known.started == last[0], "The last completed job is another one.")
-            case "joined", _:
-                self.must(phase.error is None, "It joined, and keeps its error.")
+    def _ended(self, before: Submission, after: Submission, old: Backup, phase: Ended, learned: Learned) -> None:
+        """A backup ends as its job did, or for the reason that its error says, and not before."""
+        truth, at, key = self.truth(after.key, old.key), learned.at, old.key
+        match phase.end, phase.error.code if phase.error else "":
+            case "joined", code:
+                self.must(not code, "It joined, and keeps its error.")
             case "scheduled", _:
                 self.must(self.commserve.schedules[after.key, key], "It was not scheduled.")
+            case "lost" | "abandoned", "OPEN_TOO_LONG" | "JOB_NOT_FOLLOWED":
+                self.must(at >= after.opened + OPEN, "It was given up before nine days.")
             case "lost", "JOB_MISSING":
                 since, reads = truth.absent
                 is_missing = reads >= MISSING_READS and at >= since + self.missing
                 self.must(is_missing, f"A job was lost after {reads} reads in {at - since:.0f} s.")
             case "lost", "JOB_ID_REUSED":
+                is_limit = self.is_restored or truth.is_beyond_limits
                 is_reused = is_limit or (after.key, old.attempt) in self.commserve.misnamed
                 self.must(is_reused, "A job was lost whose ID is its own.")
             case "lost", "JOB_STILL_RUNNING":
                 row = learned.answer.rows[phase.job.id] if phase.job else None
                 is_late = at >= truth.followed + self.policy.follow_seconds - 1
                 self.must(row and row.end is None and is_late, "A job was followed for too short a time.")
-            case "lost", "JOB_NOT_FOLLOWED":
-                self.must(at >= after.opened + OPEN, "It was given up before nine days.")
-            case ("lost", "JOBS_UNREADABLE") | ("abandoned", _) if is_out_of_time:
-                pass
             case "abandoned", "RUNS_CUT_OFF":
                 self.must(self.story(after.key).cut_offs >= LEASES, "Its runs were not cut off so often.")
-            case "abandoned", "OPEN_TOO_LONG":
-                self.must(at >= after.opened + OPEN, "It was given up before nine days.")
             case "abandoned", "SCHEDULE_UNKNOWN":
                 number = phase.doubted.attempt if phase.doubted else 0
-                tasks = {attempt.task_type for attempt in after.attempts if attempt.number == number}
-                self.must(tasks == {"SCHEDULE"}, "It was abandoned as a schedule, and is none.")
+                self.must((after.key, number) in self.plans, "It was abandoned as a schedule, and is none.")
             case "rejected", "ASSOCIATION_REMOVED":
                 target = learned.answer.target
                 self.must(key not in {a.key for a in target.request.associations}, "It is still in the document.")
             case "rejected", _:
                 # A schedule of several is refused as a whole.
-                is_plan = any(a.task_type == "SCHEDULE" for a in after.attempts if a.number == old.attempt)
+                is_plan = (after.key, old.attempt) in self.plans
                 names = {backup.key for backup in after.backups} if is_plan else {key}
                 self.must(names & self.bad_names, f"{key} was rejected, and its name is good.")
+            case "lost" | "abandoned", code:
+                is_over = at + SLACK >= truth.over(old.phase, self.policy)
+                self.must(is_over, f"It ended as {phase.end} ({code}) before its time was over.")
             case _:
-                raise Broken(f"It ended as {phase.end} ({code}) before its time was over.")
-        if isinstance(old.phase, Named) and phase.end == "lost":
-            ids = set(after.attempt_of(old).untold) if not phase.job else set()
+                self._completed(after, old, phase, at)
+        if isinstance(old.phase, Named) and phase.end == "lost" and not phase.job:
+            ids = set(before.attempt_of(old).untold)
             self.must(ids <= set(self.ledger.items[key].known_ids), "A lost job may be adopted by another.")
+
+    def _completed(self, after: Submission, old: Backup, phase: Ended, at: float) -> None:
+        """What ended ended so, with no tries left, and the subclient's item knows the last completed job."""
+        truth, key = self.truth(after.key, old.key), old.key
+        job = self.commserve.jobs.get(phase.job.id) if phase.job else None
+        if job and not self.is_restored:
+            self.must(job.end <= at and ENDS[job.status] == phase.end, f"Job {job.id} has not ended so.")
+        self.must(phase.end != "failed" or truth.failures >= after.pin.retries, "It had tries left.")
+        if phase.job and phase.end.startswith("completed"):
+            self.completed[key] = max(self.completed.get(key, 0), phase.job.began)
+            known = self.ledger.items[key].completed
+            self.must(known and known.started == self.completed[key], "The last completed job is another one.")
 
     def _believed(self, after: Submission, old: Backup, learned: Learned) -> None:
         """That there is no job is believed of a whole list that was read after the window of adoption."""
@@ -480,6 +490,8 @@ class Judge:
         if claimer is None or isinstance(claimer, Unreadable):
             return claimer is not None
         theirs, is_alive = claimer.backup_of(key), at <= claimer.last_due + PASSED_OVER
+        # Who is passed over once has lost the subclient, also when it goes on.
+        self.truth(claimer.key, key).is_passed_over |= not is_alive
         match theirs.phase if theirs else None:
             case Ended(doubted=Doubted(attempt=number)):
                 return at < self.truth(claimer.key, key).ends[number] + self.policy.reconcile_seconds + SKEW
@@ -498,9 +510,7 @@ class Judge:
                 continue
             attempt = other.attempt_of(theirs)
             is_over = at >= (attempt.ended or attempt.lease_end) + self.policy.reconcile_seconds + SKEW
-            # Who was passed over has lost the subclient, also when it goes on.
             truth = self.truth(other.key, association)
-            truth.is_passed_over |= at > other.last_due + PASSED_OVER
             match theirs.phase:
                 case Out() | Doubted() | Unlisted() | Ended() if not is_over:
                     raise Broken(f"Two requests for {association} are out or in doubt: {other.key}, {after.key}")

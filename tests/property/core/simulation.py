@@ -47,7 +47,7 @@ LEVELS = ("FULL", "FULL", "FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL
 TARGETS = "abc"
 RUN_SECONDS, SEND_SECONDS, VISIBILITY = 50, 38, 90
 MAX_RUNS, MAX_RETRIES, NIGHTS = 3, 2, 14
-MAX_STEPS, MAX_QUIET_STEPS, MAX_QUIET_SECONDS = 60_000, 400, 48 * HOUR
+MAX_STEPS, MAX_QUIET_STEPS, MAX_QUIET_SECONDS = 100_000, 400, 48 * HOUR
 # Steps of a run take this long, in seconds; a request, and its answer, can take longer.
 PAUSES = (0.01, 0.01, 0.2, 0.2, 1, 3)
 WIRE_PAUSES = (0.2, 0.2, 1, 5, 14)
@@ -126,7 +126,8 @@ class Simulation:
 
         There time passes, or the run is killed.
         """
-        steps, answer = self.coordinator.run(submission, letter), None
+        steps = self.coordinator.run(submission, letter)
+        answer: Any = None
         while True:
             try:
                 request = steps.send(answer)
@@ -279,6 +280,8 @@ class Simulation:
         if self.now > chosen.deadline or self.rng.random() < self.kills:
             chosen.steps.close()
             self.runs.remove(chosen)
+            if self.rng.random() < 0.005:
+                self._happen("standstill")
             return
         is_early, chosen.waits = chosen.waits > self.now, 0
         try:
@@ -375,14 +378,15 @@ class Simulation:
         ):
             kinds += [fault] * rng.choice((0, 0, 1, 2))
         kinds += ["restore"] * (rng.random() < 0.1)
-        kinds += ["storm"] * (rng.random() < 0.05)
+        kinds += ["outage"] * (rng.random() < 0.15)
+        kinds += ["storm"] * (rng.random() < 0.03)
         for number, kind in enumerate(kinds):
             heappush(self.events, (BEGIN + rng.random() * span, number, kind))
         for number in range(rng.choice((0, 1, 4))):
             heappush(self.events, (BEGIN + rng.random() * (span + 12 * HOUR), 100 + number, "redrive"))
         for number in range(3):
             heappush(self.events, (BEGIN + number * DAY + rng.random() * DAY, 200 + number, "audit"))
-        if rng.random() < 0.05:
+        if rng.random() < 0.05 and "storm" not in kinds:
             self.commserve.durations += (10 * DAY,)
 
     def _draw_nights(self) -> None:
@@ -407,7 +411,7 @@ class Simulation:
                 self._arrive("rds", "", rng.choice(ASSOCIATIONS))
             case "storm":
                 chosen = rng.choice(ASSOCIATIONS)
-                for number in range(40):
+                for number in range(rng.choice((10, 40))):
                     heappush(self.events, (self.now + rng.random() * 3 * MINUTE, 10_000 + number, f"of {chosen.key}"))
             case _ if kind.startswith("of "):
                 self._arrive("rds", "", next(a for a in ASSOCIATIONS if a.key == kind[3:]))
@@ -425,6 +429,14 @@ class Simulation:
                 self.messages.append(replace(rng.choice(self.messages), visible=self.now, receives=0))
             case "redrive" if self.letters:
                 self.messages.append(replace(rng.choice(self.letters), visible=self.now, receives=0))
+            case "outage":
+                # Days in which no answer arrives, nothing can be read, or no request is taken.
+                lasting = rng.choice((("lost",), ("unreadable",), ("lost", "unreadable"), ("refused",)))
+                heappush(self.events, (self.now + rng.choice((HOUR, 2 * DAY, 5 * DAY)), 30_000, "outage over"))
+                self.faults = self.commserve.faults
+                self.commserve.faults = replace(self.faults, **dict.fromkeys(lasting, 1))
+            case "outage over":
+                self.commserve.faults = self.faults
             case "name":
                 names, key = (
                     rng.choice((self.commserve.unknown, self.commserve.ineligible)),
