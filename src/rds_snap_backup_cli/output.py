@@ -215,7 +215,7 @@ def findings_to_text(found: Iterable[tuple[str, str, str]]) -> Paragraphs:
     Findings in a row that have the same hint have it once, below the last. Texts that are empty are left out.
     """
     findings = list(found)
-    nexts = [*(hint for _, _, hint in findings[1:]), ""]
+    nexts = [*(hint for _, _, hint in findings[1:]), ""][: len(findings)]
     return Paragraphs(
         [
             (
