@@ -210,11 +210,19 @@ def rows_to_table(columns: Mapping[str, str], rows: Iterable[Row], shows: Mappin
 
 
 def findings_to_text(found: Iterable[tuple[str, str, str]]) -> Paragraphs:
-    """Return a paragraph for each finding: its title, what was found, and what to do. Texts that are empty are left out."""
+    """Return a paragraph for each finding: its title, what was found, and what to do.
+
+    Findings in a row that have the same hint have it once, below the last. Texts that are empty are left out.
+    """
+    findings = list(found)
+    nexts = [*(hint for _, _, hint in findings[1:]), ""][: len(findings)]
     return Paragraphs(
         [
-            (Text(cell(title), "bold"), [cell(text) for text in (message, hint and f"What to do: {hint}") if text])
-            for title, message, hint in found
+            (
+                Text(cell(title), "bold"),
+                [cell(text) for text in (message, hint and hint != following and f"What to do: {hint}") if text],
+            )
+            for (title, message, hint), following in zip(findings, nexts, strict=True)
         ]
     )
 

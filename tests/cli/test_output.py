@@ -97,6 +97,21 @@ def test_no_width_cuts_a_word(width: int, capsys: pytest.CaptureFixture[str], mo
     assert ("┃" in out) is (width >= 80), "a table, or paragraphs where its words do not fit"
 
 
+def test_findings_with_one_hint_say_it_once(capsys: pytest.CaptureFixture[str]) -> None:
+    stdout().print(findings_to_text([("A", "one.", "Do it."), ("B", "two.", "Do it."), ("C", "three.", "Wait.")]))
+    assert capsys.readouterr().out.split("\n") == [
+        "A",
+        "  one.",
+        "B",
+        "  two.",
+        "  What to do: Do it.",
+        "C",
+        "  three.",
+        "  What to do: Wait.",
+        "",
+    ]
+
+
 # ---- Every call that prints
 
 PRINTER = Path(output.__file__)
