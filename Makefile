@@ -18,7 +18,9 @@ help:
 	@echo "make demo               deploy to an emulator on this machine and watch backups happen"
 	@echo "make playground         keep such a stack up, with two accounts and forty databases, to try the commands on; Ctrl-C ends it"
 	@echo "make test               every check and every test"
-	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
+	@echo "make lint               every check; of the templates only when one has changed"
+	@echo "make unit               the tests of pure code, template and documents"
+	@echo "make bench              measure against the alternatives; writes benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
 	@echo "make package            build, and write to dist/ a zip for the AWS CLI, the same for Terraform and CDK, SBOM, the command line's wheel and its hashed requirements, checksums"
 	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (also STACK=..., REGION=..., PROFILE=..., CONFIG=..., GUIDED=1)"
@@ -73,13 +75,20 @@ mypy:
 	$(RUN) mypy
 lint-imports:
 	PYTHONPATH=src $(RUN) lint-imports
-sam-validate:
+# The checks of templates take longest, and are made again only when a template or a tool has changed.
+CHECKED := build/checked
+checkov sam-validate cfn-lint: %: $(CHECKED)/%
+$(CHECKED)/checkov $(CHECKED)/sam-validate $(CHECKED)/cfn-lint: $(TEMPLATES) samconfig.toml $(wildcard tools/*.txt) | .venv/.synced
+$(CHECKED)/sam-validate:
 	$(TOOL) sam validate --lint
+	@mkdir -p $(CHECKED) && touch $@
 # `sam validate --lint` has asked it about the stack's own.
-cfn-lint:
+$(CHECKED)/cfn-lint:
 	$(TOOL) cfn-lint $(filter-out template.yaml,$(TEMPLATES))
-checkov:
+	@mkdir -p $(CHECKED) && touch $@
+$(CHECKED)/checkov:
 	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file $(TEMPLATES)
+	@mkdir -p $(CHECKED) && touch $@
 bandit:
 	$(TOOL) bandit --quiet --recursive src
 	$(TOOL) bandit --quiet --recursive local
@@ -87,7 +96,7 @@ zizmor:
 	$(TOOL) zizmor --offline --pedantic --quiet . examples/fleet
 
 unit: .venv/.synced
-	$(RUN) pytest tests/unit
+	$(RUN) pytest -n 2 tests/unit
 
 soak: .venv/.synced
 	PROPERTY_PROFILE=soak $(RUN) pytest tests/property -s --timeout 7200
@@ -100,16 +109,16 @@ mutants: .venv/.synced
 	PYTHONPATH=. $(RUN) python -m tests.mutants
 
 bench: .venv/.synced
-	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks
+	PYTHONPATH=src:. $(RUN) python -m benchmarks
 
 pictures: .venv/.synced
 	PYTHONPATH=src:. $(RUN) python -m tests.pictures
 
 usual-way: .venv/.synced
-	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks.usual_way
+	PYTHONPATH=src:. $(RUN) python -m benchmarks.usual_way
 
 importtime: .venv/.synced
-	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks.imports
+	PYTHONPATH=src:. $(RUN) python -m benchmarks.imports
 
 # ---- What is installed: `tools/NAME.in` pins a tool, `tools/NAME.txt` all that is installed for it, with hashes
 

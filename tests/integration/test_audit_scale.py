@@ -148,7 +148,9 @@ def test_600_databases_of_12_accounts_in_3_regions(
     )
     record_property(f"audit of {DATABASES} databases in {len(places)} accounts and regions", figures)
     record_property(f"report of {DATABASES} databases", f"{len(body) / 1e6:.2f} MB")
-    documented = re.findall(r"A report of 600 databases has ([0-9.]+) MB, a year of daily ones (\d+) MB", read(REFERENCE))
+    documented = re.findall(
+        r"A report of 600 databases has ([0-9.]+) MB, a year of daily ones (\d+) MB", read(REFERENCE)
+    )
     assert documented == [(f"{len(body) / 1e6:.1f}", f"{round(len(body) * 365 / 1e7) * 10}")]
     assert megabytes < MEMORY_MB
     assert seconds < SECONDS

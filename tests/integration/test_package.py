@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from local.locks import COMMAND_LINE
-from local.package import CODE, PackageError, write
+from local.package import CODE, write
 from local.stack import build
 from local.tools import ROOT, command
 from rds_snap_backup_cli import VERSION
@@ -73,13 +73,6 @@ def test_it_holds_what_it_says(unpacked: Path) -> None:
     assert (unpacked / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
-def test_the_sbom_and_the_checksums_are_beside_it(dist: Path, unpacked: Path) -> None:
-    lines = [f"{hashlib.sha256((dist / name).read_bytes()).hexdigest()}  {name}" for name in FILES]
-    assert (dist / "SHA256SUMS").read_text().splitlines() == lines
-    name = f"{NAME}.cdx.json"
-    assert (dist / name).read_bytes() == (unpacked / name).read_bytes()
-
-
 def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None:
     """For any modes and times of the files, and any order in which the system lists them."""
     built = shutil.copytree(build(), tmp_path / "built", copy_function=shutil.copyfile)
@@ -88,14 +81,6 @@ def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None
         os.utime(path, (1_800_000_000, 1_800_000_000))
     for path in write(tmp_path / "dist", built):
         assert path.read_bytes() == (dist / path.name).read_bytes()
-
-
-def test_everybody_may_read_what_is_unpacked(dist: Path) -> None:
-    with zipfile.ZipFile(dist / f"{NAME}.zip") as archive:
-        entries = archive.infolist()
-    assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
-    assert {entry.create_system for entry in entries} == {3}
-    assert len({entry.filename for entry in entries}) == len(entries)
 
 
 def test_its_template_is_the_stacks_with_paths_of_its_own(
@@ -167,14 +152,6 @@ def test_it_is_small_and_its_readme_knows_how_large_the_template_is(dist: Path, 
     deploy = re.search(r"aws cloudformation deploy(?:.*\\\n)*.*\n", (unpacked / "README.md").read_text())
     assert deploy
     assert ("--s3-bucket" in deploy[0]) is (size > IN_A_REQUEST)
-
-
-def test_functions_that_differ_are_not_packaged(tmp_path: Path) -> None:
-    built = shutil.copytree(build(), tmp_path / "built")
-    (built / "AuditFunction" / "six.py").unlink()
-    with pytest.raises(PackageError, match="AuditFunction and BackupFunction were not built alike"):
-        write(tmp_path / "dist", built)
-    assert list((tmp_path / "dist").glob("*.zip")) == []
 
 
 def test_the_wheel_and_all_that_it_requires_are_installed_by_hash(dist: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.locks import COMMAND_LINE, DEVELOPMENT, SHIPPED, Package, locks, normalized, packages
+from local.locks import COMMAND_LINE, DEVELOPMENT, SHIPPED, locks, normalized, packages
 from local.tools import LOCKS, ROOT
 from tests.unit.documents import read
 
@@ -25,28 +25,6 @@ def test_every_package_has_hashes(lock: Path) -> None:
     for package in found:
         assert package.hashes, package
         assert all(HASH.fullmatch(digest) for digest in package.hashes), package
-
-
-@pytest.mark.parametrize("line", ["six", "six>=1.17", "six @ https://example.com/six.whl", "-r other.txt"])
-def test_a_line_that_pins_nothing_is_an_error(line: str, tmp_path: Path) -> None:
-    lock = tmp_path / "tool.txt"
-    lock.write_text(f"# a comment\n{line}\n")
-    with pytest.raises(ValueError, match="does not pin"):
-        packages(lock)
-
-
-def test_a_package_is_read_with_its_marker_and_hashes(tmp_path: Path) -> None:
-    lock = tmp_path / "tool.txt"
-    lock.write_text("A_b==1.0 ; sys_platform == 'win32' \\\n    --hash=sha256:2 \\\n    --hash=sha256:1\nc==2\n")
-    assert packages(lock) == [Package("a-b", "1.0", ("sha256:1", "sha256:2")), Package("c", "2")]
-
-
-def test_every_tool_has_a_lock() -> None:
-    assert [path.stem for path in TOOLS] == sorted(path.stem for path in LOCKS.glob("*.txt"))
-    # Besides the commands: the installer, and what the tests run functions and deploy the package with.
-    used = set(re.findall(r"\$\(TOOL\) (\S+)", read("Makefile")))
-    used |= {"ministack", "cyclonedx-py", "pip-audit", "uv", "awslambdaric", "aws"}
-    assert {path.stem for path in TOOLS} == used
 
 
 @pytest.mark.parametrize("pins", TOOLS, ids=name)

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks`: measure everything, print the tables and write `RESULTS.md`.
+"""`python -m benchmarks`: measure everything, print the tables and write `RESULTS.md`.
 
 `--quick` runs little of each, to see that it works: its figures mean nothing, and are not written.
 """
@@ -12,18 +12,18 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import cold, cost, drain, fleet_capacity, imports, members, phases, polling, usual_way, warm
-from tests.benchmarks.faults import FAULTS
-from tests.benchmarks.figures import Goal, table
-from tests.benchmarks.packages import packages
-from tests.benchmarks.place import Place
+from benchmarks import cold, cost, drain, fleet_capacity, imports, members, phases, polling, usual_way, warm
+from benchmarks.faults import FAULTS
+from benchmarks.figures import Goal, table
+from benchmarks.packages import packages
+from benchmarks.place import Place
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true", help="little of each, written nowhere")
     is_quick = parser.parse_args().quick
     text = measure(quick=is_quick)

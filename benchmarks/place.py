@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.packages import Package
 from local.commserve import ControlClient
 from local.emulator import Emulator
 from local.tools import ROOT
-from tests.benchmarks.packages import Package
 from tests.ledger import create_ledger
 from tests.support import ENVIRONMENT
 

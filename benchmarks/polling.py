@@ -6,6 +6,7 @@ from itertools import cycle
 from types import SimpleNamespace
 from unittest.mock import patch
 
+from benchmarks.figures import Goal, Spread, table
 from local.commserve import CommServe
 from rds_snap_backup.backup.polling import JobReader
 from rds_snap_backup.bootstrap import policy_of
@@ -20,7 +21,6 @@ from rds_snap_backup.core.record import Submission
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
 from tests.auth import FixedToken
-from tests.benchmarks.figures import Goal, Spread, table
 from tests.support import ENVIRONMENT
 
 PAUSES = {"FIRST_RETRY_SECONDS": "30", "FIRST_POLL_SECONDS": "60", "RECONCILE_SECONDS": "600"}

@@ -6,7 +6,7 @@ Not in it, being less than a cent: a few kilobytes of logs and of the ledger's i
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks.prices import DAYS, PRICES
+from benchmarks.prices import DAYS, PRICES
 from tests.unit.template import Resolved
 
 # An event source polls a quiet queue with five pollers that wait 20 s each.

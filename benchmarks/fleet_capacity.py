@@ -1,14 +1,14 @@
 """Capacity of a fleet at one hour: databases that are all due at 03:00, as singles and in groups of 25.
 
-`python -m tests.benchmarks.fleet_capacity` prints the table alone.
+`python -m benchmarks.fleet_capacity` prints the table alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks.figures import Goal, Spread, table
-from tests.benchmarks.nights import FOREIGN, JOB_SECONDS, MINUTE, READS, SPREAD_SECONDS, WRITES, Fleet, Night
-from tests.benchmarks.polling import BUDGET
+from benchmarks.figures import Goal, Spread, table
+from benchmarks.nights import FOREIGN, JOB_SECONDS, MINUTE, READS, SPREAD_SECONDS, WRITES, Fleet, Night
+from benchmarks.polling import BUDGET
 
 GROUP = 25
 # Of Parameter Store's standard throughput.

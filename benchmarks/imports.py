@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.imports`: where the built product's init goes, by module and by package, the dearest first.
+"""`python -m benchmarks.imports`: where the built product's init goes, by module and by package, the dearest first.
 
 It is CPU time, of the package as it is deployed (`import_hook.py`). The handler's module makes the clients, so that its own
 time is theirs.
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.cold import Cold
-from tests.benchmarks.figures import ratio, table
-from tests.benchmarks.packages import HANDLER, product
+from benchmarks.cold import Cold
+from benchmarks.figures import ratio, table
+from benchmarks.packages import HANDLER, product
 from tests.support import ENVIRONMENT
 
 HOOK = Path(__file__).with_name("import_hook.py")

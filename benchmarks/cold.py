@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import Goal, Spread, ratio, table
+from benchmarks.packages import Package
+from benchmarks.place import Place, event_for, scheduled
+from benchmarks.sandbox import Sandbox, replays
 from local.runtime import Runtime
-from tests.benchmarks.figures import Goal, Spread, ratio, table
-from tests.benchmarks.packages import Package
-from tests.benchmarks.place import Place, event_for, scheduled
-from tests.benchmarks.sandbox import Sandbox, replays
 
 STARTING = ("/createtask", "/action/backup")
 

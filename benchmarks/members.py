@@ -9,12 +9,12 @@ from typing import Any
 
 import boto3
 
+from benchmarks.figures import Goal, Spread, table
+from benchmarks.place import Place
 from local.emulator import ACCOUNT, REGION
 from local.runtime import Runtime
 from local.stack import build
-from tests.benchmarks.figures import Goal, Spread, table
-from tests.benchmarks.place import Place
-from tests.integration.kill.stalling import StallingWire
+from tests.integration.forwarding import ForwardingWire
 from tests.unit.template import TEMPLATE
 
 MEMBERS = 200
@@ -36,7 +36,7 @@ class Audited:
     unread: int
 
 
-class DistantWire(StallingWire):
+class DistantWire(ForwardingWire):
     """A wire to AWS on which each call takes a while."""
 
     def _forward(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from benchmarks.drain import BATCH, CONCURRENCY
 from local.commserve import CommServe
 from local.commserve.api import routes
 from local.commserve.recorded import Recorded, without_prefix
@@ -26,7 +27,6 @@ from rds_snap_backup.bootstrap import Clients, bootstrap
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.keys import OPEN
 from rds_snap_backup.messaging.notifications import iso
-from tests.benchmarks.drain import BATCH, CONCURRENCY
 from tests.property.model.aws import RDS, SNS, SQS, SSM, Message, SecretsManager
 from tests.property.model.connection import Response
 from tests.property.model.dynamodb import DynamoDB

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks.figures import Goal, Spread, ratio, table
-from tests.benchmarks.packages import Package
-from tests.benchmarks.place import Place, event_for, scheduled
-from tests.benchmarks.sandbox import Sandbox, replays
+from benchmarks.figures import Goal, Spread, ratio, table
+from benchmarks.packages import Package
+from benchmarks.place import Place, event_for, scheduled
+from benchmarks.sandbox import Sandbox, replays
 
 ASSOCIATIONS = (1, 90)
 WARM_UP = 3

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks.figures import Goal, Spread, table
-from tests.benchmarks.packages import Package
-from tests.benchmarks.phases import batch
-from tests.benchmarks.place import Place, scheduled
-from tests.benchmarks.sandbox import Sandbox
+from benchmarks.figures import Goal, Spread, table
+from benchmarks.packages import Package
+from benchmarks.phases import batch
+from benchmarks.place import Place, scheduled
+from benchmarks.sandbox import Sandbox
 from tests.unit.template import TEMPLATE
 
 FUNCTION: Mapping[str, Any] = TEMPLATE["Resources"]["BackupFunction"]["Properties"]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks.figures import Goal, Spread, table
-from tests.benchmarks.packages import Package
-from tests.benchmarks.place import Place, scheduled
-from tests.benchmarks.sandbox import Sandbox
+from benchmarks.figures import Goal, Spread, table
+from benchmarks.packages import Package
+from benchmarks.place import Place, scheduled
+from benchmarks.sandbox import Sandbox
 
 JOB_MINUTES = 30
 AWS_CALLS_UNTIL_END = 27

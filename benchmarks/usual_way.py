@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.usual_way`: the same faults against the product and against the usual way, side by side.
+"""`python -m benchmarks.usual_way`: the same faults against the product and against the usual way, side by side.
 
 The product runs as Lambda runs it: one try of an event, a failed one goes to the Submissions queue. The usual way is
 `usual_handler`, each try a process of its own, killed at its timeout, with Lambda's two more tries of an event. Both
@@ -19,13 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.faults import FAULTS, Fault, Killed, Publishing, Tally, Topic
+from benchmarks.figures import table
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.subscriber import Subscriber
 from rds_snap_backup.backup.deliveries import Deliveries
 from rds_snap_backup.observability import logger
-from tests.benchmarks.faults import FAULTS, Fault, Killed, Publishing, Tally, Topic
-from tests.benchmarks.figures import table
 from tests.integration.world import World, associations, scheduled
 from tests.support import ENVIRONMENT
 
@@ -146,7 +146,7 @@ def _usual_deliver(environment: Mapping[str, str], event: Mapping[str, Any], pub
 def usual_try(environment: Mapping[str, str], event: Mapping[str, Any], publishing: Publishing) -> None:
     """Run the usual handler in a process of its own."""
     os.environ.update(environment)
-    from tests.benchmarks import usual_handler
+    from benchmarks import usual_handler
 
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)  # What it dies of is what was to be expected.

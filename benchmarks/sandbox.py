@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.benchmarks.packages import Package
-from tests.benchmarks.place import Place
+from benchmarks.packages import Package
+from benchmarks.place import Place
 
 DRIVER = Path(__file__).with_name("driver.py")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

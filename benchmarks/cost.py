@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.benchmarks import standing
-from tests.benchmarks.figures import table
-from tests.benchmarks.phases import JOB_MINUTES, Phase, polls, whole
-from tests.benchmarks.prices import DAYS, PRICED, PRICES
+from benchmarks import standing
+from benchmarks.figures import table
+from benchmarks.phases import JOB_MINUTES, Phase, polls, whole
+from benchmarks.prices import DAYS, PRICED, PRICES
 from tests.unit.template import TEMPLATE
 
 MEMORY_GB = TEMPLATE["Resources"]["BackupFunction"]["Properties"]["MemorySize"] / 1024
