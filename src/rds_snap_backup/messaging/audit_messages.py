@@ -16,7 +16,7 @@ VERDICTS = ("protected", "stale", "uncovered", "ambiguous", "unproven", "unreada
 PROBLEMS = ("uncovered", "stale", "unproven", "ambiguous", "unreadable")
 # What is worse than any single database, the worst first.
 WORST = {
-    "TOKEN_REFUSED": "Commvault refuses the token",  # nosec B105 # a sentence, not a token
+    "TOKEN_REFUSED": "Commvault refuses the token",  # nosec # a sentence, not a token
     "COMMVAULT_UNREADABLE": "Commvault could not be read",
     "ACCOUNT_UNREADABLE": "the databases could not be read",
     "MEMBER_UNREADABLE": "a member could not be read",
