@@ -98,7 +98,7 @@ class Simulation:
         )
         self.commserve = CommServe(
             rng,
-            Faults.draw(rng),
+            replace(Faults.draw(rng), paged=rng.choice((0, 0, 0.7)), cached=rng.choice((0, 0, 0.7))),
             skew=rng.choice((0, 0, rng.uniform(-120, 120))),
             reconcile=self.policy.reconcile_seconds,
             when_busy=rng.choice(("refuse", "queue", "both run")),
@@ -149,10 +149,13 @@ class Simulation:
                 case Stale(submission):
                     learned.request, learned.looks = learned.request if isinstance(learned.request, Send) else None, []
                 case Conflict() if isinstance(learned.request, AskStatus):
-                    learned.looks.pop()  # It is asked again.
+                    learned.request, _ = None, learned.looks.pop()  # It is asked again.
+                case Conflict() if isinstance(learned.request, (ReadStart, ReadInventory)):
+                    learned.request = None
             if isinstance(request, Send):
                 yield request
-            if not isinstance(request, ReadSubclients) and not isinstance(answer, Conflict):
+            is_again = isinstance(answer, Conflict) or (isinstance(answer, Stale) and isinstance(learned.request, Send))
+            if not isinstance(request, ReadSubclients) and not is_again:
                 learned.at = self.now
 
     def _answer(self, submission: Submission, request: Request, learned: Learned) -> Any:
@@ -300,7 +303,9 @@ class Simulation:
         self.runs.remove(finished)
         message = finished.message
         if is_done and not isinstance(until, Problem):
-            self.judge.left(finished.key, until, message.letter if message else 0, self.now)
+            # Of two messages, one can find it over while the other opens it again.
+            is_left = until is None and all(other.key != finished.key or other is message for other in self.messages)
+            self.judge.left(finished.key, message.letter if message else 0, self.now, is_left=is_left)
         if not message or message not in self.messages:
             return
         if isinstance(until, Problem):
@@ -419,7 +424,8 @@ class Simulation:
                 name = rng.choice(TARGETS)
                 self.documents[name] = rng.choice((None, self._draw_document(name), self._draw_document(name)))
             case "foreign":
-                self.commserve.start_foreign(rng.choice(ASSOCIATIONS), self.now, rng.choice((60, 600, 8 * HOUR)))
+                seconds = rng.choice((60, 600, 8 * HOUR))
+                self.commserve.start_foreign(rng.choice(ASSOCIATIONS), rng.choice(LEVELS), self.now, seconds)
             case "restore":
                 # IDs that are counted again may be taken for what was known before: few promises hold from here on.
                 self.judge.is_restored |= bool(self.commserve.restore(rng.randint(1, 3)))
