@@ -12,6 +12,7 @@ from rds_snap_backup.core.backups import Backup, Policy
 from rds_snap_backup.core.coordinator import ReadJobs, ReadStart, Send
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.opening import AVAILABLE
+from rds_snap_backup.core.outcomes import Throttled
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Phase, Running, Unlisted, Waiting, name_of
 from rds_snap_backup.core.reading import JobsRead
 from rds_snap_backup.core.record import Notice, Submission, Unreadable
@@ -93,6 +94,8 @@ class Judge:
         self.stories: dict[str, Story] = {}
         self.completed: dict[str, float] = {}
         self.bad_names: set[str] = set()
+        # Subclients whose jobs' user is known.
+        self.users: set[str] = set()
         self.plans: set[tuple[str, int]] = set()
         self.is_restored = False
         self.seen: Counter[str] = Counter()
@@ -130,6 +133,9 @@ class Judge:
             story.cut_offs = 0 if is_told else story.cut_offs + 1
             for backup in after.backups:
                 self.truth(after.key, backup.key).ends[out.number] = at if is_told else out.lease_end
+            reasons = {backup.phase.reason for backup in after.backups if isinstance(backup.phase, Waiting)}
+            is_throttled = is_told and isinstance(learned.answer, Throttled)
+            self.must(not is_throttled or "throttled" in reasons, "A rate limit counts as trying.")
         if before and after.opened_letter > before.opened_letter:
             story.cut_offs = 0
             self.must(after.opened == at, "It is opened again with the deadlines of before.")
@@ -344,8 +350,7 @@ class Judge:
             is_inside = attempt.began - SKEW <= job.begin + self.commserve.skew <= latest
             self.must(is_inside, f"{after.key} adopted job {job.id}, which began outside its window.")
             self.must(covers(job.level, attempt.level), f"{after.key} adopted job {job.id}, of a lesser level.")
-            item = self.ledger.items[new.key]
-            self.must(not (self.commserve.shows_users and item.user), f"{after.key} adopted another user's job.")
+            self.must(new.key not in self.users, f"{after.key} adopted another user's job.")
         elif job.cause[0] != after.key:
             later = [
                 o for o in self.commserve.jobs.values() if o.association == job.association and int(o.id) > int(job.id)
@@ -459,6 +464,8 @@ class Judge:
                     self.must(not is_busy and not after.gathering, f"{after.key} does not wait for {item.claimer}.")
                     self.must(inputs.throttled_until <= at, "It was sent beside a rate limit.")
                     self.must(not old or _due(old) <= at, "It was sent before it was due.")
+                    named = inputs.target.request.associations if inputs.target else ()
+                    self.must(not named or key in {a.key for a in named}, "It has left the document.")
                     self._claimed(after, key, at)
                 case _ if old and new.phase == old.phase:
                     self.must(after.out, "It does not go.")
@@ -558,6 +565,7 @@ class Judge:
             is_absent = bool(ids & read.absent)
             match backup.phase:
                 case Running() if row:
+                    self.users |= {old.key} if row.user and row.id in after.attempt_of(backup).job_ids else set()
                     is_late = read.at >= truth.followed + self.policy.follow_seconds
                     self.must(row.end is None and not is_late, f"The end of job {row.id} was read, and not recorded.")
                 case Running(due=due) | Named(due=due) if is_absent:

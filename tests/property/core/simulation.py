@@ -78,6 +78,7 @@ class Run:
     key: str
     deadline: float
     message: Message | None
+    learned: Learned
     waits: float = 0
 
 
@@ -90,7 +91,7 @@ class Simulation:
         self.quiet_from, self.quiet_at = quiet_from, 0.0
         self.policy = Policy(
             retry_seconds=rng.choice((1, 6, 6, 72)) * HOUR,
-            follow_seconds=rng.choice((1, 24, 24, 168)) * HOUR,
+            follow_seconds=rng.choice((1, 24, 24, 168, 336)) * HOUR,
             first_retry_seconds=rng.choice((1, 30, 30, 900)),
             first_poll_seconds=rng.choice((1, 60, 60, 900)),
             reconcile_seconds=rng.choice((5, 60, 600, 600, 3000)),
@@ -302,6 +303,8 @@ class Simulation:
     def _leave(self, finished: Run, until: float | Problem | None, *, is_done: bool = True) -> None:
         self.runs.remove(finished)
         message = finished.message
+        is_recorded = not is_done or not isinstance(finished.learned.request, Send)
+        self.judge.must(is_recorded, f"The answer of a request of {finished.key} is forgotten.")
         if is_done and not isinstance(until, Problem):
             # Of two messages, one can find it over while the other opens it again.
             is_left = until is None and all(other.key != finished.key or other is message for other in self.messages)
@@ -348,7 +351,7 @@ class Simulation:
         self.judge.seen["overlapping deliveries"] += bool(others)
         waits = 0.0 if submission.outbox or letter > submission.opened_letter else submission.wake_at
         steps, deadline = self._drive(submission, letter, learned), self.now + RUN_SECONDS
-        self.runs.append(Run(steps, message.key, deadline, None if is_direct else message, waits))
+        self.runs.append(Run(steps, message.key, deadline, None if is_direct else message, learned, waits))
 
     def _is_any_open(self) -> bool:
         return any(not submission.is_over for submission in self.ledger.submissions.values())
