@@ -143,9 +143,9 @@ class CommServe:
             return Unknown(WHY)
         return self._named(self._start(wanted, request, cause, now), cause)
 
-    def start_foreign(self, association: Association, now: float, seconds: float) -> None:
+    def start_foreign(self, association: Association, level: str, now: float, seconds: float) -> None:
         """Let Commvault's own schedule start a job."""
-        job = self._new(association, "FULL", None, now)
+        job = self._new(association, level, None, now)
         job.begin, job.end, job.visible = now, now + seconds, now
 
     def restore(self, count: int) -> list[TrueJob]:
@@ -237,4 +237,5 @@ class CommServe:
             started and started + self.skew,
             job.end + self.skew if has_ended else 0,
             ("product", "another")[job.cause is None] if self.shows_users else "",
+            "It could not be done." if has_ended and job.has_failed else "",
         )

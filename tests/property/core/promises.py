@@ -12,6 +12,7 @@ from rds_snap_backup.core.backups import Backup, Policy
 from rds_snap_backup.core.coordinator import ReadJobs, ReadStart, Send
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.opening import AVAILABLE
+from rds_snap_backup.core.outcomes import Throttled
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Phase, Running, Unlisted, Waiting, name_of
 from rds_snap_backup.core.reading import JobsRead
 from rds_snap_backup.core.record import Notice, Submission, Unreadable
@@ -93,6 +94,8 @@ class Judge:
         self.stories: dict[str, Story] = {}
         self.completed: dict[str, float] = {}
         self.bad_names: set[str] = set()
+        # Subclients whose jobs' user is known.
+        self.users: set[str] = set()
         self.plans: set[tuple[str, int]] = set()
         self.is_restored = False
         self.seen: Counter[str] = Counter()
@@ -130,8 +133,12 @@ class Judge:
             story.cut_offs = 0 if is_told else story.cut_offs + 1
             for backup in after.backups:
                 self.truth(after.key, backup.key).ends[out.number] = at if is_told else out.lease_end
-        if before and after.opened > before.opened:
+            reasons = {backup.phase.reason for backup in after.backups if isinstance(backup.phase, Waiting)}
+            is_throttled = is_told and isinstance(learned.answer, Throttled)
+            self.must(not is_throttled or "throttled" in reasons, "A rate limit counts as trying.")
+        if before and after.opened_letter > before.opened_letter:
             story.cut_offs = 0
+            self.must(after.opened == at, "It is opened again with the deadlines of before.")
             self.seen["opened again"] += 1
             self.must(after.opened_letter == before.letters, "An older letter can open it once more.")
         if after.trigger.kind == "rds" and after.backups and not (before and before.backups and not before.gathering):
@@ -293,8 +300,8 @@ class Judge:
         if old and new.failures > old.failures:
             self._failed(after, old, new, learned.answer)
         self.must(new.failures == truth.failures, "Its failures are counted wrongly.")
-        if new.job and name != "joined" and not (old and old.job and old.job.id == new.job.id):
-            self._credited(after, old, new, learned)
+        if new.job and name != "joined" and before and old and not (old.job and old.job.id == new.job.id):
+            self._credited(before, after, old, new, learned)
         if isinstance(new.phase, Running):
             self._began(after, new, new.phase)
         if not after.gathering and after.backups:
@@ -320,27 +327,30 @@ class Judge:
         moment = max(min(row.started, read.at), began)
         truth.moment, truth.level = moment, row.level
 
-    def _credited(self, after: Submission, old: Backup | None, new: Backup, learned: Learned) -> None:
+    def _credited(self, before: Submission, after: Submission, old: Backup, new: Backup, learned: Learned) -> None:
         """A backup gets the job that its own attempt started, unless nobody could know better."""
         assert new.job
-        truth, job = self.truth(after.key, new.key), self.commserve.jobs.get(new.job.id)
+        truth, job, attempt = (
+            self.truth(after.key, new.key),
+            self.commserve.jobs.get(new.job.id),
+            before.attempt_of(old),
+        )
         if isinstance(new.phase, Running):
-            is_named = job is not None and old is not None and isinstance(old.phase, (Named, Out))
-            is_named = is_named and not any(n.is_reconciled and new.job.id in n.job_ids for n in after.outbox)
+            is_named = isinstance(old.phase, Out) or (isinstance(old.phase, Named) and new.job.id in attempt.job_ids)
             truth.followed, truth.absent = truth.ends[new.attempt] if is_named else learned.at, (0, 0)
             # Opened again in doubt, it can find its job while the subclient is another's.
             truth.is_passed_over |= self.ledger.items[new.key].claimer != after.key
+        self.must(new.job.id in self.ledger.items[new.key].known_ids, f"Another can adopt job {new.job.id}.")
         if job is None or self.is_restored or truth.is_beyond_limits:
             return
         self.must(job.association.key == new.key, f"{after.key} has a job of another subclient.")
         if job.cause is None:
             truth.is_beyond_limits = True
-            attempt = next(a for a in after.attempts if old and a.number == old.attempt)
             latest = truth.ends[attempt.number] + self.policy.reconcile_seconds
             is_inside = attempt.began - SKEW <= job.begin + self.commserve.skew <= latest
             self.must(is_inside, f"{after.key} adopted job {job.id}, which began outside its window.")
-            item = self.ledger.items[new.key]
-            self.must(not (self.commserve.shows_users and item.user), f"{after.key} adopted another user's job.")
+            self.must(covers(job.level, attempt.level), f"{after.key} adopted job {job.id}, of a lesser level.")
+            self.must(new.key not in self.users, f"{after.key} adopted another user's job.")
         elif job.cause[0] != after.key:
             later = [
                 o for o in self.commserve.jobs.values() if o.association == job.association and int(o.id) > int(job.id)
@@ -348,7 +358,7 @@ class Judge:
             is_known = len(later) < KNOWN_IDS and not self._is_given_up(job) and not self.is_beyond_window(job)
             self.must(not is_known, f"{after.key} is credited with job {job.id} of {job.cause[0]}.")
             truth.is_beyond_limits = True
-        elif old and job.cause[1] != old.attempt:
+        elif job.cause[1] != old.attempt:
             self.must(self.is_beyond_window(job), f"{after.key} is credited with job {job.id} of an earlier attempt.")
             truth.is_beyond_limits = True
 
@@ -454,6 +464,8 @@ class Judge:
                     self.must(not is_busy and not after.gathering, f"{after.key} does not wait for {item.claimer}.")
                     self.must(inputs.throttled_until <= at, "It was sent beside a rate limit.")
                     self.must(not old or _due(old) <= at, "It was sent before it was due.")
+                    named = inputs.target.request.associations if inputs.target else ()
+                    self.must(not named or key in {a.key for a in named}, "It has left the document.")
                     self._claimed(after, key, at)
                 case _ if old and new.phase == old.phase:
                     self.must(after.out, "It does not go.")
@@ -553,6 +565,7 @@ class Judge:
             is_absent = bool(ids & read.absent)
             match backup.phase:
                 case Running() if row:
+                    self.users |= {old.key} if row.user and row.id in after.attempt_of(backup).job_ids else set()
                     is_late = read.at >= truth.followed + self.policy.follow_seconds
                     self.must(row.end is None and not is_late, f"The end of job {row.id} was read, and not recorded.")
                 case Running(due=due) | Named(due=due) if is_absent:
@@ -616,14 +629,14 @@ class Judge:
             if notice.status not in {"submitted", "joined", "scheduled"}:
                 self.truth(submission.key, key).published.update((*notice.job_ids, notice.status))
 
-    def left(self, key: str, until: float | None, letter: int, now: float) -> None:
-        """A run leaves its submission over, or with a wake-up and in time."""
+    def left(self, key: str, letter: int, now: float, *, is_left: bool) -> None:
+        """A run leaves its submission over, or with a message, and in time. `is_left`: no message comes back."""
         stored = self.ledger.submissions.get(key)
         if stored is None:
-            self.must(until is not None, f"The message of {key} is gone, and it has no record.")
+            self.must(not is_left, f"The message of {key} is gone, and it has no record.")
             return
         self.must(letter <= stored.opened_letter, f"A letter of {key} opened nothing.")
-        self.must(until is not None or stored.is_over, f"The message of {key} is gone, and it is not over.")
+        self.must(not is_left or stored.is_over, f"The message of {key} is gone, and it is not over.")
         for backup in stored.backups if stored.wake_at > now and stored.runs < MANY_RUNS else ():
             if isinstance(backup.phase, (Waiting, Named, Doubted, Unlisted)) and not stored.out:
                 over = self.truth(key, backup.key).over(backup.phase, self.policy)

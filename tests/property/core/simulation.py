@@ -78,6 +78,7 @@ class Run:
     key: str
     deadline: float
     message: Message | None
+    learned: Learned
     waits: float = 0
 
 
@@ -90,7 +91,7 @@ class Simulation:
         self.quiet_from, self.quiet_at = quiet_from, 0.0
         self.policy = Policy(
             retry_seconds=rng.choice((1, 6, 6, 72)) * HOUR,
-            follow_seconds=rng.choice((1, 24, 24, 168)) * HOUR,
+            follow_seconds=rng.choice((1, 24, 24, 168, 336)) * HOUR,
             first_retry_seconds=rng.choice((1, 30, 30, 900)),
             first_poll_seconds=rng.choice((1, 60, 60, 900)),
             reconcile_seconds=rng.choice((5, 60, 600, 600, 3000)),
@@ -98,7 +99,7 @@ class Simulation:
         )
         self.commserve = CommServe(
             rng,
-            Faults.draw(rng),
+            replace(Faults.draw(rng), paged=rng.choice((0, 0, 0.7)), cached=rng.choice((0, 0, 0.7))),
             skew=rng.choice((0, 0, rng.uniform(-120, 120))),
             reconcile=self.policy.reconcile_seconds,
             when_busy=rng.choice(("refuse", "queue", "both run")),
@@ -149,10 +150,13 @@ class Simulation:
                 case Stale(submission):
                     learned.request, learned.looks = learned.request if isinstance(learned.request, Send) else None, []
                 case Conflict() if isinstance(learned.request, AskStatus):
-                    learned.looks.pop()  # It is asked again.
+                    learned.request, _ = None, learned.looks.pop()  # It is asked again.
+                case Conflict() if isinstance(learned.request, (ReadStart, ReadInventory)):
+                    learned.request = None
             if isinstance(request, Send):
                 yield request
-            if not isinstance(request, ReadSubclients) and not isinstance(answer, Conflict):
+            is_again = isinstance(answer, Conflict) or (isinstance(answer, Stale) and isinstance(learned.request, Send))
+            if not isinstance(request, ReadSubclients) and not is_again:
                 learned.at = self.now
 
     def _answer(self, submission: Submission, request: Request, learned: Learned) -> Any:
@@ -299,8 +303,12 @@ class Simulation:
     def _leave(self, finished: Run, until: float | Problem | None, *, is_done: bool = True) -> None:
         self.runs.remove(finished)
         message = finished.message
+        is_recorded = not is_done or not isinstance(finished.learned.request, Send)
+        self.judge.must(is_recorded, f"The answer of a request of {finished.key} is forgotten.")
         if is_done and not isinstance(until, Problem):
-            self.judge.left(finished.key, until, message.letter if message else 0, self.now)
+            # Of two messages, one can find it over while the other opens it again.
+            is_left = until is None and all(other.key != finished.key or other is message for other in self.messages)
+            self.judge.left(finished.key, message.letter if message else 0, self.now, is_left=is_left)
         if not message or message not in self.messages:
             return
         if isinstance(until, Problem):
@@ -343,7 +351,7 @@ class Simulation:
         self.judge.seen["overlapping deliveries"] += bool(others)
         waits = 0.0 if submission.outbox or letter > submission.opened_letter else submission.wake_at
         steps, deadline = self._drive(submission, letter, learned), self.now + RUN_SECONDS
-        self.runs.append(Run(steps, message.key, deadline, None if is_direct else message, waits))
+        self.runs.append(Run(steps, message.key, deadline, None if is_direct else message, learned, waits))
 
     def _is_any_open(self) -> bool:
         return any(not submission.is_over for submission in self.ledger.submissions.values())
@@ -419,7 +427,8 @@ class Simulation:
                 name = rng.choice(TARGETS)
                 self.documents[name] = rng.choice((None, self._draw_document(name), self._draw_document(name)))
             case "foreign":
-                self.commserve.start_foreign(rng.choice(ASSOCIATIONS), self.now, rng.choice((60, 600, 8 * HOUR)))
+                seconds = rng.choice((60, 600, 8 * HOUR))
+                self.commserve.start_foreign(rng.choice(ASSOCIATIONS), rng.choice(LEVELS), self.now, seconds)
             case "restore":
                 # IDs that are counted again may be taken for what was known before: few promises hold from here on.
                 self.judge.is_restored |= bool(self.commserve.restore(rng.randint(1, 3)))
