@@ -65,6 +65,7 @@ def test_everything_starts_also_targets_that_were_just_stored(second: Product) -
     assert second.stack.invoke({"target": "*"})["submissions"]
     second.wait_for_messages(*names)
     second.commserve.end_job(only(second.jobs(*names)).id)
+    second.story(*names)
     # The sandbox is warm, and knows one of them.
     names += [second.target("all") for _ in range(11)]
     answer = second.stack.invoke({"target": "*", "requestId": "all"})
@@ -152,7 +153,7 @@ def test_every_metric_that_an_alarm_watches_is_emitted_under_its_name_and_dimens
     emitted = _metrics(second)
     assert {dimensions for _, _, dimensions in emitted} == {frozenset({("service", NAME)})}
     watched = set(_watched(Resolved({"AWS::StackName": NAME}).of_type("AWS::CloudWatch::Alarm")))
-    assert len(watched) == 9
+    assert len(watched) == 10
     assert not watched - emitted.keys()
 
 

@@ -23,7 +23,7 @@ RUNS = {
     "submitted": "SendMessage TransactWriteItems stall_before stall_after TransactWriteItems Publish UpdateItem",
     "refused": "SendMessage TransactWriteItems UpdateItem Publish SendMessage UpdateItem",
     "ended": "TransactWriteItems Publish UpdateItem",
-    "running": "UpdateItem ChangeMessageVisibilityBatch",
+    "running": "TransactWriteItems ChangeMessageVisibilityBatch",
 }
 STATUSES = {"refused": {"rejected"}}
 
