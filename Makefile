@@ -1,4 +1,4 @@
-# demo · test · bench · build · deploy, and their parts. Requires only Python 3, make and git.
+# demo · playground · test · bench · build · deploy, and their parts. Requires only Python 3, make and git.
 SHELL := /bin/bash -eu -o pipefail
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen --quiet
@@ -16,15 +16,19 @@ export $(VALUES)
 .PHONY: help
 help:
 	@echo "make demo               deploy to an emulator on this machine and watch backups happen"
+	@echo "make playground         keep such a stack up, with two accounts and forty databases, to try the commands on; Ctrl-C ends it"
 	@echo "make test               every check and every test"
-	@echo "make bench              measure against the alternatives; writes tests/benchmarks/RESULTS.md"
+	@echo "make lint               every check; of the templates only when one has changed"
+	@echo "make unit               the tests of pure code, template and documents"
+	@echo "make bench              measure against the alternatives; writes benchmarks/RESULTS.md"
 	@echo "make build              build the functions as they are deployed"
-	@echo "make package            build, and write to dist/ a zip for the AWS CLI, the same for Terraform and CDK, SBOM, the command line's wheel, checksums"
+	@echo "make package            build, and write to dist/ a zip for the AWS CLI, the same for Terraform and CDK, SBOM, the command line's wheel and its hashed requirements, checksums"
 	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (also STACK=..., REGION=..., PROFILE=..., CONFIG=..., GUIDED=1)"
 	@echo "make verify STACK=...   prove on AWS what no emulator can; for a stack made for that (docs/verify-on-aws.md; also REGION=... and PROFILE=...)"
 	@echo "make soak               the property test with 100,000 examples"
 	@echo "make fuzz               fuzz what reads bytes from outside, 5 minutes a harness (also SECONDS=..., RUNS=..., TARGET=...)"
 	@echo "make mutants            plant mistakes in copies of the code, and show which test catches each"
+	@echo "make pictures           draw the pages of an audit and a history for the documents; needs Chromium"
 	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
 	@echo "make importtime         profile the imports of the built function"
 	@echo "make lock               renew the locks after a pin has changed"
@@ -44,9 +48,12 @@ $(UV): tools/uv.txt
 
 # ---- See it work, check it, measure it
 
-.PHONY: demo test lint unit soak fuzz mutants bench usual-way importtime
+.PHONY: demo playground test lint unit soak fuzz mutants bench pictures usual-way importtime
 demo: .venv/.synced
 	$(RUN) python -m local.demo
+
+playground: .venv/.synced
+	$(RUN) python -m local.playground
 
 test: lint
 	$(RUN) pytest -n 8 --dist loadgroup
@@ -68,13 +75,20 @@ mypy:
 	$(RUN) mypy
 lint-imports:
 	PYTHONPATH=src $(RUN) lint-imports
-sam-validate:
+# The checks of templates take longest, and are made again only when a template or a tool has changed.
+CHECKED := build/checked
+checkov sam-validate cfn-lint: %: $(CHECKED)/%
+$(CHECKED)/checkov $(CHECKED)/sam-validate $(CHECKED)/cfn-lint: $(TEMPLATES) samconfig.toml $(wildcard tools/*.txt) | .venv/.synced
+$(CHECKED)/sam-validate:
 	$(TOOL) sam validate --lint
+	@mkdir -p $(CHECKED) && touch $@
 # `sam validate --lint` has asked it about the stack's own.
-cfn-lint:
+$(CHECKED)/cfn-lint:
 	$(TOOL) cfn-lint $(filter-out template.yaml,$(TEMPLATES))
-checkov:
+	@mkdir -p $(CHECKED) && touch $@
+$(CHECKED)/checkov:
 	$(TOOL) checkov --skip-download --framework cloudformation --compact --quiet --file $(TEMPLATES)
+	@mkdir -p $(CHECKED) && touch $@
 bandit:
 	$(TOOL) bandit --quiet --recursive src
 	$(TOOL) bandit --quiet --recursive local
@@ -82,7 +96,7 @@ zizmor:
 	$(TOOL) zizmor --offline --pedantic --quiet . examples/fleet
 
 unit: .venv/.synced
-	$(RUN) pytest tests/unit
+	$(RUN) pytest -n 2 tests/unit
 
 soak: .venv/.synced
 	PROPERTY_PROFILE=soak $(RUN) pytest tests/property -s --timeout 7200
@@ -95,13 +109,16 @@ mutants: .venv/.synced
 	PYTHONPATH=. $(RUN) python -m tests.mutants
 
 bench: .venv/.synced
-	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks
+	PYTHONPATH=src:. $(RUN) python -m benchmarks
+
+pictures: .venv/.synced
+	PYTHONPATH=src:. $(RUN) python -m tests.pictures
 
 usual-way: .venv/.synced
-	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks.usual_way
+	PYTHONPATH=src:. $(RUN) python -m benchmarks.usual_way
 
 importtime: .venv/.synced
-	PYTHONPATH=src:. $(RUN) python -m tests.benchmarks.imports
+	PYTHONPATH=src:. $(RUN) python -m benchmarks.imports
 
 # ---- What is installed: `tools/NAME.in` pins a tool, `tools/NAME.txt` all that is installed for it, with hashes
 
@@ -109,6 +126,9 @@ importtime: .venv/.synced
 lock: $(UV)
 	$(UV) lock --quiet
 	$(UV) export --frozen --quiet --no-dev --no-annotate --output-file src/requirements.txt
+	$(UV) export --frozen --quiet --no-hashes --no-annotate --only-group cli | \
+		$(UV) pip compile --quiet --generate-hashes --only-binary :all: --universal --python-version 3.12 --no-annotate \
+			--constraints /dev/stdin src/pyproject.toml --output-file src/command-line.txt
 	for pins in tools/*.in; do \
 		$(UV) pip compile --quiet --generate-hashes --only-binary :all: --universal --python-version 3.13 --no-annotate \
 			"$$pins" --output-file "$${pins%.in}.txt"; \

@@ -3,7 +3,7 @@
 Two facts about a call that policies of queues and topics ask for: it speaks plain HTTP, and takes every call for one by an
 account. On AWS the functions' calls come by TLS, and a service's own are marked. Two kinds of resources, which deploy and are
 not acted on: alarms on expressions, and saved queries. And storing a secret's version twice, which changes nothing on AWS,
-the quotas of RDS, the resources that its lists are authorized for, databases and snapshots that were created earlier (at
+metrics of an earlier time, the quotas of RDS, the resources that its lists are authorized for, databases and snapshots that were created earlier (at
 the time in the tag `emulator:created`), all but the first page of schedules, the time zone
 of a schedule in a template, and the indexes of a table that is restored to a point in time. And an update of a function, or a
 sandbox that died, ends its idle sandboxes only: on AWS the runs that are under way go on.
@@ -16,7 +16,7 @@ from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.services import dynamodb, lambda_svc, rds, scheduler, secretsmanager
+from ministack.services import cloudwatch, dynamodb, lambda_svc, rds, scheduler, secretsmanager
 from ministack.services.cloudformation import provisioners
 
 _known = iam_evaluator._resolve_condition_key  # noqa: SLF001 (there is no other way in)
@@ -189,6 +189,7 @@ def release(worker: Any) -> None:
         lambda_runtime.kill_workers([worker])
 
 
+cloudwatch._evict_old_metrics = lambda: None  # noqa: SLF001 (no other way in)
 lambda_svc.invalidate_worker = invalidate
 lambda_svc.release_worker = release
 iam_evaluator._resolve_condition_key = resolve  # noqa: SLF001 (no other way in)

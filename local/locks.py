@@ -1,4 +1,4 @@
-"""What the locks pin: the packages that ship, those of each tool, and those of the development environment.
+"""What the locks pin: the packages that ship, those of the command line, of each tool, and of the development environment.
 
 It reads them and fetches nothing.
 """
@@ -12,6 +12,8 @@ from typing import Any
 from local.tools import LOCKS, ROOT
 
 SHIPPED = ROOT / "src" / "requirements.txt"
+# What the command line's wheel requires, for every Python that it supports.
+COMMAND_LINE = ROOT / "src" / "command-line.txt"
 DEVELOPMENT = ROOT / "uv.lock"
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)(?: ; [^\\]+?)?(?P<hashes>(?: --hash=\S+)*)")
@@ -33,7 +35,7 @@ class Package:
 
 def locks() -> list[Path]:
     """Return every lock of the project."""
-    return [SHIPPED, DEVELOPMENT, *sorted(LOCKS.glob("*.txt"))]
+    return [SHIPPED, COMMAND_LINE, DEVELOPMENT, *sorted(LOCKS.glob("*.txt"))]
 
 
 def packages(lock: Path) -> list[Package]:

@@ -3,7 +3,7 @@
 - `NAME.zip`: the functions, their template, license and SBOM; the AWS CLI deploys it.
 - `NAME-plain.yaml`, `NAME-functions.zip`: the same for Terraform, CDK and others. The plain template has SAM's transform
   applied, and parameters that name the place of the functions' zip in S3.
-- the SBOM, and the wheel of the command line.
+- the SBOM, the wheel of the command line, and the hashed requirements of its installation, the wheel's hash included.
 
 The same inputs give the same bytes, where the zlib that compresses them is the same.
 """
@@ -24,12 +24,14 @@ from typing import Any
 import yaml
 
 from local import sbom
+from local.locks import COMMAND_LINE
 from local.sam import build
 from local.tools import LOCKS, ROOT, environment, uv
 
 FUNCTIONS = "functions/"
 # The folder that holds the project of the wheel.
 CLI = ROOT / "src"
+WHEEL_SUFFIX = "-py3-none-any.whl"
 # As the build has it, for the same reason: it tells nothing.
 BEGIN = (2000, 1, 1, 0, 0, 0)
 # What Lambda reads the functions from, as parameters of the plain template.
@@ -54,7 +56,7 @@ class PackageError(RuntimeError):
 
 
 def write(folder: Path, built: Path | None = None) -> list[Path]:
-    """Write the files of this version to `folder`; return their paths: zip, plain template, its zip, SBOM, wheel, checksums.
+    """Write the files of this version to `folder`; return their paths, the checksums' last.
 
     They are made of `built`, a folder that `sam build` has left, or of a build that it runs.
     """
@@ -77,7 +79,7 @@ def write(folder: Path, built: Path | None = None) -> list[Path]:
     }
     for path, data in made.items():
         (folder / path).write_bytes(data)
-    written = [*(folder / path for path in made), listing, wheel(folder)]
+    written = [*(folder / path for path in made), listing, program := wheel(folder), requirements(program)]
     sums = folder / "SHA256SUMS"
     sums.write_text("".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in written))
     return [*written, sums]
@@ -90,7 +92,15 @@ def wheel(folder: Path) -> Path:
     if done.returncode:
         raise PackageError(f"The wheel was not built:\n{done.stderr}")
     version = tomllib.loads((CLI / "pyproject.toml").read_text())["project"]["version"]
-    return folder / f"rds_snap_backup-{version}-py3-none-any.whl"
+    return folder / f"rds_snap_backup-{version}{WHEEL_SUFFIX}"
+
+
+def requirements(program: Path) -> Path:
+    """Write the requirements file next to the wheel: everything that is installed, by hash, the wheel included."""
+    digest = hashlib.sha256(program.read_bytes()).hexdigest()
+    path = program.with_name(f"{program.name.removesuffix(WHEEL_SUFFIX)}-requirements.txt")
+    path.write_text(f"./{program.name} --hash=sha256:{digest}\n{COMMAND_LINE.read_text()}")
+    return path
 
 
 def shared(built: Path) -> dict[str, bytes]:

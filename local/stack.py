@@ -18,7 +18,17 @@ from local.sam import DeployError, build, sam
 from local.subscriber import Subscriber
 from local.tools import ROOT
 
-__all__ = ["ENOUGH", "DeployError", "InvokeError", "Stack", "apply_template", "build", "deploy", "deployed"]
+__all__ = [
+    "ENOUGH",
+    "DeployError",
+    "InvokeError",
+    "Stack",
+    "apply_template",
+    "build",
+    "deploy",
+    "deployed",
+    "put_event",
+]
 
 # A schedule that fires when it is set to.
 NEVER = "at(2199-12-31T00:00:00)"
@@ -58,18 +68,7 @@ class Stack:
 
     def put_event(self, event: Mapping[str, Any], bus: str = "default") -> None:
         """Put an event, as in `events/`, on the bus; the bus gives it another ID."""
-        entry = {
-            "Source": event["source"],
-            "DetailType": event["detail-type"],
-            "Detail": json.dumps(event["detail"]),
-            "Resources": event.get("resources", []),
-            "EventBusName": bus,
-        }
-        if "time" in event:
-            entry["Time"] = datetime.fromisoformat(event["time"])
-        answer = self.aws.client("events").put_events(Entries=[entry])
-        if answer["FailedEntryCount"]:
-            raise DeployError(f"The bus refused the event: {answer['Entries']}")
+        put_event(self.aws.client("events"), event, bus)
 
     def invoke(self, event: Any, function: str = "BackupFunctionName") -> Any:
         """Invoke a function, named by its output, wait, and return what it returned."""
@@ -139,6 +138,22 @@ class Stack:
         """Return the ledger's items, in DynamoDB's own notation."""
         pages = self.aws.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs["LedgerTableName"])
         return [item for page in pages for item in page["Items"]]
+
+
+def put_event(client: Any, event: Mapping[str, Any], bus: str = "default") -> None:
+    """Put an event, as in `events/`, on a bus; `client` is one of EventBridge."""
+    entry = {
+        "Source": event["source"],
+        "DetailType": event["detail-type"],
+        "Detail": json.dumps(event["detail"]),
+        "Resources": event.get("resources", []),
+        "EventBusName": bus,
+    }
+    if "time" in event:
+        entry["Time"] = datetime.fromisoformat(event["time"])
+    answer = client.put_events(Entries=[entry])
+    if answer["FailedEntryCount"]:
+        raise DeployError(f"The bus refused the event: {answer['Entries']}")
 
 
 def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Stack:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 OPERATIONS = {
+    "cloudwatch": {"GetMetricData"},
     "dynamodb": {"BatchGetItem", "Query", "TransactWriteItems", "UpdateItem"},
     "rds": {
         "DescribeAccountAttributes",
@@ -24,6 +25,7 @@ OPERATIONS = {
         "DescribeDBInstances",
         "DescribeDBSnapshots",
     },
+    "s3": {"GetObject", "PutObject"},
     "scheduler": {"ListSchedules"},
     "secretsmanager": {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "sns": {"ListSubscriptionsByTopic", "Publish"},
@@ -110,7 +112,9 @@ def smaller_model(model: dict[str, Any], operations: set[str]) -> dict[str, Any]
             waiting += [reference["shape"] for reference in references(reached[name])]
     shapes = {name: shape for name, shape in model["shapes"].items() if name in reached}
     small: dict[str, Any] = undocumented({**model, "operations": kept, "shapes": shapes})
-    return small
+    # The SDK reads the documentation of these.
+    options = model.get("clientContextParams")
+    return {**small, "clientContextParams": options} if options else small
 
 
 def references(part: Any) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from local.locks import COMMAND_LINE
 from local.package import wheel
 from local.tools import ROOT, uv
 
@@ -46,9 +47,7 @@ def install(version: str, folder: Path) -> Path:
         run(uv(), "sync", "--frozen", "--only-group", "cli", env={"UV_PROJECT_ENVIRONMENT": str(environment)})
     else:
         run(uv(), "venv", "--no-project", "--no-config", "--python", python, str(environment))
-        pins = folder / "pins.txt"
-        pins.write_text(run(uv(), "export", "--frozen", "--no-hashes", "--only-group", "cli").stdout)
-        fetched = run(*install, "--only-binary", ":all:", "-r", str(pins), check=False)
+        fetched = run(*install, "--require-hashes", "--only-binary", ":all:", "-r", str(COMMAND_LINE), check=False)
         if fetched.returncode:
             pytest.skip(f"its requirements cannot be fetched for Python {version}: {fetched.stderr[-200:]}")
     run(*install, "--offline", "--no-deps", str(wheel(folder)))

@@ -30,8 +30,6 @@ class ConnectProxy:
         # The head of every request, and everything that clients sent after it.
         self.heads: list[str] = []
         self.seen = b""
-        # Set when the client, too, can see that a server has closed its end of a tunnel.
-        self.tunnel_closed = threading.Event()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = [self._listening]
         self.address: tuple[str, int] = self._listening.getsockname()
@@ -77,7 +75,6 @@ class ConnectProxy:
                 client.sendall(ESTABLISHED)
                 self._relay(client, server)
             client.shutdown(socket.SHUT_RDWR)
-            self.tunnel_closed.set()
 
     def _refuse(self, client: socket.socket, parts: Sequence[bytes]) -> None:
         for number, part in enumerate(parts):

@@ -3,13 +3,10 @@
 With `--svg FILE` what it printed is also written as a picture, such as the README's.
 """
 
-import signal
 import sys
 import time
 from argparse import ArgumentParser
 from pathlib import Path
-from types import FrameType
-from typing import Never
 
 from rich.console import Console
 from rich.text import Text
@@ -21,8 +18,8 @@ from local.demo.steps import STEPS
 from local.demo.view import View, picture
 from local.emulator import EmulatorError
 from local.stack import DeployError
+from local.stopping import Stopped, stop_on_signals
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_WIDTH = 140
 PICTURE_WIDTH = 120
 PATIENCE = 120.0  # seconds for all steps, which take less than one minute
@@ -32,28 +29,12 @@ PROMISE = (
 )
 
 
-class Stopped(BaseException):
-    """A signal asks the demo to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
-
-
-def stop(number: int, _frame: FrameType | None) -> Never:
-    """Unwind, so that everything that was started is stopped; further signals are ignored."""
-    for signum in SIGNALS:
-        signal.signal(signum, signal.SIG_IGN)
-    raise Stopped(number)
-
-
 def main() -> int:
     """Run the demo and return its exit status."""
     parser = ArgumentParser(prog="python -m local.demo", description=PROMISE)
     parser.add_argument("--svg", type=Path, metavar="FILE", help="also write what is printed to this file, as SVG")
     svg: Path | None = parser.parse_args().svg
-    for signum in SIGNALS:
-        signal.signal(signum, stop)
+    stop_on_signals()
     view = View(_console(is_recorded=svg is not None))
     view.print(PROMISE)
     try:
@@ -65,6 +46,7 @@ def main() -> int:
     except (DeployError, EmulatorError) as error:
         view.print(str(error))
         return 1
+    view.print("To play with such a stack yourself: make playground")
     if svg:
         svg.write_text(picture(view.console, "make demo"))
     return 0 if is_as_promised else 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from local.commserve import CommServe, content
-from local.commserve.catalogue import RDS
+from local.commserve.catalogue import RDS, Clients
 from local.emulator import Emulator
 from local.rds import RdsAccount, create_instance
 from local.stack import NEVER, Stack, build, deploy
@@ -34,6 +34,7 @@ PARAMETERS = {
     "FirstRetrySeconds": "1",
     "FirstPollSeconds": "1",
     "ReconcileSeconds": "5",
+    "GatherMinutes": "0",
 }
 
 
@@ -49,13 +50,19 @@ class Machine:
 
 @contextmanager
 def running(
-    step: Callable[[str], AbstractContextManager[None]], name: str = "demo", parameters: Mapping[str, str] = PARAMETERS
+    step: Callable[[str], AbstractContextManager[None]],
+    name: str = "demo",
+    parameters: Mapping[str, str] = PARAMETERS,
+    clients: Clients | None = None,
 ) -> Iterator[Machine]:
-    """Start everything, each part within a `step`, and stop it however the block is left."""
+    """Start everything, each part within a `step`, and stop it however the block is left.
+
+    `clients` are Commvault's, of which `CLIENT` is the emulator's own account; the demo's if none are given.
+    """
     with ExitStack() as started:
         token = f"QSDK demo-{secrets.token_hex(8)}"
         groups = {group: [content.instance(name) for name in names] for group, names in GROUPS.items()}
-        known = {CLIENT: {RDS: groups}}
+        known = clients or {CLIENT: {RDS: groups}}
         commserve = started.enter_context(CommServe(token=token, clients=known, job_seconds=JOB_SECONDS))
         # One unknown name refuses a whole request.
         commserve.unknown = "refuse"

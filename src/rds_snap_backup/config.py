@@ -47,9 +47,10 @@ class Config:
     commvault_proxy: str = field(repr=False)
     stack_arn: str
     service: str
-    # Known to the Audit function only: the product's version, and the group of the stack's schedules.
+    # Known to the Audit function only: the product's version, the group of the stack's schedules, the bucket of reports.
     product_version: str
     schedule_group: str
+    report_bucket: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -98,6 +99,7 @@ class Config:
             service=text("POWERTOOLS_SERVICE_NAME"),
             product_version=environ.get("PRODUCT_VERSION", ""),
             schedule_group=environ.get("SCHEDULE_GROUP", ""),
+            report_bucket=environ.get("REPORT_BUCKET", ""),
         )
 
     @property

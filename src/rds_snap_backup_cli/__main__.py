@@ -7,11 +7,13 @@ from rds_snap_backup_cli.program import app
 
 # Importing a command's module declares it; in the order of `--help`.
 MODULES = (
+    "list_targets",
     "status",
     "check",
     "backup",
     "explain",
     "report.command",
+    "report.history",
     "letters",
     "redrive",
     "schedule",

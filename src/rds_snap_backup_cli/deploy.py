@@ -92,6 +92,7 @@ def deploy(call: Call, config: Config = DEFAULT_CONFIG, guided: Guided = False) 
         build()
     call.say("Built the functions.")
     options = ["--region", deployment.region, *(["--profile", deployment.profile] if deployment.profile else [])]
+    call.did("CloudFormation goes on with a deployment that has begun: look at the stack's events.")
     done = sam("deploy", "--config-file", deployment.file.name, *options, *(["--guided"] if guided else []))
     if done.returncode:
         raise CannotRun("SAM did not deploy the stack. Its output above says why.")

@@ -6,6 +6,7 @@ from enum import IntEnum
 from botocore import exceptions as sdk
 
 from rds_snap_backup.redaction import redact
+from rds_snap_backup_cli.output import ERRNO
 
 
 class Exit(IntEnum):
@@ -14,6 +15,7 @@ class Exit(IntEnum):
     OK = 0
     FINDINGS = 1
     COULD_NOT_RUN = 2
+    INTERRUPTED = 130
 
 
 class CannotRun(RuntimeError):
@@ -66,9 +68,27 @@ def in_one_line(error: Exception) -> str:
             text = f"{error} {SIGN_IN}"
         case sdk.ConnectionError() | sdk.HTTPClientError():
             text = f"{error} Check the network and the region's name."
+        case OSError():
+            text = file_problem(error)
         case _:
             text = str(error)
-    return redact(" ".join(text.split()))
+    return redact(" ".join(ERRNO.sub("", text).split()))
+
+
+def file_problem(error: OSError) -> str:
+    """Return a sentence about a file that cannot be used, or about another failure of the system."""
+    name = error.filename or "this machine"
+    match error:
+        case FileNotFoundError():
+            return f"there is no {name}. Check the path."
+        case PermissionError():
+            return f"{name} may not be read or written. Check its permissions."
+        case IsADirectoryError() | NotADirectoryError():
+            return (
+                f"{name} is {'a folder' if isinstance(error, IsADirectoryError) else 'no folder'}. Name another path."
+            )
+        case _:
+            return f"{name}: {error.strerror or error}."
 
 
 def error_code(error: sdk.ClientError) -> str:

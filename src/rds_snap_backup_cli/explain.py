@@ -4,6 +4,7 @@ The Backup function answers with reads only; EventBridge says whether the stack'
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.stack import DeployedStack
 
 STDIN = "-"
+EVENT_ID = re.compile(r"RDS-EVENT-\d{4}", re.ASCII)
 # It changes nothing, so the SDK may send it again.
 ATTEMPTS = 4
 # The rules for events of the stack's own account and region, and for all others.
@@ -66,6 +68,10 @@ def explain(call: Call, event_file: EventFile = "", database: Database = "", eve
     """
     if bool(event_file) == bool(database) or bool(database) != bool(event_id):
         raise CannotRun("name an event file, or a database and an event with --database and --event.")
+    if event_id and not EVENT_ID.fullmatch(event_id):
+        number = re.search(r"\d{1,4}$", event_id)
+        meant = f"Did you mean RDS-EVENT-{number[0]:0>4}?" if number else "Write RDS-EVENT-0043."
+        raise CannotRun(f"{event_id!r} is not the ID of an RDS event. {meant}")
     stack = call.stack()
     if database:
         event, asked = event_of(database, event_id), {"database": database, "event": event_id}

@@ -29,7 +29,7 @@ CRON = re.compile(r"cron\((.*)\)")
 TOKEN = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?", re.ASCII)
 RATE_UNITS = {"minute": 1 / 60, "hour": 1.0, "day": 24.0}
 SATURDAY = 7
-A_YEAR = 366
+A_YEAR, FOUR_YEARS = 366, 1462
 # A schedule that is due more often misses little.
 MAX_TIMES = 24
 
@@ -122,6 +122,17 @@ def runs(expression: str, timezone: str, begin: datetime, days: int) -> Iterator
             moment = datetime(day.year, day.month, day.day, *time, tzinfo=zone).astimezone(UTC)
             if begin <= moment < end and exists(day, time, zone):
                 yield moment
+
+
+def next_run(expression: str, timezone: str, now: datetime) -> str:
+    """Return in a sentence when a valid expression is due next; of a rate its interval. `now` is in UTC."""
+    if found := RATE.fullmatch(expression):
+        return f"It runs every {found[1].removeprefix('1 ')}."
+    days = FOUR_YEARS if CRON.fullmatch(expression) else (datetime.max.replace(tzinfo=UTC) - now).days
+    if not (found_run := next(runs(expression, timezone, now, days), None)):
+        return "It is over."
+    local = found_run.astimezone(ZoneInfo(timezone))
+    return f"Next run: {local:%Y-%m-%d %H:%M} {timezone}{'' if timezone == 'UTC' else f' ({found_run:%H:%M} UTC)'}."
 
 
 def exists(day: date, time: tuple[int, int], zone: tzinfo) -> bool:

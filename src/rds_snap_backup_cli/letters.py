@@ -1,16 +1,14 @@
 """`letters` lists a stack's dead letters, `discard` deletes some."""
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.prompt import Confirm
 
 from rds_snap_backup_cli.dead_letters import MAX_LETTERS, DeadLetterQueue, Letter
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.output import counted, duration, printable, rows_to_table, stderr
+from rds_snap_backup_cli.output import counted, duration, rows_to_table, stderr
 from rds_snap_backup_cli.program import Call, command
 
 # The beginning of an ID names a letter; more of it if two begin alike.
@@ -19,7 +17,6 @@ COLUMNS = {"id": "ID", "target": "Target", "trigger": "Trigger", "error": "Error
 
 Ids = Annotated[str, typer.Option("--id", help="IDs of letters, or their beginnings, separated by blanks.")]
 All = Annotated[bool, typer.Option("--all", help="All letters.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Delete without asking.")]
 
 
 @command("letters prod", "letters prod --format csv", rows=True)
@@ -37,8 +34,8 @@ def letters(call: Call) -> Exit:
     return Exit.OK
 
 
-@command("discard prod --id '3f0c1d52 9a41b7e0'", "discard prod --all --yes")
-def discard(call: Call, ids: Ids = "", everything: All = False, yes: Yes = False) -> Exit:
+@command("discard prod --id '3f0c1d52 9a41b7e0'", "discard prod --all --yes", asks=True)
+def discard(call: Call, ids: Ids = "", everything: All = False) -> Exit:
     """Delete dead letters, after showing them and asking.
 
     Exactly the letters that are shown are deleted, however many arrive meanwhile.
@@ -53,10 +50,11 @@ def discard(call: Call, ids: Ids = "", everything: All = False, yes: Yes = False
         call.conclude(f"{stack.place}: no letters in the dead-letter queue.")
         return Exit.OK
     stderr().print(rows_to_table(COLUMNS, rows_of(chosen), {"sent": age}))
-    if not (yes or agreed(len(chosen))):
+    if not call.agrees(f"Delete {counted(len(chosen), 'letter')}? This cannot be undone"):
         call.conclude(f"{stack.place}: nothing was deleted.")
         return Exit.FINDINGS
     wanted = {letter.id for letter in chosen}
+    call.did(f"Some of them may be deleted: {call.next_command('letters')}")
     with queue.held() as held:
         deleted = queue.delete([letter for letter in held if letter.id in wanted])
     call.conclude(f"{stack.place}: {counted(deleted, 'letter')} deleted.")
@@ -99,11 +97,3 @@ def pick(held: Sequence[Letter], begin: str) -> Letter:
             raise CannotRun(f"there is no letter {begin!r} in the queue. Nothing was deleted.")
         case several:
             raise CannotRun(f"{len(several)} letters' IDs begin with {begin!r}. Nothing was deleted.")
-
-
-def agreed(number: int) -> bool:
-    """Ask whether to delete."""
-    if not sys.stdin.isatty():
-        raise CannotRun("there is no terminal to ask on. Nothing was deleted: use --yes.")
-    question = printable(f"Delete {counted(number, 'letter')}? This cannot be undone")
-    return Confirm.ask(question, default=False, console=stderr())

@@ -31,6 +31,7 @@ def redrive(call: Call) -> Exit:
     """
     stack = call.stack()
     queue = DeadLetterQueue.of(stack)
+    call.did(f"SQS may go on moving the letters: {call.next_command('letters')}")
     with call.progress("SQS moves the letters"):
         task = move(queue)
     status, moved = task.get("Status", ""), counted(task.get("ApproximateNumberOfMessagesMoved", 0), "letter")

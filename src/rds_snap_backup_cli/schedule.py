@@ -5,6 +5,7 @@ It makes the schedule, or changes the one that it made before: one for each targ
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from rds_snap_backup.triggers import ALL
 from rds_snap_backup.untrusted import NotJson, read_json
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.expressions import expression_problem, skip_warning, timezone_problem
+from rds_snap_backup_cli.expressions import expression_problem, next_run, skip_warning, timezone_problem
 from rds_snap_backup_cli.program import Call, Target, command
 from rds_snap_backup_cli.stack import DeployedStack
 
@@ -47,10 +48,13 @@ def schedule(call: Call, target: Target, expression: Expression, timezone: Timez
     if timezone:
         wanted["ScheduleExpressionTimezone"] = timezone
     put, done = (client.update_schedule, "changed") if existing else (client.create_schedule, "made")
+    call.did(f"The schedule {name} may have been {done}.")
     put(**wanted)
     if warning := skip_warning(expression, wanted["ScheduleExpressionTimezone"]):
         call.say(f"Warning: {warning}")
-    state = " It is disabled, as it was." if wanted.get("State") == "DISABLED" else ""
+    state = f" {next_run(expression, wanted['ScheduleExpressionTimezone'], datetime.now(UTC))}"
+    if wanted.get("State") == "DISABLED":
+        state = " It is disabled, as it was."
     call.conclude(f"{stack.place}: the schedule {name} of the group {group} is {done}.{state}")
     return Exit.OK
 

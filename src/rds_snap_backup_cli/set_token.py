@@ -37,6 +37,7 @@ def token(call: Call, revoked: Revoked = False) -> Exit:
     stack = call.stack()
     client, secret = stack.session.client("secretsmanager"), stack.output("TokenSecretArn")
     if revoked:
+        call.did("Some old versions may be unreadable by now. Run it again.")
         number = remove_labels(client, secret)
         call.conclude(f"{stack.place}: {counted(number, 'old version')} of the secret can no longer be read.")
         return Exit.OK
@@ -45,6 +46,7 @@ def token(call: Call, revoked: Revoked = False) -> Exit:
     value = secret_value(access, refresh)
     # An error of AWS's may quote what was sent.
     remember([access, refresh, value])
+    call.did("The token may have been stored.")
     client.put_secret_value(SecretId=secret, SecretString=value)
     kind = "an access and a refresh token" if refresh else "a plain token, which is never renewed"
     call.conclude(f"{stack.place}: the secret holds {kind}. Prove it: {call.next_command('check')}")

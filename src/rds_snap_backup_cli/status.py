@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from rds_snap_backup.core.record import Submission
 from rds_snap_backup.ledger.keys import OPEN, OPEN_INDEX
 from rds_snap_backup.ledger.records import from_text
+from rds_snap_backup.problems import Problem
 from rds_snap_backup_cli.errors import CannotRun, Exit
-from rds_snap_backup_cli.output import counted, duration
+from rds_snap_backup_cli.output import causes_of, counted, duration
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.stack import DeployedStack
 
@@ -28,6 +29,7 @@ COLUMNS = {
     "created": "Age",
     "wakeAt": "Next try",
     "error": "Last error",
+    "hint": "What to do",
 }
 
 
@@ -44,9 +46,12 @@ def status(call: Call) -> Exit:
     call.show(
         COLUMNS,
         rows,
+        error=lambda text: (text or "").partition(":")[0],
+        hint=lambda _: "",
         created=lambda text: duration(now - seconds_of(text)),
         wakeAt=lambda text: next_try(seconds_of(text) - now),
     )
+    call.explain(causes_of(error.to_json() for submission in submissions if (error := last_error(submission))))
     stuck = sum(submission.is_stuck(now) for submission in submissions)
     lost = f", {stuck} without a message: the next audit sends it again" if stuck else ""
     call.conclude(f"{stack.place}: {counted(len(rows), 'open submission')}{lost}.")
@@ -92,9 +97,7 @@ def read_items(client: "DynamoDBClient", table: str, keys: tuple[str, ...]) -> I
 
 def row_of(submission: Submission) -> dict[str, Any]:
     """Return a submission's row."""
-    backups = submission.backups
-    errors = [backup.error for backup in backups if backup.error and backup.is_open]
-    error = errors[-1] if errors else submission.error
+    backups, error = submission.backups, last_error(submission)
     return {
         "target": submission.target,
         "trigger": f"{submission.trigger.kind} {submission.trigger.id}",
@@ -103,7 +106,14 @@ def row_of(submission: Submission) -> dict[str, Any]:
         "created": iso(submission.created),
         "wakeAt": iso(submission.wake_at),
         "error": f"{error.code}: {error.message}" if error else None,
+        "hint": error.hint if error else None,
     }
+
+
+def last_error(submission: Submission) -> Problem | None:
+    """Return the last error of an open backup, else of the submission."""
+    errors = [backup.error for backup in submission.backups if backup.error and backup.is_open]
+    return errors[-1] if errors else submission.error
 
 
 def next_try(seconds: float) -> str:

@@ -6,7 +6,7 @@ import re
 
 from botocore.exceptions import ClientError
 
-from rds_snap_backup_cli.functions import AUDIT
+from rds_snap_backup_cli.functions import AUDIT, BACKUP, invoke
 from tests.aws.subject import STALE_SECONDS, Finding, Subject, failed, later, passed, until
 
 # Those that no parameter leaves out.
@@ -32,6 +32,23 @@ OUTPUTS = [
 ]
 # The rule must match the first of these RDS events, and not the second, which a backup causes.
 MATCHED = {"RDS-EVENT-0005": True, "RDS-EVENT-0002": False}
+# Their tags are shown by the tagging API, and their ARNs end with their names.
+TAGGED = frozenset(
+    f"AWS::{name}"
+    for name in (
+        "CloudWatch::Alarm",
+        "DynamoDB::Table",
+        "Lambda::Function",
+        "Logs::LogGroup",
+        "SNS::Topic",
+        "SQS::Queue",
+        "SecretsManager::Secret",
+    )
+)
+# What the function says where RDS answered it.
+UNKNOWN_TO_RDS = "RDS does not know"
+# An event of a database of each kind, which RDS's two calls describe.
+ASKED = {"db": "RDS-EVENT-0005", "cluster": "RDS-EVENT-0170"}
 EVENT = {
     "version": "0",
     "id": "00000000-0000-0000-0000-000000000000",
@@ -57,20 +74,30 @@ def tags(subject: Subject) -> Finding:
     if not wanted:
         return failed("the stack has no tags: deploy it with tags, as docs/verify-on-aws.md says")
     pages = subject.client("resourcegroupstaggingapi").get_paginator("get_resources")
-    filters = [{"Key": "aws:cloudformation:stack-name", "Values": [subject.stack.name]}]
-    found = [item for page in pages.paginate(TagFilters=filters) for item in page["ResourceTagMappingList"]]
-    bare = [
-        item["ResourceARN"]
-        for item in found
-        if not wanted.items() <= {tag["Key"]: tag["Value"] for tag in item["Tags"]}.items()
+    filters = [{"Key": name, "Values": [value]} for name, value in wanted.items()]
+    arns = {
+        item["ResourceARN"] for page in pages.paginate(TagFilters=filters) for item in page["ResourceTagMappingList"]
+    }
+    # It does not show what never had a tag, so the stack says what there is.
+    stacks = subject.client("cloudformation").get_paginator("list_stack_resources")
+    resources = [
+        item for page in stacks.paginate(StackName=subject.stack.name) for item in page["StackResourceSummaries"]
     ]
-    if bare or not found:
-        return failed(f"{len(bare)} of {len(found)} resources are without them: {', '.join(bare[:3])}")
-    return passed(f"on {len(found)} resources: {', '.join(wanted)}")
+    names = [item["PhysicalResourceId"] for item in resources if item["ResourceType"] in TAGGED]
+    bare = [name for name in names if not any(is_of(arn, name) for arn in arns)]
+    if bare or not names:
+        return failed(f"{len(bare)} of {len(names)} resources are without them: {', '.join(bare[:3])}")
+    return passed(f"on {len(names)} resources: {', '.join(wanted)}")
+
+
+def is_of(arn: str, physical_id: str) -> bool:
+    """Tell whether an ARN is that of a resource: its physical ID is the ARN, the URL of a queue, or the name."""
+    name = physical_id.rpartition("/")[2] if physical_id.startswith("https://") else physical_id
+    return arn == name or arn.endswith((f":{name}", f"/{name}"))
 
 
 def first_invocation(subject: Subject) -> Finding:
-    """The package runs on Lambda: the preflight answers, and finds that Commvault is out of reach."""
+    """The package runs on Lambda with its rights: the preflight reads AWS, and finds that Commvault is out of reach."""
     answer = subject.client("lambda").invoke(
         FunctionName=subject.stack.output(AUDIT), Payload=json.dumps({"check": True}), LogType="Tail"
     )
@@ -79,12 +106,29 @@ def first_invocation(subject: Subject) -> Finding:
             pass
         case other:
             return failed(f"the preflight returned {json.dumps(other)[:200]}")
+    results = {row["name"]: row["ok"] for row in rows}
+    unread = [row["detail"] for row in rows if not row["ok"] and "cannot be read: " in row["detail"]]
+    if unread or not results.get("targets"):
+        return failed(f"the preflight could not read AWS: {'; '.join(unread) or 'it has no check of the targets'}")
+    if results.get("reach") is not False:
+        return failed("the preflight does not say that Commvault is out of reach")
     report = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
     figures = re.findall(r"(Duration|Init Duration|Max Memory Used): ([\d.]+ \w+)", report)
     named = ", ".join(f"{name} {value}" for name, value in figures)
     if "Init Duration" not in dict(figures):
         return later(f"{len(rows)} rows; not a cold start, so no init time: {named}. Run it again after 15 minutes")
     return passed(f"{len(rows)} rows; {named}")
+
+
+def rds_access(subject: Subject) -> Finding:
+    """The function may ask RDS in the hub's account about instances and clusters."""
+    for kind, event in ASKED.items():
+        arn = f"arn:aws:rds:{subject.stack.region}:{subject.stack.account}:{kind}:verify-no-such-database"
+        answer = invoke(subject.stack, BACKUP, {"explain": {"database": arn, "event": event}})
+        said = answer.get("warning", "") if isinstance(answer, dict) else ""
+        if UNKNOWN_TO_RDS not in said:
+            return failed(f"asked about {arn}, the function says: {said or json.dumps(answer)[:200]}")
+    return passed("RDS answered about an instance and a cluster that do not exist")
 
 
 def rds_rule(subject: Subject) -> Finding:

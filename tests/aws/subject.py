@@ -136,6 +136,14 @@ class Subject:
         lines = map(parsed, self.log(f'"{trigger}"', group))
         return [line for line in lines if str(line.get("trigger", "")).startswith(trigger)]
 
+    def sent(self, trigger: str, group: str) -> list[dict[str, Any]]:
+        """Return the lines about requests of a trigger that left for Commvault, which is out of reach.
+
+        No request leaves unless the function could read the target, the token and the ledger, and write to it.
+        """
+        wanted = ("Commvault answered", "Unavailable")
+        return [line for line in self.lines_of(trigger, group) if (line.get("message"), line.get("outcome")) == wanted]
+
 
 def outputs_of(stack: DeployedStack, name: str) -> Mapping[str, str]:
     """Return the outputs of another stack; none where it does not exist."""

@@ -3,12 +3,13 @@
 from typing import Any
 
 ERROR = {"code": "UNREACHABLE", "message": "Commvault cannot be reached.", "hint": "It is retried."}
+MOMENT = "2026-01-31T02:00:00Z"
 QUEUED = {"target": "orders", "status": "queued", "backups": []}
 
 
 def backup(state: str, job: str | None = "1354", error: dict[str, str] | None = None) -> dict[str, Any]:
     names = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "nightly"}
-    return {**names, "state": state, "jobId": job, "error": error}
+    return {**names, "state": state, "jobId": job, "moment": MOMENT, "error": error}
 
 
 def submission(status: str, *backups: dict[str, Any], target: str = "orders") -> dict[str, Any]:

@@ -29,24 +29,41 @@ def function(wire: AwsWire) -> AwsWire:
     return wire
 
 
-def test_without_failures_one_line_is_printed(cli: Cli, function: AwsWire) -> None:
-    function.answer("Invoke", {"ok": True, "checks": [PASSED]})
+def test_without_failures_the_plan_is_printed(cli: Cli, function: AwsWire) -> None:
+    room = {"name": "quota", "target": None, "ok": True, "detail": "12 of 100 are used.", "hint": None}
+    function.answer("Invoke", {"ok": True, "checks": [PASSED, room]})
     assert cli("check", "prod") == cli("check", "prod", "--target", "orders")
     done = cli("check", "prod")
-    assert (done.status, done.out) == (Exit.OK, f"{PLACE}: 1 check passed.\n")
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if line.startswith("│")]
+    assert rows == [["orders", "[bold] / RDS."], ["", "12 of 100 are used."]]
+    assert (done.status, done.out.splitlines()[-1]) == (Exit.OK, f"{PLACE}: 2 checks passed.")
     assert "Commvault has [bold] / RDS." in cli("check", "prod", "--all").out
     everything = {"FunctionName": "prod-audit", "check": True}
     assert function.asked("Invoke")[:2] == [everything, everything | {"target": "orders"}]
 
 
-def test_failures_are_shown_and_the_rest_on_request(cli: Cli, function: AwsWire) -> None:
+def test_failures_are_paragraphs_and_the_rest_is_shown_on_request(cli: Cli, function: AwsWire) -> None:
     done = cli("check", "prod")
     assert done.status == Exit.FINDINGS
-    assert len(done.out.splitlines()) == 6
-    assert "=No client [2J." in done.out
-    assert "Correct clientName." in done.out
-    assert done.out.endswith(f"{PLACE}: 1 of 64 checks failed.\n")
+    assert done.out.splitlines()[-4:] == [
+        "Failed: association orders",
+        "  =No client [2J.",
+        "  What to do: Correct clientName.",
+        f"{PLACE}: 1 of 64 checks failed.",
+    ]
     assert cli("check", "prod", "--all").out.count("Commvault has") == 63
+
+
+def test_one_cause_is_said_once_and_last(cli: Cli, function: AwsWire) -> None:
+    cause = "Connection refused."
+    unmade = row(ok=False, detail=f"aws-prod / RDS / nightly: not checked. {cause}", hint="Check the host.")
+    reach = {**row(ok=False, detail=cause, hint="Check the host."), "name": "reach", "target": None}
+    for checks in ([unmade, reach, FAILED, *[unmade] * 14], [FAILED, *[unmade] * 15]):
+        function.answer("Invoke", {"ok": False, "checks": checks})
+        out = cli("check", "prod").out
+        assert out.count(cause) == out.count("What to do: Check the host.") == 1
+        assert out.index("Correct clientName.") < out.index(f"{cause} Because of it 15 checks were not made.")
+        assert out.endswith(f"of {len(checks)} checks failed, 15 were not made.\n")
 
 
 def test_rows_are_json_and_csv(cli: Cli, function: AwsWire) -> None:

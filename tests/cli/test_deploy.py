@@ -22,7 +22,6 @@ GROUPS = {
     for group in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
 }
 NAMES = GROUPS[questions.ESSENTIAL]
-REQUIRED = {name for name, parameter in TEMPLATE["Parameters"].items() if "Default" not in parameter}
 VALUES = {
     "CommvaultApiUrl": "https://commvault.example.com/commandcenter/api",
     "ClientName": "AWS prod's = 'client'",
@@ -175,59 +174,7 @@ def test_what_is_wrong_is_said_before_anything_is_asked(
     assert calls(checkout) == []
 
 
-def test_without_a_region_nothing_is_asked(cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(checkout / "none"))
-    assert cli("deploy").line == "rds-snap-backup: no region is configured. Name one with --region."
-
-
-@pytest.mark.parametrize(
-    ("step", "said"), [("build", "the functions were not built."), ("deploy", "SAM did not deploy")]
-)
-def test_a_failure_of_sam_shows_its_output(cli: Cli, checkout: Path, deployed: Done, step: str, said: str) -> None:
-    (checkout / "fails").write_text(step)
-    done = cli("deploy", "--config", "prod")
-    assert (done.status, said in done.err) == (Exit.COULD_NOT_RUN, True), done.err
-    assert ("much output of SAM" in done.err) is (step == "build")
-    assert len(done.err.splitlines()) < 30
-
-
-def test_a_skipped_time_and_an_empty_address_are_warnings(
-    cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    values = {
-        "NotificationEmail": "off",
-        "ScheduleExpression": "cron(30 2 * * ? *)",
-        "ScheduleTimezone": "Europe/Berlin",
-    }
-    typed(monkeypatch, VALUES | values, "NotificationLevel")
-    done = cli("deploy")
-    assert done.status == Exit.OK
-    first, second = [line for line in done.err.splitlines() if line.startswith("Warning: ")]
-    assert "nobody gets a message" in first
-    assert "ScheduleExpression: daylight saving skips 02:" in second
-
-
-def test_guided_leaves_the_questions_to_sam(cli: Cli, checkout: Path) -> None:
-    assert cli("deploy", "--guided").status == Exit.OK
-    assert calls(checkout)[1] == "sam deploy --config-file samconfig.local.toml --region us-east-1 --guided"
-
-
 # ---- The questions
-
-
-def test_what_has_no_default_is_asked() -> None:
-    assert set(NAMES) >= REQUIRED
-
-
-def test_without_a_client_nothing_else_is_asked_of_the_default_target(
-    cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    typed(monkeypatch, VALUES | {"ClientName": ""}, *questions.USED_WITH_CLIENT)
-    assert cli("deploy").status == Exit.OK
-    overrides = parameters(checkout)["parameter_overrides"]
-    assert [overrides[name] for name in ("ClientName", "InstanceName", "SubclientName")] == [""] * 3
 
 
 def test_an_invalid_answer_is_asked_for_again(cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,3 +225,39 @@ def test_sam_deploys_the_answers(cli: Cli, checkout: Path, aws: Emulator, monkey
     (stack,) = aws.client("cloudformation").describe_stacks(StackName="answered")["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     assert outputs == parameters(checkout)["parameter_overrides"]
+
+
+@pytest.mark.parametrize(
+    ("step", "said"), [("build", "the functions were not built."), ("deploy", "SAM did not deploy")]
+)
+def test_a_failure_of_sam_shows_its_output(cli: Cli, checkout: Path, deployed: Done, step: str, said: str) -> None:
+    (checkout / "fails").write_text(step)
+    done = cli("deploy", "--config", "prod")
+    assert (done.status, said in done.err) == (Exit.COULD_NOT_RUN, True), done.err
+    assert ("much output of SAM" in done.err) is (step == "build")
+    assert len(done.err.splitlines()) < 30
+
+
+def test_a_skipped_time_and_an_empty_address_are_warnings(
+    cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {
+        "NotificationEmail": "off",
+        "ScheduleExpression": "cron(30 2 * * ? *)",
+        "ScheduleTimezone": "Europe/Berlin",
+    }
+    typed(monkeypatch, VALUES | values, "NotificationLevel")
+    done = cli("deploy")
+    assert done.status == Exit.OK
+    first, second = [line for line in done.err.splitlines() if line.startswith("Warning: ")]
+    assert "nobody gets a message" in first
+    assert "ScheduleExpression: daylight saving skips 02:" in second
+
+
+def test_without_a_client_nothing_else_is_asked_of_the_default_target(
+    cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed(monkeypatch, VALUES | {"ClientName": ""}, *questions.USED_WITH_CLIENT)
+    assert cli("deploy").status == Exit.OK
+    overrides = parameters(checkout)["parameter_overrides"]
+    assert [overrides[name] for name in ("ClientName", "InstanceName", "SubclientName")] == [""] * 3

@@ -172,7 +172,9 @@ def test_a_database_is_explained_by_its_arn(cli: Cli, stack: AwsWire, monkeypatc
         (("--database", ARN), "name an event file, or a database"),
         (("--event", "RDS-EVENT-0043"), "name an event file, or a database"),
         (("--database", "orders", "--event", "RDS-EVENT-0043"), "'orders' is not the ARN of a database. Send an ARN"),
-        (("no-such-file.json",), "No such file"),
+        (("--database", ARN, "--event", "0043"), "'0043' is not the ID of an RDS event. Did you mean RDS-EVENT-0043?"),
+        (("--database", ARN, "--event", "restored"), "'restored' is not the ID of an RDS event. Write RDS-EVENT-0043."),
+        (("no-such-file.json",), "there is no no-such-file.json. Check the path."),
         ((str(ROOT / "README.md"),), "README.md is not JSON: Expecting value. Save the event"),
     ],
 )

@@ -1,10 +1,10 @@
 """Schedule expressions, valid and not, and times that a day does not have."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
-from rds_snap_backup_cli.expressions import expression_problem, skip_warning, skipped_time, timezone_problem
+from rds_snap_backup_cli.expressions import expression_problem, next_run, skip_warning, skipped_time, timezone_problem
 from tests.unit.template import TEMPLATE
 
 
@@ -117,3 +117,20 @@ def test_the_warning_names_a_time_that_exists_on_every_day(expression: str, time
     assert warning.endswith(f"Use {use} or later.")
     hour, minute = map(int, use.split(":"))
     assert skip_warning(f"cron({minute} {hour} * * ? *)", timezone, date(2026, 1, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "timezone", "said"),
+    [
+        ("cron(0 3 * * ? *)", "UTC", "Next run: 2026-12-01 03:00 UTC."),
+        ("cron(0 1 * * ? *)", "UTC", "Next run: 2026-12-02 01:00 UTC."),
+        ("cron(0 3 29 2 ? *)", "Europe/Berlin", "Next run: 2028-02-29 03:00 Europe/Berlin (02:00 UTC)."),
+        ("at(2026-12-24T13:00:00)", "Asia/Tokyo", "Next run: 2026-12-24 13:00 Asia/Tokyo (04:00 UTC)."),
+        ("at(2199-12-31T00:00:00)", "UTC", "Next run: 2199-12-31 00:00 UTC."),
+        ("at(2026-11-20T13:00:00)", "UTC", "It is over."),
+        ("rate(36 hours)", "UTC", "It runs every 36 hours."),
+        ("rate(1 day)", "UTC", "It runs every day."),
+    ],
+)
+def test_the_next_run(expression: str, timezone: str, said: str) -> None:
+    assert next_run(expression, timezone, datetime(2026, 12, 1, 2, tzinfo=UTC)) == said

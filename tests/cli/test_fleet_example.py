@@ -99,7 +99,7 @@ def test_the_files_are_what_the_inventory_of_three_accounts_makes(cli: Cli, tmp_
     groups = {
         name: len(found.document["associations"]) for name, found in read_fleet(fleet_example.FLEET).entries.items()
     }
-    assert groups == {"aws-finance-1": 2, "aws-platform-1": 3, "aws-sales-1": 25, "aws-sales-2": 2}
+    assert groups == {"aws-finance-1": 3, "aws-platform-1": 4, "aws-sales-1": 25, "aws-sales-2": 2}
     done = cli("validate", str(fleet_example.FLEET))
     assert done.out.endswith(": no errors, no warnings, 4 valid targets.\n")
 

@@ -2,16 +2,13 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rds_snap_backup.targets import parse_target
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.fleet.files import DEFAULT_FIELDS, Entry, Schedule, read_fleet, stored_text
 from rds_snap_backup_cli.fleet.warnings import requests_by_hour, warnings_of
@@ -114,35 +111,12 @@ def test_only_constants_and_plain_integers_are_no_text(written: Written, text: s
     assert document(directory)["associations"][0]["clientName"] == value
 
 
-def test_constants_and_integers(written: Written) -> None:
-    fields = "enabled: false\nallowTag: true\nmaxAgeHours: 26\ngatherMinutes: 0\n"
-    assert document(written(a=ASSOCIATIONS + fields)) == {
-        "associations": [ASSOCIATION],
-        "enabled": False,
-        "allowTag": True,
-        "maxAgeHours": 26,
-        "gatherMinutes": 0,
-    }
-
-
 @pytest.mark.parametrize("blank", [" ", "\t", "\n", "\r\n\t"])
 def test_json_is_read_as_json(written: Written, blank: str) -> None:
     """YAML admits tabs in few places, and would read a surrogate pair as two characters."""
     text = json.dumps({"associations": [{**ASSOCIATION, "clientName": "a/\U0001f600"}], "enabled": False}, indent=1)
     directory = written(a__json=text.replace("a/", "a\\/").replace("\n", blank))
     assert document(directory) == json.loads(text)
-
-
-def test_both_formats_have_the_same_lines(written: Written) -> None:
-    content = {"associations": [ASSOCIATION, {**ASSOCIATION, "instancename": ""}], "maxAgeHours": 0}
-    text = json.dumps(content, indent=2)
-    found = errors(written(a=text, b__json=text))
-    lines = [error.removeprefix(f"targets/{name}") for error in found for name in ("a.yaml", "b.json") if name in error]
-    assert lines[:2] == [
-        ":12: instancename of association 2: must be left out (did you mean instanceName?)",
-        ":15: maxAgeHours: must be a whole number, 1 to 8784",
-    ]
-    assert lines[2:] == lines[:2]
 
 
 # ---- Errors
@@ -179,14 +153,6 @@ def test_yaml_that_is_not_strict(written: Written, text: str, line: int, reason:
     (error,) = errors(directory)
     assert error.startswith(f"targets/a.yaml:{line}: {reason}")
     assert not read_fleet(directory).entries
-
-
-def test_a_defect_hides_no_other_error(written: Written) -> None:
-    assert errors(written(a=f"{ASSOCIATIONS}enabled: 1\nallowTag: &x 1\n? [a]\n: b\n")) == [
-        "targets/a.yaml:2: enabled: must be true or false",
-        "targets/a.yaml:3: allowTag: the anchor &x is not allowed",
-        "targets/a.yaml:4: the document: a field's name must be a text",
-    ]
 
 
 WRONG_JSON = {
@@ -309,16 +275,6 @@ def test_a_document_that_no_parameter_holds(written: Written) -> None:
     assert errors(written(a__json=json.dumps(umlauts(8193)))) == [f"targets/a.json:1: the document: {reason}"]
 
 
-def test_a_document_is_stored_in_the_fewest_characters(written: Written) -> None:
-    directory = written(a=f"{ASSOCIATIONS}databases: [bücher]\n")
-    text = stored_text(read_fleet(directory).entries["a"].document)
-    assert text == (
-        '{"associations":[{"clientName":"aws","instanceName":"orders","subclientName":"default"}],'
-        '"databases":["bücher"]}'
-    )
-    assert parse_target("a", "", text).databases == ("bücher",)
-
-
 # ---- Files
 
 
@@ -349,12 +305,6 @@ def test_files_that_are_no_targets_are_errors(written: Written) -> None:
     ]
 
 
-def test_a_files_name_cannot_start_a_line(written: Written) -> None:
-    directory = written(a=ASSOCIATIONS)
-    (directory / "targets" / "x\n::error::y.yaml").touch()
-    assert "\n" not in errors(directory)[0]
-
-
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("fleet.yml", " (did you mean fleet.yml? The name must be fleet.yaml)"), ("README.md", "")],
@@ -363,27 +313,6 @@ def test_a_directory_without_the_fleets_file(written: Written, name: str, hint: 
     directory = written(None, a=ASSOCIATIONS)
     (directory / name).write_text(HEAD)
     assert errors(directory) == [f"fleet.yaml:1: the document: does not exist{hint}"]
-
-
-def test_an_empty_directory_is_no_fleet(tmp_path: Path) -> None:
-    assert errors(tmp_path) == ["fleet.yaml:1: the document: does not exist"]
-    assert [str(error) for error in read_fleet(tmp_path / "none").errors] == [
-        f"{tmp_path}/none:1: the directory: does not exist"
-    ]
-
-
-def test_a_fleet_without_targets_is_a_warning(tmp_path: Path) -> None:
-    (tmp_path / "fleet.yaml").write_text(f"{HEAD}defaults:\n")
-    assert warnings(tmp_path) == ["targets:1: the directory: has no target: add NAME.yaml for each"]
-
-
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "fleet.yaml").mkdir()
-    (tmp_path / "targets").touch()
-    assert errors(tmp_path) == [
-        "fleet.yaml:1: the document: cannot be read: it is not a regular file",
-        "targets:1: the directory: cannot be read: Not a directory",
-    ]
 
 
 LINKS: Mapping[str, Callable[[Path, Path], None]] = {
@@ -422,28 +351,25 @@ def test_scheduled_targets_with_the_same_associations(written: Written) -> None:
     assert reason == "target a has it, and 1 more, too, and each is backed up twice: remove it from one"
 
 
-@pytest.mark.parametrize(("own", "is_warned"), [("", True), (", databases: [b]", False), (", databases: []", False)])
-def test_databases_of_a_target_with_several_associations(written: Written, own: str, is_warned: bool) -> None:
-    other = ONE.replace("orders", "billing").replace("}", f"{own}}}")
-    found = warnings(
-        written(a=f"associations: [{ONE}, {other}]\ndatabases: [a]\n", b=f"{ASSOCIATIONS}databases: [a]\n")
-    )
-    reason = "an event of one of them backs up 2 associations: give each association its own databases"
-    assert found == [f"targets/a.yaml:2: databases: {reason}"] * is_warned
-
-
 NO_MORE = "does not come twice in two years, and maxAgeHours is 26, the stack's default"
 # What a target has beside its associations, the field that is warned of, and how the reason begins.
 WARNED = [
     ("enabled: false\n", "enabled", "nothing starts this target"),
     ("backupLevel: INCREMENTAL\n", "backupLevel", "only FULL is meant for snapshots of RDS"),
     ("backupLevel: FULL\nenabled: true\n", "", ""),
+    ("gatherMinutes: 0\ndatabases: [a, b]\n", "gatherMinutes", "each event of a group of many starts a job of all"),
+    ("gatherMinutes: 4\ndatabases: ['web-*']\n", "gatherMinutes", "each event of a group of many starts a job of all"),
+    ("gatherMinutes: 5\ndatabases: [a, b]\n", "", ""),
+    ("gatherMinutes: 0\ndatabases: [a]\n", "", ""),
+    ("gatherMinutes: 0\n", "", ""),
     ("schedule: {expression: cron(0 3 1 1 ? 2199)}\n", "expression of schedule", f"it {NO_MORE}"),
     ("schedule: {expression: 'at(2026-02-01T03:00:00)'}\n", "expression of schedule", f"it {NO_MORE}"),
     ("schedule: {expression: cron(0 3 ? * MON *)}\n", "expression of schedule", "it comes every 168 hours at most"),
     ("schedule: {expression: cron(0 3 ? * MON *)}\nmaxAgeHours: 168\n", "", ""),
     ("schedule: {expression: cron(0 3 ? * MON-FRI *)}\n", "", ""),
     ("schedule: {expression: cron(0 3 1 1 ? *)}\nmaxAgeHours: 8784\n", "", ""),
+    (NIGHTLY + "maxAgeHours: 8784\n", "maxAgeHours", "the audit finds a missing backup after 366 days only"),
+    (NIGHTLY + "maxAgeHours: 744\n", "", ""),
     ("schedule: {expression: rate(2 days)}\n", "expression of schedule", "it comes every 48 hours at most"),
     ("schedule: {expression: rate(1 day)}\n", "", ""),
     (
@@ -462,24 +388,21 @@ def test_what_is_probably_not_meant(written: Written, more: str, field: str, rea
     assert [warning.startswith(f"{field}: {reason}") for warning in found] == ([True] if field else [])
 
 
-def test_alike_warnings_are_one(written: Written) -> None:
-    targets = {f"t{number}": f"{ASSOCIATIONS.replace('orders', f't{number}')}enabled: false\n" for number in range(6)}
-    (found,) = warnings(written(**targets))
-    assert found.startswith("targets/t0.yaml:2: enabled: nothing starts this target")
-    assert found.endswith("(alike: targets/t1.yaml:2, targets/t2.yaml:2, targets/t3.yaml:2 and 2 more)")
-
-
-def test_times_that_daylight_saving_skips(written: Written) -> None:
-    skipped = "schedule: {expression: cron(0 2 * * ? *), timezone: Europe/Berlin}\n"
-    directory = written(
-        f"{HEAD}defaults:\n  {skipped}",
-        a=ASSOCIATIONS,
-        b=ASSOCIATIONS.replace("orders", "b"),
-        c=ASSOCIATIONS.replace("orders", "c") + skipped,
-    )
+@pytest.mark.parametrize(
+    ("default", "field"),
+    [
+        ("enabled: false", "enabled"),
+        ("maxAgeHours: 8784", "maxAgeHours"),
+        ("schedule: {expression: cron(0 3 1 1 ? 2199)}", "expression of schedule"),
+    ],
+)
+def test_a_default_that_suspends_a_fleet_is_a_warning_at_its_line(written: Written, default: str, field: str) -> None:
+    schedule = "" if "schedule" in default else f"  {NIGHTLY}"
+    two = [ASSOCIATIONS.replace("orders", name) for name in ("one", "two")]
+    directory = written(f"name: prod\ndefaults:\n  {default}\n{schedule}", a=two[0], b=two[1])
     (found,) = warnings(directory)
-    assert found.startswith("fleet.yaml:3: expression of schedule of defaults: daylight saving skips 02:00 on ")
-    assert found.endswith("(alike: targets/c.yaml:2)")
+    assert found.startswith("fleet.yaml:3: ")
+    assert field in found
 
 
 @pytest.mark.parametrize(
@@ -538,15 +461,6 @@ def test_validate_prints_one_line_for_each_remark(written: Written, cli: Cli, mo
     ]
 
 
-def test_a_letter_that_a_code_page_lacks_is_no_failure(
-    written: Written, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    printed = BytesIO()
-    monkeypatch.setattr(sys, "stdout", TextIOWrapper(printed, "ascii", write_through=True))
-    assert cli("validate", str(written(a=f"{ASSOCIATIONS}größe: 1\n"))).status == Exit.FINDINGS
-    assert b"a.yaml:2: gr\\xf6\\xdfe: must be left out" in printed.getvalue()
-
-
 def test_warnings_are_no_failure(written: Written, cli: Cli) -> None:
     directory = written()
     done = cli("validate", str(directory), "--format", "json")
@@ -562,6 +476,31 @@ def test_warnings_are_no_failure(written: Written, cli: Cli) -> None:
     ]
 
 
-@pytest.mark.parametrize("arguments", [("one", "two"), (".", "--region", "eu-west-1"), ("--schema", "no")])
-def test_validate_has_no_stack_and_no_options_of_aws(cli: Cli, arguments: tuple[str, ...]) -> None:
-    assert cli("validate", *arguments).status == Exit.COULD_NOT_RUN
+@pytest.mark.parametrize(("own", "is_warned"), [("", True), (", databases: [b]", False), (", databases: []", False)])
+def test_databases_of_a_target_with_several_associations(written: Written, own: str, is_warned: bool) -> None:
+    other = ONE.replace("orders", "billing").replace("}", f"{own}}}")
+    found = warnings(
+        written(a=f"associations: [{ONE}, {other}]\ndatabases: [a]\n", b=f"{ASSOCIATIONS}databases: [a]\n")
+    )
+    reason = "an event of one of them backs up 2 associations: give each association its own databases"
+    assert found == [f"targets/a.yaml:2: databases: {reason}"] * is_warned
+
+
+def test_alike_warnings_are_one(written: Written) -> None:
+    targets = {f"t{number}": f"{ASSOCIATIONS.replace('orders', f't{number}')}enabled: false\n" for number in range(6)}
+    (found,) = warnings(written(**targets))
+    assert found.startswith("targets/t0.yaml:2: enabled: nothing starts this target")
+    assert found.endswith("(alike: targets/t1.yaml:2, targets/t2.yaml:2, targets/t3.yaml:2 and 2 more)")
+
+
+def test_times_that_daylight_saving_skips(written: Written) -> None:
+    skipped = "schedule: {expression: cron(0 2 * * ? *), timezone: Europe/Berlin}\n"
+    directory = written(
+        f"{HEAD}defaults:\n  {skipped}",
+        a=ASSOCIATIONS,
+        b=ASSOCIATIONS.replace("orders", "b"),
+        c=ASSOCIATIONS.replace("orders", "c") + skipped,
+    )
+    (found,) = warnings(directory)
+    assert found.startswith("fleet.yaml:3: expression of schedule of defaults: daylight saving skips 02:00 on ")
+    assert found.endswith("(alike: targets/c.yaml:2)")

@@ -11,7 +11,6 @@ import pytest
 from rich.prompt import Confirm
 
 from local.emulator import Emulator
-from rds_snap_backup_cli import dead_letters, letters
 from rds_snap_backup_cli.dead_letters import Letter
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
@@ -152,18 +151,6 @@ def test_letters_are_shown_and_stay_where_they_are(cli: Cli, queue: Queue) -> No
     assert queue.left() == set(ids)
 
 
-@pytest.mark.parametrize("arguments", [("letters",), ("discard", "--all")])
-def test_letters_that_another_person_reads_are_not_taken_for_none(
-    cli: Cli, queue: Queue, arguments: tuple[str, ...]
-) -> None:
-    assert "no letters in the dead-letter queue." in cli(*arguments).out
-    queue.put(REJECTED)
-    assert len(queue.left()) == 1  # received, and not handed back
-    done = cli(*arguments)
-    assert done.status == Exit.COULD_NOT_RUN
-    assert "another person is reading 1 letter. Try again" in done.line
-
-
 def test_named_letters_are_deleted_and_the_others_are_not(cli: Cli, queue: Queue) -> None:
     first, second, third = queue.put(REJECTED, REJECTED, REJECTED)
     done = cli("discard", "--id", f"{first} {second[:8]}", "--yes")
@@ -177,7 +164,7 @@ def test_named_letters_are_deleted_and_the_others_are_not(cli: Cli, queue: Queue
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--all",), "there is no terminal to ask on. Nothing was deleted: use --yes."),
+        (("--all",), "there is no terminal to ask on. Nothing was done: use --yes."),
         (("--id", "{id} not-there", "--yes"), "there is no letter 'not-there'"),
         (("--id", " ", "--yes"), "Name the letters with --id, or --all of them."),
         (("--id", "{id}", "--all"), "Name the letters with --id, or --all of them."),
@@ -240,10 +227,13 @@ def test_a_failed_deletion_is_a_finding(cli: Cli, sqs: AwsWire) -> None:
     assert "1 letter deleted.\n1 letter could not be deleted, or had gone. Try again.\n" in done.out
 
 
-def test_a_long_queue_is_read_in_part(cli: Cli, sqs: AwsWire, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (dead_letters, letters):
-        monkeypatch.setattr(module, "MAX_LETTERS", 20)
-    pages = [{"Messages": [message(f"{page}-{number}") for number in range(10)]} for page in range(3)]
-    sqs.answer("ReceiveMessage", *pages)
-    assert "20 letters or more in the dead-letter queue" in cli("letters", "prod").out
-    assert len(sqs.asked("ReceiveMessage")) == 2
+@pytest.mark.parametrize("arguments", [("letters",), ("discard", "--all")])
+def test_letters_that_another_person_reads_are_not_taken_for_none(
+    cli: Cli, queue: Queue, arguments: tuple[str, ...]
+) -> None:
+    assert "no letters in the dead-letter queue." in cli(*arguments).out
+    queue.put(REJECTED)
+    assert len(queue.left()) == 1  # received, and not handed back
+    done = cli(*arguments)
+    assert done.status == Exit.COULD_NOT_RUN
+    assert "another person is reading 1 letter. Try again" in done.line

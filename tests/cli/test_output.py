@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from rds_snap_backup_cli import letters, output, program
-from rds_snap_backup_cli.output import Format, printable, rows_to_table, stderr, stdout, write_rows, write_text
+from rds_snap_backup_cli import output, program
+from rds_snap_backup_cli.output import (
+    Format,
+    findings_to_text,
+    printable,
+    rows_to_table,
+    stderr,
+    stdout,
+    write_rows,
+    write_text,
+)
 from rds_snap_backup_cli.program import Call
 
 # ESC with a window's title, C1's CSI, an override of direction, an isolate, a bell, a carriage return, and markup.
@@ -33,7 +42,8 @@ def progress(text: str) -> None:
         lambda: Call().conclude(HOSTILE, "red"),
         lambda: Call(format=Format.JSON).conclude(HOSTILE),
         lambda: progress(HOSTILE),
-        lambda: program.attempt(lambda: (_ for _ in ()).throw(RuntimeError(HOSTILE)), HOSTILE),
+        lambda: program.attempt(lambda: (_ for _ in ()).throw(RuntimeError(HOSTILE)), Call(HOSTILE)),
+        lambda: Call().explain(findings_to_text([(HOSTILE, HOSTILE, HOSTILE)])),
         lambda: stdout().print(rows_to_table(COLUMNS, ROW, {"name": str})),
         *(lambda form=form: write_rows(form, COLUMNS, ROW, {"name": str}) for form in Format),
         lambda: write_text(HOSTILE),
@@ -53,11 +63,53 @@ def test_no_stream_gets_a_control_character(
 
 def test_a_prompt_is_clean(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", lambda: "y")
-    monkeypatch.setattr(letters, "counted", lambda *_: HOSTILE)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    assert letters.agreed(1)
+    assert Call().agrees(HOSTILE)
     assert "[red]one" in (said := capsys.readouterr().err)
     assert not [mark for mark in RAW if mark in said]
+
+
+# ---- Widths
+
+ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-database-of-the-shop"
+WIDE = {
+    "target": "orders",
+    "group": "aws-prod / RDS / orders-nightly",
+    "account": "111122223333",
+    "empty": None,
+    "trigger": f"rds {ARN}|RDS-EVENT-0043|2026-12-01T03:00:00Z",
+    "why": "Job 2291 of the group completed, and made no restore point of this database.",
+}
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_width_cuts_a_word(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    rows = [WIDE, WIDE | {"target": "billing"}]
+    stdout().print(rows_to_table({name: name.title() for name in WIDE}, rows, {}))
+    stdout().print(findings_to_text([("BACKUP_STALE", WIDE["why"] or "", "Look at the group's last job.")]))
+    out = capsys.readouterr().out
+    for word in re.split(r"[\s|/:]+", f"{WIDE['group']} {ARN} {WIDE['why']}"):
+        assert word in out
+    assert max(map(len, out.splitlines())) <= width
+    assert "Account" not in out, "both rows have the same"
+    assert "Empty" not in out
+    assert ("┃" in out) is (width >= 80), "a table, or paragraphs where its words do not fit"
+
+
+def test_findings_with_one_hint_say_it_once(capsys: pytest.CaptureFixture[str]) -> None:
+    stdout().print(findings_to_text([("A", "one.", "Do it."), ("B", "two.", "Do it."), ("C", "three.", "Wait.")]))
+    assert capsys.readouterr().out.split("\n") == [
+        "A",
+        "  one.",
+        "B",
+        "  two.",
+        "  What to do: Do it.",
+        "C",
+        "  three.",
+        "  What to do: Wait.",
+        "",
+    ]
 
 
 # ---- Every call that prints

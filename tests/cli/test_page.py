@@ -1,19 +1,22 @@
 """The page: valid, self-contained, complete, and nothing from outside is more than a text in it."""
 
+import json
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from hashlib import sha256
 from typing import Any
 
-import boto3
 import pytest
 from tinyhtml5.parser import HTMLParser
 
 from rds_snap_backup.untrusted import clean_text
-from rds_snap_backup_cli.report.content import Content
+from rds_snap_backup_cli.report.content import MEANINGS, Content
+from rds_snap_backup_cli.report.days import Stored, history_of
 from rds_snap_backup_cli.report.page import html_of
-from rds_snap_backup_cli.stack import DeployedStack
+from rds_snap_backup_cli.report.picture import page_of
 from tests.cli import sample
 
 HOSTILE = [
@@ -27,6 +30,7 @@ HOSTILE = [
     "\u202egnp.exe\u2066",
     "\x00\x1b[2J\n\ud800",
 ]
+SVG = "{http://www.w3.org/2000/svg}"
 FETCHING = {"link", "img", "image", "iframe", "object", "embed", "form", "base", "a", "svg"}
 
 
@@ -58,14 +62,15 @@ def words(element: Any) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
-def page(answer: dict[str, Any], name: str = "") -> Page:
-    """Return the page of a stack `prod`, or of one whose names are all `name`."""
-    arn = f"arn:aws:cloudformation:{name or 'eu-central-1'}:{name or '111122223333'}:stack/prod/1"
-    description = {"StackId": arn, "Outputs": [{"OutputKey": "Version", "OutputValue": name or "2.0.0"}]}
-    stack = DeployedStack(name or "prod", boto3.Session(), description)
-    text = html_of(stack, Content.read(answer), sample.NOW)
+def read(text: str) -> Page:
+    """Return a page as a browser reads it."""
     parser = HTMLParser(namespace_html_elements=False)
     return Page(text, parser.errors, parser.parse(text))
+
+
+def page(answer: dict[str, Any]) -> Page:
+    """Return the page of an answer."""
+    return read(html_of(Content.read(answer)))
 
 
 @pytest.mark.parametrize("answer", [sample.answer(), sample.answer([], [])])
@@ -87,20 +92,32 @@ def test_the_page_is_valid_fetches_nothing_and_runs_its_own_script_only(answer: 
     names = {str(name) for element in report.root.iter() for name in element.attrib}
     assert not [name for name in names if name.startswith("on") or name in {"src", "href", "style", "action", "data"}]
     assert not re.search(r"url\(|@import|@font-face", report.all("style")[0].text)
-    assert "://" not in report.text
+    assert not re.search(r"https?://(?!cv\.example\.com)", report.text)
 
 
 def hostile_page(name: str) -> Page:
     """Return a page on which everything that comes from outside is `name`."""
-    texts = dict.fromkeys(("arn", "verdict", "subclient", "jobId", "by", "reason"), name)
+    texts = dict.fromkeys(("arn", "verdict", "jobId", "by", "reason"), name)
+    point = {"name": name, "createdAt": "2026-03-31T02:10:04Z", "snapshot": name}
+    row = sample.database("a", "new", "1") | texts | {"groups": [name, name], "restorePoint": point}
     finding = sample.finding(name.replace("_", ""), name, name, database=name, account=name, region=name)
-    answer = sample.answer([], [finding]) | {"databases": [sample.database("a", "new", "1") | texts]}
-    return page(answer, name)
+    answer = sample.answer([row], [finding], askedBy=name, report=name, lastRead=None)
+    answer["scope"] |= {
+        "commvault": name,
+        "version": name,
+        "stack": f"arn:aws:cloudformation:{name}:{name}:stack/prod/1",
+    }
+    answer["scope"]["accounts"][0] |= {"account": name, "region": name, "role": name}
+    answer["counts"] |= {"unreadable": 1}
+    return page(answer)
 
 
 def structure(report: Page) -> list[tuple[str, list[str]]]:
     """Return what a page consists of, apart from texts and values."""
-    return [(str(element.tag), sorted(map(str, element.attrib))) for element in report.root.iter()]
+    return [
+        (str(element.tag), sorted(name for name in map(str, element.attrib) if element.get(name) != "wide"))
+        for element in report.root.iter()
+    ]
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
@@ -114,38 +131,107 @@ def test_a_hostile_name_is_a_text_and_nothing_else(name: str) -> None:
 
 
 def test_everything_is_on_it() -> None:
-    report = page(sample.answer())
+    report = page(sample.answer(previous={"key": "before.json", "sha256": "0"}, report="s3://audits/this.json"))
     facts = {words(each.find("dt")): words(each.find("dd")) for each in report.all("dl")[0]}
     assert facts == {
-        "Stack": "prod",
+        "Audited (UTC)": "2026-03-31 06:00",
+        "Asked by": "arn:schedule|2026-03-31T06:00:00Z",
+        "Stack": sample.STACK,
         "Account": "111122223333",
         "Region": "eu-central-1",
+        "Commvault": "https://cv.example.com/api",
+        "Maximum age": "26 hours, unless a target says otherwise",
         "Accounts and regions": "2",
+        "Instance groups": "40",
         "Calls to Commvault": "14",
-        "Audited (UTC)": "2026-03-31 06:00",
         "rds-snap-backup": "2.0.0",
+        "Report": "s3://audits/this.json",
+        "Report before it": "before.json",
     }
     assert words(report.all("p", "result")[0]) == "2 findings"
-    assert [words(each) for each in report.all("li", "bad")] == ["1 stale", "1 uncovered"]
+    assert [words(each) for each in report.all("li", "bad")] == ["1 uncovered", "1 stale"]
+    home = ["111122223333", "eu-central-1"]
     assert report.rows("findings") == [
-        ["DATABASE_UNCOVERED", "111122223333", "eu-central-1", "web-sessions", "No association.", "Name it."],
+        ["DATABASE_UNCOVERED", *home, "web-sessions", "No group.", "Add it."],
         ["BACKUP_STALE", "none", "none", "billing", "77 hours old.", "Look for the cause."],
     ]
-    databases = report.rows("databases")
-    assert databases[0] == [
-        "orders cluster",
-        "111122223333",
-        "eu-central-1",
-        "aws-prod / orders / default",
-        "2026-03-31 02:09 job 2291, by this stack",
-        "protected",
-        "It is protected.",
+    uncovered, stale, protected, _ = report.rows("databases")
+    assert uncovered[2:] == ["uncovered", "none", "none", "none", "No group selects it."]
+    assert stale[2:4] == ["stale", "2026-03-28 01:12 billing-9"]
+    assert protected == [
+        *("orders cluster", " ".join(home), "protected", "2026-03-31 02:10 orders-1"),
+        "job 2291, by this stack 2026-03-31 02:09 to 2026-03-31 02:19",
+        *("aws-prod / RDS / orders", "It is protected."),
     ]
-    assert databases[2][3:] == ["none", "none", "uncovered", "No association names it."]
+    assert report.rows("accounts") == [
+        [*home, "3", "own", "0"],
+        ["444455556666", "us-east-1", "not read", "failed", "not read"],
+    ]
+    assert "backups: 184 submitted, 1 failed" in words(report.section("digest"))
+    meanings = words(report.section("meanings"))
+    assert [meaning for meaning in MEANINGS.values() if meaning not in meanings] == []
     verdicts, accounts = ([words(option) for option in select] for select in report.all("select"))
-    assert verdicts == ["all", "protected", "stale", "uncovered", "excluded"]
+    assert verdicts == ["all", "uncovered", "stale", "protected", "excluded"]
     assert accounts == ["all", "111122223333", "444455556666"]
-    assert "3 submissions; backups: 2 completed, 1 failed;" in words(report.root.find("body"))
     empty = page(sample.answer([], []))
     assert words(empty.all("p", "result")[0]) == "No findings"
-    assert "no database" in words(empty.section("databases"))
+    assert "No database is shown" in words(empty.section("databases"))
+
+
+# ---- The history
+
+
+DAYS = [date(2026, 3, 27) + timedelta(days=number) for number in range(5)]
+
+
+def stored(rows: Mapping[int, list[dict[str, Any]]]) -> list[Stored]:
+    """Return a report for each of these days, by their numbers, with these rows."""
+    return [
+        Stored(
+            f"{DAYS[number]:%Y/%m/%d}/x.json",
+            json.dumps(sample.answer(some, time=f"{DAYS[number]}T06:00:00Z")).encode(),
+        )
+        for number, some in rows.items()
+    ]
+
+
+def history(name: str = "db") -> Page:
+    """Return the page of a history with one database of a name."""
+    place = sample.database(name, "unreadable", arn=f"{sample.ARN}:*")
+    rows = {
+        0: [sample.database("other", "protected", "1")],
+        1: [sample.database(name, "stale")],
+        2: [place],
+        4: [sample.database(name, "protected", "1")],
+    }
+    return read(page_of(history_of("prod", stored(rows), None, DAYS)))
+
+
+def test_the_history_page_is_valid_without_a_script_and_reachable_by_keyboard() -> None:
+    report = history()
+    assert report.errors == []
+    (policy,) = (meta for meta in report.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert policy.get("content") == "default-src 'none'; style-src 'unsafe-inline'"
+    assert not {str(element.tag) for element in report.root.iter()} & {*FETCHING, "script"}
+    (region,) = (element for element in report.all("div") if element.get("role") == "region")
+    assert (region.get("tabindex"), bool(region.get("aria-label"))) == ("0", True)
+    assert {element.get("aria-hidden") for element in report.all(f"{SVG}svg")} == {"true"}
+
+
+def test_the_history_page_says_in_words_what_it_draws() -> None:
+    report = history()
+    in_words = {cells[0].split()[0]: cells[1] for cells in report.rows("words")}
+    assert in_words["db"] == ("no verdict 2026-03-27, stale 2026-03-28, unreadable 2026-03-29, no verdict 2026-03-30")
+    (row,) = [row for row in report.section("days").iter("tr") if words(row).startswith("db")]
+    assert [words(cell) for cell in row][2:] == ["1 of 3 days", "4 h", "appeared 2026-03-28"]
+    assert {path.get("class"): path.get("d") for path in row.iter(f"{SVG}path")} == {
+        "stale": "M1 0h1v10h-1z",
+        "unreadable": "M2 0h1v1h-1zM2 9h1v1h-1z",
+        "protected": "M4 4h1v2h-1z",
+    }
+    assert "Days without a report: 2026-03-30." in words(report.root.find("body"))
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_hostile_name_is_a_text_in_the_history_too(name: str) -> None:
+    assert structure(history(name)) == structure(history("harmless"))

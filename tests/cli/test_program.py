@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -15,7 +16,8 @@ from local.tools import ROOT
 from rds_snap_backup_cli import program
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
-from tests.cli.wire import AwsWire
+from tests.cli.submissions import QUEUED
+from tests.cli.wire import OUTPUT, AwsWire
 
 DENIED = "User: arn:aws:iam::000000000000:user/me is not authorized to perform: cloudformation:DescribeStacks"
 NO_STACK = (400, "ValidationError", "Stack with id prod does not exist")
@@ -157,8 +159,10 @@ def test_aws_out_of_reach_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("error", "printed"),
     [
-        (KeyboardInterrupt(), "prod: interrupted."),
-        (OSError(28, "No space left"), "prod: [Errno 28] No space left."),
+        (EOFError(), "prod: the input has ended. Nothing was changed."),
+        (OSError(28, "No space left"), "prod: this machine: No space left."),
+        (FileNotFoundError(2, "No such file", "a.json"), "prod: there is no a.json. Check the path."),
+        (PermissionError(13, "Denied", "a.json"), "prod: a.json may not be read or written. Check its permissions."),
         (KeyError("x"), "prod: this is a mistake in 2.0.0.dev0 of the command. Report it: KeyError: 'x'"),
     ],
 )
@@ -168,6 +172,44 @@ def test_nothing_is_a_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch, error
 
     monkeypatch.setattr(program, "session_of", fail)
     assert cli("redrive", "prod").line == printed
+
+
+def test_ctrl_c_says_what_was_done(cli: Cli, wire: AwsWire) -> None:
+    """Before anything is sent nothing was done; from then on the backup goes on."""
+
+    def interrupt(*_: object) -> Never:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "session_of", interrupt)
+        done = cli("redrive", "prod")
+    assert (done.status, done.line) == (Exit.INTERRUPTED, "prod: interrupted. Nothing was changed.")
+    wire.stack(BackupFunctionName="prod-backup", TargetsPath="/targets/")
+    wire.answer("GetParameter", {"Parameter": {"Name": "orders", "Value": "{}"}})
+    wire.answer("Invoke", {"submissions": [QUEUED]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.sleep", interrupt)
+        done = cli("backup", "prod", "orders", "--wait", "--request-id", "run-17")
+    assert done.status == Exit.INTERRUPTED
+    assert done.err.endswith(
+        "interrupted. The backup may have been started, and goes on. To see it: --request-id run-17\n"
+    )
+
+
+def test_a_closed_pipe_is_a_sentence(wire: AwsWire) -> None:
+    wire.stack(AuditFunctionName="prod-audit")
+    wire.answer("Invoke", {"ok": True, "checks": []})
+    closed, theirs = os.pipe()
+    os.close(closed)
+    for form in ("table", "csv"):
+        line = [sys.executable, "-m", "rds_snap_backup_cli", "check", "prod", "--quiet", "--format", form]
+        environment = os.environ | {"PYTHONPATH": "src"}
+        done = subprocess.run(
+            line, cwd=ROOT, env=environment, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False
+        )
+        assert done.returncode == Exit.COULD_NOT_RUN
+        assert done.stderr == "prod: the program that reads the output has ended, and the rest was not printed.\n"
+    os.close(theirs)
 
 
 def test_the_version_is_printed(cli: Cli) -> None:
@@ -182,12 +224,61 @@ def test_each_shell_gets_completion(shell: str) -> None:
     assert "rds-snap-backup" in done.stdout
 
 
-def test_completion_names_the_commands() -> None:
-    words = {"COMP_WORDS": "rds-snap-backup st", "COMP_CWORD": "1", "_RDS_SNAP_BACKUP_COMPLETE": "complete_bash"}
-    line = [sys.executable, "-m", "rds_snap_backup_cli"]
-    environment = os.environ | {"PYTHONPATH": "src"} | words
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["status"]
+PATH = "/rds-snap-backup/prod/targets/"
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("st", ["status"]),
+        ("status pr", ["prod", "prod-2"]),
+        ("backup prod o", ["orders", "other"]),
+        ("check prod --target or", ["orders"]),
+        ("backup o", ["orders", "other"]),  # of the stack that the environment names
+    ],
+)
+def test_completion_knows_commands_stacks_and_targets(wire: AwsWire, line: str, names: list[str]) -> None:
+    wire.stack(TargetsPath=PATH, SubmissionsQueueUrl="queue")
+    describe = wire.answers["DescribeStacks"]
+    outputs = "".join(OUTPUT.format(name, "x") for name in ("TargetsPath", "SubmissionsQueueUrl"))
+    stacks = "".join(MEMBER.format(name, outputs) for name in ("prod", "prod-2")) + MEMBER.format("product", "")
+    wire.answers["DescribeStacks"] = lambda asked: (
+        describe(asked) if "StackName" in asked else (200, LISTED.format(stacks))
+    )
+    wire.answer(
+        "GetParametersByPath",
+        {"Parameters": [{"Name": f"{PATH}{name}", "Value": ""} for name in ("orders", "other", "x")]},
+    )
+    environment = {"RDS_SNAP_BACKUP_STACK": "prod"} if line == "backup o" else {}
+    assert completed(line, **environment) == names
+
+
+def test_a_completion_that_aws_does_not_answer_is_silent(wire: AwsWire) -> None:
+    wire.no_stack(403, "ExpiredToken", "The security token is expired")
+    assert completed("status p") == completed("backup prod o") == []
+
+
+MEMBER = (
+    "<member><StackName>{}</StackName><CreationTime>2026-01-31T02:00:00Z</CreationTime>"
+    "<StackStatus>CREATE_COMPLETE</StackStatus><Outputs>{}</Outputs></member>"
+)
+LISTED = (
+    "<DescribeStacksResponse><DescribeStacksResult><Stacks>{}</Stacks></DescribeStacksResult></DescribeStacksResponse>"
+)
+
+
+def completed(line: str, **environment: str) -> list[str]:
+    """Return what bash shows, and that nothing is said to the terminal."""
+    words = {
+        "COMP_WORDS": f"rds-snap-backup {line}",
+        "COMP_CWORD": str(len(line.split())),
+        "_RDS_SNAP_BACKUP_COMPLETE": "complete_bash",
+    }
+    command = [sys.executable, "-m", "rds_snap_backup_cli"]
+    given = os.environ | {"PYTHONPATH": "src"} | words | environment
+    done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True)
+    assert not done.stderr
+    return done.stdout.split()
 
 
 def shell(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:

@@ -66,13 +66,6 @@ def test_an_earlier_move_is_not_taken_for_this_one(cli: Cli, sqs: AwsWire) -> No
     assert "moved 3 letters" in done.out
 
 
-def test_a_move_that_another_person_starts_next_is_not_taken_for_this_one(cli: Cli, sqs: AwsWire) -> None:
-    moves(sqs, [], [task("RUNNING", 1, started=3000), task("COMPLETED", 2, started=2000)])
-    done = cli("redrive", "prod")
-    assert done.status == Exit.OK
-    assert "moved 2 letters" in done.out
-
-
 @pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])
 def test_a_move_that_fails_says_why(cli: Cli, sqs: AwsWire, status: str) -> None:
     moves(sqs, [], [task(status, 1, FailureReason="AWS.SimpleQueueService.NonExistentQueue")])
@@ -101,15 +94,6 @@ def test_a_move_that_is_under_way_is_waited_for(cli: Cli, sqs: AwsWire) -> None:
     done = cli("redrive", "prod")
     assert done.status == Exit.OK
     assert not sqs.asked("StartMessageMoveTask")
-
-
-def test_a_move_to_another_queue_is_not_waited_for(cli: Cli, sqs: AwsWire) -> None:
-    moves(sqs, [task("RUNNING", 1, DestinationArn="arn:other")])
-    done = cli("redrive", "prod")
-    assert done.status == Exit.COULD_NOT_RUN
-    line = done.line
-    assert "one move of a queue at a time" in line
-    assert "aws sqs list-message-move-tasks --source-arn arn:dead-letters" in line
 
 
 def test_a_move_that_was_started_at_the_same_moment_is_explained(cli: Cli, sqs: AwsWire) -> None:

@@ -35,7 +35,9 @@ def test_the_runbook_has_commands() -> None:
         "backup",
         "explain",
         "report",
+        "history",
         "schedule",
         "token",
         "inventory",
+        "targets",
     } == {shlex.split(line)[1] for line in COMMANDS}

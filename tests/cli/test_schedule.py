@@ -69,16 +69,8 @@ def test_a_schedule_has_all_that_the_stacks_own_has(cli: Cli, scheduler: AwsWire
     assert event == json.loads(own["Input"]) | {"target": "orders"} == INPUT
     assert made["Target"]["RetryPolicy"] == own["RetryPolicy"]
     assert scheduler.asked("GetParameter") == [{"Name": "/rds-snap-backup/prod/targets/orders"}]
-    assert done.out == "prod (account 111122223333, eu-central-1): the schedule orders of the group backups is made.\n"
-
-
-def test_all_targets_can_be_scheduled(cli: Cli, scheduler: AwsWire) -> None:
-    assert cli("schedule", "prod", "*", "--expression", "rate(1 day)").status == Exit.OK
-    (made,) = scheduler.asked("CreateSchedule")
-    assert made["Name"] == "all"
-    assert made["ScheduleExpressionTimezone"] == "UTC"
-    assert json.loads(made["Target"]["Input"]) == INPUT | {"target": "*"}
-    assert not scheduler.asked("GetParameter")
+    said = r"prod \(account 111122223333, eu-central-1\): the schedule orders of the group backups is made\. "
+    assert re.fullmatch(said + r"Next run: \d{4}-\d\d-\d\d 03:00 Europe/Berlin \(0[12]:00 UTC\)\.\n", done.out)
 
 
 def test_one_that_exists_is_changed_and_the_rest_of_it_is_kept(cli: Cli, scheduler: AwsWire) -> None:
@@ -128,12 +120,6 @@ def test_an_invalid_schedule_is_not_sent(cli: Cli, scheduler: AwsWire, options: 
     done = cli("schedule", "prod", "orders", *options)
     assert (done.status, said in done.line) == (Exit.COULD_NOT_RUN, True), done.line
     assert not scheduler.calls
-
-
-def test_a_time_that_daylight_saving_skips_is_a_warning(cli: Cli, scheduler: AwsWire) -> None:
-    done = cli("schedule", "prod", "orders", "--expression", "cron(30 2 * * ? *)", "--timezone", "Europe/Berlin")
-    assert (done.status, "daylight saving skips 02:30 on " in done.err) == (Exit.OK, True)
-    assert scheduler.asked("CreateSchedule")
 
 
 # An AWS CLI that knows the outputs, and keeps the arguments of any other call.

@@ -97,16 +97,21 @@ def test_open_submissions_are_shown_the_oldest_first(cli: Cli, ledger: Ledger) -
             "1354, 1355",
             "5 h",
             "in 1 min",
-            "UNREACHABLE: Commvault cannot be reached.",
+            "UNREACHABLE",
         ],
     ]
+    cause = ["UNREACHABLE", "  Commvault cannot be reached.", "  What to do: It is retried."]
+    assert done.out.splitlines()[-4:-1] == cause
     assert done.out.endswith(": 2 open submissions, 1 without a message: the next audit sends it again.\n")
 
 
 def test_rows_are_json_and_csv_and_none_is_a_sentence(cli: Cli, ledger: Ledger) -> None:
     assert cli("status").out.endswith(": no open submissions.\n")
     assert json.loads(cli("status", "--format", "json").out) == []
-    assert cli("status", "--format", "csv").out == '"target","trigger","backups","jobs","created","wakeAt","error"\n'
+    assert (
+        cli("status", "--format", "csv").out
+        == '"target","trigger","backups","jobs","created","wakeAt","error","hint"\n'
+    )
     ledger.save("orders", HOUR, 60, a_backup("db", Waiting(0)))
     (row,) = json.loads(cli("status", "--format", "json").out)
     assert (row["target"], row["backups"], row["jobs"], row["error"]) == ("orders", {"waiting": 1}, [], None)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from local.commserve import CommServe
+from local.commserve import CommServe, content
 from local.emulator import Emulator
-from local.rds import create_instance, delivered, rds_event
+from local.rds import RdsAccount, create_instance, delivered, rds_event
 from local.stack import apply_template
 from rds_snap_backup.triggers import TARGET_TAG
 from rds_snap_backup_cli import backup
@@ -47,7 +47,7 @@ def cli(aws: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 def test_all_targets_are_backed_up_right_after_they_were_stored(cli: Cli, own: Product) -> None:
     """Also by a sandbox that has read the targets a moment ago."""
-    line = ("backup", own.stack.name, "*", "--wait")
+    line = ("backup", own.stack.name, "*", "--wait", "--yes")
     assert cli(*line).status == Exit.FINDINGS  # there are none
     first = own.target("all")
     assert cli(*line).status == Exit.OK
@@ -125,17 +125,19 @@ def test_the_audits_answers_are_understood(cli: Cli, own: Product) -> None:
         assert "new" in done.out
 
 
-def test_an_event_of_an_exact_pair_starts_its_backup_after_the_fleet_is_deployed(
+def test_an_event_of_a_database_starts_its_group_after_the_fleet_is_deployed(
     cli: Cli, own: Product, tmp_path: Path
 ) -> None:
-    stack, name, target = own.stack.name, "counted-in", f"{CLIENT}-1"
-    own.commserve.catalogue.add(CLIENT, name)
-    create_instance(own.stack.aws.client("rds"), name, "postgres")
+    """From the inventory's files to a restore point that opens the gate."""
+    stack, name, target, rds = own.stack.name, "counted-in", f"{CLIENT}-1", own.stack.aws.client("rds")
+    own.commserve.attach(CLIENT, RdsAccount((rds,)))
+    own.commserve.set_content(CLIENT, name, [content.instance(name)])
+    create_instance(rds, name, "postgres")
     files, out = tmp_path / "files", tmp_path / "files.json"
     done = cli("inventory", stack, "--write", str(files), "--client", CLIENT, "--format", "json")
     assert done.status == Exit.OK, done.err
-    row = only([row for row in json.loads(done.out) if row["instanceName"] == name])
-    assert (row["match"], row["file"]) == ("exact", str(files / f"targets/{target}.yaml"))
+    row = only([row for row in json.loads(done.out) if row["subclientName"] == name])
+    assert (row["selectedBy"], row["targets"], row["file"]) == ("its name", [], str(files / f"targets/{target}.yaml"))
     assert cli("build", str(files), "--out", str(out)).status == Exit.OK
     apply_template(own.stack.aws, "files", out.read_text(), {"BackupStack": stack})
 
@@ -147,9 +149,10 @@ def test_an_event_of_an_exact_pair_starts_its_backup_after_the_fleet_is_deployed
         "submitted": [job.id],
         "completed": [job.id],
     }
-    rows = json.loads(cli("report", stack, "--format", "json").out)["databases"]
-    row = only([row for row in rows if row["arn"].endswith(f":{name}")])
-    assert (row["verdict"], row["jobId"]) == ("protected", job.id)
+    own.commserve.advance(2)  # Times have whole seconds, and the simulator makes snapshots at once.
+    done = cli("backup", stack, target, "--wait", "--database", row["arn"])
+    assert (done.status, f"proves {row['arn']}." in done.out) == (Exit.OK, True), done.err
+    assert len(own.jobs(name)) == 2
 
 
 def test_a_target_is_scheduled_like_the_default_one(cli: Cli, product: Product) -> None:

@@ -26,9 +26,11 @@ PROGRAM = "rds-snap-backup "
 EXPORT = "export RDS_SNAP_BACKUP_STACK=rds-snap-backup"
 ELSEWHERE = {
     "make demo": "tests/e2e/test_demo.py runs it",
+    "make playground": "tests/e2e/test_playground.py runs it",
     "make test": "it runs this test",
-    "make deploy": "tests/cli/test_deploy.py runs it; it asks at a terminal",
-    "uv tool install ./rds_snap_backup-*.whl": "tests/e2e/test_commands_deployed.py; it downloads packages",
+    "python3 -m pip download --require-hashes --only-binary :all: --python-version 3.13 --dest wheels "
+    "-r rds_snap_backup-*-requirements.txt": "it downloads packages; tests/installed.py installs them by hash",
+    "uv tool install --python 3.13 --no-index --find-links wheels rds-snap-backup": "tests/installed.py installs the wheel",
 }
 # Databases of other tests are findings; the account of the event is none of the stack's.
 ENDS = {"report": {Exit.OK, Exit.FINDINGS}, "explain": {Exit.FINDINGS}}
@@ -78,7 +80,7 @@ def test_the_commands_of_the_readme_end_as_it_says(
             ran.append(name)
         else:
             assert line in ELSEWHERE, line
-    assert ran == ["token", "check", "backup", "status", "report", "report", "explain"]
+    assert ran == ["token", "check", "backup", "targets", "status", "report", "report", "explain"]
     assert "<html" in (tmp_path / "report.html").read_text()
 
 

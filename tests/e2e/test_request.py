@@ -46,7 +46,11 @@ def test_a_target_of_several_groups_is_one_request(product: Product) -> None:
 
     def known() -> dict[str, str]:
         backups = only(product.records(target))["backups"]
-        return {backup["association"]["subclientName"]: backup["job"]["id"] for backup in backups if "job" in backup}
+        return {
+            backup["association"]["subclientName"]: backup["phase"]["job"]["id"]
+            for backup in backups
+            if "job" in backup["phase"]
+        }
 
     wait_until(lambda: known() == jobs, "rows have told which job is whose")
 

@@ -49,7 +49,7 @@ def test_a_storm_of_triggers_ends_in_a_job_for_each_that_began_after_it(product:
         assert sorted(named) == sorted(jobs), status
     for record in product.records(*targets):
         (backup,) = record["backups"]
-        assert jobs[backup["job"]["id"]].created >= backup["moment"]
+        assert jobs[backup["phase"]["job"]["id"]].created >= backup["moment"]
     assert not product.dead_letters(*targets)
     faulty = {call.fault for call in product.calls(*targets) if call.fault}
     assert faulty == {name for name, _ in FAULTS}

@@ -35,6 +35,9 @@ def test_a_schedule_fires_by_itself(product: Product) -> None:
 def test_the_samples_of_other_schedules_start_the_default_target(product: Product, name: str) -> None:
     event = sample(name) | {"time": datetime.now(UTC).isoformat()}
     before = {job.id for job in product.jobs("nightly")}
+    for job_id in before:
+        product.commserve.end_job(job_id)
+    product.story("default")
     backup = only(only(product.stack.invoke(event)["submissions"])["backups"])
     assert (backup["state"], backup["jobId"] in before) == ("running", False)
     message = next(message for message in product.messages("default") if backup["jobId"] in message["jobIds"])
@@ -105,7 +108,8 @@ def test_a_manual_request_is_answered_with_its_job_and_then_only_reports(product
     first, second = product.stack.invoke(event), product.stack.invoke(event)
     job = only(product.jobs(target))
     names = {"clientName": CLIENT, "instanceName": "RDS", "subclientName": target}
-    backup = names | {"state": "running", "jobId": job.id, "error": None}
+    moment = only(only(first["submissions"])["backups"])["moment"]
+    backup = names | {"state": "running", "jobId": job.id, "moment": moment, "error": None}
     assert first == second == {"submissions": [{"target": target, "status": "open", "backups": [backup]}]}
     product.commserve.end_job(job.id)
     submitted, completed = product.story(target)

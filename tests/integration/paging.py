@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qs
 
-from tests.integration.kill.stalling import StallingWire
+from tests.integration.forwarding import ForwardingWire
 
 # Each list's element, and that of its rows.
 LISTS = {
@@ -15,7 +15,7 @@ LISTS = {
 MAX_ROWS = 100
 
 
-class PagingWire(StallingWire):
+class PagingWire(ForwardingWire):
     """Forwards to AWS, and cuts RDS's lists to the `MaxRecords` that were asked for, at most 100."""
 
     def _forward(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:

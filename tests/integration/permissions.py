@@ -44,8 +44,10 @@ def needed(call: Call) -> set[Permission]:
     match call.service, call.operation:
         case "rds", operation if operation in LISTED:
             return {Permission(action, arn("rds", f"{kind}:*")) for kind in LISTED[operation]}
-        case "rds", "DescribeAccountAttributes":
-            return {Permission(action, "*")}
+        case ("rds", "DescribeAccountAttributes") | ("cloudwatch" | "monitoring", "GetMetricData"):
+            return {Permission(action.replace("monitoring", "cloudwatch"), "*")}
+        case "s3", "PutObject" | "GetObject":
+            return {Permission(action, f"arn:aws:s3:::{given['Bucket']}/{given['Key']}")}
         case "scheduler", "ListSchedules":
             return {Permission(action, arn("scheduler", f"schedule/{given['GroupName']}/*"))}
         case "sts", "AssumeRole":

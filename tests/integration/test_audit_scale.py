@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,14 +24,16 @@ from local.stack import build
 from rds_snap_backup.audit.metered import MAX_CALLS, MAX_SAAS_QUERIES
 from rds_snap_backup.commvault.answers import MAX_BODY
 from rds_snap_backup.untrusted import MAX_CONTAINERS
-from tests.integration.audit_support import DAY, AuditScene
+from tests.integration.audit_support import DAY, SCHEDULE, AuditScene
 from tests.integration.paging import PagingWire
 from tests.integration.world import ASSOCIATION
+from tests.unit.documents import read
 
 DATABASES, GROUPS, RETAINED, JOBS = 600, 40, 30, 3000
 ACCOUNTS = [ACCOUNT, *(f"{900000000000 + number}" for number in range(11))]
 REGIONS = [REGION, "eu-central-1", "us-west-2"]
 MEMORY_MB, SECONDS = 256, 120
+REFERENCE = "docs/reference.md"
 HANDLER = "rds_snap_backup.audit.handler.lambda_handler"
 
 pytestmark = [
@@ -90,12 +93,13 @@ def fill(commserve: CommServe, places: dict[tuple[str, str], Any]) -> None:
         commserve.add_job(f"aws-{account}", REGIONS[number % 3], start=now - 7200 - JOBS + number, seconds=1)
 
 
-def audit(scene: AuditScene, url: str) -> tuple[Any, float, float]:
+def audit(scene: AuditScene, url: str, **scheduled: str) -> tuple[Any, float, float]:
     """Return an audit by the built function, its seconds, and the most memory that it has had."""
-    environment = scene.world.environment | {"AWS_ENDPOINT_URL": url}
+    # The wire forwards no PUT.
+    environment = scene.world.environment | {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_S3": scene.aws.endpoint_url}
     with Runtime(build() / "AuditFunction", HANDLER, environment, timeout=600) as function:
         began = time.monotonic()
-        response = function.invoke({"audit": True})
+        response = function.invoke({"audit": True, **scheduled})
         seconds, megabytes = time.monotonic() - began, peak_megabytes(function)
     assert response.error is None, function.output
     return response.payload, seconds, megabytes
@@ -109,6 +113,8 @@ def test_600_databases_of_12_accounts_in_3_regions(
     record_property: Callable[[str, object], None],
 ) -> None:
     settings = {"AUDIT_MEMBERS": ",".join(ACCOUNTS[1:]), "AUDIT_REGIONS": ",".join(REGIONS)}
+    settings["REPORT_BUCKET"] = bucket = f"audits-{time.monotonic_ns()}"
+    aws.client("s3").create_bucket(Bucket=bucket)
     scene = AuditScene(aws, commserve, monkeypatch, **settings)
     scene.remove_databases()
     # Contents are read singly, and restore points as far back as a target's maximum age.
@@ -118,10 +124,14 @@ def test_600_databases_of_12_accounts_in_3_regions(
     fill(commserve, places)
     try:
         with PagingWire(aws.endpoint_url) as wire:
-            answer, seconds, megabytes = audit(scene, wire.url)
+            answer, seconds, megabytes = audit(scene, wire.url, schedule=SCHEDULE, time="2026-01-31T06:00:00Z")
             calls = Counter(f"{call.service} {call.operation}" for call in wire.calls)
     finally:
         scene.remove_databases()
+    assert answer["report"], answer["findings"]
+    bucket, _, key = answer["report"].removeprefix("s3://").partition("/")
+    body: bytes = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    answer = json.loads(body)
     counts = answer["counts"]
     assert (counts["databases"], counts["places"], counts["findings"]) == (DATABASES, len(places), 0)
     assert counts["protected"] == DATABASES
@@ -137,6 +147,11 @@ def test_600_databases_of_12_accounts_in_3_regions(
         f"{seconds:.1f} s, {megabytes:.0f} MB, {len(wire.calls)} calls to AWS, {counts['commvaultCalls']} to Commvault"
     )
     record_property(f"audit of {DATABASES} databases in {len(places)} accounts and regions", figures)
+    record_property(f"report of {DATABASES} databases", f"{len(body) / 1e6:.2f} MB")
+    documented = re.findall(
+        r"A report of 600 databases has ([0-9.]+) MB, a year of daily ones (\d+) MB", read(REFERENCE)
+    )
+    assert documented == [(f"{len(body) / 1e6:.1f}", f"{round(len(body) * 365 / 1e7) * 10}")]
     assert megabytes < MEMORY_MB
     assert seconds < SECONDS
 

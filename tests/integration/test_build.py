@@ -38,7 +38,7 @@ _spec.loader.exec_module(trim)
 OPERATIONS: dict[str, set[str]] = trim.OPERATIONS
 PAGINATED = {
     *("DescribeDBClusters", "DescribeDBClusterSnapshots", "DescribeDBInstances", "DescribeDBSnapshots"),
-    *("GetParametersByPath", "ListSchedules", "ListSubscriptionsByTopic", "Query"),
+    *("GetParametersByPath", "GetMetricData", "ListSchedules", "ListSubscriptionsByTopic", "Query"),
 }
 CALLS = [(service, operation) for service in sorted(OPERATIONS) for operation in sorted(OPERATIONS[service])]
 ANYBODY = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
@@ -109,6 +109,8 @@ def resources(aws: Emulator) -> dict[str, Any]:
     queue = aws.client("sqs").create_queue(QueueName="build-queue")["QueueUrl"]
     aws.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
     (message,) = aws.client("sqs").receive_message(QueueUrl=queue)["Messages"]
+    aws.client("s3").create_bucket(Bucket="build-audits")
+    aws.client("s3").put_object(Bucket="build-audits", Key="there", Body=b"{}")
     aws.client("ssm").put_parameter(Name="/build/targets/default", Value="{}", Type="String")
     role = aws.client("iam").create_role(
         RoleName="build", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [ANYBODY]})
@@ -166,6 +168,16 @@ def arguments(service: str, operation: str, resources: dict[str, Any]) -> dict[s
             return {}
         case "rds", "DescribeDBSnapshots":
             return {"SnapshotType": "manual", "Filters": [{"Name": "db-snapshot-id", "Values": ["a", "b"]}]}
+        case "cloudwatch", "GetMetricData":
+            metric = {"Namespace": "RdsSnapBackup", "MetricName": "BackupSubmitted", "Dimensions": []}
+            query = {"Id": "m0", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+            span = {"StartTime": "2026-01-30T02:00:00Z", "EndTime": "2026-01-31T02:00:00Z"}
+            return {"MetricDataQueries": [query], **span}
+        case "s3", "GetObject":
+            return {"Bucket": "build-audits", "Key": "there"}
+        case "s3", "PutObject":
+            once = {"IfNoneMatch": "*", "ChecksumAlgorithm": "SHA256", "ContentType": "application/json"}
+            return {"Bucket": "build-audits", "Key": str(uuid.uuid4()), "Body": "{}", **once}
         case "scheduler", _:
             return {"GroupName": "default"}
         case "rds", _:

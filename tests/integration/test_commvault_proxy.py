@@ -1,7 +1,6 @@
 """The proxy for Commvault: a tunnel that sees no token, bounded in time, and used for nothing but Commvault."""
 
 import logging
-import socket
 import time
 from collections.abc import Iterator
 
@@ -55,28 +54,6 @@ def test_the_tunnel_is_tls_from_end_to_end(server: CommServe) -> None:
         assert CANARY.encode() not in text
 
 
-def test_a_connection_that_the_proxy_closed_is_made_again(server: CommServe) -> None:
-    with ConnectProxy() as proxy:
-        client = through(proxy.url, server)
-        assert isinstance(create(client), Submitted)
-        server.stop()
-        # Before that the client may still send: what becomes of its request is not known then.
-        assert proxy.tunnel_closed.wait(10)
-        assert isinstance(create(client), Unavailable)
-        server.start()
-        assert isinstance(create(client), Submitted)
-    assert proxy.connects == [authority(server)] * 3
-    assert len(server.create_tasks) == 2
-
-
-@pytest.mark.parametrize("address", ["[::1]", "127.0.0.1", "commvault.example"])
-def test_the_proxy_is_asked_for_the_servers_name_and_resolves_it(address: str) -> None:
-    with ConnectProxy(b"HTTP/1.1 403 Forbidden\r\n\r\n") as proxy:
-        client = Commvault(f"https://{address}/api", lambda: None, FixedToken(CANARY), proxy.url)
-        assert isinstance(create(client), Unavailable)
-    assert proxy.heads == [f"CONNECT {address}:443 HTTP/1.1\r\nHost: {address}:443\r\n\r\n"]
-
-
 def test_an_impostor_behind_the_proxy_gets_no_token(server: CommServe) -> None:
     with CommServe(token=CANARY) as impostor, ConnectProxy(to=("127.0.0.1", impostor.port)) as proxy:
         outcome = create(through(proxy.url, server))
@@ -93,14 +70,8 @@ def test_an_impostor_behind_the_proxy_gets_no_token(server: CommServe) -> None:
 @pytest.mark.parametrize(
     ("answer", "named"),
     [
-        (
-            b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n",
-            "407 Proxy Authentication",
-        ),
-        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "403 Forbidden"),
-        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 2\r\n\r\nno", "502 Bad Gateway"),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication"),
         (b"HTTP/1.1 302 Found\r\nLocation: https://localhost:9/\r\n\r\n", "302 Found"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n", "100 Continue"),
         (b"HTTP/1.1 503 a\x1b[31mred\x07line\r\n\r\n", "503 a [31mred line"),
         (f"HTTP/1.1 403 {CANARY}\r\n\r\n".encode(), "403 QSDK ***"),
         (b"nonsense\r\n\r\n", "nonsense"),
@@ -133,30 +104,14 @@ def test_a_refused_connect_is_unavailable_and_names_the_proxy(
 
 @pytest.mark.parametrize(
     ("parts", "pause"),
-    [
-        ((ESTABLISHED[:-2], b"X: y\r\n"), 0.001),
-        ((ESTABLISHED[:-2], b"y" * 65536), 0.001),
-        ((ESTABLISHED[:-2], b"y"), 0.2),
-        ((b"HTTP/1.1 ", b"2"), 0.2),
-    ],
-    ids=["headers", "line", "header-by-byte", "status-by-byte"],
+    [((ESTABLISHED[:-2], b"X: y\r\n"), 0.001), ((b"HTTP/1.1 ", b"2"), 0.2)],
+    ids=["headers", "bytes"],
 )
 def test_an_endless_answer_of_the_proxy_ends(server: CommServe, parts: tuple[bytes, ...], pause: float) -> None:
     with ConnectProxy(*parts, pause=pause, is_endless=True) as proxy:
         outcome = create(through(proxy.url, server), seconds=2)
     assert isinstance(outcome, Unavailable)
     assert outcome.problem.code == "PROXY_FAILED"
-    assert not server.requests
-
-
-def test_a_proxy_that_is_not_there_is_named(server: CommServe) -> None:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        outcome = create(through(url, server))
-    assert isinstance(outcome, Unavailable)
-    assert outcome.problem.code == "PROXY_FAILED"
-    assert url in outcome.problem.message
     assert not server.requests
 
 
@@ -168,9 +123,6 @@ def test_a_proxy_that_is_not_there_is_named(server: CommServe) -> None:
     [
         f"http://user:{PASSWORD}@127.0.0.1:{{port}}",
         "https://127.0.0.1:{port}",
-        "127.0.0.1:{port}",
-        "http://127.0.0.1",
-        "http://127.0.0.1:0",
         "http://127.0.0.1:65536",
         "http://127.0.0.1:{port}/path",
         "http://127.0.0.1:{port}\r\nX: y",

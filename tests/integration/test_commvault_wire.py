@@ -15,20 +15,18 @@ from itertools import chain, repeat
 from typing import Any
 
 import pytest
+import trustme
 
 from local.commserve import CommServe
-from local.commserve.faults import ALL
 from rds_snap_backup.commvault.answers import MAX_BODY
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.core.outcomes import (
-    AlreadyRunning,
     Failed,
     Outcome,
     Rejected,
     Scheduled,
     Submitted,
-    Throttled,
     Unauthorized,
     Unavailable,
     Unknown,
@@ -41,67 +39,35 @@ ORDERS = Association("aws-prod", "RDS", "orders-db", "aws-prod")
 BILLING = Association("aws-prod", "RDS", "billing-db", "Billing account")
 REQUEST = BackupRequest((ORDERS,))
 
-# What each fault is taken for, how many jobs exist after it, and the fault's parameters.
-FAULTS: list[tuple[str, type[Any], int, dict[str, Any]]] = [
-    *((place, Failed, 0, {}) for place in ("error_top", "error_response", "error_object", "error_list")),
-    *((place, Failed, 0, {"status": 500}) for place in ("errlist", "errorlist", "errors_errlist")),
-    *((place, Rejected, 0, {"code": 4, "status": 201}) for place in ("error_top", "error_response", "error_object")),
-    *((place, Unauthorized, 0, {"code": "1134"}) for place in ("error_list", "errlist", "errors_errlist")),
-    ("status", Unknown, 0, {"status": 500}),
-    ("status", Unknown, 0, {"status": 503, "body": "<html>Service Unavailable</html>"}),
-    ("status", Unknown, 0, {"status": 408}),
-    ("status", Unknown, 1, {"status": 504, "after": True}),
-    ("status", Unknown, 0, {"status": 200, "body": "<html>Log in</html>", "content_type": "text/html"}),
-    ("status", Unknown, 0, {"status": 204}),
-    ("status", Rejected, 0, {"status": 405}),
-    ("bare_string_400", Rejected, 0, {}),
-    ("xml_error", Rejected, 0, {}),
-    ("xml_error", Failed, 0, {"code": 19, "status": 500}),
-    *(("maintenance", Unavailable, 0, {"status": status}) for status in (200, 404, 503)),
-    ("created_201_error", Rejected, 0, {}),
-    ("unauthorized", Unauthorized, 0, {}),
-    ("forbidden", Rejected, 0, {}),
-    ("not_found", Rejected, 0, {}),
-    ("conflict", AlreadyRunning, 0, {}),
-    ("already_running", AlreadyRunning, 0, {}),
-    ("already_running", AlreadyRunning, 0, {"status": 500}),
-    ("throttled", Throttled, 0, {}),
-    *(("redirect", Rejected, 0, {"status": status}) for status in (301, 302, 303, 307, 308)),
-    ("echo", Failed, 0, {}),
-    ("jobs_and_error", Submitted, 1, {}),
-    ("int_job_ids", Submitted, 1, {}),
-    ("task_id_zero", Submitted, 1, {}),
-    ("job_ids", Submitted, 1, {"surplus": ["99"]}),
-    ("empty_job_ids", Rejected, 0, {}),
-    ("missing_job_ids", Rejected, 0, {}),
-    ("bad_gateway_after", Unknown, 1, {}),
-    ("slow", Submitted, 1, {"seconds": 0.3}),
-    ("slow", Unknown, 1, {"seconds": 9, "after": True}),
-    ("stall_before", Unknown, 0, {}),
-    ("stall_after", Unknown, 1, {}),
-    ("reset_before", Unknown, 0, {}),
-    ("reset_after", Unknown, 1, {}),
-    ("close", Unknown, 0, {}),
-    ("close", Unknown, 1, {"after": True}),
-    ("garbage", Unknown, 0, {}),
-    ("garbage", Unknown, 1, {"after": True}),
-    ("garbage", Unknown, 0, {"text": "HTTP/1.1 abc\r\n\r\n"}),
-    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\n" + "X: y\r\n" * 200 + "\r\n"}),
-    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nX: " + "y" * 70_000 + "\r\n\r\n"}),
-    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot a length\r\n"}),
-    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope"}),
-    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\n"}),
-    ("truncated", Unknown, 1, {}),
-    ("truncated", Unknown, 1, {"missing": 1000}),
-    ("huge", Unknown, 0, {"size": MAX_BODY + 1}),
-    ("huge", Unknown, 1, {"size": 16 * 1024 * 1024, "after": True}),
-    *(
-        ("endless", Unknown, 0, {"what": what})
-        for what in ("headers", "line", "continue", "body", "chunks", "negative", "trailers")
-    ),
-    ("bomb", Unknown, 0, {}),
-    ("trickle", Unknown, 1, {"interval": 0.2}),
-    ("trickle_headers", Unknown, 1, {"interval": 0.05}),
+# What each fault of the transport is taken for, how many jobs exist after it, the fault's parameters, and what the problem
+# names. The table of outcomes (`tests/unit/commvault/test_outcomes.py`) has what a whole answer means.
+FAULTS: list[tuple[str, type[Any], int, dict[str, Any], str]] = [
+    ("error_top", Failed, 0, {"status": 500}, ""),
+    ("bad_gateway_after", Unknown, 1, {}, "HTTP 502"),
+    ("redirect", Rejected, 0, {}, "redirects (HTTP 302)"),
+    ("echo", Failed, 0, {}, ""),
+    ("slow", Submitted, 1, {"seconds": 0.3}, ""),
+    ("stall_before", Unknown, 0, {}, "in time"),
+    ("stall_after", Unknown, 1, {}, "in time"),
+    ("reset_before", Unknown, 0, {}, "the connection was closed"),
+    ("reset_after", Unknown, 1, {}, "the connection was closed"),
+    ("close", Unknown, 0, {}, "the connection was closed"),
+    ("garbage", Unknown, 1, {"after": True}, "it is not HTTP"),
+    ("garbage", Unknown, 0, {"text": "HTTP/1.1 abc\r\n\r\n"}, "it is not HTTP"),
+    ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\n"}, ""),
+    ("status", Unknown, 0, {"headers": {"Content-Encoding": "gzip"}, "body": "no"}, "its compression is broken"),
+    ("truncated", Unknown, 1, {}, "it ends too early"),
+    ("huge", Unknown, 0, {"size": MAX_BODY + 1}, "is longer than 4 MiB"),
+    ("endless", Unknown, 0, {"what": "headers"}, "more than 100 headers"),
+    ("endless", Unknown, 0, {"what": "line"}, "a line of its headers is longer than 64 KiB"),
+    ("endless", Unknown, 0, {"what": "continue"}, "an interim response came first"),
+    ("endless", Unknown, 0, {"what": "chunks"}, "are longer than 256 KiB"),
+    ("endless", Unknown, 0, {"what": "trailers"}, "are longer than 256 KiB"),
+    ("endless", Unknown, 0, {"what": "body"}, "is longer than 4 MiB"),
+    ("endless", Unknown, 0, {"what": "negative"}, "it is not HTTP"),
+    ("bomb", Unknown, 0, {}, "is longer than 4 MiB"),
+    ("trickle", Unknown, 1, {"interval": 0.2}, "in time"),
+    ("trickle_headers", Unknown, 1, {"interval": 0.05}, ""),
 ]
 
 
@@ -138,24 +104,21 @@ def submitted(outcome: Outcome) -> tuple[str, ...]:
     return outcome.job_ids
 
 
-def test_the_table_has_every_fault() -> None:
-    assert {name for name, *_ in FAULTS} == set(ALL)
-
-
 @pytest.mark.parametrize("row", FAULTS, ids=lambda row: f"{row[0]}-{str(row[3])[:60]}")
 def test_a_fault_costs_one_request_and_is_one_outcome(
     server: CommServe,
     client: Commvault,
     caplog: pytest.LogCaptureFixture,
-    row: tuple[str, type[Any], int, dict[str, Any]],
+    row: tuple[str, type[Any], int, dict[str, Any], str],
 ) -> None:
-    fault, kind, jobs, parameters = row
+    fault, kind, jobs, parameters, named = row
     caplog.set_level(logging.DEBUG)
     for name in ("urllib3", "urllib3.connection", "rds_snap_backup"):
         caplog.set_level(logging.DEBUG, name)
     server.fault(fault, **parameters)
     outcome = create(client)
     assert type(outcome) is kind, outcome
+    assert not named or (isinstance(outcome, Unknown | Rejected) and named in outcome.problem.message), outcome
     assert len(server.requests) == 1
     assert len(server.jobs) == jobs
     # At DEBUG the SDK logs what it reads of the secret; in the function no level reaches its loggers.
@@ -165,39 +128,6 @@ def test_a_fault_costs_one_request_and_is_one_outcome(
     server.clear_faults()
     assert len(submitted(create(client))) == 1
     assert len(server.requests) == 2
-
-
-@pytest.mark.parametrize(
-    ("fault", "parameters", "named"),
-    [
-        ("endless", {"what": "headers"}, "more than 100 headers"),
-        ("endless", {"what": "line"}, "a line of its headers is longer than 64 KiB"),
-        ("endless", {"what": "continue"}, "an interim response came first"),
-        ("endless", {"what": "chunks"}, "are longer than 256 KiB"),
-        ("endless", {"what": "trailers"}, "are longer than 256 KiB"),
-        ("endless", {"what": "body"}, "is longer than 4 MiB"),
-        ("endless", {"what": "negative"}, "it is not HTTP"),
-        ("bomb", {}, "is longer than 4 MiB"),
-        ("redirect", {}, "redirects (HTTP 302)"),
-        ("garbage", {}, "it is not HTTP"),
-        ("truncated", {}, "it ends too early"),
-        ("close", {}, "the connection was closed"),
-        ("reset_after", {}, "the connection was closed"),
-        ("status", {"headers": {"Content-Encoding": "gzip"}, "body": "no"}, "its compression is broken"),
-    ],
-    ids=str,
-)
-def test_what_is_refused_is_named(
-    server: CommServe, client: Commvault, fault: str, parameters: dict[str, Any], named: str
-) -> None:
-    server.fault(fault, times=2, **parameters)
-    outcome = client.create_task(REQUEST, within(4))
-    assert isinstance(outcome, Unknown | Rejected)
-    assert named in outcome.problem.message
-    answer = client.get("/CreateTask", within(4))
-    assert isinstance(answer, QueryFailed)
-    if fault != "redirect":
-        assert named in answer.problem.message
 
 
 def test_a_compressed_answer_is_unpacked_only_as_far_as_it_is_read(server: CommServe, client: Commvault) -> None:
@@ -212,8 +142,8 @@ def test_a_compressed_answer_is_unpacked_only_as_far_as_it_is_read(server: CommS
 
 
 def test_the_request_is_the_rds_snap_backup_form_field_for_field(server: CommServe, client: Commvault) -> None:
-    request = BackupRequest((ORDERS, BILLING), backup_level="INCREMENTAL", notify_user_on_job_completion=False)
-    assert len(submitted(create(client, request))) == 2
+    request = BackupRequest((ORDERS, BILLING), "INCREMENTAL", "SCHEDULE", notify_user_on_job_completion=False)
+    assert isinstance(create(client, request), Scheduled)
     (sent,) = server.requests
     assert (sent.method, sent.path, sent.query) == ("POST", "/CreateTask", {})
     assert sent.json == {
@@ -236,7 +166,7 @@ def test_the_request_is_the_rds_snap_backup_form_field_for_field(server: CommSer
                     "subclientName": "billing-db",
                 },
             ],
-            "task": {"taskType": "IMMEDIATE"},
+            "task": {"taskType": "SCHEDULE"},
             "subTasks": [
                 {
                     "subTask": {"subTaskType": "BACKUP", "operationType": "BACKUP"},
@@ -253,19 +183,7 @@ def test_the_request_is_the_rds_snap_backup_form_field_for_field(server: CommSer
     assert not server.refusals
 
 
-def test_a_schedule(server: CommServe, client: Commvault) -> None:
-    assert isinstance(create(client, BackupRequest((ORDERS,), task_type="SCHEDULE")), Scheduled)
-    assert server.requests[0].json["taskInfo"]["task"] == {"taskType": "SCHEDULE"}
-    assert not server.jobs
-
-
-@pytest.mark.parametrize("base", ["", "/webconsole/api", "/commandcenter/api"])
-def test_paths_are_joined_to_any_base(server: CommServe, base: str) -> None:
-    submitted(create(commvault(server.root_url + base, server.ca_pem)))
-    assert server.requests[0].path == "/CreateTask"
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [302, 307])
 def test_no_redirect_is_followed_with_the_token(server: CommServe, client: Commvault, status: int) -> None:
     with CommServe(token=CANARY, authority=server.authority) as elsewhere:
         server.fault("redirect", location=f"{elsewhere.url}/CreateTask", status=status)
@@ -314,83 +232,50 @@ def test_a_keep_alive_that_the_server_closed_is_never_unknown(server: CommServe,
     assert len(server.create_tasks) == len(server.jobs) == 3
 
 
-def test_an_answer_as_long_as_is_read_is_read(server: CommServe, client: Commvault) -> None:
-    server.fault("huge", path="/Client", size=MAX_BODY)
-    answer = client.get("/Client", within(10))
-    assert isinstance(answer, JsonDocument)
-    assert list(answer.document) == ["padding"]
-    assert isinstance(client.get("/Client", within(5)), JsonDocument)
-    assert {request.connection for request in server.requests} == {1}
-
-
 # Never connected.
 
 
-def test_a_closed_port_is_unavailable(server: CommServe, client: Commvault) -> None:
-    server.stop()
-    outcome = create(client)
-    assert isinstance(outcome, Unavailable)
-    assert outcome.problem.code == "UNREACHABLE"
-    assert server.url in outcome.problem.message
-
-
-def test_a_name_that_does_not_exist_is_unavailable() -> None:
-    outcome = create(commvault("https://no-such-host.invalid/api", None), seconds=8)
-    assert isinstance(outcome, Unavailable)
-    assert "no-such-host.invalid" in outcome.problem.message
-
-
 @pytest.mark.parametrize(
-    "pem", ["garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "größer", "\x00", " "]
+    ("url", "code"),
+    [
+        ("https://no-such-host.invalid/api", "UNREACHABLE"),
+        *((url, "API_URL_INVALID") for url in ("http://localhost:9", "localhost", "")),
+        *((url, "UNREACHABLE") for url in ("https://", "https://host:99999/api", "https://a b/", "https://[::1/")),
+    ],
 )
-def test_a_bundle_that_is_not_pem_is_unavailable_until_it_is_fixed(server: CommServe, pem: str) -> None:
-    bundles = iter([pem, server.ca_pem])
-    client = Commvault(server.url, lambda: next(bundles), FixedToken(CANARY))
-    assert isinstance(create(client), Unavailable)
-    submitted(create(client))
-
-
-def test_a_bundle_may_have_comments_in_any_language(server: CommServe) -> None:
-    bundle = f"# Zertifizierungsstelle für Prüfungen, Főtanúsítvány, 認証局\n{server.ca_pem}"
-    submitted(create(commvault(server.url, bundle)))
-
-
-def test_a_bundle_that_cannot_be_read_is_unavailable(server: CommServe) -> None:
-    def unreadable() -> str:
-        raise LookupError("CaCertificateParameter /ca cannot be read")
-
-    outcome = create(Commvault(server.url, unreadable, FixedToken(CANARY)))
-    assert isinstance(outcome, Unavailable)
-    assert "/ca" in outcome.problem.message
-
-
-@pytest.mark.parametrize("url", ["http://localhost:9", "ftp://localhost", "localhost", ""])
-def test_without_https_nothing_is_sent(url: str) -> None:
+def test_an_address_that_cannot_be_used_is_named(url: str, code: str) -> None:
     client = commvault(url, None)
-    outcome = create(client)
-    assert isinstance(outcome, Rejected)
-    assert outcome.problem.code == "API_URL_INVALID"
-    assert "CommvaultApiUrl" in outcome.problem.hint
+    outcome = create(client, seconds=8)
+    assert isinstance(outcome, Rejected if code == "API_URL_INVALID" else Unavailable)
+    assert outcome.problem.code == code
     assert isinstance(client.get("/Job", within(5)), QueryFailed)
 
 
-@pytest.mark.parametrize("url", ["https://", "https:///api", "https://host:99999/api", "https://a b/", "https://[::1/"])
-def test_an_address_that_is_none_is_unavailable(url: str) -> None:
-    assert isinstance(create(commvault(url, None)), Unavailable)
+@pytest.mark.parametrize(
+    ("pem", "code"),
+    [
+        ("garbage", "CA_UNUSABLE"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "CA_UNUSABLE"),
+        ("", "CA_UNUSABLE"),
+        (trustme.CA().cert_pem.bytes().decode(), "TLS_UNTRUSTED"),
+    ],
+    ids=["text", "PEM", "empty", "another CA"],
+)
+def test_a_wrong_bundle_is_unavailable_until_it_is_corrected(server: CommServe, pem: str, code: str) -> None:
+    bundles = iter([pem, f"# Főtanúsítvány, 認証局\n{server.ca_pem}"])
+    client = Commvault(server.url, lambda: next(bundles), FixedToken(CANARY))
+    outcome = create(client)
+    assert isinstance(outcome, Unavailable)
+    assert outcome.problem.code == code
+    submitted(create(client))
 
 
-@pytest.mark.parametrize("seconds", [0.9, 0.0, -3.0])
+@pytest.mark.parametrize("seconds", [0.9, -3.0])
 def test_without_time_nothing_is_sent(server: CommServe, client: Commvault, seconds: float) -> None:
     assert isinstance(client.create_task(REQUEST, within(seconds)), Unavailable)
     submitted(create(client))
     assert isinstance(client.create_task(REQUEST, within(seconds)), Unavailable)
     assert len(server.requests) == 1
-
-
-def test_a_handshake_that_stalls_is_unavailable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        client = commvault(f"https://127.0.0.1:{listening.getsockname()[1]}", None)
-        assert isinstance(create(client, seconds=1.5), Unavailable)
 
 
 # Reading.
@@ -402,13 +287,10 @@ def test_a_handshake_that_stalls_is_unavailable() -> None:
         ("maintenance", {}),
         ("status", {"status": 500, "body": "{}"}),
         ("status", {"status": 200, "body": "[]"}),
-        ("status", {"status": 200, "body": "<html></html>"}),
         ("status", {"status": 404, "body": "<html>no such page</html>"}),
         ("error_top", {}),
-        ("throttled", {}),
         ("redirect", {}),
         ("unauthorized", {}),
-        ("reset_before", {}),
         ("huge", {"size": MAX_BODY + 1}),
     ],
 )
@@ -447,13 +329,8 @@ def test_commvaults_clock_is_read_from_its_date_header(server: CommServe, client
             for date in (
                 "yesterday",
                 "Wed, 99 Foo 2026 99:99:99 GMT",
-                "Sat, 31 Jan 99999 02:00:00 GMT",
-                "Sat, 31 Jan 0000 02:00:00 GMT",
-                "Sat, 31 Jan 2026 02:00:00 +9999",
                 "Sat, 31 Jan 2026 02:00:00 -99999999",
-                "Fri, 31 Dec 9999 23:59:59 -2359",
                 "Thu, 01 Jan 1970 00:00:00 GMT",
-                ",,,",
             )
         ),
     ],
@@ -463,13 +340,12 @@ def test_without_a_usable_date_the_clocks_are_taken_for_equal(server: CommServe,
     assert client.get("/Job", within(3)) == JsonDocument({}, 0.0)
 
 
-@pytest.mark.parametrize("date", ["{:%a, %d %b %Y %H:%M:%S -0000}", "{:%a %b %d %H:%M:%S %Y}"])
 def test_a_date_without_an_offset_is_in_utc(
-    server: CommServe, client: Commvault, date: str, monkeypatch: pytest.MonkeyPatch
+    server: CommServe, client: Commvault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
-    text = f"HTTP/1.1 200 OK\r\nDate: {date.format(datetime.now(UTC))}\r\nContent-Length: 2\r\n\r\n{{}}"
+    text = f"HTTP/1.1 200 OK\r\nDate: {datetime.now(UTC):%a, %d %b %Y %H:%M:%S -0000}\r\nContent-Length: 2\r\n\r\n{{}}"
     server.fault("garbage", path="/Job", text=text)
     answer = client.get("/Job", within(3))
     monkeypatch.undo()
@@ -486,17 +362,6 @@ def test_the_clocks_are_compared_when_the_headers_arrive_and_not_after_a_slow_bo
     answer = client.get("/Job", within(8))
     assert isinstance(answer, JsonDocument)
     assert answer.clock_ahead > -2
-
-
-def test_an_answer_that_does_not_come_in_time_says_so_and_nothing_of_dns(server: CommServe, client: Commvault) -> None:
-    server.fault("stall_before", times=2)
-    server.fault("stall_before", path="/Job")
-    outcome, answer = create(client), client.get("/Job", within(1.2))
-    assert isinstance(outcome, Unknown)
-    assert isinstance(answer, QueryFailed)
-    for problem in (outcome.problem, answer.problem):
-        assert problem.code == "TIMED_OUT"
-        assert "DNS" not in problem.hint
 
 
 def test_a_probe_shows_that_the_api_answers_and_sends_no_token(server: CommServe, client: Commvault) -> None:
@@ -544,20 +409,6 @@ def peer(server: CommServe) -> Iterator[Callable[..., Commvault]]:
 BODY = json.dumps({"taskId": 402, "jobIds": ["1354"]}).encode()
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY),
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY),
-        b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY),
-    ],
-    ids=["chunked", "close", "http-1.0"],
-)
-def test_every_framing_of_http_is_read(peer: Callable[..., Commvault], answer: bytes) -> None:
-    client = peer(answer)
-    assert submitted(create(client)) == ("1354",)
-
-
 # 8192 is the size of Python's read buffer: what lies behind it waits, decrypted, where no look at the socket finds it.
 @pytest.mark.parametrize("distance", [0, 8192])
 def test_bytes_beyond_the_answer_are_never_taken_for_the_next_one(
@@ -569,7 +420,7 @@ def test_bytes_beyond_the_answer_are_never_taken_for_the_next_one(
     assert submitted(create(client)) == ("1354",)
 
 
-@pytest.mark.parametrize("status", [100, 101, 102, 103, 199])
+@pytest.mark.parametrize("status", [101, 103])
 def test_an_interim_response_ends_the_connection_and_no_answer_is_anothers(
     peer: Callable[..., Commvault], status: int
 ) -> None:
@@ -579,7 +430,3 @@ def test_an_interim_response_ends_the_connection_and_no_answer_is_anothers(
         outcome = create(client)
         assert isinstance(outcome, Unknown)
         assert outcome.problem.code == "NO_ANSWER"
-
-
-def test_an_endless_answer_ends_at_the_deadline(peer: Callable[..., Commvault]) -> None:
-    assert isinstance(create(peer(b"HTTP/1.1 200 OK\r\n\r\n" + BODY[:-1])), Unknown)

@@ -10,6 +10,7 @@ import pytest
 from local.rds import create_instance
 from rds_snap_backup.core.record import Submission
 from rds_snap_backup.ledger import records
+from rds_snap_backup.ledger.audits import Audits, AuditState
 from tests.integration.timeline import HOUR, MINUTE, Timeline
 from tests.integration.world import associations, only
 from tests.unit.documents import rows
@@ -214,6 +215,20 @@ def test_the_runbook_shows_what_is_explained(timeline: Timeline, situation: str)
     documented = {cells[0]: cells[1:] for cells in rows("docs/operations.md", "Explain an event")}
     assert set(documented) == set(SITUATIONS)
     assert shown(timeline, explain(timeline, event)) == [documented[situation]]
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 database:"), (40, "40 databases:")])
+def test_a_job_is_explained_with_its_number_of_databases(timeline: Timeline, count: int, said: str) -> None:
+    event = prepared(timeline)()
+    services = timeline.sandbox(timeline.clock)
+    key = services.targets.load("orders").request.associations[0].key
+    Audits(services.table, 90, timeline.clock).save(AuditState(groups={key: count, "another": 7}))
+    ((_, would, why),) = shown(timeline, explain(timeline, event))
+    at_last = f"At the last audit its group selected {said} one snapshot of each."
+    assert (would, why) == ("`submit`", f"A FULL backup is requested at once. {at_last}")
+    timeline.deliver(event)
+    ((_, would, why),) = shown(timeline, explain(timeline, event))
+    assert (would, "audit" in why) == ("`nothing`", False)
 
 
 # ---- The event of a database, by its ARN

@@ -14,6 +14,7 @@ from local.rds import RdsAccount, create_instance, delivered, rds_event
 from rds_snap_backup.audit.dispatch import answer
 from rds_snap_backup.commvault import connection
 from rds_snap_backup.config import Config
+from rds_snap_backup.messaging.notifications import iso
 from tests.iam import Statement, decide, listed, matches
 from tests.integration.pairs import LIFETIME, PairInSecret
 from tests.integration.permissions import Permission, arn, is_meaningful, needed, queue_arn
@@ -66,7 +67,9 @@ def recorded(aws: Emulator) -> Iterator[Recorded]:
         path = f"/rds-snap-backup/{stack}/targets/"
         aws.client("scheduler").create_schedule_group(Name=stack)
         settings = {"TARGETS_PATH": path, "ALARM_TOPIC_ARN": alarms, "POWERTOOLS_SERVICE_NAME": stack, **MEMBERS}
-        settings["SCHEDULE_GROUP"] = stack
+        settings |= {"SCHEDULE_GROUP": stack, "REPORT_BUCKET": stack}
+        settings["STACK_ARN"] = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{stack}/1"
+        aws.client("s3").create_bucket(Bucket=stack)
         timeline = Timeline(aws, commserve, **settings)
         pair = PairInSecret(timeline)
         pair.issue()
@@ -89,6 +92,7 @@ def recorded(aws: Emulator) -> Iterator[Recorded]:
                 "Notifications": timeline.config.notifications_topic_arn,
                 "AlarmTopicArn": alarms,
                 "Schedules": stack,
+                "ReportBucketName": stack,
                 "TokenSecretArn": timeline.secret,
                 "CaCertificateParameter": timeline.config.ca_certificate_parameter,
                 **EVERYTHING,
@@ -131,7 +135,9 @@ def audit(timeline: Timeline) -> None:
     commserve.set_content("aws-prod", "all", [content.everything()])
     commserve.add_job("aws-prod", "all", start=commserve.clock.now() - 60, seconds=1)
     auditor = timeline.auditor(timeline.clock)
-    for event in ({"check": True}, {"audit": True}, {"audit": True, "schedule": "audit", "time": "tomorrow"}):
+    due = {"audit": True, "schedule": "audit", "time": iso(timeline.clock())}
+    # Another run of the same time finds the report.
+    for event in ({"check": True}, {"audit": True}, due, {**due, "schedule": "another"}):
         assert "refused" not in answer(auditor, event, "request", lambda: 300)
     assert timeline.queue
 

@@ -34,11 +34,6 @@ def modern(places: Path) -> Interpreter:
 
 
 @pytest.fixture(scope="session")
-def without_pip(places: Path) -> Interpreter:
-    return interpreter(places / "without-pip", pip=False)
-
-
-@pytest.fixture(scope="session")
 def old(places: Path) -> Interpreter:
     """CloudShell's `python3`."""
     return old_interpreter(places / "old") or pytest.skip("no Python below 3.12 is here, and none can be fetched")
@@ -74,24 +69,6 @@ def test_cloudshell_with_python_313_and_its_pip(
     check(tmp_path, by_sam)
 
 
-def test_cloudshell_with_python_313_alone(
-    tmp_path: Path, old: Interpreter, without_pip: Interpreter, by_sam: dict[str, str]
-) -> None:
-    """The old pip installs for a Python that is not its own, and the new Python compiles."""
-    commands = machine(tmp_path / "bin", python3=old.path, python3_13=without_pip.path)
-    done = build(tmp_path, commands)
-    assert done.returncode == 0, done.stderr
-    assert "python3 -m pip install" in done.stdout
-    check(tmp_path, by_sam)
-
-
-def test_cloudshell_with_uv(tmp_path: Path, old: Interpreter, own_uv: dict[str, str], by_sam: dict[str, str]) -> None:
-    done = build(tmp_path, machine(tmp_path / "bin", python3=old.path, uv=Path(uv())), **own_uv)
-    assert done.returncode == 0, done.stderr
-    assert "uv pip install" in done.stdout.replace('"', "")
-    check(tmp_path, by_sam)
-
-
 def test_uv_alone(tmp_path: Path, own_uv: dict[str, str], by_sam: dict[str, str]) -> None:
     done = build(tmp_path, machine(tmp_path / "bin", uv=Path(uv())), **own_uv)
     assert done.returncode == 0, done.stderr
@@ -103,15 +80,6 @@ def test_without_a_python_313_it_fails_and_names_the_fix(tmp_path: Path, old: In
     done = build(tmp_path, machine(tmp_path / "bin", python3=old.path))
     assert done.returncode
     for words in ("needs Python 3.13", *FIX, "ALLOW_NO_BYTECODE=1"):
-        assert words in done.stdout
-        assert words in done.stderr
-    assert contents(tmp_path / "package") == {}
-
-
-def test_with_nothing_that_installs_it_fails_and_names_the_fix(tmp_path: Path, without_pip: Interpreter) -> None:
-    done = build(tmp_path, machine(tmp_path / "bin", python3=without_pip.path))
-    assert done.returncode
-    for words in FIX:
         assert words in done.stdout
         assert words in done.stderr
     assert contents(tmp_path / "package") == {}

@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import tomllib
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from local.package import CODE, PackageError, write
+from local.locks import COMMAND_LINE
+from local.package import CODE, write
 from local.stack import build
 from local.tools import ROOT, command
 from rds_snap_backup_cli import VERSION
@@ -24,7 +26,8 @@ pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that the SBOM's 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = f"rds-snap-backup-{PROJECT['version']}"
 WHEEL = f"rds_snap_backup-{PROJECT['version']}-py3-none-any.whl"
-FILES = (f"{NAME}.zip", f"{NAME}-plain.yaml", f"{NAME}-functions.zip", f"{NAME}.cdx.json", WHEEL)
+REQUIREMENTS = f"rds_snap_backup-{PROJECT['version']}-requirements.txt"
+FILES = (f"{NAME}.zip", f"{NAME}-plain.yaml", f"{NAME}-functions.zip", f"{NAME}.cdx.json", WHEEL, REQUIREMENTS)
 # Of a function in SAM's template; the transform makes resources of them, and `Code`.
 SAMS = ("CodeUri", "EventInvokeConfig", "Events")
 IN_A_REQUEST = 51_200  # bytes of a template that CloudFormation takes without a bucket
@@ -70,13 +73,6 @@ def test_it_holds_what_it_says(unpacked: Path) -> None:
     assert (unpacked / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
-def test_the_sbom_and_the_checksums_are_beside_it(dist: Path, unpacked: Path) -> None:
-    lines = [f"{hashlib.sha256((dist / name).read_bytes()).hexdigest()}  {name}" for name in FILES]
-    assert (dist / "SHA256SUMS").read_text().splitlines() == lines
-    name = f"{NAME}.cdx.json"
-    assert (dist / name).read_bytes() == (unpacked / name).read_bytes()
-
-
 def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None:
     """For any modes and times of the files, and any order in which the system lists them."""
     built = shutil.copytree(build(), tmp_path / "built", copy_function=shutil.copyfile)
@@ -85,14 +81,6 @@ def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None
         os.utime(path, (1_800_000_000, 1_800_000_000))
     for path in write(tmp_path / "dist", built):
         assert path.read_bytes() == (dist / path.name).read_bytes()
-
-
-def test_everybody_may_read_what_is_unpacked(dist: Path) -> None:
-    with zipfile.ZipFile(dist / f"{NAME}.zip") as archive:
-        entries = archive.infolist()
-    assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
-    assert {entry.create_system for entry in entries} == {3}
-    assert len({entry.filename for entry in entries}) == len(entries)
 
 
 def test_its_template_is_the_stacks_with_paths_of_its_own(
@@ -166,12 +154,16 @@ def test_it_is_small_and_its_readme_knows_how_large_the_template_is(dist: Path, 
     assert ("--s3-bucket" in deploy[0]) is (size > IN_A_REQUEST)
 
 
-def test_functions_that_differ_are_not_packaged(tmp_path: Path) -> None:
-    built = shutil.copytree(build(), tmp_path / "built")
-    (built / "AuditFunction" / "six.py").unlink()
-    with pytest.raises(PackageError, match="AuditFunction and BackupFunction were not built alike"):
-        write(tmp_path / "dist", built)
-    assert list((tmp_path / "dist").glob("*.zip")) == []
+def test_the_wheel_and_all_that_it_requires_are_installed_by_hash(dist: Path) -> None:
+    wheel, *others = (dist / REQUIREMENTS).read_text().splitlines()
+    assert wheel == f"./{WHEEL} --hash=sha256:{hashlib.sha256((dist / WHEEL).read_bytes()).hexdigest()}"
+    assert "\n".join(others) + "\n" == COMMAND_LINE.read_text()
+    commands = re.sub(r"\\\n *", "", (ROOT / "docs/install.md").read_text())
+    (download,) = (line for line in commands.splitlines() if " -m pip download " in line)
+    assert {"--require-hashes", "--only-binary"} <= set(download.split())
+    assert fnmatch(REQUIREMENTS, download.split()[-1])
+    # Of what was downloaded, and of nothing else.
+    assert "uv tool install --python 3.13 --no-index --find-links wheels rds-snap-backup" in commands
 
 
 def test_the_wheel_has_the_version_the_commands_and_nothing_that_only_lambda_runs(dist: Path) -> None:
@@ -181,7 +173,7 @@ def test_the_wheel_has_the_version_the_commands_and_nothing_that_only_lambda_run
     folders = {"/".join(Path(name).parts[:2]) for name in names if name.count("/") > 1}
     info = f"rds_snap_backup-{VERSION}.dist-info"
     assert folders - {f"{info}/licenses"} == {
-        *("rds_snap_backup/commvault", "rds_snap_backup/ledger"),
+        *(f"rds_snap_backup/{name}" for name in ("commvault", "core", "ledger")),
         *(f"rds_snap_backup_cli/{name}" for name in ("fleet", "report")),
     }
     assert {f"rds_snap_backup_cli/report/{name}" for name in ("page.html", "page.css", "page.js")} <= set(names)

@@ -9,9 +9,11 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from rds_snap_backup.audit.preflight import check
+from rds_snap_backup.audit.findings import QUOTA_HINT
+from rds_snap_backup.audit.preflight import check, quota_check
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault import inventory
+from rds_snap_backup.rds.databases import Databases, Quota
 from tests.integration.audit_support import AuditScene, unreachable
 from tests.integration.world import ASSOCIATION, World
 
@@ -35,7 +37,7 @@ def preflight(
 ) -> Mapping[str, Any]:
     """Check, from a sandbox where nothing is cached unless one is given; nothing may be submitted or written by it."""
     before = traces(world)
-    answer = check(services or world.sandbox(), seconds_left).page(1)
+    answer = check(services or world.sandbox(), databases(world), seconds_left).page(1)
     assert traces(world) == before
     assert set(answer) == {"ok", "checks"}
     assert all(list(row) == ["name", "target", "ok", "detail", "hint"] for row in answer["checks"])
@@ -43,6 +45,10 @@ def preflight(
     assert answer["ok"] is all(row["ok"] for row in answer["checks"])
     assert world.commserve.token not in json.dumps(answer)
     return answer
+
+
+def databases(world: World) -> Databases:
+    return Databases(lambda: world.client("rds"))
 
 
 def traces(world: World) -> tuple[object, ...]:
@@ -72,7 +78,12 @@ def test_all_is_well(world: World, commserve: CommServe) -> None:
     assert answer["ok"] is True
     of_default = [(name, "default") for name in ("document", "association")]
     of_all = [(name, None) for name in ALL]
-    assert [(row["name"], row["target"]) for row in answer["checks"]] == [*of_all, *of_default, ("events", None)]
+    assert [(row["name"], row["target"]) for row in answer["checks"]] == [
+        *of_all,
+        *of_default,
+        ("events", None),
+        ("quota", None),
+    ]
     assert (
         rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / RDS / orders-db, which selects orders-db."
     )
@@ -267,7 +278,7 @@ def test_events_that_start_nothing(aws: Emulator, commserve: CommServe, world: W
 
 
 def test_a_target_that_does_not_exist(world: World) -> None:
-    answer = check(world.sandbox(), lambda: 50, "nobody").page(1)
+    answer = check(world.sandbox(), databases(world), lambda: 50, "nobody").page(1)
     (row,) = [row for row in answer["checks"] if row["target"]]
     assert (answer["ok"], row["name"], row["target"], row["ok"]) == (False, "document", "nobody", False)
     assert f"/{world.name}/targets/nobody" in row["detail"]
@@ -305,14 +316,32 @@ def test_a_group_is_shown_with_its_content_and_its_number_of_databases(
 
     assert shown() == ["Commvault has aws-prod / RDS / orders-db, which selects orders-db."]
     scene.daily(0)
-    at_last = "At the last audit that was 1 database."
+    at_last = "At the last audit that was 1 database: one snapshot of each."
     assert shown() == [f"Commvault has aws-prod / RDS / orders-db, which selects orders-db. {at_last}"]
+    scene.remove_databases()
+
+
+def test_the_room_for_snapshots_is_shown(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = AuditScene(aws, commserve, monkeypatch)
+
+    def shown() -> dict[str, Any]:
+        (row,) = rows(scene.invoke({"check": True}), "quota")
+        return row
+
+    assert shown()["detail"].endswith("The next audit counts the databases of the targets' groups.")
+    scene.daily(0)
+    room = shown()
+    assert "of 100 (ManualSnapshots)" in room["detail"]
+    assert room["detail"].endswith("One backup of the targets makes 1 in all regions, by the last audit.")
+    assert (room["ok"], room["hint"]) == (True, None)
+    for quota, hint in ((Quota("ManualSnapshots", 100, 100), QUOTA_HINT), (Quota("ManualSnapshots", 99, 100), None)):
+        assert quota_check("eu-west-1", [quota], 1).hint == hint
     scene.remove_databases()
 
 
 def test_a_level_that_snapshots_do_not_know_is_a_warning(world: World) -> None:
     world.target("default", backupLevel="INCREMENTAL", databases=["orders-*"])
-    answer = check(world.sandbox(), lambda: 50).page(1)
+    answer = check(world.sandbox(), databases(world), lambda: 50).page(1)
     (warning,) = rows(answer, "level")
     assert (answer["ok"], warning["ok"]) == (True, True)
     assert "INCREMENTAL" in warning["detail"]

@@ -147,9 +147,22 @@ def test_targets_are_those_of_the_template(folder: Path, written: dict[str, dict
 def test_schedules_are_those_of_the_template(folder: Path, written: dict[str, dict[str, Any]]) -> None:
     made = [values for address, values in written.items() if address.startswith("aws_scheduler_schedule")]
     wanted = [imported(part) for part in template(folder).of_type("AWS::Scheduler::Schedule").values()]
-    assert {schedule["name"]: as_scheduler_takes_it(schedule) for schedule in made} == {
-        schedule["Name"]: schedule for schedule in wanted
+    assert {schedule["name"]: shown(schedule) for schedule in made} == {
+        schedule["Name"]: (
+            *(schedule[name] for name in ("GroupName", "ScheduleExpression", "ScheduleExpressionTimezone")),
+            *(schedule["Target"][name] for name in ("Arn", "RoleArn", "Input")),
+            schedule["Target"]["DeadLetterConfig"]["Arn"],
+        )
+        for schedule in wanted
     }
+
+
+def shown(values: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the values of a schedule in Terraform's state that make it start its target."""
+    (target,) = values["target"]
+    names = ("group_name", "schedule_expression", "schedule_expression_timezone")
+    (letters,) = target["dead_letter_config"]
+    return (*(values[name] for name in names), *(target[name] for name in ("arn", "role_arn", "input")), letters["arn"])
 
 
 def template(folder: Path) -> Resolved:
@@ -166,29 +179,3 @@ def imported(part: Any) -> Any:
         case dict():
             return {key: imported(value) for key, value in part.items()}
     return part
-
-
-def as_scheduler_takes_it(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a schedule's values in Terraform's state as a call of Scheduler's API."""
-    (target,), (window,) = values["target"], values["flexible_time_window"]
-    (dead_letters,), (retry,) = target["dead_letter_config"], target["retry_policy"]
-    return {
-        "Name": values["name"],
-        "GroupName": values["group_name"],
-        "ScheduleExpression": values["schedule_expression"],
-        "ScheduleExpressionTimezone": values["schedule_expression_timezone"],
-        "FlexibleTimeWindow": {
-            "Mode": window["mode"],
-            "MaximumWindowInMinutes": window["maximum_window_in_minutes"],
-        },
-        "Target": {
-            "Arn": target["arn"],
-            "RoleArn": target["role_arn"],
-            "Input": target["input"],
-            "DeadLetterConfig": {"Arn": dead_letters["arn"]},
-            "RetryPolicy": {
-                "MaximumEventAgeInSeconds": retry["maximum_event_age_in_seconds"],
-                "MaximumRetryAttempts": retry["maximum_retry_attempts"],
-            },
-        },
-    }

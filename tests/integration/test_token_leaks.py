@@ -11,9 +11,7 @@ import pytest
 from local.commserve import CommServe
 from local.commserve.faults.echo import FORMS
 from local.emulator import Emulator
-from rds_snap_backup.commvault.jobs import get_job
-from rds_snap_backup.core.jobs import Job
-from tests.integration.pairs import RENEW, REQUEST, TokenWorld
+from tests.integration.pairs import RENEW, TokenWorld
 
 PLACES = ("text", "page", "header", "redirect", "status_line", "malformed_header", "length", "chunk")
 RUN = 12
@@ -79,29 +77,17 @@ def test_what_a_server_gives_back_is_not_shown(world: TokenWorld, seen: Seen, fo
 
     text = seen.text()
     assert "***" in text
+    assert leaks(text + FORMS[form](secrets[0]), secrets[0]), "the search finds nothing"
     assert leaks(text, *secrets) == []
-
-
-def test_the_search_finds_what_is_planted(seen: Seen) -> None:
-    secret = seen.world.commserve.tokens.refresh
-    for name, form in FORMS.items():
-        logging.getLogger("test").debug("planted %s", form(secret))
-        assert leaks(seen.text(), secret), name
-        seen.caplog.clear()
-    assert leaks("nothing", secret) == []
 
 
 NEW = "eyNew0Token/9f3c51d7a204+mnopqrst="
 RENEWED: list[tuple[int, Any]] = [
     # Successes in an unknown form.
-    *((status, NEW) for status in (200, 201)),
-    (200, {"errorMessage": f"renewed: {NEW}"}),
+    (200, NEW),
     (200, {"errorCode": 5, "errorMessage": f"renewed: {NEW}"}),
     (200, {"errorMessage": b64encode(NEW.encode()).decode()}),
-    (200, [{"accessToken": NEW}]),
-    (200, f'<R errorCode="5" errorMessage="{NEW}"/>'),
     # Refusals that hold a pair all the same.
-    (400, {"accessToken": NEW, "errorMessage": f"The token {NEW} cannot be stored."}),
     (500, {"errors": [{"errList": [{"errorCode": 19, "errorMessage": NEW}]}], "data": {"newToken": NEW}}),
     (500, {"errorCode": 19, "errorMessage": json.dumps({"refreshToken": NEW})}),
     (400, {"errorCode": 19, "errorMessage": f"token={NEW}"}),
@@ -121,32 +107,3 @@ def test_a_new_token_in_an_answer_to_a_renewal_is_not_shown(
     seen.outcomes.append(world.sandbox().submit())
     assert "TOKEN_RE" in repr(seen.outcomes)
     assert leaks(seen.text(), NEW) == []
-
-
-def test_the_reason_of_a_refused_renewal_is_quoted(world: TokenWorld, seen: Seen) -> None:
-    body = {
-        "errorCode": 5,
-        "errorMessage": "Invalid session.",
-        "tokenName": "rds-snap-backup",
-        "tokenType": "custom-scope",
-    }
-    for status, quoted in ((500, "Invalid session."), (200, "HTTP 200, error 5")):
-        world.pair.issue()
-        world.pair.expire()
-        world.commserve.fault("status", path=RENEW, status=status, body=json.dumps(body))
-        assert quoted in repr(world.sandbox().submit())
-    # Other members that are named like it are no tokens.
-    world.commserve.fault("error_top", message="rds-snap-backup has custom-scope", path="/CreateTask")
-    world.pair.issue()
-    assert "rds-snap-backup has custom-scope" in repr(
-        world.sandbox().commvault.create_task(REQUEST, time.monotonic() + 9)
-    )
-
-
-def test_a_text_of_a_job_gives_no_secret_away(world: TokenWorld) -> None:
-    access, commvault = world.commserve.tokens.access, world.sandbox().commvault
-    made = world.commserve.add_job("aws-prod", "orders-db").id
-    world.commserve.end_job(made, "Failed", f"The token Bearer {access} was refused.")
-    job = get_job(commvault, made, time.monotonic() + 10)
-    assert isinstance(job, Job)
-    assert job.reason == "The token Bearer *** was refused."

@@ -209,7 +209,13 @@ class World:
     def _clients(self, clients: Mapping[str, Any]) -> Clients:
         made = {name: clients.get(name) or self.client(name) for name in SERVICES}
         lazy: dict[str, Any] = {name: lambda client=made[name]: client for name in ("rds", "sqs")}
-        return Clients(**{**made, **lazy, "client": self.client})
+
+        def client(service: str, **given: Any) -> Any:
+            # A member's clients have credentials of their account.
+            own = None if "aws_access_key_id" in given else clients.get(service)
+            return own or self.client(service, **given)
+
+        return Clients(**{**made, **lazy, "client": client})
 
     def _queue(self, name: str) -> str:
         url = self.aws.client("sqs").create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]

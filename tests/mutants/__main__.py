@@ -25,6 +25,7 @@ from tests.mutants.mutations import MUTATIONS, Mutation
 COPIED = (
     "src",
     "tests",
+    "benchmarks",
     "local",
     "tools",
     "events",

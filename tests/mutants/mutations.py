@@ -1182,4 +1182,40 @@ MUTATIONS = (
         "            if listed and listed not in document and document:\n",
         f"{AUDIT}::test_jobs_count_with_their_snapshots_where_restore_points_are_not_listed",
     ),
+    # ---- Renewing the token, and the connection
+    Mutation(
+        "a pair that another run has renewed is presented",
+        "credentials/renewal",
+        "        if pair.fingerprint != stale.fingerprint:\n",
+        "        if False:\n",
+        f"{TOKEN}::test_a_pair_that_another_run_has_just_renewed_is_used_though_it_seems_to_have_expired",
+    ),
+    Mutation(
+        "a read that shows the pair from before is believed",
+        "credentials/renewal",
+        'state.stored_version_id not in {"", current.id}',
+        "False",
+        f"{TOKEN}::test_a_read_that_shows_the_pair_from_before_is_seen_through",
+    ),
+    Mutation(
+        "public CAs are trusted beside the bundle",
+        "commvault/trust",
+        "    context.verify_flags &= ~ssl.VERIFY_X509_STRICT\n",
+        "    context.load_default_certs()\n",
+        "tests/integration/test_commvault_tls.py::test_the_environment_widens_no_bundle_and_gets_no_keys",
+    ),
+    Mutation(
+        "connecting takes longer than the run has",
+        "commvault/connection",
+        "min(_seconds_to(deadline), CONNECT_SECONDS)",
+        "CONNECT_SECONDS",
+        "tests/integration/test_commvault_sockets.py::test_all_addresses_of_a_name_share_the_time_for_connecting",
+    ),
+    Mutation(
+        "bytes behind an answer are taken for the next one",
+        "commvault/connection",
+        " and not (isinstance(connected, ssl.SSLSocket) and connected.pending())",
+        "",
+        "tests/integration/test_commvault_wire.py::test_bytes_beyond_the_answer_are_never_taken_for_the_next_one",
+    ),
 )

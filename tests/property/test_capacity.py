@@ -1,6 +1,6 @@
 """A fleet against a tenant's limits, on a simulated clock."""
 
-from tests.benchmarks.nights import Fleet
+from benchmarks.nights import Fleet
 
 
 def test_600_databases_in_groups_of_25_start_with_24_requests_in_ten_minutes() -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,34 +82,3 @@ def test_each_step_answers_as_the_page_says(server: CommServe, tmp_path: Path) -
 
 def sorted_groups(server: CommServe) -> list[str]:
     return [subclient.name for subclient in server.catalogue.subclients(5)]
-
-
-@pytest.mark.parametrize(
-    ("otherwise", "step", "expected"),
-    [
-        (lambda server: setattr(server, "lists_content", False), 3, lambda rows: all(row[2] is None for row in rows)),
-        (lambda server: server.set_content("aws-prod", "nightly", [{"type": 7}]), 4, [[7, None, None, None]]),
-        (lambda server: server.fault("job_ids", named=[1, 0]), 5, [STARTED | {"jobIds": ["1355", "1354"]}]),
-        (lambda server: server.fault("job_ids"), 5, [STARTED | {"jobIds": ["1354"]}]),
-        (lambda server: setattr(server, "busy", "queue"), 6, [{"taskId": 403, "jobIds": ["1356"]}, {"http": 200}]),
-        (lambda server: setattr(server, "busy", "refuse_200"), 6, [BUSY, {"http": 200}]),
-        (
-            lambda server: setattr(server, "skipping_ends", "Completed w/ one or more errors"),
-            7,
-            [["nightly", "Completed w/ one or more errors", USER, NOW]],
-        ),
-        (lambda server: setattr(server, "user", None), 7, [["nightly", "Completed", None, NOW]]),
-        (lambda server: setattr(server, "paged_by", "headers"), 8, [["query", 2, 2], ["headers", 1, 2]]),
-        (lambda server: setattr(server, "paged_by", "query"), 8, [["query", 1, 2], ["headers", 2, 2]]),
-    ],
-)
-def test_a_step_shows_what_differs(
-    server: CommServe,
-    tmp_path: Path,
-    otherwise: Callable[[CommServe], object],
-    step: int,
-    expected: Any,
-) -> None:
-    otherwise(server)
-    rows = paste(server, tmp_path)[step]
-    assert expected(rows) if callable(expected) else rows == expected

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local.commserve_lambda.__main__ import HERE, pack
+from local.commserve_lambda.__main__ import pack
 from tests.simulator.client import association, form
 
 RUNTIME = """
@@ -71,12 +71,6 @@ def test_an_answer_is_lost_after_the_job_was_started(package: Path, fault: str) 
     assert len(jobs["value"]) == 1
 
 
-def test_a_path_and_its_query_arrive_as_they_were_sent(package: Path) -> None:
-    named = request("/commandcenter/api/Client/byName(clientName='aws-prod')")
-    listed = request("/commandcenter/api/Subclient", rawQueryString="clientId=5&applicationId=134")
-    assert [answer["statusCode"] for answer in handle(package, *PREPARED, named, listed)[2:]] == [200, 200]
-
-
 @pytest.mark.parametrize("path", ["/_control/jobs", "/%5Fcontrol/jobs", "/commandcenter/api/_CONTROL/jobs"])
 def test_the_url_controls_nothing(package: Path, path: str) -> None:
     assert handle(package, request(path)) == [{"statusCode": 403}]
@@ -86,14 +80,13 @@ def test_a_new_sandbox_knows_no_token(package: Path) -> None:
     assert [handle(package, request("/Job", token))[0]["statusCode"] for token in ("", TOKEN)] == [401, 401]
 
 
+def test_a_path_and_its_query_arrive_as_they_were_sent(package: Path) -> None:
+    named = request("/commandcenter/api/Client/byName(clientName='aws-prod')")
+    listed = request("/commandcenter/api/Subclient", rawQueryString="clientId=5&applicationId=134")
+    assert [answer["statusCode"] for answer in handle(package, *PREPARED, named, listed)[2:]] == [200, 200]
+
+
 def test_the_wrapper_kills_the_runtime(package: Path) -> None:
     runtime = [str(package.parent / "layer/cut-short"), sys.executable, "-c", "import signal; signal.pause()"]
     done = subprocess.run(runtime, env=os.environ | {"CUT_SECONDS": "0"}, check=False)
     assert done.returncode == -signal.SIGKILL
-
-
-def test_the_template_deploys_the_package(package: Path) -> None:
-    text = (package.parent / "template.yaml").read_text()
-    assert text == (HERE / "template.yaml").read_text()
-    assert f"Code: {package.name}\n" in text
-    assert "Content: layer\n" in text

@@ -64,20 +64,6 @@ def contents(wire: Wire, path: str) -> dict[str, Any]:
     }
 
 
-def test_a_content_is_shown_in_the_list_or_alone(server: CommServe, wire: Wire) -> None:
-    children, filters = [content.everything()], [content.rule("^tmp-")]
-    server.set_content("aws-new", "nightly", children, filters)
-    (client,) = (client for name, client in server.catalogue.clients.items() if name == "aws-new")
-    listed, alone = f"/Subclient?clientId={client}&applicationId=134&propertyLevel=20", "/Subclient/107"
-    shown = {"nightly": ({"children": children}, {"children": filters})}
-
-    assert contents(wire, listed) == contents(wire, alone) == shown
-    server.lists_content = False
-    assert contents(wire, listed) == {"nightly": (None, None)}
-    assert contents(wire, alone) == shown
-    assert wire.send("GET", "/Subclient/999").status == 404
-
-
 def points(wire: Wire, server: CommServe, start: float = 0, end: float = 0) -> list[dict[str, Any]]:
     entity = {"instanceId": server.catalogue.instances["aws-prod", "RDS"]}
     span = {"copyPresedence": 0, "includeAgedData": 0, "startTime": int(start), "endTime": int(end)}
@@ -101,67 +87,3 @@ def test_a_job_skips_what_is_not_available(server: CommServe, wire: Wire, ending
     assert (first["dbName"], second["dbName"]) == ("orders-db", "users-db")
     assert first["rdsAttributes"] == {"availabilityZone": "us-east-1a,us-east-1b", "dbSubnetGroup": "default"}
     assert (first["status"], second["dbType"]) == (0, "postgres")
-
-
-def test_jobs_of_one_second_have_snapshots_of_their_own(server: CommServe, wire: Wire) -> None:
-    server.put_database("aws-prod", "orders-db")
-    wire.create(association("nightly"), association("orders-db"))
-    server.advance(100)
-
-    assert len({point["snapShotName"] for point in points(wire, server)}) == 2
-
-
-@pytest.mark.parametrize("ending", ["Failed", "Killed", "Failed to Start"])
-def test_a_job_that_fails_has_no_restore_point(server: CommServe, wire: Wire, ending: str) -> None:
-    server.put_database("aws-prod", "orders-db")
-    server.plan_jobs(ending=ending)
-    wire.create_job()
-    running = wire.create_job()
-    server.advance(99)
-    assert points(wire, server) == []
-    server.end_job(running, "Failed")
-    server.advance(1)
-    assert points(wire, server) == []
-
-
-def test_restore_points_are_of_one_instance_and_a_span_of_time(server: CommServe, wire: Wire) -> None:
-    now = server.clock.now()
-    for client in ("aws-prod", "aws-test"):
-        server.put_database(client, "orders-db")
-        server.set_content(client, "all", [content.everything()])
-    for client, age in (("aws-prod", 9000), ("aws-prod", 5000), ("aws-prod", 1000), ("aws-test", 5000)):
-        server.add_job(client, "all", start=now - age)
-    server.add_restore_point("aws-prod", {"dbName": "strange", "createTime": "yesterday"})
-
-    made = [point["createTime"] for point in points(wire, server, now - 6000, now)]
-    assert made == [int(now - 1000), int(now - 5000), "yesterday"]
-    assert wire.send("POST", BROWSE, {"entity": {}}).status == 400
-    server.clear()
-    assert points(wire, server) == []
-
-
-def test_a_group_without_known_databases_makes_no_restore_point(server: CommServe, wire: Wire) -> None:
-    job_id = wire.create_job()
-    server.advance(100)
-    assert wire.status(job_id) == "Completed"
-    assert points(wire, server) == []
-
-
-@pytest.mark.parametrize(("fault", "status"), [("forbidden", 403), ("not_found", 404), ("throttled", 429)])
-def test_contents_and_restore_points_have_faults_of_their_own(
-    server: CommServe, wire: Wire, fault: str, status: int
-) -> None:
-    group = server.catalogue.add("aws-prod", "nightly").id
-    for path in (f"/Subclient/{group}", BROWSE):
-        server.fault(fault, path=path)
-    entity = {"entity": {"instanceId": 21}, "startTime": 0, "endTime": 0}
-    seen = [
-        (wire.send("GET", f"/Subclient/{group}").status, wire.send("POST", BROWSE, entity).status) for _ in range(2)
-    ]
-    assert seen == [(status, status), (200, 200)]
-
-
-def test_browsing_counts_as_a_writing_call(server: CommServe, wire: Wire) -> None:
-    server.rate_limit(writes=1)
-    entity = {"entity": {"instanceId": 21}, "startTime": 0, "endTime": 0}
-    assert [wire.send("POST", BROWSE, entity).status for _ in range(2)] == [200, 429]

@@ -1,14 +1,12 @@
 """The costs of a stack that stands by, in docs/reference.md, are computed from the template."""
 
 import re
-from typing import Any
 
 import pytest
 
-from tests.benchmarks import cost, standing
-from tests.benchmarks.prices import PRICED, PRICES
+from benchmarks import standing
+from benchmarks.prices import PRICES
 from tests.unit.documents import rows, section
-from tests.unit.template import Resolved
 
 REFERENCE = "docs/reference.md"
 ITEMS = standing.items()
@@ -32,11 +30,6 @@ def test_the_sum_is_the_sum() -> None:
     assert rows(REFERENCE, "Costs")[-1][3] == f"**${standing.month():.2f}**"
 
 
-def test_an_alarm_is_charged_for_each_of_its_metrics() -> None:
-    alarms = Resolved().of_type("AWS::CloudWatch::Alarm").values()
-    assert ITEMS[0].count == sum(str(alarm).count("'MetricName'") for alarm in alarms) > len(alarms)
-
-
 def test_the_dashboard_can_be_left_out() -> None:
     assert standing.month() - standing.month(CreateDashboard="false") == pytest.approx(3)
     assert f"without the dashboard ${standing.month(CreateDashboard='false'):.2f}" in section(REFERENCE, "Costs")
@@ -47,22 +40,3 @@ def test_a_large_document_costs_what_the_reference_says() -> None:
     assert f"such as one of 25 associations with long names, is ${price:.2f} a month" in section(
         REFERENCE, "Costs"
     ).replace("\n", " ")
-
-
-def test_the_index_is_charged_for_entries_that_come_move_and_go() -> None:
-    def write(condition: str, removals: str = "") -> dict[str, Any]:
-        names = {"#open": "open", "#wakeAt": "wakeAt"}
-        update = f"SET #record = :record{removals}"
-        return {"ExpressionAttributeNames": names, "ConditionExpression": condition, "UpdateExpression": update}
-
-    first, moved = write("attribute_not_exists(#pk)"), write("#version = :version")
-    last = write("#version = :version", " REMOVE #open, #wakeAt")
-    other = {"ExpressionAttributeNames": {"#until": "until"}, "UpdateExpression": "SET #until = :until"}
-    calls: list[Any] = [("dynamodb", "update_item", part) for part in (moved, last, other)]
-    calls += [("dynamodb", "transact_write_items", {"TransactItems": [{"Update": first}, {"Update": other}]})]
-    assert cost.index_units([*calls, ("sqs", "send_message", {})]) == 1 + 2 + 1
-
-
-def test_prices_have_a_date_and_a_region() -> None:
-    region, _, date = PRICED.partition(", list prices of ")
-    assert f"list prices for {region} of {date}" in section(REFERENCE, "Costs").replace("\n", " ")

@@ -60,11 +60,6 @@ def test_the_outcomes_are_those_of_the_code() -> None:
     assert set(first_column("docs/architecture.md", "Outcomes of an attempt")) == named
 
 
-@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=lambda path: path.name)
-def test_a_picture_fetches_nothing(picture: Path) -> None:
-    assert not re.findall(r"@font-face|@import|\b(?:href|src)=|url\([\"']?(?!#)[^)]*", picture.read_text())
-
-
 def test_the_removal_names_what_stays_and_the_members_before_the_stack() -> None:
     removal = section("docs/operations.md", "Removal")
     assert 0 < removal.index("`member.yaml`") < removal.index("delete-stack")
@@ -77,9 +72,8 @@ def test_the_removal_names_what_stays_and_the_members_before_the_stack() -> None
     assert [command for command in stays.values() if command not in removal] == []
 
 
-def test_the_index_of_decisions_has_every_record() -> None:
-    records = {path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
-    assert set(LINK.findall(read("docs/decisions/README.md"))) == records
+def test_the_readme_can_be_read_in_five_minutes() -> None:
+    assert len(read("README.md").splitlines()) <= 180
 
 
 def test_the_changelog_has_the_version_of_the_project() -> None:

@@ -10,11 +10,19 @@ import pytest
 
 from local.package import CODE
 from rds_snap_backup.audit.digest import WRITES_AN_HOUR
+from rds_snap_backup.core.backups import Backup, Tried
+from rds_snap_backup.core.phases import Ended, JobRef
+from rds_snap_backup.core.record import Notice, Submission
+from rds_snap_backup.messaging.notifications import JOB_ENDS, PROBLEMS, render
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.targets import Association
+from rds_snap_backup.triggers import Trigger
 from tests.iam import decide
 from tests.unit.documents import read, rows, section
-from tests.unit.template import PSEUDO, TEMPLATE
+from tests.unit.template import CHAT, EVENTS_OUT, PSEUDO, TEMPLATE, Resolved
 
 ACCOUNT, REGION = PSEUDO["AWS::AccountId"], PSEUDO["AWS::Region"]
+AT = 1769824804.0
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
 
 
@@ -44,42 +52,20 @@ def test_the_example_of_a_key_policy_admits_who_uses_the_key() -> None:
         assert decide(services, f"kms:{action}", KEY, context, f"logs.{REGION}.amazonaws.com") == "Allow"
 
 
-@pytest.mark.parametrize(("number", "owner"), [(0, ACCOUNT), (1, "444455556666")])
-def test_an_example_of_a_key_policy_leaves_the_key_to_its_account(number: int, owner: str) -> None:
-    policy = examples()[number]
-    (administration,) = [statement for statement in policy["Statement"] if statement["Action"] == "kms:*"]
-    assert administration["Principal"] == {"AWS": f"arn:aws:iam::{owner}:root"}
-    assert all(
-        statement["Effect"] == "Allow" and "*" not in str(statement["Principal"]) for statement in policy["Statement"]
-    )
-
-
-def test_the_example_for_the_secrets_key_is_for_secrets_manager_alone() -> None:
-    (use,) = [statement for statement in examples()[1]["Statement"] if statement["Action"] != "kms:*"]
-    assert use["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
-    assert sorted(use["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
-    assert use["Condition"] == {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
-
-
 def test_the_endpoints_of_a_closed_vpc_are_the_services_that_the_code_calls() -> None:
-    called = set(re.findall(r'^    "([a-z]+)": \{', read("src/trim.py"), re.MULTILINE))
+    called = set(re.findall(r'^    "([a-z0-9]+)": \{', read("src/trim.py"), re.MULTILINE))
     text = section("docs/operations.md", "A closed VPC")
-    assert set(re.findall(r"`com\.amazonaws\.REGION\.([a-z]+)`", text)) == called
+    endpoints = set(re.findall(r"`com\.amazonaws\.REGION\.([a-z0-9]+)`", text))
+    assert {"cloudwatch" if name == "monitoring" else name for name in endpoints} == called
 
 
-@pytest.mark.parametrize("row", rows("README.md", "Size and costs"), ids=" ".join)
+@pytest.mark.parametrize("row", rows("docs/reference.md", "Sizes"), ids=" ".join)
 def test_the_sizes_are_computed(row: list[str]) -> None:
     databases, in_each, *computed = map(float, row)
     requests = math.ceil(databases / in_each)
-    standing, backup = re.findall(r"\$(6\.\d+|0\.0+\d+)", section("README.md", "Size and costs"))
+    standing, backup = re.findall(r"\$(6\.\d+|0\.0+\d+)", section("docs/reference.md", "Sizes"))
     minutes = (requests - 1) // WRITES_AN_HOUR * 60
     assert computed == [requests, minutes, round(float(standing) + databases * 30 * float(backup), 2)]
-
-
-def test_the_sizes_use_the_costs_of_the_reference() -> None:
-    costs = section("docs/reference.md", "Costs")
-    assert all(price in costs for price in ("$6.13", "$0.00003"))
-    assert all(price in section("README.md", "Size and costs") for price in ("$6.13", "$0.00003"))
 
 
 # ---- Terraform and CDK
@@ -116,3 +102,35 @@ def test_the_examples_read_outputs_of_the_stack() -> None:
     assert {*terraform, *cdk} <= TEMPLATE["Outputs"].keys()
     path = TEMPLATE["Outputs"]["TargetsPath"]["Value"]["Fn::Sub"].replace("AWS::StackName", "var.stack_name")
     assert f'"{path}${{each.key}}"' in TERRAFORM
+
+
+# ---- Events out, and chat
+
+
+def test_the_shown_event_is_a_notification() -> None:
+    blocks = re.findall(r"```json\n(.*?)```", read("examples/events-out/README.md"), re.DOTALL)
+    event, pattern = map(json.loads, blocks)
+    failed = Problem("JOB_FAILED", "…", "…")
+    association, ended = (
+        Association("aws-prod", "RDS", "nightly", "aws-prod"),
+        Ended("failed", JobRef("1354", "FULL", AT)),
+    )
+    backup = Backup(association, AT, ended, Tried(AT))
+    trigger = Trigger("schedule", "…", "2026-01-31T02:00:00Z")
+    facts: dict[str, Any] = {"job_ids": ("1354",), "error": failed, "started": AT + 1, "ended": AT + 841}
+    notice = Notice("failed", AT, (0,), 1, "FULL", reason="The snapshot quota is reached.", submitted_at=AT, **facts)
+    assert event["detail"] == render(Submission(trigger, "orders", AT, AT, backups=(backup,)), notice)
+    assert all(event[name] in pattern[name] for name in ("source", "detail-type"))
+    pipe = Resolved({"EventBusName": "bus"}, EVENTS_OUT).resources["Pipe"]["Properties"]["TargetParameters"]
+    put = pipe["EventBridgeEventBusParameters"]
+    assert (put["Source"], put["DetailType"], pipe["InputTemplate"]) == (
+        event["source"],
+        event["detail-type"],
+        "<$.body>",
+    )
+
+
+def test_chat_shows_every_status_of_a_problem_once() -> None:
+    rules = Resolved({}, CHAT).of_type("AWS::Events::Rule")
+    shown = {name: set(rule["EventPattern"]["detail"]["status"]) for name, rule in rules.items()}
+    assert shown == {"JobProblems": PROBLEMS & JOB_ENDS, "Others": PROBLEMS - JOB_ENDS | {"audit"}}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.locks import DEVELOPMENT, SHIPPED, Package, locks, packages
+from local.locks import COMMAND_LINE, DEVELOPMENT, SHIPPED, locks, normalized, packages
 from local.tools import LOCKS, ROOT
 from tests.unit.documents import read
 
@@ -27,28 +27,6 @@ def test_every_package_has_hashes(lock: Path) -> None:
         assert all(HASH.fullmatch(digest) for digest in package.hashes), package
 
 
-@pytest.mark.parametrize("line", ["six", "six>=1.17", "six @ https://example.com/six.whl", "-r other.txt"])
-def test_a_line_that_pins_nothing_is_an_error(line: str, tmp_path: Path) -> None:
-    lock = tmp_path / "tool.txt"
-    lock.write_text(f"# a comment\n{line}\n")
-    with pytest.raises(ValueError, match="does not pin"):
-        packages(lock)
-
-
-def test_a_package_is_read_with_its_marker_and_hashes(tmp_path: Path) -> None:
-    lock = tmp_path / "tool.txt"
-    lock.write_text("A_b==1.0 ; sys_platform == 'win32' \\\n    --hash=sha256:2 \\\n    --hash=sha256:1\nc==2\n")
-    assert packages(lock) == [Package("a-b", "1.0", ("sha256:1", "sha256:2")), Package("c", "2")]
-
-
-def test_every_tool_has_a_lock() -> None:
-    assert [path.stem for path in TOOLS] == sorted(path.stem for path in LOCKS.glob("*.txt"))
-    # Besides the commands: the installer, and what the tests run functions and deploy the package with.
-    used = set(re.findall(r"\$\(TOOL\) (\S+)", read("Makefile")))
-    used |= {"ministack", "cyclonedx-py", "pip-audit", "uv", "awslambdaric", "aws"}
-    assert {path.stem for path in TOOLS} == used
-
-
 @pytest.mark.parametrize("pins", TOOLS, ids=name)
 def test_a_lock_has_what_its_tool_is_pinned_to(pins: Path) -> None:
     pinned = {(package.name, package.version) for package in packages(pins)}
@@ -60,6 +38,15 @@ def test_what_ships_is_what_the_project_pins_and_the_development_lock_has() -> N
     project = tomllib.loads(read("pyproject.toml"))["project"]
     assert set(project["dependencies"]) <= {f"{package.name}=={package.version}" for package in shipped}
     assert set(shipped) <= set(packages(DEVELOPMENT))
+
+
+def test_the_command_line_installs_what_the_tests_ran_it_with() -> None:
+    development = {(package.name, package.version): set(package.hashes) for package in packages(DEVELOPMENT)}
+    for package in packages(COMMAND_LINE):
+        assert development[package.name, package.version] <= set(package.hashes), package
+    required = tomllib.loads(read("src/pyproject.toml"))["project"]["dependencies"]
+    pinned = {package.name for package in packages(COMMAND_LINE)}
+    assert {normalized(re.split("[<>=]", line)[0]) for line in required} <= pinned
 
 
 @pytest.mark.parametrize("makefile", ["Makefile", "src/Makefile"])

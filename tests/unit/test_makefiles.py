@@ -34,13 +34,6 @@ def test_a_makefile_asks_for_nothing_that_macos_lacks(makefile: str, forbidden: 
     assert [pattern for pattern in forbidden if re.search(pattern, text, re.MULTILINE)] == []
 
 
-@pytest.mark.parametrize(
-    "line", ["x != $(y)", "\tsed -i s/a/b/ file", "\tcp -a one two", "\trm --force x", "\t[[ -f x ]]", "\tfind . -printf %p", "\ttouch -d now x"]
-)  # fmt: skip
-def test_such_a_line_would_be_found(line: str) -> None:
-    assert any(re.search(pattern, line, re.MULTILINE) for pattern in [*ANYWHERE, *NOT_POSIX])
-
-
 def test_every_function_is_built_by_the_makefile() -> None:
     """By one rule, so that a new function needs no other."""
     assert re.search(r"^build-%Function:", read("src/Makefile"), re.MULTILINE)

@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.config import Config
 from tests.iam import decide, listed
-from tests.support import ENVIRONMENT
 from tests.unit.template import MEMBER, TEMPLATE, Resolved, rule_arn
 
 HUB = "arn:aws:iam::999988887777:role/backups-AuditRole-0A1B"
@@ -19,14 +17,6 @@ ARN = "arn:aws:{}:eu-west-1:111122223333:{}"
 def allowed(role: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = FORWARDING.resources[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     return found
-
-
-def test_it_is_plain_cloudformation() -> None:
-    assert "Transform" not in MEMBER
-    assert all(
-        "Description" in parameter and "ConstraintDescription" in parameter
-        for parameter in MEMBER["Parameters"].values()
-    )
 
 
 def test_the_hubs_audit_role_alone_is_trusted() -> None:
@@ -69,13 +59,3 @@ def test_what_the_hubs_rule_takes_is_forwarded_and_what_cannot_be_is_kept() -> N
     policy = FORWARDING.resources["UndeliveredEventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     given = {"aws:SecureTransport": "true", "aws:SourceArn": rule_arn("rds-events")}
     assert decide(policy, "sqs:SendMessage", "UndeliveredEvents.Arn", given, "events.amazonaws.com") == "Allow"
-
-
-@pytest.mark.parametrize("off", ["", "off"])
-def test_without_a_bus_it_only_lets_the_hub_look(off: str) -> None:
-    assert set(Resolved(GIVEN | {"MembersBusArn": off}, MEMBER).resources) == {"AuditRole"}
-
-
-def test_with_an_organization_the_policies_of_the_buses_decide_whose_events_count() -> None:
-    assert Config.from_env(ENVIRONMENT | {"ACCOUNT_IDS": "1,*"}).admits_every_account
-    assert not Config.from_env(ENVIRONMENT | {"ACCOUNT_IDS": "1,2"}).admits_every_account

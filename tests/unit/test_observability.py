@@ -1,18 +1,11 @@
 """What other packages would log stays out of the log, at every level and whatever the environment says."""
 
 import logging
-import pkgutil
 import subprocess
 import sys
 
 import pytest
-import urllib3
 
-from rds_snap_backup import observability
-
-MODULES = [
-    module.name for module in pkgutil.walk_packages(urllib3.__path__, "urllib3.") if ".contrib" not in module.name
-]
 WARN = """
 import logging, warnings
 logging.basicConfig(level=logging.DEBUG)
@@ -24,14 +17,6 @@ for kind in vars(exceptions).values():
 logging.getLogger("urllib3.connection").warning("of a header")
 print("done")
 """
-
-
-@pytest.mark.parametrize("name", ["urllib3", *MODULES])
-def test_urllib3_warns_of_nothing_in_the_log(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    assert observability.logger
-    caplog.set_level(logging.DEBUG)
-    logging.getLogger(name).warning("Failed to parse headers: %s", "fake-token")
-    assert not caplog.records
 
 
 @pytest.mark.parametrize("name", ["boto3", "botocore", "botocore.parsers", "botocore.endpoint"])

@@ -2,8 +2,6 @@
 
 import html
 import json
-import random
-import string
 from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote, quote_plus
 
@@ -90,11 +88,6 @@ def test_any_other_text_is_left_as_it_is(text: str) -> None:
     assert redact(text) == text
 
 
-def test_a_secret_with_blanks_is_masked_over_several_words() -> None:
-    remember(["a bc de fg hi jk"])
-    assert redact("before a bc de fg hi jk after") == REDACTED
-
-
 def test_a_secret_with_a_blank_is_masked_when_the_text_is_clean() -> None:
     remember(["QSDK 3abc"])
     assert clean_text("Token QSDK\u2009\x1b3abc.") == REDACTED
@@ -122,9 +115,3 @@ def test_the_pairs_of_earlier_renewals_are_known_for_a_while() -> None:
     remember(names)
     assert [redact(name) == REDACTED for name in names][-24:] == [True] * 24
     assert len(redaction._known) == redaction.MAX_SECRETS
-
-
-def test_a_secret_as_long_as_they_come() -> None:
-    token = "".join(random.Random(7).choices(string.ascii_letters, k=8000))
-    remember([token])
-    assert redact("x" * 2000 + " " + token[100:140]) == "x" * 2000 + f" {REDACTED}"

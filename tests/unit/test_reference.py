@@ -45,10 +45,6 @@ def test_a_parameter_has_its_default_and_range(row: list[str]) -> None:
             assert f"({parameter['MinValue']:,} to {parameter['MaxValue']:,})" in row[1]
 
 
-def test_the_outputs_are_those_of_the_template() -> None:
-    assert column("Outputs") == sorted(TEMPLATE["Outputs"])
-
-
 def test_the_kinds_of_triggers_are_those_of_the_code() -> None:
     assert column("Triggers") == sorted(get_args(Kind.__value__))
 

@@ -232,14 +232,3 @@ def test_a_broken_document_is_selected_by_its_databases(fields: dict[str, Any]) 
     documents = {"broken": document(databases=["orders-*"], **fields)}
     assert Rules.read(documents, OWN).select(event()).names == ("broken",)
     assert Rules.read(documents, OWN).select(event("billing")).names == ()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        document(),
-        document(["a"], None, [], databases=["b", "*"], accounts=[OTHER], rdsEventIds=[], allowTag=False),
-    ],
-)
-def test_a_document_and_its_target_have_the_same_rule(text: str) -> None:
-    assert Rule.read(text) == Rule.of(parse_target("it", "/it", text))

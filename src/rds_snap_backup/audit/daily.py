@@ -5,38 +5,41 @@ instance groups and their restore points, and RDS for the snapshots of these. On
 sends lost messages again. A run by hand only answers.
 """
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import islice
 from typing import Any, Self, get_args
+
+from botocore.config import Config as SdkConfig
 
 from rds_snap_backup.audit import findings as found
 from rds_snap_backup.audit import stuck
 from rds_snap_backup.audit.access import UNREADABLE
 from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.checks import HINTS, SERVER
-from rds_snap_backup.audit.digest import Day
+from rds_snap_backup.audit.digest import Digest, Span
 from rds_snap_backup.audit.estate import Estate, home_of, judge_of, members_of, read_estate
 from rds_snap_backup.audit.evidence import gather
 from rds_snap_backup.audit.findings import ORDER, Finding, Unasked
 from rds_snap_backup.audit.groups import read_groups
-from rds_snap_backup.audit.job_history import Wanted, read_jobs
+from rds_snap_backup.audit.job_history import read_jobs
 from rds_snap_backup.audit.metered import Metered
+from rds_snap_backup.audit.metric_sums import MetricSums
 from rds_snap_backup.audit.pages import MAX_ANSWER, Reading, Readings
 from rds_snap_backup.audit.preflight import Preflight, run_preflight
 from rds_snap_backup.audit.proving import Prover
-from rds_snap_backup.audit.publication import news_of, publish, publish_pending
+from rds_snap_backup.audit.publication import News, news_of, publish, publish_pending
+from rds_snap_backup.audit.reports import Reports
 from rds_snap_backup.audit.schedules import Schedules
 from rds_snap_backup.audit.verdicts import Judge, Verdict, VerdictName, is_excluded
 from rds_snap_backup.bootstrap import SDK, Clients, Services, bootstrap
 from rds_snap_backup.config import HOUR, Config
-from rds_snap_backup.core.backups import DAY
-from rds_snap_backup.core.record import Submission
 from rds_snap_backup.core.subclients import Subclients
-from rds_snap_backup.ledger.audits import Audits, AuditState
+from rds_snap_backup.ledger.audits import Audits, AuditState, ReportLink
 from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, title
 from rds_snap_backup.messaging.notifications import VERSION, iso
 from rds_snap_backup.observability import count, logger
@@ -44,11 +47,14 @@ from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls
 from rds_snap_backup.rds.databases import Databases, Place
 from rds_snap_backup.rds.members import Listing, Members
+from rds_snap_backup.triggers import Trigger
 
 # Kept back from the function's time for recording and publishing.
 RESERVE_SECONDS = 40.0
-# Of 1,300 characters each at most.
+# Of 1,300 characters each at most; a report in the bucket has all.
 MAX_ANSWERED = 1000
+# A report of thousands of databases is some megabytes.
+PATIENT = SDK.merge(SdkConfig(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}))
 DEFAULT = "default"
 # The item holds 400 KB: the characters of groups, and the places, that are kept; and the places that a message has.
 MAX_KEPT_CHARACTERS = 50_000
@@ -67,6 +73,8 @@ class Auditor:
     readings: Readings
     prover: Prover
     schedules: Schedules
+    sums: MetricSums
+    reports: Reports
 
     @classmethod
     def make(cls, config: Config, clients: Clients, clock: Callable[[], float] = time.time) -> Self:
@@ -76,7 +84,9 @@ class Auditor:
         databases, members = Databases(clients.rds), members_of(config, clients.client)
         prover = Prover(services, databases, members, home_of(config))
         schedules = Schedules(config.schedule_group, cache(partial(clients.client, "scheduler", config=SDK)))
-        return cls(services, databases, members, audits, Readings(clock), prover, schedules)
+        sums = MetricSums(config.service, cache(partial(clients.client, "cloudwatch", config=PATIENT)))
+        reports = Reports(config, cache(partial(clients.client, "s3", config=PATIENT)))
+        return cls(services, databases, members, audits, Readings(clock), prover, schedules, sums, reports)
 
     def metered(self) -> Metered:
         """Return a client of Commvault whose calls are limited to those of one audit."""
@@ -132,14 +142,19 @@ class Audit:
     estate: Estate
     assessment: Assessment
     unanswered: frozenset[str]
-    day: Day
+    digest: Digest
     target_count: int
     calls: int
     places: Mapping[str, tuple[int, float]]
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether all databases could be listed and judged."""
+        return not self.estate.unread and all(each.name != "unreadable" for each in self.assessment.verdicts)
 
-def make_audit(auditor: Auditor, seconds_left: Callable[[], float], run: str | None = None) -> Reading:
-    """Audit and answer; `run` is the identity of a scheduled run, and None of one by hand, which gets the databases' rows."""
+
+def make_audit(auditor: Auditor, seconds_left: Callable[[], float], run: Trigger | None = None) -> Reading:
+    """Audit and answer; `run` is the trigger of a scheduled run, and None of one by hand, which gets the databases' rows."""
     services, audits = auditor.services, auditor.audits
     aws = aws_calls(lambda: seconds_left() - RESERVE_SECONDS)
     if run is None:
@@ -148,23 +163,97 @@ def make_audit(auditor: Auditor, seconds_left: Callable[[], float], run: str | N
     else:
         known = publish_pending(services, audits, audits.load())
     audit = _audit(auditor, aws, known, is_scheduled=run is not None)
-    now = services.clock()
-    news = news_of(known, audit.findings, audit.unanswered, now)
-    answer = _answer(services.config, audit, is_news=news.is_news)
-    for finding in audit.findings:
-        logger.warning("Finding", finding=finding.to_json())
-    logger.info("Audited", counts=answer["counts"], run=run)
     if run is None:
-        return Reading(answer, "databases", _rows(services.config, audit), MAX_ANSWER // 2)
-    if known.run == run:
-        logger.info("This run was recorded before", run=run)
+        done = Concluded.of(auditor, known, audit, run)
     else:
-        places = dict(islice(audit.places.items(), MAX_KEPT_PLACES))
-        recorded = news.recorded(known, now)
-        recorded = replace(recorded, run=run, ran_at=now, places=places, groups=audit.assessment.selected)
-        publish(services, audits, replace(recorded, pending=notification_of(answer)))
+        done = _write(auditor, aws_calls(seconds_left), Concluded.of(auditor, known, audit, run))
+    for finding in done.audit.findings:
+        logger.warning("Finding", finding=finding.to_json())
+    logger.info("Audited", counts=done.answer["counts"], run=run and run.id)
+    answer = {**done.answer, "findings": done.answer["findings"][:MAX_ANSWERED]}
+    if run is None:
+        return Reading(answer, "databases", done.rows, MAX_ANSWER // 2)
+    if known.run == run.id:
+        logger.info("This run was recorded before", run=run.id)
+    else:
+        publish(services, audits, replace(done.state, pending=notification_of(answer)))
     count("AuditCompleted", services.config.service)
     return Reading(answer, "", ())
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """An audit with its news: the answer with all findings, and the state that a scheduled run records.
+
+    `known` is the state before it, `report` where its report is.
+    """
+
+    auditor: Auditor
+    known: AuditState
+    audit: Audit
+    run: Trigger | None
+    at: float
+    news: News
+    report: ReportLink | None
+
+    @classmethod
+    def of(
+        cls, auditor: Auditor, known: AuditState, audit: Audit, run: Trigger | None, report: ReportLink | None = None
+    ) -> Self:
+        """Compare an audit with the last one."""
+        now = auditor.services.clock()
+        if run and run.id == known.run:
+            report = known.report
+        return cls(auditor, known, audit, run, now, news_of(known, audit.findings, audit.unanswered, now), report)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each database, and one for each place that could not be listed."""
+        return _rows(self.auditor.services.config, self.audit, self.known)
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The answer; its counts are of all findings."""
+        config, known, reports = self.auditor.services.config, self.known, self.auditor.reports
+        last = {"time": iso(known.read_at), "report": known.read_report and reports.address(known.read_report)}
+        return {
+            **_answer(config, self.audit, is_news=self.news.is_news),
+            "time": iso(self.at),
+            "askedBy": self.run.id if self.run else "by hand",
+            "lastRead": {**last, "report": last["report"] or None} if known.read_at else None,
+            "report": reports.address(self.report.key) if self.report else None,
+        }
+
+    @property
+    def state(self) -> AuditState:
+        """The state that this run records."""
+        audit, known, digest = self.audit, self.known, self.audit.digest
+        state = replace(
+            self.news.recorded(known, self.at),
+            run=self.run.id if self.run else "",
+            places=dict(islice(audit.places.items(), MAX_KEPT_PLACES)),
+            groups=audit.assessment.selected,
+            digest_end=known.digest_end if isinstance(digest.sums, Problem) else digest.span.end,
+            report=self.report or known.report,
+        )
+        if audit.is_readable:
+            return replace(state, read_at=self.at, read_report=self.report.key if self.report else "")
+        return state
+
+
+def _write(auditor: Auditor, aws: Calls, done: Concluded) -> Concluded:
+    """Write the report of a scheduled run, unless it was recorded before; a failure is one more finding."""
+    reports, known, run, audit = auditor.reports, done.known, done.run, done.audit
+    if not reports.bucket or run is None or run.id == known.run:
+        return done
+    key = reports.key(run.time, done.at)
+    previous = asdict(known.report) if known.report else None
+    answer = {**done.answer, "report": reports.address(key), "previous": previous, "databases": done.rows}
+    written = aws.result(lambda: reports.write(key, json.dumps(answer, separators=(",", ":")).encode()))
+    if isinstance(written, ReportLink):
+        return replace(done, report=written)
+    findings = [*audit.findings, found.of_report(reports.bucket, written)]
+    return Concluded.of(auditor, known, replace(audit, findings=findings), run)
 
 
 def notification_of(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,12 +268,12 @@ def _audit(auditor: Auditor, aws: Calls, known: AuditState, *, is_scheduled: boo
     commvault = auditor.metered()
     services = replace(auditor.services, commvault=commvault)
     now = services.clock()
-    since = known.ran_at or now - DAY
     estate = read_estate(services.config, auditor.databases, auditor.members, aws)
     opened = aws.result(services.submissions.open)
     preflight = run_preflight(services, aws, known.groups)
-    assessment = Assessor(services, commvault, aws, since).assess(estate, preflight)
-    day = _day(auditor, aws, assessment, opened if isinstance(opened, Problem) else opened[0], since)
+    assessment = Assessor(services, commvault, aws).assess(estate, preflight)
+    span = Span.since(known.digest_end, now)
+    digest = Digest(span, aws.result(lambda: auditor.sums.read(span)))
 
     unasked = [*found.unasked_in(preflight.checks), *assessment.unasked]
     unread = {place: each for place, each in assessment.judge.found.items() if isinstance(each, Problem)}
@@ -212,10 +301,9 @@ def _audit(auditor: Auditor, aws: Calls, known: AuditState, *, is_scheduled: boo
         findings += stuck.findings_of_unreadable(unreadable)
         if is_scheduled:
             unasked += [Unasked("stuck", problem) for problem in stuck.send_again(services, aws, are_stuck)]
-    if isinstance(day, Problem):
-        unasked.append(Unasked("rate", day))
-        day = Day(since)
-    findings += day.rate_findings(now)
+    if isinstance(digest.sums, Problem):
+        unasked.append(Unasked("rate", digest.sums))
+    findings += digest.rate_findings()
     findings += found.of_unasked(unasked, preflight.checks)
     findings.sort(key=lambda finding: ORDER.index(finding.question))
     unanswered = frozenset(entry.group for entry in [*unasked, *found.unasked_at(estate.listings)])
@@ -226,17 +314,16 @@ def _audit(auditor: Auditor, aws: Calls, known: AuditState, *, is_scheduled: boo
         else known.places.get(str(place), (0, 0.0))
         for place in estate.listings
     }
-    return Audit(findings, estate, assessment, unanswered, day, targets, commvault.calls, places)
+    return Audit(findings, estate, assessment, unanswered, digest, targets, commvault.calls, places)
 
 
 @dataclass(frozen=True)
 class Assessor:
-    """Judges an estate by what Commvault, RDS and the ledger show. `recent` is when the last daily audit ran."""
+    """Judges an estate by what Commvault, RDS and the ledger show."""
 
     services: Services
     commvault: Metered
     aws: Calls
-    recent: float
 
     def assess(self, estate: Estate, preflight: Preflight) -> Assessment:
         """Read groups, restore points, snapshots and jobs as far as they are needed, and judge."""
@@ -248,7 +335,7 @@ class Assessor:
         selecting = {group.association for database in wanted for group in judge.coverage(database).certain}
         names = judge.named | {association.names for association in selecting}
         since = judge.now - max(judge.ages.all_hours) * HOUR
-        jobs = read_jobs(self.commvault, Wanted(dict.fromkeys(names, since), self.recent), judge.now, aws.seconds_left)
+        jobs = read_jobs(self.commvault, dict.fromkeys(names, since), judge.now, aws.seconds_left)
         keys = judge.ages.naming.keys() | {association.key for association in selecting}
         subclients = aws.result(lambda: services.submissions.subclients(sorted(keys)))
         judge = replace(judge, jobs=jobs, ours=None if isinstance(subclients, Problem) else _jobs_of(subclients))
@@ -261,27 +348,8 @@ def _jobs_of(subclients: Subclients) -> frozenset[str]:
     return frozenset(job_id for item in subclients.values() for job_id in item.known_ids).union(completed)
 
 
-def _day(
-    auditor: Auditor, aws: Calls, assessment: Assessment, opened: list[Submission] | Problem, since: float
-) -> Day | Problem:
-    """Return the day's submissions: those that are open, and the last one of each subclient."""
-    if isinstance(opened, Problem):
-        return opened
-    if isinstance(assessment.subclients, Problem):
-        return assessment.subclients
-    submissions = {submission.key: submission for submission in opened}
-    claimers = {item.claimer for item in assessment.subclients.values()} - {"", *submissions}
-    claiming = aws.result(lambda: auditor.services.submissions.load_all(sorted(claimers)))
-    throttled = aws.result(auditor.audits.throttled_until)
-    if isinstance(claiming, Problem):
-        return claiming
-    if isinstance(throttled, Problem):
-        return throttled
-    return Day.of(since, (submissions | claiming).values(), throttled)
-
-
 def _answer(config: Config, audit: Audit, *, is_news: bool) -> dict[str, Any]:
-    """Return the answer, with as many findings as it holds; the counts are of all."""
+    """Return the answer with all findings."""
     verdicts = Counter(verdict.name for verdict in audit.assessment.verdicts)
     # The databases of a place that could not be listed, when it was last read.
     unread = sum(audit.places[str(place)][0] for place in audit.estate.unread)
@@ -291,7 +359,7 @@ def _answer(config: Config, audit: Audit, *, is_news: bool) -> dict[str, Any]:
         "status": "audit",
         "ok": not audit.findings,
         "news": is_news,
-        "findings": [finding.to_json() for finding in audit.findings[:MAX_ANSWERED]],
+        "findings": [finding.to_json() for finding in audit.findings],
         "counts": {
             "databases": verdicts.total(),
             **{name: verdicts[name] for name in get_args(VerdictName.__value__)},
@@ -301,7 +369,7 @@ def _answer(config: Config, audit: Audit, *, is_news: bool) -> dict[str, Any]:
             "findings": len(audit.findings),
             "commvaultCalls": audit.calls,
         },
-        "since": audit.day.to_json(audit.assessment.judge.jobs.ends),
+        "since": audit.digest.to_json(),
         "scope": {
             "accounts": [_account(audit.estate, place, each) for place, each in audit.estate.listings.items()],
             "groups": len(audit.assessment.judge.contents.groups),
@@ -325,9 +393,12 @@ def _account(estate: Estate, place: Place, listing: Listing) -> dict[str, Any]:
     }
 
 
-def _rows(config: Config, audit: Audit) -> list[dict[str, Any]]:
+def _rows(config: Config, audit: Audit, known: AuditState) -> list[dict[str, Any]]:
     """Return a row for each database, and one for each place that could not be listed."""
-    rows = [verdict.to_json() for verdict in audit.assessment.verdicts]
+    rows = [
+        verdict.to_json() | ({"lastRead": iso(known.read_at)} if verdict.name == "unreadable" else {})
+        for verdict in audit.assessment.verdicts
+    ]
     partition = config.stack_arn.split(":")[1]
     nothing = dict.fromkeys(("restorePoint", "jobId", "startedAt", "endedAt", "by"))
     for place, problem in audit.estate.unread.items():

@@ -1,78 +1,90 @@
-"""The digest: the results of the triggers and jobs since the last daily audit, and whether they met the rate limit. Pure."""
+"""The digest: the results of triggers and jobs since the last digest, as sums of the stack's own metrics. Pure.
+
+A metric is written when its message is published, so a message that was published twice counts twice.
+"""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Self
 
 from rds_snap_backup.audit.findings import Finding
-from rds_snap_backup.core.backups import HOUR
-from rds_snap_backup.core.jobs import JobEnd
-from rds_snap_backup.core.phases import End
-from rds_snap_backup.core.record import Submission
+from rds_snap_backup.config import HOUR, MINUTE
+from rds_snap_backup.core.backups import DAY
 from rds_snap_backup.messaging.notifications import iso
+from rds_snap_backup.observability import MetricName
+from rds_snap_backup.problems import Problem
 
 # Writing calls an hour, for a whole tenant of Commvault's SaaS.
 WRITES_AN_HOUR = 100
-STATES: tuple[str, ...] = ("waiting", "requested", "running", *get_args(End.__value__))
-JOB_STATES: tuple[str, ...] = ("running", *get_args(JobEnd.__value__))
+# CloudWatch may show a metric that late.
+SETTLING_SECONDS = 10 * MINUTE
+# CloudWatch keeps the sums of single minutes for 15 days.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html
+MAX_SECONDS = 14 * DAY
+SUMS: Mapping[str, Mapping[str, MetricName]] = {
+    "backups": {
+        "submitted": "BackupSubmitted",
+        "joined": "BackupJoined",
+        "completed": "BackupCompleted",
+        "retried": "BackupRetried",
+        "failed": "BackupFailed",
+        "lost": "JobLost",
+        "rejected": "BackupRejected",
+    },
+    "submissions": {
+        "deferred": "SubmissionDeferred",
+        "reconciled": "SubmissionReconciled",
+        "abandoned": "SubmissionAbandoned",
+        "throttled": "SubmissionThrottled",
+        "throttledSeconds": "ThrottledSeconds",
+    },
+    "events": {"ignored": "EventIgnored", "refused": "EventRefused"},
+}
 
 
 @dataclass(frozen=True)
-class Day:
-    """What the ledger knows of the time since the last daily audit.
+class Span:
+    """Whole minutes, in Unix seconds; the minute that begins at `end` is not in it."""
 
-    `submissions` are those that are open and the last one of each subclient; `throttled_until` is when Commvault's last
-    known rate limit ended.
-    """
-
-    since: float
-    submissions: tuple[Submission, ...] = ()
-    throttled_until: float = 0
+    start: float
+    end: float
 
     @classmethod
-    def of(cls, since: float, submissions: Iterable[Submission], throttled_until: float) -> "Day":
-        """Choose the submissions that were created or opened again since then."""
-        return cls(
-            since, tuple(submission for submission in submissions if submission.opened >= since), throttled_until
-        )
+    def since(cls, last_end: float, now: float) -> Self:
+        """Return the span from the last digest's end, 0 if there is none, to ten minutes ago: then a day."""
+        end = (now - SETTLING_SECONDS) // MINUTE * MINUTE
+        return cls(min(max(last_end or end - DAY, end - MAX_SECONDS), end), end)
 
-    def to_json(self, job_ends: Mapping[str, int]) -> dict[str, Any]:
-        """Return `since`: the states of the submissions' backups, and of Commvault's jobs, whoever started them."""
-        states: Counter[str] = Counter(
-            submission.state_of(backup) for submission in self.submissions for backup in submission.backups
-        )
-        return {
-            "time": iso(self.since),
-            "submissions": len(self.submissions),
-            "backups": {state: states[state] for state in STATES},
-            "jobs": {state: job_ends.get(state, 0) for state in JOB_STATES},
+
+@dataclass(frozen=True)
+class Digest:
+    """The sums of a span by the metrics' names; a problem if they could not be read."""
+
+    span: Span
+    sums: Mapping[MetricName, int] | Problem
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `since`; sums that could not be read are null."""
+        sums = self.sums
+        counted = {
+            group: {name: None if isinstance(sums, Problem) else sums.get(metric, 0) for name, metric in names.items()}
+            for group, names in SUMS.items()
         }
+        return {"start": iso(self.span.start), "end": iso(self.span.end), **counted}
 
-    def rate_findings(self, now: float) -> list[Finding]:
+    def rate_findings(self) -> list[Finding]:
         """Return the finding that submissions waited for the rate limit, with the grouping that would fit."""
-        if self.throttled_until <= self.since:
+        if isinstance(self.sums, Problem) or not (throttled := self.sums.get("SubmissionThrottled", 0)):
             return []
-        waits = [wait for submission in self.submissions if (wait := _waited(submission, now)) > 0]
-        if not waits:
-            return []
-        backups = sum(len(submission.backups) for submission in self.submissions)
+        waited, backups = self.sums.get("ThrottledSeconds", 0), self.sums.get("BackupSubmitted", 0)
         size = max(2, math.ceil(backups / WRITES_AN_HOUR))
         message = (
-            f"Commvault's rate limit was reached: {len(waits)} of {len(self.submissions)} submissions waited, the longest "
-            f"{max(waits) / HOUR:.1f} h. They had {backups} backups."
+            f"Commvault's rate limit was reached: submissions were deferred for it {throttled} "
+            f"time{'' if throttled == 1 else 's'}, {waited / HOUR:.1f} h in all. {backups} backups started."
         )
         hint = (
             f"Put {size} or more associations into each target: one request starts them together, and "
             f"{WRITES_AN_HOUR} requests an hour then are enough. Or spread the schedules over more hours."
         )
         return [Finding("rate", "RATE_LIMITED", message, hint)]
-
-
-def _waited(submission: Submission, now: float) -> float:
-    """Return how long a submission waited for Commvault or for a busy subclient."""
-    return max(
-        (backup.tried.until(now, backup.phase).uncounted for backup in submission.backups),
-        default=0,
-    )

@@ -1,6 +1,7 @@
 """Which question an event asks the Audit function."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from rds_snap_backup.audit.daily import Auditor, make_audit
@@ -9,7 +10,7 @@ from rds_snap_backup.audit.preflight import check
 from rds_snap_backup.audit.proving import Question
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import InvalidInput
-from rds_snap_backup.triggers import TARGET_NAME, Arrival, Request, parse
+from rds_snap_backup.triggers import TARGET_NAME, Arrival, Request, Trigger, parse
 
 UNKNOWN = InvalidInput(
     "EVENT_UNKNOWN",
@@ -26,7 +27,8 @@ def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable
         match event:
             case {"check": True, **rest} if rest.keys() <= {"target", "page"}:
                 target = _target(rest.get("target"))
-                return readings.answer(("check", target), _page(rest), lambda: check(services, seconds_left, target))
+                read = partial(check, services, auditor.databases, seconds_left, target)
+                return readings.answer(("check", target), _page(rest), read)
             case {"audit": True, **rest} if rest.keys() <= {"page"}:
                 return readings.answer("audit", _page(rest), lambda: make_audit(auditor, seconds_left))
             case {"inventory": True, **rest} if rest.keys() <= {"page"}:
@@ -54,14 +56,14 @@ def _page(fields: Mapping[Any, Any]) -> int:
     raise UNKNOWN
 
 
-def _run(auditor: Auditor, fields: Mapping[Any, Any], request_id: str) -> str:
-    """Return the identity of a scheduled run: the same one if it is delivered twice. Raises `InvalidInput`."""
+def _run(auditor: Auditor, fields: Mapping[Any, Any], request_id: str) -> Trigger:
+    """Return the trigger of a scheduled run; its identity is the same if it is delivered twice. Raises `InvalidInput`."""
     if not all(isinstance(value, str) for value in fields.values()):
         raise UNKNOWN
     services = auditor.services
     schedule = {"schedule": fields.get("schedule"), "time": fields.get("time")}
     match parse(schedule, Arrival(request_id, services.clock()), services.config.service):
         case Request(trigger):
-            return trigger.id
+            return trigger
         case _:
             raise UNKNOWN

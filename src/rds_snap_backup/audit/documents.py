@@ -17,6 +17,8 @@ INVALID = "TARGET_INVALID"
 UNKNOWN = "TARGET_UNKNOWN_TO_COMMVAULT"
 FULL = "FULL"
 NO_EVENTS = "EVENTS_START_NOTHING"
+# The default: below it, databases that are created together start a job each.
+SHORT_GATHER_MINUTES = 5
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,28 @@ def level_checks(stored: StoredTarget) -> Iterator[Check]:
 
 
 def association_checks(stored: StoredTarget, discovery: Discovery, counts: Mapping[str, int]) -> Iterator[Check]:
-    """Yield a check for each association of a valid document.
+    """Yield a check for each association of a valid document, and warnings about events of its groups.
 
     `counts` says how many databases groups selected at the last audit, by their keys.
     """
     for association in stored.target.request.associations if stored.target else ():
         yield _association(stored, association, discovery, counts.get(association.key))
+    yield from gather_checks(stored, counts)
+
+
+def gather_checks(stored: StoredTarget, counts: Mapping[str, int]) -> Iterator[Check]:
+    """Yield a warning for each group of many databases whose events do not gather long; `counts` as above."""
+    target = stored.target
+    if target is None or target.gather_minutes is None or target.gather_minutes >= SHORT_GATHER_MINUTES:
+        return
+    for association in target.request.associations:
+        patterns = target.databases if association.databases is None else association.databases
+        count = counts.get(association.key, 0)
+        if patterns and count > 1:
+            group = f"{names_of(association)} has {count} databases"
+            detail = f"{group}, and each event starts a job of all after {target.gather_minutes} min."
+            hint = f"Set gatherMinutes to {SHORT_GATHER_MINUTES} or more in {stored.parameter}, or remove databases."
+            yield warned("gather", stored.name, detail, hint)
 
 
 def _read(name: str, parameter: str, document: Document) -> StoredTarget:
@@ -126,7 +144,9 @@ def _association(stored: StoredTarget, association: Association, discovery: Disc
     if (instance_name, subclient_name) in known.subclients:
         selected = _selected(discovery, client, association)
         at_last = (
-            f" At the last audit that was {count} database{'' if count == 1 else 's'}." if count is not None else ""
+            f" At the last audit that was {count} database{'' if count == 1 else 's'}: one snapshot of each."
+            if count is not None
+            else ""
         )
         return passed("association", target, f"Commvault has {names}{selected}.{at_last}")
     instance = f"instance {instance_name!r} of client {client_name!r}"

@@ -32,6 +32,7 @@ type Question = Literal[
     "coverage",
     "quota",
     "rate",
+    "report",
 ]
 
 # The order in which findings are shown: a message has room for the first ones.
@@ -62,7 +63,8 @@ WORDS: Mapping[Question, str] = {
     "events": "whether a member has undelivered events",
     "coverage": "which databases the instance groups select",
     "quota": "whether the snapshot quota is nearly used",
-    "rate": "whether submissions waited for Commvault's rate limit",
+    "rate": "the results of triggers and jobs, and whether submissions waited for Commvault's rate limit",
+    "report": "whether the report was written",
     "stuck": "which submissions are stuck, and to send their messages again",
 }
 QUOTA_SHARE = 0.9
@@ -76,7 +78,8 @@ WAITING_HINT = (
     "HUB-members-dead name; then delete them, and start the targets of the databases that they name by hand."
 )
 UNCOVERED_HINT = (
-    f"Add it to the content of an instance group in Commvault. If it needs no backup, tag it {EXCLUDE_TAG} = true."
+    "Add it to the content of an instance group in Commvault, by its name, its region or a rule: Protect, Databases, the "
+    f"instance, the group, Content. Then start the group. If it needs no backup, tag it {EXCLUDE_TAG} = true."
 )
 STALE_HINT = (
     "Look at the group's last job in Commvault, and whether the database was available then; start the group again. If "
@@ -93,6 +96,10 @@ UNPROVEN_HINT = (
 EMPTY_HINT = (
     "The databases were renamed or deleted. Correct the group's content in Commvault, or take the association out of the "
     "target."
+)
+REPORT_HINT = (
+    "Let the audit's role (the output AuditRoleArn) put and get objects in the bucket ReportBucketName below "
+    "rds-snap-backup/, and use the bucket's key. The next audit writes the next report."
 )
 
 
@@ -315,3 +322,9 @@ def of_unasked(unasked: Iterable[Unasked], checks: Sequence[Check]) -> list[Find
             )
         )
     return found
+
+
+def of_report(bucket: str, problem: Problem) -> Finding:
+    """Return the finding that a report could not be written to its bucket."""
+    message = f"The report could not be written to the bucket {bucket}: {problem.message}"
+    return Finding("report", "REPORT_NOT_WRITTEN", message, REPORT_HINT)

@@ -1,11 +1,9 @@
 """The recent jobs of instance groups, whoever started them, from Commvault's list of jobs.
 
-It is read once, newest first, until each group has a completed job or could only have one that is too old, and the list
-goes back to the last daily audit.
+It is read once, newest first, until each group has a completed job or could only have one that is too old.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -31,13 +29,9 @@ type SubclientNames = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Jobs:
-    """The recent backup jobs of each group, the newest first, and how the jobs since the last daily audit ended.
-
-    `problem` is why the list was not read to its end.
-    """
+    """The recent backup jobs of each group, the newest first. `problem` is why the list was not read to its end."""
 
     of_group: Mapping[SubclientNames, Sequence[Job]] = field(default_factory=dict)
-    ends: Mapping[str, int] = field(default_factory=dict)
     problem: Problem | None = None
 
     def last(self, names: SubclientNames) -> Job | None:
@@ -57,26 +51,19 @@ class Jobs:
         return None
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The time since which a completed job of each group matters; all jobs since `recent` are counted."""
-
-    oldest: Mapping[SubclientNames, float]
-    recent: float
-
-
 def began(job: Job) -> float:
     """Return when a job began, or ended if that is not known; 0 if neither is."""
     return job.started or job.ended
 
 
-def read_jobs(commvault: Commvault, wanted: Wanted, now: float, seconds_left: Callable[[], float]) -> Jobs:
-    """Read the jobs as far as they are needed."""
-    look_back = min(now - min(wanted.recent, *wanted.oldest.values(), now), MAX_LOOK_BACK_SECONDS)
+def read_jobs(
+    commvault: Commvault, oldest: Mapping[SubclientNames, float], now: float, seconds_left: Callable[[], float]
+) -> Jobs:
+    """Read the jobs as far as they are needed; `oldest` is the time since which a completed job of each group matters."""
+    look_back = min(now - min((*oldest.values(), now)), MAX_LOOK_BACK_SECONDS)
     jobs: dict[SubclientNames, dict[str, Job]] = {}
-    recent: dict[str, str] = {}
     completed: set[SubclientNames] = set()
-    at: Position | None = Position() if wanted.oldest else None
+    at: Position | None = Position() if oldest else None
     problem: Problem | None = None
     while at and not problem:
         left = seconds_left()
@@ -86,21 +73,19 @@ def read_jobs(commvault: Commvault, wanted: Wanted, now: float, seconds_left: Ca
         match list_page(commvault, look_back, at.offset, time.monotonic() + min(left, REQUEST_SECONDS)):
             case Page() as page:
                 for job in page.rows:
-                    if job.is_backup and job.names in wanted.oldest:
+                    if job.is_backup and job.names in oldest:
                         mine = jobs.setdefault(job.names, {})
                         is_completed = job.end == "completed"
                         if len(mine) < MAX_KEPT or (is_completed and job.names not in completed):
                             mine[job.id] = job
                         if is_completed:
                             completed.add(job.names)
-                        if began(job) >= wanted.recent:
-                            recent[job.id] = job.end or "running"
-                missing = (oldest for names, oldest in wanted.oldest.items() if names not in completed)
-                at = None if _is_past(page, min(wanted.recent, *missing, now)) else at.after(page)
+                missing = (since for names, since in oldest.items() if names not in completed)
+                at = None if _is_past(page, min((*missing, now))) else at.after(page)
             case QueryFailed(found) | Unauthorized(found):
                 problem = found
     newest_first = {names: sorted(mine.values(), key=began, reverse=True) for names, mine in jobs.items()}
-    return Jobs(newest_first, Counter(recent.values()), problem)
+    return Jobs(newest_first, problem)
 
 
 def _is_past(page: Page, oldest: float) -> bool:

@@ -1,11 +1,13 @@
 """The inventory, `{"inventory": true}`: Commvault's instance groups, and the databases of all places that they select."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.daily import RESERVE_SECONDS, Auditor
+from rds_snap_backup.audit.documents import StoredTarget
 from rds_snap_backup.audit.estate import judge_of, read_estate
 from rds_snap_backup.audit.evidence import gather
 from rds_snap_backup.audit.groups import read_groups
@@ -15,6 +17,7 @@ from rds_snap_backup.audit.verdicts import Judge, is_excluded
 from rds_snap_backup.commvault.inventory import Group
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Place
+from rds_snap_backup.targets import NAMES
 
 
 def take_inventory(auditor: Auditor, seconds_left: Callable[[], float]) -> Reading:
@@ -30,7 +33,7 @@ def take_inventory(auditor: Auditor, seconds_left: Callable[[], float]) -> Readi
     unread = [_unread(problem, place) for place, problem in estate.unread.items()]
     problems = [*judge.contents.problems, *([preflight.stored] if isinstance(preflight.stored, Problem) else [])]
     unread += [_unread(problem) for problem in dict.fromkeys(problems)]
-    rows = list(rows_of(judge))
+    rows = list(rows_of(judge, preflight.stored))
     counts = {
         "groups": len(judge.contents.groups),
         "databases": len(judge.databases),
@@ -40,33 +43,45 @@ def take_inventory(auditor: Auditor, seconds_left: Callable[[], float]) -> Readi
     return Reading({"ok": not unread, "counts": counts, "unread": unread}, "inventory", rows)
 
 
-def rows_of(judge: Judge) -> Iterator[dict[str, Any]]:
-    """Yield a row for each pair of a group and a database that it selects, then for groups and databases without any."""
-    coverages = [(database, judge.coverage(database)) for database in judge.databases]
+def rows_of(judge: Judge, stored: Sequence[StoredTarget] | Problem) -> Iterator[dict[str, Any]]:
+    """Yield a row for each pair of a group and a database that it selects, then for groups and databases without any.
+
+    `stored` are the targets, also those that are disabled; a `Problem` if they could not be read.
+    """
+    naming: defaultdict[str, list[str]] = defaultdict(list)
+    for target in (each.target for each in (() if isinstance(stored, Problem) else stored) if each.target):
+        for association in target.request.associations:
+            naming[association.key].append(target.name)
+
+    def row(group: Group | None, database: Database | None) -> dict[str, Any]:
+        targets = [] if group is None else None if isinstance(stored, Problem) else naming[group.key]
+        return {**_group(group), "targets": targets, **_database(judge, database)}
+
     used: set[str] = set()
-    for database, coverage in coverages:
+    for database in judge.databases:
+        coverage = judge.coverage(database)
         used.update(group.key for group in coverage.certain)
         pairs: Sequence[tuple[Group | None, str | None]] = coverage.groups or ((None, None),)
         for group, reason in pairs:
-            row = _row(judge, group, database) | {"selectedBy": reason}
-            yield row | {"doubt": "; ".join(coverage.doubts) or None}
+            yield row(group, database) | {"selectedBy": reason, "doubt": "; ".join(coverage.doubts) or None}
     for group in judge.contents.groups:
         if group.key not in used:
-            yield _row(judge, group, None) | {"selectedBy": None, "doubt": None}
+            yield row(group, None) | {"selectedBy": None, "doubt": None}
 
 
-def _row(judge: Judge, group: Group | None, database: Database | None) -> dict[str, Any]:
-    association = group.association if group else None
-    proof = judge.proof(database) if database else None
+def _group(group: Group | None) -> dict[str, Any]:
+    names = group.association.names if group else (None, None, None)
+    return {**dict(zip(NAMES, names, strict=True)), "content": _content(group) if group else None}
+
+
+def _database(judge: Judge, database: Database | None) -> dict[str, Any]:
+    if database is None:
+        return {"arn": None, "engine": None, "excluded": False, "restorePoint": None}
+    proof = judge.proof(database)
     return {
-        "clientName": association.client_name if association else None,
-        "instanceName": association.instance_name if association else None,
-        "subclientName": association.subclient_name if association else None,
-        "content": _content(group) if group else None,
-        "targets": [target.name for target in judge.ages.naming.get(group.key, ())] if group else [],
-        "arn": database.resource.arn if database else None,
-        "engine": database.resource.engine if database else None,
-        "excluded": is_excluded(database.resource) if database else False,
+        "arn": database.resource.arn,
+        "engine": database.resource.engine,
+        "excluded": is_excluded(database.resource),
         "restorePoint": proof.to_json() if proof else None,
     }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rds_snap_backup.audit.access import access_checks, renewal_check
 from rds_snap_backup.audit.aws_calls import aws_calls
-from rds_snap_backup.audit.checks import Check, not_read, passed
+from rds_snap_backup.audit.checks import Check, not_read, passed, warned
 from rds_snap_backup.audit.documents import (
     StoredTarget,
     association_checks,
@@ -20,6 +20,7 @@ from rds_snap_backup.audit.documents import (
     read_targets,
     targets_check,
 )
+from rds_snap_backup.audit.findings import QUOTA_HINT
 from rds_snap_backup.audit.pages import Reading
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault.inventory import Discovery
@@ -28,6 +29,7 @@ from rds_snap_backup.messaging.notifications import Subscription
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls
+from rds_snap_backup.rds.databases import Databases, Quota
 from rds_snap_backup.targets import Target
 
 NOBODY = "NOBODY_LISTENS"
@@ -48,16 +50,20 @@ class Preflight:
         return [each.target for each in stored if each.target and each.target.enabled]
 
 
-def check(services: Services, seconds_left: Callable[[], float], target: str | None = None) -> Reading:
-    """Check everything, of all targets or of one, and answer `{"ok", "checks"}`."""
+def check(
+    services: Services, databases: Databases, seconds_left: Callable[[], float], target: str | None = None
+) -> Reading:
+    """Check everything, of all targets or of one, and answer `{"ok", "checks"}`. `databases` are those of the stack's account."""
     aws = aws_calls(seconds_left)
     audits = Audits(services.table, services.config.ledger_days, services.clock)
     known = aws.result(audits.load)
     counts = {} if isinstance(known, Problem) else known.groups
+    quotas = aws.result(databases.quotas)
     preflight = run_preflight(services, aws, counts, target)
     checks = preflight.checks
     if target is None and services.config.has_rds_events and not isinstance(preflight.stored, Problem):
         checks.append(events_check(preflight.stored))
+    checks.append(quota_check(services.config.region, quotas, snapshots_of(preflight, counts, target)))
     logger.info("Checked", checks=len(checks), failed=sum(not check.ok for check in checks))
     return Reading({"ok": all(check.ok for check in checks)}, "checks", [check.to_json() for check in checks])
 
@@ -84,6 +90,29 @@ def run_preflight(services: Services, aws: Calls, counts: Mapping[str, int], onl
     for target in targets:
         checks += [target.check, *level_checks(target), *association_checks(target, discovery, counts)]
     return Preflight(checks, stored, discovery)
+
+
+def snapshots_of(preflight: Preflight, counts: Mapping[str, int], only: str | None) -> int | None:
+    """Return how many snapshots one backup of the targets makes, by the last audit; None if it counted no database of one."""
+    targets = [target for target in preflight.targets if only in {None, target.name}]
+    keys = {association.key for target in targets for association in target.request.associations}
+    return sum(counts[key] for key in keys) if keys <= counts.keys() else None
+
+
+def quota_check(region: str, quotas: Sequence[Quota] | Problem, snapshots: int | None) -> Check:
+    """Check that the stack's region has room for the manual snapshots that one backup of the targets makes."""
+    if isinstance(quotas, Problem):
+        return not_read("quota", None, quotas, f"The quota of manual snapshots in {region}")
+    used = ", ".join(f"{quota.used} of {quota.limit} ({quota.name})" for quota in quotas)
+    more = (
+        "The next audit counts the databases of the targets' groups."
+        if snapshots is None
+        else f"One backup of the targets makes {snapshots} in all regions, by the last audit."
+    )
+    detail = f"Manual snapshots in {region}: {used} are used. {more}"
+    if any(quota.limit and quota.used + (snapshots or 0) > quota.limit for quota in quotas):
+        return warned("quota", None, detail, QUOTA_HINT)
+    return passed("quota", None, detail)
 
 
 def listeners_check(name: str, topic_arn: str, subscriptions: Sequence[Subscription] | Problem) -> Check:

@@ -428,8 +428,12 @@ class Judge:
 
         if proof and proof.created >= oldest:
             unread = isinstance(self.found.get(resource.place), Problem)
-            reason = "RDS's snapshots could not be read: Commvault's restore point counts by name." if unread else ""
-            return verdict("protected", reason, self._job_of(proof, coverage))
+            reasons = (
+                "RDS's snapshots could not be read: Commvault's restore point counts by name." if unread else "",
+                f"Its maximum age is {hours} h." if hours != self.ages.default_hours else "",
+                _error_words(last),
+            )
+            return verdict("protected", " ".join(filter(None, reasons)), self._job_of(proof, coverage))
         problem = next(filter(None, (self._unlisted(instance, oldest) for instance in coverage.instances)), None)
         if problem:
             return unreadable(problem, "Commvault's restore points were not read")
@@ -509,6 +513,14 @@ def _reason(content: Content, database: Database) -> str | None:
 
 def _last(proof: Proof | None) -> str:
     return f" The last one is {proof.name or 'one without a name'} of {iso(proof.created)}." if proof else ""
+
+
+def _error_words(job: Job | None) -> str:
+    """Return how a group's last job ended, for a database with a restore point; nothing if it completed."""
+    if job is None or job.end == "completed":
+        return ""
+    reason = f": {job.reason.rstrip('.')}" if job.reason else ""
+    return f"The last job of its groups, {job.id}, ended as {(job.end or 'running').replace('_', ' ')}{reason}."
 
 
 def _ran_at(job: Job, time: float) -> bool:

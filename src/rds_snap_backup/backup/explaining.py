@@ -1,5 +1,6 @@
 """`explain`: what an event would do now, from the decisions that the function acts on. It reads, and changes nothing."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -24,10 +25,11 @@ from rds_snap_backup.core.coordinator import (
 from rds_snap_backup.core.phases import Doubted, Ended, Out, Unlisted, Waiting
 from rds_snap_backup.core.reading import JobsRead
 from rds_snap_backup.core.record import Gathering, Submission, submission_key
+from rds_snap_backup.ledger.audits import Audits
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.selection import SelectedBy, selected_associations
-from rds_snap_backup.targets import Association
+from rds_snap_backup.targets import NAMES, Association
 from rds_snap_backup.triggers import Arrival, Ignored, SubmissionMessage, Trigger, database_event, parse, unwrap
 
 type Would = Literal["submit", "join", "wait", "reject", "nothing"]
@@ -75,15 +77,25 @@ class Explainer:
             case Ignored(reason):
                 answer = ignored(reason)
             case SubmissionMessage() as message:
-                answer = _answer(message.trigger, [self._submission(message, "name", {})])
+                answer = self._answer(message.trigger, [self._submission(message, "name", {})])
             case Selected(trigger, reasons):
                 requested: dict[str, str] = {}
                 submissions = [
                     self._submission(SubmissionMessage(trigger, name), by, requested, is_direct=not is_message)
                     for name, by in reasons.items()
                 ]
-                answer = _answer(trigger, submissions)
+                answer = self._answer(trigger, submissions)
         return answer | ({"warning": warning} if warning else {})
+
+    def _answer(self, trigger: Trigger, submissions: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the answer; what would be requested says how many databases its group selected at the last audit."""
+        started = [row for each in submissions for row in each["associations"] if row["would"] == "submit"]
+        if started:
+            config = self.services.config
+            known = Audits(self.services.table, config.ledger_days, self.services.clock).load().groups
+            for row in started:
+                row["why"] += _snapshots(known.get(json.dumps([row[name] for name in NAMES])))
+        return {"explain": {"kind": trigger.kind, "identity": trigger.id, "submissions": submissions}}
 
     def _tags(self, arn: str) -> tuple[Mapping[str, str], str]:
         """Return the tags that a database's event would bring, and a warning where RDS does not tell them."""
@@ -209,8 +221,11 @@ def _gathered(submission: Submission, now: float) -> Submission:
     )
 
 
-def _answer(trigger: Trigger, submissions: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"explain": {"kind": trigger.kind, "identity": trigger.id, "submissions": submissions}}
+def _snapshots(count: int | None) -> str:
+    """Say how many databases a job would snapshot, as far as the last audit knows it."""
+    if count is None:
+        return ""
+    return f" At the last audit its group selected {count} database{'' if count == 1 else 's'}: one snapshot of each."
 
 
 def _request(send: Send, requested: Mapping[str, str]) -> dict[str, Any] | None:

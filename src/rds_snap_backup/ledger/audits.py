@@ -6,10 +6,10 @@ Findings are kept as keys, by the question that they answer and the place in whi
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from rds_snap_backup.ledger.keys import AUDIT, THROTTLE
+from rds_snap_backup.ledger.keys import AUDIT
 from rds_snap_backup.ledger.submissions import DAY
 from rds_snap_backup.ledger.table import ConditionFailed, Table, Update, Value
 
@@ -17,23 +17,36 @@ type Keys = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True)
+class ReportLink:
+    """A report in the bucket: its key, and the SHA-256 of its bytes in hexadecimal."""
+
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class AuditState:
     """The last scheduled run and its findings' keys; all is empty before the first one.
 
-    `ran_at` is when it ran, `told_at` when findings were last published as new. `places` has the number of databases of
+    `told_at` is when findings were last published as new. `places` has the number of databases of
     each place, with the time at which it was last read, and `groups` how many databases each group selects, by its key.
     `pending` is a notification that may not have been published, `pending_new` the number of new findings in it.
+    `digest_end` is the end of the last digest's span. `report` is the last report in the bucket. `read_at` is when all
+    databases could last be judged, and `read_report` the key of that run's report, empty if it has none.
     `version` is 0 where there is no item.
     """
 
     run: str = ""
-    ran_at: float = 0
     keys: Keys = field(default_factory=dict)
     places: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     groups: Mapping[str, int] = field(default_factory=dict)
     told_at: float = 0
     pending: Mapping[str, Any] | None = None
     pending_new: int = 0
+    digest_end: float = 0
+    report: ReportLink | None = None
+    read_at: float = 0
+    read_report: str = ""
     version: int = 0
 
 
@@ -57,11 +70,8 @@ class Audits:
         record = json.loads(item["record"])
         keys = {question: frozenset(keys) for question, keys in record.pop("keys").items()}
         places = {place: (count, read_at) for place, (count, read_at) in record.pop("places").items()}
-        return AuditState(keys=keys, places=places, version=int(item["version"]), **record)
-
-    def throttled_until(self) -> float:
-        """Return when Commvault's last rate limit that was met ended, 0 if none is known."""
-        return float((self._table.get(THROTTLE) or {}).get("until", 0))
+        report = ReportLink(**linked) if (linked := record.pop("report")) else None
+        return AuditState(keys=keys, places=places, report=report, version=int(item["version"]), **record)
 
     def save(self, state: AuditState) -> AuditState:
         """Save a state and return it with its new version; raise `AuditChangedError` if another run has saved its own."""
@@ -69,12 +79,15 @@ class Audits:
         record = {
             "run": state.run,
             "keys": {question: sorted(keys) for question, keys in state.keys.items()},
-            "ran_at": state.ran_at,
             "places": state.places,
             "groups": state.groups,
             "told_at": state.told_at,
             "pending": state.pending,
             "pending_new": state.pending_new,
+            "digest_end": state.digest_end,
+            "report": asdict(state.report) if state.report else None,
+            "read_at": state.read_at,
+            "read_report": state.read_report,
         }
         values: dict[str, Value] = {
             "record": json.dumps(record, separators=(",", ":")),

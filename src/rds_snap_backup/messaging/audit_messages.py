@@ -1,4 +1,7 @@
-"""The audit's SNS message: a JSON object and plain text, with as many findings as a message holds."""
+"""The audit's SNS message: a JSON object and plain text, with as many findings as a message holds.
+
+The text says first what a person must do, then the counts, then the digest.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,8 +10,17 @@ from typing import Any
 from rds_snap_backup.messaging.notifications import MAX_MESSAGE_BYTES, Notifications
 
 MAX_FINDINGS = 50
+# Databases, and other findings, that the text names.
+MAX_NAMED = 10
 VERDICTS = ("protected", "stale", "uncovered", "ambiguous", "unproven", "unreadable", "new", "excluded")
-PROBLEMS = ("stale", "uncovered", "ambiguous", "unproven", "unreadable")
+PROBLEMS = ("uncovered", "stale", "unproven", "ambiguous", "unreadable")
+# What is worse than any single database, the worst first.
+WORST = {
+    "TOKEN_REFUSED": "Commvault refuses the token",  # nosec # a sentence, not a token
+    "COMMVAULT_UNREADABLE": "Commvault could not be read",
+    "ACCOUNT_UNREADABLE": "the databases could not be read",
+    "MEMBER_UNREADABLE": "a member could not be read",
+}
 
 
 def publish(notifications: Notifications, notification: Mapping[str, Any], *, is_problem: bool) -> None:
@@ -18,12 +30,15 @@ def publish(notifications: Notifications, notification: Mapping[str, Any], *, is
 
 
 def title(answer: Mapping[str, Any]) -> str:
-    """Return one line for people, without quotes and backslashes."""
-    counts, jobs = answer["counts"], answer["since"]["jobs"]
-    parts = [f"{counts['protected']} of {counts['databases']} databases protected"]
-    parts += [f"{_counted(jobs['failed'], 'job')} failed"] if jobs["failed"] else []
+    """Return one line for people, without quotes and backslashes; the worst comes first."""
+    counts = answer["counts"]
+    codes = [finding["code"] for finding in answer["findings"]]
+    parts = [words for code, words in WORST.items() if code in codes][:1]
     parts += [f"{counts[name]} {name}" for name in PROBLEMS if counts[name]]
-    return f"audit: {', '.join(parts)}, {_findings(counts['findings'])}"
+    if not parts and codes:
+        parts = [codes[0].lower().replace("_", " ")]
+    protected = f"{counts['protected']} of {counts['databases']} databases protected"
+    return f"audit: {', '.join([*parts, protected])}, {_counted(counts['findings'], 'finding')}"
 
 
 def message(notification: Mapping[str, Any]) -> str:
@@ -38,29 +53,59 @@ def message(notification: Mapping[str, Any]) -> str:
 
 
 def _text(notification: Mapping[str, Any]) -> str:
-    counts, listed = notification["counts"], notification["findings"]
+    counts, scope = notification["counts"], notification["scope"]
     news = "Changed since the last audit, or lasts another week" if notification["news"] else "As in the last audit"
-    lines = [f"Audit: {_findings(counts['findings'])}. {news}."]
-    lines.append("Databases: " + _numbers(counts, VERDICTS))
-    since = notification["since"]
-    lines.append(f"Jobs in Commvault since {since['time']}: {_numbers(since['jobs'], since['jobs'])}")
-    lines.append(f"Backups of {since['submissions']} submissions: {_numbers(since['backups'], since['backups'])}")
-    for finding in listed:
-        places = ("target", "database", "account", "region")
-        where = ", ".join(f"{place} {finding[place]}" for place in places if finding[place])
-        lines += ["", f"{finding['code']}{f' ({where})' if where else ''}: {finding['message']}"]
-        lines.append(f"What to do: {finding['hint']}")
-    if more := counts["findings"] - len(listed):
-        lines += ["", f"{_findings(more)} more: see the Audit function's log, or invoke it by hand."]
+    lines = [f"{_counted(counts['findings'], 'finding').capitalize()}. {news}.", *_tasks(notification)]
+    lines += ["", f"{_counted(counts['databases'], 'database').capitalize()}: {_numbers(counts, VERDICTS)}."]
+    if (last := notification["lastRead"]) and counts["unreadable"]:
+        where = f", in {last['report']}" if last["report"] else ""
+        lines.append(f"All databases could last be read at {last['time']}{where}.")
+    lines += ["", *digest_lines(notification["since"])]
+    lines += ["", f"Stack: {scope['stack']}", f"Commvault: {scope['commvault']}", f"Audited: {notification['time']}"]
+    if notification["report"]:
+        lines.append(f"Report: {notification['report']}")
     return "\n".join(lines)
 
 
+def _tasks(notification: Mapping[str, Any]) -> list[str]:
+    """Return what to do for each code, with at most ten databases in all."""
+    by_code: dict[str, list[Mapping[str, Any]]] = {}
+    for finding in notification["findings"]:
+        by_code.setdefault(finding["code"], []).append(finding)
+    lines: list[str] = []
+    left = MAX_NAMED
+    for code, findings in by_code.items():
+        shown, left = findings[:left], max(0, left - len(findings))
+        lines += ["", f"{code}: {findings[0]['hint']}", *(f"- {_where(each)}{each['message']}" for each in shown)]
+        if more := len(findings) - len(shown):
+            lines.append(f"- {more} more")
+    if more := notification["counts"]["findings"] - len(notification["findings"]):
+        lines += ["", f"{_counted(more, 'finding')} more: rds-snap-backup report shows all of them."]
+    return lines
+
+
+def _where(finding: Mapping[str, Any]) -> str:
+    places = ("target", "account", "region")
+    where = ", ".join(f"{place} {finding[place]}" for place in places if finding[place])
+    return f"({where}) " if where else ""
+
+
+def digest_lines(since: Mapping[str, Any]) -> list[str]:
+    """Return the digest in words: its span, and a line for each group of sums."""
+    lines = [f"From {since['start']} to {since['end']}, by the stack's metrics (one can count twice):"]
+    for group in ("backups", "submissions", "events"):
+        numbers = since[group]
+        unread = any(number is None for number in numbers.values())
+        lines.append(f"{group}: {'could not be read' if unread else _numbers(numbers, numbers)}")
+    return lines
+
+
 def _numbers(counts: Mapping[str, int], names: Iterable[str]) -> str:
-    return ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in names if counts[name]) or "none"
+    return ", ".join(f"{counts[name]} {_words(name)}" for name in names if counts[name]) or "none"
 
 
-def _findings(count: int) -> str:
-    return _counted(count, "finding")
+def _words(name: str) -> str:
+    return "seconds throttled" if name == "throttledSeconds" else name.replace("_", " ")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -26,8 +26,8 @@ DEFAULT_TARGET = "default"
 ADVANCED_BYTES = 8192
 # SSM refuses it, and CloudFormation replaces {{resolve:…}} by a secret.
 REFERENCE = "{{"
-# The size that `inventory --write` makes; larger groups are a warning.
-GROUP = 25
+# Of a target that `inventory --write` makes.
+MOST_ASSOCIATIONS = 25
 # https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
 MAX_EXPRESSION, MAX_TIMEZONE = 256, 50
 

@@ -1,20 +1,19 @@
-"""`inventory`: Commvault's subclients next to RDS's databases, and the groups of a fleet that are made of them."""
+"""`inventory`: Commvault's instance groups and the databases that they select, and a fleet that is made of them."""
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from rds_snap_backup.targets import Association
+from rds_snap_backup.targets import NAMES
 from rds_snap_backup.untrusted import clean_text, whole_number
 from rds_snap_backup_cli.errors import CannotRun, Exit
+from rds_snap_backup_cli.fleet.additions import Addition, additions_of, extend, files_of, reason_to_leave_out
 from rds_snap_backup_cli.fleet.files import (
     HEAD,
-    REFERENCE,
     TARGETS,
     Fleet,
     no_fleet,
@@ -22,25 +21,26 @@ from rds_snap_backup_cli.fleet.files import (
     read_regular,
     require_fleet_name,
 )
-from rds_snap_backup_cli.fleet.grouping import Covered, exact_associations, extend, is_storable, missing_rows
 from rds_snap_backup_cli.fleet.writing import new_fleet, write_files
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
-from rds_snap_backup_cli.output import Row, counted, stderr
+from rds_snap_backup_cli.output import Format, Row, counted, stderr
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.stack import DeployedStack
 
 COLUMNS = {
-    "match": "Match",
-    "clientName": "Client",
-    "instanceName": "Instance",
-    "subclientName": "Subclient",
+    "group": "Instance group",
+    "content": "Content",
     "arn": "Database",
-    "engine": "Engine",
+    "selectedBy": "Selected by",
+    "restorePoint": "Restore point",
+    "targets": "Targets",
 }
 FILE = {"file": "File"}
+# Of a row of the answer: texts or null.
+TEXTS = (*NAMES, "content", "arn", "engine", "selectedBy", "doubt")
 UNREAD = ("account", "region", "message")
 
-Write = Annotated[str, typer.Option(metavar="DIR", help="Add what is exact to the fleet of this directory.")]
+Write = Annotated[str, typer.Option(metavar="DIR", help="Add groups without a target to the fleet of this directory.")]
 FleetName = Annotated[str, typer.Option(help="Of a new fleet. Default: the directory's name.", show_default=False)]
 OneClient = Annotated[str, typer.Option(help="Only this client of Commvault.", show_default=False)]
 OneAccount = Annotated[str, typer.Option(help="Only databases of this account.", show_default=False)]
@@ -58,10 +58,10 @@ class Inventory:
 def inventory(
     call: Call, write: Write = "", name: FleetName = "", client: OneClient = "", account: OneAccount = ""
 ) -> Exit:
-    """Show Commvault's clients, instances and subclients next to the databases of RDS.
+    """Show Commvault's instance groups and the databases that each selects.
 
-    Each row is exact, ambiguous, commvault-only or rds-only. --write adds exact pairs to a fleet's files and changes no file
-    that was edited. It also shows missing pairs: a file has them, but Commvault or RDS no longer does.
+    A row is a pair of both: by what the group selects the database, its newest restore point, and the targets of the group.
+    --write adds each group without a target to a fleet's files. It changes no file that was edited.
 
     Exit status 1: something could not be read, or the fleet's files are not valid.
     """
@@ -76,44 +76,34 @@ def inventory(
     stack = call.stack()
     with call.progress("The Audit function takes the inventory, for up to 10 minutes"):
         found = take_inventory(stack)
-    rows = [row for row in found.rows if is_meant(row, client, account)]
-    counts = Counter("excluded" if row.get("excluded") else row["match"] for row in rows)
+    rows = sorted((row for row in found.rows if is_meant(row, client, account)), key=order)
     columns, added = COLUMNS, ""
     if fleet:
-        covered = Covered(fleet, stack.account)
-        missing = missing_rows(covered.associations, found.rows, found.unread)
-        exact = exact_associations(rows)
-        for association in exact:
-            if not is_storable(association):
-                call.say(
-                    clean_text(f"Left out: {' / '.join(association.names)}. A document must not have {REFERENCE}.")
-                )
-        added = add(Path(write), fleet, covered, list(filter(is_storable, exact)))
-        covered = Covered(read_fleet(Path(write)), stack.account)
-        rows = [{**row, "file": covered.file_of_row(row)} for row in rows]
-        missing = [row for row in missing if is_meant(row, client, account)]
-        rows, added = [*rows, *missing], f"{added}{f' {len(missing)} missing.' if missing else ''}"
+        meant = {names_in(row) for row in rows}
+        additions = [item for item in additions_of(found.rows) if item.association.names in meant]
+        added = add(Path(write), fleet, list(storable(call, fleet, additions)))
+        files = files_of(read_fleet(Path(write)))
+        rows = [{**row, "file": files.get(names_in(row))} for row in rows]
         columns = COLUMNS | FILE
-    call.show(columns, rows, arn=database_of)
+    call.show(columns, rows if call.format is Format.JSON else in_words(rows, call.format), arn=database_of)
     for item in found.unread:
         place = f"{item['account']}/{item['region']}: " if item["account"] else ""
         call.say(clean_text(f"Not read: {place}{item['message']} {item.get('hint', '')}"))
-    summary = [f"{counts[name]} {name}" for name in ("exact", "ambiguous", "commvault-only", "rds-only", "excluded")]
-    call.conclude(f"{stack.place}: {', '.join(summary)}{', not all was read' if found.unread else ''}.{added}")
+    call.conclude(f"{stack.place}: {summary(rows)}{', not all was read' if found.unread else ''}.{added}")
     return Exit.FINDINGS if found.unread else Exit.OK
 
 
 def take_inventory(stack: DeployedStack) -> Inventory:
-    """Return the answer's rows of all pages. Each page is an inventory, so each row counts once."""
+    """Return the answer's rows of all pages. Each page may be of another reading, so each row counts once."""
     rows: dict[tuple[Any, ...], Row] = {}
     unread: dict[tuple[Any, ...], Row] = {}
     page = pages = 1
     while page <= pages:
         match invoke(stack, AUDIT, {"inventory": True} | ({"page": page} if page > 1 else {})):
-            case {"inventory": [*found], "unread": [*others], **rest} if are_rows(found, COLUMNS) and are_rows(
+            case {"inventory": [*found], "unread": [*others], **rest} if all(map(is_row, found)) and are_texts(
                 others, UNREAD
             ):
-                rows |= {tuple(row[name] for name in list(COLUMNS)[1:]): row for row in found}
+                rows |= {(*names_in(row), row["arn"]): row for row in found}
                 unread |= {tuple(item[name] for name in UNREAD): item for item in others}
                 pages = whole_number(rest.get("pages", 1), 1) or 1
             case answer:
@@ -122,7 +112,7 @@ def take_inventory(stack: DeployedStack) -> Inventory:
     return Inventory(list(rows.values()), list(unread.values()))
 
 
-def are_rows(values: Iterable[Any], fields: Iterable[str]) -> bool:
+def are_texts(values: Iterable[Any], fields: Iterable[str]) -> bool:
     """Tell whether these are objects with these fields, each a text or null."""
     return all(
         isinstance(value, dict) and all(isinstance(value.get(name, 0), str | None) for name in fields)
@@ -130,9 +120,60 @@ def are_rows(values: Iterable[Any], fields: Iterable[str]) -> bool:
     )
 
 
+def is_row(value: Any) -> bool:
+    """Tell whether this is a row of the inventory."""
+    match value:
+        case {"targets": None | [*_] as targets, "restorePoint": None | {"createdAt": str()}, "excluded": bool()}:
+            return are_texts([value], TEXTS) and all(isinstance(name, str) for name in targets or ())
+        case _:
+            return False
+
+
 def is_meant(row: Row, client: str, account: str) -> bool:
     """Tell whether a row is of this client and this account, where they are given."""
     return client in {"", row["clientName"]} and (not account or str(row["arn"]).split(":")[4:5] == [account])
+
+
+def names_in(row: Row) -> tuple[Any, Any, Any]:
+    """Return the names of a row's group, None each if it has none."""
+    return row["clientName"], row["instanceName"], row["subclientName"]
+
+
+def order(row: Row) -> tuple[Any, ...]:
+    """Return what rows are sorted by: their groups, and databases that no group selects last."""
+    return not row["clientName"], *map(str, names_in(row)), str(row["arn"])
+
+
+def in_words(rows: Iterable[Row], form: Format) -> list[Row]:
+    """Return rows for people. A table shows a group's content once."""
+    shown: list[Row] = []
+    before = None
+    for row in rows:
+        names = names_in(row)
+        is_repeated = form is Format.TABLE and names == before
+        before = names
+        by = row["selectedBy"] or (f"perhaps: {row['doubt']}" if row["doubt"] else None)
+        shown.append(
+            {
+                **row,
+                "group": " / ".join(names) if row["clientName"] else None,
+                "content": None if is_repeated else row["content"],
+                "selectedBy": "excluded by its tag" if row["excluded"] and not by else by,
+                "restorePoint": row["restorePoint"]["createdAt"] if row["restorePoint"] else None,
+            }
+        )
+    return shown
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """Return the numbers of groups and databases in words."""
+    targets = {names_in(row): row["targets"] for row in rows if row["clientName"]}
+    databases = {row["arn"]: row["excluded"] for row in rows if row["arn"]}
+    selected = {row["arn"] for row in rows if row["arn"] and row["clientName"]}
+    alone = counted(sum(found == [] for found in targets.values()), "group")
+    missed = counted(sum(not excluded for arn, excluded in databases.items() if arn not in selected), "database")
+    begin = f"{counted(len(targets), 'instance group')}, {counted(len(databases), 'database')}"
+    return f"{begin}; {alone} without a target, {missed} without a group"
 
 
 def fleet_of(directory: Path, name: str) -> Fleet:
@@ -145,17 +186,28 @@ def fleet_of(directory: Path, name: str) -> Fleet:
     return no_fleet(directory, require_fleet_name(name or directory.resolve().name))
 
 
-def add(directory: Path, fleet: Fleet, covered: Covered, exact: Sequence[Association]) -> str:
-    """Add associations that the fleet does not have to its files, and return a sentence about it."""
+def storable(call: Call, fleet: Fleet, additions: Iterable[Addition]) -> Iterator[Addition]:
+    """Yield the additions that no file has and that can be written; say which cannot."""
+    known = files_of(fleet)
+    for addition in additions:
+        if addition.association.names in known:
+            continue
+        if reason := reason_to_leave_out(addition):
+            call.say(clean_text(f"Left out: {' / '.join(addition.association.names)}. {reason}"))
+        else:
+            yield addition
+
+
+def add(directory: Path, fleet: Fleet, additions: Sequence[Addition]) -> str:
+    """Add additions to a fleet's files, and return a sentence about it."""
+    if not additions:
+        return f" {directory} has all groups without a target."
     texts = {entry.file: read_regular(Path(entry.file)).decode() for entry in fleet.entries.values()}
-    extension = extend(fleet, covered, texts, exact)
-    if not extension.files:
-        return f" {directory} has all that is exact."
-    files = dict(extension.files)
+    files = extend(fleet, texts, additions)
     if not (directory / HEAD).exists():
         files = {HEAD: new_fleet(fleet.name), **files}
     write_files(directory, files)
-    return f" {counted(extension.added, 'association')} added to {directory}: {', '.join(files)}."
+    return f" {counted(len(additions), 'association')} added to {directory}: {', '.join(files)}."
 
 
 def database_of(arn: str | None) -> str:

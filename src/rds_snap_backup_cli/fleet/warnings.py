@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cache, partial
 from itertools import pairwise
 from math import ceil
+from typing import Any
 
 from rds_snap_backup.targets import NAMES, FieldPath
 from rds_snap_backup_cli.expressions import hours_between, runs, skip_warning
@@ -22,7 +23,12 @@ A_WEEK = 7
 HORIZON = 2 * 366
 # Of the stack's parameter BackupMaxAgeHours.
 MAX_AGE_HOURS = 26
+# A month. Longer, and longer than two gaps of the schedule, hides for weeks that backups fail.
+LENIENT_HOURS = 31 * 24
 HOUR = 3600
+# The stack's default GatherMinutes.
+GATHER_MINUTES = 5
+GLOB = frozenset("*?[")
 SHOWN = 3
 EXPRESSION = ("schedule", "expression")
 
@@ -83,6 +89,21 @@ def about_document(entry: Entry) -> Iterator[Warned]:
     if document.get("databases") and sharing > 1:
         reason = f"an event of one of them backs up {sharing} associations: give each association its own databases"
         yield "shared", ("databases",), reason
+    minutes = document.get("gatherMinutes", GATHER_MINUTES)
+    if minutes < GATHER_MINUTES and any(map(is_of_many, patterns_of(document))):
+        reason = f"each event of a group of many starts a job of all after {minutes} min: set {GATHER_MINUTES} or more"
+        yield "gather", ("gatherMinutes",), reason
+
+
+def patterns_of(document: Mapping[str, Any]) -> list[Sequence[str]]:
+    """Return the patterns of each association: its own, or those of the target."""
+    shared = document.get("databases", ())
+    return [association.get("databases", shared) for association in document["associations"]]
+
+
+def is_of_many(patterns: Sequence[str]) -> bool:
+    """Tell whether patterns can match several databases: their group then has several."""
+    return len(patterns) > 1 or any(GLOB & set(pattern) for pattern in patterns)
 
 
 def repeated(fleet: Fleet) -> Iterator[Remark]:
@@ -113,6 +134,9 @@ def about_schedule(entry: Entry, gap: float | None, skipped: str | None) -> Iter
         default = "" if "maxAgeHours" in entry.document else ", the stack's default"
         reason = f"it {comes}, and maxAgeHours is {age}{default}: let it come more often, or raise maxAgeHours"
         yield "stale", EXPRESSION, reason
+    elif age > max(LENIENT_HOURS, 2 * gap):
+        reason = f"the audit finds a missing backup after {age // 24} days only: lower it to some gaps of the schedule"
+        yield "lenient", ("maxAgeHours",), reason
 
 
 def least_gap(schedule: Schedule, now: datetime) -> float | None:

@@ -1,96 +1,107 @@
-"""`report`: audits the stack, and shows which of its databases have a recent backup."""
+"""`report`: audits the stack, or reads a stored report, and shows which databases have a recent restore point."""
 
 from collections.abc import Mapping
-from contextlib import redirect_stdout
-from enum import StrEnum
-from io import StringIO
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Any
 
 import typer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_snap_backup.untrusted import whole_number
-from rds_snap_backup_cli.errors import CannotRun, Exit
+from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
-from rds_snap_backup_cli.output import Format, Row, rows_to_table, stdout, write_json, write_rows, write_text
+from rds_snap_backup_cli.output import (
+    Format,
+    Row,
+    findings_to_text,
+    rows_to_table,
+    stdout,
+    write_json,
+    write_rows,
+    write_text,
+)
 from rds_snap_backup_cli.program import Call, command
-from rds_snap_backup_cli.report.content import Content
+from rds_snap_backup_cli.report.content import MEANINGS, Content, Verdict
+from rds_snap_backup_cli.report.form import AsForm, Form, Out, form_of, read, require_place, write
 from rds_snap_backup_cli.report.page import html_of
 from rds_snap_backup_cli.stack import DeployedStack
 
 DATABASES = {
-    "name": "Database",
-    "account": "Account",
-    "region": "Region",
-    "subclient": "Subclient",
-    "evidence": "Last completed (UTC)",
     "verdict": "Verdict",
+    "name": "Database",
+    "created": "Restore point (UTC)",
+    "run": "Job, from and to (UTC)",
     "reason": "Reason",
 }
-FINDINGS = {
-    "code": "Finding",
-    "account": "Account",
-    "region": "Region",
-    "about": "About",
-    "message": "What was found",
-    "hint": "What to do",
-}
 CSV = (
-    *("row", "account", "region", "database", "verdict", "subclient", "jobId", "startedAt", "by", "reason", "arn"),
-    *("target", "code", "message", "hint"),
+    *("row", "account", "region", "database", "verdict", "groups", "restorePoint", "createdAt", "snapshot"),
+    *("jobId", "startedAt", "endedAt", "by", "reason", "lastRead", "arn", "target", "code", "message", "hint"),
 )
-S3 = "s3://"
 
+# A report does not fail because nobody can tell who asks for it.
+QUICK = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 1})
 
-class Form(StrEnum):
-    """How the report is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
-    HTML = "html"
-
-
-CONTENT_TYPES = {
-    Form.TABLE: "text/plain; charset=utf-8",
-    Form.JSON: "application/json",
-    Form.CSV: "text/csv; charset=utf-8",
-    Form.HTML: "text/html; charset=utf-8",
-}
-
-AsForm = Annotated[Form, typer.Option("--format", help="html is one page for auditors, csv has the findings too.")]
-Out = Annotated[str, typer.Option(metavar="FILE", help="A file or s3://BUCKET/KEY. Default: standard output.")]
+From = Annotated[
+    str, typer.Option("--from", metavar="FILE", help="A stored report, a file or s3://BUCKET/KEY. Needs no stack.")
+]
+Verdicts = Annotated[
+    list[Verdict] | None, typer.Option("--verdict", help="Only databases of this verdict; can be repeated.")
+]
+MaxAge = Annotated[
+    float | None,
+    typer.Option("--max-age", metavar="HOURS", min=0, help="Only databases without a restore point in these hours."),
+]
 
 
 @command(
     "report prod",
-    "report prod --format html --out report.html",
-    "report prod --format csv --out s3://audits/rds/today.csv",
+    "report prod --verdict stale --verdict uncovered",
+    "report prod --out report.html",
+    "report --from report.json --format csv",
+    needs_stack=False,
 )
-def report(call: Call, form: AsForm = Form.TABLE, out: Out = "") -> Exit:
-    """Audit the stack: every database, its last completed backup, and what is wrong. Submits nothing.
+def report(  # noqa: PLR0913, PLR0917 # each is an option
+    call: Call,
+    form: AsForm = None,
+    out: Out = "",
+    source: From = "",
+    verdicts: Verdicts = None,
+    max_age: MaxAge = None,
+) -> Exit:
+    """Audit the stack: every database, its newest restore point, and what is wrong. Submits nothing.
 
-    Exit status 1: there are findings.
+    Problems come first. Exit status 1: there are findings.
     """
     require_place(out)
-    stack = call.stack()
-    with call.progress("The Audit function runs, for up to 10 minutes"):
-        answer = audit(stack)
-    content = Content.read(answer)
-    if out:
-        text = StringIO(newline="")
-        with redirect_stdout(text):
-            print_report(form, stack, content, answer)
-        write(stack, out, text.getvalue().encode(), CONTENT_TYPES[form])
-        call.conclude(f"{stack.place}: {content.verdict}. The report is in {out}.")
+    form = form_of(form, out)
+    if source:
+        answer = read(call.session, source)
     else:
-        print_report(form, stack, content, answer)
-    for omission in content.omissions if form is Form.CSV else ():  # which has no place for it
+        stack = call.stack()
+        with call.progress("The Audit function runs, for up to 10 minutes"):
+            answer = {**audit(stack), "askedBy": f"{caller(stack)}, by hand"}
+    content = Content.read(answer).narrowed(verdicts or (), max_age)
+    show = partial(print_report, form, content, answer)
+    if out:
+        write(call.session, out, form, show)
+        call.conclude(f"{content.place}: {content.verdict}. The report is in {out}.")
+    else:
+        show()
+    for omission in content.omissions if form in {Form.CSV, Form.JSON} else ():  # which have no place for it
         call.say(omission)
     return Exit.OK if content.is_ok else Exit.FINDINGS
 
 
-def audit(stack: DeployedStack) -> Mapping[str, Any]:
+def caller(stack: DeployedStack) -> str:
+    """Return who asks, as AWS knows them."""
+    try:
+        return str(stack.session.client("sts", config=QUICK).get_caller_identity()["Arn"])
+    except (BotoCoreError, ClientError):
+        return "an unknown caller"
+
+
+def audit(stack: DeployedStack) -> dict[str, Any]:
     """Return the audit's answer with the databases of all its pages. Each page is an audit, so each database counts once."""
     answer: dict[str, Any] = {}
     databases: dict[str, Any] = {}
@@ -108,62 +119,76 @@ def audit(stack: DeployedStack) -> Mapping[str, Any]:
     return {**answer, "databases": list(databases.values())}
 
 
-def require_place(out: str) -> None:
-    """Raise `CannotRun` if `out` names no file that can be written."""
-    if out.startswith(S3):
-        bucket, _, key = out.removeprefix(S3).partition("/")
-        if not bucket or not key or key.endswith("/"):
-            raise CannotRun(f"{out} names no object. Write s3://BUCKET/KEY.")
-    elif out and not Path(out).absolute().parent.is_dir():
-        parent = Path(out).parent
-        raise CannotRun(f"{out} cannot be written: there is no folder {parent}. Create it, or name another file.")
-
-
-def write(stack: DeployedStack, out: str, body: bytes, content_type: str) -> None:
-    """Write the report to a file or, with the operator's own rights, to a bucket."""
-    if out.startswith(S3):
-        bucket, _, key = out.removeprefix(S3).partition("/")
-        stack.session.client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
-    else:
-        Path(out).write_bytes(body)
-
-
-def print_report(form: Form, stack: DeployedStack, content: Content, answer: Any) -> None:
+def print_report(form: Form, content: Content, answer: Mapping[str, Any]) -> None:
     """Write the report to standard output."""
     match form:
         case Form.JSON:
-            write_json(answer)
+            by_arn = {row.get("arn"): row for row in answer["databases"]}
+            databases = [by_arn[row["arn"]] for row in content.databases if row["arn"] in by_arn]
+            write_json({**answer, "databases": databases, "verdicts": MEANINGS})
         case Form.CSV:
-            rows = [csv_row("database", database) for database in content.databases]
-            rows += [csv_row("finding", finding) for finding in content.findings]
-            write_rows(Format.CSV, dict.fromkeys(CSV, ""), rows, {})
+            write_rows(Format.CSV, dict.fromkeys(CSV, ""), csv_rows(content), {})
         case Form.HTML:
-            write_text(html_of(stack, content))
+            write_text(html_of(content))
         case Form.TABLE:
-            print_tables(stack, content)
+            print_tables(content)
 
 
-def print_tables(stack: DeployedStack, content: Content) -> None:
-    """Print a summary, a row for each database, and the findings with what to do."""
+def csv_rows(content: Content) -> list[Row]:
+    """Return the rows of the CSV: what it is of, findings, databases and what verdicts mean, as the column `row` says."""
+    facts: list[Row] = [{"code": title, "message": fact} for title, fact in content.facts.items() if fact]
+    facts += [{"code": "Digest", "message": line} for line in content.digest]
+    facts += [{"code": "Outage", "message": content.outage}] if content.outage else []
+    kinds: dict[str, list[Row]] = {
+        "audit": facts,
+        "account": [{**row, "message": f"{row['databases'] or 'unread'} databases"} for row in content.accounts],
+        "finding": content.findings,
+        "database": content.databases,
+        "verdict": [{"verdict": name, "message": meaning} for name, meaning in MEANINGS.items()],
+    }
+    nothing = dict.fromkeys(CSV, "")
+    return [
+        {**nothing, **{name: cell for name, cell in row.items() if name in nothing}, "row": kind}
+        for kind, rows in kinds.items()
+        for row in rows
+    ]
+
+
+def print_tables(content: Content) -> None:
+    """Print what the report is of, the findings with what to do, and a row for each database, problems first."""
     console = stdout()
-    console.print(f"{stack.place}: {content.summary}.", soft_wrap=True)
-    console.print(content.since, soft_wrap=True)
-    if content.databases:
-        console.print(rows_to_table(DATABASES, map(table_row, content.databases), {}))
+    console.say(f"{content.place}: {content.summary}.")
+    for title in ("Audited (UTC)", "Asked by", "Commvault", "Maximum age", "Report"):
+        if fact := content.facts[title]:
+            console.say(f"{title}: {fact}")
+    first, *lines = content.digest
+    console.say(f"{first} {'; '.join(lines)}.")
+    if content.outage:
+        console.say(content.outage, "bold red")
+    has_one_place = content.counts["places"] == 1
     if content.findings:
-        console.print(rows_to_table(FINDINGS, content.findings, {}))
+        findings = [{**row, "where": where(row, has_one_place=has_one_place)} for row in content.findings]
+        console.print(
+            findings_to_text((f"{row['code']}: {row['where']}", row["message"], row["hint"]) for row in findings)
+        )
+    if content.databases:
+        rows = [table_row(row, has_one_place=has_one_place) for row in content.databases]
+        console.print(rows_to_table(DATABASES, rows, {}))
     for omission in content.omissions:
-        console.print(omission, style="yellow", soft_wrap=True)
-    console.print(f"{stack.place}: {content.verdict}.", style="green" if content.is_ok else "bold red", soft_wrap=True)
+        console.say(omission, "yellow")
+    console.say(f"{content.place}: {content.verdict}.", "green" if content.is_ok else "bold red")
 
 
-def table_row(one: Row) -> Row:
+def where(row: Row, *, has_one_place: bool) -> str:
+    """Return what a finding is about; account and region only where there are several."""
+    place = "" if has_one_place else " ".join(filter(None, (row["account"], row["region"])))
+    return ", ".join(filter(None, (row["about"], place))) or "the stack"
+
+
+def table_row(one: Row, *, has_one_place: bool) -> Row:
     """Return a database's row of the table."""
     name = f"{one['database']} (cluster)" if one["isCluster"] else one["database"]
-    evidence = ", ".join(filter(None, (one["started"], one["job"]))) or "none"
-    return {**one, "name": name, "subclient": one["subclient"] or "none", "evidence": evidence}
-
-
-def csv_row(kind: str, one: Row) -> Row:
-    """Return a row of the CSV: a database or a finding, as the column `row` says."""
-    return {**dict.fromkeys(CSV, ""), **one, "row": kind}
+    place = "" if has_one_place else f", {one['account']} {one['region']}"
+    span = " to ".join(filter(None, (one["started"], one["ended"])))
+    run = ": ".join(filter(None, (one["job"], span))) or "none"
+    return {**one, "name": f"{name}{place}", "created": one["created"] or "none", "run": run}

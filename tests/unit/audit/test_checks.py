@@ -1,11 +1,12 @@
 """Checks that need neither AWS nor Commvault: renewal, listeners, and the size of the answer."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from rds_snap_backup.audit.access import renewal_check
-from rds_snap_backup.audit.documents import level_checks
+from rds_snap_backup.audit.documents import gather_checks, level_checks
 from rds_snap_backup.audit.preflight import listeners_check
 from rds_snap_backup.credentials.tokens import TokenReport
 from rds_snap_backup.messaging.notifications import Subscription
@@ -82,3 +83,24 @@ def test_a_level_that_snapshots_do_not_know_is_a_warning(level: str, expected: l
     checks = list(level_checks(stored("orders", text(backupLevel=level))))
     assert [(check.ok, check.name) for check in checks] == expected
     assert all(level in check.detail and check.hint for check in checks)
+
+
+@pytest.mark.parametrize(
+    ("document", "count", "is_warned"),
+    [
+        ({"gatherMinutes": 0, "databases": ["*"]}, 2, True),
+        ({"gatherMinutes": 4, "databases": ["*"]}, 40, True),
+        ({"gatherMinutes": 5, "databases": ["*"]}, 40, False),
+        ({"databases": ["*"]}, 40, False),
+        ({"gatherMinutes": 0}, 40, False),  # no events
+        ({"gatherMinutes": 0, "databases": ["*"]}, 1, False),
+        ({"gatherMinutes": 0, "databases": ["*"]}, None, False),  # no audit has read it
+    ],
+)
+def test_events_of_a_group_of_many_gather(document: dict[str, Any], count: int | None, is_warned: bool) -> None:
+    target = stored("orders", text(**document))
+    assert target.target
+    (association,) = target.target.request.associations
+    checks = list(gather_checks(target, {} if count is None else {association.key: count}))
+    assert [(check.ok, check.name) for check in checks] == [(True, "gather")] * is_warned
+    assert all(f"has {count} databases" in check.detail and "gatherMinutes" in str(check.hint) for check in checks)

@@ -1,75 +1,88 @@
-"""The day's digest, and the rate limit."""
+"""The digest's span, its sums, and the rate limit."""
 
-from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
-from rds_snap_backup.audit.digest import Day
-from rds_snap_backup.core.backups import Tried
-from rds_snap_backup.core.opening import Defaults, begin
-from rds_snap_backup.core.phases import Ended, JobRef, Running, Waiting
-from rds_snap_backup.core.record import Submission
-from rds_snap_backup.messaging.audit_messages import VERDICTS, title
-from rds_snap_backup.targets import parse_target
-from rds_snap_backup.triggers import Trigger
-from tests.unit.audit.support import association, text
+from rds_snap_backup.audit.digest import SUMS, Digest, Span
+from rds_snap_backup.audit.metric_sums import NAMES, MetricSums
+from rds_snap_backup.observability import MetricName
+from rds_snap_backup.problems import Problem
 
-NOW = 1769824804.0
-HOUR = 3600
-
-
-def submission(hours_ago: float = 1, *states: str, waited: float = 0, held: float = 0) -> Submission:
-    """Return one whose backups have these states, and waited for Commvault."""
-    target = parse_target("orders", "", text(*(association(f"db-{number}") for number, _ in enumerate(states))))
-    trigger = Trigger("schedule", f"{hours_ago}")
-    begun = begin(trigger, target, target.request.associations, Defaults(5, 1), NOW - hours_ago * HOUR)
-    phases = {"waiting": Waiting(NOW, "busy"), "running": Running(1, JobRef("1", "FULL", 0), 0, 0)}
-    backups = tuple(
-        replace(
-            backup,
-            phase=phases.get(state) or Ended(state),  # type: ignore[arg-type]
-            tried=Tried(NOW - held, uncounted=waited),
-        )
-        for backup, state in zip(begun.backups, states, strict=True)
-    )
-    return replace(begun, backups=backups)
-
-
-def test_the_digest_has_the_states_of_the_days_backups_and_jobs() -> None:
-    submissions = [submission(1, "completed", "failed"), submission(2, "running"), submission(25, "lost")]
-    since = Day.of(NOW - 24 * HOUR, submissions, 0).to_json({"completed": 2, "failed": 3})
-    assert (since["time"], since["submissions"]) == ("2026-01-30T02:00:04Z", 2)
-    assert {state for state, number in since["backups"].items() if number} == {"completed", "failed", "running"}
-    assert since["jobs"] == {"running": 0, "completed": 2, "completed_with_errors": 0, "failed": 3, "killed": 0}
-    counts = dict.fromkeys(VERDICTS, 0)
-    counts |= {"databases": 600, "protected": 588, "stale": 9, "uncovered": 3, "findings": 12}
-    assert title({"counts": counts, "since": since}) == (
-        "audit: 588 of 600 databases protected, 3 jobs failed, 9 stale, 3 uncovered, 12 findings"
-    )
+NOW = 1769824804.0  # 2026-01-31T02:00:04Z
+MINUTE, HOUR, DAY = 60, 3600, 86400
+END = NOW - 4 - 10 * MINUTE
 
 
 @pytest.mark.parametrize(
-    ("throttled_until", "submissions", "expected"),
+    ("last_end", "expected"),
     [
-        (NOW - 25 * HOUR, [submission(1, "completed", waited=HOUR)], None),
-        (NOW - HOUR, [submission(1, "completed")], None),
-        (
-            NOW - HOUR,
-            [submission(1, "completed", waited=HOUR), submission(2, "completed")],
-            "1 of 2 submissions waited",
-        ),
-        (NOW + HOUR, [submission(1, "waiting", held=2 * HOUR)], "the longest 2.0 h"),
+        (0, Span(END - DAY, END)),
+        (END - 2 * DAY, Span(END - 2 * DAY, END)),
+        (END - 20 * DAY, Span(END - 14 * DAY, END)),
+        (END + HOUR, Span(END, END)),  # The clock went back.
+    ],
+)
+def test_a_span_begins_at_the_last_ones_end_and_ends_ten_minutes_ago(last_end: float, expected: Span) -> None:
+    assert Span.since(last_end, NOW) == expected
+
+
+def test_the_sums_have_the_metrics_names_and_their_span() -> None:
+    since = Digest(Span(END - DAY, END), {"BackupSubmitted": 184, "ThrottledSeconds": 90}).to_json()
+    assert (since["start"], since["end"]) == ("2026-01-30T01:50:00Z", "2026-01-31T01:50:00Z")
+    assert (since["backups"]["submitted"], since["backups"]["joined"]) == (184, 0)
+    assert since["submissions"]["throttledSeconds"] == 90
+    unread = Digest(Span(END - DAY, END), Problem("AWS_FAILURE", "", "")).to_json()
+    assert {value for group in SUMS for value in unread[group].values()} == {None}
+
+
+@pytest.mark.parametrize(
+    ("sums", "expected"),
+    [
+        (Problem("AWS_FAILURE", "", ""), None),
+        ({"BackupSubmitted": 600}, None),
+        ({"SubmissionThrottled": 1, "ThrottledSeconds": 5400, "BackupSubmitted": 3}, "1 time, 1.5 h in all. 3 backups"),
+        ({"SubmissionThrottled": 13, "ThrottledSeconds": 3600, "BackupSubmitted": 650}, "13 times, 1.0 h in all"),
     ],
 )
 def test_submissions_that_waited_for_the_rate_limit(
-    throttled_until: float, submissions: list[Submission], expected: str | None
+    sums: dict[MetricName, int] | Problem, expected: str | None
 ) -> None:
-    found = Day.of(NOW - 24 * HOUR, submissions, throttled_until).rate_findings(NOW)
+    found = Digest(Span(END - DAY, END), sums).rate_findings()
     assert [finding.code for finding in found] == ["RATE_LIMITED"] * bool(expected)
-    assert all(expected in finding.message for finding in found if expected)
+    for finding in found:
+        assert expected is not None
+        assert expected in finding.message
+        assert f"Put {7 if '650' in finding.message else 2} or more associations" in finding.hint
 
 
-def test_the_grouping_that_fits_the_rate_limit_is_named() -> None:
-    many = [submission(1, *["completed"] * 50, waited=60)] * 13
-    (finding,) = Day.of(NOW - 24 * HOUR, many, NOW).rate_findings(NOW)
-    assert "Put 7 or more associations into each target" in finding.hint
+def pages(status: str = "Complete") -> tuple[Stubber, MetricSums]:
+    """Return CloudWatch with two pages, and what reads them."""
+    client = boto3.client("cloudwatch")
+    stubber = Stubber(client)
+
+    def page(status: str, *values: float) -> dict[str, Any]:
+        at = datetime.fromtimestamp(END, UTC)
+        result = {"Id": "m0", "Values": list(values), "Timestamps": [at] * len(values), "StatusCode": status}
+        return {"MetricDataResults": [result]}
+
+    stubber.add_response("get_metric_data", page("PartialData", 1, 2) | {"NextToken": "2"})
+    stubber.add_response("get_metric_data", page(status, 3))
+    return stubber, MetricSums("prod", lambda: client)
+
+
+def test_all_pages_are_summed() -> None:
+    stubber, sums = pages()
+    with stubber:
+        found = sums.read(Span(END - DAY, END))
+    assert found == {**dict.fromkeys(NAMES, 0), "BackupSubmitted": 6}
+    assert sums.read(Span(END, END)) == dict.fromkeys(NAMES, 0), "no minute is no call"
+
+
+def test_a_sum_that_cloudwatch_does_not_give_is_a_problem() -> None:
+    stubber, sums = pages("InternalError")
+    with stubber:
+        assert isinstance(sums.read(Span(END - DAY, END)), Problem)

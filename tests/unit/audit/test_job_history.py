@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rds_snap_backup.audit import metered
-from rds_snap_backup.audit.job_history import MAX_KEPT, MAX_LOOK_BACK_SECONDS, Jobs, Wanted, read_jobs
+from rds_snap_backup.audit.job_history import MAX_KEPT, MAX_LOOK_BACK_SECONDS, Jobs, read_jobs
 from rds_snap_backup.audit.metered import Metered
 from rds_snap_backup.commvault.job_lists import OVERLAP
 from rds_snap_backup.commvault.jobs import PAGE
@@ -66,19 +66,16 @@ def pages(rows: int) -> int:
     return 1 + math.ceil((rows - PAGE) / (PAGE - OVERLAP))
 
 
-def read(tenant: Tenant, *groups: str, hours: float = 26, recent: float = 0) -> Jobs:
+def read(tenant: Tenant, *groups: str, hours: float = 26) -> Jobs:
     commvault: Any = tenant
-    wanted = Wanted({("aws-prod", "RDS", group): NOW - hours * HOUR for group in groups}, NOW - recent * HOUR)
+    wanted = {("aws-prod", "RDS", group): NOW - hours * HOUR for group in groups}
     return read_jobs(Metered(commvault, "https://commvault.example/api"), wanted, NOW, lambda: 100)
 
 
-@pytest.mark.parametrize(
-    ("wanted", "recent", "calls"),
-    [((), 0, 0), (("a",), 0, 1), (("a", "b"), 0, 1), (("a", "none"), 0, pages(1000)), (("a",), 6, pages(362))],
-)
-def test_the_list_is_read_as_far_as_it_is_needed(wanted: tuple[str, ...], recent: float, calls: int) -> None:
+@pytest.mark.parametrize(("wanted", "calls"), [((), 0), (("a",), 1), (("a", "b"), 1), (("a", "none"), pages(1000))])
+def test_the_list_is_read_as_far_as_it_is_needed(wanted: tuple[str, ...], calls: int) -> None:
     tenant = Tenant(1000, ("a", "b"))
-    jobs = read(tenant, *wanted, recent=recent)
+    jobs = read(tenant, *wanted)
     assert (len(tenant.paths), jobs.problem) == (calls, None)
     assert {names[2] for names in jobs.of_group} == {*wanted} - {"none"}
 
@@ -86,7 +83,7 @@ def test_the_list_is_read_as_far_as_it_is_needed(wanted: tuple[str, ...], recent
 def test_a_subclient_is_not_looked_for_longer_than_its_maximum_age() -> None:
     tenant: Any = Tenant(1000, ("a", "b"))
     names = [("aws-prod", "RDS", name) for name in ("a", "none")]
-    read_jobs(tenant, Wanted({names[0]: NOW - 26 * HOUR, names[1]: NOW - HOUR}, NOW), NOW, lambda: 100)
+    read_jobs(tenant, {names[0]: NOW - 26 * HOUR, names[1]: NOW - HOUR}, NOW, lambda: 100)
     assert len(tenant.paths) == 1
     tenant.reverse()
     assert set(read(tenant, "a", "none").of_group) == {names[0]}
@@ -100,13 +97,13 @@ def test_it_looks_back_for_the_maximum_age_and_seven_days_at_most(hours: float, 
     assert f"completedJobLookupTime={seconds}&" in tenant.paths[0]
 
 
-def test_the_last_completed_job_counts_and_the_ends_of_recent_ones_are_counted() -> None:
+def test_the_last_completed_job_counts() -> None:
     tenant = Tenant(3)
     changes: list[dict[str, Any]] = [{"status": "Failed"}, {"status": "Running"}, {"jobType": "Restore"}]
     changes.append({"status": "Committed", "jobStartTime": 0})
     for number, more in enumerate(changes):
         tenant.add(Tenant.row(-1 - number, "a", **more))
-    jobs = read(tenant, "a", recent=1)
+    jobs = read(tenant, "a")
     names = ("aws-prod", "RDS", "a")
     last, completed = jobs.last(names), jobs.completed(names, 0)
     assert (last and last.id, completed and completed.id) == ("100004", "100000")
@@ -114,7 +111,6 @@ def test_the_last_completed_job_counts_and_the_ends_of_recent_ones_are_counted()
     at = [jobs.at(names, NOW - seconds, 10) for seconds in (60, 15, 5)]
     assert [job and job.id for job in at] == ["99999", None, "100000"]
     assert jobs.last(("aws-prod", "RDS", "b")) is None
-    assert jobs.ends == {"completed": 3, "completed_with_errors": 1, "failed": 1, "running": 1}
 
 
 def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it() -> None:
@@ -127,7 +123,7 @@ def test_of_a_storm_the_newest_jobs_are_kept_and_the_last_completed_one() -> Non
     tenant = Tenant(1)
     for number in range(2 * MAX_KEPT):
         tenant.add(Tenant.row(-1 - number, "a", status="Failed"))
-    (mine,) = read(tenant, "a", recent=10).of_group.values()
+    (mine,) = read(tenant, "a", hours=0.001).of_group.values()
     assert len(mine) == MAX_KEPT + 1
     assert mine[-1].end == "completed"
 
@@ -141,6 +137,6 @@ def test_no_more_calls_are_made_than_the_budget(monkeypatch: pytest.MonkeyPatch)
 
 def test_without_time_nothing_is_read() -> None:
     tenant: Any = Tenant(1)
-    wanted = Wanted({("aws-prod", "RDS", "a"): NOW}, NOW)
+    wanted = {("aws-prod", "RDS", "a"): NOW}
     jobs = read_jobs(tenant, wanted, NOW, lambda: 1)
     assert (tenant.paths, jobs.problem is None) == ([], False)

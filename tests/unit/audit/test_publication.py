@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from rds_snap_backup.audit.daily import MAX_SHOWN_PLACES, notification_of
-from rds_snap_backup.audit.digest import Day
+from rds_snap_backup.audit.digest import Digest, Span
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.audit.publication import MAX_KEYS, REPEAT_SECONDS, News, news_of, publish, publish_pending
 from rds_snap_backup.ledger.audits import AuditState
@@ -83,8 +83,9 @@ def test_very_many_findings_are_compared_as_far_as_they_are_kept() -> None:
 
 def notification(text: str) -> dict[str, Any]:
     counts = dict.fromkeys(("findings", "databases", *VERDICTS), 0)
-    since = Day(NOW).to_json({})
-    return {"status": "audit", "title": text, "news": True, "findings": [], "counts": counts, "since": since}
+    since = Digest(Span(NOW, NOW), {}).to_json()
+    facts = {"scope": {"stack": "", "commvault": ""}, "time": "", "lastRead": None, "report": None}
+    return {"status": "audit", "title": text, "news": True, "findings": [], "counts": counts, "since": since} | facts
 
 
 def run(aws: Aws, name: str, new: int = 1) -> None:
@@ -145,7 +146,12 @@ def test_of_two_runs_that_publish_the_same_record_both_go_on() -> None:
 def test_long_lists_are_counted_in_a_message(places: int, shown: int) -> None:
     counts = dict.fromkeys((*VERDICTS, "databases", "findings"), 0)
     scope: dict[str, Any] = {"accounts": [{"account": str(number)} for number in range(places)], "groups": 3}
-    answer: dict[str, Any] = {"findings": [{}] * 60, "scope": scope, "counts": counts, "since": {"jobs": {"failed": 0}}}
+    answer: dict[str, Any] = {
+        "findings": [{"code": "TARGET_INVALID"}] * 60,
+        "scope": scope,
+        "counts": counts,
+        "since": {},
+    }
     notification = notification_of(answer)
     assert (len(notification["scope"]["accounts"]), notification["scope"]["groups"]) == (shown, 3)
     assert len(notification["findings"]) == MAX_FINDINGS

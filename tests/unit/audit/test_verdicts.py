@@ -51,7 +51,7 @@ def job(hours: float = 1.5, status: str = "Completed", job_id: str = "2291", min
 
 
 def jobs(*found: Job, problem: Problem | None = None) -> Jobs:
-    return Jobs({found[0].names: found} if found else {}, {}, problem)
+    return Jobs({found[0].names: found} if found else {}, problem)
 
 
 CASES: dict[str, tuple[Database, dict[str, Any], str, str]] = {
@@ -157,7 +157,13 @@ CASES: dict[str, tuple[Database, dict[str, Any], str, str]] = {
         {"points": {RDS: [point("orders", 40)]}, "snapshots": [snapshot("orders-40", MINE, 40)]}
         | {"targets": [target(maxAgeHours=48)]},
         "protected",
-        "",
+        "Its maximum age is 48 h.",
+    ),
+    "its groups' last job had errors": (
+        ORDERS,
+        MADE | {"jobs": jobs(job(status="Completed w/ one or more errors"))},
+        "protected",
+        "The last job of its groups, 2291, ended as completed with errors.",
     ),
     # ---- ambiguous
     "a content is not understood": (

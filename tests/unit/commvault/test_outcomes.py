@@ -210,10 +210,6 @@ def test_without_a_code_the_status_decides(body: Any, statuses: tuple[int, ...],
         assert not isinstance(outcome, Rejected) or not outcome.blames_names
 
 
-def test_a_redirects_text_is_not_quoted() -> None:
-    assert "elsewhere" not in problem_of(immediate("go elsewhere", 302)).message
-
-
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -301,13 +297,6 @@ def test_the_old_xml_error(xml: bytes, kind: type, code: str, status: int) -> No
     outcome = immediate(xml, status)
     assert type(outcome) is kind
     assert (problem_of(outcome).code, problem_of(outcome).message) == (code, "No associations.")
-
-
-def test_a_text_is_one_line_of_500_characters() -> None:
-    message = problem_of(immediate(error(19, "No\nspace\x00 left." + "." * 900))).message
-    assert message.startswith("No space left.")
-    assert len(message) == 500
-    assert problem_of(immediate({"errorCode": 19, "errorMessage": None})).message == "Commvault gave no text."
 
 
 @pytest.mark.parametrize(("codes", "kind"), [([0, 5], Unauthorized), (["0", 2], AlreadyRunning), ([19, 4], Failed)])

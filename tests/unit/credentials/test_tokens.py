@@ -4,13 +4,10 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from typing import Any
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.stub import Stubber
 
 from rds_snap_backup.commvault.answers import HttpRequest, HttpResponse
@@ -104,17 +101,6 @@ def test_a_secret_without_a_usable_token_is_unauthorized_and_its_value_is_not_sh
     assert printed.count('"TokenRefused":[1.0]') == 1
 
 
-def test_a_secret_that_is_an_empty_text_is_unauthorized() -> None:
-    # Secrets Manager itself keeps none, so the stubber lets none pass; emulators do.
-    client = boto3.client("secretsmanager")
-    answer: Any = AWSResponse("https://fake", 200, HTTPHeaders(), BytesIO())
-    answer._content = json.dumps({"ARN": ARN, "SecretString": ""}).encode()
-    client.meta.events.register("before-send.secrets-manager.GetSecretValue", lambda **_: answer)
-    outcome = Wire().send(TokenAuth(Secret(ARN, client), "test"))
-    assert isinstance(outcome, Unauthorized)
-    assert outcome.problem.code == "SECRET_EMPTY"
-
-
 @pytest.mark.parametrize(
     ("values", "accepted", "tokens"),
     [
@@ -175,15 +161,6 @@ def test_the_token_is_cached_for_five_minutes(secret: Holding) -> None:
 
 
 # The private CA.
-
-
-def test_the_ca_is_read_and_decrypted() -> None:
-    client = boto3.client("ssm")
-    with Stubber(client) as stubber:
-        assert ca_certificates("", client) is None
-        parameter = {"Name": "/ca", "Value": "a PEM bundle"}
-        stubber.add_response("get_parameter", {"Parameter": parameter}, {"Name": "/ca", "WithDecryption": True})
-        assert ca_certificates("/ca", client) == "a PEM bundle"
 
 
 @pytest.mark.parametrize("code", ["ParameterNotFound", "AccessDeniedException"])

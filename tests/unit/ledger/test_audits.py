@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.ledger.audits import AuditChangedError, Audits, AuditState
-from rds_snap_backup.ledger.submissions import Submissions
+from rds_snap_backup.ledger.audits import AuditChangedError, Audits, AuditState, ReportLink
 from rds_snap_backup.ledger.table import Table
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel, Schedule
@@ -14,9 +13,13 @@ from tests.property.model.kernel import Kernel, Schedule
 START = 1769824804.0
 KEYS = {"coverage": frozenset({"a", "b"}), "token": frozenset({"c"})}
 STATE = AuditState(
-    *("one", START, KEYS, {"1/us-east-1": (7, START)}, {"key": 3}, START),
+    *("one", KEYS, {"1/us-east-1": (7, START)}, {"key": 3}, START),
     pending={"status": "audit", "ok": False},
     pending_new=3,
+    digest_end=START,
+    report=ReportLink("key", "hash"),
+    read_at=START,
+    read_report="key",
 )
 
 
@@ -56,9 +59,3 @@ def test_a_write_whose_answer_was_lost_is_its_own(audits: Audits, client: Any, m
 
     monkeypatch.setattr(client, "update_item", twice)
     assert audits.save(STATE) == audits.load()
-
-
-def test_the_last_rate_limit_is_read(audits: Audits, client: Any) -> None:
-    assert audits.throttled_until() == 0
-    Submissions(Table("ledger", client), 30).note_throttle(START)
-    assert audits.throttled_until() == START

@@ -122,8 +122,7 @@ def long_text(number: int, length: int) -> str:
     return f"{number:04}" + "障" * (length - 4)
 
 
-@pytest.mark.parametrize("joined", [0, 45, 89])
-@pytest.mark.parametrize("status", ["Failed", "Completed w/ one or more errors"])
+@pytest.mark.parametrize(("joined", "status"), [(0, "Failed"), (45, "Completed w/ one or more errors")])
 def test_the_largest_record_ends_in_one_save_and_all_ends_are_published(joined: int, status: str) -> None:
     """90 backups with the longest names, reasons and errors, of which some joined submissions of 2 KB keys."""
     sizes: list[int] = []

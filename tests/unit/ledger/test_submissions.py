@@ -22,7 +22,6 @@ from tests.property.model.sdk import clients
 
 X, Y = (Association("client", name, "default", "shown") for name in "XY")
 WHY = Problem("WHY", "why", "hint")
-HOUR = 3600.0
 
 
 class Ledger:
@@ -87,14 +86,6 @@ def test_a_second_record_of_a_trigger_is_stale(ledger: Ledger) -> None:
     assert ledger.submissions.save(Change(ledger.make(error=WHY))) == Stale(first)
 
 
-def test_a_record_that_has_expired_is_made_anew(ledger: Ledger) -> None:
-    first = ledger.save(ledger.make())
-    del ledger.dynamodb.items[first.key]
-    stale = ledger.submissions.save(Change(replace(first, cut_offs=1)))
-    assert isinstance(stale, Stale)
-    assert ledger.save(stale.submission).version == 1
-
-
 def test_our_own_write_whose_answer_was_lost_is_no_conflict(ledger: Ledger) -> None:
     ledger.kernel.faults["ledger update"] = Schedule([(0, AWS_FAULTS.index("twice"))])
     assert ledger.save(ledger.make()).version == 1
@@ -108,12 +99,6 @@ def test_a_start_claims_all_its_items_or_nothing(ledger: Ledger) -> None:
     assert ledger.submissions.save(Change(submission, claims)) == Conflict()
     assert ledger.submissions.load(submission.key) is None
     assert ledger.submissions.subclients([X.key])[X.key] == Subclient(X.key)
-
-
-def test_a_claim_raises_the_version_of_the_claimers_own_item(ledger: Ledger) -> None:
-    submission = ledger.claim(ledger.make(), X)
-    ledger.claim(submission, X)
-    assert ledger.submissions.subclients([X.key])[X.key].version == 2
 
 
 def test_an_item_keeps_its_last_completed_job_the_known_ids_and_the_user(ledger: Ledger) -> None:
@@ -139,17 +124,6 @@ def test_a_rate_limit_is_only_prolonged(ledger: Ledger) -> None:
     assert ledger.submissions.start_inputs(ledger.make(), []).throttled_until == 2.1e9
 
 
-def test_open_is_what_is_not_over(ledger: Ledger) -> None:
-    over = (ledger.backup(X, phase=Ended("completed")),)
-    made = [ledger.save(ledger.make(number)) for number in range(5)]
-    ledger.save(ledger.make(5, backups=over))
-    unpublished = ledger.make(6, backups=over).with_notice("completed", over, ledger.kernel.now)
-    made.append(ledger.save(unpublished))
-    assert ledger.submissions.open() == (made, [])
-    ledger.save(replace(made[0], backups=over))
-    assert ledger.submissions.open() == (made[1:], [])
-
-
 def test_a_record_of_another_form_is_a_busy_claimer_and_harms_no_other(ledger: Ledger) -> None:
     newer, other = ledger.claim(ledger.make(1), X), ledger.claim(ledger.make(2), Y)
     ledger.renew(newer)
@@ -167,3 +141,14 @@ def test_a_record_of_another_form_that_is_over_keeps_nothing(ledger: Ledger) -> 
     over = ledger.claim(ledger.make(1, backups=(ledger.backup(X, phase=Ended("completed")),)), X)
     ledger.renew(over)
     assert ledger.submissions.start_inputs(ledger.make(2), [X.key]).claimers == {}
+
+
+def test_open_is_what_is_not_over(ledger: Ledger) -> None:
+    over = (ledger.backup(X, phase=Ended("completed")),)
+    made = [ledger.save(ledger.make(number)) for number in range(5)]
+    ledger.save(ledger.make(5, backups=over))
+    unpublished = ledger.make(6, backups=over).with_notice("completed", over, ledger.kernel.now)
+    made.append(ledger.save(unpublished))
+    assert ledger.submissions.open() == (made, [])
+    ledger.save(replace(made[0], backups=over))
+    assert ledger.submissions.open() == (made[1:], [])

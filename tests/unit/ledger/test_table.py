@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from rds_snap_backup.ledger import table as module
 from rds_snap_backup.ledger.table import ConditionFailed, Contended, Table, Update
@@ -80,15 +79,3 @@ def test_keys_that_a_throttled_table_leaves_out_are_read_again(
     else:
         with pytest.raises(Contended):
             table.get_many("ab")
-
-
-def test_more_keys_than_one_call_reads_are_read(table: Table) -> None:
-    keys = [f"item-{number}" for number in range(250)]
-    for key in keys[::50]:
-        table.write(Update(key, {"value": key}))
-    assert [*table.get_many(keys)] == keys[::50]
-
-
-def test_what_aws_refuses_for_another_reason_is_raised(table: Table) -> None:
-    with pytest.raises(ClientError, match="ValidationException"):
-        table.write(Update("a", {"value": 1}), Update("a", {"value": 2}))

@@ -56,12 +56,6 @@ def test_a_message_and_a_dead_letter_keep_the_trigger(sent: Sent) -> None:
     assert sent.bodies(LETTERS)[0]["error"] == ERROR
 
 
-def test_a_fan_out_sends_one_message_for_each_target_ten_at_a_time(sent: Sent) -> None:
-    names = [f"t{number}" for number in range(23)]
-    sent.queues.send_all(TRIGGER, names)
-    assert [body["target"] for body in sent.bodies()] == names
-
-
 def test_entries_that_failed_are_sent_again(sent: Sent) -> None:
     sent.fail(2)
     sent.queues.send_all(TRIGGER, ["a", "b", "c", "d"])
@@ -99,19 +93,3 @@ def test_an_event_is_refused_under_its_first_identity_however_often(sent: Sent) 
     sent.queues.refuse(kept, "second", ERROR)
     assert sent.bodies(LETTERS) == [kept, kept]
     assert kept == {"event": {"odd": 1}, "deliveryId": "first", "refused": ERROR}
-
-
-@pytest.mark.parametrize("event", [{"long": "é" * 200_000}, json.loads("[" * 90 + "]" * 90)])
-def test_an_event_that_no_message_can_hold_is_kept_as_far_as_possible(sent: Sent, event: Any) -> None:
-    sent.queues.refuse(event, "i" * 5000, ERROR)
-    (kept,) = sent.bodies(LETTERS)
-    assert kept["refused"] == ERROR
-    assert len(kept["deliveryId"]) <= 1024
-
-
-def test_an_event_on_the_queue_can_do_no_more_than_where_it_came_from(sent: Sent) -> None:
-    sent.queues.send_event({"target": "one", "trigger": {"kind": "manual", "id": "mine"}}, "request")
-    (message,) = sent.sqs.queues[URL]
-    event, arrival = unwrap(message.body, "id", None, sent.kernel.now)
-    assert (arrival.id, arrival.is_message) == ("request", False)
-    assert event == {"target": "one", "trigger": {"kind": "manual", "id": "mine"}}

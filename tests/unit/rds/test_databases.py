@@ -13,7 +13,6 @@ from rds_snap_backup.rds.databases import (
     Database,
     Databases,
     Place,
-    Quota,
     Resource,
     Snapshot,
     Wanted,
@@ -75,34 +74,11 @@ def test_members_are_of_their_cluster_and_a_replica_is_a_database() -> None:
     assert databases_of(listed) == [Database(orders), Database(replica), Database(shop, members)]
 
 
-@pytest.mark.parametrize(
-    ("resource", "created", "is_replica"),
-    [
-        (instance("a", InstanceCreateTime=AT), AT.timestamp(), False),
-        (instance("a", ReadReplicaSourceDBClusterIdentifier="b"), 0, True),
-        (cluster("a", ClusterCreateTime=AT, ReplicationSourceIdentifier=""), AT.timestamp(), False),
-        (cluster("a", ReplicationSourceIdentifier="arn"), 0, True),
-    ],
-)
-def test_the_age_and_the_source_of_a_database(resource: Resource, created: float, is_replica: bool) -> None:
-    assert (resource.created, resource.is_replica) == (created, is_replica)
-
-
 def test_other_services_and_what_is_being_deleted_are_left_out() -> None:
     others = [cluster(engine, Engine=engine) for engine in ("docdb", "neptune")]
     others += [instance("docdb-1", Engine="docdb", DBClusterIdentifier="docdb")]
     deleted = [instance("old", DBInstanceStatus="deleting"), cluster("older", Status="deleting")]
     assert databases_of([*others, *deleted, instance("orders")]) == [Database(instance("orders"))]
-
-
-def test_the_quotas_of_manual_snapshots_are_read() -> None:
-    client = boto3.client("rds")
-    rows = [
-        {"AccountQuotaName": name, "Used": 91, "Max": 100} for name in ("ManualSnapshots", "DBInstances", "DBClusters")
-    ]
-    with Stubber(client) as stubber:
-        stubber.add_response("describe_account_attributes", {"AccountQuotas": rows})
-        assert Databases(lambda: client).quotas() == [Quota("ManualSnapshots", 91, 100)]
 
 
 def snapshot_row(name: str, **more: Any) -> dict[str, Any]:
@@ -123,22 +99,6 @@ def test_snapshots_are_asked_for_by_many_names_at_a_time() -> None:
             stubber.add_response("describe_db_snapshots", {"DBSnapshots": [snapshot_row(some[0])]}, given)
         found = list(Databases(lambda: client).snapshots(Wanted("instance", "name", frozenset(names))))
     assert [snapshot.name for snapshot in found] == [names[0], names[-1]]
-
-
-def test_snapshots_of_clusters_are_asked_for_by_database() -> None:
-    client = boto3.client("rds")
-    row = {"DBClusterSnapshotIdentifier": "S", "DBClusterSnapshotArn": "arn:aws:rds:x", "DBClusterIdentifier": "Shop"}
-    given = {"SnapshotType": "manual", "Filters": [{"Name": "db-cluster-id", "Values": ["shop"]}], "MaxRecords": 100}
-    with Stubber(client) as stubber:
-        stubber.add_response("describe_db_cluster_snapshots", {"DBClusterSnapshots": [row]}, given)
-        (found,) = Databases(lambda: client).snapshots(Wanted("cluster", "database", frozenset({"shop"})))
-    assert found == Snapshot("cluster", "s", "arn:aws:rds:x", "shop", "", 0, is_available=False)
-
-
-def test_a_copy_has_the_time_of_the_original() -> None:
-    original = AT.replace(hour=5)
-    read = Snapshot.read(snapshot_row("s", OriginalSnapshotCreateTime=original), FORMS["instance"])
-    assert (read.created, read.is_available) == (original.timestamp(), True)
 
 
 @pytest.mark.parametrize(
@@ -170,3 +130,32 @@ def test_one_database_is_read_and_one_that_rds_does_not_know_is_none() -> None:
         assert rds.resource("instance", "a") == instance("a")
         assert rds.resource("instance", "b") is None
         assert rds.resource("cluster", "b") is None
+
+
+@pytest.mark.parametrize(
+    ("resource", "created", "is_replica"),
+    [
+        (instance("a", InstanceCreateTime=AT), AT.timestamp(), False),
+        (instance("a", ReadReplicaSourceDBClusterIdentifier="b"), 0, True),
+        (cluster("a", ClusterCreateTime=AT, ReplicationSourceIdentifier=""), AT.timestamp(), False),
+        (cluster("a", ReplicationSourceIdentifier="arn"), 0, True),
+    ],
+)
+def test_the_age_and_the_source_of_a_database(resource: Resource, created: float, is_replica: bool) -> None:
+    assert (resource.created, resource.is_replica) == (created, is_replica)
+
+
+def test_a_copy_has_the_time_of_the_original() -> None:
+    original = AT.replace(hour=5)
+    read = Snapshot.read(snapshot_row("s", OriginalSnapshotCreateTime=original), FORMS["instance"])
+    assert (read.created, read.is_available) == (original.timestamp(), True)
+
+
+def test_snapshots_of_clusters_are_asked_for_by_database() -> None:
+    client = boto3.client("rds")
+    row = {"DBClusterSnapshotIdentifier": "S", "DBClusterSnapshotArn": "arn:aws:rds:x", "DBClusterIdentifier": "Shop"}
+    given = {"SnapshotType": "manual", "Filters": [{"Name": "db-cluster-id", "Values": ["shop"]}], "MaxRecords": 100}
+    with Stubber(client) as stubber:
+        stubber.add_response("describe_db_cluster_snapshots", {"DBClusterSnapshots": [row]}, given)
+        (found,) = Databases(lambda: client).snapshots(Wanted("cluster", "database", frozenset({"shop"})))
+    assert found == Snapshot("cluster", "s", "arn:aws:rds:x", "shop", "", 0, is_available=False)

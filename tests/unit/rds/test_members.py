@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds import members as module
-from rds_snap_backup.rds.databases import Databases, Place, Quota, Snapshot, Wanted
-from rds_snap_backup.rds.members import AT_ONCE, Hub, Listing, Members, read_snapshots
+from rds_snap_backup.rds.databases import Databases, Place, Snapshot, Wanted
+from rds_snap_backup.rds.members import Hub, Listing, Members, read_snapshots
 
 PLACES = [Place(f"{number:012}", "eu-west-1") for number in range(200)]
 HUB = Hub("backups", "aws-us-gov", "us-gov-west-1", sends_events=True)
@@ -66,18 +66,6 @@ class Sdk:
         with self._lock:
             self.at_once -= 1
         return {"Attributes": {"ApproximateNumberOfMessages": "2"}}
-
-
-def test_200_members_are_read_by_few_calls_each_several_at_a_time() -> None:
-    sdk = Sdk()
-    read = Members(HUB, PLACES, sdk.client).read()
-    assert list(read) == PLACES
-    assert set(map(repr, read.values())) == {repr(Listing([], [Quota("ManualSnapshots", 1, 100)], 2))}
-    assert sdk.most_at_once <= AT_ONCE
-    calls = 1 + len(sdk.calls)
-    assert {*sdk.calls.values()} == {200}
-    # At 0.3 s a call they take this long, of the time for all of them.
-    assert 200 / AT_ONCE * calls * 0.3 < module.ALL_SECONDS / 3
 
 
 def test_each_role_is_assumed_at_the_regional_endpoint_under_a_name_that_can_be_searched_for() -> None:
@@ -140,12 +128,3 @@ def test_snapshots_of_places_are_read_several_at_a_time_and_one_that_fails_hides
     assert {len(each) for each in found.values() if not isinstance(each, Problem)} == {2}
     assert set(read_snapshots(sources, wanted, 19).values()) == {module.NOT_REACHED}
     assert read_snapshots(sources, {}, 100) == {}
-
-
-def test_one_member_is_opened() -> None:
-    sdk = Sdk(denied=PLACES[1].account)
-    members = Members(HUB, PLACES[:2], sdk.client)
-    assert isinstance(members.open(PLACES[0]), Databases)
-    denied = members.open(PLACES[1])
-    assert isinstance(denied, Problem)
-    assert "AccessDenied" in denied.message

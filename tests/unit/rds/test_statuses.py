@@ -76,14 +76,6 @@ def test_the_status_is_that_of_the_instance_or_its_cluster(databases: Databases,
 
 
 @pytest.mark.parametrize(
-    ("name", "tags"),
-    [("db:orders", {"team": "a", "bare": ""}), ("db:member", {}), ("cluster:billing", {}), ("db:gone", None)],
-)
-def test_the_tags_are_those_of_the_database_itself(databases: Databases, name: str, tags: object) -> None:
-    assert statuses(databases, [0]).tags(f"{PLACE}:{name}") == tags
-
-
-@pytest.mark.parametrize(
     "arn", ["arn:aws:rds:eu-west-1:000000000000:db:orders", "arn:aws:rds:us-east-1:1:db:orders", ""]
 )
 def test_a_database_of_another_account_or_region_is_not_asked_for(databases: Databases, arn: str) -> None:
@@ -102,3 +94,11 @@ def test_that_rds_cannot_be_asked_is_believed_for_a_minute(databases: Databases)
     assert databases.calls == 1
     clock[0] += 2
     assert asked.status(trigger(f"{PLACE}:db:orders")) == "backing-up"
+
+
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [("db:orders", {"team": "a", "bare": ""}), ("db:member", {}), ("cluster:billing", {}), ("db:gone", None)],
+)
+def test_the_tags_are_those_of_the_database_itself(databases: Databases, name: str, tags: object) -> None:
+    assert statuses(databases, [0]).tags(f"{PLACE}:{name}") == tags

@@ -1,0 +1,299 @@
+"""Nights of a fleet: the Backup function's own code against the CommServe simulator, on a clock that the simulation moves.
+
+AWS is in memory. Schedules invoke the function directly; as many sandboxes as the event source allows work on the queue.
+Every call takes its time on the simulation's clock, and sandboxes work at the same time.
+"""
+
+import heapq
+import json
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import formatdate
+from functools import partial
+from itertools import batched, count
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from benchmarks.drain import BATCH, CONCURRENCY
+from local.commserve import CommServe
+from local.commserve.api import routes
+from local.commserve.recorded import Recorded, without_prefix
+from rds_snap_backup.backup.deliveries import Deliveries
+from rds_snap_backup.bootstrap import Clients, bootstrap
+from rds_snap_backup.config import Config
+from rds_snap_backup.ledger.keys import OPEN
+from rds_snap_backup.messaging.notifications import iso
+from tests.property.model.aws import RDS, SNS, SQS, SSM, Message, SecretsManager
+from tests.property.model.connection import Response
+from tests.property.model.dynamodb import DynamoDB
+from tests.property.model.kernel import TIMEOUT_SECONDS, Kernel, Run, Sandbox, Schedule
+from tests.property.wire import on_wire
+from tests.support import ENVIRONMENT
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+FIRST_NIGHT = datetime(2027, 1, 31, 3, tzinfo=UTC).timestamp()
+PAUSES = {"FIRST_RETRY_SECONDS": "30", "FIRST_POLL_SECONDS": "60", "RECONCILE_SECONDS": "600"}
+CONFIG = Config.from_env(ENVIRONMENT | PAUSES)
+# What a SaaS tenant is allowed in an hour.
+WRITES, READS = 100, 1000
+# How long calls take.
+AWS_SECONDS, CONNECT_SECONDS, ANSWER_SECONDS = 0.01, 0.05, 1.0
+# Scheduler invokes within the minute; Lambda has a sandbox for each invocation.
+SPREAD_SECONDS = 60
+DIRECT = 50
+LONG_POLL_SECONDS = 20.0
+CLIENT = "aws-prod"
+JOB_SECONDS = 30 * MINUTE
+# Jobs of others that run all the time.
+FOREIGN = 600
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request to Commvault: when it was sent, and the status of its answer."""
+
+    at: float
+    method: str
+    status: int
+
+
+class Time(Kernel):
+    """Time that passes while calls are made, for all sandboxes at once."""
+
+    def begin_effect(self) -> None:
+        """Take the time of an AWS call."""
+        self.sleep(AWS_SECONDS)
+
+
+class Tenant:
+    """The simulator's endpoints with a tenant's limits, reached without a socket. `calls` are all requests."""
+
+    def __init__(self, time: Time) -> None:
+        self.time = time
+        self.calls: list[Call] = []
+        self.commserve = CommServe(clock=time.time, job_seconds=JOB_SECONDS)
+        self.commserve.rate_limit(WRITES, READS, HOUR)
+        for _ in range(FOREIGN):
+            self.commserve.add_job("aws-test", "sandbox-db", seconds=30 * DAY)
+
+    def answer(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Response:
+        """Answer a request as the simulator's server does."""
+        state, parts, now = self.commserve.state, urlsplit(url), self.time.now
+        request = Recorded(
+            id=next(state.request_ids),
+            method=method,
+            path=unquote(without_prefix(parts.path)),
+            query=dict(parse_qsl(parts.query)),
+            headers=dict(headers),
+            authorized=state.tokens.accepts(headers["Authtoken"], now),
+            body=body or b"",
+            json=json.loads(body) if body else None,
+            at=now,
+            clock=now,
+            client=("", 0),
+            connection=0,
+        )
+        answer = routes.answer(state, request)
+        self.calls.append(Call(now, method, answer.status))
+        return Response((answer.status, answer.render(as_json=True)[1], answer.headers), formatdate(now, usegmt=True))
+
+
+class Line:
+    """urllib3's `HTTPSConnection`, as far as the product uses it, to a tenant."""
+
+    def __init__(self, tenant: Tenant, timeout: float) -> None:
+        self.timeout = timeout
+        self.sock = SimpleNamespace(settimeout=lambda _seconds: None)
+        self.is_connected = False
+        self._tenant = tenant
+        self._response: Response | None = None
+
+    def connect(self) -> None:
+        self._tenant.time.sleep(CONNECT_SECONDS)
+        self.is_connected = True
+
+    def close(self) -> None:
+        self.is_connected = False
+
+    def request(
+        self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str], **_options: Any
+    ) -> None:
+        self._tenant.time.sleep(ANSWER_SECONDS / 2)
+        self._response = self._tenant.answer(method, url, body, headers)
+
+    def getresponse(self) -> Response:
+        self._tenant.time.sleep(ANSWER_SECONDS / 2)
+        assert self._response is not None
+        return self._response
+
+
+class Documents(SSM):
+    """Target documents. `reads` is when each call was made."""
+
+    def __init__(self, time: Time, parameters: dict[str, str]) -> None:
+        super().__init__(time, parameters)
+        self.reads: list[float] = []
+        self._time = time
+
+    def get_parameter(self, **call: Any) -> dict[str, Any]:
+        self.reads.append(self._time.now)
+        return super().get_parameter(**call)
+
+
+class Queue(SQS):
+    """Queues that know which of their messages is visible next."""
+
+    def __init__(self, time: Time) -> None:
+        super().__init__(time, lambda _url, _body: None)
+        self._time = time
+        self._numbers = count()
+        self._visible: list[tuple[float, int, Message]] = []
+
+    def put(self, url: str, body: str, delay: float = 0) -> None:
+        super().put(url, body, delay)
+        if url == CONFIG.submissions_queue_url:
+            self.wait(self.queues[url][-1])
+
+    def wait(self, message: Message) -> None:
+        """Let a message be received when it is visible."""
+        heapq.heappush(self._visible, (message.visible_at, next(self._numbers), message))
+
+    def take(self) -> list[Message]:
+        """Return the messages for a batch."""
+        batch: list[Message] = []
+        while len(batch) < BATCH and self.seconds == 0:
+            batch.append(heapq.heappop(self._visible)[2])
+        return batch
+
+    @property
+    def seconds(self) -> float:
+        """How long no message will be visible, at most as long as a poll waits."""
+        due = self._visible[0][0] - self._time.now if self._visible else LONG_POLL_SECONDS
+        return min(max(due, 0.0), LONG_POLL_SECONDS)
+
+
+@dataclass(frozen=True)
+class Night:
+    """One night's schedules, up to the next night."""
+
+    requests: int  # CreateTask requests that were accepted
+    throttled: int  # CreateTask requests that were answered with 429
+    jobs: int
+    last_job: float  # seconds from the schedules' time until the last job began
+    reads: int  # calls that read from Commvault, in the busiest hour
+    ssm_reads: int  # in the busiest second
+    abandoned: int  # notices of abandoned backups
+    open: int  # the most open submissions that a target has when the next night begins
+
+
+class Fleet:
+    """A stack and the targets of its databases, `size` to a target, all scheduled for 03:00."""
+
+    def __init__(self, databases: int, size: int) -> None:
+        self.time = Time({"aws": Schedule(())}, Schedule(()), now=FIRST_NIGHT)
+        self.tenant = Tenant(self.time)
+        groups = [f"db-{number:04}" for number in range(databases)]
+        self.tenant.commserve.extend({CLIENT: {"RDS": groups}})
+        self.targets = [batch[0] for batch in batched(groups, size, strict=False)]
+        self.documents = Documents(
+            self.time,
+            {CONFIG.targets_path + batch[0]: _document(batch) for batch in batched(groups, size, strict=False)},
+        )
+        self.queue, self.ledger = Queue(self.time), DynamoDB(self.time)
+        self.topic = SNS(self.time, lambda _message: None)
+        models: dict[str, Any] = {
+            "dynamodb": self.ledger,
+            "secretsmanager": SecretsManager(self.time, self.tenant.commserve.token),
+            "sns": self.topic,
+            "sqs": lambda: self.queue,
+            "ssm": self.documents,
+            "rds": lambda: RDS(self.time),
+        }
+        clients = Clients(**models)
+        self._sandboxes = [
+            Deliveries(bootstrap(CONFIG, clients, self.time.time), clients.rds) for _ in range(CONCURRENCY + DIRECT)
+        ]
+
+    def nights(self, number: int) -> list[Night]:
+        """Let nights pass."""
+        random.seed(1)  # For the product's jitter.
+        with on_wire(self.time, partial(Line, self.tenant)):
+            return [self._night(FIRST_NIGHT + night * DAY) for night in range(number)]
+
+    def _night(self, due: float) -> Night:
+        self.tenant.calls.clear()
+        self.topic.messages.clear()
+        self.documents.reads.clear()
+        before = set(self.tenant.commserve.jobs)
+        events = deque(
+            (
+                due + SPREAD_SECONDS * place / len(self.targets),
+                {"target": name, "schedule": f"arn:aws:scheduler:::schedule/{name}", "time": iso(due)},
+            )
+            for place, name in enumerate(self.targets)
+        )
+        # No run lasts into the next night.
+        works = [partial(self._poll, due + DAY - TIMEOUT_SECONDS)] * CONCURRENCY + [
+            partial(self._invoke, events)
+        ] * DIRECT
+        self.time.go(
+            [
+                Run(Sandbox(place, 0.0), work=partial(work, sandbox))
+                for place, (work, sandbox) in enumerate(zip(works, self._sandboxes, strict=True))
+            ]
+        )
+        self.time.now = due + DAY
+        jobs = [job for job_id, job in self.tenant.commserve.jobs.items() if job_id not in before]
+        calls = Counter((call.method, call.status) for call in self.tenant.calls)
+        return Night(
+            requests=calls["POST", 200],
+            throttled=calls["POST", 429],
+            jobs=len(jobs),
+            last_job=max(job.created for job in jobs) - due,
+            reads=_most(call.at // HOUR for call in self.tenant.calls if call.method == "GET"),
+            ssm_reads=_most(int(at) for at in self.documents.reads),
+            abandoned=sum(message["status"] == "abandoned" for message in self.topic.messages),
+            open=_most(item["target"]["S"] for item in self.ledger.items.values() if OPEN in item),
+        )
+
+    def _invoke(self, events: "deque[tuple[float, dict[str, Any]]]", sandbox: Deliveries) -> None:
+        """Take one schedule's event after the other when it is due."""
+        while events:
+            at, event = events.popleft()
+            self.time.sleep(max(at - self.time.now, 0))
+            sandbox.receive(event, str(event["target"]), self._seconds_left())
+
+    def _poll(self, until: float, sandbox: Deliveries) -> None:
+        """Work on what is visible on the queue."""
+        queue, url = self.queue, CONFIG.submissions_queue_url
+        while self.time.now < until:
+            batch = queue.take()
+            if not batch:
+                self.time.sleep(queue.seconds)
+                continue
+            records = [queue.receive(url, message) for message in batch]
+            answer = sandbox.receive_batch(records, self._seconds_left())
+            failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+            for message in batch:
+                if message.id in failed:
+                    queue.wait(message)
+                else:
+                    queue.delete(url, message)
+
+    def _seconds_left(self) -> Callable[[], float]:
+        ends = self.time.now + TIMEOUT_SECONDS
+        return lambda: ends - self.time.now
+
+
+def _most(values: Iterable[float | str]) -> int:
+    """Return how often the most frequent value occurs."""
+    return max(Counter(values).values(), default=0)
+
+
+def _document(groups: Sequence[str]) -> str:
+    associations = [{"clientName": CLIENT, "instanceName": "RDS", "subclientName": group} for group in groups]
+    return json.dumps({"associations": associations})
