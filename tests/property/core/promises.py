@@ -390,7 +390,7 @@ class Judge:
                 is_reused = is_limit or (after.key, old.attempt) in self.commserve.misnamed
                 self.must(is_reused, "A job was lost whose ID is its own.")
             case "lost", "JOB_STILL_RUNNING":
-                row = learned.answer.rows[phase.job.id] if phase.job else None
+                row = learned.answer.all_rows[phase.job.id] if phase.job else None
                 is_late = at >= truth.followed + self.policy.follow_seconds - 1
                 self.must(row and row.end is None and is_late, "A job was followed for too short a time.")
             case "abandoned", "RUNS_CUT_OFF":
