@@ -41,6 +41,7 @@ def cli(aws: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     """A shell whose AWS is the emulator."""
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("COLUMNS", raising=False)  # the width of whoever starts the tests
     monkeypatch.setattr(backup, "POLL_SECONDS", 0.5)
     return calling(capsys)
 
