@@ -23,14 +23,17 @@ MAX_UNLISTED = 30  # polls
 UNDER_WAY = {"RUNNING", "CANCELLING"}
 
 
-@command("redrive prod")
+@command("redrive prod", "redrive prod --yes", asks=True)
 def redrive(call: Call) -> Exit:
-    """Send all dead letters back to be tried again, and wait until SQS has moved them.
+    """Send all dead letters back to be tried again, after asking, and wait until SQS has moved them.
 
     Exit status 1: the move did not succeed, or letters are in the dead-letter queue afterwards.
     """
     stack = call.stack()
     queue = DeadLetterQueue.of(stack)
+    if not call.agrees(f"{stack.place}: try all dead letters again now?"):
+        call.conclude(f"{stack.place}: nothing was moved.")
+        return Exit.OK
     call.did(f"SQS may go on moving the letters: {call.next_command('letters')}")
     with call.progress("SQS moves the letters"):
         task = move(queue)

@@ -71,7 +71,7 @@ def test_an_error_of_aws_becomes_one_line(
     cli: Cli, wire: AwsWire, *, status: int, code: str, message: str, printed: str
 ) -> None:
     wire.no_stack(status, code, message)
-    done = cli("redrive", "prod")
+    done = cli("redrive", "prod", "--yes")
     assert done.status == Exit.COULD_NOT_RUN
     assert done.line.startswith("prod: ")
     assert printed in done.line
@@ -91,7 +91,7 @@ def test_an_error_of_aws_becomes_one_line(
 )
 def test_a_stack_of_another_version_is_refused(cli: Cli, wire: AwsWire, outputs: dict[str, str], printed: str) -> None:
     wire.stack(**outputs)
-    done = cli("redrive", "prod")
+    done = cli("redrive", "prod", "--yes")
     assert (done.status, printed in done.line) == (Exit.COULD_NOT_RUN, True)
     assert wire.operations == ["DescribeStacks"]
 
@@ -139,10 +139,10 @@ def test_missing_configuration_is_one_line(
     assert "`aws configure list-profiles` lists the profiles." in cli("redrive", "prod", "--profile", "none").line
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    assert cli("redrive", "prod").line.startswith("prod: Unable to locate credentials. Sign in again")
+    assert cli("redrive", "prod", "--yes").line.startswith("prod: Unable to locate credentials. Sign in again")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)
-    assert cli("redrive", "prod").line == "prod: no region is configured. Name one with --region."
+    assert cli("redrive", "prod", "--yes").line == "prod: no region is configured. Name one with --region."
     assert not wire.calls
 
 
@@ -151,7 +151,7 @@ def test_aws_out_of_reach_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
-        line = cli("redrive", "prod").line
+        line = cli("redrive", "prod", "--yes").line
     assert line.startswith("prod: Could not connect to the endpoint URL: ")
     assert line.endswith("Check the network and the region's name.")
 
@@ -171,7 +171,7 @@ def test_nothing_is_a_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch, error
         raise error
 
     monkeypatch.setattr(program, "session_of", fail)
-    assert cli("redrive", "prod").line == printed
+    assert cli("redrive", "prod", "--yes").line == printed
 
 
 def test_ctrl_c_says_what_was_done(cli: Cli, wire: AwsWire) -> None:
@@ -182,7 +182,7 @@ def test_ctrl_c_says_what_was_done(cli: Cli, wire: AwsWire) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program, "session_of", interrupt)
-        done = cli("redrive", "prod")
+        done = cli("redrive", "prod", "--yes")
     assert (done.status, done.line) == (Exit.INTERRUPTED, "prod: interrupted. Nothing was changed.")
     wire.stack(BackupFunctionName="prod-backup", TargetsPath="/targets/")
     wire.answer("GetParameter", {"Parameter": {"Name": "orders", "Value": "{}"}})

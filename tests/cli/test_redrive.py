@@ -49,7 +49,7 @@ def moves(wire: AwsWire, *lists: list[dict[str, Any]]) -> None:
 
 def test_letters_are_moved_to_their_queue_and_the_end_is_awaited(cli: Cli, sqs: AwsWire) -> None:
     moves(sqs, [], [], [task("RUNNING")], [task("RUNNING", 2)], [task("COMPLETED", 3)])
-    done = cli("redrive", "prod")
+    done = cli("redrive", "prod", "--yes")
     assert done.status == Exit.OK
     assert sqs.asked("StartMessageMoveTask") == [
         {"SourceArn": "arn:dead-letters", "DestinationArn": "arn:submissions", "MaxNumberOfMessagesPerSecond": 10}
@@ -61,7 +61,7 @@ def test_letters_are_moved_to_their_queue_and_the_end_is_awaited(cli: Cli, sqs: 
 def test_an_earlier_move_is_not_taken_for_this_one(cli: Cli, sqs: AwsWire) -> None:
     earlier = task("FAILED", 1, started=1000)
     moves(sqs, [earlier], [earlier], [task("RUNNING", 2), earlier], [earlier, task("COMPLETED", 3)])
-    done = cli("redrive", "prod")
+    done = cli("redrive", "prod", "--yes")
     assert done.status == Exit.OK
     assert "moved 3 letters" in done.out
 
@@ -69,7 +69,7 @@ def test_an_earlier_move_is_not_taken_for_this_one(cli: Cli, sqs: AwsWire) -> No
 @pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])
 def test_a_move_that_fails_says_why(cli: Cli, sqs: AwsWire, status: str) -> None:
     moves(sqs, [], [task(status, 1, FailureReason="AWS.SimpleQueueService.NonExistentQueue")])
-    done = cli("redrive", "prod")
+    done = cli("redrive", "prod", "--yes")
     assert done.status == Exit.FINDINGS
     moved, ended = done.out.splitlines()
     assert moved == f"{PLACE}: SQS moved 1 letter to the Submissions queue."
@@ -83,7 +83,7 @@ def test_letters_that_are_there_afterwards_are_named(
     moves(sqs, [], [task("COMPLETED", 3)])
     sqs.answer("ReceiveMessage", {"Messages": received})
     sqs.answer("GetQueueAttributes", {"Attributes": {"QueueArn": "arn:submissions", IN_FLIGHT: in_flight}})
-    done = cli("redrive", "prod")
+    done = cli("redrive", "prod", "--yes")
     assert done.status == Exit.FINDINGS
     assert "rds-snap-backup letters prod" in done.out
     assert [asked["VisibilityTimeout"] for asked in sqs.asked("ReceiveMessage")] == [0]
@@ -91,7 +91,7 @@ def test_letters_that_are_there_afterwards_are_named(
 
 def test_a_move_that_is_under_way_is_waited_for(cli: Cli, sqs: AwsWire) -> None:
     moves(sqs, [task("RUNNING", 1)], [task("COMPLETED", 3)])
-    done = cli("redrive", "prod")
+    done = cli("redrive", "prod", "--yes")
     assert done.status == Exit.OK
     assert not sqs.asked("StartMessageMoveTask")
 
@@ -100,7 +100,7 @@ def test_a_move_that_was_started_at_the_same_moment_is_explained(cli: Cli, sqs: 
     moves(sqs, [])
     message = "There is already a task running. Only one active task is allowed for a source queue arn at a given time."
     sqs.fail("StartMessageMoveTask", 400, "com.amazonaws.sqs#InvalidParameterValue", message)
-    done = cli("redrive", "prod")
+    done = cli("redrive", "prod", "--yes")
     assert done.status == Exit.COULD_NOT_RUN
     line = done.line
     assert line.endswith("Run the command again: it waits for that one.")
