@@ -1,7 +1,7 @@
 """What is promised: checked at every write, request and message, and once everything has ended."""
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -87,7 +87,7 @@ class Promises:
         is_new = backup.job is not None and (old is None or old.job is None or old.job.id != backup.job.id)
         if backup.job and is_new and (job := self._job(backup.job.id)):
             if state == "joined":
-                self._joined(now, backup, job)
+                self._must(job.names == _names(backup), f"{now.key} joined {job}")
             elif attempt := self.attempts.get((now.key, backup.attempt or (old.attempt if old else 0))):
                 is_adopted = job.id not in attempt.job_ids
                 self._owned(now, backup, job, attempt.level, is_adopted=is_adopted)
@@ -122,27 +122,6 @@ class Promises:
             self.kernel.seen["adopted a job that is not ours"] += 1
         self._must(covers(job.level, level), f"{key} asked for {level} and has {job}")
         self.kernel.seen["adopted"] += is_adopted
-
-    def _joined(self, now: Submission, backup: Backup, job: Job) -> None:
-        """A backup is satisfied by a job of its subclient that began after its moment."""
-        key, earliest = now.key, backup.moment
-        slack = SLACK + max(self.server.settings.drift, 0) + (0 if job.origin else CLOCK_SKEW_SECONDS)
-        self._must(job.names == _names(backup), f"{key} joined {job}")
-        self._must(job.started + slack >= earliest, f"{key} joined {job}, which began before {earliest}")
-        needed = backup.level if backup.level and not covers(now.pin.level, backup.level) else now.pin.level
-        self._must(covers(job.level, needed), f"{key} needs {needed} and joined {job}")
-        assert isinstance(backup.phase, Ended)
-        owner = self.records.get(backup.phase.by)
-        theirs = owner.backup_of(backup.key) if owner else None
-        if (
-            owner
-            and theirs
-            and theirs.job
-            and theirs.job.id == job.id
-            and self.changed[owner.key] < self.kernel.now - 1
-        ):
-            is_good = owner.state_of(theirs) in {"running", "completed", "completed_with_errors"}
-            self._must(is_good, f"{key} joined a job that is {owner.state_of(theirs)}")
 
     # ---- At every request
 
@@ -240,7 +219,7 @@ class Promises:
 
     # ---- At the end
 
-    def check(self, expected: dict[str, bool], items: dict[str, Any]) -> None:
+    def check(self, expected: dict[str, bool]) -> None:
         """Check what is promised of the end; `expected` are the keys of submissions, and whether each must exist."""
         surprises = [error for error in self.errors if type(error).__name__ not in RAISED]
         assert not surprises, f"a run raised {surprises[0]!r}"
@@ -266,7 +245,6 @@ class Promises:
                 assert job in self.ended, f"the end of {job} was never published"
         for job in self.owners:
             assert job in self.ended or job.is_gone, f"the end of {job} was never published"
-        self._check_completed(items)
         self.kernel.seen["submissions"] += len(self.records)
         self.kernel.seen["backups that succeeded"] += sum(
             record.state_of(backup) in SUCCEEDED for record in self.records.values() for backup in record.backups
@@ -281,19 +259,6 @@ class Promises:
             _names(backup) == job.names and isinstance(backup.phase, Ended) and backup.phase.doubted
             for backup in record.backups
         )
-
-    def _check_completed(self, items: dict[str, Any]) -> None:
-        """A subclient's item knows the last job that completed."""
-        last: Counter[str] = Counter()
-        for job, status in self.ended.items():
-            if status.startswith("completed") and not any(past_job.is_gone for past_job in self.server.history):
-                key = f"subclient#{json.dumps(list(job.names))}"
-                last[key] = max(last[key], int(job.accepted))
-        for key, accepted in last.items():
-            known = float(items[key].get("completedStart", {"N": "0"})["N"]) - self.server.settings.drift
-            assert known >= accepted - CLOCK_SKEW_SECONDS - SLACK, (
-                f"{key} knows no job that began at {accepted}: {items[key]}"
-            )
 
     def _job(self, job_id: str) -> Job | None:
         """Return the job of an ID; None where the CommServe was restored to a time before it."""

@@ -163,7 +163,7 @@ class Example:
         expected: dict[str, bool] = {}
         for event in self.world.events:
             expected |= dict.fromkeys(event.keys, not (event.is_sync and event.was_cut_off))
-        self.world.promises.check(expected, self.world.dynamodb.items)
+        self.world.promises.check(expected)
 
     def _step(self, step: str, a: int, b: int, c: int) -> None:
         kernel, server, world = self.kernel, self.server, self.world
