@@ -156,7 +156,7 @@ class Coordinator:
         while conflicts < MAX_CONFLICTS:
             before, now = submission, self._clock()
             elapsed = elapse(submission, self._policy, now)
-            if submission.version and letter > submission.opened_letter:
+            if submission.opened_letter < letter <= submission.letters:
                 fresh = yield ReadTarget()
                 if isinstance(fresh, Problem):
                     return fresh

@@ -222,3 +222,9 @@ def test_a_letter_waits_for_nothing_that_its_submission_waits_for(world: World) 
     assert world.phases("A") == "Waiting rejected"
     world.redrive("A")
     assert world.error("A", Y) == "RATE_LIMITED"
+
+
+def test_a_letter_that_was_never_written_opens_nothing(world: World) -> None:
+    world.begin("A", X).run("A", REJECTED)
+    version = world["A"].version
+    assert world.run("A", letter=7)["A"].version == version
