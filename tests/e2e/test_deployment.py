@@ -117,7 +117,9 @@ def test_a_deferral_and_a_submission_are_counted_once(second: Product) -> None:
     # A run's log is there when the run has ended.
     wait_until(lambda: (_metrics(second) - before)[_counted("BackupSubmitted")], "it was submitted")
     names = ("SubmissionDeferred", "CommvaultUnreachable", "BackupSubmitted")
-    assert _metrics(second) - before == {_counted(name): 1 for name in names}
+    counted = _metrics(second) - before
+    # What else is counted meanwhile is about other targets, whose runs end when they end.
+    assert {name: counted[_counted(name)] for name in names} == dict.fromkeys(names, 1)
 
 
 def test_every_metric_that_an_alarm_watches_is_emitted_under_its_name_and_dimension(second: Product, tap: Tap) -> None:
