@@ -1,11 +1,14 @@
 """Calls the program as a shell that is no terminal does."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from rds_snap_backup_cli import __main__ as _commands  # noqa: F401 # which declares them
+from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.program import app
 
 
@@ -23,6 +26,21 @@ class Done:
         assert not self.out
         (line,) = self.err.splitlines()
         return line
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The cells of the table that was printed."""
+        lines = [line for line in self.out.splitlines() if line.startswith("│")]
+        return [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines]
+
+    @property
+    def json(self) -> Any:
+        """The JSON that was printed."""
+        return json.loads(self.out)
+
+    def could_not_run(self, said: str) -> None:
+        """Assert that the command could not run, and says why in one line."""
+        assert (self.status, said in self.line) == (Exit.COULD_NOT_RUN, True), self.line
 
 
 type Cli = Callable[..., Done]

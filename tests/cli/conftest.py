@@ -17,10 +17,10 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[Emulator]:
+def emulator() -> Iterator[Emulator]:
     """AWS on this machine."""
-    with Emulator() as emulator:
-        yield emulator
+    with Emulator() as running:
+        yield running
 
 
 @pytest.fixture
@@ -31,3 +31,11 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsWire]:
     with AwsWire() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         yield server
+
+
+@pytest.fixture
+def aws(wire: AwsWire, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """An emulator behind the wire, for what keeps data."""
+    for service in ("DYNAMODB", "S3", "SQS"):
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", emulator.endpoint_url)
+    return emulator

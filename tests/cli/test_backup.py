@@ -12,18 +12,22 @@ from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
 from tests.cli.submissions import DEFERRED, ERROR, FAILED, MOMENT, QUEUED, RUNNING, SUCCEEDED, submission
 from tests.cli.submissions import backup as one_of
-from tests.cli.wire import AwsWire
+from tests.cli.wire import PLACE, AwsWire
 
-PLACE = "prod (account 111122223333, eu-central-1)"
 ORDERS = ("backup", "prod", "orders")
 PATH = "/rds-snap-backup/prod/targets/"
+ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
+IGNORED = {"submissions": [], "ignored": "It is disabled."}
 
 
 @pytest.fixture
 def function(wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> AwsWire:
+    """A stack with the targets `orders` and `billing`."""
     monkeypatch.setattr(backup, "POLL_SECONDS", 0)
-    wire.stack(BackupFunctionName="prod-backup", TargetsPath=PATH)
+    wire.stack(BackupFunctionName="prod-backup", AuditFunctionName="prod-audit", TargetsPath=PATH)
     wire.answer("GetParameter", {"Parameter": {"Name": "orders", "Value": "{}"}})
+    rows = [{"Name": f"{PATH}{name}", "Value": "{}"} for name in ("orders", "billing")]
+    wire.answer("GetParametersByPath", {"Parameters": rows})
     return wire
 
 
@@ -31,25 +35,24 @@ def answers(wire: AwsWire, *submissions: Any) -> None:
     wire.answer("Invoke", *({"submissions": [row]} for row in submissions))
 
 
-def events(wire: AwsWire) -> list[dict[str, Any]]:
-    return [{name: asked[name] for name in ("target", "requestId")} for asked in wire.asked("Invoke")]
+def events(wire: AwsWire) -> list[tuple[str, str]]:
+    return [(asked["target"], asked["requestId"]) for asked in wire.asked("Invoke")]
 
 
 def test_every_backup_has_a_request_id_of_its_own(cli: Cli, function: AwsWire) -> None:
     answers(function, RUNNING)
     done = [cli(*ORDERS) for _ in range(2)]
-    assert {result.status for result in done} == {Exit.OK}
     ids = [re.findall(r"--request-id ([0-9a-f-]{36})\n", result.err)[0] for result in done]
     assert len(set(ids)) == 2
-    assert events(function) == [{"target": "orders", "requestId": request_id} for request_id in ids]
-    assert done[0].out.endswith(f"{PLACE}: the backup is open.\n")
+    assert events(function) == [("orders", request_id) for request_id in ids]
+    assert (done[0].status, done[0].out.splitlines()[-1]) == (Exit.OK, f"{PLACE}: the backup is open.")
 
 
 def test_the_call_is_repeated_until_the_backup_is_over(cli: Cli, function: AwsWire) -> None:
     answers(function, QUEUED, DEFERRED, RUNNING, RUNNING, SUCCEEDED)
     done = cli(*ORDERS, "--wait", "--request-id", "migration-42")
     assert done.status == Exit.OK
-    assert events(function) == [{"target": "orders", "requestId": "migration-42"}] * 5
+    assert events(function) == [("orders", "migration-42")] * 5
     begin, *lines = done.err.splitlines()
     assert begin == f"{PLACE}: backup of orders. To resume it: --request-id migration-42"
     assert [line.split(" ", 1)[1] for line in lines] == [  # a state is not repeated
@@ -58,10 +61,8 @@ def test_the_call_is_repeated_until_the_backup_is_over(cli: Cli, function: AwsWi
         "orders / aws-prod / RDS / nightly: running, job 1354",
         "orders / aws-prod / RDS / nightly: completed, job 1354",
     ]
-    row = re.search(
-        r"orders .* aws-prod / RDS / nightly .* completed .* 1354 .* \d{4}-\d\d-\d\d \d\d:\d\d UTC ", done.out
-    )
-    assert row
+    assert [row[:4] for row in done.rows] == [["orders", "aws-prod / RDS / nightly", "completed", "1354"]]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", done.rows[0][4])
     assert done.out.endswith(f"{PLACE}: the backup succeeded.\n")
 
 
@@ -70,34 +71,30 @@ def test_each_backup_of_a_group_has_its_row(cli: Cli, function: AwsWire) -> None
     answers(function, submission("failed", one_of("completed"), other))
     done = cli(*ORDERS, "--format", "json", "--quiet")
     assert (done.status, done.err) == (Exit.FINDINGS, "")
-    rows = json.loads(done.out)
-    assert [(row["subclient"], row["state"], row["job"]) for row in rows] == [
-        ("aws-prod / RDS / nightly", "completed", "1354"),
-        ("aws-prod / RDS / billing", "failed", "1355"),
+    assert [(row["subclient"], row["state"], row["job"], row["error"], row["hint"]) for row in done.json] == [
+        ("aws-prod / RDS / nightly", "completed", "1354", None, None),
+        ("aws-prod / RDS / billing", "failed", "1355", "UNREACHABLE: Commvault cannot be reached.", "It is retried."),
     ]
-    assert (rows[1]["error"], rows[1]["hint"]) == ("UNREACHABLE: Commvault cannot be reached.", "It is retried.")
 
 
 def test_one_cause_is_said_once_below_the_rows(cli: Cli, function: AwsWire) -> None:
-    backups = [one_of("waiting", None, ERROR) | {"subclientName": name} for name in ("a", "b")]
-    answers(function, submission("open", *backups))
-    rows, _, below = cli(*ORDERS, "--quiet").out.partition("UNREACHABLE (2 times)")
-    assert rows.count("UNREACHABLE") == 2
-    assert [line.strip() for line in below.splitlines()[1:3]] == [
-        "Commvault cannot be reached.",
-        "What to do: It is retried.",
-    ]
-    assert "Commvault cannot be reached." not in rows
+    hostile = submission("failed", *DEFERRED["backups"] * 2, target="\x1b[31m[bold]one\ntwo" + "x" * 999)
+    answers(function, hostile)
+    rows, _, below = cli(*ORDERS, "--quiet").out.partition("UNREACHABLE (2 times)\n")
+    assert below.startswith("  Commvault cannot be reached.\n  What to do: It is retried.\n")
+    assert (rows.count("UNREACHABLE"), "Commvault cannot be reached." in rows) == (2, False)
+    assert "[31m[bold]one two" in rows
+    assert not re.search(r"\x1b|x{501}", rows)
 
 
-@pytest.mark.parametrize("wait", [(), ("--wait",)])
+@pytest.mark.parametrize("wait", [(), ("--wait",), ("--wait", "--database", ARN)], ids=str)
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({"submissions": [FAILED]}, "the backup failed."),
-        ({"submissions": [SUCCEEDED, FAILED]}, "the backup failed."),
+        ({"submissions": [submission("failed", one_of("rejected", None, ERROR))]}, "the backup failed."),
+        ({"submissions": [submission("succeeded"), submission("failed")]}, "the backup failed."),
         ({"submissions": [submission("of a later version")]}, "the backup failed."),
-        ({"submissions": [], "ignored": "It is disabled."}, "nothing was started. It is disabled."),
+        (IGNORED, "nothing was started. It is disabled."),
         ({"submissions": [], "refused": ERROR}, "nothing was started. Commvault cannot be reached. It is retried."),
     ],
 )
@@ -106,7 +103,8 @@ def test_only_a_backup_that_succeeded_passes_the_gate(
 ) -> None:
     function.answer("Invoke", answer)
     done = cli(*ORDERS, *wait)
-    assert (done.status, done.out.endswith(f"{PLACE}: {said}\n")) == (Exit.FINDINGS, True), done.out
+    assert (done.status, done.out.splitlines()[-1]) == (Exit.FINDINGS, f"{PLACE}: {said}")
+    assert len(function.asked("Invoke")) == 1  # without a job nobody is asked for a restore point
 
 
 def test_a_wait_that_is_too_long_fails(cli: Cli, function: AwsWire, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +118,7 @@ def test_a_wait_that_is_too_long_fails(cli: Cli, function: AwsWire, monkeypatch:
 def test_of_all_targets_each_is_waited_for(cli: Cli, function: AwsWire) -> None:
     function.answer("Invoke", {"submissions": [FAILED, RUNNING]}, {"submissions": [SUCCEEDED, SUCCEEDED]})
     assert cli("backup", "prod", "*", "--wait", "--yes").status == Exit.OK
-    assert [event["target"] for event in events(function)] == ["*", "*"]
+    assert [target for target, _ in events(function)] == ["*", "*"]
     assert not function.asked("GetParameter")
 
 
@@ -129,50 +127,48 @@ def test_all_targets_are_started_only_if_a_person_agrees(
     cli: Cli, function: AwsWire, monkeypatch: pytest.MonkeyPatch, typed: str | None, sent: int
 ) -> None:
     answers(function, RUNNING)
-    function.answer("GetParametersByPath", {"Parameters": [{"Name": f"{PATH}{name}", "Value": "{}"} for name in "ab"]})
     monkeypatch.setattr("sys.stdin.isatty", lambda: typed is not None, raising=False)
     monkeypatch.setattr("builtins.input", lambda: typed)
     done = cli("backup", "prod", "*")
     assert (done.status == Exit.OK, len(events(function))) == (bool(sent), sent)
-    assert ("back up all 2 targets now?" in done.err) is (typed is not None)
     if typed is None:
-        assert done.line == "prod: there is no terminal to ask on. Nothing was done: use --yes."
+        done.could_not_run("prod: there is no terminal to ask on. Nothing was done: use --yes.")
+    else:
+        assert "back up all 2 targets now?" in done.err
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("arguments", "said"),
     [
-        ("order", "there is no target order, and nothing was sent. Did you mean orders?"),
-        ("xyz", f"there is no target xyz, and nothing was sent. Store its document in the SSM parameter {PATH}xyz."),
-        ("a b", "'a b' is not a valid target name"),
+        (("order",), "there is no target order, and nothing was sent. Did you mean orders?"),
+        (("xyz",), f"there is no target xyz, and nothing was sent. Store its document in the SSM parameter {PATH}xyz."),
+        (("a b",), "'a b' is not a valid target name"),
+        *((("orders", "--request-id", each), "Nothing was sent.") for each in ("$1", 'a", "b', "a b", "x" * 257, "ü")),
+        (("orders", "--database", ARN), "--database needs --wait. Nothing was sent."),
+        (("orders", "--wait", "--database", "orders-db"), "is not the ARN of an RDS instance or cluster. Nothing was"),
+        (("orders", "--wait", "--database", ARN.replace(":db:", ":snapshot:")), "is not the ARN"),
     ],
 )
-def test_an_unknown_target_sends_nothing(cli: Cli, function: AwsWire, target: str, said: str) -> None:
+def test_what_cannot_be_meant_sends_nothing(cli: Cli, function: AwsWire, arguments: tuple[str, ...], said: str) -> None:
     function.fail("GetParameter", 400, "ParameterNotFound", "")
-    names = [f"{PATH}orders", f"{PATH}billing"]
-    function.answer("GetParametersByPath", {"Parameters": [{"Name": name, "Value": "{}"} for name in names]})
-    done = cli("backup", "prod", target)
-    assert (done.status, said in done.line) == (Exit.COULD_NOT_RUN, True), done.line
-    assert not events(function)
+    if arguments[0] == "orders":
+        function.answer("GetParameter", {"Parameter": {"Name": "orders", "Value": "{}"}})
+    cli("backup", "prod", *arguments).could_not_run(said)
+    assert not function.asked("Invoke")
 
 
-@pytest.mark.parametrize("request_id", ["run-$1", 'a", "target": "*', "a b", "x" * 257, "ü"])
-def test_an_invalid_request_id_sends_nothing(cli: Cli, function: AwsWire, request_id: str) -> None:
-    assert cli(*ORDERS, "--request-id", request_id).line.endswith("Nothing was sent.")
-    assert not function.calls
-
-
+@pytest.mark.parametrize("before", [(), (SUCCEEDED,)], ids=["the backup", "the proof"])
 @pytest.mark.parametrize(
     ("answer", "said"),
     [({"errorMessage": "Task timed out"}, "failed: Task timed out"), ({"ok": True}, "does not understand")],
 )
-def test_another_answer_is_not_taken_for_a_backup(cli: Cli, function: AwsWire, answer: Any, said: str) -> None:
-    function.answer("Invoke", answer)
-    done = cli(*ORDERS, "--wait", "--request-id", "migration-42")
-    assert (done.status, done.out) == (Exit.COULD_NOT_RUN, "")
-    resume, line = done.err.splitlines()
-    assert "--request-id migration-42" in resume
-    assert said in line
+def test_another_answer_is_not_taken_for_success(
+    cli: Cli, function: AwsWire, answer: Any, said: str, before: tuple[Any, ...]
+) -> None:
+    function.answer("Invoke", *({"submissions": [row]} for row in before), answer)
+    done = cli(*ORDERS, "--wait", "--database", ARN, "--request-id", "migration-42")
+    assert (done.status, said in done.err.splitlines()[-1]) == (Exit.COULD_NOT_RUN, True)
+    assert "--request-id migration-42" in done.err.splitlines()[0]
 
 
 def test_a_call_that_fails_is_made_again_by_the_sdk(cli: Cli, function: AwsWire) -> None:
@@ -183,112 +179,36 @@ def test_a_call_that_fails_is_made_again_by_the_sdk(cli: Cli, function: AwsWire)
     assert not left
 
 
-def test_a_text_from_outside_stays_in_its_cell(cli: Cli, function: AwsWire) -> None:
-    answers(function, submission("failed", *DEFERRED["backups"], target="\x1b[31m[bold]one\ntwo" + "x" * 999))
-    printed = cli(*ORDERS).out
-    assert "[31m[bold]one two" in printed
-    assert "\x1b" not in printed
-    assert "x" * 501 not in printed
-
-
 # ---- The gate of a database
 
-ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
-GATE = (*ORDERS, "--wait", "--database", ARN)
 POINT = {"name": "orders-db-1", "createdAt": "2026-01-31T02:09:44Z", "snapshot": None}
 PROVED = {"proved": True, "restorePoint": POINT, "reason": ""}
 NOT_PROVED = {"proved": False, "restorePoint": None, "reason": "No restore point was made."}
 NOT_ASKED = {"proved": None, "restorePoint": None, "reason": "Commvault cannot be reached."}
 PARTLY = submission("failed", one_of("completed_with_errors", error=ERROR))
-
-
-@pytest.fixture
-def clock(function: AwsWire, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The moments at which the command sleeps; it passes by itself."""
-    function.stack(BackupFunctionName="prod-backup", AuditFunctionName="prod-audit", TargetsPath=PATH)
-    slept: list[float] = []
-    for module in (backup, proof):
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
-    return slept
+PROVES = f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}."
 
 
 @pytest.mark.parametrize(
-    ("ended", "proofs", "status", "said", "minutes"),
+    ("ended", "proofs", "status", "said"),
     [
-        (SUCCEEDED, [PROVED], Exit.OK, f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}.", 0),
-        (
-            SUCCEEDED,
-            [NOT_PROVED, NOT_ASKED, PROVED],
-            Exit.OK,
-            f"the restore point orders-db-1 of {POINT['createdAt']}",
-            2,
-        ),
-        # The job skipped the database, or did not.
-        (SUCCEEDED, [NOT_PROVED], Exit.FINDINGS, "has no restore point of this backup. No restore point was made.", 10),
-        (PARTLY, [PROVED], Exit.OK, f"the restore point orders-db-1 of {POINT['createdAt']}", 0),
-        (SUCCEEDED, [NOT_PROVED, NOT_ASKED], Exit.COULD_NOT_RUN, "is not known. Commvault cannot be reached.", 10),
+        (SUCCEEDED, [PROVED], Exit.OK, PROVES),
+        (SUCCEEDED, [NOT_PROVED, NOT_ASKED, PROVED], Exit.OK, PROVES),
+        (PARTLY, [PROVED], Exit.OK, PROVES),
+        (SUCCEEDED, [NOT_PROVED] * 11, Exit.FINDINGS, "no restore point of this backup. No restore point was made."),
+        (SUCCEEDED, [NOT_PROVED, *[NOT_ASKED] * 10], Exit.COULD_NOT_RUN, "is not known. Commvault cannot be reached."),
     ],
 )
 def test_the_gate_opens_for_a_restore_point_alone(
-    cli: Cli,
-    function: AwsWire,
-    clock: list[float],
-    *,
-    ended: Any,
-    proofs: list[Any],
-    status: Exit,
-    said: str,
-    minutes: int,
+    cli: Cli, function: AwsWire, monkeypatch: pytest.MonkeyPatch, *, ended: Any, proofs: Any, status: Exit, said: str
 ) -> None:
+    slept: list[float] = []
+    for module in (backup, proof):
+        clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
+        monkeypatch.setattr(module, "time", clock)
     function.answer("Invoke", *({"submissions": [row]} for row in (RUNNING, ended)), *proofs)
-    done = cli(*GATE)
+    done = cli(*ORDERS, "--wait", "--database", ARN)
     assert (done.status, said in done.out) == (status, True), done.out
-    started, running, *asked = function.asked("Invoke")
-    assert (started["target"], running["target"]) == ("orders", "orders")
     question = {"FunctionName": "prod-audit", "prove": {"database": ARN, "since": MOMENT}}
-    assert asked == [question] * (minutes + 1)
-    assert clock == [0, *[60] * minutes]
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"submissions": [submission("failed", one_of("rejected", None, ERROR))]},
-        {"submissions": [], "ignored": "It is disabled."},
-    ],
-)
-def test_without_a_job_nobody_is_asked_for_a_restore_point(
-    cli: Cli, function: AwsWire, clock: list[float], answer: Any
-) -> None:
-    function.answer("Invoke", answer)
-    assert cli(*GATE).status == Exit.FINDINGS
-    assert len(function.asked("Invoke")) == 1
-    assert not clock
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [({"ok": True}, "does not understand"), ({"errorMessage": "Task timed out"}, "failed: Task timed out")],
-)
-def test_a_gate_that_cannot_be_asked_stays_shut(
-    cli: Cli, function: AwsWire, clock: list[float], answer: Any, said: str
-) -> None:
-    function.answer("Invoke", {"submissions": [SUCCEEDED]}, answer)
-    done = cli(*GATE)
-    assert (done.status, said in done.err, clock) == (Exit.COULD_NOT_RUN, True, [])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--database", ARN), "--database needs --wait. Nothing was sent."),
-        (("--wait", "--database", "orders-db"), "is not the ARN of an RDS instance or cluster. Nothing was sent."),
-        (("--wait", "--database", ARN.replace(":db:", ":snapshot:")), "is not the ARN"),
-    ],
-)
-def test_a_gate_that_cannot_be_meant_sends_nothing(
-    cli: Cli, function: AwsWire, arguments: tuple[str, ...], said: str
-) -> None:
-    done = cli(*ORDERS, *arguments)
-    assert (done.status, said in done.line) == (Exit.COULD_NOT_RUN, True), done.line
-    assert not function.asked("Invoke")
+    assert function.asked("Invoke")[2:] == [question] * len(proofs)
+    assert slept == [0, *[60] * (len(proofs) - 1)]

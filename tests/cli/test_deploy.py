@@ -10,18 +10,15 @@ from typing import Any
 import pytest
 
 from local.emulator import Emulator
-from local.tools import ROOT
+from local.tools import ROOT, command
 from rds_snap_backup_cli import deploy, questions
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli, Done
 from tests.cli.wire import AwsWire
 from tests.unit.template import TEMPLATE
 
-GROUPS = {
-    group["Label"]["default"]: group["Parameters"]
-    for group in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-}
-NAMES = GROUPS[questions.ESSENTIAL]
+GROUPS = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+(NAMES,) = (group["Parameters"] for group in GROUPS if group["Label"]["default"] == questions.ESSENTIAL)
 VALUES = {
     "CommvaultApiUrl": "https://commvault.example.com/commandcenter/api",
     "ClientName": "AWS prod's = 'client'",
@@ -29,10 +26,7 @@ VALUES = {
     "SubclientName": "default",
     "NotificationEmail": "me@example.com",
 }
-IDENTITY = (
-    "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>{}</Account></GetCallerIdentityResult>"
-    "</GetCallerIdentityResponse>"
-)
+DEPLOY = "sam deploy --config-file samconfig.prod.toml --region eu-west-1"
 # SAM as the checkout pins it: keeps its arguments, and ends as the file `fails` says.
 TOOLS = """
 import pathlib, sys
@@ -48,6 +42,7 @@ if sys.argv[2] == "deploy":
     line = [{sam!r}, *sys.argv[2:], "--template-file", "template.json"]
     sys.exit(subprocess.call(line, stdout=sys.stderr))
 """
+OVERRIDES = "[default.deploy.parameters.parameter_overrides]\n"
 
 
 @pytest.fixture
@@ -57,9 +52,10 @@ def checkout(monkeypatch: pytest.MonkeyPatch, wire: AwsWire, tmp_path: Path) -> 
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "local").mkdir()
     (tmp_path / "local" / "tools.py").write_text(TOOLS)
-    (tmp_path / "fails").touch()
+    for name in ("fails", "calls"):
+        (tmp_path / name).touch()
     monkeypatch.setattr(deploy, "ROOT", tmp_path)
-    wire.answers["GetCallerIdentity"] = lambda _: (200, IDENTITY.format("111122223333"))
+    wire.result("GetCallerIdentity", "<Account>111122223333</Account>")
     return tmp_path
 
 
@@ -69,19 +65,15 @@ def typed(monkeypatch: pytest.MonkeyPatch, entries: dict[str, str], *skipped: st
     monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{entries.get(name, '')}\n" for name in asked)))
 
 
-def written(folder: Path, config: str = "local") -> dict[str, Any]:
-    found: dict[str, Any] = tomllib.loads((folder / f"samconfig.{config}.toml").read_text())
-    return found
-
-
-def parameters(folder: Path, config: str = "local") -> dict[str, Any]:
-    found: dict[str, Any] = written(folder, config)["default"]["deploy"]["parameters"]
-    return found
+def written(folder: Path, config: str = "local") -> tuple[str, dict[str, Any], dict[str, str]]:
+    """Return what is kept of a deployment: the account, SAM's settings, and the stack's parameters."""
+    found = tomllib.loads((folder / f"samconfig.{config}.toml").read_text())
+    settings = found["default"]["deploy"]["parameters"]
+    return found["account"], settings, settings.pop("parameter_overrides")
 
 
 def calls(folder: Path) -> list[str]:
-    file = folder / "calls"
-    return file.read_text().splitlines() if file.exists() else []
+    return (folder / "calls").read_text().splitlines()
 
 
 @pytest.fixture
@@ -96,16 +88,13 @@ def test_the_first_deployment_asks_builds_and_deploys(checkout: Path, deployed: 
     line, *_ = deployed.err.splitlines()
     assert line == "Account 111122223333, region eu-west-1, stack prod (samconfig.prod.toml)"
     assert "much output" not in deployed.out.partition("Deployed")[0]
-    assert deployed.out.endswith(
-        "Next: rds-snap-backup token prod --region eu-west-1, then rds-snap-backup check prod --region eu-west-1\n"
-    )
-    assert calls(checkout) == ["sam build", "sam deploy --config-file samconfig.prod.toml --region eu-west-1"]
-    found, project = parameters(checkout, "prod"), tomllib.loads((ROOT / "samconfig.toml").read_text())
-    overrides = found.pop("parameter_overrides")
-    assert found == project["default"]["deploy"]["parameters"] | {"stack_name": "prod", "region": "eu-west-1"}
-    assert written(checkout, "prod")["account"] == "111122223333"
-    defaults = {name: TEMPLATE["Parameters"][name].get("Default") for name in set(NAMES) - set(VALUES)}
-    assert overrides == defaults | VALUES
+    token, check = (f"rds-snap-backup {name} prod --region eu-west-1" for name in ("token", "check"))
+    assert deployed.out.endswith(f"Next: {token}, then {check}\n")
+    assert calls(checkout) == ["sam build", DEPLOY]
+    account, settings, overrides = written(checkout, "prod")
+    project = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
+    assert (account, settings) == ("111122223333", project | {"stack_name": "prod", "region": "eu-west-1"})
+    assert overrides == {name: TEMPLATE["Parameters"][name].get("Default") for name in NAMES} | VALUES
 
 
 def test_the_next_deployment_does_not_ask(
@@ -114,34 +103,23 @@ def test_the_next_deployment_does_not_ask(
     monkeypatch.setattr("sys.stdin", io.StringIO())
     before = written(checkout, "prod")
     assert cli("deploy", "--config", "prod").status == Exit.OK
-    assert written(checkout, "prod") == before
-    assert calls(checkout)[2:] == ["sam build", "sam deploy --config-file samconfig.prod.toml --region eu-west-1"]
+    assert (written(checkout, "prod"), calls(checkout)[2:]) == (before, ["sam build", DEPLOY])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "account", "said"),
     [
-        (("other",), "deploys with the stack prod, and other was given. Keep another stack in a file of another name"),
-        (("--region", "eu-west-2"), "deploys with the region eu-west-1, and eu-west-2 was given."),
+        (("other",), "", "deploys with the stack prod, and other was given. Keep another stack in a file of another"),
+        (("--region", "eu-west-2"), "", "deploys with the region eu-west-1, and eu-west-2 was given."),
+        ((), "444455556666", "deploys to account 111122223333, and these credentials are of 444455556666."),
     ],
 )
-def test_another_stack_or_region_than_the_files_is_refused(
-    cli: Cli, checkout: Path, deployed: Done, arguments: tuple[str, ...], said: str
+def test_another_place_than_the_files_is_refused(
+    cli: Cli, checkout: Path, wire: AwsWire, deployed: Done, *, arguments: tuple[str, ...], account: str, said: str
 ) -> None:
-    done = cli("deploy", *arguments, "--config", "prod")
-    assert (done.status, said in done.line) == (Exit.COULD_NOT_RUN, True), done.line
-    assert len(calls(checkout)) == 2
-
-
-def test_credentials_of_another_account_are_refused(cli: Cli, checkout: Path, wire: AwsWire, deployed: Done) -> None:
-    wire.answers["GetCallerIdentity"] = lambda _: (200, IDENTITY.format("444455556666"))
-    line = cli("deploy", "--config", "prod").line
-    assert "deploys to account 111122223333, and these credentials are of 444455556666." in line
-    wire.answers["GetCallerIdentity"] = lambda _: (
-        403,
-        "<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>",
-    )
-    assert "Sign in again" in cli("deploy", "--config", "prod").line
+    if account:
+        wire.result("GetCallerIdentity", f"<Account>{account}</Account>")
+    cli("deploy", *arguments, "--config", "prod").could_not_run(said)
     assert len(calls(checkout)) == 2
 
 
@@ -152,16 +130,8 @@ def test_credentials_of_another_account_are_refused(cli: Cli, checkout: Path, wi
         (("my_stack",), None, "is not a valid name of a stack"),
         ((), "region = ", "is not as this command writes it"),
         ((), "[default]\n", "is not as this command writes it"),
-        (
-            (),
-            "[default.deploy.parameters.parameter_overrides]\nScheduleTimezone = 'Mars'\n",
-            "'Mars' is not a time zone",
-        ),
-        (
-            (),
-            "[default.deploy.parameters.parameter_overrides]\nScheduleExpression = 'cron(0 25 * * ? *)'\n",
-            "'25' is not valid for hours",
-        ),
+        ((), f"{OVERRIDES}ScheduleTimezone = 'Mars'\n", "'Mars' is not a time zone"),
+        ((), f"{OVERRIDES}ScheduleExpression = 'cron(0 25 * * ? *)'\n", "'25' is not valid for hours"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_asked(
@@ -169,8 +139,7 @@ def test_what_is_wrong_is_said_before_anything_is_asked(
 ) -> None:
     if text is not None:
         (checkout / "samconfig.local.toml").write_text(text)
-    done = cli("deploy", *arguments)
-    assert (done.status, said in done.line) == (Exit.COULD_NOT_RUN, True), done.line
+    cli("deploy", *arguments).could_not_run(said)
     assert calls(checkout) == []
 
 
@@ -189,25 +158,24 @@ def test_an_invalid_answer_is_asked_for_again(cli: Cli, checkout: Path, monkeypa
     printed = " ".join(cli("deploy").err.split())
     for name in ("CommvaultApiUrl", "ClientName"):
         assert f"{name} {TEMPLATE['Parameters'][name]['ConstraintDescription']}" in printed
-    assert "InstanceName must not be empty, and must" in printed
-    assert "has 5 fields; cron needs 6" in printed
-    assert "'Berlin' is not a time zone" in printed
-    assert parameters(checkout)["parameter_overrides"]["ClientName"] == "prod"
+    for said in (
+        "InstanceName must not be empty, and must",
+        "has 5 fields; cron needs 6",
+        "'Berlin' is not a time zone",
+    ):
+        assert said in printed
+    assert written(checkout)[2]["ClientName"] == "prod"
 
 
 def test_unfinished_answers_are_not_written(cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{VALUES['CommvaultApiUrl']}\n"))
     done = cli("deploy")
-    assert (done.status, done.err.splitlines()[-1]) == (
-        Exit.COULD_NOT_RUN,
-        "rds-snap-backup: not all questions were answered. Nothing was written.",
-    )
+    assert done.status == Exit.COULD_NOT_RUN
+    assert done.err.endswith("\nrds-snap-backup: not all questions were answered. Nothing was written.\n")
     assert not (checkout / "samconfig.local.toml").exists()
 
 
-def test_sam_deploys_the_answers(cli: Cli, checkout: Path, aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    from local.tools import command
-
+def test_sam_deploys_the_answers(cli: Cli, checkout: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     template = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Parameters": {name: {"Type": "String"} for name in NAMES},
@@ -218,13 +186,12 @@ def test_sam_deploys_the_answers(cli: Cli, checkout: Path, aws: Emulator, monkey
     (checkout / "local" / "tools.py").write_text(REAL_TOOLS.format(root=str(ROOT), sam=command("sam")[0]))
     project = (checkout / "samconfig.toml").read_text().replace("confirm_changeset = true", "confirm_changeset = false")
     (checkout / "samconfig.toml").write_text(project)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.endpoint_url)
     monkeypatch.setenv("SAM_CLI_TELEMETRY", "0")
     typed(monkeypatch, VALUES)
     assert cli("deploy", "answered", "--region", "us-east-1").status == Exit.OK
-    (stack,) = aws.client("cloudformation").describe_stacks(StackName="answered")["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    assert outputs == parameters(checkout)["parameter_overrides"]
+    (stack,) = emulator.client("cloudformation").describe_stacks(StackName="answered")["Stacks"]
+    assert {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]} == written(checkout)[2]
 
 
 @pytest.mark.parametrize(
@@ -241,15 +208,9 @@ def test_a_failure_of_sam_shows_its_output(cli: Cli, checkout: Path, deployed: D
 def test_a_skipped_time_and_an_empty_address_are_warnings(
     cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = {
-        "NotificationEmail": "off",
-        "ScheduleExpression": "cron(30 2 * * ? *)",
-        "ScheduleTimezone": "Europe/Berlin",
-    }
-    typed(monkeypatch, VALUES | values, "NotificationLevel")
-    done = cli("deploy")
-    assert done.status == Exit.OK
-    first, second = [line for line in done.err.splitlines() if line.startswith("Warning: ")]
+    skipped = {"ScheduleExpression": "cron(30 2 * * ? *)", "ScheduleTimezone": "Europe/Berlin"}
+    typed(monkeypatch, VALUES | skipped | {"NotificationEmail": "off"}, "NotificationLevel")
+    first, second = [line for line in cli("deploy").err.splitlines() if line.startswith("Warning: ")]
     assert "nobody gets a message" in first
     assert "ScheduleExpression: daylight saving skips 02:" in second
 
@@ -259,5 +220,4 @@ def test_without_a_client_nothing_else_is_asked_of_the_default_target(
 ) -> None:
     typed(monkeypatch, VALUES | {"ClientName": ""}, *questions.USED_WITH_CLIENT)
     assert cli("deploy").status == Exit.OK
-    overrides = parameters(checkout)["parameter_overrides"]
-    assert [overrides[name] for name in ("ClientName", "InstanceName", "SubclientName")] == [""] * 3
+    assert {written(checkout)[2][name] for name in ("ClientName", "InstanceName", "SubclientName")} == {""}

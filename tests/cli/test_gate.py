@@ -43,21 +43,16 @@ def gate(
 ) -> subprocess.CompletedProcess[str]:
     """Run the document's script with an AWS CLI that returns these answers, the last one again and again."""
     sample = r"```bash\n(#!/usr/bin/env bash\n# backup-gate.*?)```"
-    script = re.search(sample, read("docs/operations.md"), re.DOTALL)
-    assert script
-    (tmp_path / "gate.sh").write_text(script[1])
+    (script,) = re.findall(sample, read("docs/operations.md"), re.DOTALL)
+    (tmp_path / "gate.sh").write_text(script)
     (tmp_path / "aws").write_text(AWS_CLI)
     (tmp_path / "aws").chmod(0o700)
     (tmp_path / "answers").mkdir()
     for number, answer in enumerate(answers):
         (tmp_path / "answers" / f"{number}.json").write_text(json.dumps(answer, indent=number % 2 or None))
-    environment = {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "ANSWERS": str(tmp_path / "answers"),
-        "POLL_SECONDS": "0",
-        "TMPDIR": str(tmp_path),
-    }
-    line = ["bash", str(tmp_path / "gate.sh"), "prod-backup", target, request_id]
+    path, folder = f"{tmp_path}:{os.environ['PATH']}", str(tmp_path)
+    environment = {"PATH": path, "ANSWERS": f"{folder}/answers", "POLL_SECONDS": "0", "TMPDIR": folder}
+    line = ["bash", f"{folder}/gate.sh", "prod-backup", target, request_id]
     return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 

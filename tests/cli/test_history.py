@@ -16,21 +16,21 @@ import pytest
 from local.emulator import Emulator
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.report.days import Link, Stored, history_of, last_days
-from rds_snap_backup_cli.report.picture import SHAPES, page_of
+from rds_snap_backup_cli.report.picture import page_of
 from tests.cli import sample
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 from tests.ledger import create_ledger
 
-FIRST = date(2026, 3, 1)
 PREFIX = "rds-snap-backup/111122223333/eu-central-1/prod/"
+FIRST, SECOND, THIRD = THREE = [date(2026, 3, day) for day in (1, 2, 3)]
 
 
 def key(day: date) -> str:
     return f"{PREFIX}{day:%Y/%m/%d}/{day}T06:00:00Z.json"
 
 
-def chained(days: Mapping[date, list[dict[str, Any]]]) -> tuple[list[Stored], Link | None]:
+def chained(days: Mapping[date, list[dict[str, Any]]]) -> tuple[list[Stored], Link]:
     """Return a report for each day with these rows, each naming the one before it, and the ledger's link."""
     reports: list[Stored] = []
     last: Link | None = None
@@ -39,75 +39,74 @@ def chained(days: Mapping[date, list[dict[str, Any]]]) -> tuple[list[Stored], Li
         body = json.dumps(sample.answer(rows, time=f"{day}T06:00:00Z", previous=previous)).encode()
         reports.append(Stored(key(day), body))
         last = Link(key(day), hashlib.sha256(body).hexdigest())
+    assert last
     return reports, last
 
 
-def point(at: str) -> dict[str, Any]:
-    return {"restorePoint": {"name": "s", "createdAt": at, "snapshot": None}}
+def row(name: str, verdict: str, at: str = "") -> dict[str, Any]:
+    """Return a database, with a restore point of this time if there is one."""
+    point = {"restorePoint": {"name": "s", "createdAt": at, "snapshot": None}} if at else {}
+    return sample.database(name, verdict, **point)
 
 
 # ---- The chain
 
-THREE = [FIRST + timedelta(days=number) for number in range(3)]
-type Change = Callable[[list[Stored], Link], tuple[list[Stored], Link | None]]
-CHAINS: dict[str, tuple[Change, list[str]]] = {
-    "it holds": (lambda reports, last: (reports, last), []),
-    "the first is beyond the days": (lambda reports, last: ([Stored(key(FIRST - timedelta(days=9)), b"{}"), *reports], last), ["is no report:", "is not linked"]),
-    "one is missing": (lambda reports, last: ([reports[0], reports[2]], last), [f"{key(THREE[1])} is missing: {key(THREE[2])} names it."]),
-    "the last is missing": (lambda reports, last: (reports[:2], last), [f"{key(THREE[2])} is missing: the ledger names it."]),
+OTHER = f"{PREFIX}2026/03/02/other.json"
+CHAINS: dict[str, tuple[Callable[[list[Stored]], list[Stored]], list[str]]] = {
+    "it holds": (lambda found: found, []),
+    "it began before the days": (lambda found: found[1:], []),
+    "an earlier one is no report": (
+        lambda found: [Stored(key(FIRST - timedelta(days=9)), b"{}"), *found],
+        ["is no report:", "is not linked"],
+    ),
+    "one is missing": (lambda found: [found[0], found[2]], [f"{key(SECOND)} is missing: {key(THIRD)} names it."]),
+    "the last is missing": (lambda found: found[:2], [f"{key(THIRD)} is missing: the ledger names it."]),
     "one was changed": (
-        lambda reports, last: ([reports[0], Stored(reports[1].key, reports[1].body + b" "), reports[2]], last),
-        [f"{key(THREE[1])} was changed: its SHA-256 is not the one that {key(THREE[2])} names."],
+        lambda found: [found[0], Stored(key(SECOND), found[1].body + b" "), found[2]],
+        [f"{key(SECOND)} was changed: its SHA-256 is not the one that {key(THIRD)} names."],
     ),
     "one was replaced by no report": (
-        lambda reports, last: ([reports[0], Stored(reports[1].key, b"[]"), reports[2]], last),
-        [f"{key(THREE[1])} is no report", f"{key(THREE[1])} was changed"],
+        lambda found: [found[0], Stored(key(SECOND), b"[]"), found[2]],
+        [f"{key(SECOND)} is no report", f"{key(SECOND)} was changed"],
     ),
-    "one is not linked": (
-        lambda reports, last: ([*reports, Stored(f"{PREFIX}2026/03/02/other.json", reports[1].body)], last),
-        [f"{PREFIX}2026/03/02/other.json is not linked"],
-    ),
-    "the ledger is lost": (lambda reports, _: (reports, None), ["The ledger names no report"]),
-}  # fmt: skip
+    "one is not linked": (lambda found: [*found, Stored(OTHER, found[1].body)], [f"{OTHER} is not linked"]),
+}
 
 
-@pytest.mark.parametrize(("change", "expected"), CHAINS.values(), ids=CHAINS)
-def test_a_report_that_is_missing_or_was_changed_is_found(change: Change, expected: list[str]) -> None:
-    reports, last = chained({day: [sample.database("db", "new")] for day in THREE})
-    assert last
-    found = history_of("prod", *change(reports, last), THREE)
+@pytest.mark.parametrize("change", CHAINS)
+def test_a_report_that_is_missing_or_was_changed_is_found(change: str) -> None:
+    changed, expected = CHAINS[change]
+    reports, last = chained({day: [row("db", "new")] for day in THREE})
+    days = THREE[1:] if "began before" in change else THREE
+    found = history_of("prod", changed(reports), last, days)
     assert len(found.problems) == len(expected)
     assert [text for text, problem in zip(expected, found.problems, strict=True) if text not in problem] == []
-
-
-def test_a_chain_may_begin_before_the_days() -> None:
-    reports, last = chained({day: [] for day in THREE})
-    assert history_of("prod", reports[1:], last, THREE[1:]).problems == []
+    (unknown,) = history_of("prod", reports, None, THREE).problems
+    assert "The ledger names no report" in unknown
 
 
 # ---- The days
 
 
 def test_shares_gaps_and_changes_are_those_of_the_reports() -> None:
+    old, young = "2026-03-01T02:00:00Z", "2026-03-03T04:00:00Z"
     rows = {
-        THREE[0]: [
-            sample.database("old", "protected", **point("2026-03-01T02:00:00Z")),
-            sample.database("young", "new"),
-        ],
-        THREE[1]: [sample.database("old", "stale", **point("2026-03-01T02:00:00Z")), sample.database("young", "stale")],
-        THREE[2]: [sample.database("young", "protected", **point("2026-03-03T04:00:00Z"))],
+        FIRST: [row("old", "protected", old), row("young", "new")],
+        SECOND: [row("old", "stale", old), row("young", "stale")],
+        THIRD: [row("young", "protected", young)],
     }
     found = history_of("prod", *chained(rows), THREE)
+    names = ("arn", "protectedDays", "askedDays", "longestGapHours", "change")
     assert [found.row(line) for line in found.lines] == [
-        {"arn": f"{sample.ARN}:db:old", "protectedDays": 1, "askedDays": 2, "longestGapHours": 28.0, "change": "went after 2026-03-02"},
-        {"arn": f"{sample.ARN}:db:young", "protectedDays": 1, "askedDays": 2, "longestGapHours": 2.0, "change": ""},
-    ]  # fmt: skip
+        dict(zip(names, (f"{sample.ARN}:db:old", 1, 2, 28.0, "went after 2026-03-02"), strict=True)),
+        dict(zip(names, (f"{sample.ARN}:db:young", 1, 2, 2.0, ""), strict=True)),
+    ]
     assert [list(line.verdicts) for line in found.lines] == [["protected", "stale", ""], ["new", "stale", "protected"]]
 
 
 def test_of_several_reports_of_a_day_the_last_counts() -> None:
-    reports, last = chained({FIRST: [sample.database("db", "stale")]})
-    (evening,), _ = chained({FIRST: [sample.database("db", "protected")]})
+    reports, last = chained({FIRST: [row("db", "stale")]})
+    (evening,), _ = chained({FIRST: [row("db", "protected")]})
     later = Stored(key(FIRST).replace("06:00", "18:00"), evening.body)
     found = history_of("prod", [later, *reports], last, [FIRST])
     assert [list(line.verdicts) for line in found.lines] == [["protected"]]
@@ -115,20 +114,9 @@ def test_of_several_reports_of_a_day_the_last_counts() -> None:
 
 def test_a_place_that_could_not_be_listed_leaves_its_databases_unreadable() -> None:
     place = sample.database("", "unreadable", arn=f"{sample.ARN}:*")
-    rows = {
-        THREE[0]: [sample.database("db", "protected")],
-        THREE[1]: [place],
-        THREE[2]: [sample.database("late", "new")],
-    }
-    found = history_of("prod", *chained(rows), THREE)
-    assert {line.name: list(line.verdicts) for line in found.lines} == {
-        "db": ["protected", "unreadable", ""],
-        "late": ["", "", "new"],
-    }
-
-
-def test_every_verdict_has_a_shape_that_no_other_has() -> None:
-    assert len(set(SHAPES.values())) == len(SHAPES) == 8
+    reports = chained({FIRST: [row("db", "protected")], SECOND: [place], THIRD: [row("late", "new")]})
+    verdicts = {line.name: list(line.verdicts) for line in history_of("prod", *reports, THREE).lines}
+    assert verdicts == {"db": ["protected", "unreadable", ""], "late": ["", "", "new"]}
 
 
 def test_600_databases_of_90_days_are_a_small_page_soon(record_property: Callable[[str, object], None]) -> None:
@@ -144,11 +132,8 @@ def test_600_databases_of_90_days_are_a_small_page_soon(record_property: Callabl
     reports, last = chained(rows)
     began = time.monotonic()
     page = page_of(history_of("prod", reports, last, days))
-    seconds = time.monotonic() - began
-    megabytes = sum(len(report.body) for report in reports) / 1e6
-    record_property(
-        "history of 600 databases and 90 days", f"{seconds:.1f} s, {len(page) / 1e6:.2f} MB of {megabytes:.0f} MB"
-    )
+    took, size = time.monotonic() - began, sum(len(report.body) for report in reports)
+    record_property("history of 600 databases and 90 days", f"{took:.1f} s, {len(page):,} of {size:,} bytes")
     assert len(page) < 3_000_000
     assert page.count("<svg") > 600
 
@@ -163,72 +148,58 @@ def bucket() -> str:
 
 
 @pytest.fixture
-def prod(
-    wire: AwsWire, aws: Emulator, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> dict[date, list[dict[str, Any]]]:
-    """A deployed stack with a bucket that has the reports of the last three days."""
-    table = f"ledger-{uuid.uuid4().hex}"
-    for service in ("S3", "DYNAMODB"):
-        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", aws.endpoint_url)
-    create_ledger(aws.client("dynamodb"), table)
+def prod(wire: AwsWire, aws: Emulator, bucket: str) -> list[date]:
+    """A deployed stack with a bucket that has the reports of the last three days; return the days."""
+    create_ledger(aws.client("dynamodb"), bucket)
     member = f"<member><ParameterKey>ReportBucketName</ParameterKey><ParameterValue>{bucket}</ParameterValue></member>"
-    wire.stack(f"<Parameters>{member}</Parameters>", LedgerTableName=table)
+    wire.stack(f"<Parameters>{member}</Parameters>", LedgerTableName=bucket)
     s3: Any = aws.client("s3")
     s3.create_bucket(Bucket=bucket)
-    today = datetime.now(UTC).date()
-    rows = {
-        today - timedelta(days=2): [sample.database("orders", "protected"), sample.database("crm", "uncovered")],
-        today - timedelta(days=1): [sample.database("orders", "stale")],
-        today: [sample.database("orders", "protected")],
-    }
-    reports, last = chained(rows)
+    days = last_days(datetime.now(UTC).date(), 3)
+    rows = [[row("orders", verdict)] for verdict in ("protected", "stale", "protected")]
+    rows[0].append(row("crm", "uncovered"))
+    reports, last = chained(dict(zip(days, rows, strict=True)))
     for report in reports:
         s3.put_object(Bucket=bucket, Key=report.key, Body=report.body)
-    assert last
     record = json.dumps({"report": {"key": last.key, "sha256": last.sha256}})
-    aws.client("dynamodb").put_item(TableName=table, Item={"pk": {"S": "audit"}, "record": {"S": record}})
-    return rows
+    aws.client("dynamodb").put_item(TableName=bucket, Item={"pk": {"S": "audit"}, "record": {"S": record}})
+    return days
 
 
-def test_the_table_has_a_sign_for_each_day(cli: Cli, prod: dict[date, Any]) -> None:
+def test_the_table_has_a_sign_for_each_day(cli: Cli, prod: list[date]) -> None:
     done = cli("history", "prod", "--days", "4")
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in done.out.splitlines() if line[:1] == "│"]
-    first = min(prod)
-    assert rows == [
-        ["crm", ".U..", "0 of 1 day", "no restore point", f"went after {first}"],
+    assert done.rows == [
+        ["crm", ".U..", "0 of 1 day", "no restore point", f"went after {prod[0]}"],
         ["orders", ".+S+", "2 of 3 days", "no restore point", ""],
     ]
     assert done.out.splitlines()[-1].endswith("3 reports, and their chain holds.")
     assert (done.status, done.err) == (Exit.OK, "")
 
 
-def test_each_form_has_all_days(cli: Cli, prod: dict[date, Any], tmp_path: Path) -> None:
-    document = json.loads(cli("history", "prod", "--days", "4", "--format", "json").out)
-    days = {str(day): verdict for day, verdict in zip(prod, ("protected", "stale", "protected"), strict=True)}
-    (orders,) = [row for row in document["databases"] if row["arn"].endswith(":orders")]
-    assert orders["days"] == {str(min(prod) - timedelta(days=1)): None, **days}
+def test_each_form_has_all_days(cli: Cli, prod: list[date], tmp_path: Path) -> None:
+    document = cli("history", "prod", "--days", "4", "--format", "json").json
+    days = dict(zip(map(str, prod), ("protected", "stale", "protected"), strict=True))
+    (orders,) = [found for found in document["databases"] if found["arn"].endswith(":orders")]
+    assert orders["days"] == {str(prod[0] - timedelta(days=1)): None, **days}
     assert (document["problems"], document["withoutReport"], len(document["reports"])) == ([], [], 3)
-    (row,) = csv.DictReader(StringIO(cli("history", "prod", "--database", "orders", "--format", "csv").out))
-    assert {name: row[name] for name in days} == days
-    assert len(row) == 5 + 30
+    (line,) = csv.DictReader(StringIO(cli("history", "prod", "--database", "orders", "--format", "csv").out))
+    assert ({name: line[name] for name in days}, len(line)) == (days, 5 + 30)
     out = tmp_path / "history.html"
-    done = cli("history", "prod", "--out", str(out))
-    assert f"The history is in {out}." in done.out
+    assert f"The history is in {out}." in cli("history", "prod", "--out", str(out)).out
     assert out.read_text().startswith("<!DOCTYPE html>")
 
 
 def test_a_report_that_was_deleted_is_named_in_every_form(
-    cli: Cli, prod: dict[date, Any], aws: Emulator, bucket: str
+    cli: Cli, prod: list[date], aws: Emulator, bucket: str
 ) -> None:
-    yesterday = sorted(prod)[1]
-    aws.client("s3").delete_object(Bucket=bucket, Key=key(yesterday))
+    aws.client("s3").delete_object(Bucket=bucket, Key=key(prod[1]))
     for form in ("table", "json", "csv", "html"):
         done = cli("history", "prod", "--format", form)
         assert done.status == Exit.FINDINGS
-        assert f"{key(yesterday)} is missing" in done.out + done.err
-    assert f"Days without a report: {yesterday}" in cli("history", "prod").out
+        assert f"{key(prod[1])} is missing" in done.out + done.err
+    assert f"Days without a report: {prod[1]}" in cli("history", "prod").out
 
 
 def test_a_stack_without_a_bucket_is_said(cli: Cli, wire: AwsWire) -> None:
     wire.stack()
-    assert "Deploy it with ReportBucketName." in cli("history", "prod").line
+    cli("history", "prod").could_not_run("Deploy it with ReportBucketName.")

@@ -12,33 +12,21 @@ from tests.cli.wire import AwsWire
 from tests.unit.documents import read
 
 COMMANDS = [registered.name for registered in app.registered_commands if registered.name]
-EXAMPLES = re.findall(
-    r"^(?:\$ |  \$ )?(rds-snap-backup (?:" + "|".join(COMMANDS) + r")\b.*?)(?: +# .*)?$",
-    read(reference.PAGE),
-    re.MULTILINE,
-)
+EXAMPLE = rf"^(?:\$ |  \$ )?(rds-snap-backup (?:{'|'.join(COMMANDS)})\b.*?)(?: +# .*)?$"
+EXAMPLES = sorted(set(re.findall(EXAMPLE, read(reference.PAGE), re.MULTILINE)))
 
 
 def test_the_reference_is_what_help_prints() -> None:
-    assert sorted(reference.described()) == sorted(COMMANDS)
+    assert sorted(reference.described()) == sorted(COMMANDS) == sorted({example.split()[1] for example in EXAMPLES})
     assert read(reference.PAGE) == reference.page(), "run: python -m tests.cli.reference"
 
 
-@pytest.mark.parametrize("example", sorted(set(EXAMPLES)))
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if " deploy" not in example])
 def test_an_example_is_understood(cli: Cli, wire: AwsWire, example: str) -> None:
     """It gets as far as the stack, which is not there."""
-    wire.no_stack(400, "ValidationError", "Stack with id prod does not exist")
-    if " deploy" in example:
-        return
-    if " validate" in example or " build" in example:
-        assert "Usage" not in cli(*shlex.split(example)[1:]).err
-        return
+    wire.no_stack()
     done = cli(*shlex.split(example)[1:])
-    if " --from " in example:
-        assert "report.json cannot be read: No such file or directory." in done.line
-        return
-    assert "there is no such stack" in done.line
-
-
-def test_every_command_has_an_example() -> None:
-    assert {example.split()[1] for example in EXAMPLES} == set(COMMANDS)
+    if " validate" in example or " build" in example:
+        assert "Usage" not in done.err
+    else:
+        done.could_not_run("report.json cannot be read: No such" if "--from" in example else "there is no such stack")

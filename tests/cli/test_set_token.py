@@ -20,6 +20,7 @@ from tests.cli.wire import AwsWire
 ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:token-1"
 ACCESS, REFRESH = "fake-access/1+=", "fake-refresh/1+="
 NEW, OLD, OLDER = ("n" * 32, "o" * 32, "p" * 32)
+PATH = {"PYTHONPATH": str(ROOT / "src")}
 LINE = [sys.executable, "-m", "rds_snap_backup_cli", "token", "prod"]
 
 type Typed = Callable[..., None]
@@ -39,26 +40,24 @@ def typed(monkeypatch: pytest.MonkeyPatch, wire: AwsWire) -> Typed:
 
 
 @pytest.mark.parametrize(
-    ("answers", "header"),
+    ("answers", "header", "refresh"),
     [
-        ((ACCESS, REFRESH), f"Bearer {ACCESS}"),
-        ((f"Bearer {ACCESS}", f" {REFRESH}\n"), f"Bearer {ACCESS}"),
-        (("QSDK abc", ""), "QSDK abc"),
+        ((ACCESS, REFRESH), f"Bearer {ACCESS}", REFRESH),
+        ((f"Bearer {ACCESS}", f" {REFRESH}\n"), f"Bearer {ACCESS}", REFRESH),
+        (("QSDK abc", ""), "QSDK abc", None),
     ],
 )
 def test_the_functions_read_the_stored_value(
-    cli: Cli, wire: AwsWire, typed: Typed, answers: tuple[str, str], header: str
+    cli: Cli, wire: AwsWire, typed: Typed, *, answers: tuple[str, str], header: str, refresh: str | None
 ) -> None:
     typed(*answers)
     done = cli("token", "prod", "--region", "eu-west-1")
-    assert done.status == Exit.OK
-    operation, stored, _ = wire.calls[-1]
-    assert (operation, stored["SecretId"]) == ("PutSecretValue", ARN)
+    assert (done.status, "rds-snap-backup check prod --region eu-west-1" in done.out) == (Exit.OK, True)
+    (stored,) = wire.asked("PutSecretValue")
     read = read_token(stored["SecretString"])
     assert isinstance(read, Token)
-    assert (read.header, read.pair and read.pair.refresh) == (header, REFRESH if answers[1] else None)
+    assert (stored["SecretId"], read.header, read.pair and read.pair.refresh) == (ARN, header, refresh)
     assert not any(secret in done.out + done.err for secret in (ACCESS, REFRESH, "QSDK abc"))
-    assert "rds-snap-backup check prod --region eu-west-1" in done.out
 
 
 def test_an_error_of_aws_that_quotes_the_token_does_not_show_it(cli: Cli, wire: AwsWire, typed: Typed) -> None:
@@ -66,9 +65,8 @@ def test_an_error_of_aws_that_quotes_the_token_does_not_show_it(cli: Cli, wire: 
     quoted = f"1 validation error: Value '{json.dumps({'accessToken': ACCESS})}' ({REFRESH.encode().hex()})"
     wire.fail("PutSecretValue", 400, "ValidationException", quoted)
     done = cli("token", "prod")
-    assert done.status == Exit.COULD_NOT_RUN
-    assert "PutSecretValue failed (ValidationException): 1 validation error" in done.line
-    assert not any(secret in done.out + done.err for secret in (ACCESS, REFRESH, REFRESH.encode().hex()))
+    done.could_not_run("PutSecretValue failed (ValidationException): 1 validation error")
+    assert not any(secret in done.err for secret in (ACCESS, REFRESH, REFRESH.encode().hex()))
 
 
 @pytest.mark.parametrize(
@@ -78,9 +76,7 @@ def test_an_entry_that_cannot_be_a_token_is_not_stored(
     cli: Cli, wire: AwsWire, typed: Typed, answers: tuple[str, ...]
 ) -> None:
     typed(*answers)
-    done = cli("token", "prod")
-    assert done.status == Exit.COULD_NOT_RUN
-    assert done.line.endswith("Nothing was stored.")
+    cli("token", "prod").could_not_run("Nothing was stored.")
     assert wire.operations == ["DescribeStacks"]
 
 
@@ -90,34 +86,30 @@ def test_old_versions_lose_their_labels(cli: Cli, wire: AwsWire) -> None:
     wire.answer("DescribeSecret", {"VersionIdsToStages": stages})
     wire.answer("UpdateSecretVersionStage", {})
     assert "2 old versions of the secret can no longer be read." in cli("token", "prod", "--revoked").out
-    removed = [
-        (asked["RemoveFromVersionId"], asked["VersionStage"]) for asked in wire.asked("UpdateSecretVersionStage")
-    ]
-    assert removed == [(OLD, "AWSPREVIOUS"), (OLD, "mine"), (OLDER, "RENEWED-1")]
-    assert not any("MoveToVersionId" in asked for asked in wire.asked("UpdateSecretVersionStage"))
+    asked = wire.asked("UpdateSecretVersionStage")
+    removed = [(OLD, "AWSPREVIOUS"), (OLD, "mine"), (OLDER, "RENEWED-1")]
+    assert [(each["RemoveFromVersionId"], each["VersionStage"]) for each in asked] == removed
+    assert not any("MoveToVersionId" in each for each in asked)
 
 
 def test_without_a_terminal_nothing_is_asked(wire: AwsWire, typed: Typed) -> None:
     done = subprocess.run(
         LINE,
-        input=f"{ACCESS}\n{REFRESH}\n",
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": "src"},
+        input=f"{ACCESS}\n",
+        env=os.environ | PATH,
         capture_output=True,
         text=True,
         check=False,
         start_new_session=True,
     )
-    assert done.returncode == Exit.COULD_NOT_RUN
-    assert "no terminal" in done.stderr
+    assert (done.returncode, "no terminal" in done.stderr) == (Exit.COULD_NOT_RUN, True)
     assert ACCESS not in done.stdout + done.stderr
 
 
 def test_on_a_terminal_nothing_is_echoed(wire: AwsWire, typed: Typed) -> None:
     ours, theirs = pty.openpty()
-    environment = os.environ | {"PYTHONPATH": "src"}
     process = subprocess.Popen(
-        LINE, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=environment, start_new_session=True
+        LINE, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | PATH, start_new_session=True
     )
     os.close(theirs)
     seen = b""
@@ -132,4 +124,4 @@ def test_on_a_terminal_nothing_is_echoed(wire: AwsWire, typed: Typed) -> None:
     os.close(ours)
     assert b"rds-snap-backup check prod" in seen.replace(b"\r\n", b" ")
     assert ACCESS.encode() not in seen
-    assert json.loads(wire.calls[-1][1]["SecretString"]) == {"accessToken": ACCESS, "refreshToken": REFRESH}
+    assert ACCESS in wire.asked("PutSecretValue")[0]["SecretString"]

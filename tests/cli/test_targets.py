@@ -41,11 +41,8 @@ def stack(wire: AwsWire) -> AwsWire:
         return 200, json.dumps({"Name": asked["Name"], "Target": target, "ScheduleExpressionTimezone": "UTC"} | found)
 
     wire.answers["GetSchedule"] = schedule
-    item = {
-        "pk": {"S": subclient_key(NIGHTLY.key)},
-        "completedId": {"S": "2291"},
-        "completedStart": {"N": "1769824800.5"},
-    }
+    item = {"completedId": {"S": "2291"}, "completedStart": {"N": "1769824800.5"}}
+    item["pk"] = {"S": subclient_key(NIGHTLY.key)}
     wire.answer("BatchGetItem", {"Responses": {"ledger": [item]}})
     return wire
 
@@ -53,12 +50,8 @@ def stack(wire: AwsWire) -> AwsWire:
 def test_each_group_of_a_target_is_shown_with_what_starts_it_and_its_last_job(cli: Cli, stack: AwsWire) -> None:
     done = cli("targets", "prod", "--format", "json")
     assert done.status == Exit.FINDINGS
-    off, nightly, billing, wrong = json.loads(done.out)
-    assert (off["enabled"], off["nextRun"], off["events"]) == (
-        False,
-        ["over", "disabled"],
-        [],
-    )
+    off, nightly, billing, wrong = done.json
+    assert (off["enabled"], off["nextRun"], off["events"]) == (False, ["over", "disabled"], [])
     assert nightly == {
         "target": "shop",
         "problem": None,
@@ -70,11 +63,8 @@ def test_each_group_of_a_target_is_shown_with_what_starts_it_and_its_last_job(cl
         "job": "2291",
         "startedAt": "2026-01-31T02:00:00Z",
     }
-    assert (billing["subclient"], billing["events"], billing["job"]) == (
-        "aws-prod / RDS / billing",
-        ["billing-*"],
-        None,
-    )
+    names = ("subclient", "events", "job")
+    assert [billing[name] for name in names] == ["aws-prod / RDS / billing", ["billing-*"], None]
     assert (wrong["target"], "associations must be a list" in wrong["problem"]) == ("wrong", True)
     table = cli("targets", "prod").out
     assert "2026-01-31 02:00 UTC" in table

@@ -16,17 +16,16 @@ if TYPE_CHECKING:
 
     from botocore.model import ServiceModel
 
-# CloudFormation speaks the query protocol with XML.
-ERROR = (
-    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-)
+PLACE = "prod (account 111122223333, eu-central-1)"
+# The query protocol, which CloudFormation, SNS and STS speak.
+ERROR = "<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+RESULT = "<{0}Response><{0}Result>{1}</{0}Result></{0}Response>"
 STACK = (
-    "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>{name}</StackName>"
-    "<StackId>arn:aws:cloudformation:eu-central-1:111122223333:stack/prod/1</StackId>"
+    "<StackName>{name}</StackName><StackId>arn:aws:cloudformation:eu-central-1:111122223333:stack/prod/1</StackId>"
     "<CreationTime>2026-01-31T02:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>{more}"
-    "<Outputs>{outputs}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+    "<Outputs>{outputs}</Outputs>"
 )
-OUTPUT = "<member><OutputKey>{}</OutputKey><OutputValue>{}</OutputValue></member>"
+OUTPUT = "<OutputKey>{}</OutputKey><OutputValue>{}</OutputValue>"
 
 # Status and body, and headers where a test needs some.
 type Answer = tuple[int, str] | tuple[int, str, dict[str, str]]
@@ -47,15 +46,6 @@ class AwsWire:
         wire = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.do_POST()
-
-            def do_PUT(self) -> None:
-                self.do_POST()
-
-            def do_DELETE(self) -> None:
-                self.do_POST()
-
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 authorization = self.headers["Authorization"]
@@ -75,6 +65,8 @@ class AwsWire:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
+
+            do_GET = do_PUT = do_DELETE = do_POST  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
@@ -109,19 +101,37 @@ class AwsWire:
         text = json.dumps({"__type": code, "message": message})
         self.answers[operation] = lambda _: (status, text, {"X-Amzn-ErrorType": code})
 
+    def result(self, operation: str, result: str) -> None:
+        """Answer an operation of the query protocol with a result."""
+        self.answers[operation] = lambda _: (200, RESULT.format(operation, result))
+
+    def refuse(self, operation: str, status: int, code: str, message: str = "") -> None:
+        """Let an operation of the query protocol fail."""
+        self.answers[operation] = lambda _: (status, ERROR.format(code=code, message=message))
+
     def stack(self, more: str = "", /, **outputs: str) -> None:
         """Every stack exists, with these outputs."""
-        members = "".join(OUTPUT.format(name, value) for name, value in ({"Version": "2.0.0"} | outputs).items())
+        found = members(*(OUTPUT.format(*item) for item in ({"Version": "2.0.0"} | outputs).items()))
 
         def describe(asked: Any) -> Answer:
             name = asked["StackName"].partition(":stack/")[2].partition("/")[0] or asked["StackName"]
-            return 200, STACK.format(name=name, outputs=members, more=more)
+            return 200, stacks(STACK.format(name=name, outputs=found, more=more))
 
         self.answers["DescribeStacks"] = describe
 
-    def no_stack(self, status: int, code: str, message: str) -> None:
-        """Describing the stack fails."""
-        self.answers["DescribeStacks"] = lambda _: (status, ERROR.format(code=code, message=message))
+    def no_stack(self, name: str = "prod") -> None:
+        """The stack does not exist."""
+        self.refuse("DescribeStacks", 400, "ValidationError", f"Stack with id {name} does not exist")
+
+
+def members(*items: str) -> str:
+    """Return a list's items in the query protocol."""
+    return "".join(f"<member>{item}</member>" for item in items)
+
+
+def stacks(*descriptions: str) -> str:
+    """Return CloudFormation's answer with these stacks."""
+    return RESULT.format("DescribeStacks", f"<Stacks>{members(*descriptions)}</Stacks>")
 
 
 def with_times(members: dict[str, Any]) -> dict[str, Any]:
