@@ -137,40 +137,6 @@ def test_all_targets_are_started_only_if_a_person_agrees(
         assert "back up all 2 targets now?" in done.err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("order",), "there is no target order, and nothing was sent. Did you mean orders?"),
-        (("xyz",), f"there is no target xyz, and nothing was sent. Store its document in the SSM parameter {PATH}xyz."),
-        (("a b",), "'a b' is not a valid target name"),
-        *((("orders", "--request-id", each), "Nothing was sent.") for each in ("$1", 'a", "b', "a b", "x" * 257, "ü")),
-        (("orders", "--database", ARN), "--database needs --wait. Nothing was sent."),
-        (("orders", "--wait", "--database", "orders-db"), "is not the ARN of an RDS instance or cluster. Nothing was"),
-        (("orders", "--wait", "--database", ARN.replace(":db:", ":snapshot:")), "is not the ARN"),
-    ],
-)
-def test_what_cannot_be_meant_sends_nothing(cli: Cli, function: AwsWire, arguments: tuple[str, ...], said: str) -> None:
-    function.fail("GetParameter", 400, "ParameterNotFound", "")
-    if arguments[0] == "orders":
-        function.answer("GetParameter", {"Parameter": {"Name": "orders", "Value": "{}"}})
-    cli("backup", "prod", *arguments).could_not_run(said)
-    assert not function.asked("Invoke")
-
-
-@pytest.mark.parametrize("before", [(), (SUCCEEDED,)], ids=["the backup", "the proof"])
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [({"errorMessage": "Task timed out"}, "failed: Task timed out"), ({"ok": True}, "does not understand")],
-)
-def test_another_answer_is_not_taken_for_success(
-    cli: Cli, function: AwsWire, answer: Any, said: str, before: tuple[Any, ...]
-) -> None:
-    function.answer("Invoke", *({"submissions": [row]} for row in before), answer)
-    done = cli(*ORDERS, "--wait", "--database", ARN, "--request-id", "migration-42")
-    assert (done.status, said in done.err.splitlines()[-1]) == (Exit.COULD_NOT_RUN, True)
-    assert "--request-id migration-42" in done.err.splitlines()[0]
-
-
 def test_a_call_that_fails_is_made_again_by_the_sdk(cli: Cli, function: AwsWire) -> None:
     done = json.dumps({"submissions": [SUCCEEDED]})
     left = [(429, json.dumps({"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"})), (200, done)]

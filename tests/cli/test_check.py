@@ -78,17 +78,3 @@ def test_rows_are_json_and_csv(cli: Cli, function: AwsWire) -> None:
     (line,) = csv.DictReader(StringIO(done.out))
     assert line["detail"] == "'=No client [2J."  # no formula to a spreadsheet
     assert done.err == f"{PLACE}: 1 of 64 checks failed.\n"
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        ({"refused": REFUSED}, "'a b' is no name. Rename it."),
-        (None, "prod-audit returned an answer that this command does not understand: null See its log."),
-        ({"ok": True, "checks": [1]}, 'does not understand: {"ok": true, "checks": [1]} See its log.'),
-        ({"errorMessage": "Task timed\nout"}, "its Audit function failed: Task timed out See the log of prod-audit."),
-    ],
-)
-def test_another_answer_is_one_line(cli: Cli, function: AwsWire, answer: Any, said: str) -> None:
-    function.answer("Invoke", answer)
-    cli("check", "prod").could_not_run(said)

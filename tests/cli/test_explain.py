@@ -154,30 +154,3 @@ def test_a_database_is_explained_by_its_arn(cli: Cli, stack: AwsWire) -> None:
     assert (event["account"], event["detail-type"]) == ("111122223333", "RDS DB Instance Event")
     detail = {"EventID": "RDS-EVENT-0043", "SourceArn": ARN, "SourceType": "DB_INSTANCE"}
     assert detail.items() <= event["detail"].items()
-
-
-NEITHER = "name an event file, or a database"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ((), NEITHER),
-        (("event.json", "--database", ARN, "--event", "RDS-EVENT-0043"), NEITHER),
-        (("--database", ARN), NEITHER),
-        (("--event", "RDS-EVENT-0043"), NEITHER),
-        (("--database", "orders", "--event", "RDS-EVENT-0043"), "'orders' is not the ARN of a database. Send an ARN"),
-        (("--database", ARN, "--event", "0043"), "'0043' is not the ID of an RDS event. Did you mean RDS-EVENT-0043?"),
-        (("--database", ARN, "--event", "restored"), "'restored' is not the ID of an RDS event. Write RDS-EVENT-0043."),
-        (("no-such-file.json",), "there is no no-such-file.json. Check the path."),
-        ((str(ROOT / "README.md"),), "README.md is not JSON: Expecting value. Save the event"),
-    ],
-)
-def test_what_is_no_event_cannot_be_explained(cli: Cli, stack: AwsWire, arguments: tuple[str, ...], said: str) -> None:
-    cli("explain", "prod", *arguments).could_not_run(said)
-    assert not stack.asked("Invoke")
-
-
-def test_an_answer_of_another_form_is_not_understood(cli: Cli, stack: AwsWire, event_file: str) -> None:
-    stack.answer("Invoke", {"submissions": []})
-    cli("explain", "prod", event_file).could_not_run("does not understand")

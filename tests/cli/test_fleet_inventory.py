@@ -117,23 +117,6 @@ def test_all_pages_are_read_and_a_row_counts_once(cli: Cli, wire: AwsWire) -> No
     assert last.endswith(", not all was read.")
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        None,
-        answer([{"clientName": "a"}]),
-        answer([row("a", arn=7)]),
-        answer([row("a", targets="b")]),
-        answer([row("a", restorePoint={"createdAt": 1})]),
-        answer([], {"message": "x"}),
-    ],
-)
-def test_another_answer_is_one_line(cli: Cli, wire: AwsWire, reply: Any) -> None:
-    wire.stack(AuditFunctionName="prod-audit")
-    wire.answer("Invoke", reply)
-    cli("inventory", "prod").could_not_run("does not understand")
-
-
 def test_a_new_fleet_has_targets_of_25_groups_of_one_client(take: Take, fleet: Path) -> None:
     rows = [*many(26), row("crm", client="Sales (EU)/x")]
     assert take(rows, "--write", str(fleet)).status == Exit.OK
@@ -289,16 +272,6 @@ def test_a_fleet_with_errors_is_not_extended(take: Take, wire: AwsWire, fleet: P
     done = take(many(2), "--write", str(fleet))
     assert (done.status, "mine.yaml:1: associations: must be" in done.err) == (Exit.FINDINGS, True)
     assert (contents(fleet), len(wire.calls)) == (before, calls)
-
-
-@pytest.mark.parametrize("link", ["fleet.yaml", "targets", "targets/aws-prod-1.yaml", ""])
-def test_nothing_is_written_through_a_link(take: Take, fleet: Path, tmp_path: Path, link: str) -> None:
-    take(many(1), "--write", str(fleet))
-    (fleet / link).rename(tmp_path / "there")
-    (fleet / link).symlink_to(tmp_path / "there")
-    before = contents(tmp_path)
-    done = take(many(2), "--write", str(fleet))
-    assert (done.status, " a link" in done.err, contents(tmp_path)) == (Exit.FINDINGS, True, before)
 
 
 DATABASES = st.sets(st.tuples(st.sampled_from("ab"), st.integers(0, 40)), max_size=60)

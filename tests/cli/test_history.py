@@ -198,8 +198,3 @@ def test_a_report_that_was_deleted_is_named_in_every_form(
         assert done.status == Exit.FINDINGS
         assert f"{key(prod[1])} is missing" in done.out + done.err
     assert f"Days without a report: {prod[1]}" in cli("history", "prod").out
-
-
-def test_a_stack_without_a_bucket_is_said(cli: Cli, wire: AwsWire) -> None:
-    wire.stack()
-    cli("history", "prod").could_not_run("Deploy it with ReportBucketName.")

@@ -17,51 +17,35 @@ from rds_snap_backup_cli import program
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
 from tests.cli.submissions import QUEUED
-from tests.cli.wire import OUTPUT, AwsWire
+from tests.cli.wire import OUTPUT, STACK, AwsWire, members, stacks
 
 DENIED = "User: arn:aws:iam::000000000000:user/me is not authorized to perform: cloudformation:DescribeStacks"
-NO_STACK = (400, "ValidationError", "Stack with id prod does not exist")
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ("redrive",),
-        ("redrive", "one", "two"),
-        ("redrive", "prod", "--region"),
-        ("redrive", "prod", "--stage", "x"),
-        ("backup", "prod"),
-        ("no",),
-    ],
+    "line", ["redrive", "redrive one two", "redrive prod --region", "redrive prod --stage x", "backup prod", "no"]
 )
-def test_wrong_arguments_are_an_error(cli: Cli, wire: AwsWire, arguments: tuple[str, ...]) -> None:
-    done = cli(*arguments)
-    assert (done.status, done.out) == (Exit.COULD_NOT_RUN, "")
-    assert "Error" in done.err
-    assert not wire.calls
+def test_wrong_arguments_are_an_error(cli: Cli, wire: AwsWire, line: str) -> None:
+    done = cli(*line.split())
+    assert (done.status, done.out, "Error" in done.err, wire.calls) == (Exit.COULD_NOT_RUN, "", True, [])
 
 
-@pytest.mark.parametrize("order", [("prod", "orders"), ("orders",)])
+@pytest.mark.parametrize(("named", "order"), [("other", ("prod", "orders")), ("prod", ("orders",))])
 def test_the_environment_names_a_stack_that_is_left_out(
-    cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, order: tuple[str, ...]
+    cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, named: str, order: tuple[str, ...]
 ) -> None:
-    monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", "prod" if len(order) == 1 else "other")
-    wire.no_stack(*NO_STACK)
+    monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", named)
+    wire.no_stack()
     for arguments in (("backup", *order), ("backup", "--wait", *order, "--region", "eu-west-1")):
-        assert cli(*arguments).line.startswith("prod: there is no such stack in ")
+        cli(*arguments).could_not_run("prod: there is no such stack in ")
     assert {asked["StackName"] for asked in wire.asked("DescribeStacks")} == {"prod"}
 
 
 @pytest.mark.parametrize(
     ("status", "code", "message", "printed"),
     [
-        (*NO_STACK, "there is no such stack in us-east-1. Check"),
-        (
-            403,
-            "ExpiredToken",
-            "The security token is expired",
-            "does not accept the credentials (ExpiredToken). Sign in",
-        ),
+        (400, "ValidationError", "Stack with id prod does not exist", "there is no such stack in us-east-1. Check"),
+        (403, "ExpiredToken", "It is expired", "AWS does not accept the credentials (ExpiredToken). Sign in"),
         (403, "AccessDenied", DENIED, f"{DENIED}. Ask for that permission"),
         (400, "Throttling", "Rate exceeded", "DescribeStacks failed (Throttling): Rate exceeded."),
         (400, "Throttling", "arn:secret:key", "DescribeStacks failed (Throttling): arn:secret:key."),  # no emoji
@@ -70,11 +54,8 @@ def test_the_environment_names_a_stack_that_is_left_out(
 def test_an_error_of_aws_becomes_one_line(
     cli: Cli, wire: AwsWire, *, status: int, code: str, message: str, printed: str
 ) -> None:
-    wire.no_stack(status, code, message)
-    done = cli("redrive", "prod", "--yes")
-    assert done.status == Exit.COULD_NOT_RUN
-    assert done.line.startswith("prod: ")
-    assert printed in done.line
+    wire.refuse("DescribeStacks", status, code, message)
+    cli("redrive", "prod", "--yes").could_not_run(f"prod: {printed}")
 
 
 @pytest.mark.parametrize(
@@ -91,44 +72,49 @@ def test_an_error_of_aws_becomes_one_line(
 )
 def test_a_stack_of_another_version_is_refused(cli: Cli, wire: AwsWire, outputs: dict[str, str], printed: str) -> None:
     wire.stack(**outputs)
-    done = cli("redrive", "prod", "--yes")
-    assert (done.status, printed in done.line) == (Exit.COULD_NOT_RUN, True)
+    cli("redrive", "prod", "--yes").could_not_run(printed)
     assert wire.operations == ["DescribeStacks"]
 
 
+# The region of the profile `frankfurt` is eu-central-1, that of the default ap-northeast-1.
 @pytest.mark.parametrize(
-    ("variables", "arguments", "region"),
+    ("variables", "options", "region"),
     [
-        ({"AWS_REGION": "us-west-2"}, ("--region", "ap-south-1", "--profile", "frankfurt"), "ap-south-1"),
-        ({"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, (), "us-west-2"),
-        ({"AWS_DEFAULT_REGION": "us-west-2"}, ("--profile", "frankfurt"), "us-west-2"),
-        ({}, ("--profile", "frankfurt"), "eu-central-1"),
-        ({}, (), "ap-northeast-1"),
+        ({"AWS_REGION": "us-west-2"}, "--region ap-south-1 --profile frankfurt", "ap-south-1"),
+        ({"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, "", "us-west-2"),
+        ({"AWS_DEFAULT_REGION": "us-west-2"}, "--profile frankfurt", "us-west-2"),
+        ({}, "--profile frankfurt", "eu-central-1"),
+        ({}, "", "ap-northeast-1"),
     ],
 )
 def test_the_region_is_the_given_one_then_the_environments_then_the_profiles(
     cli: Cli,
-    wire: AwsWire,
+    profiles: AwsWire,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
     *,
     variables: dict[str, str],
-    arguments: tuple[str, ...],
+    options: str,
     region: str,
 ) -> None:
-    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
-        monkeypatch.delenv(name)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    cli("redrive", "prod", *options.split()).could_not_run(f"in {region}.")
+    ((_, _, authorization),) = profiles.calls
+    assert authorization.split("/")[2] == region
+
+
+@pytest.fixture
+def profiles(wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AwsWire:
+    """A shell with profiles and without a region, in which no stack exists."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name)
     keys = "aws_access_key_id = other\naws_secret_access_key = other\n"
     (tmp_path / "config").write_text(
         f"[default]\nregion = ap-northeast-1\n{keys}[profile frankfurt]\nregion = eu-central-1\n{keys}"
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    wire.no_stack(*NO_STACK)
-    assert f"in {region}." in cli("redrive", "prod", *arguments).line
-    ((_, _, authorization),) = wire.calls
-    assert authorization.split("/")[2] == region
+    wire.no_stack()
+    return wire
 
 
 def test_missing_configuration_is_one_line(
@@ -136,13 +122,13 @@ def test_missing_configuration_is_one_line(
 ) -> None:
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
-    assert "`aws configure list-profiles` lists the profiles." in cli("redrive", "prod", "--profile", "none").line
+    cli("redrive", "prod", "--profile", "none").could_not_run("`aws configure list-profiles` lists the profiles.")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    assert cli("redrive", "prod", "--yes").line.startswith("prod: Unable to locate credentials. Sign in again")
+    cli("redrive", "prod", "--yes").could_not_run("prod: Unable to locate credentials. Sign in again")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)
-    assert cli("redrive", "prod", "--yes").line == "prod: no region is configured. Name one with --region."
+    cli("redrive", "prod", "--yes").could_not_run("prod: no region is configured. Name one with --region.")
     assert not wire.calls
 
 
@@ -150,10 +136,10 @@ def test_aws_out_of_reach_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
-        line = cli("redrive", "prod", "--yes").line
-    assert line.startswith("prod: Could not connect to the endpoint URL: ")
-    assert line.endswith("Check the network and the region's name.")
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        said = f'prod: Could not connect to the endpoint URL: "{url}/" Check the network and the region\'s name.'
+        cli("redrive", "prod", "--yes").could_not_run(said)
 
 
 @pytest.mark.parametrize(
@@ -216,9 +202,9 @@ def test_the_version_is_printed(cli: Cli) -> None:
     assert cli("--version").out == "2.0.0.dev0\n"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_gets_completion(shell: str) -> None:
-    environment = os.environ | {"PYTHONPATH": "src", "_RDS_SNAP_BACKUP_COMPLETE": f"source_{shell}"}
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_each_shell_gets_completion(name: str) -> None:
+    environment = os.environ | {"PYTHONPATH": "src", "_RDS_SNAP_BACKUP_COMPLETE": f"source_{name}"}
     line = [sys.executable, "-m", "rds_snap_backup_cli"]
     done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert "rds-snap-backup" in done.stdout
@@ -238,44 +224,29 @@ PATH = "/rds-snap-backup/prod/targets/"
     ],
 )
 def test_completion_knows_commands_stacks_and_targets(wire: AwsWire, line: str, names: list[str]) -> None:
-    wire.stack(TargetsPath=PATH, SubmissionsQueueUrl="queue")
+    wire.stack(TargetsPath=PATH)
     describe = wire.answers["DescribeStacks"]
-    outputs = "".join(OUTPUT.format(name, "x") for name in ("TargetsPath", "SubmissionsQueueUrl"))
-    stacks = "".join(MEMBER.format(name, outputs) for name in ("prod", "prod-2")) + MEMBER.format("product", "")
-    wire.answers["DescribeStacks"] = lambda asked: (
-        describe(asked) if "StackName" in asked else (200, LISTED.format(stacks))
-    )
-    wire.answer(
-        "GetParametersByPath",
-        {"Parameters": [{"Name": f"{PATH}{name}", "Value": ""} for name in ("orders", "other", "x")]},
-    )
+    ours = members(*(OUTPUT.format(name, "x") for name in ("TargetsPath", "SubmissionsQueueUrl")))
+    found = {"prod": ours, "prod-2": ours, "product": ""}
+    listed = stacks(*(STACK.format(name=name, outputs=outputs, more="") for name, outputs in found.items()))
+    wire.answers["DescribeStacks"] = lambda asked: describe(asked) if "StackName" in asked else (200, listed)
+    rows = [{"Name": f"{PATH}{name}", "Value": ""} for name in ("orders", "other", "x")]
+    wire.answer("GetParametersByPath", {"Parameters": rows})
     environment = {"RDS_SNAP_BACKUP_STACK": "prod"} if line == "backup o" else {}
     assert completed(line, **environment) == names
 
 
 def test_a_completion_that_aws_does_not_answer_is_silent(wire: AwsWire) -> None:
-    wire.no_stack(403, "ExpiredToken", "The security token is expired")
+    wire.refuse("DescribeStacks", 403, "ExpiredToken", "It is expired")
     assert completed("status p") == completed("backup prod o") == []
-
-
-MEMBER = (
-    "<member><StackName>{}</StackName><CreationTime>2026-01-31T02:00:00Z</CreationTime>"
-    "<StackStatus>CREATE_COMPLETE</StackStatus><Outputs>{}</Outputs></member>"
-)
-LISTED = (
-    "<DescribeStacksResponse><DescribeStacksResult><Stacks>{}</Stacks></DescribeStacksResult></DescribeStacksResponse>"
-)
 
 
 def completed(line: str, **environment: str) -> list[str]:
     """Return what bash shows, and that nothing is said to the terminal."""
-    words = {
-        "COMP_WORDS": f"rds-snap-backup {line}",
-        "COMP_CWORD": str(len(line.split())),
-        "_RDS_SNAP_BACKUP_COMPLETE": "complete_bash",
-    }
-    command = [sys.executable, "-m", "rds_snap_backup_cli"]
+    words = {"COMP_WORDS": f"rds-snap-backup {line}", "COMP_CWORD": str(len(line.split()))}
+    words["_RDS_SNAP_BACKUP_COMPLETE"] = "complete_bash"
     given = os.environ | {"PYTHONPATH": "src"} | words | environment
+    command = [sys.executable, "-m", "rds_snap_backup_cli"]
     done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True)
     assert not done.stderr
     return done.stdout.split()

@@ -105,7 +105,7 @@ class AwsWire:
         """Answer an operation of the query protocol with a result."""
         self.answers[operation] = lambda _: (200, RESULT.format(operation, result))
 
-    def refuse(self, operation: str, status: int, code: str, message: str = "") -> None:
+    def refuse(self, operation: str, status: int, code: str, message: str) -> None:
         """Let an operation of the query protocol fail."""
         self.answers[operation] = lambda _: (status, ERROR.format(code=code, message=message))
 
