@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -46,23 +45,11 @@ def of(instance: str) -> str:
     return ASSOCIATIONS.replace("orders", instance)
 
 
-def errors(directory: Path) -> list[str]:
-    """Return the errors without the directory's name."""
-    return [str(error).removeprefix(f"{directory}/") for error in read_fleet(directory).errors]
-
-
-def warnings(directory: Path) -> list[str]:
+def remarks(directory: Path) -> list[str]:
+    """Return errors and warnings without the directory's name."""
     fleet = read_fleet(directory)
-    assert not fleet.errors
-    return [str(warning).replace(f"{directory}/", "") for warning in warnings_of(fleet, NOW)]
-
-
-def document(directory: Path) -> dict[str, Any]:
-    """Return the only target's document."""
-    fleet = read_fleet(directory)
-    assert not fleet.errors
-    (entry,) = fleet.entries.values()
-    return dict(entry.document)
+    found = (*fleet.errors, *warnings_of(fleet, NOW))
+    return [str(remark).replace(f"{directory}/", "") for remark in found]
 
 
 # ---- What is read
@@ -100,7 +87,7 @@ OTHERS = {"'true'": "true", '"5"': "5", "|-\n    7": "7", ">-\n    null": "null"
 @pytest.mark.parametrize(("text", "value"), [*zip(TEXTS, TEXTS, strict=True), *OTHERS.items()])
 def test_only_constants_and_plain_integers_are_no_text(written: Written, text: str, value: str) -> None:
     directory = written(a=f"associations:\n- clientName: {text}\n  instanceName: orders\n  subclientName: default\n")
-    assert document(directory)["associations"][0]["clientName"] == value
+    assert read_fleet(directory).entries["a"].document["associations"][0]["clientName"] == value
 
 
 @pytest.mark.parametrize("blank", [" ", "\t", "\n", "\r\n\t"])
@@ -108,13 +95,18 @@ def test_json_is_read_as_json(written: Written, blank: str) -> None:
     """YAML admits tabs in few places, and would read a surrogate pair as two characters."""
     text = json.dumps({"associations": [{**ASSOCIATION, "clientName": "a/\U0001f600"}], "enabled": False}, indent=1)
     directory = written(a__json=text.replace("a/", "a\\/").replace("\n", blank))
-    assert document(directory) == json.loads(text)
+    assert read_fleet(directory).entries["a"].document == json.loads(text)
 
 
 # ---- Errors
 
 IN_QUOTES = "is not allowed: text in quotes is text"
-WRONG_YAML = {
+SHARED = "databases: an event of one of them backs up 2 associations: give each association its own databases"
+MANY = "gatherMinutes: each event of a group of many starts a job of all"
+AT = "expression of schedule"
+NO_MORE = f"{AT}: it does not come twice in two years, and maxAgeHours is 26, the stack's default"
+# What a target has beside its associations on the first line, and how the only remark about it begins.
+REMARKS = {
     "allowTag: &x true\n": "2: allowTag: the anchor &x is not allowed",
     "&x allowTag: true\n": "2: allowTag: the anchor &x is not allowed",
     "databases:\n  - *x\n": "3: database 1: the alias *x is not allowed: write the value again",
@@ -135,21 +127,43 @@ WRONG_YAML = {
     # What the product, Scheduler or SSM refuses.
     "shedule: null\n": "2: shedule: must be left out (did you mean schedule?)",
     "schedule: nightly\n": "2: schedule: must be an object with expression and timezone, or null",
-    "schedule: {}\n": "2: expression of schedule: must be cron(…), rate(…) or at(…), in at most 256 characters",
-    "schedule: {expression: 5}\n": "2: expression of schedule: must be cron(…), rate(…) or at(…)",
-    f"schedule: {{expression: 'cron(0 3 * * ? {'2030,' * 60}2030)'}}\n": "2: expression of schedule: must be cron(…),",
-    "schedule: {expression: rate(1 days)}\n": "2: expression of schedule: 'rate(1 days)' is not a schedule",
+    "schedule: {}\n": f"2: {AT}: must be cron(…), rate(…) or at(…), in at most 256 characters",
+    "schedule: {expression: 5}\n": f"2: {AT}: must be cron(…), rate(…) or at(…)",
+    f"schedule: {{expression: 'cron(0 3 * * ? {'2030,' * 60}2030)'}}\n": f"2: {AT}: must be cron(…),",
+    "schedule: {expression: rate(1 days)}\n": f"2: {AT}: 'rate(1 days)' is not a schedule",
     "schedule: {expression: rate(1 day), timezone: null}\n": "2: timezone of schedule: must be a time zone such as",
     'databases: [a, "b{{x}}"]\n': "2: databases: must not have {{: CloudFormation would put a secret there",
+    # What is probably not meant.
+    "enabled: false\n": "2: enabled: nothing starts this target",
+    "backupLevel: INCREMENTAL\n": "2: backupLevel: only FULL is meant for snapshots of RDS",
+    "backupLevel: FULL\nenabled: true\n": "",
+    "gatherMinutes: 0\ndatabases: [a, b]\n": f"2: {MANY}",
+    "gatherMinutes: 4\ndatabases: ['web-*']\n": f"2: {MANY}",
+    "gatherMinutes: 5\ndatabases: [a, b]\n": "",
+    "gatherMinutes: 0\ndatabases: [a]\n": "",
+    "schedule: {expression: cron(0 3 1 1 ? 2199)}\n": f"2: {NO_MORE}",
+    "schedule: {expression: 'at(2026-02-01T03:00:00)'}\n": f"2: {NO_MORE}",
+    "schedule: {expression: cron(0 3 1 1 ? 2199)}\nenabled: false\n": "3: enabled: nothing starts",
+    "schedule: {expression: cron(0 3 ? * MON *)}\n": f"2: {AT}: it comes every 168 hours at most",
+    "schedule: {expression: cron(0 3 ? * MON *)}\nmaxAgeHours: 168\n": "",
+    "schedule: {expression: cron(0 3 ? * MON-FRI *)}\n": "",
+    "schedule: {expression: cron(0 3 1 1 ? *)}\nmaxAgeHours: 8784\n": "",
+    NIGHTLY + "maxAgeHours: 8784\n": "3: maxAgeHours: the audit finds a missing backup after 366 days only",
+    NIGHTLY + "maxAgeHours: 744\n": "",
+    NIGHTLY + "maxAgeHours: 12\n": f"2: {AT}: it comes every 24 hours at most, and maxAgeHours is 12:",
+    "schedule: {expression: rate(2 days)}\n": f"2: {AT}: it comes every 48 hours at most",
+    "schedule: {expression: rate(1 day)}\n": "",
+    "schedule: {expression: cron(0/1 * * * ? *)}\n": "",
 }
 
 
-@pytest.mark.parametrize("text", WRONG_YAML)
-def test_yaml_that_is_refused(written: Written, text: str) -> None:
+@pytest.mark.parametrize("text", REMARKS)
+def test_a_remark_names_line_and_field(written: Written, text: str) -> None:
     directory = written(a=text + ASSOCIATIONS if text.startswith("%") else ASSOCIATIONS + text)
-    (error,) = errors(directory)
-    assert error.startswith(f"targets/a.yaml:{WRONG_YAML[text]}")
-    assert not read_fleet(directory).entries
+    found, wanted = remarks(directory), f"targets/a.yaml:{REMARKS[text]}"
+    assert [remark[: len(wanted)] for remark in found] == [wanted] * bool(REMARKS[text])
+    is_valid = not read_fleet(directory).errors
+    assert (list(read_fleet(directory).entries) == ["a"]) is is_valid
 
 
 WRONG_JSON = {
@@ -166,7 +180,7 @@ WRONG_JSON = {
 
 @pytest.mark.parametrize("text", WRONG_JSON)
 def test_json_that_is_refused(written: Written, text: str) -> None:
-    assert any(error.startswith(f"targets/a.json:{WRONG_JSON[text]}") for error in errors(written(a__json=text)))
+    assert any(remark.startswith(f"targets/a.json:{WRONG_JSON[text]}") for remark in remarks(written(a__json=text)))
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
@@ -185,7 +199,7 @@ def test_json_that_is_refused(written: Written, text: str) -> None:
     ids=lambda value: str(value)[:20],
 )
 def test_content_that_is_no_document(written: Written, content: bytes, reason: str, suffix: str) -> None:
-    assert errors(written(**{f"a__{suffix}": content})) == [f"targets/a.{suffix}:{reason}"]
+    assert remarks(written(**{f"a__{suffix}": content})) == [f"targets/a.{suffix}:{reason}"]
 
 
 def test_all_errors_are_found_at_once(written: Written) -> None:
@@ -205,7 +219,7 @@ schedule:
   time: 3
 """
     directory = written(head, a=target, b=ASSOCIATIONS, c=f"{ASSOCIATIONS}maxAgeHours: 0\n")
-    assert errors(directory) == [
+    assert remarks(directory) == [
         'fleet.yaml:1: name: must be a text of 1 to 64 letters, digits, "_", "." or "-"',
         "fleet.yaml:1: nane: must be left out (did you mean name?)",
         "fleet.yaml:3: maxAgeHours of defaults: must be a whole number, 1 to 8784",
@@ -256,7 +270,7 @@ def test_files_that_are_no_targets_are_errors(written: Written) -> None:
     os.mkfifo(folder / "pipe.yaml")
     no_target = "is not a target: a target's file is NAME.yaml or NAME.json"
     no_name = 'is not a valid target name: 1 to 64 letters, digits, "_", "." or "-"'
-    assert [error.removeprefix("targets/").replace("1: the file: ", "") for error in sorted(errors(directory))] == [
+    assert [error.removeprefix("targets/").replace("1: the file: ", "") for error in sorted(remarks(directory))] == [
         f"*.yaml:'*' {no_name}",
         f"B.YAML:{no_target}",
         "a.json:1: associations: must be a list of 1 to 90 objects with clientName, instanceName, subclientName",
@@ -279,7 +293,7 @@ def test_files_that_are_no_targets_are_errors(written: Written) -> None:
 def test_a_directory_without_the_fleets_file(written: Written, name: str, hint: str) -> None:
     directory = written(None, a=ASSOCIATIONS)
     (directory / name).write_text(HEAD)
-    assert errors(directory) == [f"fleet.yaml:1: the document: does not exist{hint}"]
+    assert remarks(directory) == [f"fleet.yaml:1: the document: does not exist{hint}"]
 
 
 @pytest.mark.parametrize(
@@ -297,7 +311,7 @@ def test_links_are_not_followed(written: Written, tmp_path: Path, link: str, err
         (fleet / "fleet.yaml").write_text(HEAD)
         (fleet / link).unlink(missing_ok=True)
     (fleet / link).symlink_to(other / link)
-    assert [found.replace(f"{fleet}:", "") for found in errors(fleet)] == [error]
+    assert [found.replace(f"{fleet}:", "") for found in remarks(fleet)] == [error]
 
 
 # ---- Warnings
@@ -307,50 +321,13 @@ def test_scheduled_targets_with_the_same_associations(written: Written) -> None:
     two = f"associations:\n- {ONE}\n- {ONE.replace('orders', 'billing')}\n"
     directory = written(a=two + NIGHTLY, b=f"enabled: true\n{two}{NIGHTLY}", events=two)
     reason = "the scheduled target a has it, and 1 more, too, and each is backed up twice: remove it from one"
-    assert warnings(directory) == [f"targets/b.yaml:3: association 1: {reason}"]
-
-
-NO_MORE = "expression of schedule: it does not come twice in two years, and maxAgeHours is 26, the stack's default"
-SHARED = "databases: an event of one of them backs up 2 associations: give each association its own databases"
-MANY = "gatherMinutes: each event of a group of many starts a job of all"
-# What a target has beside its associations, and how the warning begins.
-WARNED = {
-    "enabled: false\n": "enabled: nothing starts this target",
-    "backupLevel: INCREMENTAL\n": "backupLevel: only FULL is meant for snapshots of RDS",
-    "backupLevel: FULL\nenabled: true\n": "",
-    "gatherMinutes: 0\ndatabases: [a, b]\n": MANY,
-    "gatherMinutes: 4\ndatabases: ['web-*']\n": MANY,
-    "gatherMinutes: 5\ndatabases: [a, b]\n": "",
-    "gatherMinutes: 0\ndatabases: [a]\n": "",
-    "gatherMinutes: 0\n": "",
-    "schedule: {expression: cron(0 3 1 1 ? 2199)}\n": NO_MORE,
-    "schedule: {expression: 'at(2026-02-01T03:00:00)'}\n": NO_MORE,
-    "schedule: {expression: cron(0 3 1 1 ? 2199)}\nenabled: false\n": "enabled: nothing starts",
-    "schedule: {expression: cron(0 3 ? * MON *)}\n": "expression of schedule: it comes every 168 hours at most",
-    "schedule: {expression: cron(0 3 ? * MON *)}\nmaxAgeHours: 168\n": "",
-    "schedule: {expression: cron(0 3 ? * MON-FRI *)}\n": "",
-    "schedule: {expression: cron(0 3 1 1 ? *)}\nmaxAgeHours: 8784\n": "",
-    NIGHTLY + "maxAgeHours: 8784\n": "maxAgeHours: the audit finds a missing backup after 366 days only",
-    NIGHTLY + "maxAgeHours: 744\n": "",
-    NIGHTLY + "maxAgeHours: 12\n": "expression of schedule: it comes every 24 hours at most, and maxAgeHours is 12:",
-    "schedule: {expression: rate(2 days)}\n": "expression of schedule: it comes every 48 hours at most",
-    "schedule: {expression: rate(1 day)}\n": "",
-    "schedule: {expression: cron(0/1 * * * ? *)}\n": "",
-}
-
-
-@pytest.mark.parametrize("more", WARNED)
-def test_what_is_probably_not_meant(written: Written, more: str) -> None:
-    found = [warning.partition(": ")[2] for warning in warnings(written(a=ASSOCIATIONS + more))]
-    assert [warning[: len(WARNED[more])] for warning in found] == [WARNED[more]] * bool(WARNED[more])
+    assert remarks(directory) == [f"targets/b.yaml:3: association 1: {reason}"]
 
 
 @pytest.mark.parametrize(("own", "is_warned"), [("", True), (", databases: [b]", False), (", databases: []", False)])
 def test_databases_of_a_target_with_several_associations(written: Written, own: str, is_warned: bool) -> None:
     other = ONE.replace("orders", "billing").replace("}", f"{own}}}")
-    found = warnings(
-        written(a=f"associations: [{ONE}, {other}]\ndatabases: [a]\n", b=f"{ASSOCIATIONS}databases: [a]\n")
-    )
+    found = remarks(written(a=f"associations: [{ONE}, {other}]\ndatabases: [a]\n"))
     assert found == [f"targets/a.yaml:2: {SHARED}"] * is_warned
 
 
@@ -365,7 +342,7 @@ def test_databases_of_a_target_with_several_associations(written: Written, own: 
 )
 def test_a_default_that_is_warned_of_is_one_warning_at_its_line(written: Written, default: str, field: str) -> None:
     schedule = "" if "schedule" in default else f"  {NIGHTLY}"
-    (found,) = warnings(written(f"name: prod\ndefaults:\n  {default}\n{schedule}", a=of("one"), b=of("two")))
+    (found,) = remarks(written(f"name: prod\ndefaults:\n  {default}\n{schedule}", a=of("one"), b=of("two")))
     assert found.startswith("fleet.yaml:3: ")
     assert field in found
 
@@ -398,13 +375,13 @@ def test_requests_are_counted_by_the_hour(written: Written, schedules: list[str]
 
 @pytest.mark.parametrize(("number", "is_warned"), [(100, False), (101, True)])
 def test_more_requests_an_hour_than_commvaults_saas_admits(written: Written, number: int, is_warned: bool) -> None:
-    found = warnings(written(**{f"t{index}": of(f"t{index}") + NIGHTLY for index in range(number)}))
+    found = remarks(written(**{f"t{index}": of(f"t{index}") + NIGHTLY for index in range(number)}))
     crowded = "fleet.yaml:1: the schedules: 101 requests come at 03:00 UTC"
     assert [warning.partition(", and")[0] for warning in found] == [crowded] * is_warned
 
 
 def test_alike_warnings_are_one(written: Written) -> None:
-    (found,) = warnings(written(**{f"t{number}": f"{of(f't{number}')}enabled: false\n" for number in range(6)}))
+    (found,) = remarks(written(**{f"t{number}": f"{of(f't{number}')}enabled: false\n" for number in range(6)}))
     assert found.startswith("targets/t0.yaml:2: enabled: nothing starts this target")
     assert found.endswith("(alike: targets/t1.yaml:2, targets/t2.yaml:2, targets/t3.yaml:2 and 2 more)")
 

@@ -33,6 +33,7 @@ COPIED = (
     "template.yaml",
     "member.yaml",
     "pyproject.toml",
+    "samconfig.toml",
     "README.md",
     "docs",
     "Makefile",
