@@ -239,20 +239,13 @@ schedule:
     ]
 
 
-@pytest.mark.parametrize("size", [4096, 4097, 8192, 8193])
+@pytest.mark.parametrize("size", [8192, 8193])
 def test_a_document_is_measured_in_the_bytes_that_are_stored(written: Written, size: int) -> None:
-    content = {"associations": [ASSOCIATION], "databases": [""] * 20}
-    pairs, rest = divmod(size - len(stored_text(content).encode()), 2)
-    content["databases"] = ["ü" * (pairs // 20 + (number < pairs % 20)) for number in range(19)] + [
-        "ü" * (pairs // 20) + "u" * rest
-    ]
-    fleet = read_fleet(written(a__json=json.dumps(content)))
-    if size > 8192:
-        assert (
-            fleet.errors[0].reason == "has 8,193 bytes as it is stored, and a parameter holds 8,192: split the target"
-        )
-    else:
-        assert len(stored_text(fleet.entries["a"].document).encode()) == size
+    content = {"associations": [ASSOCIATION], "databases": ["ü" * 190] * 20}
+    content["databases"].append("u" * (size - len(stored_text(content).encode()) - len(',""')))
+    found = remarks(written(a__json=json.dumps(content)))
+    reason = "has 8,193 bytes as it is stored, and a parameter holds 8,192: split the target"
+    assert found == [f"targets/a.json:1: the document: {reason}"] * (size > 8192)
 
 
 # ---- Files
@@ -301,7 +294,7 @@ def test_a_directory_without_the_fleets_file(written: Written, name: str, hint: 
     [
         ("fleet.yaml", "fleet.yaml:1: the document: cannot be read: it is a link"),
         ("targets", "targets:1: the directory: is a link"),
-        (".", "1: the directory: is a link"),
+        (".", "fleet:1: the directory: is a link"),
     ],
 )
 def test_links_are_not_followed(written: Written, tmp_path: Path, link: str, error: str) -> None:
@@ -311,7 +304,9 @@ def test_links_are_not_followed(written: Written, tmp_path: Path, link: str, err
         (fleet / "fleet.yaml").write_text(HEAD)
         (fleet / link).unlink(missing_ok=True)
     (fleet / link).symlink_to(other / link)
-    assert [found.replace(f"{fleet}:", "") for found in remarks(fleet)] == [error]
+    assert [str(found).replace(f"{tmp_path}/", "").removeprefix("fleet/") for found in read_fleet(fleet).errors] == [
+        error
+    ]
 
 
 # ---- Warnings
@@ -350,34 +345,33 @@ def test_a_default_that_is_warned_of_is_one_warning_at_its_line(written: Written
 @pytest.mark.parametrize(
     ("schedules", "expected"),
     [
-        (["cron(0 3 * * ? *)"], {3: 1}),
-        (["cron(30 3,4 * * ? *)@Europe/Berlin"] * 3, {2: 3, 3: 3}),
-        (["cron(0/20 3 * * ? *)@Asia/Kolkata"], {21: 2, 22: 1}),
-        (["cron(0 3 ? * MON *)", "cron(0 3 ? * 3-4 *)"], {3: 1}),
-        (["cron(0 3 ? * MON *)", "cron(0 3 5 * ? *)"], {3: 2}),
-        (["cron(0 3 1 1 ? 2199)"], {}),
-        (["at(2026-01-07T05:00:00)"], {5: 1}),
-        (["at(2026-02-07T05:00:00)"], {}),
-        (["rate(30 minutes)"], dict.fromkeys(range(24), 2)),
-        (["rate(1 day)", "rate(2 days)"], dict.fromkeys(range(24), 1)),
-        (["cron(0 14 ? * SUN *)", "cron(0 3 ? * MON *)@Pacific/Auckland"], {14: 2}),
+        ("cron(0 3 * * ? *)", {3: 1}),
+        ("cron(30 3,4 * * ? *)@Europe/Berlin; cron(30 3 * * ? *)@Europe/Berlin", {2: 2, 3: 1}),
+        ("cron(0/20 3 * * ? *)@Asia/Kolkata", {21: 2, 22: 1}),
+        ("cron(0 3 ? * MON *); cron(0 3 ? * 3-4 *)", {3: 1}),
+        ("cron(0 3 ? * MON *); cron(0 3 5 * ? *)", {3: 2}),
+        ("cron(0 3 1 1 ? 2199)", {}),
+        ("at(2026-01-07T05:00:00)", {5: 1}),
+        ("at(2026-02-07T05:00:00)", {}),
+        ("rate(30 minutes)", dict.fromkeys(range(24), 2)),
+        ("rate(1 day); rate(2 days)", dict.fromkeys(range(24), 1)),
+        ("cron(0 14 ? * SUN *); cron(0 3 ? * MON *)@Pacific/Auckland", {14: 2}),
     ],
 )
-def test_requests_are_counted_by_the_hour(written: Written, schedules: list[str], expected: Mapping[int, int]) -> None:
+def test_requests_are_counted_by_the_hour(written: Written, schedules: str, expected: Mapping[int, int]) -> None:
     targets = {
         f"t{number}": f"{ASSOCIATIONS}schedule: {{expression: '{text}', timezone: {zone or 'UTC'}}}\n"
-        for number, (text, _, zone) in enumerate(schedule.partition("@") for schedule in schedules)
+        for number, (text, _, zone) in enumerate(schedule.partition("@") for schedule in schedules.split("; "))
     }
     fleet = read_fleet(written(**targets))
-    assert not fleet.errors
-    assert requests_by_hour(fleet, NOW) == expected
+    assert (fleet.errors, requests_by_hour(fleet, NOW)) == ((), expected)
 
 
-@pytest.mark.parametrize(("number", "is_warned"), [(100, False), (101, True)])
-def test_more_requests_an_hour_than_commvaults_saas_admits(written: Written, number: int, is_warned: bool) -> None:
+@pytest.mark.parametrize("number", [100, 101])
+def test_more_requests_an_hour_than_commvaults_saas_admits(written: Written, number: int) -> None:
     found = remarks(written(**{f"t{index}": of(f"t{index}") + NIGHTLY for index in range(number)}))
     crowded = "fleet.yaml:1: the schedules: 101 requests come at 03:00 UTC"
-    assert [warning.partition(", and")[0] for warning in found] == [crowded] * is_warned
+    assert [warning.partition(", and")[0] for warning in found] == [crowded] * (number > 100)
 
 
 def test_alike_warnings_are_one(written: Written) -> None:

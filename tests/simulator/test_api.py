@@ -1,7 +1,5 @@
-"""The simulator's API: TLS, tokens, CreateTask, discovery, limits and outages."""
+"""The simulator's API: tokens, CreateTask and limits."""
 
-import copy
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,28 +8,14 @@ from local.commserve import CommServe
 from tests.simulator.client import TOKEN, Wire, association, form
 
 
-@pytest.fixture
-def server() -> Iterator[CommServe]:
-    with CommServe(token=TOKEN) as running:
-        yield running
-
-
-@pytest.fixture
-def wire(server: CommServe) -> Wire:
-    return Wire(server)
-
-
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", f"QSDK {TOKEN}"])
 def test_only_the_exact_token_is_accepted(server: CommServe, wire: Wire, token: str) -> None:
     answer = wire.send("POST", "/CreateTask", form(), headers={"Authtoken": token})
-
     assert (answer.status, answer.json()) == (401, {"errorMessage": "Access denied", "errorCode": 5})
     assert not server.jobs
 
 
-NOBODY = association(client="nobody")
-UNKNOWN = association("no-such-db")
-REFUSED = association("users-db")
+NOBODY, UNKNOWN, REFUSED = association(client="nobody"), association("no-such-db"), association("users-db")
 
 
 @pytest.mark.parametrize(
@@ -61,53 +45,46 @@ def test_unknown_and_refused_names_decide_as_told(
     server.unknown = unknown
     server.refuse_subclient("aws-prod", "users-db")
     answer = wire.create(*group)
-
     assert (answer.status, answer.json().get("errorCode")) == (status, code)
     assert len(answer.json().get("jobIds", [])) == len(server.jobs) == jobs
     server.refuse_subclient("aws-prod", "users-db", is_refused=False)
     assert wire.create(REFUSED).json()["jobIds"]
 
 
-def changed(*path: str | int, to: Any) -> dict[str, Any]:
-    body = form()
-    place: Any = body
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = to
-    return copy.deepcopy(body)
+OPTIONS = "taskInfo subTasks 0 options"
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("path", "value"),
     [
-        None,
-        [],
-        {},
-        changed("taskInfo", "extra", to=1),
-        changed("taskInfo", "task", "taskType", to="LATER"),
-        changed("taskInfo", "associations", 0, "displayName", to=""),
-        changed("taskInfo", "associations", 0, "appName", to="Virtual Server"),
-        changed("taskInfo", "subTasks", 0, "options", "backupOpts", "backupLevel", to="full"),
-        changed("taskInfo", "subTasks", 0, "options", "commonOpts", "notifyUserOnJobCompletion", to="true"),
-        changed("taskInfo", "subTasks", 0, "options", "commonOpts", "jobDescription", to="x"),
-        changed("taskInfo", "subTasks", to=[]),
+        ("taskInfo", {}),
+        ("taskInfo extra", 1),
+        ("taskInfo task taskType", "LATER"),
+        ("taskInfo associations 0 displayName", ""),
+        ("taskInfo associations 0 appName", "Virtual Server"),
+        (f"{OPTIONS} backupOpts backupLevel", "full"),
+        (f"{OPTIONS} commonOpts notifyUserOnJobCompletion", "true"),
+        (f"{OPTIONS} commonOpts jobDescription", "x"),
+        ("taskInfo subTasks", []),
     ],
 )
-def test_what_is_not_the_form_is_refused(server: CommServe, wire: Wire, body: Any) -> None:
+def test_what_is_not_the_form_is_refused(server: CommServe, wire: Wire, path: str, value: Any) -> None:
+    body = form()
+    *steps, last = path.split()
+    place: Any = body
+    for step in steps:
+        place = place[int(step) if step == "0" else step]
+    place[last] = value
     answer = wire.send("POST", "/CreateTask", body)
-
     assert (answer.status, answer.json()) == (400, "Request body is empty or format is invalid")
-    assert len(server.refusals) == 1
-    assert not server.jobs
+    assert (len(server.refusals), len(server.jobs)) == (1, 0)
 
 
 def test_past_the_rate_limit_calls_are_429(server: CommServe, wire: Wire) -> None:
     server.rate_limit(writes=2, reads=1, period=3600)
     answers = [wire.create() for _ in range(3)]
-
     assert [answer.status for answer in answers] == [200, 200, 429]
-    assert answers[2].headers["X-RateLimit-Limit"] == "2"
-    assert answers[2].headers["X-RateLimit-Period"] == "3600"
+    assert [answers[2].headers[f"X-RateLimit-{name}"] for name in ("Limit", "Period")] == ["2", "3600"]
     assert [wire.send("GET", "/Client").status for _ in range(2)] == [200, 429]
     server.advance(3600)
     assert wire.create().status == 200

@@ -45,10 +45,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def handle(package: Path, *events: dict[str, Any]) -> list[dict[str, Any]]:
     """Handle events one after the other in a new sandbox."""
-    lines = "\n".join(map(json.dumps, events))
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", RUNTIME, str(package)], input=lines, capture_output=True, text=True, check=True
-    )
+    lines, runtime = "\n".join(map(json.dumps, events)), [sys.executable, "-I", "-c", RUNTIME, str(package)]
+    done = subprocess.run(runtime, input=lines, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -1,34 +1,13 @@
 """The simulator's instance groups: contents, what a job of a group snapshots, and restore points."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from local.commserve import CommServe, content
 from local.commserve.content import Content, Database
-from tests.simulator.client import TOKEN, Wire, association
+from tests.simulator.client import Wire, association
 
 FAR = "eu-central-1"
-BROWSE = "/BrowseRDSBackups"
-ESTATE = (
-    Database("orders-db"),
-    Database("orders-db", FAR),
-    Database("Billing-DB"),
-    Database("billing", is_cluster=True),
-)
-
-
-@pytest.fixture
-def server() -> Iterator[CommServe]:
-    with CommServe(token=TOKEN, job_seconds=100) as running:
-        running.frozen = True
-        yield running
-
-
-@pytest.fixture
-def wire(server: CommServe) -> Wire:
-    return Wire(server)
+ESTATE = Database("orders-db"), Database("orders-db", FAR), Database("Billing-DB"), Database("billing", is_cluster=True)
 
 
 @pytest.mark.parametrize(
@@ -57,20 +36,6 @@ def test_a_content_selects_databases(
     assert {place for place, database in enumerate(ESTATE) if group.selects(database)} == selected
 
 
-def contents(wire: Wire, path: str) -> dict[str, Any]:
-    rows = wire.get(path)["subClientProperties"]
-    return {
-        row["subClientEntity"]["subclientName"]: (row.get("cloudDbContent"), row.get("cloudDbFilter")) for row in rows
-    }
-
-
-def points(wire: Wire, server: CommServe, start: float = 0, end: float = 0) -> list[dict[str, Any]]:
-    entity = {"instanceId": server.catalogue.instances["aws-prod", "RDS"]}
-    span = {"copyPresedence": 0, "includeAgedData": 0, "startTime": int(start), "endTime": int(end)}
-    found: list[dict[str, Any]] = wire.post(BROWSE, {"entity": entity, **span})["snapList"]
-    return found
-
-
 @pytest.mark.parametrize("ending", ["Completed", "Completed w/ one or more errors"])
 def test_a_job_skips_what_is_not_available(server: CommServe, wire: Wire, ending: str) -> None:
     server.skipping_ends = ending
@@ -80,10 +45,10 @@ def test_a_job_skips_what_is_not_available(server: CommServe, wire: Wire, ending
     server.put_database("aws-prod", "elsewhere-db")
     job_id = wire.create_job(association("nightly"))
     server.advance(100)
-
-    assert wire.status(job_id) == ending
-    assert server.jobs[job_id].as_dict()["skipped"] == ["billing-db"]
-    first, second = points(wire, server)
+    assert (wire.status(job_id), server.jobs[job_id].as_dict()["skipped"]) == (ending, ["billing-db"])
+    entity = {"instanceId": server.catalogue.instances["aws-prod", "RDS"]}
+    span = {"copyPresedence": 0, "includeAgedData": 0, "startTime": 0, "endTime": 0}
+    first, second = wire.send("POST", "/BrowseRDSBackups", {"entity": entity, **span}).json()["snapList"]
     assert (first["dbName"], second["dbName"]) == ("orders-db", "users-db")
     assert first["rdsAttributes"] == {"availabilityZone": "us-east-1a,us-east-1b", "dbSubnetGroup": "default"}
     assert (first["status"], second["dbType"]) == (0, "postgres")

@@ -1,44 +1,22 @@
 """The simulator's jobs: how they go with time, how they end, and how they are listed."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from local.commserve import CommServe
-from tests.simulator.client import TOKEN, Wire, association
-
-
-@pytest.fixture
-def server() -> Iterator[CommServe]:
-    with CommServe(token=TOKEN, job_seconds=100) as running:
-        running.frozen = True
-        yield running
-
-
-@pytest.fixture
-def wire(server: CommServe) -> Wire:
-    return Wire(server)
+from tests.simulator.client import Wire, association
 
 
 def test_a_job_queues_behind_another_of_its_subclient(server: CommServe, wire: Wire) -> None:
     server.busy = "queue"
-    first, second, third, other = (
-        wire.create_job(wanted) for wanted in (association(), association(), association(), association("users-db"))
-    )
+    jobs = [wire.create_job(association(group)) for group in ("orders-db", "orders-db", "orders-db", "users-db")]
     server.advance(50)
-    assert [wire.status(job_id) for job_id in (first, second, third, other)] == [
-        "Running",
-        "Queued",
-        "Queued",
-        "Running",
-    ]
+    assert list(map(wire.status, jobs)) == ["Running", "Queued", "Queued", "Running"]
     server.advance(51)
-    assert [wire.status(job_id) for job_id in (first, second, third)] == ["Completed", "Waiting", "Queued"]
-    server.jobs[second].kill()
-    assert wire.status(third) == "Waiting"
+    assert list(map(wire.status, jobs[:3])) == ["Completed", "Waiting", "Queued"]
+    server.jobs[jobs[1]].kill()
+    assert wire.status(jobs[2]) == "Waiting"
     server.advance(100)
-    assert wire.status(third) == "Completed"
+    assert wire.status(jobs[2]) == "Completed"
 
 
 @pytest.mark.parametrize(("busy", "status"), [("refuse", 409), ("refuse_200", 200)])
@@ -51,7 +29,6 @@ def test_a_job_of_commvaults_own_plan_may_keep_a_subclient_busy(
     server.end_job(wire.create_job())
     server.advance(50)
     refused = wire.create(association("users-db"), association())
-
     assert (refused.status, refused.json()["errorCode"]) == (status, 2)
     assert wire.create(association("users-db")).status == 200
     server.advance(600)
@@ -59,20 +36,18 @@ def test_a_job_of_commvaults_own_plan_may_keep_a_subclient_busy(
     assert wire.create().json()["jobIds"]
 
 
-def listed(wire: Wire, category: int = 0, **wanted: Any) -> list[int]:
-    body = {"category": category, "pagingConfig": {"offset": 0, "limit": 1000}, "jobFilter": wanted}
-    return [row["jobSummary"]["jobId"] for row in wire.post("/Jobs", body).get("jobs", [])]
+PAGED = {"limit": "10", "offset": "20"}
 
 
 @pytest.mark.parametrize(
     ("paged_by", "headers", "query", "shown"),
     [
-        ("both", {"limit": "10", "offset": "20"}, "", 5),
+        ("both", PAGED, "", 5),
         ("both", {}, "&limit=10&offset=20", 5),
-        ("both", {"limit": "10", "offset": "20"}, "&limit=10&offset=20", 5),
-        ("headers", {"limit": "10", "offset": "20"}, "&limit=1&offset=1", 5),
+        ("both", PAGED, "&limit=10&offset=20", 5),
+        ("headers", PAGED, "&limit=1&offset=1", 5),
         ("headers", {}, "&limit=10&offset=20", 20),
-        ("query", {"limit": "10", "offset": "20"}, "", 20),
+        ("query", PAGED, "", 20),
     ],
 )
 def test_the_plain_list_is_paged_by_headers_or_query(

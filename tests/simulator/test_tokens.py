@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cvpysdk.commcell import Commcell
 from cvpysdk.exception import SDKException
 from cvpysdk.security.user import User
 
 from local.commserve import CommServe
-from tests.simulator.client import Wire
+from tests.simulator.client import Wire, log_in
 
 DAY = 24 * 3600
-RENEW = "/V4/AccessToken/Renew"
 
 
 @pytest.fixture
@@ -23,19 +21,14 @@ def server() -> Iterator[CommServe]:
         yield running
 
 
-@pytest.fixture
-def wire(server: CommServe) -> Wire:
-    return Wire(server)
-
-
-def renew(wire: Wire, pair: dict[str, Any], header: str | None = None) -> Any:
+def renew(wire: Wire, pair: dict[str, Any]) -> Any:
     presented = {name: pair[name] for name in ("accessToken", "refreshToken")}
-    authorization = header or f"Bearer {pair['accessToken']}"
-    return wire.send("POST", RENEW, presented, {"Authtoken": "", "Authorization": authorization})
+    headers = {"Authtoken": "", "Authorization": f"Bearer {pair['accessToken']}"}
+    return wire.send("POST", "/V4/AccessToken/Renew", presented, headers)
 
 
-def status(wire: Wire, header: str) -> int:
-    return wire.send("GET", "/Client", headers={"Authtoken": header}).status
+def status(wire: Wire, pair: dict[str, Any]) -> int:
+    return wire.send("GET", "/Client", headers={"Authtoken": f"Bearer {pair['accessToken']}"}).status
 
 
 def test_a_pair_is_renewed_and_the_answer_says_until_when(server: CommServe, wire: Wire) -> None:
@@ -44,12 +37,11 @@ def test_a_pair_is_renewed_and_the_answer_says_until_when(server: CommServe, wir
     server.advance(3600)
     now = server.clock.shown()
     new = renew(wire, old).json()
-
-    assert {"accessToken": new["accessToken"], "refreshToken": new["refreshToken"]} == server.tokens.pair != old
+    assert {name: new[name] for name in ("accessToken", "refreshToken")} == server.tokens.pair != old
     assert new["tokenExpiryTimestamp"] == int(now + 1800)
     assert new["refreshTokenExpiryTimestamp"] == int(now + 1800 + 14 * DAY)
     assert new["renewableUntilTimestamp"] == int(now - 3600 + 90 * DAY)
-    assert (status(wire, f"Bearer {new['accessToken']}"), status(wire, f"Bearer {old['accessToken']}")) == (200, 401)
+    assert (status(wire, new), status(wire, old)) == (200, 401)
 
 
 @pytest.mark.parametrize("presented", ["earlier", "mixed", "mixed with the latest"])
@@ -61,10 +53,7 @@ def test_another_pair_than_the_latest_deletes_the_chain(server: CommServe, wire:
         "mixed": first | {"accessToken": second["accessToken"]},
         "mixed with the latest": second | {"refreshToken": "fake"},
     }[presented]
-
-    assert renew(wire, wrong).status == 401
-    assert status(wire, f"Bearer {second['accessToken']}") == 401
-    assert renew(wire, second).status == 401
+    assert (renew(wire, wrong).status, status(wire, second), renew(wire, second).status) == (401, 401, 401)
     assert server.tokens.deleted
 
 
@@ -74,20 +63,13 @@ def test_a_pair_is_renewed_until_14_days_after_its_expiry(
 ) -> None:
     pair = server.issue_pair()
     server.advance(days * DAY)
-
-    assert renew(wire, pair).status == expected
-    assert not server.tokens.deleted
+    assert (renew(wire, pair).status, server.tokens.deleted) == (expected, False)
 
 
 def test_commvaults_own_sdk_renews_a_pair(server: CommServe, tmp_path: Path) -> None:
-    authority = tmp_path / "ca.pem"
-    authority.write_text(server.ca_pem)
     old = server.issue_pair()
-    header = f"Bearer {old['accessToken']}"
-    commcell = Commcell("localhost", authtoken=header, certificate_path=str(authority), web_service_url=server.url)
     user = User.__new__(User)  # its constructor asks for much that has nothing to do with tokens
-    user._commcell_object = commcell
-
+    user._commcell_object = log_in(server, tmp_path, f"Bearer {old['accessToken']}")
     new = user.renew_access_token(old["accessToken"], old["refreshToken"])
     assert server.tokens.pair.items() <= new.items()
     with pytest.raises(SDKException):
