@@ -36,30 +36,6 @@ def test_a_job_of_commvaults_own_plan_may_keep_a_subclient_busy(
     assert wire.create().json()["jobIds"]
 
 
-PAGED = {"limit": "10", "offset": "20"}
-
-
-@pytest.mark.parametrize(
-    ("paged_by", "headers", "query", "shown"),
-    [
-        ("both", PAGED, "", 5),
-        ("both", {}, "&limit=10&offset=20", 5),
-        ("both", PAGED, "&limit=10&offset=20", 5),
-        ("headers", PAGED, "&limit=1&offset=1", 5),
-        ("headers", {}, "&limit=10&offset=20", 20),
-        ("query", PAGED, "", 20),
-    ],
-)
-def test_the_plain_list_is_paged_by_headers_or_query(
-    server: CommServe, wire: Wire, *, paged_by: str, headers: dict[str, str], query: str, shown: int
-) -> None:
-    server.paged_by = paged_by
-    for number in range(25):
-        server.add_job("aws-prod", f"db-{number}")
-    answer = wire.get(f"/Job?jobFilter=SNAPBACKUP{query}", headers=headers)
-    assert (answer["totalRecordsWithoutPaging"], len(answer["jobs"])) == (25, shown)
-
-
 def test_the_plain_list_leaves_snap_backups_out_unless_asked(server: CommServe, wire: Wire) -> None:
     snap, plain = wire.create_job(), server.add_job("aws-prod", "orders-db", kind="Backup").id
 
