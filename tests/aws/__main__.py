@@ -4,12 +4,11 @@ from collections import Counter
 from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
-from rds_snap_backup_cli.errors import CannotRun, Exit, in_one_line
+from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.program import Call, app, command
-from tests.aws.steps import COUNTED, STEPS, Step
-from tests.aws.subject import Finding, Member, Subject, failed
+from tests.aws.steps import COUNTED, STEPS, attempt
+from tests.aws.subject import Member, Subject
 
 COLUMNS = {"result": "Result", "step": "Step", "proves": "Proves", "seen": "Seen"}
 
@@ -36,8 +35,7 @@ def verify(call: Call, only: Only = "", member_database: Database = "", member_p
     It breaks runs and stores made-up tokens, and refuses a stack that could start a backup. With a stack that reaches a
     CommServe simulator, it counts jobs.
     """
-    known = [*STEPS, *COUNTED]
-    names = only.split()
+    known, names = [*STEPS, *COUNTED], only.split()
     if unknown := [name for name in names if name not in known]:
         raise typer.BadParameter(f"{unknown[0]!r} is not a step: {', '.join(known)}")
     stack = call.stack()
@@ -58,14 +56,6 @@ def verify(call: Call, only: Only = "", member_database: Database = "", member_p
         f"{subject.stack.place}: {count['ok']} passed, {count['failed']} failed, {count['later']} cannot be seen yet."
     )
     return Exit.FINDINGS if count["failed"] else Exit.OK
-
-
-def attempt(step: Step, subject: Subject) -> Finding:
-    """Run a step; an error of AWS fails only this step."""
-    try:
-        return step(subject)
-    except (CannotRun, BotoCoreError, ClientError) as error:
-        return failed(in_one_line(error))
 
 
 if __name__ == "__main__":

@@ -3,17 +3,16 @@
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from rds_snap_backup_cli.dead_letters import DeadLetterQueue
+from rds_snap_backup_cli.errors import CannotRun
 from rds_snap_backup_cli.functions import BACKUP, invoke
 from rds_snap_backup_cli.redrive import move
 from rds_snap_backup_cli.schedule import invocation
-from tests.aws.subject import STALE_SECONDS, Finding, Subject, failed, later, passed, until
+from tests.aws.subject import STALE_SECONDS, Subject, require, until
 
 # Scheduler's precision is a minute: the next but one.
 MINUTE = timedelta(minutes=1)
@@ -27,18 +26,21 @@ TIME = "%Y-%m-%dT%H:%M:00"
 NO_ALIAS = ":verify-no-such-alias"
 # With it a run ends before it reaches the product's code.
 NO_HANDLER = "verify_no_such_module.handler"
-# With the log group.
-NOT_SENT = "the log of {} has no request that left for Commvault (ledger, target, token?) of the trigger"
 # How a token begins that this has stored, and that no system accepts.
 MADE_UP = "verify-made-up-"
+
+
+def name_of() -> str:
+    """Return a name that nothing else has."""
+    return f"verify-{uuid.uuid4().hex[:12]}"
 
 
 @contextmanager
 def one_target(subject: Subject) -> Iterator[str]:
     """Make a target of a subclient that no other submission uses, and give its name; delete it afterwards."""
-    name = f"verify-{uuid.uuid4().hex[:12]}"
-    client, parameter = subject.client("ssm"), subject.stack.output("TargetsPath") + name
+    name, client = name_of(), subject.client("ssm")
     association = {"clientName": "verify", "instanceName": "verify", "subclientName": name}
+    parameter = subject.stack.output("TargetsPath") + name
     client.put_parameter(Name=parameter, Type="String", Value=json.dumps({"associations": [association]}))
     try:
         yield name
@@ -50,8 +52,7 @@ def one_target(subject: Subject) -> Iterator[str]:
 def one_schedule(subject: Subject, target: str, **changed: Any) -> Iterator[tuple[str, str]]:
     """Make a schedule of a target that is due once, and give its ARN and its time; delete it afterwards."""
     client, group = subject.client("scheduler"), subject.stack.output("ScheduleGroupName")
-    name = f"verify-{uuid.uuid4().hex[:12]}"
-    due = (datetime.now(UTC) + 2 * MINUTE).strftime(TIME)
+    name, due = name_of(), (datetime.now(UTC) + 2 * MINUTE).strftime(TIME)
     made = client.create_schedule(
         Name=name,
         GroupName=group,
@@ -85,10 +86,10 @@ def one_queue(subject: Subject, name: str, service: str, source: str) -> Iterato
         client.delete_queue(QueueUrl=url)
 
 
-def topic(subject: Subject) -> Finding:
+def topic(subject: Subject) -> str:
     """The function publishes a rejection on the topic, a subscribed queue receives it, and it is a dead letter."""
     sns, sqs, arn = subject.client("sns"), subject.client("sqs"), subject.stack.output("NotificationsTopicArn")
-    mark, dead_letters = f"verify-{uuid.uuid4().hex[:12]}", DeadLetterQueue.of(subject.stack)
+    mark, dead_letters = name_of(), DeadLetterQueue.of(subject.stack)
     with one_queue(subject, f"{subject.stack.name}-{mark}", "sns", arn) as (url, queue), ExitStack() as made:
         subscribed = sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue, ReturnSubscriptionArn=True)
         made.callback(sns.unsubscribe, SubscriptionArn=subscribed["SubscriptionArn"])
@@ -101,38 +102,39 @@ def topic(subject: Subject) -> Finding:
         is_published = until(arrives, MESSAGE_SECONDS)
     with dead_letters.held() as held:
         deleted = dead_letters.delete([letter for letter in held if letter.target == mark])
-    if not is_published:
-        return failed(f"the function's message about the unknown target {mark} did not reach a queue by {arn}")
-    if not deleted:
-        return failed(f"the rejection of the unknown target {mark} is published, and is no dead letter")
-    return passed("the rejection of an unknown target was published, received and kept as a dead letter")
+    require(is_published, f"the function's message about the unknown target {mark} did not reach a queue by {arn}")
+    require(deleted, f"the rejection of the unknown target {mark} is published, and is no dead letter")
+    return "the rejection of an unknown target was published, received and kept as a dead letter"
 
 
-def queue(subject: Subject) -> Finding:
+def queue(subject: Subject) -> str:
     """The Backup function handles a message of the Submissions queue, with its rights to target, token and ledger."""
-    mark, group = f"verify-{uuid.uuid4().hex[:12]}", subject.log_group()
+    mark, group, url = name_of(), subject.log_group(), subject.stack.output("SubmissionsQueueUrl")
     with one_target(subject) as target:
-        subject.client("sqs").send_message(
-            QueueUrl=subject.stack.output("SubmissionsQueueUrl"),
-            MessageBody=json.dumps({"target": target, "requestId": mark}),
-        )
-        if not until(lambda: subject.sent(mark, group), DELIVERED_SECONDS):
-            return failed(f"{NOT_SENT.format(group)} {mark}, which was sent to the queue")
-    return passed(f"the trigger {mark} was sent, and its request left for Commvault")
+        body = json.dumps({"target": target, "requestId": mark})
+        subject.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+        require_sent(subject, mark, group, DELIVERED_SECONDS)
+    return f"the trigger {mark} was sent, and its request left for Commvault"
 
 
-def placeholders(subject: Subject) -> Finding:
+def require_sent(subject: Subject, trigger: str, group: str, seconds: float) -> None:
+    """Wait for a request of a trigger that left for Commvault."""
+    sent = until(lambda: subject.sent(trigger, group), seconds)
+    require(sent, f"the log of {group} has no request that left for Commvault (ledger, target, token?) of {trigger}")
+
+
+def placeholders(subject: Subject) -> str:
     """Scheduler fills its placeholders in: the trigger's identity is the schedule's ARN and the time it was due."""
     group = subject.log_group()
     with one_target(subject) as target, one_schedule(subject, target) as (schedule, due):
         lines = until(lambda: subject.sent(schedule, group), SCHEDULED_SECONDS)
     identities = sorted({str(line["trigger"]) for line in lines})
-    if identities != [f"{schedule}|{due}"]:
-        return failed(f"due {due}, the log of {group} has as identities of {schedule}: {identities}")
-    return passed(f"identity {identities[0]}")
+    wrong = f"due {due}, the log of {group} has as identities of {schedule}: {identities}"
+    require(identities == [f"{schedule}|{due}"], wrong)
+    return f"identity {identities[0]}"
 
 
-def dead_letters(subject: Subject) -> Finding:
+def dead_letters(subject: Subject) -> str:
     """What Scheduler cannot deliver is a dead letter; SQS moves it to the Submissions queue, and it is handled there."""
     group, queue = subject.log_group(), DeadLetterQueue.of(subject.stack)
     arn_of_nothing = subject.stack.output("BackupFunctionArn") + NO_ALIAS
@@ -140,15 +142,12 @@ def dead_letters(subject: Subject) -> Finding:
     with one_target(subject) as target:
         with one_schedule(subject, target, Arn=arn_of_nothing, RetryPolicy=retry) as (schedule, due):
             error = until(lambda: _letter(queue, schedule), SCHEDULED_SECONDS)
-        if not error:
-            return failed(f"there is no dead letter of {schedule}, which could not be delivered at {due}")
+        require(error, f"there is no dead letter of {schedule}, which could not be delivered at {due}")
         task = move(queue)
-        if task.get("Status") != "COMPLETED":
-            reason = task.get("FailureReason", "no reason is given")
-            return failed(f"SQS's move ended as {task.get('Status')}: {reason}")
-        if not until(lambda: subject.sent(schedule, group), REDELIVERED_SECONDS):
-            return failed(f"{NOT_SENT.format(group)} {schedule}, whose letter was moved")
-    return passed(f"kept as {error}; {task.get('ApproximateNumberOfMessagesMoved', 0)} moved and handled")
+        status, reason = task.get("Status"), task.get("FailureReason", "no reason is given")
+        require(status == "COMPLETED", f"SQS's move ended as {status}: {reason}")
+        require_sent(subject, schedule, group, REDELIVERED_SECONDS)
+    return f"kept as {error}; {task.get('ApproximateNumberOfMessagesMoved', 0)} moved and handled"
 
 
 def _letter(queue: DeadLetterQueue, schedule: str) -> str:
@@ -157,7 +156,7 @@ def _letter(queue: DeadLetterQueue, schedule: str) -> str:
         return next((letter.error for letter in held if schedule in letter.trigger), "")
 
 
-def killed_run(subject: Subject) -> Finding:
+def killed_run(subject: Subject) -> str:
     """A run that fails before it has sent a message reaches the queue by the on-failure destination, and is resumed."""
     client, name, group = subject.client("lambda"), subject.stack.output(BACKUP), subject.log_group()
     with one_target(subject) as target:
@@ -166,15 +165,13 @@ def killed_run(subject: Subject) -> Finding:
             answer = client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps({"target": target}))
             request = answer["ResponseMetadata"]["RequestId"]
             ended = until(lambda: list(subject.log(f'"{request}" "REPORT"', group)), SCHEDULED_SECONDS)
-        if not ended:
-            return failed(f"the run {request} did not end, or its log did not arrive")
+        require(ended, f"the run {request} did not end, or its log did not arrive")
 
         def resumed() -> list[dict[str, Any]]:
             return [line for line in subject.sent(request, group) if line.get("function_request_id") != request]
 
-        if not until(resumed, REDELIVERED_SECONDS):
-            return failed(f"the run {request} failed, and none resumed its trigger")
-    return passed(f"run {request} failed before it began, and its trigger was resumed from the queue")
+        require(until(resumed, REDELIVERED_SECONDS), f"the run {request} failed, and none resumed its trigger")
+    return f"run {request} failed before it began, and its trigger was resumed from the queue"
 
 
 @contextmanager
@@ -202,37 +199,26 @@ def reconfigured(subject: Subject, variables: Mapping[str, str] | None = None, *
         put({setting: own[setting] for setting in changed})
 
 
-def compare_and_set(subject: Subject) -> Finding:
+def compare_and_set(subject: Subject) -> str:
     """Secrets Manager moves AWSCURRENT only from the version that has it: a token that a person stored wins."""
-    if subject.parameter("TokenSecretArn"):
-        return later("the stack does not own its secret. Verify one that does")
-    client, secret = subject.client("secretsmanager"), subject.stack.output("TokenSecretArn")
+    client, secret = subject.client("secretsmanager"), subject.secret
 
     def put(stage: str) -> str:
-        answer = client.put_secret_value(
-            SecretId=secret, SecretString=f"{MADE_UP}{uuid.uuid4().hex}", VersionStages=[stage]
-        )
-        return str(answer["VersionId"])
+        value = f"{MADE_UP}{uuid.uuid4().hex}"
+        return str(client.put_secret_value(SecretId=secret, SecretString=value, VersionStages=[stage])["VersionId"])
 
     def move(version: str, before: str) -> None:
         client.update_secret_version_stage(
             SecretId=secret, VersionStage="AWSCURRENT", MoveToVersionId=version, RemoveFromVersionId=before
         )
 
-    read, current, renewed = put("AWSCURRENT"), put("AWSCURRENT"), put("RENEWED")
-    try:
-        move(renewed, read)
-    except ClientError as error:
-        code = error.response["Error"].get("Code", "")
-        if code != "InvalidParameterException":
-            return failed(f"moving AWSCURRENT from a version without it failed as {code}")
-    else:
-        return failed("AWSCURRENT was moved from a version that no longer had it")
-    move(renewed, current)
-
     def is_read() -> bool:
         return bool(client.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["VersionId"] == renewed)
 
-    if not until(is_read, STALE_SECONDS):
-        return failed("AWSCURRENT was moved, and is read from another version")
-    return passed("refused from the version before, done from the current one")
+    read, current, renewed = put("AWSCURRENT"), put("AWSCURRENT"), put("RENEWED")
+    with suppress(client.exceptions.InvalidParameterException):
+        move(renewed, read)
+        raise CannotRun("AWSCURRENT was moved from a version that no longer had it")
+    move(renewed, current)
+    require(until(is_read, STALE_SECONDS), "AWSCURRENT was moved, and is read from another version")
+    return "refused from the version before, done from the current one"

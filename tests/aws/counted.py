@@ -5,14 +5,14 @@ import uuid
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from botocore.config import Config
 
-from rds_snap_backup_cli.errors import CannotRun
 from rds_snap_backup_cli.functions import BACKUP
 from tests.aws.acting import MADE_UP, reconfigured
-from tests.aws.subject import Finding, Subject, failed, later, passed, until
+from tests.aws.subject import Later, Subject, require, until
 
 # A lease, pauses between polls, and the job.
 ENDED_SECONDS = 600
@@ -25,10 +25,6 @@ CUT = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/cut-short", "CUT_SECONDS": str(CUT_SECON
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 8})
 
 
-class Replaced(Exception):
-    """Lambda has replaced the simulator's sandbox, which has forgotten its jobs."""
-
-
 @dataclass
 class Simulator:
     """The simulator of one step; its controls are those of local/commserve/control/endpoint.py."""
@@ -37,16 +33,15 @@ class Simulator:
     sandbox: str = ""
 
     def control(self, name: str, /, **parameters: Any) -> Any:
-        """Read something, or change it. Raises `Replaced`."""
+        """Read something, or change it. Raises `Later` if Lambda has replaced the sandbox, which has forgotten its jobs."""
         event = {"control": name, "parameters": parameters}
         client = self.subject.stack.session.client("lambda", config=PATIENT)
         function = self.subject.simulator["CommServeFunctionName"]
         answer = json.loads(client.invoke(FunctionName=function, Payload=json.dumps(event))["Payload"].read())
-        if answer.get("status") != 200:
-            raise CannotRun(f"its simulator refused {name}: {json.dumps(answer)[:200]}")
+        require(answer.get("status") == 200, f"its simulator refused {name}: {json.dumps(answer)[:200]}")
         self.sandbox = self.sandbox or answer["sandbox"]
         if self.sandbox != answer["sandbox"]:
-            raise Replaced
+            raise Later("Lambda replaced the simulator's sandbox, which forgot its jobs. Run it again")
         return answer["value"]
 
     def prepare(self, **fault: Any) -> None:
@@ -55,7 +50,7 @@ class Simulator:
         version = str(uuid.uuid5(uuid.NAMESPACE_URL, subject.description["StackId"]))
         # The same request token and value again: the secret stays as it is, and so does what the function has cached.
         subject.client("secretsmanager").put_secret_value(
-            SecretId=subject.stack.output("TokenSecretArn"), SecretString=MADE_UP + version, ClientRequestToken=version
+            SecretId=subject.secret, SecretString=MADE_UP + version, ClientRequestToken=version
         )
         client, instance, subclient = map(subject.parameter, ("ClientName", "InstanceName", "SubclientName"))
         self.control("clear")
@@ -69,59 +64,48 @@ class Simulator:
         return [job["id"] for job in self.control("jobs")]
 
 
-def duplicate(subject: Subject) -> Finding:
+def duplicate(subject: Subject) -> str:
     """A trigger that is delivered twice starts one job, which is followed to its end."""
     return _counted(subject, deliveries=2)
 
 
-def lost_answer(subject: Subject) -> Finding:
+def lost_answer(subject: Subject) -> str:
     """A job whose answer was lost (502) is found and followed, and no other is started."""
     return _counted(subject, name="bad_gateway_after")
 
 
-def cut_short(subject: Subject) -> Finding:
+def cut_short(subject: Subject) -> str:
     """A job whose run was killed before the answer is found and followed, and no other is started."""
     return _counted(subject, is_cut=True, name="slow", seconds=HELD_SECONDS, after=True)
 
 
-def _counted(subject: Subject, *, deliveries: int = 1, is_cut: bool = False, **fault: Any) -> Finding:
-    if subject.parameter("TokenSecretArn"):
-        return later("the stack does not own its secret. Verify one that does")
-    simulator, trigger = Simulator(subject), f"verify-{uuid.uuid4().hex[:12]}"
+def _counted(subject: Subject, *, deliveries: int = 1, is_cut: bool = False, **fault: Any) -> str:
+    simulator, trigger, group = Simulator(subject), f"verify-{uuid.uuid4().hex[:12]}", subject.log_group()
     layer = reconfigured(subject, CUT, Layers=[subject.simulator["CutShortLayerArn"]])
-    try:
-        simulator.prepare(**fault)
-        with layer if is_cut else nullcontext():
-            missing = _deliver(subject, trigger, deliveries, "Runtime exited" if is_cut else "REPORT")
-        if missing:
-            return failed(f"the log does not have {missing}")
-        if not simulator.jobs():
-            return failed("no run of the trigger started a job")
-        return _ended(subject, simulator, trigger)
-    except Replaced:
-        return later("Lambda replaced the simulator's sandbox, which forgot its jobs. Run it again")
-
-
-def _deliver(subject: Subject, trigger: str, times: int, end: str) -> str:
-    """Deliver a trigger some times, and wait for the ends of the runs; return one that the log does not have."""
-    client, name, group = subject.client("lambda"), subject.stack.output(BACKUP), subject.log_group()
-    event = {"target": "default", "schedule": trigger, "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-    runs = [client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event)) for _ in range(times)]
-    ends = [f'"{run["ResponseMetadata"]["RequestId"]}" "{end}"' for run in runs]
-    return next((item for item in ends if not until(lambda item=item: any(subject.log(item, group)), RUN_SECONDS)), "")  # type: ignore[misc]
-
-
-def _ended(subject: Subject, simulator: Simulator, trigger: str) -> Finding:
-    """Wait for the end of a trigger's submission, and count the jobs."""
-    group = subject.log_group()
 
     def is_completed() -> bool:
         lines = subject.lines_of(trigger, group)
         return any((line.get("message"), line.get("status")) == ("Published", "completed") for line in lines)
 
+    simulator.prepare(**fault)
+    with layer if is_cut else nullcontext():
+        _deliver(subject, trigger, deliveries, "Runtime exited" if is_cut else "REPORT")
+    require(simulator.jobs(), "no run of the trigger started a job")
     is_over, jobs = until(is_completed, ENDED_SECONDS), simulator.jobs()
-    if len(jobs) != 1:
-        return failed(f"one trigger, {len(jobs)} jobs: {', '.join(jobs)}")
-    if not is_over:
-        return failed(f"job {jobs[0]} was started, and the log of {group} does not have its end")
-    return passed(f"one trigger, one job: {jobs[0]}, completed")
+    require(len(jobs) == 1, f"one trigger, {len(jobs)} jobs: {', '.join(jobs)}")
+    require(is_over, f"job {jobs[0]} was started, and the log of {group} does not have its end")
+    return f"one trigger, one job: {jobs[0]}, completed"
+
+
+def _deliver(subject: Subject, trigger: str, times: int, end: str) -> None:
+    """Deliver a trigger some times, and wait for the ends of the runs."""
+    client, name, group = subject.client("lambda"), subject.stack.output(BACKUP), subject.log_group()
+    event = {"target": "default", "schedule": trigger, "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    runs = [client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event)) for _ in range(times)]
+    for request in (run["ResponseMetadata"]["RequestId"] for run in runs):
+        is_over = until(partial(_has, subject, f'"{request}" "{end}"', group), RUN_SECONDS)
+        require(is_over, f"the log does not have {end} of {request}")
+
+
+def _has(subject: Subject, pattern: str, group: str) -> bool:
+    return any(True for _ in subject.log(pattern, group))

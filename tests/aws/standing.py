@@ -3,48 +3,22 @@
 import base64
 import json
 import re
+from typing import Any
 
-from botocore.exceptions import ClientError
-
+from rds_snap_backup_cli.errors import CannotRun
 from rds_snap_backup_cli.functions import AUDIT, BACKUP, invoke
-from tests.aws.subject import STALE_SECONDS, Finding, Subject, failed, later, passed, until
+from tests.aws.subject import STALE_SECONDS, Later, Subject, require, until
+from tests.unit.template import TEMPLATE
 
 # Those that no parameter leaves out.
-OUTPUTS = [
-    "BackupFunctionName",
-    "BackupFunctionArn",
-    "AuditFunctionName",
-    "AuditRoleArn",
-    "NotificationsTopicArn",
-    "AlarmTopicArn",
-    "TokenSecretArn",
-    "TargetsPath",
-    "LedgerTableName",
-    "SubmissionsQueueUrl",
-    "SubmissionsQueueArn",
-    "DeadLetterQueueUrl",
-    "DeadLetterQueueArn",
-    "SchedulerRoleArn",
-    "ScheduleGroupName",
-    "DashboardUrl",
-    "SetTokenCommand",
-    "Version",
-]
+OUTPUTS = [name for name, output in TEMPLATE["Outputs"].items() if "Condition" not in output]
 # The rule must match the first of these RDS events, and not the second, which a backup causes.
 MATCHED = {"RDS-EVENT-0005": True, "RDS-EVENT-0002": False}
 # Their tags are shown by the tagging API, and their ARNs end with their names.
-TAGGED = frozenset(
-    f"AWS::{name}"
-    for name in (
-        "CloudWatch::Alarm",
-        "DynamoDB::Table",
-        "Lambda::Function",
-        "Logs::LogGroup",
-        "SNS::Topic",
-        "SQS::Queue",
-        "SecretsManager::Secret",
-    )
-)
+TAGGED = {
+    *("AWS::CloudWatch::Alarm", "AWS::DynamoDB::Table", "AWS::Lambda::Function", "AWS::Logs::LogGroup"),
+    *("AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::SecretsManager::Secret"),
+}
 # What the function says where RDS answered it.
 UNKNOWN_TO_RDS = "RDS does not know"
 # An event of a database of each kind, which RDS's two calls describe.
@@ -58,36 +32,31 @@ EVENT = {
 }
 
 
-def deployment(subject: Subject) -> Finding:
+def deployment(subject: Subject) -> str:
     """CloudFormation accepted every resource, and the stack has all outputs."""
-    status = subject.description["StackStatus"]
-    if missing := [name for name in OUTPUTS if not subject.stack.outputs.get(name)]:
-        return failed(f"outputs are missing: {', '.join(missing)}")
-    if not status.endswith("_COMPLETE") or "ROLLBACK" in status:
-        return failed(f"the stack is {status}")
-    return passed(f"{status}, version {subject.stack.outputs['Version']}")
+    status, missing = subject.description["StackStatus"], set(OUTPUTS) - subject.stack.outputs.keys()
+    require(not missing, f"outputs are missing: {', '.join(sorted(missing))}")
+    require(status.endswith("_COMPLETE") and "ROLLBACK" not in status, f"the stack is {status}")
+    return f"{status}, version {subject.stack.outputs['Version']}"
 
 
-def tags(subject: Subject) -> Finding:
+def tags(subject: Subject) -> str:
     """The stack's tags are on its resources, so that its cost can be seen apart."""
     wanted = {item["Key"]: item["Value"] for item in subject.description.get("Tags", ())}
-    if not wanted:
-        return failed("the stack has no tags: deploy it with tags, as docs/verify-on-aws.md says")
+    require(wanted, "the stack has no tags: deploy it with tags, as docs/verify-on-aws.md says")
     pages = subject.client("resourcegroupstaggingapi").get_paginator("get_resources")
     filters = [{"Key": name, "Values": [value]} for name, value in wanted.items()]
-    arns = {
-        item["ResourceARN"] for page in pages.paginate(TagFilters=filters) for item in page["ResourceTagMappingList"]
-    }
+    arns = [row["ResourceARN"] for page in pages.paginate(TagFilters=filters) for row in page["ResourceTagMappingList"]]
     # It does not show what never had a tag, so the stack says what there is.
-    stacks = subject.client("cloudformation").get_paginator("list_stack_resources")
-    resources = [
-        item for page in stacks.paginate(StackName=subject.stack.name) for item in page["StackResourceSummaries"]
-    ]
+    stacks = (
+        subject.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=subject.stack.name)
+    )
+    resources = [item for page in stacks for item in page["StackResourceSummaries"]]
     names = [item["PhysicalResourceId"] for item in resources if item["ResourceType"] in TAGGED]
     bare = [name for name in names if not any(is_of(arn, name) for arn in arns)]
-    if bare or not names:
-        return failed(f"{len(bare)} of {len(names)} resources are without them: {', '.join(bare[:3])}")
-    return passed(f"on {len(names)} resources: {', '.join(wanted)}")
+    bad = f"{len(bare)} of {len(names)} resources are without them: {', '.join(bare[:3])}"
+    require(names and not bare, bad)
+    return f"on {len(names)} resources: {', '.join(wanted)}"
 
 
 def is_of(arn: str, physical_id: str) -> bool:
@@ -96,70 +65,68 @@ def is_of(arn: str, physical_id: str) -> bool:
     return arn == name or arn.endswith((f":{name}", f"/{name}"))
 
 
-def first_invocation(subject: Subject) -> Finding:
+def first_invocation(subject: Subject) -> str:
     """The package runs on Lambda with its rights: the preflight reads AWS, and finds that Commvault is out of reach."""
-    answer = subject.client("lambda").invoke(
-        FunctionName=subject.stack.output(AUDIT), Payload=json.dumps({"check": True}), LogType="Tail"
-    )
+    function = subject.stack.output(AUDIT)
+    answer = subject.client("lambda").invoke(FunctionName=function, Payload='{"check": true}', LogType="Tail")
     match json.loads(answer["Payload"].read() or b"null"):
         case {"ok": False, "checks": [_, *_] as rows}:
-            pass
+            results = {row["name"]: row["ok"] for row in rows}
         case other:
-            return failed(f"the preflight returned {json.dumps(other)[:200]}")
-    results = {row["name"]: row["ok"] for row in rows}
+            raise CannotRun(f"the preflight returned {json.dumps(other)[:200]}")
     unread = [row["detail"] for row in rows if not row["ok"] and "cannot be read: " in row["detail"]]
-    if unread or not results.get("targets"):
-        return failed(f"the preflight could not read AWS: {'; '.join(unread) or 'it has no check of the targets'}")
-    if results.get("reach") is not False:
-        return failed("the preflight does not say that Commvault is out of reach")
+    require(
+        not unread and results.get("targets"), f"the preflight could not read AWS, or no target: {'; '.join(unread)}"
+    )
+    require(results.get("reach") is False, "the preflight does not say that Commvault is out of reach")
     report = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
     figures = re.findall(r"(Duration|Init Duration|Max Memory Used): ([\d.]+ \w+)", report)
     named = ", ".join(f"{name} {value}" for name, value in figures)
-    if "Init Duration" not in dict(figures):
-        return later(f"{len(rows)} rows; not a cold start, so no init time: {named}. Run it again after 15 minutes")
-    return passed(f"{len(rows)} rows; {named}")
+    if "Init Duration" not in named:
+        raise Later(f"{len(rows)} rows; not a cold start, so no init time: {named}. Run it again after 15 minutes")
+    return f"{len(rows)} rows; {named}"
 
 
-def rds_access(subject: Subject) -> Finding:
+def rds_access(subject: Subject) -> str:
     """The function may ask RDS in the hub's account about instances and clusters."""
     for kind, event in ASKED.items():
-        arn = f"arn:aws:rds:{subject.stack.region}:{subject.stack.account}:{kind}:verify-no-such-database"
-        answer = invoke(subject.stack, BACKUP, {"explain": {"database": arn, "event": event}})
-        said = answer.get("warning", "") if isinstance(answer, dict) else ""
-        if UNKNOWN_TO_RDS not in said:
-            return failed(f"asked about {arn}, the function says: {said or json.dumps(answer)[:200]}")
-    return passed("RDS answered about an instance and a cluster that do not exist")
+        arn = f"arn:aws:rds:{subject.place}:{kind}:verify-no-such-database"
+        said = json.dumps(invoke(subject.stack, BACKUP, {"explain": {"database": arn, "event": event}}))
+        require(UNKNOWN_TO_RDS in said, f"asked about {arn}, the function says: {said[:200]}")
+    return "RDS answered about an instance and a cluster that do not exist"
 
 
-def rds_rule(subject: Subject) -> Finding:
+def rds_event(subject: Subject, event_id: str) -> dict[str, Any]:
+    """Return an event of a database of the hub's account that does not exist."""
+    arn = f"arn:aws:rds:{subject.place}:db:verify"
+    detail = {"EventID": event_id, "SourceType": "DB_INSTANCE", "SourceArn": arn, "SourceIdentifier": "verify"}
+    place = {"account": subject.stack.account, "region": subject.stack.region, "resources": [arn]}
+    return {**EVENT, **place, "detail": detail}
+
+
+def rds_rule(subject: Subject) -> str:
     """The rule is enabled, may invoke the function, and matches an RDS event, but not one that a backup causes."""
-    rule = subject.resource("RdsEvents")
-    events, function = subject.client("events"), subject.stack.output("BackupFunctionArn")
-    found = events.describe_rule(Name=rule)
+    rule, events = subject.resource("RdsEvents"), subject.client("events")
+    function, found = subject.stack.output("BackupFunctionArn"), events.describe_rule(Name=rule)
     targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=rule)["Targets"]]
-    if found["State"] != "ENABLED" or targets != [function]:
-        return failed(f"{rule} is {found['State']}, with the targets {targets}")
-    if not until(lambda: _may_invoke(subject, found["Arn"], function), STALE_SECONDS):
-        return failed(f"{rule} has no permission to invoke the Backup function")
-    arn = f"arn:aws:rds:{subject.stack.region}:{subject.stack.account}:db:verify"
-    matched = {}
+    state = found["State"], targets
+    require(state == ("ENABLED", [function]), f"{rule} is {found['State']}, with the targets {targets}")
+    is_allowed = until(lambda: _may_invoke(subject, found["Arn"], function), STALE_SECONDS)
+    require(is_allowed, f"{rule} has no permission to invoke the Backup function")
+    pattern, matched = found["EventPattern"], {}
     for event_id in MATCHED:
-        detail = {"EventID": event_id, "SourceType": "DB_INSTANCE", "SourceArn": arn, "SourceIdentifier": "verify"}
-        place = {"account": subject.stack.account, "region": subject.stack.region, "resources": [arn]}
-        event = json.dumps({**EVENT, **place, "detail": detail})
-        matched[event_id] = events.test_event_pattern(EventPattern=found["EventPattern"], Event=event)["Result"]
-    if matched != MATCHED:
-        return failed(f"the pattern of {rule} matches otherwise: {matched}")
-    return passed(f"{rule} matches a database's creation, and not a backup's end")
+        event = json.dumps(rds_event(subject, event_id))
+        matched[event_id] = events.test_event_pattern(EventPattern=pattern, Event=event)["Result"]
+    require(matched == MATCHED, f"the pattern of {rule} matches otherwise: {matched}")
+    return f"{rule} matches a database's creation, and not a backup's end"
 
 
 def _may_invoke(subject: Subject, rule: str, function: str) -> bool:
     """Tell whether the function's policy lets EventBridge invoke it for the rule."""
+    client = subject.client("lambda")
     try:
-        policy = json.loads(subject.client("lambda").get_policy(FunctionName=function)["Policy"])
-    except ClientError as error:
-        if "NotFound" not in error.response["Error"].get("Code", ""):
-            raise
+        policy = json.loads(client.get_policy(FunctionName=function)["Policy"])
+    except client.exceptions.ResourceNotFoundException:
         return False
     allowed = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Principal": {"Service": "events.amazonaws.com"}}
     return any(
@@ -168,25 +135,18 @@ def _may_invoke(subject: Subject, rule: str, function: str) -> bool:
     )
 
 
-def listeners(subject: Subject) -> Finding:
+def listeners(subject: Subject) -> str:
     """A person has confirmed a subscription."""
     pages = subject.client("sns").get_paginator("list_subscriptions_by_topic")
     topic = subject.stack.output("NotificationsTopicArn")
     found = [subscription for page in pages.paginate(TopicArn=topic) for subscription in page["Subscriptions"]]
     confirmed = [item["Protocol"] for item in found if item["SubscriptionArn"].startswith("arn:")]
-    if not confirmed:
-        return failed(f"nobody listens: of {len(found)} subscriptions none is confirmed")
-    return passed(f"confirmed: {', '.join(confirmed)}")
+    require(confirmed, f"nobody listens: of {len(found)} subscriptions none is confirmed")
+    return f"confirmed: {', '.join(confirmed)}"
 
 
-def dashboard(subject: Subject) -> Finding:
+def dashboard(subject: Subject) -> str:
     """The dashboard that the output leads to exists."""
     url = subject.stack.output("DashboardUrl")
-    name = re.split(r"[/=]", url)[-1]
-    try:
-        body = subject.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
-    except ClientError as error:
-        if "NotFound" not in error.response["Error"].get("Code", ""):
-            raise
-        return failed(f"there is no dashboard {name}, which the output DashboardUrl leads to")
-    return passed(f"{len(json.loads(body)['widgets'])} widgets; open {url}")
+    body = subject.client("cloudwatch").get_dashboard(DashboardName=re.split(r"[/=]", url)[-1])["DashboardBody"]
+    return f"{len(json.loads(body)['widgets'])} widgets; open {url}"

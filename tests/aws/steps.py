@@ -1,38 +1,47 @@
 """The steps of the verification on AWS, by name."""
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rds_snap_backup_cli.errors import CannotRun, in_one_line
 from tests.aws import acting, counted, hops, standing, watched
-from tests.aws.subject import Finding, Subject
+from tests.aws.subject import Later, Subject
 
-type Step = Callable[[Subject], Finding]
+# Returns what it saw. Raises `Later`, or any error of the command line or AWS where it fails.
+type Step = Callable[[Subject], str]
+type Verdict = Literal["ok", "failed", "later"]
 
-# By name, in this order: steps that make something happen come before those that look at its traces.
-STEPS: Mapping[str, Step] = {
-    "deployment": standing.deployment,
-    "tags": standing.tags,
-    "first-invocation": standing.first_invocation,
-    "rds-rule": standing.rds_rule,
-    "rds-access": standing.rds_access,
-    "listeners": standing.listeners,
-    "dashboard": standing.dashboard,
-    "compare-and-set": acting.compare_and_set,
-    "topic": acting.topic,
-    "member-role": hops.member_role,
-    "member-event": hops.member_event,
-    "queue": acting.queue,
-    "placeholders": acting.placeholders,
-    "dead-letters": acting.dead_letters,
-    "killed-run": acting.killed_run,
-    "metrics": watched.metrics,
-    "alarm-action": watched.alarm_action,
-    "dead-mans-switch": watched.dead_mans_switch,
-    "recursion": watched.recursion,
-    "redaction": watched.redaction,
-}
+
+def named(*steps: Step) -> Mapping[str, Step]:
+    """Return steps by their names, in their order."""
+    return {step.__name__.replace("_", "-"): step for step in steps}
+
+
+# Steps that make something happen come before those that look at its traces.
+STEPS = named(
+    *(standing.deployment, standing.tags, standing.first_invocation, standing.rds_rule, standing.rds_access),
+    *(
+        standing.listeners,
+        standing.dashboard,
+        acting.compare_and_set,
+        acting.topic,
+        hops.member_role,
+        hops.member_event,
+    ),
+    *(acting.queue, acting.placeholders, acting.dead_letters, acting.killed_run),
+    *(watched.metrics, watched.alarm_action, watched.dead_mans_switch, watched.recursion, watched.redaction),
+)
 # Those of a stack whose CommvaultApiUrl leads to a CommServe simulator.
-COUNTED: Mapping[str, Step] = {
-    "duplicate": counted.duplicate,
-    "lost-answer": counted.lost_answer,
-    "cut-short": counted.cut_short,
-}
+COUNTED = named(counted.duplicate, counted.lost_answer, counted.cut_short)
+
+
+def attempt(step: Step, subject: Subject) -> tuple[Verdict, str]:
+    """Run a step; return its verdict and what it saw. An error of AWS fails only this step."""
+    try:
+        return "ok", step(subject)
+    except Later as reason:
+        return "later", str(reason)
+    except (CannotRun, BotoCoreError, ClientError) as error:
+        return "failed", in_one_line(error)

@@ -4,8 +4,8 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import boto3
 from botocore.exceptions import ClientError
@@ -26,23 +26,14 @@ POLL_SECONDS = 60 / TRIES_A_MINUTE
 STALE_SECONDS = 60
 
 
-type Verdict = Literal["ok", "failed", "later"]
-type Finding = tuple[Verdict, str]
+class Later(Exception):
+    """What a step proves cannot be seen yet."""
 
 
-def passed(detail: str) -> Finding:
-    """Return the result of a step that saw what it had to."""
-    return "ok", detail
-
-
-def failed(detail: str) -> Finding:
-    """Return the result of a step that saw something else."""
-    return "failed", detail
-
-
-def later(detail: str) -> Finding:
-    """Return the result of a step that cannot be seen yet."""
-    return "later", detail
+def require(seen: object, problem: str) -> None:
+    """Fail a step unless it saw what it had to: raise `CannotRun`."""
+    if not seen:
+        raise CannotRun(problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +73,9 @@ class Subject:
     @classmethod
     def of(cls, stack: DeployedStack, member: Member | None = None) -> Self:
         """Return the subject; raise `CannotRun` for a stack that could start a backup."""
-        given = {item["ParameterKey"]: item["ParameterValue"] for item in stack.description.get("Parameters", ())}
-        if (url := str(given.get("CommvaultApiUrl", ""))).startswith(UNREACHABLE):
-            return cls(stack, stack.description, {}, member)
+        subject = cls(stack, stack.description, {}, member)
+        if (url := subject.parameter("CommvaultApiUrl")).startswith(UNREACHABLE):
+            return subject
         simulator = outputs_of(stack, stack.name + SIMULATOR)
         if not url or simulator.get("CommvaultApiUrl") != url:
             raise CannotRun(
@@ -92,7 +83,7 @@ class Subject:
                 f"backups and breaks runs. Deploy another one with {UNREACHABLE}1/commandcenter/api; see "
                 "docs/verify-on-aws.md."
             )
-        return cls(stack, stack.description, simulator, member)
+        return replace(subject, simulator=simulator)
 
     def client(self, service: str) -> Any:
         """Return a client of the stack's account and region."""
@@ -103,10 +94,24 @@ class Subject:
         parameters = {item["ParameterKey"]: item["ParameterValue"] for item in self.description.get("Parameters", ())}
         return str(parameters.get(name, ""))
 
-    def optional(self, name: str) -> str:
-        """Return the value of a parameter that can be off; empty where it is."""
+    def given(self, name: str) -> str:
+        """Return the value of a parameter that can be off. Raises `Later` where it is."""
         value = self.parameter(name)
-        return "" if value == "off" else value
+        if value in {"", "off"}:
+            raise Later(f"the stack has no {name}")
+        return value
+
+    @property
+    def secret(self) -> str:
+        """The ARN of the stack's own secret. Raises `Later` if it is somebody else's."""
+        if self.parameter("TokenSecretArn"):
+            raise Later("the stack does not own its secret. Verify one that does")
+        return self.stack.output("TokenSecretArn")
+
+    @property
+    def place(self) -> str:
+        """Region and account, as ARNs have them."""
+        return f"{self.stack.region}:{self.stack.account}"
 
     def resource(self, logical_id: str) -> str:
         """Return the physical ID of a resource of the stack."""

@@ -1,13 +1,12 @@
 """What CloudWatch shows: alarms and their actions, the dead man's switch, recursion, and what the log must not have."""
 
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from rds_snap_backup_cli.functions import AUDIT, BACKUP, invoke
 from tests.aws.acting import MADE_UP
-from tests.aws.standing import EVENT
-from tests.aws.subject import Finding, Subject, failed, later, parsed, passed, until
+from tests.aws.standing import rds_event
+from tests.aws.subject import Later, Subject, parsed, require, until
 
 ALARM = "BackupProblemAlarm"
 ACTION_SECONDS = 120
@@ -23,7 +22,7 @@ HOUR = 3600
 LATE = timedelta(hours=2)
 
 
-def alarm_action(subject: Subject) -> Finding:
+def alarm_action(subject: Subject) -> str:
     """CloudWatch may publish to the topic, also with a customer key: a person receives the alarm."""
     client, name, begin = subject.client("cloudwatch"), subject.resource(ALARM), datetime.now(UTC)
     for state in ("OK", "ALARM"):  # it acts when the state changes
@@ -33,36 +32,28 @@ def alarm_action(subject: Subject) -> Finding:
         history = client.describe_alarm_history(AlarmName=name, HistoryItemType="Action", StartDate=begin)
         return [item["HistorySummary"] for item in history["AlarmHistoryItems"]]
 
-    match until(actions, ACTION_SECONDS):
-        case []:
-            return failed(f"{name} was set to ALARM, and took no action")
-        case summaries if bad := [summary for summary in summaries if "uccessfully" not in summary]:
-            return failed(f"{name}: {bad[0]}")
-        case summaries:
-            return passed(f"{summaries[0]}. Look for the e-mail")
+    summaries = until(actions, ACTION_SECONDS)
+    require(summaries, f"{name} was set to ALARM, and took no action")
+    require(all("uccessfully" in summary for summary in summaries), f"{name}: {'; '.join(summaries)}")
+    return f"{summaries[0]}. Look for the e-mail"
 
 
-def metrics(subject: Subject) -> Finding:
+def metrics(subject: Subject) -> str:
     """CloudWatch makes metrics of the log's EMF lines, under the one dimension that the alarms watch."""
     begin = datetime.now(UTC) - timedelta(minutes=1)
-    arn = f"arn:aws:rds:{subject.stack.region}:{subject.stack.account}:db:verify"
-    detail = {"EventID": IGNORED, "SourceType": "DB_INSTANCE", "SourceArn": arn, "SourceIdentifier": "verify"}
-    place = {"account": subject.stack.account, "region": subject.stack.region, "resources": [arn]}
-    invoke(subject.stack, BACKUP, {**EVENT, **place, "detail": detail})
-    if not until(lambda: _total(subject, OURS, "EventIgnored", begin, 60), METRIC_SECONDS):
-        return failed(
-            f"an ignored event was counted in the log, and {OURS} has no EventIgnored of {subject.stack.name}"
-        )
-    return passed("an ignored event was counted as EventIgnored")
+    invoke(subject.stack, BACKUP, rds_event(subject, IGNORED))
+    missing = f"an ignored event was counted in the log, and {OURS} has no EventIgnored of {subject.stack.name}"
+    require(until(lambda: _total(subject, "EventIgnored", begin, 60), METRIC_SECONDS), missing)
+    return "an ignored event was counted as EventIgnored"
 
 
-def _total(subject: Subject, namespace: str, name: str, since: datetime, period: int) -> float:
+def _total(subject: Subject, name: str, since: datetime, period: int = HOUR, namespace: str = OURS) -> float:
     """Return the sum of a metric of the stack, in periods of this many seconds."""
     dimension = ("service", subject.stack.name) if namespace == OURS else ("FunctionName", subject.stack.output(BACKUP))
     points = subject.client("cloudwatch").get_metric_statistics(
         Namespace=namespace,
         MetricName=name,
-        Dimensions=[{"Name": dimension[0], "Value": dimension[1]}],
+        Dimensions=[dict(zip(("Name", "Value"), dimension, strict=True))],
         StartTime=since,
         EndTime=datetime.now(UTC),
         Period=period,
@@ -71,52 +62,48 @@ def _total(subject: Subject, namespace: str, name: str, since: datetime, period:
     return float(sum(point["Sum"] for point in points))
 
 
-def dead_mans_switch(subject: Subject) -> Finding:
+def dead_mans_switch(subject: Subject) -> str:
     """The dead man's switch is in alarm where no audit was completed, and is not where one was."""
-    if not subject.optional("AuditScheduleExpression"):
-        return later("the stack has no daily audit, and so no switch")
+    subject.given("AuditScheduleExpression")
     name = subject.resource("MissedAuditAlarm")
     (alarm,) = subject.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
     watched, now = timedelta(seconds=alarm["Period"] * alarm["EvaluationPeriods"]), datetime.now(UTC)
     age = now - subject.description["CreationTime"]
     is_alarm, seen = alarm["StateValue"] == "ALARM", f"{name} is {alarm['StateValue']}"
-    completed = _total(subject, OURS, "AuditCompleted", now - watched + LATE, HOUR)
+    completed = _total(subject, "AuditCompleted", now - watched + LATE)
     if completed:
         seen += f", and {completed:.0f} audits were completed in the last {watched / timedelta(hours=1):.0f} hours"
-        if is_alarm and not _total(subject, OURS, "AuditCompleted", now - LATE, HOUR):
-            return failed(seen)
-        return later(f"{seen}. To see it in alarm, deploy with a yearly AuditScheduleExpression")
+        require(not is_alarm or _total(subject, "AuditCompleted", now - LATE), seen)
+        raise Later(f"{seen}. To see it in alarm, deploy with a yearly AuditScheduleExpression")
     seen += f" {age / timedelta(hours=1):.1f} h after the stack was created, without an audit"
     if is_alarm:
-        return passed(seen)
+        return seen
     # One that was completed earlier counts until its hour has left the alarm's, and its metric is late.
-    is_recent = _total(subject, OURS, "AuditCompleted", now - watched - LATE, HOUR)
-    return later(seen) if is_recent or age < watched + LATE else failed(seen)
+    require(_total(subject, "AuditCompleted", now - watched - LATE) or age < watched + LATE, seen)
+    raise Later(seen)
 
 
-def recursion(subject: Subject) -> Finding:
+def recursion(subject: Subject) -> str:
     """Lambda takes no retry for a recursive loop, also after more tries than it allows a loop."""
-    day = time.time() - 24 * HOUR
-    dropped = _total(subject, "AWS/Lambda", "RecursiveInvocationsDropped", datetime.fromtimestamp(day, UTC), HOUR)
-    if dropped:
-        return failed(f"{dropped:.0f} invocations were dropped as recursive")
-    lines = map(parsed, subject.log('{ $.message = "Commvault answered" }', subject.log_group(), since=day))
-    times = Counter(str(line.get("trigger")) for line in lines)
-    most = max(times.values(), default=0)
+    day = datetime.now(UTC) - timedelta(days=1)
+    dropped = _total(subject, "RecursiveInvocationsDropped", day, namespace="AWS/Lambda")
+    require(not dropped, f"{dropped:.0f} invocations were dropped as recursive")
+    lines = map(parsed, subject.log('{ $.message = "Commvault answered" }', subject.log_group(), day.timestamp()))
+    most = max(Counter(str(line.get("trigger")) for line in lines).values(), default=0)
     if most < LOOPS:
-        return later(f"none dropped after at most {most} tries of one submission; {LOOPS} are needed")
-    return passed(f"none dropped after {most} tries of one submission")
+        raise Later(f"none dropped after at most {most} tries of one submission; {LOOPS} are needed")
+    return f"none dropped after {most} tries of one submission"
 
 
-def redaction(subject: Subject) -> Finding:
+def redaction(subject: Subject) -> str:
     """The token is in no line of the logs."""
     secret = subject.client("secretsmanager").get_secret_value(SecretId=subject.stack.output("TokenSecretArn"))
     token, since = secret.get("SecretString", ""), secret["CreatedDate"].timestamp()
     if not token.startswith(MADE_UP):
-        return later("the secret does not hold a made-up token: run the step compare-and-set first")
+        raise Later("the secret does not hold a made-up token: run the step compare-and-set first")
     groups = [subject.log_group(name) for name in (BACKUP, AUDIT)]
-    if bad := [group for group in groups if any(True for _ in subject.log(f'"{token}"', group, since))]:
-        return failed(f"the made-up token is in {', '.join(bad)}")
+    bad = [group for group in groups if any(True for _ in subject.log(f'"{token}"', group, since))]
+    require(not bad, f"the made-up token is in {', '.join(bad)}")
     if not any(True for _ in subject.log('{ $.trigger = "*" }', groups[0], since)):
-        return later("no submission was made since the token was stored: run the step placeholders first")
-    return passed(f"the made-up token is in none of {len(groups)} log groups, at {subject.parameter('LogLevel')}")
+        raise Later("no submission was made since the token was stored: run the step placeholders first")
+    return f"the made-up token is in none of {len(groups)} log groups, at {subject.parameter('LogLevel')}"

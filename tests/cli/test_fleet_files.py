@@ -241,7 +241,7 @@ schedule:
 
 @pytest.mark.parametrize("size", [8192, 8193])
 def test_a_document_is_measured_in_the_bytes_that_are_stored(written: Written, size: int) -> None:
-    content = {"associations": [ASSOCIATION], "databases": ["ü" * 190] * 20}
+    content: dict[str, Any] = {"associations": [ASSOCIATION], "databases": ["ü" * 190] * 20}
     content["databases"].append("u" * (size - len(stored_text(content).encode()) - len(',""')))
     found = remarks(written(a__json=json.dumps(content)))
     reason = "has 8,193 bytes as it is stored, and a parameter holds 8,192: split the target"

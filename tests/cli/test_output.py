@@ -55,7 +55,7 @@ WRITERS: list[Callable[[], object]] = [
     lambda: program.attempt(lambda: fail(HOSTILE), Call(HOSTILE)),
     lambda: Call().explain(findings_to_text([(HOSTILE, HOSTILE, HOSTILE)])),
     lambda: stdout().print(rows_to_table(COLUMNS, ROW, {"name": str})),
-    *(lambda form=form: write_rows(form, COLUMNS, ROW, {"name": str}) for form in Format),  # type: ignore[misc]
+    *(lambda form=form: write_rows(form, COLUMNS, ROW, {"name": str}) for form in Format),
     lambda: write_text(HOSTILE),
     lambda: prompt(HOSTILE),
 ]
