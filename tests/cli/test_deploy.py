@@ -97,11 +97,8 @@ def test_the_first_deployment_asks_builds_and_deploys(checkout: Path, deployed: 
     assert overrides == {name: TEMPLATE["Parameters"][name].get("Default") for name in NAMES} | VALUES
 
 
-def test_the_next_deployment_does_not_ask(
-    cli: Cli, checkout: Path, deployed: Done, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO())
-    before = written(checkout, "prod")
+def test_the_next_deployment_does_not_ask(cli: Cli, checkout: Path, deployed: Done) -> None:
+    before = written(checkout, "prod")  # all that was typed is read
     assert cli("deploy", "--config", "prod").status == Exit.OK
     assert (written(checkout, "prod"), calls(checkout)[2:]) == (before, ["sam build", DEPLOY])
 
@@ -205,9 +202,7 @@ def test_a_failure_of_sam_shows_its_output(cli: Cli, checkout: Path, deployed: D
     assert len(done.err.splitlines()) < 30
 
 
-def test_a_skipped_time_and_an_empty_address_are_warnings(
-    cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_probably_not_meant_is_a_warning(cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     skipped = {"ScheduleExpression": "cron(30 2 * * ? *)", "ScheduleTimezone": "Europe/Berlin"}
     typed(monkeypatch, VALUES | skipped | {"NotificationEmail": "off"}, "NotificationLevel")
     first, second = [line for line in cli("deploy").err.splitlines() if line.startswith("Warning: ")]
@@ -215,7 +210,7 @@ def test_a_skipped_time_and_an_empty_address_are_warnings(
     assert "ScheduleExpression: daylight saving skips 02:" in second
 
 
-def test_without_a_client_nothing_else_is_asked_of_the_default_target(
+def test_without_a_client_no_default_target_is_asked_for(
     cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typed(monkeypatch, VALUES | {"ClientName": ""}, *questions.USED_WITH_CLIENT)

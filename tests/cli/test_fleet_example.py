@@ -1,4 +1,4 @@
-"""The example of a fleet: its files are made by `inventory --write`, and its workflow deploys what its first job has built."""
+"""The example of a fleet: its files are as `inventory --write` makes them, and its workflow deploys what it has built."""
 
 import re
 import shlex
@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 import yaml
 
+from local.tools import ROOT
 from rds_snap_backup_cli.errors import Exit
+from rds_snap_backup_cli.fleet.additions import REMARK
 from rds_snap_backup_cli.fleet.files import read_fleet
-from tests.cli import fleet_example
+from rds_snap_backup_cli.fleet.writing import new_fleet, to_yaml
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 from tests.iam import listed
 from tests.unit.template import FLEET_ROLES, Resolved
 
-README, WORKFLOW = ((fleet_example.FLEET / name).read_text() for name in ("README.md", ".github/workflows/fleet.yml"))
+FLEET = ROOT / "examples/fleet"
+README, WORKFLOW = ((FLEET / name).read_text() for name in ("README.md", ".github/workflows/fleet.yml"))
 COMMANDS = re.findall(r"^[ -]*(?:run: )?(rds-snap-backup [a-z].*)$", README + WORKFLOW, re.MULTILINE)
 JOBS: dict[str, Any] = yaml.safe_load(WORKFLOW)["jobs"]
 ROLE = Resolved({"Repository": "acme/fleet", "OwnerId": "1", "RepositoryId": "2"}, FLEET_ROLES).resources["DeployRole"]
@@ -39,21 +42,17 @@ def test_the_role_may_do_what_a_deployment_of_a_fleet_does_and_nothing_on_everyt
     assert all(statement["Resource"] != "*" for statement in statements)
 
 
-def test_only_the_protected_environment_of_the_repository_gets_the_role() -> None:
+def test_only_the_job_that_deploys_what_was_built_gets_the_role() -> None:
     (trust,) = ROLE["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     (condition,) = trust["Condition"].values()
     assert condition["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
     subjects = [f"repo:{name}:environment:production" for name in ("acme@1/fleet@2", "acme/fleet")]
     assert condition["token.actions.githubusercontent.com:sub"] == subjects
-    assert JOBS["deploy"]["environment"] == "production"
-
-
-def test_the_job_that_builds_has_no_role_and_the_one_that_deploys_runs_no_file_of_the_repository() -> None:
-    assert JOBS["build"]["permissions"] == {"contents": "read"}
-    assert JOBS["deploy"]["permissions"] == {"id-token": "write"}
-    used = [step.get("uses", "").partition("@")[0] for step in JOBS["deploy"]["steps"]]
-    assert list(filter(None, used)) == ["actions/download-artifact"]
-    assert not re.search(r"pip|npm|apt|rds-snap-backup ", str(JOBS["deploy"]["steps"]))
+    build, deploy = JOBS["build"], JOBS["deploy"]
+    assert (build["permissions"], deploy["permissions"]) == ({"contents": "read"}, {"id-token": "write"})
+    used = [step["uses"].partition("@")[0] for step in deploy["steps"] if "uses" in step]
+    assert (deploy["environment"], used) == ("production", ["actions/download-artifact"])
+    assert not re.search(r"pip|npm|apt|rds-snap-backup ", str(deploy["steps"]))
 
 
 @pytest.mark.parametrize("deployed", ["built", "other"])
@@ -81,7 +80,7 @@ def test_a_command_is_understood(
     cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str
 ) -> None:
     """It gets as far as the stack, which is not there; `validate` and `build` need none."""
-    monkeypatch.chdir(fleet_example.FLEET)
+    monkeypatch.chdir(FLEET)
     monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", "prod")
     wire.no_stack()
     done = cli(*shlex.split(line.replace("fleet.json", str(tmp_path / "fleet.json")))[1:])
@@ -89,13 +88,12 @@ def test_a_command_is_understood(
     assert done.status == Exit.OK if is_offline else "there is no such stack" in done.err
 
 
-def test_the_files_are_what_the_inventory_of_three_accounts_makes(cli: Cli, tmp_path: Path) -> None:
-    fleet_example.write(tmp_path)
-    for file in tmp_path.rglob("*.yaml"):
-        example = fleet_example.FLEET / file.relative_to(tmp_path)
-        assert example.read_text() == file.read_text(), "run: python -m tests.cli.fleet_example"
-    entries = read_fleet(fleet_example.FLEET).entries
+def test_the_files_are_as_the_inventory_writes_them_and_valid(cli: Cli) -> None:
+    entries = read_fleet(FLEET).entries
+    for entry in entries.values():
+        lines = Path(entry.file).read_text().splitlines(keepends=True)
+        assert "".join(line for line in lines if not line.startswith(REMARK)) == to_yaml(entry.document)
+    assert (FLEET / "fleet.yaml").read_text() == new_fleet("prod")
     groups = {name: len(found.document["associations"]) for name, found in entries.items()}
     assert groups == {"aws-finance-1": 3, "aws-platform-1": 4, "aws-sales-1": 25, "aws-sales-2": 2}
-    done = cli("validate", str(fleet_example.FLEET))
-    assert done.out.endswith(": no errors, no warnings, 4 valid targets.\n")
+    assert cli("validate", str(FLEET)).out.endswith(": no errors, no warnings, 4 valid targets.\n")

@@ -15,7 +15,6 @@ import pytest
 from local.emulator import Emulator
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.report.days import Link, Stored, history_of, last_days
-from rds_snap_backup_cli.report.picture import page_of
 from tests.cli import sample
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
@@ -116,18 +115,6 @@ def test_a_place_that_could_not_be_listed_leaves_its_databases_unreadable() -> N
     reports = chained({FIRST: [row("db", "protected")], SECOND: [place], THIRD: [row("late", "new")]})
     verdicts = {line.name: list(line.verdicts) for line in history_of("prod", *reports, THREE).lines}
     assert verdicts == {"db": ["protected", "unreadable", ""], "late": ["", "", "new"]}
-
-
-def test_the_page_of_many_days_is_small() -> None:
-    days = last_days(date(2026, 3, 31), 90)
-    verdicts = ["protected"] * 20 + ["stale", "unreadable", "ambiguous", "uncovered"]
-    rows = {
-        day: [row(f"database-{each:03}", verdicts[(each * 7 + number * (each % 5)) % 24]) for each in range(60)]
-        for number, day in enumerate(days)
-    }
-    page = page_of(history_of("prod", *chained(rows), days))
-    assert page.count("<svg") > 60
-    assert len(page) < 300_000
 
 
 # ---- The command

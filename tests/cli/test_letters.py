@@ -185,8 +185,7 @@ def test_a_begin_of_several_ids_is_refused(cli: Cli, sqs: AwsWire) -> None:
     said = "2 letters' IDs begin with 'abc'. Nothing was deleted."
     cli("discard", "prod", "--id", "abc", "--yes").could_not_run(said)
     (back,) = sqs.asked("ChangeMessageVisibilityBatch")
-    given = {entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in back["Entries"]}
-    assert given == {"r-abc-1": 0, "r-abc-2": 0}
+    assert [entry["VisibilityTimeout"] for entry in back["Entries"]] == [0, 0]
 
 
 def test_a_failed_deletion_is_a_finding(cli: Cli, sqs: AwsWire) -> None:
