@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,71 +35,57 @@ def name_of() -> str:
     return f"verify-{uuid.uuid4().hex[:12]}"
 
 
-@contextmanager
-def one_target(subject: Subject) -> Iterator[str]:
-    """Make a target of a subclient that no other submission uses, and give its name; delete it afterwards."""
+def new_target(subject: Subject) -> str:
+    """Make a target of a subclient that no other submission uses, and return its name."""
     name, client = name_of(), subject.client("ssm")
     association = {"clientName": "verify", "instanceName": "verify", "subclientName": name}
     parameter = subject.stack.output("TargetsPath") + name
     client.put_parameter(Name=parameter, Type="String", Value=json.dumps({"associations": [association]}))
-    try:
-        yield name
-    finally:
-        client.delete_parameter(Name=parameter)
+    subject.made.callback(client.delete_parameter, Name=parameter)
+    return name
 
 
-@contextmanager
-def one_schedule(subject: Subject, target: str, **changed: Any) -> Iterator[tuple[str, str]]:
-    """Make a schedule of a target that is due once, and give its ARN and its time; delete it afterwards."""
-    client, group = subject.client("scheduler"), subject.stack.output("ScheduleGroupName")
-    name, due = name_of(), (datetime.now(UTC) + 2 * MINUTE).strftime(TIME)
-    made = client.create_schedule(
-        Name=name,
-        GroupName=group,
-        ScheduleExpression=f"at({due})",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target=invocation(subject.stack, target) | changed,
-    )
-    try:
-        yield str(made["ScheduleArn"]), f"{due}Z"
-    finally:
-        client.delete_schedule(Name=name, GroupName=group)
+def new_schedule(subject: Subject, target: str, **changed: Any) -> tuple[str, str]:
+    """Make a schedule of a target that is due once, and return its ARN and its time."""
+    client, due = subject.client("scheduler"), (datetime.now(UTC) + 2 * MINUTE).strftime(TIME)
+    name = {"Name": name_of(), "GroupName": subject.stack.output("ScheduleGroupName")}
+    does = invocation(subject.stack, target) | changed
+    window = {"Mode": "OFF"}
+    made = client.create_schedule(**name, ScheduleExpression=f"at({due})", FlexibleTimeWindow=window, Target=does)
+    subject.made.callback(client.delete_schedule, **name)
+    return str(made["ScheduleArn"]), f"{due}Z"
 
 
-@contextmanager
-def one_queue(subject: Subject, name: str, service: str, source: str) -> Iterator[tuple[str, str]]:
-    """Make a queue for the messages of one source of an AWS service, and give its URL and ARN; delete it afterwards."""
-    _, partition, _, region, account, *_ = source.split(":")
-    client, queue = subject.client("sqs"), f"arn:{partition}:sqs:{region}:{account}:{name}"
+def new_queue(subject: Subject, name: str, topic: str) -> tuple[str, str]:
+    """Make a queue for the messages of a topic, and return its URL and ARN."""
+    client, queue = subject.client("sqs"), topic.replace(":sns:", ":sqs:").rpartition(":")[0] + f":{name}"
     allowed = {
         "Effect": "Allow",
-        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Principal": {"Service": "sns.amazonaws.com"},
         "Action": "sqs:SendMessage",
         "Resource": queue,
-        "Condition": {"ArnEquals": {"aws:SourceArn": source}},
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
     url = client.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
-    try:
-        yield url, queue
-    finally:
-        client.delete_queue(QueueUrl=url)
+    subject.made.callback(client.delete_queue, QueueUrl=url)
+    return url, queue
 
 
 def topic(subject: Subject) -> str:
     """The function publishes a rejection on the topic, a subscribed queue receives it, and it is a dead letter."""
     sns, sqs, arn = subject.client("sns"), subject.client("sqs"), subject.stack.output("NotificationsTopicArn")
     mark, dead_letters = name_of(), DeadLetterQueue.of(subject.stack)
-    with one_queue(subject, f"{subject.stack.name}-{mark}", "sns", arn) as (url, queue), ExitStack() as made:
-        subscribed = sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue, ReturnSubscriptionArn=True)
-        made.callback(sns.unsubscribe, SubscriptionArn=subscribed["SubscriptionArn"])
+    url, queue = new_queue(subject, f"{subject.stack.name}-{mark}", arn)
+    subscribed = sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue, ReturnSubscriptionArn=True)
+    subject.made.callback(sns.unsubscribe, SubscriptionArn=subscribed["SubscriptionArn"])
 
-        def arrives() -> bool:
-            # Rejected again each time, as there is no such target: a new subscription may miss the first message.
-            invoke(subject.stack, BACKUP, {"target": mark})
-            return any(mark in item["Body"] for item in sqs.receive_message(QueueUrl=url).get("Messages", ()))
+    def arrives() -> bool:
+        # Rejected again each time, as there is no such target: a new subscription may miss the first message.
+        invoke(subject.stack, BACKUP, {"target": mark})
+        return any(mark in item["Body"] for item in sqs.receive_message(QueueUrl=url).get("Messages", ()))
 
-        is_published = until(arrives, MESSAGE_SECONDS)
+    is_published = until(arrives, MESSAGE_SECONDS)
     with dead_letters.held() as held:
         deleted = dead_letters.delete([letter for letter in held if letter.target == mark])
     require(is_published, f"the function's message about the unknown target {mark} did not reach a queue by {arn}")
@@ -110,10 +96,9 @@ def topic(subject: Subject) -> str:
 def queue(subject: Subject) -> str:
     """The Backup function handles a message of the Submissions queue, with its rights to target, token and ledger."""
     mark, group, url = name_of(), subject.log_group(), subject.stack.output("SubmissionsQueueUrl")
-    with one_target(subject) as target:
-        body = json.dumps({"target": target, "requestId": mark})
-        subject.client("sqs").send_message(QueueUrl=url, MessageBody=body)
-        require_sent(subject, mark, group, DELIVERED_SECONDS)
+    body = json.dumps({"target": new_target(subject), "requestId": mark})
+    subject.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+    require_sent(subject, mark, group, DELIVERED_SECONDS)
     return f"the trigger {mark} was sent, and its request left for Commvault"
 
 
@@ -126,8 +111,8 @@ def require_sent(subject: Subject, trigger: str, group: str, seconds: float) -> 
 def placeholders(subject: Subject) -> str:
     """Scheduler fills its placeholders in: the trigger's identity is the schedule's ARN and the time it was due."""
     group = subject.log_group()
-    with one_target(subject) as target, one_schedule(subject, target) as (schedule, due):
-        lines = until(lambda: subject.sent(schedule, group), SCHEDULED_SECONDS)
+    schedule, due = new_schedule(subject, new_target(subject))
+    lines = until(lambda: subject.sent(schedule, group), SCHEDULED_SECONDS)
     identities = sorted({str(line["trigger"]) for line in lines})
     wrong = f"due {due}, the log of {group} has as identities of {schedule}: {identities}"
     require(identities == [f"{schedule}|{due}"], wrong)
@@ -139,14 +124,13 @@ def dead_letters(subject: Subject) -> str:
     group, queue = subject.log_group(), DeadLetterQueue.of(subject.stack)
     arn_of_nothing = subject.stack.output("BackupFunctionArn") + NO_ALIAS
     retry = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
-    with one_target(subject) as target:
-        with one_schedule(subject, target, Arn=arn_of_nothing, RetryPolicy=retry) as (schedule, due):
-            error = until(lambda: _letter(queue, schedule), SCHEDULED_SECONDS)
-        require(error, f"there is no dead letter of {schedule}, which could not be delivered at {due}")
-        task = move(queue)
-        status, reason = task.get("Status"), task.get("FailureReason", "no reason is given")
-        require(status == "COMPLETED", f"SQS's move ended as {status}: {reason}")
-        require_sent(subject, schedule, group, REDELIVERED_SECONDS)
+    schedule, due = new_schedule(subject, new_target(subject), Arn=arn_of_nothing, RetryPolicy=retry)
+    error = until(lambda: _letter(queue, schedule), SCHEDULED_SECONDS)
+    require(error, f"there is no dead letter of {schedule}, which could not be delivered at {due}")
+    task = move(queue)
+    status, reason = task.get("Status"), task.get("FailureReason", "no reason is given")
+    require(status == "COMPLETED", f"SQS's move ended as {status}: {reason}")
+    require_sent(subject, schedule, group, REDELIVERED_SECONDS)
     return f"kept as {error}; {task.get('ApproximateNumberOfMessagesMoved', 0)} moved and handled"
 
 
@@ -159,18 +143,18 @@ def _letter(queue: DeadLetterQueue, schedule: str) -> str:
 def killed_run(subject: Subject) -> str:
     """A run that fails before it has sent a message reaches the queue by the on-failure destination, and is resumed."""
     client, name, group = subject.client("lambda"), subject.stack.output(BACKUP), subject.log_group()
-    with one_target(subject) as target:
-        # The product's own code never runs, so that nothing but the destination can have kept the trigger.
-        with reconfigured(subject, Handler=NO_HANDLER):
-            answer = client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps({"target": target}))
-            request = answer["ResponseMetadata"]["RequestId"]
-            ended = until(lambda: list(subject.log(f'"{request}" "REPORT"', group)), SCHEDULED_SECONDS)
-        require(ended, f"the run {request} did not end, or its log did not arrive")
+    event = json.dumps({"target": new_target(subject)})
+    # The product's own code never runs, so that nothing but the destination can have kept the trigger.
+    with reconfigured(subject, Handler=NO_HANDLER):
+        answer = client.invoke(FunctionName=name, InvocationType="Event", Payload=event)
+        request = answer["ResponseMetadata"]["RequestId"]
+        ended = until(lambda: list(subject.log(f'"{request}" "REPORT"', group)), SCHEDULED_SECONDS)
+    require(ended, f"the run {request} did not end, or its log did not arrive")
 
-        def resumed() -> list[dict[str, Any]]:
-            return [line for line in subject.sent(request, group) if line.get("function_request_id") != request]
+    def resumed() -> list[dict[str, Any]]:
+        return [line for line in subject.sent(request, group) if line.get("function_request_id") != request]
 
-        require(until(resumed, REDELIVERED_SECONDS), f"the run {request} failed, and none resumed its trigger")
+    require(until(resumed, REDELIVERED_SECONDS), f"the run {request} failed, and none resumed its trigger")
     return f"run {request} failed before it began, and its trigger was resumed from the queue"
 
 
@@ -179,14 +163,14 @@ def reconfigured(subject: Subject, variables: Mapping[str, str] | None = None, *
     """Give the Backup function other settings and more variables, and afterwards its own settings again."""
     client, name = subject.client("lambda"), subject.stack.output(BACKUP)
     found = client.get_function_configuration(FunctionName=name)
+    environment = found.get("Environment", {"Variables": {}})
     own = {
-        "Timeout": found["Timeout"],
         "Handler": found["Handler"],
         "Layers": [layer["Arn"] for layer in found.get("Layers", ())],
-        "Environment": found.get("Environment", {"Variables": {}}),
+        "Environment": environment,
     }
     if variables:
-        changed["Environment"] = {"Variables": own["Environment"]["Variables"] | variables}
+        changed["Environment"] = {"Variables": environment["Variables"] | variables}
 
     def put(settings: Mapping[str, Any]) -> None:
         client.update_function_configuration(FunctionName=name, **settings)

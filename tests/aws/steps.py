@@ -38,9 +38,10 @@ COUNTED = named(counted.duplicate, counted.lost_answer, counted.cut_short)
 
 
 def attempt(step: Step, subject: Subject) -> tuple[Verdict, str]:
-    """Run a step; return its verdict and what it saw. An error of AWS fails only this step."""
+    """Run a step, and delete what it made; return its verdict and what it saw. An error of AWS fails only this step."""
     try:
-        return "ok", step(subject)
+        with subject.made:
+            return "ok", step(subject)
     except Later as reason:
         return "later", str(reason)
     except (CannotRun, BotoCoreError, ClientError) as error:

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -61,13 +62,14 @@ class Member:
 class Subject:
     """A stack whose CommvaultApiUrl leads nowhere, or to a simulator whose stack has the outputs `simulator`.
 
-    `started` is when the verification began, in Unix seconds.
+    `made` deletes what a step has made; `started` is when the verification began, in Unix seconds.
     """
 
     stack: DeployedStack
     description: Mapping[str, Any]
     simulator: Mapping[str, str]
     member: Member | None = None
+    made: ExitStack = field(default_factory=ExitStack)
     started: float = field(default_factory=time.time)
 
     @classmethod
