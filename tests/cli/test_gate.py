@@ -75,16 +75,15 @@ def test_the_documents_gate_repeats_one_request(tmp_path: Path) -> None:
     assert gate(tmp_path, ANSWERS[0][1], "*").returncode == 0
     arguments = (tmp_path / "answers" / "arguments").read_text().splitlines()
     payloads = [arguments[number + 1] for number, argument in enumerate(arguments) if argument == "--payload"]
-    assert [json.loads(payload) for payload in payloads] == [{"target": "*", "requestId": "migration-42"}] * 4
+    assert list(map(json.loads, payloads)) == [{"target": "*", "requestId": "migration-42"}] * 4
 
 
 @pytest.mark.parametrize("value", ['a", "requestId": "b', "run 1", "$(id)", "a\nb", "ü", "**"])
-def test_the_documents_gate_refuses_what_is_no_name(tmp_path: Path, value: str) -> None:
-    for number, (target, request_id) in enumerate([(value, "r"), ("orders", value)]):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        assert gate(folder, ANSWERS[0][1], target, request_id).returncode == Exit.COULD_NOT_RUN
-        assert not (folder / "answers" / "arguments").exists()
+@pytest.mark.parametrize("is_target", [True, False])
+def test_the_documents_gate_refuses_what_is_no_name(tmp_path: Path, value: str, is_target: bool) -> None:
+    target, request_id = (value, "r") if is_target else ("orders", value)
+    assert gate(tmp_path, ANSWERS[0][1], target, request_id).returncode == Exit.COULD_NOT_RUN
+    assert not (tmp_path / "answers" / "arguments").exists()
 
 
 def test_the_documents_gate_fails_where_the_cli_does(tmp_path: Path) -> None:

@@ -91,20 +91,11 @@ def test_the_csv_says_what_it_is_of_then_findings_databases_and_meanings(cli: Cl
     assert [row["message"] for row in rows["account"]] == ["3 databases", "unread databases"]
     assert {row["verdict"]: row["message"] for row in rows["verdict"]} == MEANINGS
     assert [row["verdict"] for row in rows["database"]] == ["uncovered", "stale", "protected", "excluded"]
-    assert rows["database"][2] == sample.HOME | {
-        "database": "orders",
-        "verdict": "protected",
-        "groups": "aws-prod / RDS / orders",
-        "restorePoint": "orders-1",
-        "createdAt": "2026-03-31T02:10:04Z",
-        "snapshot": f"{sample.ARN}:snapshot:orders-1",
-        "jobId": "2291",
-        "startedAt": "2026-03-31T02:09:44Z",
-        "endedAt": "2026-03-31T02:19:01Z",
-        "by": "stack",
-        "reason": "It is protected.",
-        "arn": f"{sample.ARN}:cluster:orders",
-    }
+    orders = sample.HOME | {"database": "orders", "verdict": "protected", "reason": "It is protected.", "by": "stack"}
+    orders |= {"arn": f"{sample.ARN}:cluster:orders", "groups": "aws-prod / RDS / orders", "jobId": "2291"}
+    orders |= {"restorePoint": "orders-1", "snapshot": f"{sample.ARN}:snapshot:orders-1"}
+    times = {"createdAt": "02:10:04", "startedAt": "02:09:44", "endedAt": "02:19:01"}
+    assert rows["database"][2] == orders | {name: f"2026-03-31T{at}Z" for name, at in times.items()}
 
 
 @pytest.mark.parametrize(
