@@ -1,6 +1,5 @@
 """Starting a backup and waiting for it, against a Backup function that gives the answers of the real one."""
 
-import json
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +16,6 @@ from tests.cli.wire import PLACE, AwsWire
 ORDERS = ("backup", "prod", "orders")
 PATH = "/rds-snap-backup/prod/targets/"
 ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
-IGNORED = {"submissions": [], "ignored": "It is disabled."}
 
 
 @pytest.fixture
@@ -94,7 +92,7 @@ def test_one_cause_is_said_once_below_the_rows(cli: Cli, function: AwsWire) -> N
         ({"submissions": [submission("failed", one_of("rejected", None, ERROR))]}, "the backup failed."),
         ({"submissions": [submission("succeeded"), submission("failed")]}, "the backup failed."),
         ({"submissions": [submission("of a later version")]}, "the backup failed."),
-        (IGNORED, "nothing was started. It is disabled."),
+        ({"submissions": [], "ignored": "It is disabled."}, "nothing was started. It is disabled."),
         ({"submissions": [], "refused": ERROR}, "nothing was started. Commvault cannot be reached. It is retried."),
     ],
 )
@@ -135,14 +133,6 @@ def test_all_targets_are_started_only_if_a_person_agrees(
         done.could_not_run("prod: there is no terminal to ask on. Nothing was done: use --yes.")
     else:
         assert "back up all 2 targets now?" in done.err
-
-
-def test_a_call_that_fails_is_made_again_by_the_sdk(cli: Cli, function: AwsWire) -> None:
-    done = json.dumps({"submissions": [SUCCEEDED]})
-    left = [(429, json.dumps({"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"})), (200, done)]
-    function.answers["Invoke"] = lambda _: (*left.pop(0), {"X-Amzn-ErrorType": "TooManyRequestsException"})
-    assert cli(*ORDERS, "--wait").status == Exit.OK
-    assert not left
 
 
 # ---- The gate of a database

@@ -17,7 +17,7 @@ ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
 EVENT = {"source": "aws.rds", "account": "111122223333", "detail-type": "RDS DB Instance Event", "detail": {}}
 NAMES = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "nightly"}
 LETS, BLOCKS = "The rule prod-rule lets the event through.", "The rule prod-rule does not let the event through"
-REFUSED = {"code": "A", "message": "It is odd.", "hint": "Send another."}
+REFUSED = {"code": "A", "message": "It is odd.", "hint": "Send it."}
 
 
 def answer(woulds: str) -> dict[str, Any]:
@@ -88,18 +88,18 @@ def test_a_row_says_what_each_backup_would_do(
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"submissions": [], "ignored": "No target matches."}, "No target matches."),
-        ({"submissions": [], "refused": REFUSED}, "The event would be refused: It is odd. Send another."),
+        ({"ignored": "No target."}, "No target."),
+        ({"refused": REFUSED}, "The event would be refused: It is odd. Send it."),
     ],
 )
 def test_an_event_that_starts_nothing_as_a_whole(
     cli: Cli, stack: AwsWire, event_file: str, given: Any, reason: str
 ) -> None:
-    stack.answer("Invoke", given)
+    stack.answer("Invoke", {"submissions": [], **given})
     done = cli("explain", "prod", event_file)
     assert (done.status, done.out) == (Exit.FINDINGS, f"{PLACE}: no backup would start. {reason} {LETS}\n")
     shown = cli("explain", "prod", event_file, "--format", "json").json
-    assert shown == {**given, "rules": [{"name": "prod-rule", "matches": True}]}
+    assert shown == {"submissions": [], **given, "rules": [{"name": "prod-rule", "matches": True}]}
 
 
 @pytest.mark.parametrize(("is_match", "state"), [(False, "ENABLED"), (True, "DISABLED")])

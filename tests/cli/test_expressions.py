@@ -19,13 +19,9 @@ DEFAULTS = [TEMPLATE["Parameters"][name]["Default"] for name in ("ScheduleExpres
         ("cron(0 3 15W */2 ? *)", ""),
         ("cron(0 3 ? * 6#3 *)", ""),
         ("cron(0 3 ? * FRIL *)", ""),
-        ("rate(36 hours)", ""),
         ("", "is not a schedule"),
-        ("0 3 * * ? *", "is not a schedule"),
         ("cron(0 3 * * *)", "has 5 fields; cron needs 6"),
         ("cron(60 3 * * ? *)", "'60' is not valid for minutes: 0 to 59"),
-        ("cron(0 24 * * ? *)", "'24' is not valid for hours"),
-        ("cron(0 3 32 * ? *)", "'32' is not valid for day of month"),
         ("cron(0 3 * 13 ? *)", "'13' is not valid for month: 1 to 12, JAN …"),
         ("cron(0 3 ? * 0 *)", "'0' is not valid for day of week"),
         ("cron(0 3 ? * MON-SUN *)", "'MON-SUN' is not valid for day of week"),
@@ -35,10 +31,7 @@ DEFAULTS = [TEMPLATE["Parameters"][name]["Default"] for name in ("ScheduleExpres
         ("cron(0, 3 * * ? *)", "'' is not valid for minutes"),
         ("cron(٣ 3 * * ? *)", "is not valid for minutes"),
         ("cron(0 3 * * * *)", "exactly one of day of month and day of week must be ?"),
-        ("cron(0 3 ? * ? *)", "exactly one of"),
         ("rate(1 days)", "is not a schedule"),
-        ("rate(5 day)", "is not a schedule"),
-        ("rate(0 days)", "is not a schedule"),
         ("rate(٣ days)", "is not a schedule"),
         ("at(2026-02-30T13:00:00)", "names a time that does not exist"),
     ],
@@ -59,24 +52,18 @@ def test_only_names_of_the_iana_database_are_time_zones(name: str) -> None:
     ("expression", "timezone", "day", "use"),
     [
         ("cron(0 2 * * ? *)", "Europe/Berlin", "2026-03-29", "03:00"),
-        ("cron(30 2 * * ? *)", "Europe/Berlin", "2026-03-29", "03:30"),
-        ("cron(0 3 * * ? *)", "Europe/Athens", "2026-03-29", "04:00"),
         ("cron(45 3 * * ? *)", "Europe/Kyiv", "2026-03-29", "04:45"),
         ("cron(15 0 * * ? *)", "Africa/Cairo", "2026-04-24", "01:15"),
         ("cron(30 1,2 * * ? *)", "America/New_York", "2026-03-08", "03:30"),
         ("cron(15 2 * * ? *)", "Australia/Lord_Howe", "2026-10-04", "02:45"),  # by half an hour
         ("cron(0 * * * ? *)", "Europe/Berlin", "2026-03-29", "03:00"),
         ("cron(0 2 ? * SUN,WED *)", "Europe/Berlin", "2026-03-29", "03:00"),
-        ("cron(0 2 ? * 1L *)", "Europe/Berlin", "2026-03-29", "03:00"),
         ("cron(0 3 * * ? *)", "Europe/Berlin", "", ""),
-        ("cron(0 2 * * ? *)", "UTC", "", ""),
         ("cron(0 2 * * ? *)", "Not/Known", "", ""),
         ("cron(0/5 * * * ? *)", "Europe/Berlin", "", ""),  # the next run is a moment later
-        ("rate(1 day)", "Europe/Berlin", "", ""),
         ("cron(0 2 ? * MON-FRI *)", "Europe/Berlin", "", ""),
         ("cron(0 2 1-15 * ? *)", "Europe/Berlin", "", ""),
         ("cron(0 2 * JAN,NOV ? *)", "Europe/Berlin", "", ""),
-        ("cron(0 2 * * ? 2027)", "Europe/Berlin", "", ""),
     ],
 )
 def test_a_time_that_daylight_saving_skips_is_told_with_one_that_exists(
@@ -92,7 +79,6 @@ def test_a_time_that_daylight_saving_skips_is_told_with_one_that_exists(
     ("expression", "timezone", "said"),
     [
         ("cron(0 3 * * ? *)", "UTC", "Next run: 2026-12-01 03:00 UTC."),
-        ("cron(0 1 * * ? *)", "UTC", "Next run: 2026-12-02 01:00 UTC."),
         ("cron(0 3 29 2 ? *)", "Europe/Berlin", "Next run: 2028-02-29 03:00 Europe/Berlin (02:00 UTC)."),
         ("cron(0 3 1W 8 ? *)", "UTC", "Next run: 2027-08-02 03:00 UTC."),  # the 1st is a Sunday
         ("cron(0 3 1W 5 ? *)", "UTC", "Next run: 2027-05-03 03:00 UTC."),  # the 1st is a Saturday

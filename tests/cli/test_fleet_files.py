@@ -108,18 +108,15 @@ AT = "expression of schedule"
 NO_MORE = f"{AT}: it does not come twice in two years, and maxAgeHours is 26, the stack's default"
 # What a target has beside its associations on the first line, and how the only remark about it begins.
 REMARKS = {
-    "allowTag: &x true\n": "2: allowTag: the anchor &x is not allowed",
     "&x allowTag: true\n": "2: allowTag: the anchor &x is not allowed",
     "databases:\n  - *x\n": "3: database 1: the alias *x is not allowed: write the value again",
     "fleet: !!str prod\n": f"2: fleet: the tag tag:yaml.org,2002:str {IN_QUOTES}",
-    "databases: !all [a]\n": f"2: databases: the tag !all {IN_QUOTES}",
     "fleet: ! prod\n": f"2: fleet: the tag ! {IN_QUOTES}",
     "enabled: true\n\nenabled: true\n": "4: enabled: is repeated: line 2 has it, too",
     "<<: {enabled: true}\n": "2: <<: merge keys are not allowed: write the fields again",
     "? [enabled]\n: true\n": "2: the document: a field's name must be a text",
     "%YAML 1.2\n---\n": "1: the document: directives (%YAML, %TAG) are not allowed",
     "---\nenabled: true\n": "2: the document: a file holds one document: remove the line ---",
-    "enabled:\n\t- true\n": "3: the document: is not YAML: found ",
     "databases: [a\n": "3: the document: is not YAML: did not find expected ',' or ']'",
     "# ü\nfleet: a\x07\n": "3: the document: has the character U+0007, which YAML does not admit",
     "'': 1\n": '2: "": must be left out (known fields are ',
@@ -129,7 +126,6 @@ REMARKS = {
     "shedule: null\n": "2: shedule: must be left out (did you mean schedule?)",
     "schedule: nightly\n": "2: schedule: must be an object with expression and timezone, or null",
     "schedule: {}\n": f"2: {AT}: must be cron(…), rate(…) or at(…), in at most 256 characters",
-    "schedule: {expression: 5}\n": f"2: {AT}: must be cron(…), rate(…) or at(…)",
     f"schedule: {{expression: 'cron(0 3 * * ? {'2030,' * 60}2030)'}}\n": f"2: {AT}: must be cron(…),",
     "schedule: {expression: rate(1 days)}\n": f"2: {AT}: 'rate(1 days)' is not a schedule",
     "schedule: {expression: rate(1 day), timezone: null}\n": "2: timezone of schedule: must be a time zone such as",
@@ -137,23 +133,19 @@ REMARKS = {
     # What is probably not meant.
     "enabled: false\n": "2: enabled: nothing starts this target",
     "backupLevel: INCREMENTAL\n": "2: backupLevel: only FULL is meant for snapshots of RDS",
-    "backupLevel: FULL\nenabled: true\n": "",
     "gatherMinutes: 0\ndatabases: [a, b]\n": f"2: {MANY}",
     "gatherMinutes: 4\ndatabases: ['web-*']\n": f"2: {MANY}",
     "gatherMinutes: 5\ndatabases: [a, b]\n": "",
     "gatherMinutes: 0\ndatabases: [a]\n": "",
     "schedule: {expression: cron(0 3 1 1 ? 2199)}\n": f"2: {NO_MORE}",
-    "schedule: {expression: 'at(2026-02-01T03:00:00)'}\n": f"2: {NO_MORE}",
     "schedule: {expression: cron(0 3 1 1 ? 2199)}\nenabled: false\n": "3: enabled: nothing starts",
     "schedule: {expression: cron(0 3 ? * MON *)}\n": f"2: {AT}: it comes every 168 hours at most",
     "schedule: {expression: cron(0 3 ? * MON *)}\nmaxAgeHours: 168\n": "",
     "schedule: {expression: cron(0 3 ? * MON-FRI *)}\n": "",
-    "schedule: {expression: cron(0 3 1 1 ? *)}\nmaxAgeHours: 8784\n": "",
     NIGHTLY + "maxAgeHours: 8784\n": "3: maxAgeHours: the audit finds a missing backup after 366 days only",
     NIGHTLY + "maxAgeHours: 744\n": "",
     NIGHTLY + "maxAgeHours: 12\n": f"2: {AT}: it comes every 24 hours at most, and maxAgeHours is 12:",
     "schedule: {expression: rate(2 days)}\n": f"2: {AT}: it comes every 48 hours at most",
-    "schedule: {expression: rate(1 day)}\n": "",
     "schedule: {expression: cron(0/1 * * * ? *)}\n": "",
 }
 
@@ -173,7 +165,6 @@ WRONG_JSON = {
     "{\nenabled: true}": "2: the document: is not JSON: Expecting property name enclosed in double quotes",
     '{"databases": ["a",\n]}': "1: the document: is not JSON: Illegal trailing comma before end of array",
     '{"maxAgeHours": 26.0}': "1: maxAgeHours: must be a whole number",
-    '{"maxAgeHours": NaN}': "1: maxAgeHours: must be a whole number",
     f'{{"maxAgeHours": {"9" * 5000}}}': "1: the document: is not JSON: a number is too long",
     '{"databases": ["\\ud800"]}': "1: databases: must be a list of names",
 }
@@ -190,11 +181,9 @@ def test_json_that_is_refused(written: Written, text: str) -> None:
     [
         (b"{\n\xff}", "2: the document: is not UTF-8: save the file in this encoding"),
         (b"\xef\xbb\xbf{}", "1: the document: begins with a byte order mark: save the file without it"),
-        (b"[" * 20_000, "1: the document: is nested more than 50 levels deep"),
         (b"[" * 51 + b"]" * 51, "1: the document: is nested more than 50 levels deep"),
         (b"[" * 50 + b"]" * 50, "1: the document: must be a JSON object"),
         (b" " * 262_145, "1: the document: is larger than 262,144 bytes"),
-        (b"null", "1: the document: must be a JSON object"),
         (b"{}", "1: associations: must be a list of 1 to 90 objects with clientName, instanceName, subclientName"),
     ],
     ids=lambda value: str(value)[:20],
@@ -204,29 +193,17 @@ def test_content_that_is_no_document(written: Written, content: bytes, reason: s
 
 
 def test_all_errors_are_found_at_once(written: Written) -> None:
-    head = "nane: prod\ndefaults:\n  maxAgeHours: 0\n  associations: []\n  schedule: {timezone: Europe/Berlim}\n"
-    target = f"""\
-associations:
-  - {ONE}
-  - clientName: ""
-    instancename: x
-    subclientName: default
-  - {ONE}
-databases: &all [a]
-enabled: yes
-schedule:
-  expression: cron(0 25 * * ? *)
-  timezone: Europe/Berlim
-  time: 3
-"""
+    head = "nane: prod\ndefaults:\n  associations: []\n  schedule: {timezone: Europe/Berlim}\n"
+    wrong = "  - clientName: ''\n    instancename: x\n    subclientName: default\n"
+    schedule = "schedule:\n  expression: cron(0 25 * * ? *)\n  time: 3\n"
+    target = f"associations:\n  - {ONE}\n{wrong}  - {ONE}\ndatabases: &all [a]\nenabled: yes\n{schedule}"
     directory = written(head, a=target, b=ASSOCIATIONS, c=f"{ASSOCIATIONS}maxAgeHours: 0\n")
     assert remarks(directory) == [
         'fleet.yaml:1: name: must be a text of 1 to 64 letters, digits, "_", "." or "-"',
         "fleet.yaml:1: nane: must be left out (did you mean name?)",
-        "fleet.yaml:3: maxAgeHours of defaults: must be a whole number, 1 to 8784",
-        f"fleet.yaml:4: associations of defaults: must be left out (known fields are {', '.join(DEFAULT_FIELDS)})",
-        "fleet.yaml:5: expression of schedule of defaults: must be cron(…), rate(…) or at(…), in at most 256 characters",
-        "fleet.yaml:5: timezone of schedule of defaults: 'Europe/Berlim' is not a time zone. Did you mean Europe/Berlin?",
+        f"fleet.yaml:3: associations of defaults: must be left out (known fields are {', '.join(DEFAULT_FIELDS)})",
+        "fleet.yaml:4: expression of schedule of defaults: must be cron(…), rate(…) or at(…), in at most 256 characters",
+        "fleet.yaml:4: timezone of schedule of defaults: 'Europe/Berlim' is not a time zone. Did you mean Europe/Berlin?",
         "targets/a.yaml:3: clientName of association 2: must be a text of 1 to 500 printable characters",
         "targets/a.yaml:3: instanceName of association 2: must be a text of 1 to 500 printable characters",
         "targets/a.yaml:4: instancename of association 2: must be left out (did you mean instanceName?)",
@@ -234,8 +211,7 @@ schedule:
         "targets/a.yaml:7: databases: the anchor &all is not allowed",
         "targets/a.yaml:8: enabled: must be true or false",
         "targets/a.yaml:10: expression of schedule: 'cron(0 25 * * ? *)': '25' is not valid for hours: 0 to 23",
-        "targets/a.yaml:11: timezone of schedule: 'Europe/Berlim' is not a time zone. Did you mean Europe/Berlin?",
-        "targets/a.yaml:12: time of schedule: must be left out (did you mean timezone?)",
+        "targets/a.yaml:11: time of schedule: must be left out (did you mean timezone?)",
         "targets/c.yaml:2: maxAgeHours: must be a whole number, 1 to 8784",
     ]
 
@@ -349,12 +325,9 @@ def test_a_default_that_is_warned_of_is_one_warning_at_its_line(written: Written
         ("cron(0 3 * * ? *)", {3: 1}),
         ("cron(30 3,4 * * ? *)@Europe/Berlin; cron(30 3 * * ? *)@Europe/Berlin", {2: 2, 3: 1}),
         ("cron(0/20 3 * * ? *)@Asia/Kolkata", {21: 2, 22: 1}),
-        ("cron(0 3 ? * MON *); cron(0 3 ? * 3-4 *)", {3: 1}),
         ("cron(0 3 ? * MON *); cron(0 3 5 * ? *)", {3: 2}),
         ("cron(0 3 1 1 ? 2199)", {}),
         ("at(2026-01-07T05:00:00)", {5: 1}),
-        ("at(2026-02-07T05:00:00)", {}),
-        ("rate(30 minutes)", dict.fromkeys(range(24), 2)),
         ("rate(1 day); rate(2 days)", dict.fromkeys(range(24), 1)),
         ("cron(0 14 ? * SUN *); cron(0 3 ? * MON *)@Pacific/Auckland", {14: 2}),
     ],

@@ -52,11 +52,7 @@ READ: list[tuple[Any, dict[str, str], tuple[str, str, str]]] = [
     (REJECTED, {}, ("orders", f"schedule {TRIGGER['id']}", SAID)),
     ({"event": {"target": "x", "requestId": "r"}, **REFUSED}, {}, ("x", "manual r", SAID)),
     ({"event": "a text", **REFUSED}, {}, ("", '{"event": "a text", "deliveryId": "d"', SAID)),
-    (
-        {"requestPayload": {"target": "orders", "schedule": "arn", "time": TIME}},
-        {},
-        ("orders", f"schedule arn|{TIME}", "the run failed"),
-    ),
+    ({"requestPayload": {"target": "a", "requestId": "r"}}, {}, ("a", "manual r", "the run failed")),
     ({"requestPayload": {"target": "a"}, **TIMED_OUT}, {}, ("a", "manual q", "the run failed: Task timed out")),
     (RDS, NOT_ALLOWED, ("", "rds arn:db|RDS-EVENT-0005|d", "NO_PERMISSIONS: Not allowed")),
     (UNFILLED, OF_SCHEDULER, ("orders", f"schedule arn|{TIME}", "X")),

@@ -81,7 +81,6 @@ def test_a_stack_of_another_version_is_refused(cli: Cli, wire: AwsWire, outputs:
     [
         ({"AWS_REGION": "us-west-2"}, "--region ap-south-1 --profile frankfurt", "ap-south-1"),
         ({"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, "", "us-west-2"),
-        ({"AWS_DEFAULT_REGION": "us-west-2"}, "--profile frankfurt", "us-west-2"),
         ({}, "--profile frankfurt", "eu-central-1"),
         ({}, "", "ap-northeast-1"),
     ],
