@@ -12,20 +12,11 @@ from tests.aws.subject import Member, Subject
 
 COLUMNS = {"result": "Result", "step": "Step", "proves": "Proves", "seen": "Seen"}
 
-Only = Annotated[
-    str, typer.Option(help=f"Steps, separated by blanks: {', '.join([*STEPS, *COUNTED])}.", show_default=False)
-]
+Only = Annotated[str, typer.Option(help=f"Steps, separated by blanks: {', '.join([*STEPS, *COUNTED])}.")]
 Database = Annotated[
-    str,
-    typer.Option(
-        metavar="ARN",
-        help="A member's RDS instance, which is restarted; its name begins with verify.",
-        show_default=False,
-    ),
+    str, typer.Option(metavar="ARN", help="A member's RDS instance, whose name begins with verify: it is restarted.")
 ]
-Profile = Annotated[
-    str | None, typer.Option(help="A profile of that member's account. Default: the stack's.", show_default=False)
-]
+Profile = Annotated[str | None, typer.Option(help="A profile of that member's account. Default: the stack's.")]
 
 
 @command(rows=True)
@@ -35,15 +26,12 @@ def verify(call: Call, only: Only = "", member_database: Database = "", member_p
     It breaks runs and stores made-up tokens, and refuses a stack that could start a backup. With a stack that reaches a
     CommServe simulator, it counts jobs.
     """
-    known, names = [*STEPS, *COUNTED], only.split()
-    if unknown := [name for name in names if name not in known]:
-        raise typer.BadParameter(f"{unknown[0]!r} is not a step: {', '.join(known)}")
-    stack = call.stack()
+    stack, names = call.stack(), only.split()
     member = Member.of(member_database, member_profile or call.profile, stack) if member_database else None
     subject = Subject.of(stack, member)
     steps = COUNTED if subject.simulator else STEPS
-    if other := [name for name in names if name not in steps]:
-        raise typer.BadParameter(f"{other[0]!r} is not a step of this stack: {', '.join(steps)}")
+    if unknown := [name for name in names if name not in steps]:
+        raise typer.BadParameter(f"{unknown[0]!r} is not a step of this stack: {', '.join(steps)}")
     rows = []
     for name in (step for step in steps if step in (names or steps)):
         with call.progress(f"{name} …"):

@@ -148,7 +148,7 @@ def killed_run(subject: Subject) -> str:
     with reconfigured(subject, Handler=NO_HANDLER):
         answer = client.invoke(FunctionName=name, InvocationType="Event", Payload=event)
         request = answer["ResponseMetadata"]["RequestId"]
-        ended = until(lambda: list(subject.log(f'"{request}" "REPORT"', group)), SCHEDULED_SECONDS)
+        ended = until(lambda: subject.log(f'"{request}" "REPORT"', group), SCHEDULED_SECONDS)
     require(ended, f"the run {request} did not end, or its log did not arrive")
 
     def resumed() -> list[dict[str, Any]]:

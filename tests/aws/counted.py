@@ -47,7 +47,7 @@ class Simulator:
     def prepare(self, **fault: Any) -> None:
         """Know the stack's default target and token, and let the next CreateTask meet a fault."""
         subject = self.subject
-        version = str(uuid.uuid5(uuid.NAMESPACE_URL, subject.description["StackId"]))
+        version = str(uuid.uuid5(uuid.NAMESPACE_URL, subject.stack.description["StackId"]))
         # The same request token and value again: the secret stays as it is, and so does what the function has cached.
         subject.client("secretsmanager").put_secret_value(
             SecretId=subject.secret, SecretString=MADE_UP + version, ClientRequestToken=version
@@ -103,9 +103,5 @@ def _deliver(subject: Subject, trigger: str, times: int, end: str) -> None:
     event = {"target": "default", "schedule": trigger, "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
     runs = [client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event)) for _ in range(times)]
     for request in (run["ResponseMetadata"]["RequestId"] for run in runs):
-        is_over = until(partial(_has, subject, f'"{request}" "{end}"', group), RUN_SECONDS)
+        is_over = until(partial(subject.log, f'"{request}" "{end}"', group), RUN_SECONDS)
         require(is_over, f"the log does not have {end} of {request}")
-
-
-def _has(subject: Subject, pattern: str, group: str) -> bool:
-    return any(True for _ in subject.log(pattern, group))

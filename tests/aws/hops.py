@@ -37,7 +37,7 @@ def member_event(subject: Subject) -> str:
     rds.reboot_db_instance(DBInstanceIdentifier=member.name)
     # An event that selects no target is logged with the reason, which names the database too.
     require(
-        until(lambda: list(subject.log(f'"{arn}"', group)), FORWARDED_SECONDS),
+        until(lambda: subject.log(f'"{arn}"', group), FORWARDED_SECONDS),
         f"{arn} was restarted, and the log of {group} has no event of it. Check RdsEventIds here and there "
         "(RDS-EVENT-0006), MembersBusArn there, and the queue of undelivered events",
     )

@@ -34,7 +34,7 @@ EVENT = {
 
 def deployment(subject: Subject) -> str:
     """CloudFormation accepted every resource, and the stack has all outputs."""
-    status, missing = subject.description["StackStatus"], set(OUTPUTS) - subject.stack.outputs.keys()
+    status, missing = subject.stack.description["StackStatus"], set(OUTPUTS) - subject.stack.outputs.keys()
     require(not missing, f"outputs are missing: {', '.join(sorted(missing))}")
     require(status.endswith("_COMPLETE") and "ROLLBACK" not in status, f"the stack is {status}")
     return f"{status}, version {subject.stack.outputs['Version']}"
@@ -42,16 +42,14 @@ def deployment(subject: Subject) -> str:
 
 def tags(subject: Subject) -> str:
     """The stack's tags are on its resources, so that its cost can be seen apart."""
-    wanted = {item["Key"]: item["Value"] for item in subject.description.get("Tags", ())}
+    wanted = {item["Key"]: item["Value"] for item in subject.stack.description.get("Tags", ())}
     require(wanted, "the stack has no tags: deploy it with tags, as docs/verify-on-aws.md says")
-    pages = subject.client("resourcegroupstaggingapi").get_paginator("get_resources")
     filters = [{"Key": name, "Values": [value]} for name, value in wanted.items()]
-    arns = [row["ResourceARN"] for page in pages.paginate(TagFilters=filters) for row in page["ResourceTagMappingList"]]
+    found = subject.rows("resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=filters)
+    arns = [row["ResourceARN"] for row in found]
     # It does not show what never had a tag, so the stack says what there is.
-    stacks = (
-        subject.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=subject.stack.name)
-    )
-    resources = [item for page in stacks for item in page["StackResourceSummaries"]]
+    name = subject.stack.name
+    resources = subject.rows("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=name)
     names = [item["PhysicalResourceId"] for item in resources if item["ResourceType"] in TAGGED]
     bare = [name for name in names if not any(is_of(arn, name) for arn in arns)]
     bad = f"{len(bare)} of {len(names)} resources are without them: {', '.join(bare[:3])}"
@@ -137,9 +135,8 @@ def _may_invoke(subject: Subject, rule: str, function: str) -> bool:
 
 def listeners(subject: Subject) -> str:
     """A person has confirmed a subscription."""
-    pages = subject.client("sns").get_paginator("list_subscriptions_by_topic")
     topic = subject.stack.output("NotificationsTopicArn")
-    found = [subscription for page in pages.paginate(TopicArn=topic) for subscription in page["Subscriptions"]]
+    found = subject.rows("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic)
     confirmed = [item["Protocol"] for item in found if item["SubscriptionArn"].startswith("arn:")]
     require(confirmed, f"nobody listens: of {len(found)} subscriptions none is confirmed")
     return f"confirmed: {', '.join(confirmed)}"

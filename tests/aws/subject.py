@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -66,7 +66,6 @@ class Subject:
     """
 
     stack: DeployedStack
-    description: Mapping[str, Any]
     simulator: Mapping[str, str]
     member: Member | None = None
     made: ExitStack = field(default_factory=ExitStack)
@@ -75,7 +74,7 @@ class Subject:
     @classmethod
     def of(cls, stack: DeployedStack, member: Member | None = None) -> Self:
         """Return the subject; raise `CannotRun` for a stack that could start a backup."""
-        subject = cls(stack, stack.description, {}, member)
+        subject = cls(stack, {}, member)
         if (url := subject.parameter("CommvaultApiUrl")).startswith(UNREACHABLE):
             return subject
         simulator = outputs_of(stack, stack.name + SIMULATOR)
@@ -91,9 +90,16 @@ class Subject:
         """Return a client of the stack's account and region."""
         return self.stack.session.client(service)
 
+    def rows(self, service: str, operation: str, name: str, **asked: Any) -> list[Any]:
+        """Return the rows of all pages of a call."""
+        pages = self.client(service).get_paginator(operation).paginate(**asked)
+        return [row for page in pages for row in page[name]]
+
     def parameter(self, name: str) -> str:
         """Return the value that a parameter of the stack has; empty where it has none of that name."""
-        parameters = {item["ParameterKey"]: item["ParameterValue"] for item in self.description.get("Parameters", ())}
+        parameters = {
+            item["ParameterKey"]: item["ParameterValue"] for item in self.stack.description.get("Parameters", ())
+        }
         return str(parameters.get(name, ""))
 
     def given(self, name: str) -> str:
@@ -117,9 +123,8 @@ class Subject:
 
     def resource(self, logical_id: str) -> str:
         """Return the physical ID of a resource of the stack."""
-        answer = self.client("cloudformation").describe_stack_resource(
-            StackName=self.stack.name, LogicalResourceId=logical_id
-        )
+        wanted = {"StackName": self.stack.name, "LogicalResourceId": logical_id}
+        answer = self.client("cloudformation").describe_stack_resource(**wanted)
         return str(answer["StackResourceDetail"]["PhysicalResourceId"])
 
     def log_group(self, output: str = BACKUP) -> str:
@@ -127,16 +132,13 @@ class Subject:
         answer = self.client("lambda").get_function_configuration(FunctionName=self.stack.output(output))
         return str(answer["LoggingConfig"]["LogGroup"])
 
-    def log(self, pattern: str, group: str, since: float | None = None) -> Iterator[str]:
-        """Yield the lines that match a filter pattern, since the verification began or another time (Unix seconds).
+    def log(self, pattern: str, group: str, since: float | None = None) -> list[str]:
+        """Return the lines that match a filter pattern, since the verification began or another time (Unix seconds).
 
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
         """
-        pages = self.client("logs").get_paginator("filter_log_events")
-        start = int((self.started if since is None else since) * 1000)
-        for page in pages.paginate(logGroupName=group, filterPattern=pattern, startTime=start):
-            for event in page["events"]:
-                yield event["message"]
+        asked = {"logGroupName": group, "filterPattern": pattern, "startTime": int((since or self.started) * 1000)}
+        return [event["message"] for event in self.rows("logs", "filter_log_events", "events", **asked)]
 
     def lines_of(self, trigger: str, group: str) -> list[dict[str, Any]]:
         """Return the log's JSON lines about a trigger whose ID begins so."""

@@ -68,7 +68,7 @@ def dead_mans_switch(subject: Subject) -> str:
     name = subject.resource("MissedAuditAlarm")
     (alarm,) = subject.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
     watched, now = timedelta(seconds=alarm["Period"] * alarm["EvaluationPeriods"]), datetime.now(UTC)
-    age = now - subject.description["CreationTime"]
+    age = now - subject.stack.description["CreationTime"]
     is_alarm, seen = alarm["StateValue"] == "ALARM", f"{name} is {alarm['StateValue']}"
     completed = _total(subject, "AuditCompleted", now - watched + LATE)
     if completed:
@@ -102,8 +102,8 @@ def redaction(subject: Subject) -> str:
     if not token.startswith(MADE_UP):
         raise Later("the secret does not hold a made-up token: run the step compare-and-set first")
     groups = [subject.log_group(name) for name in (BACKUP, AUDIT)]
-    bad = [group for group in groups if any(True for _ in subject.log(f'"{token}"', group, since))]
+    bad = [group for group in groups if subject.log(f'"{token}"', group, since)]
     require(not bad, f"the made-up token is in {', '.join(bad)}")
-    if not any(True for _ in subject.log('{ $.trigger = "*" }', groups[0], since)):
+    if not subject.log('{ $.trigger = "*" }', groups[0], since):
         raise Later("no submission was made since the token was stored: run the step placeholders first")
     return f"the made-up token is in none of {len(groups)} log groups, at {subject.parameter('LogLevel')}"
