@@ -166,9 +166,8 @@ def test_an_invalid_answer_is_asked_for_again(cli: Cli, checkout: Path, monkeypa
 
 def test_unfinished_answers_are_not_written(cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{VALUES['CommvaultApiUrl']}\n"))
-    done = cli("deploy")
-    assert done.status == Exit.COULD_NOT_RUN
-    assert done.err.endswith("\nrds-snap-backup: not all questions were answered. Nothing was written.\n")
+    done, said = cli("deploy"), "\nrds-snap-backup: not all questions were answered. Nothing was written.\n"
+    assert (done.status, done.err.endswith(said)) == (Exit.COULD_NOT_RUN, True)
     assert not (checkout / "samconfig.local.toml").exists()
 
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from rds_snap_backup_cli import output, program
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.output import (
     Format,
+    Show,
     findings_to_text,
     printable,
     rows_to_table,
@@ -24,8 +26,11 @@ from rds_snap_backup_cli.program import Call
 # ESC with a window's title, C1's CSI, an override of direction, an isolate, a bell, a carriage return, and markup.
 RAW = ("\x1b]0;owned\x07", "\x9b2J", "\u202e", "\u2066", "\r", "\x7f", "\ud800", "\u2028")
 HOSTILE = "[red]one[/red] [/] " + "two".join(RAW)
-ROW = [{"name": HOSTILE}]
-COLUMNS = {"name": "Name"}
+TABLE: tuple[dict[str, str], list[dict[str, str]], dict[str, Show]] = (
+    {"name": "Name"},
+    [{"name": HOSTILE}],
+    {"name": str},
+)
 
 
 def progress(text: str) -> None:
@@ -46,16 +51,14 @@ def prompt(text: str) -> None:
 
 WRITERS: list[Callable[[], object]] = [
     lambda: stdout().print(HOSTILE, style="red", soft_wrap=True),
-    lambda: stderr().print(HOSTILE),
     lambda: stderr().print(printable(HOSTILE)),
+    lambda: stdout().print(Text(HOSTILE)),
     lambda: Call().say(HOSTILE),
     lambda: Call().conclude(HOSTILE, "red"),
-    lambda: Call(format=Format.JSON).conclude(HOSTILE),
     lambda: progress(HOSTILE),
     lambda: program.attempt(lambda: fail(HOSTILE), Call(HOSTILE)),
     lambda: Call().explain(findings_to_text([(HOSTILE, HOSTILE, HOSTILE)])),
-    lambda: stdout().print(rows_to_table(COLUMNS, ROW, {"name": str})),
-    *(lambda form=form: write_rows(form, COLUMNS, ROW, {"name": str}) for form in Format),
+    *(lambda form=form: write_rows(form, *TABLE) for form in Format),
     lambda: write_text(HOSTILE),
     lambda: prompt(HOSTILE),
 ]
@@ -90,6 +93,7 @@ WIDE = {
 def test_no_width_cuts_a_word(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     stdout().print(rows_to_table({name: name.title() for name in WIDE}, [WIDE, WIDE | {"target": "billing"}], {}))
+    stdout().print(rows_to_table(dict.fromkeys("abcdefgh", "Word"), [dict.fromkeys("abcdefgh", "words")], {}))
     stdout().print(findings_to_text([("BACKUP_STALE", WIDE["why"] or "", "Look at the group's last job.")]))
     out = capsys.readouterr().out
     missing = [word for word in re.split(r"[\s|/:]+", f"{WIDE['group']} {ARN} {WIDE['why']}") if word not in out]

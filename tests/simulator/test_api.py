@@ -8,11 +8,10 @@ from local.commserve import CommServe
 from tests.simulator.client import TOKEN, Wire, association, form
 
 
-@pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", f"QSDK {TOKEN}"])
+@pytest.mark.parametrize("token", ["", TOKEN + "x", f"QSDK {TOKEN}"])
 def test_only_the_exact_token_is_accepted(server: CommServe, wire: Wire, token: str) -> None:
     answer = wire.send("POST", "/CreateTask", form(), headers={"Authtoken": token})
-    assert (answer.status, answer.json()) == (401, {"errorMessage": "Access denied", "errorCode": 5})
-    assert not server.jobs
+    assert (answer.status, answer.json(), server.jobs) == (401, {"errorMessage": "Access denied", "errorCode": 5}, {})
 
 
 NOBODY, UNKNOWN, REFUSED = association(client="nobody"), association("no-such-db"), association("users-db")
