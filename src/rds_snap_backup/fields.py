@@ -112,7 +112,7 @@ def wrong_among(values: Mapping[str, Any], fields: Mapping[str, Field], path: Fi
 
 def one_of(*allowed: str) -> Field:
     """Return a field of one of these texts."""
-    return Field(allowed.__contains__, f"one of {', '.join(allowed)}", {"enum": allowed})
+    return Field(allowed.__contains__, f"one of {', '.join(allowed)}", {"enum": [*allowed]})
 
 
 def number(least: int, most: int) -> Field:

@@ -85,7 +85,7 @@ class Association:
     subclient_name: Annotated[str, NAME.means("the subclient, as Commvault names it")]
     display_name: Annotated[str, DISPLAY_NAME.means("the client's display name", "`clientName`")]
     databases: Annotated[
-        tuple[str, ...] | None, DATABASES.means("the databases whose events start its backup", "the target's")
+        tuple[str, ...] | None, DATABASES.means("the databases whose events start its backup", "those of the target")
     ] = None
 
     @property

@@ -36,10 +36,10 @@ class Presence:
     holds: Callable[[Notice], bool]
 
 
-ALL = Presence("all messages", lambda _: True)
+ALL = Presence("all", lambda _: True)
 RETRY = Presence("`retrying`", lambda notice: notice.status == "retrying")
-END = Presence("the end of a job", lambda notice: notice.status in JOB_ENDS)
-ERROR = Presence("an error", lambda notice: notice.error is not None)
+END = Presence("ends of jobs", lambda notice: notice.status in JOB_ENDS)
+ERROR = Presence("those with an error", lambda notice: notice.error is not None)
 
 
 @dataclass(frozen=True)
