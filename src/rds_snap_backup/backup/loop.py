@@ -7,7 +7,7 @@ not reach is left as the record says.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
 from rds_snap_backup.backup.decisions import Decisions
 from rds_snap_backup.backup.polling import READ_SECONDS, JobReader
@@ -33,7 +33,18 @@ from rds_snap_backup.core.coordinator import (
     Send,
     Stale,
 )
-from rds_snap_backup.core.outcomes import Outcome, Submitted, Throttled, Unavailable
+from rds_snap_backup.core.outcomes import (
+    AlreadyRunning,
+    Failed,
+    Outcome,
+    Rejected,
+    Scheduled,
+    Submitted,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    Unknown,
+)
 from rds_snap_backup.core.phases import Waiting
 from rds_snap_backup.core.record import Change, Notice, Submission
 from rds_snap_backup.messaging.notifications import render
@@ -269,6 +280,10 @@ class Loop:
                 count("CommvaultUnreachable", services.config.service)
             case Submitted(job_ids) if len(set(job_ids)) > len(send.request.associations):
                 logger.warning("Commvault's answer named more jobs than backups", job_ids=list(job_ids), **names)
+            case Submitted() | Scheduled() | AlreadyRunning() | Rejected() | Failed() | Unauthorized() | Unknown():
+                pass
+            case never:
+                assert_never(never)
         return outcome
 
 

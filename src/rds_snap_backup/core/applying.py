@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import groupby
+from typing import assert_never
 
 from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, HOUR, Attempt, Backup, Policy, names_of
 from rds_snap_backup.core.elapsing import end_each, lose
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.levels import covers
-from rds_snap_backup.core.phases import Absence, Doubted, End, Ended, JobRef, Named, Running, Unlisted, Waiting
+from rds_snap_backup.core.phases import Absence, Doubted, End, Ended, JobRef, Named, Out, Running, Unlisted, Waiting
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Change, Submission
 from rds_snap_backup.core.starting import ALONE, SUBCLIENT_BUSY
@@ -165,8 +166,10 @@ class _Application:
         match backup.phase:
             case Named() | Running() as phase:
                 return backup.moved_to(replace(phase, due=self._now + pause), self._now).paused()
-            case _:
+            case Waiting() | Out() | Doubted() | Unlisted() | Ended():
                 raise ValueError("only a backup with a job is polled")
+            case never:
+                assert_never(never)
 
     def _end(self, backup: Backup, phase: Running, row: Job, end: End) -> None:
         error = self._problem_of(row, end)
@@ -396,8 +399,10 @@ def apply_inventory(
             case Unlisted():
                 waiting = backup.moved_to(Waiting(now), now)
                 submission = submission.with_backup(replace(waiting, refusals=backup.refusals + 1))
-            case _:
+            case Waiting() | Out() | Named() | Doubted() | Running() | Ended():
                 pass
+            case never:
+                assert_never(never)
     return submission
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from rds_snap_backup.core.backups import MINUTE, UNASKED_SETTLE_SECONDS, Backup, Policy, Tried
-from rds_snap_backup.core.phases import REOPENABLE, Ended, Waiting
+from rds_snap_backup.core.phases import REOPENABLE, Doubted, Ended, Named, Out, Running, Unlisted, Waiting
 from rds_snap_backup.core.record import Gathering, Pin, Submission
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, Target
@@ -120,5 +121,7 @@ def _opened(backup: Backup, now: float) -> Backup:
         case Ended(end, doubted=doubted) if end in REOPENABLE:
             phase = replace(doubted, due=now) if doubted else Waiting(now)
             return replace(backup.moved_to(phase, now), tried=Tried(now), pauses=0, failures=0, refusals=0)
-        case _:
+        case Waiting() | Out() | Named() | Doubted() | Unlisted() | Running() | Ended():
             return backup
+        case never:
+            assert_never(never)
