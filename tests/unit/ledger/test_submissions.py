@@ -1,6 +1,6 @@
 """Records and subclient items: saved whole, together, and on condition of the version that was read."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -104,6 +104,7 @@ def test_a_start_claims_all_its_items_or_nothing(ledger: Ledger) -> None:
 def test_an_item_keeps_its_last_completed_job_the_known_ids_and_the_user(ledger: Ledger) -> None:
     now = ledger.kernel.now
     item = Subclient(X.key, 0, "a", ("1", "2"), CompletedJob("1", now - 0.5, "FULL", "b"), "product")
+    assert [member.name for member in fields(item) if getattr(item, member.name) == member.default] == ["version"]
     ledger.save(ledger.make(), item)
     assert ledger.submissions.subclients([X.key]) == {X.key: replace(item, version=1)}
     expires = float(ledger.dynamodb.items[f"subclient#{X.key}"]["expiresAt"]["N"])
