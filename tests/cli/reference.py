@@ -57,7 +57,7 @@ def page() -> str:
 def reference() -> str:
     """Return docs/reference.md as it should be."""
     messages = notifications.FIELDS.items()
-    told = [(name, field.presence.words, field.meaning) for name, field in messages]
+    told = [(name, field.presence[0], field.meaning) for name, field in messages]
     bodies = [_rows(_of_document(FIELDS)), _rows(_of_document(ASSOCIATION_FIELDS)), _rows(told)]
     return TABLE.sub(lambda table: table["head"] + bodies.pop(0), read(REFERENCE), count=len(bodies))
 

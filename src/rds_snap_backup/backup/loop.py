@@ -7,7 +7,7 @@ not reach is left as the record says.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import Any
 
 from rds_snap_backup.backup.decisions import Decisions
 from rds_snap_backup.backup.polling import READ_SECONDS, JobReader
@@ -33,18 +33,7 @@ from rds_snap_backup.core.coordinator import (
     Send,
     Stale,
 )
-from rds_snap_backup.core.outcomes import (
-    AlreadyRunning,
-    Failed,
-    Outcome,
-    Rejected,
-    Scheduled,
-    Submitted,
-    Throttled,
-    Unauthorized,
-    Unavailable,
-    Unknown,
-)
+from rds_snap_backup.core.outcomes import Outcome, Submitted, Throttled, Unavailable
 from rds_snap_backup.core.phases import Waiting
 from rds_snap_backup.core.record import Change, Notice, Submission
 from rds_snap_backup.messaging.notifications import render
@@ -273,17 +262,13 @@ class Loop:
         outcome = services.commvault.create_task(send.request, deadline)
         names = {"attempt": send.attempt.number, **work.names}
         logger.info("Commvault answered", outcome=type(outcome).__name__, **names)
-        match outcome:
-            case Throttled(seconds=seconds):
-                services.submissions.note_throttle(services.clock() + seconds)
-            case Unavailable():
-                count("CommvaultUnreachable", services.config.service)
-            case Submitted(job_ids) if len(set(job_ids)) > len(send.request.associations):
-                logger.warning("Commvault's answer named more jobs than backups", job_ids=list(job_ids), **names)
-            case Submitted() | Scheduled() | AlreadyRunning() | Rejected() | Failed() | Unauthorized() | Unknown():
-                pass
-            case never:
-                assert_never(never)
+        if isinstance(outcome, Throttled):
+            services.submissions.note_throttle(services.clock() + outcome.seconds)
+        elif isinstance(outcome, Unavailable):
+            count("CommvaultUnreachable", services.config.service)
+        elif isinstance(outcome, Submitted) and len(set(outcome.job_ids)) > len(send.request.associations):
+            job_ids = list(outcome.job_ids)
+            logger.warning("Commvault's answer named more jobs than backups", job_ids=job_ids, **names)
         return outcome
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import groupby
-from typing import assert_never
 
 from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, HOUR, Attempt, Backup, Policy, names_of
 from rds_snap_backup.core.elapsing import end_each, lose
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.levels import covers
-from rds_snap_backup.core.phases import Absence, Doubted, End, Ended, JobRef, Named, Out, Running, Unlisted, Waiting
+from rds_snap_backup.core.phases import Absence, Doubted, End, Ended, JobRef, Named, Running, Unlisted, Waiting
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Change, Submission
 from rds_snap_backup.core.starting import ALONE, SUBCLIENT_BUSY
@@ -163,13 +162,9 @@ class _Application:
         pause = self.submission.pause(self._policy.first_poll_seconds, backup.pauses + 1, self._now)
         if is_missing:
             pause = min(pause, self._policy.missing_seconds / READS_WHILE_MISSING)
-        match backup.phase:
-            case Named() | Running() as phase:
-                return backup.moved_to(replace(phase, due=self._now + pause), self._now).paused()
-            case Waiting() | Out() | Doubted() | Unlisted() | Ended():
-                raise ValueError("only a backup with a job is polled")
-            case never:
-                assert_never(never)
+        if not isinstance(backup.phase, (Named, Running)):
+            raise TypeError("only a backup with a job is polled")
+        return backup.moved_to(replace(backup.phase, due=self._now + pause), self._now).paused()
 
     def _end(self, backup: Backup, phase: Running, row: Job, end: End) -> None:
         error = self._problem_of(row, end)
@@ -383,26 +378,20 @@ def apply_inventory(
 ) -> Submission:
     """Apply which associations of a refused group Commvault does not know (keys), or why that could not be read."""
     for backup in submission.backups:
-        match backup.phase:
-            case Unlisted(due=due) if due > now:
-                continue
-            case Unlisted() as phase if isinstance(unknown, Problem):
-                due = now + submission.pause(policy.first_retry_seconds, backup.pauses, now)
-                submission = submission.with_backup(backup.moved_to(replace(phase, due=due), now).paused())
-            case Unlisted(error=error) if not isinstance(unknown, Problem) and backup.key in unknown:
-                reason = error or NAME_UNKNOWN
-                message = submission.short(
-                    f"Commvault does not know {names_of([backup])}. It answered: {reason.message}"
-                )
-                problem = Problem(reason.code, message, NAME_UNKNOWN.hint)
-                submission = end_each(submission, [backup], problem, now, "rejected")
-            case Unlisted():
-                waiting = backup.moved_to(Waiting(now), now)
-                submission = submission.with_backup(replace(waiting, refusals=backup.refusals + 1))
-            case Waiting() | Out() | Named() | Doubted() | Running() | Ended():
-                pass
-            case never:
-                assert_never(never)
+        phase = backup.phase
+        if not isinstance(phase, Unlisted) or phase.due > now:
+            continue
+        if isinstance(unknown, Problem):
+            due = now + submission.pause(policy.first_retry_seconds, backup.pauses, now)
+            submission = submission.with_backup(backup.moved_to(replace(phase, due=due), now).paused())
+        elif backup.key in unknown:
+            reason = phase.error or NAME_UNKNOWN
+            message = submission.short(f"Commvault does not know {names_of([backup])}. It answered: {reason.message}")
+            problem = Problem(reason.code, message, NAME_UNKNOWN.hint)
+            submission = end_each(submission, [backup], problem, now, "rejected")
+        else:
+            waiting = backup.moved_to(Waiting(now), now)
+            submission = submission.with_backup(replace(waiting, refusals=backup.refusals + 1))
     return submission
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import assert_never
 
 from rds_snap_backup.core.backups import MINUTE, UNASKED_SETTLE_SECONDS, Backup, Policy, Tried
-from rds_snap_backup.core.phases import REOPENABLE, Doubted, Ended, Named, Out, Running, Unlisted, Waiting
+from rds_snap_backup.core.phases import REOPENABLE, Ended, Waiting
 from rds_snap_backup.core.record import Gathering, Pin, Submission
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, Target
@@ -117,11 +116,8 @@ def reopen(submission: Submission, letter: int, fresh: Submission, now: float) -
 
 
 def _opened(backup: Backup, now: float) -> Backup:
-    match backup.phase:
-        case Ended(end, doubted=doubted) if end in REOPENABLE:
-            phase = replace(doubted, due=now) if doubted else Waiting(now)
-            return replace(backup.moved_to(phase, now), tried=Tried(now), pauses=0, failures=0, refusals=0)
-        case Waiting() | Out() | Named() | Doubted() | Unlisted() | Running() | Ended():
-            return backup
-        case never:
-            assert_never(never)
+    phase = backup.phase
+    if not isinstance(phase, Ended) or phase.end not in REOPENABLE:
+        return backup
+    again = replace(phase.doubted, due=now) if phase.doubted else Waiting(now)
+    return replace(backup.moved_to(again, now), tried=Tried(now), pauses=0, failures=0, refusals=0)

@@ -28,18 +28,12 @@ MAX_TITLE_JOBS = 5
 NOT_PLAIN = re.compile(r"[^\w .-]")
 
 
-@dataclass(frozen=True)
-class Presence:
-    """Which messages have a field, in words and as a test."""
-
-    words: str
-    holds: Callable[[Notice], bool]
-
-
-ALL = Presence("all", lambda _: True)
-RETRY = Presence("`retrying`", lambda notice: notice.status == "retrying")
-END = Presence("ends of jobs", lambda notice: notice.status in JOB_ENDS)
-ERROR = Presence("those with an error", lambda notice: notice.error is not None)
+# Which messages have a field, in words and as a test.
+type Presence = tuple[str, Callable[[Notice], bool]]
+ALL: Presence = ("all", lambda _: True)
+RETRY: Presence = ("`retrying`", lambda notice: notice.status == "retrying")
+END: Presence = ("ends of jobs", lambda notice: notice.status in JOB_ENDS)
+ERROR: Presence = ("those with an error", lambda notice: notice.error is not None)
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ class MessageField:
 
 def render(submission: Submission, notice: Notice) -> dict[str, Any]:
     """Return the notification of a notice."""
-    return {name: field.value(submission, notice) for name, field in FIELDS.items() if field.presence.holds(notice)}
+    return {name: field.value(submission, notice) for name, field in FIELDS.items() if field.presence[1](notice)}
 
 
 def text_of(notification: Mapping[str, Any]) -> str:
