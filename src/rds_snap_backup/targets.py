@@ -36,6 +36,7 @@ MAX_ASSOCIATIONS = 90
 ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 type TaskType = Literal["IMMEDIATE", "SCHEDULE"]
+type Texts = tuple[str, ...]
 
 
 class OutOfTime(Exception):
@@ -56,6 +57,8 @@ def is_accounts(value: object) -> TypeIs[list[str]]:
 
 
 NAMES = ("clientName", "instanceName", "subclientName")
+LEVELS = one_of("FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL")
+TASK_TYPES = one_of(*get_args(TaskType.__value__))
 TEXTS = {"type": "array", "items": NAME.schema}
 DATABASES = Field(is_texts, "a list of names, globs or ARN globs", TEXTS)
 EVENT_IDS = Field(is_texts, 'a list of IDs like "RDS-EVENT-0043"', TEXTS)
@@ -84,9 +87,7 @@ class Association:
     instance_name: Annotated[str, NAME.means("the instance, as Commvault names it")]
     subclient_name: Annotated[str, NAME.means("the subclient, as Commvault names it")]
     display_name: Annotated[str, DISPLAY_NAME.means("the client's display name", "`clientName`")]
-    databases: Annotated[
-        tuple[str, ...] | None, DATABASES.means("the databases whose events start its backup", "those of the target")
-    ] = None
+    databases: Annotated[Texts | None, DATABASES.means("the databases whose events start it", "the target's")] = None
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -112,18 +113,10 @@ class Association:
 class BackupRequest:
     """What one CreateTask request asks for."""
 
-    associations: Annotated[
-        tuple[Association, ...],
-        ASSOCIATIONS.means("the instance groups to back up together, each different. 25 or fewer are best"),
-    ]
-    backup_level: Annotated[
-        str, one_of("FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL").means("the level of the backups")
-    ] = "FULL"
+    associations: Annotated[tuple[Association, ...], ASSOCIATIONS.means("the instance groups, 25 or fewer at best")]
+    backup_level: Annotated[str, LEVELS.means("the level of the backups")] = "FULL"
     task_type: Annotated[
-        TaskType,
-        one_of(*get_args(TaskType.__value__)).means(
-            "`SCHEDULE` lets Commvault start the jobs later, and nothing follows them"
-        ),
+        TaskType, TASK_TYPES.means("`SCHEDULE`: Commvault starts the jobs later, and nothing follows them")
     ] = "IMMEDIATE"
     notify_user_on_job_completion: Annotated[bool, BOOLEAN.means("whether Commvault notifies its own user, too")] = True
 
@@ -134,21 +127,13 @@ class Target:
 
     name: str
     request: BackupRequest
-    databases: Annotated[tuple[str, ...], DATABASES.means("the databases whose events start a backup")] = ()
-    accounts: Annotated[
-        tuple[str, ...], ACCOUNTS.means("the accounts in which names and tags count", "the stack's own")
-    ] = ()
-    rds_event_ids: Annotated[
-        tuple[str, ...] | None, EVENT_IDS.means("the only event IDs that start a backup", "any")
-    ] = None
-    allow_tag: Annotated[
-        bool, BOOLEAN.means("whether a database's tag `rds-snap-backup:target` can select the target")
-    ] = True
+    databases: Annotated[Texts, DATABASES.means("the databases whose events start a backup")] = ()
+    accounts: Annotated[Texts, ACCOUNTS.means("the accounts in which names and tags count", "the stack's own")] = ()
+    rds_event_ids: Annotated[Texts | None, EVENT_IDS.means("the only event IDs that start a backup", "any")] = None
+    allow_tag: Annotated[bool, BOOLEAN.means("whether the tag `rds-snap-backup:target` can select it")] = True
     gather_minutes: Annotated[
         int | None,
-        number(0, 1440).means(
-            "minutes that an RDS event waits for others before its first attempt", "the stack's `GatherMinutes`"
-        ),
+        number(0, 1440).means("minutes that an RDS event waits for others", "the stack's `GatherMinutes`"),
     ] = None
     retry_failed_jobs: Annotated[
         int | None, number(0, 5).means("how often a failed job is started again", "the stack's `RetryFailedJobs`")

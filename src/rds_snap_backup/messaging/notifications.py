@@ -50,7 +50,7 @@ class MessageField:
         if not isinstance(self.text, str):
             return self.text(value)
         shown = ", ".join(value) if isinstance(value, list) else value
-        return [] if shown in {None, ""} else [f"{self.text}: {shown}"]
+        return [f"{self.text}: {shown}"] if shown else []
 
 
 def render(submission: Submission, notice: Notice) -> dict[str, Any]:
@@ -160,16 +160,12 @@ def _title(submission: Submission, notice: Notice) -> str:
     shown = ", ".join(jobs[:MAX_TITLE_JOBS]) + (
         f" and {len(jobs) - MAX_TITLE_JOBS} more" if len(jobs) > MAX_TITLE_JOBS else ""
     )
-    parts = [f"{_words(notice.status)}: {_plain(submission.target)}"]
+    parts = [f"{notice.status.replace('_', ' ')}: {_plain(submission.target)}"]
     if jobs:
         parts.append(f"job{'s' if len(jobs) > 1 else ''} {shown}")
     if notice.error:
         parts.append(_plain(notice.error.code))
     return ", ".join(parts)[:MAX_TITLE]
-
-
-def _words(status: str) -> str:
-    return status.replace("_", " ")
 
 
 def _plain(name: str) -> str:
@@ -179,15 +175,9 @@ def _plain(name: str) -> str:
 # In the order of the text.
 FIELDS: Mapping[str, MessageField] = {
     "version": MessageField("`2`", lambda *_: VERSION),
-    "status": MessageField(
-        "what happened", lambda _, notice: notice.status, lambda status: [f"Status: {_words(status)}"]
-    ),
+    "status": MessageField("what happened", lambda _, notice: notice.status, "Status"),
     "target": MessageField("the target's name", lambda submission, _: submission.target, "Target"),
-    "attempt": MessageField(
-        "the number of the request, 0 for none",
-        lambda _, notice: notice.attempt,
-        lambda number: [f"Attempt: {number}"] if number else [],
-    ),
+    "attempt": MessageField("the number of the request, 0 for none", lambda _, notice: notice.attempt, "Attempt"),
     "jobIds": MessageField("all job IDs, as texts", lambda _, notice: list(notice.job_ids), "Jobs"),
     "taskId": MessageField("Commvault's ID of the task, or null", lambda _, notice: notice.task_id, "Task"),
     "backupLevel": MessageField("the level of the request, or null", lambda _, notice: notice.level or None, "Level"),
