@@ -8,8 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 
 from local.tools import ROOT
 from rds_snap_backup.fields import Field
@@ -55,7 +54,7 @@ def page() -> str:
 
 
 def reference() -> str:
-    """Return docs/reference.md as it should be."""
+    """Return docs/reference.md with the tables of fields as they should be."""
     messages = notifications.FIELDS.items()
     told = [(name, field.presence[0], field.meaning) for name, field in messages]
     bodies = [_rows(_of_document(FIELDS)), _rows(_of_document(ASSOCIATION_FIELDS)), _rows(told)]
@@ -70,18 +69,8 @@ def _rows(cells: Iterable[tuple[str, ...]]) -> str:
     return "".join(f"| `{name}` | {' | '.join(others)} |\n" for name, *others in cells)
 
 
-def schema(kind: FileKind) -> str:
-    """Return a JSON Schema as it should be."""
-    return f"{json.dumps(SCHEMAS[kind](), indent=2)}\n"
-
-
-GENERATED: Mapping[str, Callable[[], str]] = {
-    PAGE: page,
-    REFERENCE: reference,
-    **{f"examples/fleet/{kind}.schema.json": partial(schema, kind) for kind in FileKind},
-}
-
-
 if __name__ == "__main__":
-    for path, text in GENERATED.items():
-        (ROOT / path).write_text(text())
+    (ROOT / PAGE).write_text(page())
+    (ROOT / REFERENCE).write_text(reference())
+    for kind in FileKind:
+        (ROOT / f"examples/fleet/{kind}.schema.json").write_text(f"{json.dumps(SCHEMAS[kind](), indent=2)}\n")
