@@ -56,9 +56,9 @@ def fields_of(kind: type) -> dict[str, Field]:
 
 def read[T](kind: Callable[..., T], document: Mapping[str, Any], **values: Any) -> T:
     """Return a valid document as its dataclass. `values` are those of members that a document has in another form."""
-    found = {member.name: document.get(_json_name(member.name), MISSING) for member, _ in _annotated(kind)}
-    found = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
-    return kind(**({name: value for name, value in found.items() if value is not MISSING} | values))
+    names = {member.name: _json_name(member.name) for member, _ in _annotated(kind)}
+    found = {member: document[name] for member, name in names.items() if name in document}
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()} | values)
 
 
 @cache
