@@ -48,28 +48,24 @@ class WrongField:
 
 def fields_of(kind: type) -> dict[str, Field]:
     """Return the fields of a document by their names in JSON."""
-    return {
-        _json_name(member.name): replace(field, default=field.default or _default(member))
-        for member, field in _annotated(kind)
-    }
+    members = _members(kind).items()
+    return {name: replace(field, default=field.default or _default(member)) for name, (member, field) in members}
 
 
 def read[T](kind: Callable[..., T], document: Mapping[str, Any], **values: Any) -> T:
     """Return a valid document as its dataclass. `values` are those of members that a document has in another form."""
-    names = {member.name: _json_name(member.name) for member, _ in _annotated(kind)}
-    found = {member: document[name] for member, name in names.items() if name in document}
+    found = {member.name: document[name] for name, (member, _) in _members(kind).items() if name in document}
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()} | values)
 
 
 @cache
-def _annotated(kind: Any) -> tuple[tuple[dataclasses.Field[Any], Field], ...]:
+def _members(kind: Any) -> Mapping[str, tuple[dataclasses.Field[Any], Field]]:
     hints = get_type_hints(kind, include_extras=True)
-    members = [member for member in dataclasses.fields(kind) if get_origin(hints[member.name]) is Annotated]
-    return tuple((member, get_args(hints[member.name])[1]) for member in members)
-
-
-def _json_name(name: str) -> str:
-    return re.sub("_(.)", lambda letter: letter[1].upper(), name)
+    return {
+        re.sub("_(.)", lambda letter: letter[1].upper(), member.name): (member, get_args(hints[member.name])[1])
+        for member in dataclasses.fields(kind)
+        if get_origin(hints[member.name]) is Annotated
+    }
 
 
 def _default(member: dataclasses.Field[Any]) -> str:
