@@ -181,6 +181,7 @@ def test_json_that_is_refused(written: Written, text: str) -> None:
     [
         (b"{\n\xff}", "2: the document: is not UTF-8: save the file in this encoding"),
         (b"\xef\xbb\xbf{}", "1: the document: begins with a byte order mark: save the file without it"),
+        (b"[" * 20_000, "1: the document: is nested more than 50 levels deep"),
         (b"[" * 51 + b"]" * 51, "1: the document: is nested more than 50 levels deep"),
         (b"[" * 50 + b"]" * 50, "1: the document: must be a JSON object"),
         (b" " * 262_145, "1: the document: is larger than 262,144 bytes"),
