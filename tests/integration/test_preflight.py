@@ -99,7 +99,7 @@ def test_all_is_well(world: World, commserve: CommServe) -> None:
         ("http://127.0.0.1:{port}/commandcenter/api", 0, ("begins with https://",)),
         ("https://127.0.0.1:{port}/commandcentre/api", 1, ("https://HOST/commandcenter/api",)),
         ("https://127.0.0.1:{plain}/commandcenter/api", 0, ("does not speak TLS", "Check the port")),
-        ("https://127.0.0.1:9/commandcenter/api", 0, ("Connection refused", "security groups")),
+        ("https://127.0.0.1:9/commandcenter/api", 0, ("cannot be reached: Connection refused", "security groups")),
     ],
 )
 def test_an_address_that_is_not_the_apis(

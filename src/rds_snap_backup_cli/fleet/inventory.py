@@ -23,7 +23,7 @@ from rds_snap_backup_cli.fleet.files import (
 )
 from rds_snap_backup_cli.fleet.writing import new_fleet, write_files
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
-from rds_snap_backup_cli.output import Format, Row, counted, stderr
+from rds_snap_backup_cli.output import Format, Row, counted, moment, stderr
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.stack import DeployedStack
 
@@ -85,7 +85,10 @@ def inventory(
         files = files_of(read_fleet(Path(write)))
         rows = [{**row, "file": files.get(names_in(row))} for row in rows]
         columns = COLUMNS | FILE
-    call.show(columns, rows if call.format is Format.JSON else in_words(rows, call.format), arn=database_of)
+    if call.is_table:
+        columns = {key: heading for key, heading in columns.items() if key != "content"}
+    shown = rows if call.format is Format.JSON else in_words(rows, call.format)
+    call.show(columns, shown, arn=database_of, restorePoint=lambda at: moment(at) if at else "")
     for item in found.unread:
         place = f"{item['account']}/{item['region']}: " if item["account"] else ""
         call.say(clean_text(f"Not read: {place}{item['message']} {item.get('hint', '')}"))
@@ -145,19 +148,18 @@ def order(row: Row) -> tuple[Any, ...]:
 
 
 def in_words(rows: Iterable[Row], form: Format) -> list[Row]:
-    """Return rows for people. A table shows a group's content once."""
+    """Return rows for people. A table shows a group's content once, behind its name."""
     shown: list[Row] = []
     before = None
     for row in rows:
         names = names_in(row)
-        is_repeated = form is Format.TABLE and names == before
+        content = f": {row['content']}" if form is Format.TABLE and names != before and row["content"] else ""
         before = names
         by = row["selectedBy"] or (f"perhaps: {row['doubt']}" if row["doubt"] else None)
         shown.append(
             {
                 **row,
-                "group": " / ".join(names) if row["clientName"] else None,
-                "content": None if is_repeated else row["content"],
+                "group": f"{' / '.join(names)}{content}" if row["clientName"] else None,
                 "selectedBy": "excluded by its tag" if row["excluded"] and not by else by,
                 "restorePoint": row["restorePoint"]["createdAt"] if row["restorePoint"] else None,
             }
