@@ -1,6 +1,5 @@
 """`rds-snap-backup`, the command line: for people, installed from a wheel, never deployed."""
 
-import sys
 import typing
 
 VERSION = "2.0.0.dev0"
@@ -17,5 +16,7 @@ def main() -> None:
 
         app(prog_name="rds-snap-backup")
     except KeyboardInterrupt:
-        sys.stderr.write("rds-snap-backup: interrupted. Nothing was changed.\n")
-        sys.exit(130)
+        from rds_snap_backup_cli.output import stderr
+
+        stderr().say("rds-snap-backup: interrupted. Nothing was changed.")
+        raise SystemExit(130) from None
