@@ -36,7 +36,7 @@ COLUMNS = {
     "job": "Last completed job",
     "startedAt": "Started",
 }
-# Each problem is a paragraph below the table, and the start of a job stands beside it.
+# Each problem is a paragraph below the table, and a job is shown with its start.
 TABLE = {name: heading for name, heading in COLUMNS.items() if name not in {"problem", "startedAt"}}
 HINT = "Correct the document, and check it with `rds-snap-backup check`."
 # Of requests at a time: Scheduler shows one schedule a call.
