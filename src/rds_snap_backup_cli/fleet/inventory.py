@@ -19,6 +19,7 @@ from rds_snap_backup_cli.fleet.files import (
     no_fleet,
     read_fleet,
     read_regular,
+    require_directory,
     require_fleet_name,
 )
 from rds_snap_backup_cli.fleet.writing import new_fleet, write_files
@@ -82,7 +83,7 @@ def inventory(
         meant = {names_in(row) for row in rows}
         additions = [item for item in additions_of(found.rows) if item.association.names in meant]
         added = add(Path(write), fleet, list(storable(call, fleet, additions)))
-        files = files_of(read_fleet(Path(write)))
+        files = files_of(read_fleet(Path(write)) if Path(write).exists() else fleet)
         rows = [{**row, "file": files.get(names_in(row))} for row in rows]
         columns = COLUMNS | FILE
     if call.is_table:
@@ -185,6 +186,8 @@ def fleet_of(directory: Path, name: str) -> Fleet:
         if name and not fleet.errors and name != fleet.name:
             raise CannotRun(f"the fleet in {directory} is {fleet.name}. Leave out --name, or name another directory.")
         return fleet
+    if directory.exists():
+        require_directory(directory)
     return no_fleet(directory, require_fleet_name(name or directory.resolve().name))
 
 
