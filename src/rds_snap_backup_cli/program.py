@@ -250,9 +250,13 @@ def done_by(call: Call) -> str:
 
 def print_version(wanted: bool) -> None:
     """Print the version and exit."""
-    if wanted:
+
+    def show() -> Exit:
         stdout().print(VERSION)
-        raise typer.Exit
+        return Exit.OK
+
+    if wanted:
+        raise typer.Exit(attempt(show, Call()))
 
 
 @app.callback()

@@ -217,14 +217,20 @@ def test_a_closed_pipe_is_a_sentence(wire: AwsWire) -> None:
     wire.answer("Invoke", {"ok": True, "checks": []})
     closed, theirs = os.pipe()
     os.close(closed)
-    for form in ("table", "csv"):
-        line = [sys.executable, "-m", "rds_snap_backup_cli", "check", "prod", "--quiet", "--format", form]
+    check = ("prod", "check", "prod", "--quiet", "--format")
+    for name, *arguments in ((*check, "table"), (*check, "csv"), ("rds-snap-backup", "--version")):
         environment = os.environ | {"PYTHONPATH": "src"}
         done = subprocess.run(
-            line, cwd=ROOT, env=environment, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False
+            [*COMMAND, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
         assert done.returncode == Exit.COULD_NOT_RUN
-        assert done.stderr == "prod: the program that reads the output has ended, and the rest was not printed.\n"
+        assert done.stderr == f"{name}: the program that reads the output has ended, and the rest was not printed.\n"
     os.close(theirs)
 
 
