@@ -209,7 +209,7 @@ def test_ctrl_c_ends_it_plainly_while_it_is_loading(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == Exit.INTERRUPTED
-    assert done.stderr == "rds-snap-backup: interrupted. Nothing was changed.\n"
+    assert " ".join(done.stderr.split()) == "rds-snap-backup: interrupted. Nothing was changed."
 
 
 def test_a_closed_pipe_is_a_sentence(wire: AwsWire) -> None:
