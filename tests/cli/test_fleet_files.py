@@ -375,3 +375,12 @@ def test_warnings_are_no_failure(written: Written, cli: Cli) -> None:
     assert (done.status, done.err) == (Exit.OK, f"{directory}: no errors, 1 warning, no valid targets.\n")
     place = {"kind": "warning", "file": f"{directory}/targets", "line": 1, "field": "the directory"}
     assert done.json == [{**place, "reason": "has no target: add NAME.yaml for each"}]
+
+
+@pytest.mark.parametrize(("name", "said"), [("none", "there is no {}. Check"), ("file", "{} is no folder. Name")])
+def test_a_path_that_is_no_directory_is_refused(cli: Cli, tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "file").write_text("")
+    path, out = str(tmp_path / name), tmp_path / "out.json"
+    for arguments in (("validate", path), ("build", path, "--out", str(out))):
+        cli(*arguments).could_not_run(said.format(path))
+    assert not out.exists()

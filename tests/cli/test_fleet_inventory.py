@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.fleet.additions import additions_of, extend, files_of
 from rds_snap_backup_cli.fleet.files import Entry, no_fleet, read_fleet
+from rds_snap_backup_cli.output import moment
 from tests.cli.calls import Cli, Done
 from tests.cli.wire import PLACE, AwsWire
 
@@ -93,11 +94,11 @@ def test_each_pair_is_shown_with_what_selects_it(take: Take) -> None:
     done, home, group = take(found), f"{ACCOUNT}/eu-central-1", "aws-prod / RDS / nightly"
     assert (done.status, done.err) == (Exit.OK, "")
     assert done.rows == [
-        ["aws-prod / RDS / idle", "nothing", "", "", "", ""],
-        [group, "crm, orders", f"crm {home}", "its name", POINT["createdAt"], "a, b"],
-        [group, "", f"orders (cluster) {OTHER}/eu-central-1", "its name", "", "a, b"],
-        ["", "", f"old {home}", "excluded by its tag", "", ""],
-        ["", "", f"x {home}", f"perhaps: {alone['doubt']}", "", ""],
+        ["aws-prod / RDS / idle: nothing", "", "", "", ""],
+        [f"{group}: crm, orders", f"crm {home}", "its name", moment(POINT["createdAt"]), "a, b"],
+        [group, f"orders (cluster) {OTHER}/eu-central-1", "its name", "", "a, b"],
+        ["", f"old {home}", "excluded by its tag", "", ""],
+        ["", f"x {home}", f"perhaps: {alone['doubt']}", "", ""],
     ]
     said = "2 instance groups, 4 databases; 1 group without a target, 1 database without a group."
     assert done.out.splitlines()[-1] == f"{PLACE}: {said}"

@@ -34,8 +34,8 @@ TABLE: tuple[dict[str, str], list[dict[str, str]], dict[str, Show]] = (
 
 
 def progress(text: str) -> None:
-    with Call().progress(text) as show:
-        show(f"{text} again")
+    with Call().progress(text):
+        pass
 
 
 def fail(text: str) -> Exit:

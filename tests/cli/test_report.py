@@ -51,9 +51,10 @@ def test_the_table_shows_problems_first(cli: Cli, prod: AwsWire) -> None:
     home = "111122223333 eu-central-1"
     finding = [f"DATABASE_UNCOVERED: web-sessions, {home}", "  No group.", "  What to do: Add it."]
     assert lines[lines.index(finding[0]) :][:3] == finding
-    assert [row[0] for row in done.rows] == ["uncovered", "stale", "protected", "excluded"]
-    job = "job 2291, by this stack: 2026-03-31 02:09 to 2026-03-31 02:19"
-    assert done.rows[2][1:] == [f"orders (cluster), {home}", "2026-03-31 02:10", job, "It is protected."]
+    assert [row[1] for row in done.rows] == ["uncovered", "stale", "protected", "excluded"]
+    assert done.rows[0][4] == "", "the finding says it"
+    job = "job 2291, by this stack: 2026-03-31 02:09 to 02:19"
+    assert done.rows[2] == [f"orders (cluster), {home}", "protected", "2026-03-31 02:10", job, "It is protected."]
 
 
 def test_an_empty_account_is_a_sentence(cli: Cli, prod: AwsWire) -> None:
