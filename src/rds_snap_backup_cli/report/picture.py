@@ -40,7 +40,9 @@ def page_of(found: History) -> str:
         "history.html",
         history=found,
         width=len(found.days),
-        labels=list(found.days)[::step],
+        # Each has room until the next one.
+        labels=list(found.days)[: len(found.days) - step + 1 : step],
+        step=step,
         legend={name: shapes([(name, 0, 1)]) for name in SHAPES},
         reports=shapes(reports.runs),
         rows=[(line, shapes(line.runs), found.row(line), in_words(line, found.days)) for line in found.lines],
