@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rds_snap_backup.audit.aws_calls import aws_calls
-from rds_snap_backup.audit.daily import RESERVE_SECONDS, Auditor
+from rds_snap_backup.audit.auditor import Auditor
+from rds_snap_backup.audit.aws_calls import RESERVE_SECONDS, aws_calls
 from rds_snap_backup.audit.documents import StoredTarget
 from rds_snap_backup.audit.estate import judge_of, read_estate
 from rds_snap_backup.audit.evidence import gather

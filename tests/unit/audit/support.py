@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import EndpointConnectionError
 
-from rds_snap_backup.audit.daily import Auditor
+from rds_snap_backup.audit.auditor import Auditor
 from rds_snap_backup.audit.documents import StoredTarget, read_targets
 from rds_snap_backup.audit.verdicts import Ages, Contents, Judge, Listed
 from rds_snap_backup.bootstrap import Clients
