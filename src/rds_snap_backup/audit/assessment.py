@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from rds_snap_backup.audit.access import UNREADABLE
 from rds_snap_backup.audit.checks import HINTS, SERVER
+from rds_snap_backup.audit.coverage import is_excluded
 from rds_snap_backup.audit.estate import Estate, judge_of
 from rds_snap_backup.audit.evidence import gather
 from rds_snap_backup.audit.findings import Question, Unasked
@@ -12,7 +13,7 @@ from rds_snap_backup.audit.groups import read_groups
 from rds_snap_backup.audit.job_history import read_jobs
 from rds_snap_backup.audit.metered import Metered
 from rds_snap_backup.audit.preflight import Preflight
-from rds_snap_backup.audit.verdicts import Judge, Verdict, is_excluded
+from rds_snap_backup.audit.verdicts import Judge, Verdict
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.config import HOUR
 from rds_snap_backup.core.subclients import Subclients
