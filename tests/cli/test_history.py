@@ -100,7 +100,7 @@ def test_shares_gaps_and_changes_are_those_of_the_reports() -> None:
     found = history_of("prod", *chained(rows), THREE)
     assert [found.row(line) for line in found.lines] == [
         {"arn": f"{sample.ARN}:db:old", "protectedDays": 1, "askedDays": 2, "longestGapHours": 28.0, "change": "went after 2026-03-02"},
-        {"arn": f"{sample.ARN}:db:young", "protectedDays": 1, "askedDays": 2, "longestGapHours": 2.0, "change": ""},
+        {"arn": f"{sample.ARN}:db:young", "protectedDays": 1, "askedDays": 2, "longestGapHours": 22.0, "change": ""},
     ]  # fmt: skip
     assert [list(line.verdicts) for line in found.lines] == [["protected", "stale", ""], ["new", "stale", "protected"]]
 

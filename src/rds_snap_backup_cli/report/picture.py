@@ -35,7 +35,7 @@ def page_of(found: History) -> str:
     reported = ["protected" if day in found.reports else "stale" for day in found.days]
     first = min(found.reports, default=found.days[-1])
     known = ["" if day < first else verdict for day, verdict in zip(found.days, reported, strict=True)]
-    reports = Line("", known, (), None)  # type: ignore[arg-type] # it has no restore points
+    reports = Line("", known, (), None, None)  # type: ignore[arg-type] # it has no restore points
     return render(
         "history.html",
         history=found,
