@@ -151,7 +151,7 @@ def row_of(found: History, line: Line, *, several: bool) -> dict[str, str]:
         "name": f"{line.name}, {line.place}" if several else line.name,
         "days": "".join(SIGNS[Verdict(verdict)] if verdict else "." for verdict in line.verdicts),
         "share": f"{line.protected} of {counted(line.asked, 'day')}",
-        "gap": "no restore point" if gap is None else f"{gap:.0f} h",
+        "gap": "no restore point known" if gap is None else f"{gap:.0f} h",
         "change": found.change(line),
     }
 
