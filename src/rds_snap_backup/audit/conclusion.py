@@ -1,4 +1,4 @@
-"""What one audit comes to: its answer, a row for each database, and the state that a scheduled run records. Pure."""
+"""The result of one audit: its answer, a row for each database, and the state that a scheduled run records. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -102,7 +102,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Selection:
-    """What selects databases as of `now`, by what RDS, Commvault and the targets show.
+    """The instance groups that select each database at `now`, from the facts of RDS, Commvault and the targets.
 
     `places` are those of the audit, `unread` those that could not be listed. `listed` are the restore points of each
     instance, `found` the snapshots of restore points that RDS was asked for by name, of each place: they show the account

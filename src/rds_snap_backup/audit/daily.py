@@ -78,7 +78,7 @@ def _audit(auditor: Auditor, aws: Calls, run: Trigger | None, known: AuditState)
     span = Span.since(known.digest_end, now)
     digest = Digest(span, aws.result(lambda: auditor.sums.read(span)))
     overlaps, unasked_overlaps = _overlaps(auditor, aws, preflight)
-    lost, unasked_lost = stuck.look(services, aws, opened, is_scheduled=run is not None)
+    lost, unasked_lost = stuck.ask(services, aws, opened, is_scheduled=run is not None)
     unasked = [
         *found.unasked_in(preflight.checks),
         *assessment.unasked,

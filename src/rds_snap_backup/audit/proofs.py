@@ -49,7 +49,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Proofs(Selection):
-    """What proves databases. `taken` are the snapshots of those whose restore points Commvault does not list, by place."""
+    """The proofs of databases. `taken` are the snapshots of those whose restore points Commvault does not list, by place."""
 
     taken: Mapping[Place, Sequence[Snapshot] | Problem] = field(default_factory=dict)
 

@@ -28,7 +28,7 @@ SENT_IN_VAIN = (
 type Opened = tuple[Sequence[Submission], Sequence[Unreadable]]
 
 
-def look(
+def ask(
     services: Services, aws: Calls, opened: Opened | Problem, *, is_scheduled: bool
 ) -> tuple[list[Finding], list[Unasked]]:
     """Return findings and what could not be asked; a scheduled audit sends the messages of stuck submissions again."""

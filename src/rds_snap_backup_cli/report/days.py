@@ -15,7 +15,7 @@ from rds_snap_backup_cli.report.form import parsed
 
 # The days of these verdicts ask for no restore point.
 NOT_ASKED = frozenset({Verdict.EXCLUDED, Verdict.NEW})
-# Without a restore point in its row there is none.
+# A row of these verdicts without a restore point says that there is none.
 CERTAIN = frozenset({Verdict.UNCOVERED, Verdict.STALE})
 
 
