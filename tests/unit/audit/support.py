@@ -9,9 +9,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import EndpointConnectionError
 
-from rds_snap_backup.audit.daily import Auditor
+from rds_snap_backup.audit.auditor import Auditor
+from rds_snap_backup.audit.coverage import Ages, Contents, Listed
 from rds_snap_backup.audit.documents import StoredTarget, read_targets
-from rds_snap_backup.audit.verdicts import Ages, Contents, Judge, Listed
+from rds_snap_backup.audit.verdicts import Judge
 from rds_snap_backup.bootstrap import Clients
 from rds_snap_backup.commvault.contents import read_content
 from rds_snap_backup.commvault.inventory import Group, Instance

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from rds_snap_backup.audit.checks import Check, failed, not_made, not_read, passed
+from rds_snap_backup.audit.coverage import Coverage
 from rds_snap_backup.audit.findings import (
     ORDER,
     QUESTION_OF_CHECK,
@@ -20,7 +21,7 @@ from rds_snap_backup.audit.findings import (
     unasked_at,
     unasked_in,
 )
-from rds_snap_backup.audit.verdicts import Coverage, Verdict, VerdictName
+from rds_snap_backup.audit.verdicts import Verdict, VerdictName
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Place, Quota
 from rds_snap_backup.rds.members import Listing

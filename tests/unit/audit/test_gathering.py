@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from rds_snap_backup.audit import metered
+from rds_snap_backup.audit.coverage import Contents, Listed
 from rds_snap_backup.audit.estate import Estate
 from rds_snap_backup.audit.evidence import gather
 from rds_snap_backup.audit.groups import read_groups
 from rds_snap_backup.audit.metered import CONTENT_CALLS, MAX_CALLS, MAX_SAAS_QUERIES, OUT_OF_CALLS, Metered
-from rds_snap_backup.audit.verdicts import Contents, Listed
 from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.problems import Problem

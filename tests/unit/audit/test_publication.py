@@ -6,10 +6,18 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from rds_snap_backup.audit.daily import MAX_SHOWN_PLACES, notification_of
 from rds_snap_backup.audit.digest import Digest, Span
 from rds_snap_backup.audit.findings import Finding
-from rds_snap_backup.audit.publication import MAX_KEYS, REPEAT_SECONDS, News, news_of, publish, publish_pending
+from rds_snap_backup.audit.publication import (
+    MAX_KEYS,
+    MAX_SHOWN_PLACES,
+    REPEAT_SECONDS,
+    News,
+    news_of,
+    notification_of,
+    publish,
+    publish_pending,
+)
 from rds_snap_backup.ledger.audits import AuditState
 from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, VERDICTS
 from tests.unit.audit.support import Aws, resource

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from rds_snap_backup.audit.coverage import Listed
 from rds_snap_backup.audit.job_history import Jobs
-from rds_snap_backup.audit.verdicts import Listed
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Place

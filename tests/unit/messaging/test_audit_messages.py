@@ -64,8 +64,6 @@ def test_both_forms() -> None:
     document, text = forms(sent)
     assert document == sent
     assert text.splitlines() == [
-        "13 findings. Changed since the last audit, or lasts another week.",
-        "",
         "TOKEN_REFUSED: Mend TOKEN_REFUSED.",
         "- HTTP 401.",
         "",
@@ -73,11 +71,12 @@ def test_both_forms() -> None:
         *(f"- (account 111122223333, region us-east-1) db-{number} is old." for number in range(9)),
         "- 3 more",
         "",
+        "13 findings. Changed since the last audit, or lasts another week.",
         "14 databases: 2 protected, 12 stale.",
         *FACTS,
     ]
     quiet = forms(notification(news=False))[1].splitlines()
-    assert quiet == ["No findings. As in the last audit.", "", "2 databases: 2 protected.", *FACTS]
+    assert quiet == ["No findings. As in the last audit.", "2 databases: 2 protected.", *FACTS]
 
 
 def test_an_outage_names_the_last_report_that_could_be_read() -> None:
