@@ -21,44 +21,31 @@ DOWN = QueryFailed(Problem("UNREACHABLE", "Connection refused", "-"))
 class Tenant:
     """Commvault with this many jobs, one a minute, of groups in turn. `fail` is its n-th call."""
 
-    def __init__(self, jobs: int = 0, groups: tuple[str, ...] = ("a",), fail: int = -1) -> None:
-        self._jobs = [self.row(number, groups[number % len(groups)]) for number in range(jobs)]
-        self._fail = fail
+    def __init__(self, jobs: int = 0, groups: str = "a", fail: int = -1) -> None:
+        self.jobs = [self.row(number, groups[number % len(groups)]) for number in range(jobs)]
+        self.fail = fail
         self.paths: list[str] = []
 
     @staticmethod
-    def row(number: int, group: str, **more: Any) -> dict[str, Any]:
+    def row(number: int, group: str = "a", **more: Any) -> dict[str, Any]:
         """Return the job that began this many minutes ago."""
         names = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": group}
         times = {"jobStartTime": int(NOW) - 60 * number, "jobEndTime": int(NOW) - 60 * number + 30}
-        fields = {
-            "jobId": 100_000 - number,
-            "status": "Completed",
-            "jobType": "Snap Backup",
-            "subclient": names,
-            **times,
-        }
-        return {"jobSummary": fields | more}
+        fields = {"jobId": 100_000 - number, "status": "Completed", "jobType": "Snap Backup", "subclient": names}
+        return {"jobSummary": fields | times | more}
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Add the newest job."""
-        self._jobs.insert(0, row)
-
-    def reverse(self) -> None:
-        """List the oldest job first."""
-        self._jobs.reverse()
+    def add(self, *changes: dict[str, Any]) -> None:
+        """Add jobs, the newest last."""
+        for number, more in enumerate(changes):
+            self.jobs.insert(0, self.row(-1 - number, **more))
 
     def get(self, path: str, _deadline: float, headers: Any = None, **_: Any) -> JsonDocument | QueryFailed:
-        """Answer a reading call."""
         self.paths.append(path)
-        if len(self.paths) == self._fail:
+        if len(self.paths) == self.fail:
             return DOWN
-        if path.startswith("/Job"):
-            first, limit = int(headers["offset"]), int(headers["limit"])
-            return JsonDocument(
-                {"totalRecordsWithoutPaging": len(self._jobs), "jobs": self._jobs[first : first + limit]}, 0
-            )
-        raise NotImplementedError(path)
+        first = int(headers["offset"])
+        rows = self.jobs[first : first + int(headers["limit"])]
+        return JsonDocument({"totalRecordsWithoutPaging": len(self.jobs), "jobs": rows}, 0)
 
 
 def pages(rows: int) -> int:
@@ -66,43 +53,41 @@ def pages(rows: int) -> int:
     return 1 + math.ceil((rows - PAGE) / (PAGE - OVERLAP))
 
 
-def read(tenant: Tenant, *groups: str, hours: float = 26) -> Jobs:
+def read(tenant: Tenant, *groups: str, seconds_left: float = 100, **hours: float) -> Jobs:
+    """Read the jobs of groups; `hours` are their maximum ages, 26 without one."""
     commvault: Any = tenant
-    wanted = {("aws-prod", "RDS", group): NOW - hours * HOUR for group in groups}
-    return read_jobs(Metered(commvault, "https://commvault.example/api"), wanted, NOW, lambda: 100)
+    wanted = {("aws-prod", "RDS", group): NOW - hours.get(group, 26) * HOUR for group in (*groups, *hours)}
+    return read_jobs(Metered(commvault, "https://commvault.example/api"), wanted, NOW, lambda: seconds_left)
 
 
-@pytest.mark.parametrize(("wanted", "calls"), [((), 0), (("a",), 1), (("a", "b"), 1), (("a", "none"), pages(1000))])
-def test_the_list_is_read_as_far_as_it_is_needed(wanted: tuple[str, ...], calls: int) -> None:
-    tenant = Tenant(1000, ("a", "b"))
+@pytest.mark.parametrize(("wanted", "calls"), [("", 0), ("a", 1), ("ab", 1), ("ax", pages(1000))])
+def test_the_list_is_read_as_far_as_it_is_needed(wanted: str, calls: int) -> None:
+    tenant = Tenant(1000, "ab")
     jobs = read(tenant, *wanted)
     assert (len(tenant.paths), jobs.problem) == (calls, None)
-    assert {names[2] for names in jobs.of_group} == {*wanted} - {"none"}
+    assert {names[2] for names in jobs.of_group} == {*wanted} - {"x"}
 
 
 def test_a_subclient_is_not_looked_for_longer_than_its_maximum_age() -> None:
-    tenant: Any = Tenant(1000, ("a", "b"))
-    names = [("aws-prod", "RDS", name) for name in ("a", "none")]
-    read_jobs(tenant, {names[0]: NOW - 26 * HOUR, names[1]: NOW - HOUR}, NOW, lambda: 100)
+    tenant = Tenant(1000, "ab")
+    read(tenant, "a", x=1)
     assert len(tenant.paths) == 1
-    tenant.reverse()
-    assert set(read(tenant, "a", "none").of_group) == {names[0]}
+    tenant.jobs.reverse()
+    assert {names[2] for names in read(tenant, "a", "x").of_group} == {"a"}
     assert len(tenant.paths) == 1 + pages(1000), "a list that is not newest first is read to its end"
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [(26, 26 * HOUR), (1000, MAX_LOOK_BACK_SECONDS)])
 def test_it_looks_back_for_the_maximum_age_and_seven_days_at_most(hours: float, seconds: float) -> None:
     tenant = Tenant(1)
-    read(tenant, "a", hours=hours)
+    read(tenant, a=hours)
     assert f"completedJobLookupTime={seconds}&" in tenant.paths[0]
 
 
 def test_the_last_completed_job_counts() -> None:
     tenant = Tenant(3)
-    changes: list[dict[str, Any]] = [{"status": "Failed"}, {"status": "Running"}, {"jobType": "Restore"}]
-    changes.append({"status": "Committed", "jobStartTime": 0})
-    for number, more in enumerate(changes):
-        tenant.add(Tenant.row(-1 - number, "a", **more))
+    tenant.add({"status": "Failed"}, {"status": "Running"}, {"jobType": "Restore"})
+    tenant.jobs.insert(0, Tenant.row(-4, status="Committed", jobStartTime=0))
     jobs = read(tenant, "a")
     names = ("aws-prod", "RDS", "a")
     last, completed = jobs.last(names), jobs.completed(names, 0)
@@ -114,16 +99,15 @@ def test_the_last_completed_job_counts() -> None:
 
 
 def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it() -> None:
-    assert read(Tenant(2 * PAGE, fail=1), "a", "none") == Jobs(problem=DOWN.problem)
-    jobs = read(Tenant(2 * PAGE, fail=2), "a", "none")
+    assert read(Tenant(2 * PAGE, fail=1), "a", "x") == Jobs(problem=DOWN.problem)
+    jobs = read(Tenant(2 * PAGE, fail=2), "a", "x")
     assert (len(jobs.of_group), jobs.problem) == (1, DOWN.problem)
 
 
 def test_of_a_storm_the_newest_jobs_are_kept_and_the_last_completed_one() -> None:
     tenant = Tenant(1)
-    for number in range(2 * MAX_KEPT):
-        tenant.add(Tenant.row(-1 - number, "a", status="Failed"))
-    (mine,) = read(tenant, "a", hours=0.001).of_group.values()
+    tenant.add(*[{"status": "Failed"}] * (2 * MAX_KEPT))
+    (mine,) = read(tenant, a=0.001).of_group.values()
     assert len(mine) == MAX_KEPT + 1
     assert mine[-1].end == "completed"
 
@@ -131,12 +115,11 @@ def test_of_a_storm_the_newest_jobs_are_kept_and_the_last_completed_one() -> Non
 def test_no_more_calls_are_made_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metered, "MAX_CALLS", 3)
     tenant = Tenant(10 * PAGE)
-    jobs = read(tenant, "none")
+    jobs = read(tenant, "x")
     assert (len(tenant.paths), jobs.problem) == (3, metered.OUT_OF_CALLS)
 
 
 def test_without_time_nothing_is_read() -> None:
-    tenant: Any = Tenant(1)
-    wanted = {("aws-prod", "RDS", "a"): NOW}
-    jobs = read_jobs(tenant, wanted, NOW, lambda: 1)
+    tenant = Tenant(1)
+    jobs = read(tenant, "a", seconds_left=1)
     assert (tenant.paths, jobs.problem is None) == ([], False)
