@@ -5,6 +5,7 @@ unless the parameters say what they are.
 """
 
 import re
+import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 from local.tools import ROOT
 
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PSEUDO = {
     "AWS::AccountId": "111122223333",
     "AWS::Region": "eu-west-1",

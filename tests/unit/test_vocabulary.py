@@ -1,15 +1,13 @@
 """Plain technical English in what users and maintainers read: no word stands for a missing noun."""
 
 import re
-from pathlib import Path
-
-import pytest
 
 from local.tools import ROOT
 from tests.unit.documents import DOCUMENTS
 
 # The changelog quotes earlier releases.
 TEXTS = {*(ROOT / "src").rglob("*.py"), ROOT / "template.yaml", *DOCUMENTS} - {ROOT / "CHANGELOG.md"}
+# With what to write in their place.
 WORDS = {
     "whatever": "name the thing",
     "beside": "with, next to",
@@ -25,11 +23,14 @@ WORDS = {
 FORBIDDEN = re.compile(rf"\b({'|'.join(WORDS)})\b".replace(" ", r"\s+(?:# )?"), re.IGNORECASE)
 
 
-def forbidden(text: str) -> list[str]:
-    found = ((match, " ".join(match[0].lower().split())) for match in FORBIDDEN.finditer(text))
-    return [f"line {text.count('\n', 0, match.start()) + 1}: {word} (use {WORDS[word]})" for match, word in found]
-
-
-@pytest.mark.parametrize("path", sorted(TEXTS), ids=lambda path: str(path.relative_to(ROOT)))
-def test_words(path: Path) -> None:
-    assert forbidden(path.read_text()) == []
+def test_words() -> None:
+    texts = {path.relative_to(ROOT): path.read_text() for path in sorted(TEXTS)}
+    found = [
+        (path, text.count("\n", 0, each.start()) + 1, each[0])
+        for path, text in texts.items()
+        for each in FORBIDDEN.finditer(text)
+    ]
+    assert [
+        f"{path}:{line}: {word} (use {WORDS[' '.join(word.lower().replace('#', '').split())]})"
+        for path, line, word in found
+    ] == []
