@@ -14,47 +14,42 @@ from rds_snap_backup.untrusted import clean_text
 
 # Its base64 has both characters that are other ones in a URL, at every offset.
 SECRET = 'eyJ0fake/a+b=c"d&e\\f~?~~>~ghijkl%2Fmnopqrstuvw'
+ORDS = [ord(char) for char in SECRET]
 FORMS = {
     "plain": SECRET,
     "upper case": SECRET.upper(),
     "lower case": SECRET.lower(),
     "JSON": json.dumps(SECRET),
     "JSON, slashes escaped": json.dumps(SECRET).replace("/", "\\/"),
-    "JSON, all escaped": "".join(f"\\u{ord(char):04X}" for char in SECRET),
-    "a program's escapes": "".join(f"\\x{ord(char):02x}" for char in SECRET),
+    "JSON, all escaped": "".join(f"\\u{char:04X}" for char in ORDS),
+    "a program's escapes": "".join(f"\\x{char:02x}" for char in ORDS),
     "JSON in JSON": json.dumps(json.dumps({"token": SECRET}, separators=(",", ":"))),
     "URL": quote(SECRET, safe=""),
-    "URL, all escaped": "".join(f"%{ord(char):02x}" for char in SECRET),
+    "URL, all escaped": "".join(f"%{char:02x}" for char in ORDS),
     "form": quote_plus(SECRET),
     "URL in URL": quote(quote(SECRET, safe=""), safe=""),
     "URL in JSON": json.dumps({"Location": quote(SECRET, safe="")}, separators=(",", ":")),
     "HTML": html.escape(SECRET),
-    "HTML, numbers": "".join(f"&#{ord(char)};" for char in SECRET),
-    "HTML, hexadecimal": "".join(f"&#x{ord(char):x};" for char in SECRET),
-    "HTML, numbers without semicolons": "".join(f"&#{ord(char)}" for char in SECRET),
-    "HTML, hexadecimal without semicolons": "".join(f"&#x{ord(char):06x}" for char in SECRET),
+    "HTML, numbers": "".join(f"&#{char};" for char in ORDS),
+    "HTML, hexadecimal": "".join(f"&#x{char:x};" for char in ORDS),
+    "HTML, numbers without semicolons": "".join(f"&#{char}" for char in ORDS),
+    "HTML, hexadecimal without semicolons": "".join(f"&#x{char:06x}" for char in ORDS),
     "NUL in between": "\0".join(SECRET),
     "a space of no width in between": "\u200b".join(SECRET),
     "a soft hyphen and a mark in between": "\u00ad\u034f".join(SECRET),
     "JSON, NUL in between": json.dumps("\0".join(SECRET)),
-    "hexadecimal with hyphens": "-".join(f"{ord(char):02x}" for char in SECRET),
-    "hexadecimal with colons": ":".join(f"{ord(char):02X}" for char in SECRET),
-    "hexadecimal with prefixes": ",".join(f"0x{ord(char):02x}" for char in SECRET),
+    "hexadecimal with hyphens": "-".join(f"{char:02x}" for char in ORDS),
+    "hexadecimal with colons": ":".join(f"{char:02X}" for char in ORDS),
+    "hexadecimal with prefixes": ",".join(f"0x{char:02x}" for char in ORDS),
     "hexadecimal": SECRET.encode().hex(),
     "hexadecimal, upper case": SECRET.encode().hex().upper(),
     "a part": SECRET[20:32],
     "a part in hexadecimal": f"00{SECRET[20:32].encode().hex()}00",
     **{f"base64, offset {at}": b64encode(b":" * at + SECRET.encode()).decode() for at in range(3)},
     **{f"base64 for URLs, offset {at}": urlsafe_b64encode(b":" * at + SECRET.encode()).decode() for at in range(3)},
-    **{
-        f"a part in base64, offset {at}": b64encode(b"x" * at + SECRET[7:19].encode() + b"yy").decode()
-        for at in range(3)
-    },
-    **{
-        f"{order} in {name}": encode(SECRET.encode(order))
-        for order in ("utf-16", "utf-16-le", "utf-16-be")
-        for name, encode in (("hexadecimal", bytes.hex), ("base64", lambda data: b64encode(b"x" + data).decode()))
-    },
+    **{f"a part in base64, {at}": b64encode(b"x" * at + SECRET[7:19].encode() + b"yy").decode() for at in range(3)},
+    **{f"{order} in hexadecimal": SECRET.encode(order).hex() for order in ("utf-16", "utf-16-le", "utf-16-be")},
+    **{f"{it} in base64": b64encode(b"x" + SECRET.encode(it)).decode() for it in ("utf-16", "utf-16-le", "utf-16-be")},
     "a part in UTF-16 in hexadecimal": f"00{SECRET[20:32].encode('utf-16-be').hex()}00",
     "base64 in JSON": b64encode(SECRET.encode()).decode().replace("/", "\\/"),
     "base64 in a URL": quote(b64encode(SECRET.encode()), safe=""),

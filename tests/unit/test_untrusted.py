@@ -5,18 +5,8 @@ from typing import Any
 
 import pytest
 
-from rds_snap_backup.redaction import remember
-from rds_snap_backup.untrusted import (
-    MAX_DEPTH,
-    MAX_JSON,
-    MAX_NUMBER,
-    NotJson,
-    clean_text,
-    is_deep,
-    is_name,
-    read_json,
-    whole_number,
-)
+from rds_snap_backup import untrusted
+from rds_snap_backup.untrusted import MAX_DEPTH, MAX_JSON, MAX_NUMBER, NotJson, clean_text, is_deep, is_name, read_json
 
 
 @pytest.mark.parametrize(
@@ -37,31 +27,16 @@ def test_a_text_becomes_one_line_without_control_characters(text: str, line: str
     clean_text(text).encode()
 
 
+@pytest.mark.parametrize("value", [7, "7", "-7", MAX_NUMBER])
+def test_a_whole_number_is_an_int_or_a_text_of_digits(value: Any) -> None:
+    assert untrusted.whole_number(value) == int(value)
+
+
 @pytest.mark.parametrize(
-    ("value", "number"),
-    [
-        (7, 7),
-        ("7", 7),
-        ("-7", -7),
-        (True, None),
-        (7.0, None),
-        ("7.0", None),
-        ("", None),
-        ("9" * 21, None),
-        (MAX_NUMBER, MAX_NUMBER),
-        (MAX_NUMBER + 1, None),
-        (-(10**400), None),
-        ("٣", None),
-        (None, None),
-    ],
+    "value", [True, 7.0, "7.0", "", "9" * 21, MAX_NUMBER + 1, -(10**400), "٣", None], ids=lambda value: str(value)[:9]
 )
-def test_a_whole_number_is_an_int_or_a_text_of_digits(value: Any, number: int | None) -> None:
-    assert whole_number(value) == number
-
-
-def test_a_text_shows_no_secret() -> None:
-    remember(["canary-of-the-clean-text"])
-    assert clean_text("Token canary-of-the-clean-text\nis refused") == "Token *** is refused"
+def test_nothing_else_is_a_whole_number(value: Any) -> None:
+    assert untrusted.whole_number(value) is None
 
 
 @pytest.mark.parametrize("name", ["orders", "größer 容量", "a\u3000b\u00a0c", "x" * 500])
