@@ -13,7 +13,7 @@ OWN, OTHER = "111122223333", "444455556666"
 NO_PATTERNS: list[Any] = ["orders-db", [7], {}]
 
 
-def event(database: str = "orders-db", account: str = OWN, *tagged: str) -> Trigger:
+def event(database: str = "orders-db", *tagged: str, account: str = OWN) -> Trigger:
     arn = database if database.startswith("arn:") else f"arn:aws:rds:eu-west-1:{account}:db:{database}"
     return Trigger("rds", arn, None, "RDS-EVENT-0043", arn, None, tagged, account)
 
@@ -79,7 +79,7 @@ def test_a_green_database_is_selected_only_by_a_pattern_that_names_it_so(
     database: str, pattern: str, is_selected: bool
 ) -> None:
     assert selected(document(databases=[pattern]), event(database)) == "0" * is_selected
-    assert selected(document([pattern]), event(database, OWN, "it")) == "0" * is_selected
+    assert selected(document([pattern]), event(database, "it")) == "0" * is_selected
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_a_green_database_is_selected_only_by_a_pattern_that_names_it_so(
         ([["*"], ["orders-db"]], [], event(), "1"),
         ([["*"], ["stock-db"], None], ["*"], event(), "02"),
         # By tag: those whose own patterns match, or all where none has any.
-        ([None, None], ["stock-db"], event("orders-db", OWN, "it"), "01"),
-        ([[], None], [], event("orders-db", OWN, "it"), "01"),
-        ([["orders-db"], ["*"], ["stock-db"], None], ["orders-*"], event("orders-db", OWN, "it"), "01"),
-        ([["stock-db"], None], ["orders-*"], event("orders-db", OWN, "it"), "1"),
-        ([["stock-db"]], [], event("orders-db", OWN, "it"), ""),
-        ([None], ["stock-db"], event("orders-db", OWN, "other"), ""),
+        ([None, None], ["stock-db"], event("orders-db", "it"), "01"),
+        ([[], None], [], event("orders-db", "it"), "01"),
+        ([["orders-db"], ["*"], ["stock-db"], None], ["orders-*"], event("orders-db", "it"), "01"),
+        ([["stock-db"], None], ["orders-*"], event("orders-db", "it"), "1"),
+        ([["stock-db"]], [], event("orders-db", "it"), ""),
+        ([None], ["stock-db"], event("orders-db", "other"), ""),
         # A schedule and a manual request mean all.
         ([["stock-db"], None], [], Trigger("schedule", "x"), "01"),
         ([["stock-db"], None], [], Trigger("manual", "x"), "01"),
@@ -131,19 +131,24 @@ def test_accounts_bind_and_without_them_names_count_in_the_own_account_alone(
     fields = {} if accounts is None else {"accounts": accounts}
     for databases, is_selected in ((NAME, by_name), (ANY, by_name), (ARN, by_arn)):
         assert selected(document(databases=databases, **fields), event(account=account)) == "0" * is_selected
-    assert selected(document(**fields), event("orders-db", account, "it")) == "0" * by_name
-    assert selected(document(ARN, **fields), event("orders-db", account, "it")) == "0" * by_arn
+    assert selected(document(**fields), event("orders-db", "it", account=account)) == "0" * by_name
+    assert selected(document(ARN, **fields), event("orders-db", "it", account=account)) == "0" * by_arn
 
 
-@pytest.mark.parametrize(("ids", "is_selected"), [(["RDS-EVENT-0043"], True), (["RDS-EVENT-0005"], False), ([], False)])
-@pytest.mark.parametrize("databases", [NAME, ANY])
-def test_rds_event_ids_bind(ids: list[str], databases: list[str], is_selected: bool) -> None:
-    assert selected(document(databases=databases, rdsEventIds=ids), event()) == "0" * is_selected
-
-
-def test_a_tag_counts_only_where_the_document_allows_it() -> None:
-    assert selected(document(allowTag=False), event("orders-db", OWN, "it")) == ""
-    assert selected(document(allowTag=False, databases=NAME), event("orders-db", OWN, "it")) == "0"
+@pytest.mark.parametrize(
+    ("fields", "trigger", "is_selected"),
+    [
+        *(({"databases": names, "rdsEventIds": ["RDS-EVENT-0043"]}, event(), True) for names in (NAME, ANY)),
+        *(({"databases": names, "rdsEventIds": ["RDS-EVENT-0005"]}, event(), False) for names in (NAME, ANY)),
+        ({"databases": NAME, "rdsEventIds": []}, event(), False),
+        ({"allowTag": False}, event("orders-db", "it"), False),
+        ({"allowTag": False, "databases": NAME}, event("orders-db", "it"), True),
+    ],
+)
+def test_rds_event_ids_bind_and_a_tag_counts_only_where_it_is_allowed(
+    fields: dict[str, Any], trigger: Trigger, is_selected: bool
+) -> None:
+    assert selected(document(**fields), trigger) == "0" * is_selected
 
 
 # ---- Targets among all documents
@@ -168,29 +173,29 @@ DOCUMENTS = {
         (event("stock-db"), Selection("pattern", ("group",))),
         (event("users-db"), Selection("pattern", ("mixed",))),
         (event("billing"), Selection("fallback", ("any", "mixed"))),
-        (event("orders-db", OTHER), Selection("pattern", ("hub",))),
-        (event("billing", OTHER), Selection("fallback", ())),
+        (event("orders-db", account=OTHER), Selection("pattern", ("hub",))),
+        (event("billing", account=OTHER), Selection("fallback", ())),
         # Its tag comes before the patterns, and can name what does not parse.
-        (event("orders-db", OWN, "any", "broken", "odd"), Selection("tag", ("any", "broken", "odd"))),
-        (event("billing", OWN, "orders", "group"), Selection("tag", ("orders",))),
-        (event("orders-db", OTHER, "hub"), Selection("tag", ("hub",))),
+        (event("orders-db", "any", "broken", "odd"), Selection("tag", ("any", "broken", "odd"))),
+        (event("billing", "orders", "group"), Selection("tag", ("orders",))),
+        (event("orders-db", "hub", account=OTHER), Selection("tag", ("hub",))),
         # A tag that names no association counts as none.
-        (event("orders-db", OWN, "untagged"), Selection("pattern", ("group", "orders"))),
-        (event("orders-db", OWN, "hub"), Selection("pattern", ("group", "orders"))),
-        (event("billing", OWN, "group"), Selection("fallback", ("any", "mixed"))),
-        (event("orders-db", OWN, "*"), Selection("pattern", ("group", "orders"))),
+        (event("orders-db", "untagged"), Selection("pattern", ("group", "orders"))),
+        (event("orders-db", "hub"), Selection("pattern", ("group", "orders"))),
+        (event("billing", "group"), Selection("fallback", ("any", "mixed"))),
+        (event("orders-db", "*"), Selection("pattern", ("group", "orders"))),
         # Unknown names are refused where no other name on the tag exists.
-        (event("orders-db", OWN, "any", "gone", "*"), Selection("tag", ("any",))),
-        (event("orders-db", OWN, "untagged", "gone"), Selection("pattern", ("group", "orders"))),
-        (event("orders-db", OWN, "gone", "*", "lost"), Selection("pattern", ("group", "orders"), ("gone",))),
+        (event("orders-db", "any", "gone", "*"), Selection("tag", ("any",))),
+        (event("orders-db", "untagged", "gone"), Selection("pattern", ("group", "orders"))),
+        (event("orders-db", "gone", "*", "lost"), Selection("pattern", ("group", "orders"), ("gone",))),
         # ... and in an account whose tags can start a target.
-        (event("billing", OTHER, "gone"), Selection("fallback", (), ("gone",))),
-        (event("billing", "777788889999", "gone"), Selection("fallback", ())),
+        (event("billing", "gone", account=OTHER), Selection("fallback", (), ("gone",))),
+        (event("billing", "gone", account="777788889999"), Selection("fallback", ())),
         # The tag of a green database is a copy.
-        (event("billing-green-a1b2c3", OWN, "orders", "gone"), Selection("fallback", ())),
-        (event("billing-green-a1b2c3", OWN, "gone"), Selection("fallback", ())),
-        (event("billing", OWN, "x" * 64), Selection("fallback", ("any", "mixed"), ("x" * 64,))),
-        (event("billing", OWN, "x" * 256), Selection("fallback", ("any", "mixed"), (f"{'x' * 63}…",))),
+        (event("billing-green-a1b2c3", "orders", "gone"), Selection("fallback", ())),
+        (event("billing-green-a1b2c3", "gone"), Selection("fallback", ())),
+        (event("billing", "x" * 64), Selection("fallback", ("any", "mixed"), ("x" * 64,))),
+        (event("billing", "x" * 256), Selection("fallback", ("any", "mixed"), (f"{'x' * 63}…",))),
     ],
 )
 def test_an_event_selects_by_its_tag_else_by_patterns_else_the_fallback(trigger: Trigger, selection: Selection) -> None:
@@ -218,14 +223,7 @@ def test_a_document_whose_databases_cannot_be_read_is_selected_by_name_only(text
 
 @pytest.mark.parametrize(
     "fields",
-    [
-        {"backupLevel": "NONE"},
-        {"associations": None},
-        {"associations": [7]},
-        {"rdsEventIds": "x"},
-        {"accounts": "x"},
-        {"x": 1},
-    ],
+    [{"backupLevel": "NONE"}, {"associations": None}, {"associations": [7]}, {"rdsEventIds": "x"}, {"accounts": "x"}],
     ids=str,
 )
 def test_a_broken_document_is_selected_by_its_databases(fields: dict[str, Any]) -> None:
