@@ -1,8 +1,7 @@
 """What polls cost in reading calls, of which a tenant has 1,000 an hour; and that each job is read at some time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, ClassVar
 
@@ -45,35 +44,27 @@ class Counted(CommServe):
 class Place:
     """A CommServe and readers of its jobs."""
 
-    def __init__(self, *, sandboxes: int = 1, first_poll: float = 60, page: int = PAGE) -> None:
+    def __init__(self) -> None:
         self.kernel = Kernel({"aws": Schedule(())}, Schedule(()))
         self.server = Counted(self.kernel, Settings(job_seconds=10 * HOUR))
         self.server.calls.clear()
-        self.stack = ExitStack()
-        self.stack.enter_context(in_charge(self.server, page=page))
         self.readers = [
-            JobReader(Commvault("https://commvault.test", lambda: None, Signed()), first_poll, self.kernel.time)
-            for _ in range(sandboxes)
+            JobReader(Commvault("https://commvault.test", lambda: None, Signed()), 60, self.kernel.time)
+            for _ in range(5)
         ]
 
     def start(self, count: int, instance: str = "orders") -> list[Job]:
-        """Let jobs begin."""
-        return [
-            self.server.start_job(("aws-prod", "RDS", f"{instance}-{number}"), "FULL", 59, self.kernel.now)
-            for number in range(count)
-        ]
+        names = [("aws-prod", "RDS", f"{instance}-{number}") for number in range(count)]
+        return [self.server.start_job(each, "FULL", 59, self.kernel.now) for each in names]
 
     def poll(self, jobs: Sequence[Job], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
         """Poll jobs as one batch of submissions that have one job each."""
         wanted = [JobsWanted(frozenset({job.id}), (job.id,), since=job.accepted) for job in jobs]
         return self.read(wanted, seconds_left, sandbox)
 
-    def look(
-        self, *, client: str = "aws-prod", ago: float = 60, fresh: float = 0, scan: Scan | None = None
-    ) -> JobsRead:
+    def look(self, client: str = "aws-prod", ago: float = 60, fresh: float = 0, scan: Scan | None = None) -> JobsRead:
         """Look for jobs of a submission that is in doubt."""
-        wanted = JobsWanted(frozenset({"key"}), (), (client,), self.kernel.now - ago, fresh, scan)
-        (read,) = self.read([wanted])
+        (read,) = self.read([JobsWanted(frozenset({"key"}), (), (client,), self.kernel.now - ago, fresh, scan)])
         return read
 
     def listing(self, **wanted: Any) -> Listing:
@@ -91,20 +82,23 @@ class Place:
         """Let the next reading calls fail so."""
         self.kernel.faults["list"] = Schedule([(0, READS.index(fault)) for fault in faults])
 
+    @property
+    def calls(self) -> Counter[str]:
+        return self.server.calls
+
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Place]]:
-    with ExitStack() as stack:
-
-        def made(**settings: float) -> Place:
-            place = Place(**settings)  # type: ignore[arg-type]
-            stack.push(place.stack)
-            return place
-
-        yield made
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A place whose pages have this many rows."""
+    found = Place()
+    with in_charge(found.server, page=getattr(request, "param", PAGE)):
+        yield found
 
 
-def hour_of_polls(place: Place, jobs: list[Job], sandboxes: int) -> Counter[str]:
+slow_pages_of_three = pytest.mark.parametrize("place", [3], indirect=True)
+
+
+def hour_of_polls(place: Place, jobs: list[Job]) -> Counter[str]:
     """Let each job be polled every 15 minutes for two hours, in batches of ten; return the calls of the second one."""
     chance, begun = Random(1), place.kernel.now
     due = sorted((begun + chance.uniform(0, 900), number) for number in range(len(jobs)))
@@ -113,48 +107,37 @@ def hour_of_polls(place: Place, jobs: list[Job], sandboxes: int) -> Counter[str]
     while due[0][0] < begun + 2 * HOUR:
         place.kernel.now = max(place.kernel.now, due[0][0])
         batch = [poll for poll in due if poll[0] <= place.kernel.now][:10]
-        before = before or (place.server.calls.copy() if place.kernel.now >= begun + HOUR else before)
-        reads = place.poll([jobs[index] for _, index in batch], sandbox=number % sandboxes)
+        before = before or (place.calls.copy() if place.kernel.now >= begun + HOUR else before)
+        reads = place.poll([jobs[index] for _, index in batch], sandbox=number % len(place.readers))
         assert all(read.rows for read in reads)
         number += 1
         due = sorted([*due[len(batch) :], *((place.kernel.now + 900 * chance.uniform(1, 1.03), i) for _, i in batch)])
-    return place.server.calls - before
+    return place.calls - before
 
 
 @pytest.mark.parametrize(("jobs", "others", "most"), [(1, 0, 5), (200, 600, 600)])
-def test_polls_stay_within_the_hourly_budget(make: Callable[..., Place], jobs: int, others: int, most: int) -> None:
-    place = make(sandboxes=5)
+def test_polls_of_five_sandboxes_stay_within_the_hourly_budget(place: Place, jobs: int, others: int, most: int) -> None:
     place.start(others, "other")
-    calls = hour_of_polls(place, place.start(jobs), 5)
-    assert calls.total() <= most
+    assert hour_of_polls(place, place.start(jobs)).total() <= most
 
 
-def test_one_job_is_read_alone_and_several_from_the_list(make: Callable[..., Place]) -> None:
-    place = make()
+def test_one_job_is_read_alone_and_several_from_the_list(place: Place) -> None:
     jobs = place.start(5)
-    place.poll(jobs[:1])
-    assert place.server.calls == {"job": 1}
-    place.poll(jobs[1:])
-    assert place.server.calls == {"job": 1, "list": 1}
+    for some, calls in ((jobs[:1], {"job": 1}), (jobs[1:], {"job": 1, "list": 1})):
+        place.poll(some)
+        assert place.calls == calls
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(5, 60), (25, 300)])
-def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(
-    make: Callable[..., Place], jobs: int, seconds: float
-) -> None:
-    place = make()
+def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(place: Place, jobs: int, seconds: float) -> None:
     started = place.start(jobs)
-    place.poll(started)
-    place.kernel.now += seconds - 10
-    assert all(read.rows for read in place.poll(started))
-    assert place.server.calls.total() == 1
-    place.kernel.now += 20
-    place.poll(started)
-    assert place.server.calls.total() == 2
+    for later, calls in ((0, 1), (seconds - 10, 1), (20, 2)):
+        place.kernel.now += later
+        assert all(read.rows for read in place.poll(started))
+        assert place.calls.total() == calls
 
 
-def test_a_job_that_commvault_does_not_know_is_absent(make: Callable[..., Place]) -> None:
-    place = make()
+def test_a_job_that_commvault_does_not_know_is_absent(place: Place) -> None:
     jobs = place.start(2)
     del place.server.jobs[0]
     absent, there = place.poll(jobs)
@@ -162,16 +145,14 @@ def test_a_job_that_commvault_does_not_know_is_absent(make: Callable[..., Place]
     assert (there.absent, *there.rows) == (frozenset(), jobs[1].id)
 
 
-def test_a_job_that_there_was_no_time_to_ask_for_is_not_absent(make: Callable[..., Place]) -> None:
-    place = make()
+def test_a_job_that_there_was_no_time_to_ask_for_is_not_absent(place: Place) -> None:
     (read,) = place.poll(place.start(1), seconds_left=1.5)
     assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
-    assert not place.server.calls
+    assert not place.calls
 
 
 @pytest.mark.parametrize("fault", ["500", "reset"])
-def test_one_job_that_cannot_be_read_does_not_stop_others(make: Callable[..., Place], fault: str) -> None:
-    place = make()
+def test_one_job_that_cannot_be_read_does_not_stop_others(place: Place, fault: str) -> None:
     jobs = place.start(2)
     place.fails("500", fault)  # The list, and the job that is read first.
     reads = place.poll(jobs)
@@ -179,9 +160,9 @@ def test_one_job_that_cannot_be_read_does_not_stop_others(make: Callable[..., Pl
     assert all(not read.absent for read in reads)
 
 
-def test_each_job_is_read_at_some_time_however_slow_the_list_is(make: Callable[..., Place]) -> None:
+@slow_pages_of_three
+def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Place) -> None:
     """Sixty jobs in pages of three, of which a run reads few."""
-    place = make(page=3)
     jobs = place.start(60)
     place.server.settings.page_seconds = 2.0
     seen: set[str] = set()
@@ -191,74 +172,59 @@ def test_each_job_is_read_at_some_time_however_slow_the_list_is(make: Callable[.
     assert len(seen) == 60
 
 
-def test_a_rate_limit_pauses_all_polls(make: Callable[..., Place]) -> None:
-    place = make()
+def test_a_rate_limit_pauses_all_polls(place: Place) -> None:
     jobs = place.start(3)
     place.fails("429")
     assert {read.problem.code for read in place.poll(jobs) if read.problem} == {"HTTP_429"}
     place.kernel.now += 600
     place.poll(jobs)
-    assert place.server.calls.total() == 1
+    assert place.calls.total() == 1
     place.kernel.now += 400
     assert all(read.rows for read in place.poll(jobs))
 
 
 @pytest.mark.parametrize("other", [{"ago": 80}, {"client": "aws-prod-2"}, {"fresh": 9e9}])
 def test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again(
-    make: Callable[..., Place], other: dict[str, Any]
+    place: Place, other: dict[str, Any]
 ) -> None:
     """Absence is proved only by what covers the attempt and its window, however many jobs the sandbox knows."""
-    place = make()
     place.start(25)
     first = place.listing()
     place.kernel.now += 10
     again = place.listing(**{"ago": 70} | other)
-    assert (again.begun > first.begun, place.server.calls["list"]) == (True, 2)
+    assert (again.begun > first.begun, place.calls["list"]) == (True, 2)
     assert place.kernel.now - again.since == pytest.approx(other.get("ago", 70), abs=1)
     assert again.clients == (other.get("client", "aws-prod"),)
 
 
-def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(make: Callable[..., Place]) -> None:
+def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Place) -> None:
     """The CommServe's clock may be two minutes behind, and the call takes its time."""
-    place = make()
     (job,) = place.start(1)
     job.ends = place.kernel.now
     place.kernel.now += 200
     assert [row.id for row in place.listing(ago=0).rows] == [job.id]
 
 
-def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(make: Callable[..., Place]) -> None:
-    place = make(page=3)
-    place.start(40)
+@slow_pages_of_three
+def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Place) -> None:
+    """A row without names in any part of it is remembered."""
+    place.start(40)[-1].names = ("", "", "")
     place.server.settings.page_seconds, place.server.settings.hides_clients = 2.0, True
     begun, since = place.kernel.now, place.kernel.now - 60
     listing = place.listing()
+    assert not listing.has_nameless
     listed = {row.id for row in listing.rows}
     while listing.scan:
         place.kernel.now += 5
         listing = place.listing(ago=1, scan=listing.scan)
         listed.update(row.id for row in listing.rows)
-    assert len(listed) == 40
+    assert (len(listed), listing.since, listing.has_nameless) == (40, since, True)
     assert listing.begun == pytest.approx(begun, abs=1)
-    assert listing.since == since
     # Its end is no whole list.
     assert place.listing(ago=1).begun > begun + 15
 
 
-def test_a_row_without_names_in_an_earlier_part_of_a_long_list_is_remembered(make: Callable[..., Place]) -> None:
-    place = make(page=3)
-    jobs = place.start(40)
-    place.server.settings.page_seconds, place.server.settings.hides_clients = 2.0, True
-    jobs[-1].names = ("", "", "")
-    listing = place.listing()
-    assert not listing.has_nameless
-    while listing.scan:
-        listing = place.listing(scan=listing.scan)
-    assert listing.has_nameless
-
-
-def test_an_unreadable_list_is_a_problem_and_no_empty_list(make: Callable[..., Place]) -> None:
-    place = make()
+def test_an_unreadable_list_is_a_problem_and_no_empty_list(place: Place) -> None:
     place.fails("reset", "reset")
     read = place.look()
     assert read.listing is None
@@ -266,13 +232,12 @@ def test_an_unreadable_list_is_a_problem_and_no_empty_list(make: Callable[..., P
 
 
 @pytest.mark.parametrize("jobs", [1, 25])
-def test_a_whole_list_serves_all_that_is_in_doubt(make: Callable[..., Place], jobs: int) -> None:
-    place = make()
+def test_a_whole_list_serves_all_that_is_in_doubt(place: Place, jobs: int) -> None:
     started = place.start(jobs)
     first = place.listing()
     assert {row.id for row in first.rows} == {job.id for job in started}
     assert first.begun == pytest.approx(place.kernel.now, abs=5)
-    assert (place.listing(ago=30), place.server.calls["list"]) == (first, 1)
+    assert (place.listing(ago=30), place.calls["list"]) == (first, 1)
     place.kernel.now += 290 if jobs > 1 else 50
     assert place.listing(ago=30) == first
     place.kernel.now += 20
