@@ -49,21 +49,12 @@ def test_a_pair_has_its_times_and_keeps_what_is_not_ours() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "",
-        "{",
-        "{}",
-        '{"accessToken": "eyFake"}',
-        '{"refreshToken": "eyFake"}',
-        '{"accessToken": 7, "refreshToken": "eyFake"}',
-        '{"accessToken": "", "refreshToken": "eyFake"}',
-        '{"accessToken": "Bearer ", "refreshToken": "eyFake"}',
+        *("", "{", "{}", '{"accessToken": "eyFake"}', '{"refreshToken": "eyFake"}', '{"token": ["eyFake"]}'),
+        *(json.dumps({"accessToken": access, "refreshToken": "eyFake"}) for access in (7, "", "Bearer ")),
+        *(json.dumps({"accessToken": f"eyFake{more}", "refreshToken": "b"}) for more in ("\r\nX: y", "ü")),
         '{"accessToken": "eyFake", "refreshToken": "\\n"}',
-        '{"accessToken": "eyFake\\r\\nX: y", "refreshToken": "b"}',
-        '{"accessToken": "eyFake\\u00fc", "refreshToken": "b"}',
-        '{"token": ["eyFake"]}',
         '{"token": "' + "eyFake" * MAX_TOKEN + '"}',
-        '{"a":' * 100_000,
-        '{"a": ' + "9" * 5000 + "}",
+        *('{"a":' * 100_000, '{"a": ' + "9" * 5000 + "}"),
     ],
     ids=lambda value: value[:40],
 )
@@ -75,8 +66,6 @@ def test_what_holds_no_token_is_described_without_its_value(value: str) -> None:
 
 
 ANSWER = {
-    "accessTokenId": 7,
-    "tokenName": "backups",
     "accessToken": "new-access",
     "refreshToken": "new-refresh",
     "renewableUntilTimestamp": 1950000000,
@@ -111,18 +100,11 @@ def test_what_an_answer_leaves_out_is_kept_or_not_known() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        None,
-        {},
-        [],
-        "text",
-        7,
-        {"errorCode": 5},
-        {"accessToken": ""},
-        {"accessToken": 7},
+        *(None, {}, [], "text", 7, {"errorCode": 5}, {"data": [ANSWER]}),
+        *({"accessToken": access} for access in ("", 7)),
         {"accessToken": ACCESS, "refreshToken": "new"},
         {"accessToken": "new", "refreshToken": 7},
         {"accessToken": "new\n\x00", "refreshToken": "b"},
-        {"data": [ANSWER]},
     ],
     ids=str,
 )
@@ -134,12 +116,11 @@ def test_an_answer_without_a_new_pair_makes_none(answer: Any) -> None:
     ("value", "renewed_by"),
     [
         (STACK, STACK),
-        ("backups", "unknown"),
-        (STACK.replace("backups-2", "a" * 129), "unknown"),
-        (f"{STACK}\n", "unknown"),
-        ("secret.access", "unknown"),
-        ("", ""),
-        (7, ""),
+        *(
+            (name, "unknown")
+            for name in ("backups", STACK.replace("backups-2", "a" * 129), f"{STACK}\n", "secret.access")
+        ),
+        *((name, "") for name in ("", 7)),
     ],
 )
 def test_a_pair_is_renewed_by_a_stack_that_is_named_by_its_arn(value: Any, renewed_by: str) -> None:

@@ -54,12 +54,11 @@ def secret() -> Iterator[Holding]:
 
         def holding(*values: Any) -> TokenAuth:
             for value in values:
-                match value:
-                    case Exception() as error:
-                        stubber.add_client_error("get_secret_value", str(error), "no")
-                    case _:
-                        field = "SecretBinary" if isinstance(value, bytes) else "SecretString"
-                        stubber.add_response("get_secret_value", {"ARN": ARN, field: value}, {"SecretId": ARN})
+                if isinstance(value, Exception):
+                    stubber.add_client_error("get_secret_value", str(value), "no")
+                else:
+                    field = "SecretBinary" if isinstance(value, bytes) else "SecretString"
+                    stubber.add_response("get_secret_value", {"ARN": ARN, field: value}, {"SecretId": ARN})
             return TokenAuth(Secret(ARN, client, lambda: CLOCK[0]), "test")
 
         yield holding
@@ -69,15 +68,10 @@ def secret() -> Iterator[Holding]:
 @pytest.mark.parametrize(
     ("value", "code"),
     [
-        (" \n", "SECRET_EMPTY"),
-        ('{"token": " \\n"}', "SECRET_EMPTY"),
-        (b"binary", "SECRET_EMPTY"),
-        ("{}", "SECRET_WITHOUT_TOKEN"),
+        *((value, "SECRET_EMPTY") for value in (" \n", '{"token": " \\n"}', b"binary")),
         (json.dumps({"token": [CANARY]}), "SECRET_WITHOUT_TOKEN"),
         (f'{{"token": "{CANARY}"', "SECRET_WITHOUT_TOKEN"),
-        (f"{CANARY}\r\nX-Injected: yes", "SECRET_WITHOUT_TOKEN"),
-        (f"{CANARY}\x7f", "SECRET_WITHOUT_TOKEN"),
-        (f"{CANARY}\u2028x", "SECRET_WITHOUT_TOKEN"),
+        *((f"{CANARY}{more}", "SECRET_WITHOUT_TOKEN") for more in ("\r\nX-Injected: yes", "\x7f", "\u2028x")),
         *((Exception(code), "SECRET_UNREADABLE") for code in ("ResourceNotFoundException", "DecryptionFailure")),
     ],
     ids=lambda value: str(value)[:50],
@@ -118,11 +112,7 @@ def test_a_secret_without_a_usable_token_is_unauthorized_and_its_value_is_not_sh
     ids=str,
 )
 def test_a_token_is_replaced_only_by_another_one(
-    secret: Holding,
-    capsys: pytest.CaptureFixture[str],
-    values: tuple[Any, ...],
-    accepted: tuple[str, ...],
-    tokens: list[str],
+    secret: Holding, capsys: pytest.CaptureFixture[str], values: Any, accepted: tuple[str, ...], tokens: list[str]
 ) -> None:
     wire = Wire(*accepted)
     assert wire.send(secret(*values)) == (DONE if accepted else REFUSED)
