@@ -1,11 +1,10 @@
 """An audit's message: JSON for programs, text for people, and never larger than SNS accepts."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from botocore.stub import Stubber
 
 from rds_snap_backup.audit.digest import SUMS
 from rds_snap_backup.messaging import audit_messages
@@ -117,12 +116,9 @@ def test_a_message_is_never_larger_than_sns_accepts(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(("is_problem", "level"), [(True, "problem"), (False, "digest")])
 def test_it_is_published_with_its_status_and_level_for_filters(is_problem: bool, level: str) -> None:
-    client = boto3.client("sns")
     sent: list[dict[str, Any]] = []
-    client.meta.events.register("provide-client-params.sns.Publish", lambda params, **_: sent.append(params))
-    with Stubber(client) as stubber:
-        stubber.add_response("publish", {"MessageId": "1"})
-        publish(Notifications(TOPIC, client), notification(STALE[0]), is_problem=is_problem)
+    client: Any = SimpleNamespace(publish=lambda **call: sent.append(call))
+    publish(Notifications(TOPIC, client), notification(STALE[0]), is_problem=is_problem)
     (request,) = sent
     attributes = {name: value["StringValue"] for name, value in request["MessageAttributes"].items()}
     assert attributes == {"status": "audit", "level": level}
