@@ -1,6 +1,7 @@
 """The function's settings: each variable is read, and an error names it."""
 
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,12 @@ KINDS = {each.name: each.type for each in fields(Config)}
 
 
 def test_every_variable_is_read_into_its_own_field() -> None:
-    environ, expected = {}, {}
+    environ: dict[str, str] = {}
+    expected: dict[str, Any] = {}
     for number, (field, name) in enumerate(VARIABLES.items()):
-        environ[name] = str(number) if KINDS[field] is int else "true" if KINDS[field] is bool else f"value of {name}"
-        value = {int: number, bool: True, str: environ[name]}.get(KINDS[field], (environ[name],))  # type: ignore[call-overload]
-        expected[field] = value
+        kind: Any = KINDS[field]
+        environ[name] = {int: str(number), bool: "true"}.get(kind, f"value of {name}")
+        expected[field] = {int: number, bool: True, str: environ[name]}.get(kind, (environ[name],))
     assert Config.from_env(environ) == Config(**expected)
     for field in (field for field in KINDS if KINDS[field] is bool):
         assert getattr(Config.from_env(environ | {VARIABLES[field]: "false"}), field) is False

@@ -177,7 +177,7 @@ def test_a_verdict(expected: str, case: tuple[Any, ...]) -> None:
 
 
 ONE, TWO, CRM = database("orders"), database("orders", at=AWAY), database("crm", at=AWAY)
-BOTH = {"groups": [NIGHTLY, group("nightly", EVERYTHING, of=DEV)]}
+BOTH: dict[str, Any] = {"groups": [NIGHTLY, group("nightly", EVERYTHING, of=DEV)]}
 BOTH |= {"points": {each: [point("orders", snapshot=f"s-{each.id}")] for each in (RDS, DEV)}}
 
 

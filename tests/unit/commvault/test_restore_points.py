@@ -14,6 +14,7 @@ ROW = {
     "rdsAttributes": {"availabilityZone": "us-east-2a,us-east-2b", "dbSubnetGroup": "default"},
 }
 POINT = RestorePoint("orders-db", "orders-db-us-east-2-20191014t210331z", 1571087011, "us-east-2a")
+NO_ATTRIBUTES: list[Any] = [None, [], {"availabilityZone": 7}]
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ POINT = RestorePoint("orders-db", "orders-db-us-east-2-20191014t210331z", 157108
         *(({"createTime": time}, POINT) for time in ("1571087011", 1571087011000)),
         *(({"createTime": time}, replace(POINT, created=0)) for time in (None, -1, 10**19)),
         *(({"snapShotName": name}, replace(POINT, snapshot="")) for name in (None, "a\nb")),
-        *(({"rdsAttributes": it}, replace(POINT, zone="")) for it in (None, [], {"availabilityZone": 7})),
+        *(({"rdsAttributes": odd}, replace(POINT, zone="")) for odd in NO_ATTRIBUTES),
         *(({"dbName": odd}, None) for odd in (None, "", 7, "x" * 501)),
     ],
     ids=str,

@@ -69,13 +69,16 @@ def test_a_row_without_an_id_is_none(row: Any) -> None:
     assert read_job(row) is None
 
 
+NO_TIMES: list[Any] = [10**18, 10**400, -1, True, 1.5e9, "soon", None, {}]
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
         *((value, 1_769_824_804) for value in (1_769_824_804, "1769824804", 1_769_824_804_123, "1769824804123")),
         (10**11, 10**11),
         (253402300800, 253402300),
-        *((value, 0) for value in (10**18, 10**400, -1, True, 1.5e9, "soon", None, {})),
+        *((value, 0) for value in NO_TIMES),
     ],
     ids=lambda value: str(value)[:20],
 )

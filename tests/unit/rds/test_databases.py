@@ -22,6 +22,10 @@ def rds() -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
+def client_of(rds: Stubber) -> Any:
+    return rds.client
+
+
 def instance_row(name: str, **more: Any) -> dict[str, Any]:
     row = {"DBInstanceIdentifier": name, "DBInstanceArn": f"{ARN}:db:{name}"}
     return {**row, "Engine": "mysql", "DBInstanceStatus": "available", **more}
@@ -48,7 +52,7 @@ def test_all_pages_of_clusters_and_instances_are_read(rds: Stubber) -> None:
         name, size = f"DB{field.title()}", {"MaxRecords": 100}
         rds.add_response(f"describe_db_{field}", {name: rows[:1], "Marker": "more"}, size)
         rds.add_response(f"describe_db_{field}", {name: rows[1:]}, size | {"Marker": "more"})
-    found = list(Databases(lambda: rds.client).resources())
+    found = list(Databases(lambda: client_of(rds)).resources())
     assert [(resource.name, resource.kind, resource.cluster) for resource in found] == [
         ("one", "cluster", ""),
         ("two", "cluster", ""),
@@ -80,7 +84,7 @@ def snapshot_row(name: str, **more: Any) -> dict[str, Any]:
 
 
 def snapshots(rds: Stubber, kind: module.Kind, by: module.By, *values: str) -> list[Snapshot]:
-    return list(Databases(lambda: rds.client).snapshots(module.Wanted(kind, by, frozenset(values))))
+    return list(Databases(lambda: client_of(rds)).snapshots(module.Wanted(kind, by, frozenset(values))))
 
 
 def asked(name: str, *values: str) -> dict[str, Any]:
@@ -130,7 +134,7 @@ def test_one_database_is_read_and_one_that_rds_does_not_know_is_none(rds: Stubbe
     rds.add_response("describe_db_instances", {"DBInstances": [instance_row("a")]}, {"DBInstanceIdentifier": "a"})
     rds.add_client_error("describe_db_instances", "DBInstanceNotFound")
     rds.add_client_error("describe_db_clusters", "DBClusterNotFoundFault")
-    databases = Databases(lambda: rds.client)
+    databases = Databases(lambda: client_of(rds))
     assert databases.resource("instance", "a") == instance("a")
     assert databases.resource("instance", "b") is databases.resource("cluster", "b") is None
 
