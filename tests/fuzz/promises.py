@@ -15,7 +15,6 @@ MAX_DIGITS = 20
 
 
 def require(condition: object, what: str) -> None:
-    """Fail unless a promise is kept."""
     if not condition:
         raise AssertionError(what)
 
