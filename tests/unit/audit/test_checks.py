@@ -37,11 +37,8 @@ def test_the_renewal_of_a_token(fields: dict[str, Any], ok: bool, detail: str) -
     check = renewal_check(replace(PAIR, **fields), NOW)
     assert (check.ok, check.hint is None, check.code) == (ok, ok, None if ok else "TOKEN_EXPIRING")
     assert detail in check.detail
-
-
-def test_a_token_that_cannot_be_read_is_not_checked() -> None:
-    check = renewal_check(DENIED, NOW)
-    assert (check.ok, check.is_made) == (False, False)
+    unread = renewal_check(DENIED, NOW)
+    assert (unread.ok, unread.is_made) == (False, False)
 
 
 EMAIL, QUEUE = (Subscription(protocol, "endpoint", True) for protocol in ("email", "sqs"))
