@@ -1,12 +1,17 @@
-"""The template's alarms: what they watch is emitted, what is missing alarms where it should, and whom they notify."""
+"""What is watched: alarms watch what the code emits, and saved queries and the dashboard name what it logs."""
 
+import ast
+import json
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any, get_args
 
 import pytest
 
 from local.tools import ROOT
 from rds_snap_backup.observability import NAMESPACE, MetricName, count
+from rds_snap_backup.problems import Problem
 from tests.metrics import Metric, metric, sums
 from tests.unit.template import Resolved
 
@@ -66,3 +71,57 @@ def test_parts_that_are_off_are_not_watched() -> None:
     assert not [name for space, name, _ in watched(without) if space == "AWS/Events"]
     alarms = Resolved({"AuditScheduleExpression": "off"}).of_type("AWS::CloudWatch::Alarm")
     assert alarms.keys().isdisjoint({"MissedAuditAlarm", "AuditFindingAlarm"})
+
+
+# ---- The dashboard, and the saved queries
+
+
+@pytest.mark.parametrize("given", [{}, {"AuditScheduleExpression": "off"}])
+def test_the_dashboard_shows_every_metric_and_every_alarm(given: dict[str, str]) -> None:
+    resolved = Resolved(given)
+    body = json.loads(resolved.resources["Dashboard"]["Properties"]["DashboardBody"])
+    metrics = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
+    shown = {name for metric in metrics for name in metric if name in get_args(MetricName.__value__)}
+    assert shown == set(get_args(MetricName.__value__))
+    assert all(metric[2:] == ["service", "backups"] for metric in metrics if metric[0] == NAMESPACE)
+    (alarms,) = [widget["properties"]["alarms"] for widget in body["widgets"] if widget["type"] == "alarm"]
+    assert sorted(alarms) == sorted(f"{name}.Arn" for name in resolved.of_type("AWS::CloudWatch::Alarm"))
+
+
+# Powertools adds these to each line: https://docs.aws.amazon.com/powertools/python/latest/core/logger/
+BY_POWERTOOLS = {"level", "message", "timestamp", "service", "function_request_id", "@timestamp", "@message"}
+NAME = re.compile(r"@?[A-Za-z_][\w.]*")
+
+
+def logged_fields() -> set[str]:
+    """Return the fields that the code's calls of the logger give it by name."""
+    modules = [ast.parse(path.read_text()) for path in (ROOT / "src" / "rds_snap_backup").rglob("*.py")]
+    calls = [node for module in modules for node in ast.walk(module) if isinstance(node, ast.Call)]
+    to_the_logger = [call for call in calls if ast.unparse(call.func).startswith("logger.")]
+    return {keyword.arg for call in to_the_logger for keyword in call.keywords if keyword.arg}
+
+
+KNOWN = logged_fields() | BY_POWERTOOLS | {f"error.{field.name}" for field in fields(Problem)}
+
+
+def queries() -> dict[str, str]:
+    """Return each query by its name, without comments."""
+    plain = Resolved()
+    saved = {query["Name"]: query["QueryString"] for query in plain.of_type("AWS::Logs::QueryDefinition").values()}
+    widgets = json.loads(plain.resources["Dashboard"]["Properties"]["DashboardBody"])["widgets"]
+    shown = {each["properties"]["title"]: each["properties"]["query"] for each in widgets if each["type"] == "log"}
+    return {name: re.sub(r"(?m)^#.*\n", "", query) for name, query in (saved | shown).items()}
+
+
+def named_in(query: str) -> set[str]:
+    """Return the fields that a query names."""
+    commands = [command.partition(" ") for command in re.split(r"\n\| | \| ", query)]
+    assert {name for name, _, _ in commands} <= {"fields", "filter", "sort", "SOURCE", "limit"}
+    parts = [re.sub(r'"[^"]*"|/[^/]*/', "", rest) for name, _, rest in commands if name not in {"SOURCE", "limit"}]
+    return {*NAME.findall(" ".join(parts))} - {"in", "or", "and", "like", "ispresent", "desc", "asc"}
+
+
+@pytest.mark.parametrize(("name", "query"), queries().items(), ids=list(queries()))
+def test_a_query_names_fields_that_the_code_logs(name: str, query: str) -> None:
+    assert len(named_in(query)) > 4
+    assert named_in(query) - KNOWN == set()

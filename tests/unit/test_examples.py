@@ -1,4 +1,4 @@
-"""The examples: key policies, endpoints, sizes and deployments are what template, code and prices say."""
+"""The examples and costs: key policies, endpoints, sizes and deployments are what template, code and prices say."""
 
 import ast
 import json
@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks import standing
+from benchmarks.prices import PRICES
 from local.package import CODE
 from rds_snap_backup.audit.digest import WRITES_AN_HOUR
 from rds_snap_backup.core.backups import Backup, Tried
@@ -61,6 +63,36 @@ def test_the_sizes_are_computed(row: list[str]) -> None:
     standing, backup = re.findall(r"\$(6\.\d+|0\.0+\d+)", section("docs/reference.md", "Sizes"))
     minutes = (requests - 1) // WRITES_AN_HOUR * 60
     assert computed == [requests, minutes, round(float(standing) + databases * 30 * float(backup), 2)]
+
+
+# ---- Costs of a stack that stands by
+
+COSTS = "docs/reference.md", "Costs"
+
+
+def number(cell: str) -> float:
+    """Return the number in a cell, in dollars where it is an amount."""
+    found = re.search(r"[\d,]+(\.\d+)?", cell)
+    assert found, cell
+    return float(found[0].replace(",", "")) / (1_000_000 if "a million" in cell else 1)
+
+
+def test_each_row_is_counted_from_the_template_and_the_last_is_their_sum() -> None:
+    *counted, total = rows(*COSTS)
+    for item, row in zip(standing.items(), counted, strict=True):
+        assert abs(number(row[1]) - item.count) <= (0.005 if item.count < 1 else 0.5), row
+        assert abs(number(row[2]) - item.price) <= item.price / 1e6, row
+        assert row[3] == f"${item.month:.2f}"
+    assert total[3] == f"**${standing.month():.2f}**"
+
+
+def test_what_the_text_says_of_the_dashboard_and_of_a_large_document() -> None:
+    text = section(*COSTS).replace("\n", " ")
+    without = standing.month(CreateDashboard="false")
+    assert f"{standing.month() - without:.2f}" == "3.00"
+    assert f"without the dashboard ${without:.2f}" in text
+    price = PRICES["Systems Manager advanced parameter-month"]
+    assert f"such as one of 25 associations with long names, is ${price:.2f} a month" in text
 
 
 # ---- Terraform and CDK

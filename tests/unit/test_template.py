@@ -1,12 +1,11 @@
-"""What the template promises: parameters, what is optional, triggers, queues, topics, variables and the dashboard."""
+"""What the template promises: parameters, what is optional, triggers, queues, topics and variables."""
 
 import json
 import re
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from rds_snap_backup.observability import NAMESPACE, MetricName
 from rds_snap_backup.targets import parse_target
 from tests.unit.template import TEMPLATE, Resolved
 
@@ -198,7 +197,7 @@ def test_the_e_mail_subscription_admits_its_levels(level: str, admitted: str) ->
     assert subscription["FilterPolicyScope"] == "MessageAttributes"
 
 
-# ---- Variables and the dashboard
+# ---- Variables
 
 
 @pytest.mark.parametrize(
@@ -218,15 +217,3 @@ def test_the_functions_know_accounts_members_topic_and_schedule(
     given: dict[str, str], function: str, expected: dict[str, str]
 ) -> None:
     assert expected.items() <= Resolved(given).variables_of(function).items()
-
-
-@pytest.mark.parametrize("given", [{}, {"AuditScheduleExpression": "off"}])
-def test_the_dashboard_shows_every_metric_and_every_alarm(given: dict[str, str]) -> None:
-    resolved = Resolved(given)
-    body = json.loads(resolved.resources["Dashboard"]["Properties"]["DashboardBody"])
-    metrics = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
-    shown = {name for metric in metrics for name in metric if name in get_args(MetricName.__value__)}
-    assert shown == set(get_args(MetricName.__value__))
-    assert all(metric[2:] == ["service", "backups"] for metric in metrics if metric[0] == NAMESPACE)
-    (alarms,) = [widget["properties"]["alarms"] for widget in body["widgets"] if widget["type"] == "alarm"]
-    assert sorted(alarms) == sorted(f"{name}.Arn" for name in resolved.of_type("AWS::CloudWatch::Alarm"))

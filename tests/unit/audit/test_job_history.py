@@ -112,14 +112,10 @@ def test_of_a_storm_the_newest_jobs_are_kept_and_the_last_completed_one() -> Non
     assert mine[-1].end == "completed"
 
 
-def test_no_more_calls_are_made_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_calls_are_made_than_the_budget_and_none_without_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metered, "MAX_CALLS", 3)
     tenant = Tenant(10 * PAGE)
     jobs = read(tenant, "x")
     assert (len(tenant.paths), jobs.problem) == (3, metered.OUT_OF_CALLS)
-
-
-def test_without_time_nothing_is_read() -> None:
-    tenant = Tenant(1)
-    jobs = read(tenant, "a", seconds_left=1)
-    assert (tenant.paths, jobs.problem is None) == ([], False)
+    late = read(tenant, "a", seconds_left=1)
+    assert (len(tenant.paths), late.of_group, late.problem is None) == (3, {}, False)

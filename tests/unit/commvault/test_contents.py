@@ -8,6 +8,7 @@ from rds_snap_backup.commvault.contents import MAX_RULES, Content, Kind, is_boun
 from tests.unit.audit.support import child
 
 EAST, WEST = "us-east-1", "us-west-2"
+KINDS: tuple[Kind, ...] = ("cluster", "instance")
 
 
 def read(*children: Any, filters: Any = None) -> Content:
@@ -87,12 +88,6 @@ def test_exceptions() -> None:
     assert {verdict(read(*plain, filters=filters), "crm") for filters in none} == {("everything", True)}
 
 
-def test_a_content_that_is_empty_and_one_that_is_not_there() -> None:
-    assert (verdict(read()), str(read())) == ((None, False), "nothing")
-    lacking: list[Any] = [{}, [], {"children": {}}]
-    assert {read_content({"cloudDbContent": content}) for content in lacking} | {read_content({})} == {None}
-
-
 def test_regions_and_texts_for_people() -> None:
     content = read(
         child("region", WEST),
@@ -101,6 +96,10 @@ def test_regions_and_texts_for_people() -> None:
     )
     assert content.regions == {EAST, WEST, "eu-west-1"}
     assert str(content) == "region us-west-2, rule x in eu-west-1, db-0, db-1, db-2 and 2 more"
+    assert [content.names_it(kind, EAST, "DB-0") for kind in KINDS] == [True, False]
+    assert (verdict(read()), str(read())) == ((None, False), "nothing")
+    lacking: list[Any] = [{}, [], {"children": {}}]
+    assert {read_content({"cloudDbContent": each}) for each in lacking} | {read_content({})} == {None}
 
 
 SAFE = ["^prod-", "orders|billing", "^prod-.*-db$", r"db\d{2,3}$", "[()*+]+", "a*?b", "(?:prod|test)-db", r"\(\)*"]
@@ -119,8 +118,3 @@ def test_a_rule_is_searched_in_bounded_time_or_refused(pattern: str) -> None:
 def test_more_rules_than_are_tried_are_not_understood() -> None:
     content = read(*(child("instanceRule", f"^x{number}$") for number in range(MAX_RULES + 5)))
     assert content.unclear == (f"more than {MAX_RULES} rules",)
-
-
-def test_a_name_is_of_its_kind() -> None:
-    kinds: tuple[Kind, ...] = ("cluster", "instance")
-    assert [read(child("Cluster", "shop", path=EAST)).names_it(kind, EAST, "SHOP") for kind in kinds] == [True, False]

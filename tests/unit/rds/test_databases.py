@@ -63,19 +63,15 @@ def test_all_pages_of_clusters_and_instances_are_read(rds: Stubber) -> None:
     assert found[1].place == module.Place("111122223333", "us-east-1")
 
 
-def test_members_are_of_their_cluster_and_a_replica_is_a_database() -> None:
+def test_members_are_of_their_cluster_and_other_services_and_what_is_being_deleted_are_left_out() -> None:
     members = (instance("shop-1", DBClusterIdentifier="shop"), instance("shop-2", DBClusterIdentifier="shop"))
     replica = instance("orders-replica", ReadReplicaSourceDBInstanceIdentifier="orders")
     shop, orders = cluster("shop"), instance("orders")
-    listed = [*members, shop, replica, orders]
-    assert databases_of(listed) == [Database(orders), Database(replica), Database(shop, members)]
-
-
-def test_other_services_and_what_is_being_deleted_are_left_out() -> None:
     others = [cluster(engine, Engine=engine) for engine in ("docdb", "neptune")]
     others += [instance("docdb-1", Engine="docdb", DBClusterIdentifier="docdb")]
-    deleted = [instance("old", DBInstanceStatus="deleting"), cluster("older", Status="deleting")]
-    assert databases_of([*others, *deleted, instance("orders")]) == [Database(instance("orders"))]
+    others += [instance("old", DBInstanceStatus="deleting"), cluster("older", Status="deleting")]
+    listed = databases_of([*others, *members, shop, replica, orders])
+    assert listed == [Database(orders), Database(replica), Database(shop, members)]
 
 
 def snapshot_row(name: str, **more: Any) -> dict[str, Any]:
@@ -121,13 +117,10 @@ def test_snapshots_of_clusters_are_asked_for_by_database(rds: Stubber) -> None:
 )
 def test_a_snapshot_is_of_a_database(fields: dict[str, Any], is_of: bool) -> None:
     orders = instance("orders", DbiResourceId="db-A", InstanceCreateTime=AT)
-    assert Snapshot.read(snapshot_row("s", **fields), FORMS["instance"]).is_of(orders) is is_of
-
-
-def test_a_copy_has_the_time_of_the_original() -> None:
-    original = AT.replace(hour=5)
-    read = Snapshot.read(snapshot_row("s", OriginalSnapshotCreateTime=original), FORMS["instance"])
-    assert (read.created, read.is_available) == (original.timestamp(), True)
+    read = Snapshot.read(snapshot_row("s", **fields), FORMS["instance"])
+    assert (read.is_of(orders), read.is_available) == (is_of, True)
+    copy = Snapshot.read(snapshot_row("s", OriginalSnapshotCreateTime=AT.replace(hour=5)), FORMS["instance"])
+    assert copy.created == AT.replace(hour=5).timestamp(), "a copy has the time of the original"
 
 
 def test_one_database_is_read_and_one_that_rds_does_not_know_is_none(rds: Stubber) -> None:
