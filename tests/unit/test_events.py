@@ -106,12 +106,9 @@ def test_the_rule_lets_through_the_rds_samples_and_no_others() -> None:
     assert not [name for name, sample in SAMPLES.items() if "snapshot-creat" in name and matches(allowed, sample)]
 
 
-def test_no_default_event_is_one_that_a_backup_causes() -> None:
+def test_no_default_event_is_one_that_a_backup_causes_and_each_has_a_sample() -> None:
     assert set(PATTERN["detail"]["EventID"]) == DEFAULT_IDS
     assert NEVER_IDS == SELF_TRIGGERS
     assert "account" not in PATTERN
-
-
-@pytest.mark.parametrize(("prefix", "ids"), [("rds-", DEFAULT_IDS), ("never-", NEVER_IDS)])
-def test_there_is_a_sample_of_every_id(prefix: str, ids: set[str]) -> None:
-    assert {sample["detail"]["EventID"] for name, sample in SAMPLES.items() if name.startswith(prefix)} == ids
+    for prefix, ids in (("rds-", DEFAULT_IDS), ("never-", NEVER_IDS)):
+        assert {sample["detail"]["EventID"] for name, sample in SAMPLES.items() if name.startswith(prefix)} == ids

@@ -101,6 +101,11 @@ def test_the_members_bus_admits_the_organizations_rds_events(
 def test_no_statement_is_about_everything_or_another_account_region_or_stack() -> None:
     policies = FULL.of_type("AWS::IAM::Role") | FULL.of_type("AWS::IAM::ManagedPolicy")
     found = [each for each in statements(policies) if each["Effect"] == "Allow"]
+    roles = FULL.of_type("AWS::IAM::Role")
+    assert sorted(roles) == ["AuditRole", "BackupRole", "SchedulerRole"]
+    assert {role["PermissionsBoundary"] for role in roles.values()} == {GIVEN["PermissionsBoundaryArn"]}
+    attached = {name for role in roles.values() for name in role.get("ManagedPolicyArns", [])}
+    assert attached == {"CommonPolicy", "PlatformPolicy"}, "none of AWS's"
     named = {each["Sid"] for each in found if "*" in listed(each["Resource"])}
     assert named == {"Quotas", "Schedules", "NetworkInterfaces"}
     for function in FUNCTIONS:
@@ -240,11 +245,3 @@ def test_no_parameter_widens_a_policy(name: str, hostile: str) -> None:
         widened = proper[:at] + hostile + proper[at:]
         assert hostile == admitted or not re.fullmatch(pattern, widened), widened
     assert not re.fullmatch(pattern, hostile)
-
-
-def test_every_role_bears_the_boundary_and_no_policy_of_aws() -> None:
-    roles = FULL.of_type("AWS::IAM::Role")
-    assert sorted(roles) == ["AuditRole", "BackupRole", "SchedulerRole"]
-    for role in roles.values():
-        assert role["PermissionsBoundary"] == GIVEN["PermissionsBoundaryArn"]
-        assert set(role.get("ManagedPolicyArns", [])) <= {"CommonPolicy", "PlatformPolicy"}

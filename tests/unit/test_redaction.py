@@ -14,33 +14,26 @@ from rds_snap_backup.untrusted import clean_text
 
 # Its base64 has both characters that are other ones in a URL, at every offset.
 SECRET = 'eyJ0fake/a+b=c"d&e\\f~?~~>~ghijkl%2Fmnopqrstuvw'
+# Of JSON, programs, URLs and HTML, which needs no semicolons.
+ESCAPES = ("\\u{:04X}", "\\x{:02x}", "%{:02x}", "&#{};", "&#x{:x};", "&#{}", "&#x{:06x}")
+BYTES = {"{:02x}": "-", "{:02X}": ":", "0x{:02x}": ","}
 ORDS = [ord(char) for char in SECRET]
 FORMS = {
     "plain": SECRET,
+    **{f"each character as {form}": "".join(form.format(char) for char in ORDS) for form in ESCAPES},
+    **{f"with {between!r} in between": between.join(SECRET) for between in ("\0", "\u200b", "\u00ad\u034f")},
+    **{f"bytes as {form}": separator.join(form.format(char) for char in ORDS) for form, separator in BYTES.items()},
     "upper case": SECRET.upper(),
     "lower case": SECRET.lower(),
     "JSON": json.dumps(SECRET),
     "JSON, slashes escaped": json.dumps(SECRET).replace("/", "\\/"),
-    "JSON, all escaped": "".join(f"\\u{char:04X}" for char in ORDS),
-    "a program's escapes": "".join(f"\\x{char:02x}" for char in ORDS),
     "JSON in JSON": json.dumps(json.dumps({"token": SECRET}, separators=(",", ":"))),
     "URL": quote(SECRET, safe=""),
-    "URL, all escaped": "".join(f"%{char:02x}" for char in ORDS),
     "form": quote_plus(SECRET),
     "URL in URL": quote(quote(SECRET, safe=""), safe=""),
     "URL in JSON": json.dumps({"Location": quote(SECRET, safe="")}, separators=(",", ":")),
     "HTML": html.escape(SECRET),
-    "HTML, numbers": "".join(f"&#{char};" for char in ORDS),
-    "HTML, hexadecimal": "".join(f"&#x{char:x};" for char in ORDS),
-    "HTML, numbers without semicolons": "".join(f"&#{char}" for char in ORDS),
-    "HTML, hexadecimal without semicolons": "".join(f"&#x{char:06x}" for char in ORDS),
-    "NUL in between": "\0".join(SECRET),
-    "a space of no width in between": "\u200b".join(SECRET),
-    "a soft hyphen and a mark in between": "\u00ad\u034f".join(SECRET),
     "JSON, NUL in between": json.dumps("\0".join(SECRET)),
-    "hexadecimal with hyphens": "-".join(f"{char:02x}" for char in ORDS),
-    "hexadecimal with colons": ":".join(f"{char:02X}" for char in ORDS),
-    "hexadecimal with prefixes": ",".join(f"0x{char:02x}" for char in ORDS),
     "hexadecimal": SECRET.encode().hex(),
     "hexadecimal, upper case": SECRET.encode().hex().upper(),
     "a part": SECRET[20:32],

@@ -2,7 +2,6 @@
 
 import json
 import re
-from typing import Any
 
 import pytest
 
@@ -134,20 +133,12 @@ def test_the_default_target_is_valid(databases: str, patterns: list[str]) -> Non
     assert (target.request.backup_level, [*target.databases]) == ("INCREMENTAL", patterns)
 
 
-@pytest.mark.parametrize(
-    ("schedule", "function", "asks_for"),
-    [
-        ("DefaultSchedule", "BackupFunction", {"target": "default"}),
-        ("AuditSchedule", "AuditFunction", {"audit": True}),
-    ],
-)
-def test_a_schedule_names_itself_and_its_time(schedule: str, function: str, asks_for: dict[str, Any]) -> None:
-    properties = FULL.resources[schedule]["Properties"]
-    assert properties["Target"]["Arn"] == f"{function}.Arn"
-    assert json.loads(properties["Target"]["Input"]) == asks_for | {
-        "schedule": "<aws.scheduler.schedule-arn>",
-        "time": "<aws.scheduler.scheduled-time>",
-    }
+def test_a_schedule_names_itself_and_its_time() -> None:
+    itself = {"schedule": "<aws.scheduler.schedule-arn>", "time": "<aws.scheduler.scheduled-time>"}
+    for name, asks_for in (("Default", {"target": "default"}), ("Audit", {"audit": True})):
+        target = FULL.resources[f"{name}Schedule"]["Properties"]["Target"]
+        assert target["Arn"] == f"{'Audit' if name == 'Audit' else 'Backup'}Function.Arn"
+        assert json.loads(target["Input"]) == asks_for | itself
 
 
 def test_undelivered_triggers_and_killed_runs_are_kept() -> None:
@@ -180,21 +171,18 @@ def test_no_resource_bears_a_name_that_a_second_stack_would_use() -> None:
     assert all(query["Name"].startswith("backups/") for query in FULL.of_type("AWS::Logs::QueryDefinition").values())
 
 
-def test_alarms_reach_the_e_mail_unfiltered_unless_they_have_a_topic() -> None:
-    email = {"NotificationEmail": "ops@example.com"}
-    subscription = Resolved(email).resources["AlarmEmailSubscription"]["Properties"]
-    assert subscription == {"TopicArn": "AlarmTopic", "Protocol": "email", "Endpoint": "ops@example.com"}
-    assert "AlarmEmailSubscription" not in Resolved(email | {"AlarmTopicArn": "arn"}).resources
-
-
 @pytest.mark.parametrize(
     ("level", "admitted"), [("all", "problem digest info"), ("problems", "problem"), ("digest", "problem digest")]
 )
-def test_the_e_mail_subscription_admits_its_levels(level: str, admitted: str) -> None:
-    given = {"NotificationEmail": "ops@example.com", "NotificationLevel": level}
-    subscription = Resolved(given).resources["EmailSubscription"]["Properties"]
+def test_e_mail_is_subscribed_to_its_levels_and_to_alarms_without_a_topic(level: str, admitted: str) -> None:
+    email = {"NotificationEmail": "ops@example.com", "NotificationLevel": level}
+    resources = Resolved(email).resources
+    subscription = resources["EmailSubscription"]["Properties"]
     assert set(subscription["FilterPolicy"]["level"]) == set(admitted.split())
     assert subscription["FilterPolicyScope"] == "MessageAttributes"
+    alarms = {"TopicArn": "AlarmTopic", "Protocol": "email", "Endpoint": "ops@example.com"}
+    assert resources["AlarmEmailSubscription"]["Properties"] == alarms, "unfiltered"
+    assert "AlarmEmailSubscription" not in Resolved(email | {"AlarmTopicArn": "arn"}).resources
 
 
 # ---- Variables

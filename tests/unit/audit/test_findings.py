@@ -36,11 +36,8 @@ def test_failed_checks_are_findings_one_for_all_unknown_names_of_a_target() -> N
         ("names", "a", "No x. 2 more of its associations are unknown, too."),
         ("names", "b", "No y."),
     ]
-
-
-def test_both_topics_without_a_listener_are_two_findings() -> None:
-    none = replace(WRONG, name="listeners", target=None, code="NOBODY_LISTENS")
-    assert len({finding.key for finding in of_checks([none, replace(none, name="alarm_listeners")])}) == 2
+    nobody = replace(WRONG, name="listeners", target=None, code="NOBODY_LISTENS")
+    assert len({each.key for each in of_checks([nobody, replace(nobody, name="alarm_listeners")])}) == 2
 
 
 def verdict(name: VerdictName, of: str, kind: str = "instance", **more: Any) -> Verdict:
@@ -75,15 +72,12 @@ def test_a_group_that_selects_no_database_is_a_finding_of_its_target() -> None:
     assert found.message == "aws-prod / RDS / nightly selects no database that exists: gone."
 
 
-def test_checks_that_were_not_made_because_of_a_finding_are_no_finding() -> None:
+def test_each_problem_is_one_finding_that_names_the_questions_unless_it_is_a_failed_checks() -> None:
     checks = [failed("reach", None, DOWN), not_made("token", None, DOWN), not_made("association", "a", DOWN)]
     unasked = unasked_in(checks)
     assert [entry.question for entry in unasked] == ["token", "names"]
     assert [finding.code for finding in of_checks(checks)] == ["UNREACHABLE"]
     assert of_unasked(unasked, checks) == []
-
-
-def test_each_other_problem_is_one_finding_that_names_the_questions() -> None:
     checks = [not_read("listeners", None, DENIED, "The subscriptions")]
     unasked = [*unasked_in(checks), Unasked("coverage", DENIED), Unasked("stuck", replace(DENIED, message="Slow"))]
     first, second = of_unasked(unasked, checks)
@@ -96,13 +90,15 @@ def test_each_other_problem_is_one_finding_that_names_the_questions() -> None:
     assert first.key != second.key
 
 
-def test_a_finding_is_known_by_its_code_and_place() -> None:
+def test_a_finding_is_known_by_its_code_and_place_and_its_texts_are_short_lines() -> None:
     one = Finding("freshness", "BACKUP_STALE", "50 h", "Do this", "orders", resource("x"), "key")
     assert one.key == replace(one, message="74 h", hint="Do that").key
     assert one.group == "freshness@111122223333/us-east-1"
     same_name = replace(resource("x"), arn="arn:aws:rds:eu-west-1:999988887777:db:x")
     changes: list[dict[str, Any]] = [{"code": "X"}, {"target": "x"}, {"database": same_name}, {"about": "x"}]
     assert len({finding.key for finding in (one, *(replace(one, **change) for change in changes))}) == 5
+    shown = Finding("names", "X", "line\nline \x1b[31m" + "m" * 900, "h" * 900, "t\n" + "t" * 900).to_json()
+    assert all(len(shown[name]) <= 500 and shown[name].isprintable() for name in ("target", "message", "hint"))
 
 
 def test_scheduled_targets_that_repeat_an_association() -> None:
@@ -138,11 +134,6 @@ def test_findings_about_places() -> None:
         *(f"{question}@{HOME}" for question in ("coverage", "freshness")),
         *(f"{question}@{far}" for question in ("coverage", "freshness", "quota", "events")),
     }
-
-
-def test_texts_from_outside_are_one_line_of_bounded_length() -> None:
-    shown = Finding("names", "X", "line\nline \x1b[31m" + "m" * 900, "h" * 900, "t\n" + "t" * 900).to_json()
-    assert all(len(shown[name]) <= 500 and shown[name].isprintable() for name in ("target", "message", "hint"))
 
 
 def test_every_question_has_words_and_a_place() -> None:

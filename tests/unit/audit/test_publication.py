@@ -126,16 +126,10 @@ def test_of_two_runs_at_one_time_one_publishes() -> None:
     run(aws, "other")
     publish(auditor.services, auditor.audits, replace(state, run="mine", pending=notification("mine")))
     assert published(aws) == [("other", "problem")]
-    assert auditor.audits.load().run == "other"
-
-
-def test_of_two_runs_that_publish_the_same_record_both_go_on() -> None:
-    aws = Aws()
-    auditor = aws.auditor()
-    recorded = auditor.audits.save(replace(BEFORE, run="killed", pending=notification("killed")))
-    for _ in range(2):
+    recorded = auditor.audits.save(replace(auditor.audits.load(), run="killed", pending=notification("killed")))
+    for _ in range(2):  # Both publish the same record, and go on.
         assert publish_pending(auditor.services, auditor.audits, recorded).pending is None
-    assert published(aws) == [("killed", "digest")] * 2
+    assert published(aws)[1:] == [("killed", "digest")] * 2
 
 
 @pytest.mark.parametrize(("places", "shown"), [(MAX_SHOWN_PLACES, MAX_SHOWN_PLACES), (MAX_SHOWN_PLACES + 1, 0)])

@@ -48,6 +48,8 @@ def test_by_hand_it_is_named_and_not_sent(aws: Aws) -> None:
         "A submission (waiting) should have gone on at 2026-01-31T02:00:04Z: rds trigger arn|RDS-EVENT-0043|now."
     )
     assert "The next scheduled audit" in found.hint
+    (unread,) = findings_of_unreadable([Unreadable("submission#orders#manual#1", "It has another form.")])
+    assert (unread.code, unread.message) == ("SUBMISSION_STUCK", "submission#orders#manual#1: It has another form.")
     assert aws.sent == []
 
 
@@ -76,8 +78,3 @@ def test_a_submission_that_goes_on_meanwhile_keeps_its_record(aws: Aws) -> None:
     changed = services.submissions.save(Change(replace(stuck, cut_offs=1)))
     assert send_again(services, aws_calls(lambda: 100), [stuck]) == []
     assert changed == Saved(opened(aws)[0])
-
-
-def test_a_record_that_cannot_be_read_is_named() -> None:
-    (found,) = findings_of_unreadable([Unreadable("submission#orders#manual#1", "It has another form.")])
-    assert (found.code, found.message) == ("SUBMISSION_STUCK", "submission#orders#manual#1: It has another form.")

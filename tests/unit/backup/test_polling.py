@@ -137,18 +137,18 @@ def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(place: Place
         assert place.calls.total() == calls
 
 
-def test_a_job_that_commvault_does_not_know_is_absent(place: Place) -> None:
+def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_is_not(place: Place) -> None:
     jobs = place.start(2)
+    (read,) = place.poll(jobs[:1], seconds_left=1.5)
+    assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
+    assert not place.calls
     del place.server.jobs[0]
     absent, there = place.poll(jobs)
     assert (*absent.absent, *absent.rows) == (jobs[0].id,)
     assert (there.absent, *there.rows) == (frozenset(), jobs[1].id)
-
-
-def test_a_job_that_there_was_no_time_to_ask_for_is_not_absent(place: Place) -> None:
-    (read,) = place.poll(place.start(1), seconds_left=1.5)
-    assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
-    assert not place.calls
+    place.fails("reset", "reset")
+    unread = place.look()
+    assert (unread.listing, unread.problem is None) == (None, False), "no empty list"
 
 
 @pytest.mark.parametrize("fault", ["500", "reset"])
@@ -222,13 +222,6 @@ def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Pl
     assert listing.begun == pytest.approx(begun, abs=1)
     # Its end is no whole list.
     assert place.listing(ago=1).begun > begun + 15
-
-
-def test_an_unreadable_list_is_a_problem_and_no_empty_list(place: Place) -> None:
-    place.fails("reset", "reset")
-    read = place.look()
-    assert read.listing is None
-    assert read.problem
 
 
 @pytest.mark.parametrize("jobs", [1, 25])

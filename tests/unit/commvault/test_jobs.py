@@ -178,22 +178,21 @@ def test_a_list_of_all_that_is_too_slow_for_one_page_is_asked_by_client(
     server.clear_faults()
 
 
-def test_a_page_of_too_many_rows_says_so(server: CommServe) -> None:
-    server.fault("status", None, path="/Job", status=200, body=TOO_MANY)
-    assert refused(server, 10).code == "JOB_LIST_TOO_LONG"
-
-
-@pytest.mark.parametrize("kind", ["throttled", "maintenance"])
-def test_a_server_that_is_busy_is_not_asked_once_more(server: CommServe, kind: str) -> None:
-    server.fault(kind, None, path="/Job")
-    assert refused(server)
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(("seconds", "code"), [(1.5, "JOB_LIST_TOO_SLOW"), (0.5, "OUT_OF_TIME")])
-def test_a_list_of_which_no_page_can_be_read_in_time_says_why(server: CommServe, seconds: float, code: str) -> None:
-    server.fault("stall_before", None, path="/Job")
+@pytest.mark.parametrize(
+    ("fault", "seconds", "code", "requests"),
+    [
+        ({"name": "status", "status": 200, "body": TOO_MANY}, 10, "JOB_LIST_TOO_LONG", 3),
+        ({"name": "stall_before"}, 1.5, "JOB_LIST_TOO_SLOW", 1),
+        ({"name": "stall_before"}, 0.5, "OUT_OF_TIME", 0),
+        # A server that is busy is not asked once more.
+        ({"name": "throttled"}, 5, "HTTP_429", 1),
+        ({"name": "maintenance"}, 5, "MAINTENANCE", 1),
+    ],
+)
+def test_a_list_of_which_no_page_can_be_read_says_why(
+    server: CommServe, fault: dict[str, Any], seconds: float, code: str, requests: int
+) -> None:
+    server.fault(**fault, times=None, path="/Job")
     problem = refused(server, seconds)
-    assert problem.code == code
+    assert (problem.code, len(server.requests)) == (code, requests)
     assert "DNS" not in f"{problem}"
-    assert bool(server.requests) is (seconds > 1)

@@ -8,7 +8,8 @@ import pytest
 from rds_snap_backup.ledger.audits import AuditChangedError, Audits, AuditState, ReportLink
 from rds_snap_backup.ledger.table import Table
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import Kernel, Schedule
+from tests.property.model.kernel import AWS_FAULTS, Kernel, Schedule
+from tests.property.model.sdk import clients
 
 START = 1769824804.0
 KEYS = {"coverage": frozenset({"a", "b"}), "token": frozenset({"c"})}
@@ -30,7 +31,7 @@ def client() -> Any:
 
 @pytest.fixture
 def audits(client: Any) -> Audits:
-    return Audits(Table("ledger", client), 30, lambda: START)
+    return Audits(Table("ledger", clients({"dynamodb": client}).dynamodb), 30, lambda: START)
 
 
 def test_a_state_is_saved_whole(audits: Audits, client: Any) -> None:
@@ -50,12 +51,6 @@ def test_of_two_writers_of_a_version_one_saves(audits: Audits) -> None:
     assert audits.load() == saved
 
 
-def test_a_write_whose_answer_was_lost_is_its_own(audits: Audits, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = client.update_item
-
-    def twice(**request: Any) -> None:
-        write(**request)
-        write(**request)
-
-    monkeypatch.setattr(client, "update_item", twice)
+def test_a_write_whose_answer_was_lost_is_its_own(audits: Audits, client: Any) -> None:
+    client._kernel.faults["ledger update"] = Schedule([(0, AWS_FAULTS.index("twice"))])
     assert audits.save(STATE) == audits.load()
