@@ -4,6 +4,7 @@ The documents that inputs edit are those of the corpus.
 """
 
 import json
+import unicodedata
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -20,19 +21,65 @@ from rds_snap_backup.commvault.restore_points import read_restore_point
 from rds_snap_backup.commvault.rows import MAX_TIME
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.outcomes import Scheduled, Submitted, Throttled
-from rds_snap_backup.problems import InvalidInput
+from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.redaction import remember
 from rds_snap_backup.selection import Rule, selected_associations
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import Arrival, Ignored, Request, SubmissionMessage, Trigger, parse, unwrap
-from rds_snap_backup.untrusted import is_name
-from tests.fuzz import promises
+from rds_snap_backup.untrusted import MAX_TEXT, is_name
 from tests.fuzz.inputs import SECRET, Choices, edited, is_choices, samples, text_of
-from tests.fuzz.promises import require
 
 NOW = 1_790_000_000.0
 ID = "3f0e9c2a-5d1b-4b52-9d7e-6a1f0c2b7e11"
 OWN = "111122223333"
+# A message of ours may quote a text from outside, which is limited by itself.
+MAX_MESSAGE = MAX_TEXT + 500
+# More than the digits of Commvault's numbers.
+MAX_DIGITS = 20
+
+
+# ---- Promises that every outcome keeps
+
+
+def require(condition: object, what: str) -> None:
+    if not condition:
+        raise AssertionError(what)
+
+
+def line(text: str, what: str, most: int = MAX_TEXT) -> None:
+    """Require one printable line, which no terminal and no encoder stumbles over."""
+    require(len(text) <= most, f"{what} has more than {most} characters")
+    is_shown = not any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"} for char in text)
+    require(is_shown, f"{what} is not one printable line")
+
+
+def hidden(text: str, what: str) -> None:
+    """Require that the secret is not shown."""
+    require(SECRET not in text, f"{what} shows the secret")
+
+
+def job_id(digits: str) -> None:
+    """Require the ID of a job."""
+    require(digits.isascii() and digits.isdecimal() and len(digits) <= MAX_DIGITS, "a job's ID is not a short number")
+
+
+def shown(some: Problem | None) -> None:
+    """Require an error whose texts can be shown."""
+    if some is not None:
+        line(some.code, "a problem's code", 64)
+        line(some.message, "a problem's message", MAX_MESSAGE)
+        line(some.hint, "a problem's hint")
+
+
+def readable(some: Trigger) -> None:
+    """Require a trigger whose texts can be shown and kept, and that survives being written and read."""
+    require(0 < len(some.id.encode()) <= triggers.MAX_IDENTITY, "a trigger's id is empty or too long")
+    for name in ("id", "time", "rds_event_id", "source_arn", "message", "account"):
+        line(getattr(some, name) or "", f"a trigger's {name}", triggers.MAX_IDENTITY)
+    for name in some.tagged:
+        line(name, "a name in a tag")
+    require(Trigger.from_json(json.loads(json.dumps(some.to_message()))) == some, "a trigger changes on its way")
+    require(some.moment(1.79e9) <= 1.79e9, "a trigger lies in the future")
 
 
 # ---- Events, and bodies of messages
@@ -68,20 +115,20 @@ def _outcome(event: Any, arrival: Arrival) -> Request | SubmissionMessage | Igno
     try:
         outcome = parse(event, arrival, "stack")
     except InvalidInput as refused:
-        promises.problem(refused.problem)
+        shown(refused.problem)
         return refused.problem.code
     match outcome:
         case Ignored(reason):
-            promises.line(reason, "a reason")
+            line(reason, "a reason")
         case Request(trigger, names):
-            promises.trigger(trigger)
+            readable(trigger)
             require(
                 all(name == triggers.ALL or triggers.TARGET_NAME.fullmatch(name) for name in names),
                 "a request names no target",
             )
             require(bool(names) is (trigger.kind != "rds"), "a request selects and names")
         case SubmissionMessage(trigger, target, letter):
-            promises.trigger(trigger)
+            readable(trigger)
             # A database's tag may name what no target can be called: the submission is rejected.
             require(is_name(target) and len(target) <= triggers.MAX_TARGET_NAME, "a submission's target has no name")
             require(target != triggers.ALL, "a submission is of all targets")
@@ -106,11 +153,11 @@ def target_documents(data: bytes) -> None:
     try:
         target = parse_target("orders", "/targets/orders", text)
     except InvalidInput as refused:
-        promises.problem(refused.problem)
+        shown(refused.problem)
         return
     require(Rule.of(target) == rule, "a document and its target have different rules")
     for trigger in TRIGGERS:
-        promises.line(target.declines(trigger) or "", "a reason")
+        line(target.declines(trigger) or "", "a reason")
         require(set(selected_associations(target, trigger, OWN)) <= set(target.request.associations), "of others")
 
 
@@ -127,14 +174,14 @@ def answers(data: bytes) -> None:
     response = _response(data, "answers")
     for task_type in ("IMMEDIATE", "SCHEDULE"):
         outcome = classify(response, task_type)
-        promises.problem(getattr(outcome, "problem", None))
-        promises.hidden(str(outcome), "an outcome")
+        shown(getattr(outcome, "problem", None))
+        hidden(str(outcome), "an outcome")
         match outcome:
             case Submitted():
-                for job_id in outcome.job_ids:
-                    promises.number(job_id)
+                for each in outcome.job_ids:
+                    job_id(each)
             case Scheduled():
-                require(len(str(outcome.task_id)) <= promises.MAX_DIGITS + 1, "a task's ID is not a short number")
+                require(len(str(outcome.task_id)) <= MAX_DIGITS + 1, "a task's ID is not a short number")
             case Throttled():
                 require(0 < outcome.seconds <= MAX_THROTTLE_SECONDS, "a rate limit has no usable end")
 
@@ -155,26 +202,26 @@ def job_lists(data: bytes) -> None:
                     _check_job(job)
                 require(100 <= found.end <= found.total, "a page ends before it begins, or after the list")
             case _:
-                promises.problem(found.problem)
-                promises.hidden(str(found), "a failure")
+                shown(found.problem)
+                hidden(str(found), "a failure")
     match read(response, CLIENTS):
         case JsonDocument(document):
             require(all(client.id for client in clients_in(document).values()), "a client has no ID")
     for row in response.document[:20] if isinstance(response.document, list) else [response.document]:
         content = read_content(row) if isinstance(row, dict) else None
         if content:
-            promises.line(str(content), "a content")
+            line(str(content), "a content")
             require(content.may_select("instance", "us-east-1", "a" * 63) in {True, False}, "a content selects nothing")
         if point := read_restore_point(row):
-            promises.line(point.database, "a restore point's database")
+            line(point.database, "a restore point's database")
             require(0 <= point.created <= MAX_TIME, "a restore point's time is not one")
 
 
 def _check_job(job: Job) -> None:
-    promises.number(job.id)
-    promises.line(job.status, "a job's status")
-    promises.line(job.reason, "a job's reason")
-    promises.hidden(f"{job.status} {job.reason}", "a job")
+    job_id(job.id)
+    line(job.status, "a job's status")
+    line(job.reason, "a job's reason")
+    hidden(f"{job.status} {job.reason}", "a job")
     require(0 <= job.started <= MAX_TIME and 0 <= job.ended <= MAX_TIME, "a job's time is not one")
     require(job.has_ended == (job.end is not None), "a job has half ended")
 

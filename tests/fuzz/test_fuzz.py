@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fuzz.harnesses import HARNESSES
+from tests.fuzz.harnesses import HARNESSES, line
 from tests.fuzz.inputs import CORPUS, MAX_INPUT, Samples, corpus, is_choices, made_up, text_of
-from tests.fuzz.promises import line
 
 RUNS = 1000
 
