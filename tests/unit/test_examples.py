@@ -84,11 +84,7 @@ def test_each_row_is_counted_from_the_template_and_the_last_is_their_sum() -> No
         assert abs(number(row[2]) - item.price) <= item.price / 1e6, row
         assert row[3] == f"${item.month:.2f}"
     assert total[3] == f"**${standing.month():.2f}**"
-
-
-def test_what_the_text_says_of_the_dashboard_and_of_a_large_document() -> None:
-    text = section(*COSTS).replace("\n", " ")
-    without = standing.month(CreateDashboard="false")
+    text, without = section(*COSTS).replace("\n", " "), standing.month(CreateDashboard="false")
     assert f"{standing.month() - without:.2f}" == "3.00"
     assert f"without the dashboard ${without:.2f}" in text
     price = PRICES["Systems Manager advanced parameter-month"]

@@ -158,30 +158,19 @@ def test_snapshots_never_start_a_backup(detail_type: str, detail: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("arn", "database", "region"),
-    [
-        (DB_ARN, "orders-db", "us-east-1"),
-        ("arn:aws:rds:eu-west-1:111122223333:cluster:billing", "billing", "eu-west-1"),
-        ("orders", "orders", ""),
-        (None, "", ""),
-    ],
-)
-def test_the_arn_names_database_and_region(arn: str | None, database: str, region: str) -> None:
-    trigger = trigger_of(rds(SourceArn=arn, SourceIdentifier="rds:other")) if arn else Trigger("manual", "x")
-    assert (trigger.database, trigger.region) == (database, region)
-
-
-@pytest.mark.parametrize(
     ("arn", "account", "expected"),
     [
-        *((DB_ARN, value, "111122223333") for value in ["111122223333", *NO_TEXTS, ""]),
-        ("orders", "444455556666", "444455556666"),
-        ("orders", None, None),
+        *((DB_ARN, value, ("orders-db", "us-east-1", "111122223333")) for value in ["111122223333", *NO_TEXTS, ""]),
+        (DB_ARN.replace("db:orders-db", "cluster:billing"), None, ("billing", "us-east-1", "111122223333")),
+        ("orders", "444455556666", ("orders", "", "444455556666")),
+        ("orders", None, ("orders", "", None)),
     ],
     ids=str,
 )
-def test_the_account_is_the_events_or_else_its_arns(arn: str, account: Any, expected: str | None) -> None:
-    assert trigger_of(rds(SourceArn=arn, account=account)).account == expected
+def test_an_events_database_region_and_account(arn: str, account: Any, expected: tuple[str, str, str | None]) -> None:
+    trigger = trigger_of(rds(SourceArn=arn, account=account, SourceIdentifier="rds:other"))
+    assert (trigger.database, trigger.region, trigger.account) == expected
+    assert (Trigger("manual", "x").database, Trigger("manual", "x").region) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -42,29 +42,25 @@ def test_the_sums_have_the_metrics_names_and_their_span() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sums", "expected"),
+    ("throttled", "seconds", "backups", "expected"),
     [
-        (UNREAD, None),
-        ({"BackupSubmitted": 600}, None),
-        (
-            {"SubmissionThrottled": 1, "ThrottledSeconds": 5400, "BackupSubmitted": 3},
-            ("1 time, 1.5 h in all. 3 backups", "Put 2 or more"),
-        ),
-        (
-            {"SubmissionThrottled": 13, "ThrottledSeconds": 3600, "BackupSubmitted": 650},
-            ("13 times, 1.0 h in all", "Put 7 or more"),
-        ),
+        (0, 0, 600, ()),
+        (1, 5400, 3, ("1 time, 1.5 h in all. 3 backups", "Put 2 or more associations")),
+        (13, 3600, 650, ("13 times, 1.0 h in all", "Put 7 or more associations")),
     ],
 )
 def test_submissions_that_waited_for_the_rate_limit(
-    sums: dict[MetricName, int] | Problem, expected: tuple[str, str] | None
+    throttled: int, seconds: int, backups: int, expected: tuple[str, ...]
 ) -> None:
+    sums: dict[MetricName, int] = {
+        "SubmissionThrottled": throttled,
+        "ThrottledSeconds": seconds,
+        "BackupSubmitted": backups,
+    }
     found = Digest(LAST_DAY, sums).rate_findings()
     assert [finding.code for finding in found] == ["RATE_LIMITED"] * bool(expected)
-    for finding in found:
-        assert expected
-        assert expected[0] in finding.message
-        assert expected[1] in finding.hint
+    assert all(text in f"{finding.message} {finding.hint}" for finding in found for text in expected)
+    assert Digest(LAST_DAY, UNREAD).rate_findings() == []
 
 
 @pytest.mark.parametrize("status", ["Complete", "InternalError"])

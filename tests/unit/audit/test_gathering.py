@@ -85,8 +85,7 @@ class Rds:
         yield {"DBSnapshots": [row for row in self.snapshots if row["DBSnapshotIdentifier"] in names["Values"]]}
 
 
-def begun(tenant: Tenant, base_url: str = OWN) -> tuple[Discovery, Metered]:
-    commvault: Any = tenant
+def begun(commvault: Any, base_url: str = OWN) -> tuple[Discovery, Metered]:
     limited = Metered(commvault, base_url)
     discovery = Discovery(limited, lambda: 1000.0)
     discovery.begin(None)

@@ -73,6 +73,11 @@ def born(hours: float) -> Database:
 
 
 MADE = made()
+DEV_UNREAD = {"groups": [CRM_ONLY], "unread_clients": {"aws-dev": DENIED}}
+ORDERS_NAMED = group("g", child("instance", "ORDERS", path="us-east-1"))
+UNCLEAR_EXCEPTION = group("g", EVERYTHING, filters=[child("Tag", "x")])
+WEST = Place(ACCOUNT, "eu-west-1")
+UNKNOWN_ACCOUNT = "account of Commvault's client aws-prod is not known"
 ERRORS = "Completed w/ one or more errors"
 LAST = r"The last one is orders-27 of 2026-01-29T23:00:04Z\."
 CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], str, Database]]] = {
@@ -82,7 +87,7 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
     },
     "unreadable": {
         "Commvault's clients cannot be listed": ({"groups": (), "problem": DENIED}, "Access denied"),
-        "one client's groups cannot be read": ({"groups": [CRM_ONLY], "unread_clients": {"aws-dev": DENIED}}, "denied"),
+        "one client's groups cannot be read": (DEV_UNREAD, "Access denied"),
         "a content cannot be read": ({"groups": [replace(CRM_ONLY, content=LATE)]}, "Too many calls"),
         "its restore points were not reached": ({"points": {RDS: LATE}}, "Too many calls"),
         "the list of restore points is too short": ({"points": {RDS: Listed((), NOW - 10 * HOUR)}}, "too long"),
@@ -93,19 +98,12 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
         "nothing selects it, and it has a restore point": (made(27) | {"groups": [CRM_ONLY]}, LAST),
         "it is excepted": ({"groups": [group("g", EVERYTHING, filters=[child("Instance", "orders")])]}, ""),
         "Commvault has no group": ({"groups": ()}, ""),
-        "an unread group is of another account": (
-            {"groups": [CRM_ONLY], "unread_clients": {"aws-dev": DENIED}, "accounts": {"aws-dev": {OTHER}}},
-            "No instance group",
-        ),
+        "an unread group is of another account": (DEV_UNREAD | {"accounts": {"aws-dev": {OTHER}}}, "No instance group"),
     },
     "protected": {
         "a restore point whose snapshot is available": (MADE, "^$"),
         "the tag has another value": (MADE, "^$", database("orders", exclude="no")),
-        "a read replica that a content names": (
-            MADE | {"groups": [group("g", child("instance", "ORDERS", path="us-east-1"))]},
-            "^$",
-            REPLICA,
-        ),
+        "a read replica that a content names": (MADE | {"groups": [ORDERS_NAMED]}, "^$", REPLICA),
         "a restore point of a group that is not understood": (MADE | {"groups": [UNCLEAR]}, ""),
         "the next older one, while the newest is missing": (made(9) | listed(point("orders"), point("orders", 9)), ""),
         "RDS says when it was made": (made(2) | listed(point("orders", 40, "orders-2")), ""),
@@ -121,14 +119,8 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
     "ambiguous": {
         "a content is not understood": ({"groups": [CRM_ONLY, UNCLEAR]}, "aws-prod / RDS / odd is not"),
         "a rule that takes too long": ({"groups": [group("g", child("instanceRule", "(a+)+$"))]}, r"rule \(a\+\)\+"),
-        "an exception is not understood": (
-            {"groups": [group("g", EVERYTHING, filters=[child("Tag", "x")])]},
-            "type Tag",
-        ),
-        "its name may exist in an unread account": (
-            {"places": {HOME, AWAY}, "unread": {AWAY}},
-            "account of Commvault's client aws-prod is not known",
-        ),
+        "an exception is not understood": ({"groups": [UNCLEAR_EXCEPTION]}, "type Tag"),
+        "its name may exist in an unread account": ({"places": {HOME, AWAY}, "unread": {AWAY}}, UNKNOWN_ACCOUNT),
     },
     "unproven": {"a job completed, and nobody can be asked": (by_job(job(), DENIED), "neither Commvault nor RDS")},
     "new": {
@@ -137,11 +129,7 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
         "a job from before it": (by_job(job()), "", born(1.2)),
     },
     "stale": {
-        "younger than the stack's maximum age, not than the target's": (
-            {"targets": [target(maxAgeHours=9)]},
-            "within 9 h",
-            born(25),
-        ),
+        "not younger than the target's maximum age": ({"targets": [target(maxAgeHours=9)]}, "within 9 h", born(25)),
         "its age is not known": ({}, "within 26 h"),
         "its job made no restore point": (jobs(job()), "Job 2291 completed, and made no restore point"),
         "its last job failed": (jobs(job(status="Failed")), r"Job 2291 failed\."),
@@ -151,10 +139,7 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
         "its snapshot is not available": (made(is_available=False), ""),
         "it was deleted and created again under its name": (made(resource_id="id-earlier"), ""),
         "the restore point is of a cluster of this name": (made(of=resource("orders", "cluster")), ""),
-        "the restore point is of another region": (
-            MADE | listed(point("orders", zone="eu-west-1a")) | {"places": {HOME, Place(ACCOUNT, "eu-west-1")}},
-            "",
-        ),
+        "of another region": (MADE | listed(point("orders", zone="eu-west-1a")) | {"places": {HOME, WEST}}, ""),
         "the restore point lies in the future": (made(-2), ""),
         "a job with errors": (by_job(job(status=ERRORS)), ""),
         "a job whose snapshot is of another time": (by_job(job(), [snapshot("x", MINE, 3)]), ""),
@@ -177,6 +162,7 @@ def test_a_verdict(expected: str, case: tuple[Any, ...]) -> None:
 
 
 ONE, TWO, CRM = database("orders"), database("orders", at=AWAY), database("crm", at=AWAY)
+ONE_EACH = [snapshot("s-210", ONE.resource), snapshot("s-211", TWO.resource)]
 BOTH: dict[str, Any] = {"groups": [NIGHTLY, group("nightly", EVERYTHING, of=DEV)]}
 BOTH |= {"points": {each: [point("orders", snapshot=f"s-{each.id}")] for each in (RDS, DEV)}}
 
@@ -194,10 +180,7 @@ BOTH |= {"points": {each: [point("orders", snapshot=f"s-{each.id}")] for each in
         ({}, "ambiguous ambiguous stale"),
         # Two clients, of one account and of two.
         (BOTH | {"snapshots": [snapshot(f"s-{n}", ONE.resource) for n in (210, 211)]}, "protected uncovered uncovered"),
-        (
-            BOTH | {"snapshots": [snapshot("s-210", ONE.resource), snapshot("s-211", TWO.resource)]},
-            "protected protected stale",
-        ),
+        (BOTH | {"snapshots": ONE_EACH}, "protected protected stale"),
     ],
 )
 def test_one_name_in_two_accounts(facts: dict[str, Any], verdicts: str) -> None:
@@ -207,11 +190,8 @@ def test_one_name_in_two_accounts(facts: dict[str, Any], verdicts: str) -> None:
 
 def test_members_are_judged_as_their_cluster() -> None:
     shop = database("shop", "cluster", (resource("shop-1", cluster="shop"),))
-    for kind, name, expected in (
-        ("Cluster", "shop", "stale"),
-        ("Instance", "shop-1", "stale"),
-        ("Instance", "shop", "uncovered"),
-    ):
+    named = (("Cluster", "shop", "stale"), ("Instance", "shop-1", "stale"), ("Instance", "shop", "uncovered"))
+    for kind, name, expected in named:
         assert judge(shop, groups=[group("g", child(kind, name, path="us-east-1"))]).judge(shop).name == expected
 
 
@@ -241,11 +221,8 @@ def test_the_row_of_a_database() -> None:
 
 
 def test_the_maximum_age_is_the_least_of_the_targets_that_name_a_group_that_selects_it() -> None:
-    targets = [
-        target("a", maxAgeHours=40),
-        target("b", association("weekly"), maxAgeHours=30),
-        target("c", association("other"), maxAgeHours=1),
-    ]
+    ages = {"nightly": 40, "weekly": 30, "other": 1}
+    targets = [target(name, association(name), maxAgeHours=hours) for name, hours in ages.items()]
     found = judge(ORDERS, groups=[NIGHTLY, group("weekly", EVERYTHING)], targets=targets, **made(29))
     assert found.judge(ORDERS).name == "protected"
     later = replace(found, now=NOW + 2 * HOUR).judge(ORDERS)

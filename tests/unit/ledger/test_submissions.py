@@ -115,7 +115,7 @@ def test_a_start_sees_the_other_claimers_and_the_rate_limit_that_is_only_prolong
     assert found.subclients.keys() == {X.key, Y.key}
 
 
-def test_a_record_of_another_form_is_a_busy_claimer_and_harms_no_other(ledger: Ledger) -> None:
+def test_a_record_of_another_form_is_a_busy_claimer_until_it_is_over_and_harms_no_other(ledger: Ledger) -> None:
     newer, other = ledger.claim(ledger.make(1), X), ledger.claim(ledger.make(2), Y)
     ledger.renew(newer)
     with pytest.raises(UnreadableRecordError, match="deploy the version that wrote it"):
@@ -126,12 +126,9 @@ def test_a_record_of_another_form_is_a_busy_claimer_and_harms_no_other(ledger: L
     assert isinstance(unreadable, Unreadable)
     assert (unreadable.key, found.claimers[other.key]) == (newer.key, other)
     assert ledger.submissions.open() == ([other], [unreadable])
-
-
-def test_a_record_of_another_form_that_is_over_keeps_nothing(ledger: Ledger) -> None:
-    over = ledger.claim(ledger.make(1, backups=(ledger.backup(X, phase=Ended("completed")),)), X)
+    over = ledger.claim(ledger.make(4, backups=(ledger.backup(X, phase=Ended("completed")),)), X)
     ledger.renew(over)
-    assert ledger.submissions.start_inputs(ledger.make(2), [X.key]).claimers == {}
+    assert ledger.submissions.start_inputs(ledger.make(2), [X.key]).claimers == {}, "one that is over keeps nothing"
 
 
 def test_open_is_what_is_not_over(ledger: Ledger) -> None:

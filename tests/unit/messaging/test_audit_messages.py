@@ -77,14 +77,10 @@ def test_both_forms() -> None:
     ]
     quiet = forms(notification(news=False))[1].splitlines()
     assert quiet == ["No findings. As in the last audit.", "", "2 databases: 2 protected.", *FACTS]
-
-
-def test_an_outage_names_the_last_report_that_could_be_read() -> None:
-    sent = notification(
-        finding("COMMVAULT_UNREADABLE"),
-        lastRead={"time": "2026-01-30T02:00:04Z", "report": "s3://audits/last.json"},
-        since={"start": "a", "end": "b", **{group: dict.fromkeys(names) for group, names in SUMS.items()}},
-    )
+    # In an outage it names the last report that could be read.
+    last = {"time": "2026-01-30T02:00:04Z", "report": "s3://audits/last.json"}
+    unread: dict[str, Any] = {group: dict.fromkeys(names) for group, names in SUMS.items()}
+    sent = notification(finding("COMMVAULT_UNREADABLE"), lastRead=last, since={"start": "a", "end": "b", **unread})
     sent["counts"] |= {"unreadable": 3}
     text = forms(sent)[1]
     assert "All databases could last be read at 2026-01-30T02:00:04Z, in s3://audits/last.json." in text
