@@ -93,6 +93,7 @@ EVENTS: dict[str, list[tuple[Any, Request | str]]] = {
         *((event, "EVENT_UNKNOWN") for event in [*NO_TEXTS, "", "text", {"source": "aws.ec2"}]),
         *(({key: 7}, "EVENT_UNKNOWN") for key in ("source", "Records", "target2", "trigger", "detail")),
         ({"refused": {}, "event": {"target": "orders"}, "deliveryId": "forged"}, "EVENT_UNKNOWN"),
+        ({"target": "orders", "more": json.loads("[" * 50 + "]" * 50)}, "EVENT_UNKNOWN"),
     ],
     "a question starts nothing, with any other fields": [
         ({question: value, "target": "orders", **NIGHTLY}, "EVENT_UNKNOWN")

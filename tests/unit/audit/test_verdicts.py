@@ -126,6 +126,7 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
     "new": {
         "younger than the maximum age": ({}, "younger than 26 h", born(25)),
         "by name, a restore point from before it": (listed(point("orders", 0.51)) | {"found": {HOME: DENIED}}, "", born(0.5)),
+        "by name, one from long before it": (listed(point("orders")) | {"found": {HOME: DENIED}}, "", born(0.5)),
         "a job from before it": (by_job(job()), "", born(1.2)),
     },
     "stale": {
