@@ -11,7 +11,8 @@ from botocore.exceptions import EndpointConnectionError
 
 from rds_snap_backup.audit.daily import Auditor
 from rds_snap_backup.audit.documents import StoredTarget, read_targets
-from rds_snap_backup.audit.verdicts import Ages, Contents, Judge, Listed
+from rds_snap_backup.audit.estate import Estate, judge_of
+from rds_snap_backup.audit.verdicts import Contents, Judge, Listed
 from rds_snap_backup.bootstrap import Clients
 from rds_snap_backup.commvault.contents import read_content
 from rds_snap_backup.commvault.inventory import Group, Instance
@@ -19,6 +20,7 @@ from rds_snap_backup.commvault.restore_points import RestorePoint
 from rds_snap_backup.config import Config
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Place, Resource, Snapshot
+from rds_snap_backup.rds.members import Listing
 from rds_snap_backup.targets import Document, Target, Targets
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel, Schedule
@@ -118,21 +120,10 @@ def judge(*databases: Database, **facts: Any) -> Judge:
     for each in facts.pop("snapshots", ()):
         _, _, _, region, account, *_ = each.arn.split(":")
         found.setdefault(Place(account, region), {})[each.kind, each.name] = each
-    naming: dict[str, list[Target]] = {}
-    accounts: dict[str, set[str]] = {}
-    for each in facts.pop("targets", ()):
-        for one in each.request.associations:
-            naming.setdefault(one.key, []).append(each)
-            accounts.setdefault(one.client_name, set()).update(each.accounts)
-    places = {each.resource.place for each in databases} | {HOME}
-    given: dict[str, Any] = {
-        "contents": contents,
-        "listed": listed,
-        "found": found,
-        "places": places,
-        "accounts": accounts,
-    }
-    return Judge(databases, NOW, Ages(26, naming), **given | facts)
+    places = facts.pop("places", {each.resource.place for each in databases} | {HOME})
+    estate = Estate(HOME, dict.fromkeys(places, Listing([], [])), list(databases))
+    judge = judge_of(Config.from_env(ENVIRONMENT), NOW, estate, facts.pop("targets", ()))
+    return replace(judge, contents=contents, listed=listed, **{"found": found} | facts)
 
 
 class Aws:

@@ -1,5 +1,6 @@
 """What the audit asks Commvault and RDS: within the calls of an audit, and never more than is needed."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Collection
@@ -13,9 +14,12 @@ from rds_snap_backup.audit import metered
 from rds_snap_backup.audit.estate import Estate
 from rds_snap_backup.audit.evidence import gather
 from rds_snap_backup.audit.groups import read_groups
+from rds_snap_backup.audit.job_history import MAX_KEPT, MAX_LOOK_BACK_SECONDS, Jobs, read_jobs
 from rds_snap_backup.audit.metered import CONTENT_CALLS, MAX_CALLS, MAX_SAAS_QUERIES, OUT_OF_CALLS, Metered
 from rds_snap_backup.audit.verdicts import Contents, Judge, Listed
 from rds_snap_backup.commvault.inventory import Discovery
+from rds_snap_backup.commvault.job_lists import OVERLAP
+from rds_snap_backup.commvault.jobs import PAGE
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Databases
@@ -24,29 +28,51 @@ from tests.unit.audit.support import EVERYTHING, HOME, HOUR, NOW, database, judg
 
 OWN, SAAS = "https://commvault.example/commandcenter/api", "https://api.metallic.example"
 TOO_LONG = QueryFailed(Problem("ANSWER_TOO_LONG", "Longer than 4 MiB.", "-"))
+DOWN = QueryFailed(Problem("UNREACHABLE", "Connection refused", "-"))
 ORDERS = database("orders")
+
+
+def job_row(number: int, group: str = "a", **more: Any) -> dict[str, Any]:
+    """Return the job that began this many minutes ago."""
+    names = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": group}
+    times = {"jobStartTime": int(NOW) - 60 * number, "jobEndTime": int(NOW) - 60 * number + 30}
+    fields = {"jobId": 100_000 - number, "status": "Completed", "jobType": "Snap Backup", "subclient": names}
+    return {"jobSummary": fields | times | more}
 
 
 class Tenant:
     """Commvault with clients `c-000` and so on, each with one RDS instance whose group `nightly` has everything.
 
-    `refused` are answers to paths by their first part. `rows` is the list of restore points.
+    `refused` are answers to paths by their first part. `rows` is the list of restore points. It has a number of `jobs`,
+    one a minute, of `groups` in turn; `fail` is the call for them that fails.
     """
 
-    def __init__(self, clients: int = 1, *, lists_content: bool = True, servers: int = 0) -> None:
+    def __init__(self, clients: int = 1, *, lists_content: bool = True, servers: int = 0, **jobs: Any) -> None:
         self.clients, self.lists_content, self.servers = clients, lists_content, servers
         self.refused: dict[str, QueryFailed] = {}
         self.rows: list[dict[str, Any]] = []
         self.spans: list[float] = []
         self.most_hours = float("inf")
         self.calls: Counter[str] = Counter()
+        self.path, self.fail, groups = "", jobs.get("fail", 0), jobs.get("groups", "a")
+        self.jobs = [job_row(number, groups[number % len(groups)]) for number in range(jobs.get("jobs", 0))]
 
-    def get(self, path: str, _deadline: float, _headers: Any = None, *, listed: str = "") -> JsonDocument | QueryFailed:
+    def add(self, *changes: dict[str, Any]) -> None:
+        """Add jobs, the newest last."""
+        for number, more in enumerate(changes):
+            self.jobs.insert(0, job_row(-1 - number, **more))
+
+    def get(self, path: str, _deadline: float, headers: Any = None, *, listed: str = "") -> JsonDocument | QueryFailed:
+        self.path = path
         kind, _, rest = path[1:].partition("?")
         kind, _, identity = kind.partition("/")
         self.calls[kind] += 1
         if kind in self.refused:
             return self.refused[kind]
+        if kind == "Job":
+            first, limit = int(headers["offset"]), int(headers["limit"])
+            page = {"totalRecordsWithoutPaging": len(self.jobs), "jobs": self.jobs[first : first + limit]}
+            return DOWN if self.calls[kind] == self.fail else JsonDocument(page, 0)
         number = int(identity or rest.partition("=")[2].partition("&")[0] or 0)
         rows: list[Any] = []
         match kind:
@@ -206,3 +232,79 @@ def test_the_list_of_jobs_is_left_some_calls() -> None:
     answer = limited.query("/BrowseRDSBackups", {}, time.monotonic() + 10, listed="snapList")
     assert answer == QueryFailed(OUT_OF_CALLS)
     assert isinstance(limited.get("/Client", time.monotonic() + 10), JsonDocument)
+
+
+# ---- Jobs: newest first, only as far as needed
+
+
+def pages(rows: int) -> int:
+    """Return how many pages have this many rows: each repeats some of the one before it."""
+    return 1 + math.ceil((rows - PAGE) / (PAGE - OVERLAP))
+
+
+def history(tenant: Tenant, *groups: str, seconds_left: float = 100, **hours: float) -> Jobs:
+    """Read the jobs of groups; `hours` are their maximum ages, 26 without one."""
+    commvault: Any = tenant
+    wanted = {("aws-prod", "RDS", group): NOW - hours.get(group, 26) * HOUR for group in (*groups, *hours)}
+    return read_jobs(Metered(commvault, OWN), wanted, NOW, lambda: seconds_left)
+
+
+@pytest.mark.parametrize(("wanted", "calls"), [("", 0), ("a", 1), ("ab", 1), ("ax", pages(1000))])
+def test_the_list_is_read_as_far_as_it_is_needed(wanted: str, calls: int) -> None:
+    tenant = Tenant(jobs=1000, groups="ab")
+    jobs = history(tenant, *wanted)
+    assert (tenant.calls["Job"], jobs.problem) == (calls, None)
+    assert {names[2] for names in jobs.of_group} == {*wanted} - {"x"}
+
+
+def test_a_subclient_is_not_looked_for_longer_than_its_maximum_age() -> None:
+    tenant = Tenant(jobs=1000, groups="ab")
+    history(tenant, "a", x=1)
+    assert tenant.calls["Job"] == 1
+    tenant.jobs.reverse()
+    assert {names[2] for names in history(tenant, "a", "x").of_group} == {"a"}
+    assert tenant.calls["Job"] == 1 + pages(1000), "a list that is not newest first is read to its end"
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(26, 26 * 3600), (1000, MAX_LOOK_BACK_SECONDS)])
+def test_it_looks_back_for_the_maximum_age_and_seven_days_at_most(hours: float, seconds: float) -> None:
+    tenant = Tenant(jobs=1)
+    history(tenant, a=hours)
+    assert f"completedJobLookupTime={seconds}&" in tenant.path
+
+
+def test_the_last_completed_job_counts() -> None:
+    tenant = Tenant(jobs=3)
+    tenant.add({"status": "Failed"}, {"status": "Running"}, {"jobType": "Restore"})
+    tenant.jobs.insert(0, job_row(-4, status="Committed", jobStartTime=0))
+    jobs = history(tenant, "a")
+    names = ("aws-prod", "RDS", "a")
+    last, completed = jobs.last(names), jobs.completed(names, 0)
+    assert (last and last.id, completed and completed.id) == ("100004", "100000")
+    assert jobs.completed(names, NOW) is None
+    at = [jobs.at(names, NOW - seconds, 10) for seconds in (60, 15, 5)]
+    assert [job and job.id for job in at] == ["99999", None, "100000"]
+    assert jobs.last(("aws-prod", "RDS", "b")) is None
+
+
+def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it() -> None:
+    assert history(Tenant(jobs=2 * PAGE, fail=1), "a", "x") == Jobs(problem=DOWN.problem)
+    jobs = history(Tenant(jobs=2 * PAGE, fail=2), "a", "x")
+    assert (len(jobs.of_group), jobs.problem) == (1, DOWN.problem)
+
+
+def test_of_a_storm_the_newest_jobs_are_kept_and_the_last_completed_one() -> None:
+    tenant = Tenant(jobs=1)
+    tenant.add(*[{"status": "Failed"}] * (2 * MAX_KEPT))
+    (mine,) = history(tenant, a=0.001).of_group.values()
+    assert len(mine) == MAX_KEPT + 1
+    assert mine[-1].end == "completed"
+
+
+def test_no_more_calls_are_made_than_the_budget_and_none_without_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metered, "MAX_CALLS", 3)
+    tenant = Tenant(jobs=10 * PAGE)
+    jobs = history(tenant, "x")
+    assert (tenant.calls["Job"], jobs.problem) == (3, metered.OUT_OF_CALLS)
+    late = history(tenant, "a", seconds_left=1)
+    assert (tenant.calls["Job"], late.of_group, late.problem is None) == (3, {}, False)
