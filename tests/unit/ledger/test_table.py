@@ -1,14 +1,16 @@
-"""The table: what a refused condition tells, and how long a write or a read waits for others."""
+"""The table: what a refused condition tells, how long a write or a read waits for others; and the audit's item in it."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rds_snap_backup.ledger import table as module
+from rds_snap_backup.ledger.audits import AuditChangedError, Audits, AuditState, ReportLink
 from rds_snap_backup.ledger.table import ConditionFailed, Contended, Table, Update
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import Kernel, Schedule
+from tests.property.model.kernel import AWS_FAULTS, Kernel, Schedule
 from tests.property.model.sdk import clients
 
 
@@ -73,3 +75,45 @@ def test_keys_that_a_throttled_table_leaves_out_are_read_again(
     dynamodb.left_out = times
     with nullcontext() if is_read else pytest.raises(Contended):
         assert table.get_many("ab").keys() == {"a", "b"}
+
+
+# ---- The audit's state
+
+START = 1769824804.0
+KEYS = {"coverage": frozenset({"a", "b"}), "token": frozenset({"c"})}
+STATE = AuditState(
+    *("one", KEYS, {"1/us-east-1": (7, START)}, {"key": 3}, START),
+    pending={"status": "audit", "ok": False},
+    pending_new=3,
+    digest_end=START,
+    report=ReportLink("key", "hash"),
+    read_at=START,
+    read_report="key",
+)
+
+
+@pytest.fixture
+def audits(table: Table) -> Audits:
+    return Audits(table, 30, lambda: START)
+
+
+def test_a_state_is_saved_whole(audits: Audits, dynamodb: Throttled) -> None:
+    assert audits.load() == AuditState()
+    saved = audits.save(STATE)
+    assert saved == replace(STATE, version=1) == audits.load()
+    published = audits.save(replace(saved, pending=None, pending_new=0))
+    assert published == audits.load()
+    assert dynamodb.items["audit"]["expiresAt"] == {"N": str(int(START) + 30 * 86400)}
+
+
+def test_of_two_writers_of_a_version_one_saves(audits: Audits) -> None:
+    saved = audits.save(STATE)
+    for stale in (STATE, replace(saved, version=2)):
+        with pytest.raises(AuditChangedError):
+            audits.save(replace(stale, run="two"))
+    assert audits.load() == saved
+
+
+def test_a_write_whose_answer_was_lost_is_its_own(audits: Audits, dynamodb: Throttled) -> None:
+    dynamodb._kernel.faults["ledger update"] = Schedule([(0, AWS_FAULTS.index("twice"))])
+    assert audits.save(STATE) == audits.load()
