@@ -1,4 +1,4 @@
-"""The documents hold together: links, samples, commands, pictures, and the names of the tree."""
+"""The documents hold together: links, samples, commands, the names of the tree, and words."""
 
 import json
 import re
@@ -63,3 +63,35 @@ def test_the_removal_names_what_stays_and_the_members_before_the_stack() -> None
 
 def test_the_readme_can_be_read_in_five_minutes() -> None:
     assert len(read("README.md").splitlines()) <= 180
+
+
+# ---- Plain technical English: no word stands for a missing noun
+
+# The changelog quotes earlier releases.
+TEXTS = {*(ROOT / "src").rglob("*.py"), ROOT / "template.yaml", *DOCUMENTS} - {ROOT / "CHANGELOG.md"}
+# With what to write in their place.
+WORDS = {
+    "whatever": "name the thing",
+    "beside": "with, next to",
+    "so many": "the number",
+    "came to": "the result",
+    "of its own": "its",
+    "that which": "what",
+    "surely": "certainly",
+    "anew": "again",
+    "told": "published, reported",
+    "somebody": "a person, another run",
+}
+FORBIDDEN = re.compile(rf"\b({'|'.join(WORDS)})\b".replace(" ", r"\s+(?:# )?"), re.IGNORECASE)
+
+
+def test_words() -> None:
+    texts = {path.relative_to(ROOT): path.read_text() for path in sorted(TEXTS)}
+    found = [
+        (f"{path}:{text.count('\n', 0, at.start()) + 1}", at[0])
+        for path, text in texts.items()
+        for at in FORBIDDEN.finditer(text)
+    ]
+    assert [
+        f"{place}: {word} (use {WORDS[' '.join(word.lower().replace('#', '').split())]})" for place, word in found
+    ] == []
