@@ -19,7 +19,7 @@ ERROR = {"code": "X", "message": "m", "hint": "h"}
 
 
 class Sent:
-    """Queues before a model of SQS; `bodies` are the messages of one, `partial` batches have failed entries."""
+    """Queues before a model of SQS; `bodies` are the messages of one."""
 
     def __init__(self) -> None:
         self.kernel = Kernel({"aws": Schedule(())}, Schedule(()))

@@ -1,4 +1,4 @@
-"""Members: whose role is assumed and how, eight at a time, and none that takes too long keeps another from being read."""
+"""Members: whose role is assumed and how, and none that fails or takes too long keeps another from being read."""
 
 import time
 from collections import Counter
@@ -15,8 +15,6 @@ from rds_snap_backup.rds.members import Hub, Listing, Members, read_snapshots
 
 PLACES = [Place(f"{number:012}", "eu-west-1") for number in range(20)]
 HUB = Hub("backups", "aws-us-gov", "us-gov-west-1", sends_events=True)
-
-
 DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AnyCall")
 
 
