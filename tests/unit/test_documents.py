@@ -44,7 +44,8 @@ def test_every_file_and_name_of_the_tree_exists(name: str) -> None:
         ] == [], path
 
 
-def test_the_outcomes_are_those_of_the_code() -> None:
+def test_the_outcomes_are_those_of_the_code_and_the_readme_is_short() -> None:
+    assert len(read("README.md").splitlines()) <= 180
     named = {outcome.__name__ for outcome in get_args(Outcome.__value__)}
     assert set(first_column("docs/architecture.md", "Outcomes of an attempt")) == named
 
@@ -59,10 +60,6 @@ def test_the_removal_names_what_stays_and_the_members_before_the_stack() -> None
     kept = {part["Type"] for part in TEMPLATE["Resources"].values() if "Retain" in part.get("DeletionPolicy", "")}
     assert kept == stays.keys()
     assert [command for command in stays.values() if command not in removal] == []
-
-
-def test_the_readme_can_be_read_in_five_minutes() -> None:
-    assert len(read("README.md").splitlines()) <= 180
 
 
 # ---- Plain technical English: no word stands for a missing noun

@@ -151,18 +151,14 @@ def test_keys_are_used_through_the_services_that_encrypt_with_them(function: str
         via = {name: {"kms:ViaService": f"{name}.{REGION}.amazonaws.com"} for name in names}
         return {name for name in names if decide(found, f"kms:{action}", key, via[name]) == "Allow"}
 
+    for each in (found, granted(function, KmsKeyArn="", TokenSecretKmsKeyArn="")):
+        direct = [statement for statement in each if "kms:" in str(statement["Action"])]
+        assert {statement["Resource"] for statement in direct} == ({KEY, TOKEN_KEY} if each is found else set())
+        assert all(statement["Condition"]["StringEquals"].keys() == {"kms:ViaService"} for statement in direct)
     token = {"secretsmanager"} if renews == "true" else set()
     assert services("Decrypt", KEY) == {"dynamodb", "secretsmanager", "sns", "sqs"}
     assert services("GenerateDataKey", KEY) == {"sns", "sqs"} | token
     assert (services("Decrypt", TOKEN_KEY), services("GenerateDataKey", TOKEN_KEY)) == ({"secretsmanager"}, token)
-
-
-def test_no_key_is_used_directly_and_none_without_one() -> None:
-    for resolved in (FULL, Resolved()):
-        policies = resolved.of_type("AWS::IAM::Role") | resolved.of_type("AWS::IAM::ManagedPolicy")
-        found = [statement for statement in statements(policies) if "kms:" in str(statement["Action"])]
-        assert {statement["Resource"] for statement in found} == ({KEY, TOKEN_KEY} if resolved is FULL else set())
-        assert all(statement["Condition"]["StringEquals"].keys() == {"kms:ViaService"} for statement in found)
 
 
 # ---- The VPC

@@ -51,11 +51,7 @@ def test_the_sums_have_the_metrics_names_and_their_span() -> None:
 def test_submissions_that_waited_for_the_rate_limit(
     throttled: int, seconds: int, backups: int, expected: tuple[str, ...]
 ) -> None:
-    sums: Any = {
-        "SubmissionThrottled": throttled,
-        "ThrottledSeconds": seconds,
-        "BackupSubmitted": backups,
-    }
+    sums: Any = {"SubmissionThrottled": throttled, "ThrottledSeconds": seconds, "BackupSubmitted": backups}
     found = Digest(LAST_DAY, sums).rate_findings()
     assert [finding.code for finding in found] == ["RATE_LIMITED"] * bool(expected)
     assert all(text in f"{finding.message} {finding.hint}" for finding in found for text in expected)

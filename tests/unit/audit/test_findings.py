@@ -88,6 +88,8 @@ def test_each_problem_is_one_finding_that_names_the_questions_unless_it_is_a_fai
     assert (first.question, first.code, "permission" in first.hint) == ("asking", "AWS_FAILURE", True)
     assert "which submissions are stuck" in second.message
     assert first.key != second.key
+    assert set(module.ORDER) == set(get_args(module.Question.__value__)) == {*module.WORDS, "asking"}
+    assert set(module.QUESTION_OF_CHECK.values()) <= set(module.ORDER)
 
 
 def test_a_finding_is_known_by_its_code_and_place_and_its_texts_are_short_lines() -> None:
@@ -134,8 +136,3 @@ def test_findings_about_places() -> None:
         *(f"{question}@{HOME}" for question in ("coverage", "freshness")),
         *(f"{question}@{far}" for question in ("coverage", "freshness", "quota", "events")),
     }
-
-
-def test_every_question_has_words_and_a_place() -> None:
-    assert set(module.ORDER) == set(get_args(module.Question.__value__)) == {*module.WORDS, "asking"}
-    assert set(module.QUESTION_OF_CHECK.values()) <= set(module.ORDER)

@@ -59,9 +59,7 @@ def test_changes_and_another_week_are_news(
 ) -> None:
     news = news_of(after(*before), findings, EMPTY, NOW + days * DAY)
     assert (news.new, news.is_news) == (new, is_news)
-
-
-def test_a_week_begins_with_the_last_new_finding_and_not_with_one_that_is_gone() -> None:
+    # A week begins with the last new finding, and not with one that is gone.
     state = after(TWO, state=after(ONE, TWO), now=NOW + DAY)
     assert [news_of(state, [TWO], EMPTY, NOW + REPEAT_SECONDS + late).new for late in (-1, 0)] == [0, 1]
 
