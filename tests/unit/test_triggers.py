@@ -274,6 +274,8 @@ def test_a_submissions_message(trigger: Trigger, fields: dict[str, Any], letter:
 )
 def test_a_submissions_message_without_a_usable_trigger_is_refused(trigger: Any) -> None:
     assert read({"target": "orders", "trigger": trigger}, Arrival("one", NOW, is_message=True)) == "TRIGGER_INVALID"
+    for name in (*NO_TEXTS, "", "*", "x" * 65, "a\n"):
+        assert from_queue({"target": name, "trigger": RESTORED.to_message()}) == "TARGET_NAME_INVALID"
 
 
 @pytest.mark.parametrize(
