@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,8 @@ class Sdk:
         self.assumed: list[dict[str, Any]] = []
         self.now = 0.0
         self.exceptions = SimpleNamespace(QueueDoesNotExist=KeyError)
+        self.gate: Barrier | None = None
+        self.inside, self.most_inside = set[str](), 0
 
     def client(self, service: str, region_name: str, **given: Any) -> Any:
         self.made[f"{service} {region_name} {given.get('aws_session_token', '')}".strip()] += 1
@@ -35,6 +38,11 @@ class Sdk:
     def assume_role(self, **given: Any) -> Any:
         self.assumed.append(given)
         account = given["RoleArn"].split(":")[4]
+        if self.gate:
+            self.inside.add(account)
+            self.most_inside = max(self.most_inside, len(self.inside))
+            self.gate.wait(10)
+            self.inside.discard(account)
         if account == self.slow:
             self.now += 11
         if account == self.denied:
@@ -74,6 +82,14 @@ def test_without_forwarded_events_no_queue_is_read() -> None:
     assert (listing.waiting, sdk.made["queue"]) == (0, 0)
     (listing,) = Members(Hub("other", "aws", "x", sends_events=True), PLACES[:1], sdk.client).read().values()
     assert listing.waiting == 0  # It has no queue.
+
+
+def test_members_are_read_eight_at_a_time() -> None:
+    sdk = Sdk()
+    sdk.gate = Barrier(8)  # It opens when eight are there.
+    read = Members(HUB, PLACES[:16], sdk.client).read()
+    assert {listing.waiting for listing in read.values()} == {2}
+    assert sdk.most_inside == 8
 
 
 def test_a_member_that_fails_hides_no_other() -> None:
