@@ -1,6 +1,6 @@
 """Harnesses: each reads an input as one of the texts from outside, and requires the promises of its outcome.
 
-The documents that inputs edit are those of the corpus.
+The documents that inputs edit are those of the corpus, and one that has every field of a target.
 """
 
 import json
@@ -24,10 +24,11 @@ from rds_snap_backup.core.outcomes import Scheduled, Submitted, Throttled
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.redaction import remember
 from rds_snap_backup.selection import Rule, selected_associations
-from rds_snap_backup.targets import parse_target
+from rds_snap_backup.targets import ASSOCIATION_FIELDS, FIELDS, parse_target
 from rds_snap_backup.triggers import Arrival, Ignored, Request, SubmissionMessage, Trigger, parse, unwrap
 from rds_snap_backup.untrusted import MAX_TEXT, is_name
-from tests.fuzz.inputs import SECRET, Choices, edited, is_choices, samples, text_of
+from tests.fuzz.inputs import SECRET, Choices, Samples, edited, is_choices, samples, text_of
+from tests.target_documents import document
 
 NOW = 1_790_000_000.0
 ID = "3f0e9c2a-5d1b-4b52-9d7e-6a1f0c2b7e11"
@@ -138,6 +139,7 @@ def _outcome(event: Any, arrival: Arrival) -> Request | SubmissionMessage | Igno
 
 # ---- Target documents
 
+DOCUMENTS = Samples([document(), *samples("target_documents").documents], [*FIELDS, *ASSOCIATION_FIELDS])
 TRIGGERS = [
     Trigger("rds", "id", None, "RDS-EVENT-0043", f"arn:aws:rds:us-east-1:{OWN}:db:{name}", None, ("orders",), OWN)
     for name in ("orders", "a" * 63, "[", "", "\n", "orders" * 100)
@@ -146,7 +148,7 @@ TRIGGERS = [
 
 def target_documents(data: bytes) -> None:
     """Read a document as a target and as a rule: where both can be read, they agree."""
-    text = text_of(data, samples("target_documents"))[:8192]
+    text = text_of(data, DOCUMENTS)[:8192]
     rule = Rule.read(text)
     for trigger in TRIGGERS:
         rule.select(trigger, OWN, is_tagged=True)

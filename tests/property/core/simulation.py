@@ -34,12 +34,14 @@ from rds_snap_backup.core.outcomes import Outcome, Throttled
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Change, Scan, Submission, submission_key
 from rds_snap_backup.core.starting import StartInputs
+from rds_snap_backup.fields import read
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import Association, BackupRequest, Target
+from rds_snap_backup.targets import FIELDS, Association, BackupRequest, Target
 from rds_snap_backup.triggers import Kind, Trigger
 from tests.property.core.commserve import UNREADABLE, CommServe, Faults
 from tests.property.core.ledger import Learned
 from tests.property.core.promises import DAY, HOUR, MAX_RECEIVES, MINUTE, Broken, Judge
+from tests.target_documents import values
 
 BEGIN = 1_800_000_000.0
 ASSOCIATIONS = tuple(Association(f"client-{n % 2}", f"database-{n}", "default", "client") for n in range(4))
@@ -494,10 +496,10 @@ class Simulation:
     def _draw_document(self, name: str) -> Target:
         rng = self.rng
         associations = tuple(rng.sample(ASSOCIATIONS, rng.choice((1, 1, 2, 3, 4))))
-        request = BackupRequest(associations, rng.choice(LEVELS), rng.choice(("IMMEDIATE",) * 9 + ("SCHEDULE",)))
-        return Target(
-            name,
-            request,
-            retry_failed_jobs=rng.choice((0, 1, 1, MAX_RETRIES)),
-            gather_minutes=rng.choice((None, 0, 5, 60)),
-        )
+        drawn: dict[str, Any] = {name: rng.choice(values(field)) for name, field in FIELDS.items()}
+        drawn["backupLevel"] = rng.choice(LEVELS)
+        drawn["taskType"] = rng.choice(("IMMEDIATE",) * 9 + ("SCHEDULE",))
+        drawn["retryFailedJobs"] = rng.choice((0, 1, 1, MAX_RETRIES))
+        drawn["gatherMinutes"] = rng.choice((None, 0, 5, 60))
+        request = read(BackupRequest, drawn, associations=associations)
+        return read(Target, drawn, name=name, request=request)

@@ -23,7 +23,7 @@ from rds_snap_backup.rds.databases import Database, Place, Resource, Snapshot
 from rds_snap_backup.rds.members import Listing
 from rds_snap_backup.targets import Document, Target, Targets
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import Kernel, Schedule
+from tests.property.model.kernel import Kernel
 from tests.support import ENVIRONMENT
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
@@ -135,7 +135,7 @@ class Aws:
         self.levels: list[str] = []
         self.sent: list[dict[str, Any]] = []
         self.failing = ""
-        ledger: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
+        ledger: Any = DynamoDB(Kernel())
         here: Any = self
         apis = {"rds": lambda: here, "secretsmanager": here, "sns": here, "sqs": lambda: here}
         self.clients = Clients(dynamodb=ledger, ssm=boto3.client("ssm"), **apis)

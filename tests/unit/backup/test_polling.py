@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from random import Random
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
+from local.commserve.jobs import Job
 from rds_snap_backup.backup.polling import JobReader
 from rds_snap_backup.commvault.answers import Answer, HttpRequest
 from rds_snap_backup.commvault.auth import Auth, Flow
@@ -15,51 +17,49 @@ from rds_snap_backup.commvault.jobs import PAGE
 from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Scan
-from tests.property.model.answers import READS, Reply
-from tests.property.model.commvault import CommServe, Settings
-from tests.property.model.jobs import Job
-from tests.property.model.kernel import Kernel, Run, Sandbox, Schedule
+from tests.property.model.kernel import Kernel, Run, Sandbox
+from tests.property.model.line import Wire, commserve
 from tests.property.wire import in_charge
 
 HOUR = 3600.0
 
 
 class Signed(Auth):
-    """Sends the token of the model."""
+    """Sends the token of a CommServe."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
 
     def send(self, request: HttpRequest) -> Flow[Answer | Unauthorized]:
-        return (yield request.with_header("Authtoken", "fake-token-1"))
-
-
-class Counted(CommServe):
-    """A CommServe that counts reading calls: of the list, and of one job."""
-
-    calls: ClassVar[Counter[str]] = Counter()
-
-    def read(self, path: str, query: dict[str, str], page: tuple[int, int], token: str) -> Reply:
-        self.calls["list" if path.endswith("/Job") else "job"] += 1
-        return super().read(path, query, page, token)
+        return (yield request.with_header("Authtoken", self.token))
 
 
 class Place:
     """A CommServe and readers of its jobs."""
 
     def __init__(self) -> None:
-        self.kernel = Kernel({"aws": Schedule(())}, Schedule(()))
-        self.server = Counted(self.kernel, Settings(job_seconds=10 * HOUR))
-        self.server.calls.clear()
-        self.readers = [
-            JobReader(Commvault("https://commvault.test", lambda: None, Signed()), 60, self.kernel.time)
-            for _ in range(5)
-        ]
+        self.kernel = Kernel()
+        self.server = commserve(self.kernel, {"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}}, 10 * HOUR)
+        self.wire = Wire(self.kernel, self.server)
+        commvault = Commvault("https://commvault.test", lambda: None, Signed(self.server.token))
+        self.readers = [JobReader(commvault, 60, self.kernel.time) for _ in range(5)]
+
+    @property
+    def calls(self) -> Counter[str]:
+        """The reading calls so far: of the list, and of one job."""
+        return Counter("list" if request.path == "/Job" else "job" for request in self.server.requests)
 
     def start(self, count: int, instance: str = "orders") -> list[Job]:
-        names = [("aws-prod", "RDS", f"{instance}-{number}") for number in range(count)]
-        return [self.server.start_job(each, "FULL", 59, self.kernel.now) for each in names]
+        return [self.server.add_job("aws-prod", f"{instance}-{number}") for number in range(count)]
+
+    def slow_down(self) -> None:
+        """Let each page of a list take two seconds, and lists of one client not be had."""
+        self.wire.page_seconds = 2.0
+        self.server.fault("not_found", None, "/Client/byName*")
 
     def poll(self, jobs: Sequence[Job], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
         """Poll jobs as one batch of submissions that have one job each."""
-        wanted = [JobsWanted(frozenset({job.id}), (job.id,), since=job.accepted) for job in jobs]
+        wanted = [JobsWanted(frozenset({job.id}), (job.id,), since=job.created) for job in jobs]
         return self.read(wanted, seconds_left, sandbox)
 
     def look(self, client: str = "aws-prod", ago: float = 60, fresh: float = 0, scan: Scan | None = None) -> JobsRead:
@@ -75,23 +75,19 @@ class Place:
 
     def read(self, asked: list[JobsWanted], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
         """Read in one run."""
-        self.kernel.current = Run(Sandbox(sandbox, 0.0), started=self.kernel.now)
+        self.kernel.current = Run(Sandbox(sandbox), started=self.kernel.now)
         return self.readers[sandbox].read(asked, seconds_left)
 
     def fails(self, *faults: str) -> None:
         """Let the next reading calls fail so."""
-        self.kernel.faults["list"] = Schedule([(0, READS.index(fault)) for fault in faults])
-
-    @property
-    def calls(self) -> Counter[str]:
-        return self.server.calls
+        self.kernel.faults["read"] = [*faults]
 
 
 @pytest.fixture
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """A place whose pages have this many rows."""
     found = Place()
-    with in_charge(found.server, page=getattr(request, "param", PAGE)):
+    with in_charge(found.wire, page=getattr(request, "param", PAGE)):
         yield found
 
 
@@ -107,7 +103,7 @@ def hour_of_polls(place: Place, jobs: list[Job]) -> Counter[str]:
     while due[0][0] < begun + 2 * HOUR:
         place.kernel.now = max(place.kernel.now, due[0][0])
         batch = [poll for poll in due if poll[0] <= place.kernel.now][:10]
-        before = before or (place.calls.copy() if place.kernel.now >= begun + HOUR else before)
+        before = before or (place.calls if place.kernel.now >= begun + HOUR else before)
         reads = place.poll([jobs[index] for _, index in batch], sandbox=number % len(place.readers))
         assert all(read.rows for read in reads)
         number += 1
@@ -142,7 +138,7 @@ def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_
     (read,) = place.poll(jobs[:1], seconds_left=1.5)
     assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
     assert not place.calls
-    del place.server.jobs[0]
+    place.server.change_job(jobs[0].id, vanish_after=0)
     absent, there = place.poll(jobs)
     assert (*absent.absent, *absent.rows) == (jobs[0].id,)
     assert (there.absent, *there.rows) == (frozenset(), jobs[1].id)
@@ -164,7 +160,7 @@ def test_one_job_that_cannot_be_read_does_not_stop_others(place: Place, fault: s
 def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Place) -> None:
     """Sixty jobs in pages of three, of which a run reads few."""
     jobs = place.start(60)
-    place.server.settings.page_seconds = 2.0
+    place.wire.page_seconds = 2.0
     seen: set[str] = set()
     for _ in range(20):
         place.kernel.now += 400
@@ -174,7 +170,7 @@ def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Place) ->
 
 def test_a_rate_limit_pauses_all_polls(place: Place) -> None:
     jobs = place.start(3)
-    place.fails("429")
+    place.fails("throttled")
     assert {read.problem.code for read in place.poll(jobs) if read.problem} == {"HTTP_429"}
     place.kernel.now += 600
     place.poll(jobs)
@@ -200,7 +196,7 @@ def test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again(
 def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Place) -> None:
     """The CommServe's clock may be two minutes behind, and the call takes its time."""
     (job,) = place.start(1)
-    job.ends = place.kernel.now
+    job.end()
     place.kernel.now += 200
     assert [row.id for row in place.listing(ago=0).rows] == [job.id]
 
@@ -208,8 +204,9 @@ def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Place) -
 @slow_pages_of_three
 def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Place) -> None:
     """A row without names in any part of it is remembered."""
-    place.start(40)[-1].names = ("", "", "")
-    place.server.settings.page_seconds, place.server.settings.hides_clients = 2.0, True
+    last = place.start(40)[-1]
+    last.subclient = replace(last.subclient, client="", instance="", name="")
+    place.slow_down()
     begun, since = place.kernel.now, place.kernel.now - 60
     listing = place.listing()
     assert not listing.has_nameless

@@ -10,7 +10,7 @@ from rds_snap_backup.ledger import table as module
 from rds_snap_backup.ledger.audits import AuditChangedError, Audits, AuditState, ReportLink
 from rds_snap_backup.ledger.table import ConditionFailed, Contended, Table, Update
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import AWS_FAULTS, Kernel, Schedule
+from tests.property.model.kernel import Kernel
 from tests.property.model.sdk import clients
 
 
@@ -32,7 +32,7 @@ class Throttled(DynamoDB):
 @pytest.fixture
 def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Throttled:
     monkeypatch.setattr(module, "CONFLICT_PAUSES", (0.0, 0.0, 0.0))
-    return Throttled(Kernel({"aws": Schedule(())}, Schedule(())))
+    return Throttled(Kernel())
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_write_that_meets_another_is_tried_again_three_times(
     dynamodb: Throttled, table: Table, updates: int, conflicts: int, is_written: bool
 ) -> None:
     kind = "transaction in the way" if updates > 1 else "update in the way"
-    dynamodb._kernel.faults[kind] = Schedule([(0, 1)] * conflicts)
+    dynamodb._kernel.faults[kind] = ["another write"] * conflicts
     with nullcontext() if is_written else pytest.raises(Contended):
         table.write(*(Update(f"item-{number}", {"value": 1}) for number in range(updates)))
     assert len(table.get_many(["item-0", "item-1"])) == (updates if is_written else 0)
@@ -115,5 +115,5 @@ def test_of_two_writers_of_a_version_one_saves(audits: Audits) -> None:
 
 
 def test_a_write_whose_answer_was_lost_is_its_own(audits: Audits, dynamodb: Throttled) -> None:
-    dynamodb._kernel.faults["ledger update"] = Schedule([(0, AWS_FAULTS.index("twice"))])
+    dynamodb._kernel.faults["ledger update"] = ["twice"]
     assert audits.save(STATE) == audits.load()

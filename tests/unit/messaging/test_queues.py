@@ -10,7 +10,7 @@ from rds_snap_backup.messaging import queues
 from rds_snap_backup.messaging.queues import FanOutError, Queues
 from rds_snap_backup.triggers import SubmissionMessage, Trigger, parse, unwrap
 from tests.property.model.aws import SQS
-from tests.property.model.kernel import Kernel, Schedule
+from tests.property.model.kernel import Kernel
 from tests.property.model.sdk import clients
 
 URL, LETTERS = "https://sqs.us-east-1.amazonaws.com/0/submissions", "https://sqs.us-east-1.amazonaws.com/0/letters"
@@ -22,7 +22,7 @@ class Sent:
     """Queues before a model of SQS; `bodies` are the messages of one."""
 
     def __init__(self) -> None:
-        self.kernel = Kernel({"aws": Schedule(())}, Schedule(()))
+        self.kernel = Kernel()
         self.sqs = SQS(self.kernel, lambda _url, _body: None)
         self.queues = Queues(URL, LETTERS, clients({"sqs": self.sqs}).sqs)
 
@@ -62,7 +62,7 @@ def test_a_message_and_a_dead_letter_keep_the_trigger(sent: Sent) -> None:
 
 @pytest.mark.parametrize("failures", [2, 3])
 def test_a_fan_out_whose_entries_fail_three_times_is_an_error_that_names_them(sent: Sent, failures: int) -> None:
-    sent.kernel.faults["queue batch"] = Schedule([(0, 0)] * failures)  # Every other entry of a batch fails.
+    sent.kernel.faults["queue batch"] = ["partial"] * failures  # Every other entry of a batch fails.
     with nullcontext() if failures < 3 else pytest.raises(FanOutError, match="targets a"):
         sent.queues.send_all(TRIGGER, ["a", "b"])
     assert sorted(body["target"] for body in sent.bodies()) == (["a", "b"] if failures < 3 else ["b"])
