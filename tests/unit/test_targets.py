@@ -116,26 +116,24 @@ def test_an_error_names_the_field_and_what_is_allowed(field: str, value: Any, al
 
 
 @pytest.mark.parametrize(
-    ("fields", "field", "allowed"),
+    ("fields", "allowed"),
     [
-        ({"clientName": "a\nb"}, "clientName", TEXT),
-        ({"instanceName": None}, "instanceName", TEXT),
-        ({"subclientName": "x" * 501}, "subclientName", TEXT),
-        ({"displayName": 7}, "displayName", TEXT),
-        ({"databases": "x"}, "databases", "a list of names, globs"),
-        ({"clientname": "x"}, "clientname", "left out (did you mean clientName?)"),
+        *(
+            ({name: wrong}, TEXT)
+            for name, wrong in (("clientName", "a\nb"), ("instanceName", None), ("displayName", 7))
+        ),
+        ({"subclientName": "x" * 501}, TEXT),
+        ({"databases": "x"}, "a list of names, globs"),
+        ({"clientname": "x"}, "left out (did you mean clientName?)"),
     ],
     ids=str,
 )
-def test_an_error_names_the_association(fields: dict[str, Any], field: str, allowed: str) -> None:
-    message = refused(document(associations=[ASSOCIATION, {**ASSOCIATION, "instanceName": "x", **fields}]))
+def test_an_error_names_the_association(fields: dict[str, Any], allowed: str) -> None:
+    other, (field,) = {**ASSOCIATION, "instanceName": "x"}, fields
+    message = refused(document(associations=[ASSOCIATION, other | fields]))
     assert f"{field} of association 2 must be {allowed}" in message
-
-
-def test_an_association_stands_once_in_a_document() -> None:
-    other = {**ASSOCIATION, "instanceName": "x"}
-    message = refused(document(associations=[other, ASSOCIATION, {**ASSOCIATION, "displayName": "x"}]))
-    assert "association 3 must be different from association 2 in clientName, instanceName, subclientName." in message
+    twice = refused(document(associations=[other, ASSOCIATION, {**ASSOCIATION, "displayName": "x"}]))
+    assert "association 3 must be different from association 2 in clientName, instanceName, subclientName." in twice
 
 
 def test_all_wrong_fields_are_found_at_once() -> None:
@@ -176,12 +174,12 @@ EVENT = Trigger("rds", "x", rds_event_id="RDS-EVENT-0043")
 @pytest.mark.parametrize(
     ("fields", "trigger", "reason"),
     [
-        ({}, EVENT, ""),
-        ({"rdsEventIds": ["RDS-EVENT-0043"]}, EVENT, ""),
-        ({"rdsEventIds": ["RDS-EVENT-0005"]}, EVENT, "does not list 'RDS-EVENT-0043' in its rdsEventIds"),
-        ({"rdsEventIds": []}, EVENT, "does not list 'RDS-EVENT-0043' in its rdsEventIds"),
-        ({"rdsEventIds": []}, Trigger("schedule", "x"), ""),
-        ({"rdsEventIds": []}, Trigger("manual", "x"), ""),
+        *((fields, EVENT, "") for fields in ({}, {"rdsEventIds": ["RDS-EVENT-0043"]})),
+        *(
+            ({"rdsEventIds": ids}, EVENT, "does not list 'RDS-EVENT-0043' in its rdsEv")
+            for ids in (["RDS-EVENT-0005"], [])
+        ),
+        *(({"rdsEventIds": []}, trigger, "") for trigger in (Trigger("schedule", "x"), Trigger("manual", "x"))),
         *(({"enabled": False}, Trigger(kind, "x"), "disabled") for kind in ("rds", "schedule", "manual")),
     ],
 )
