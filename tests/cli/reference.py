@@ -26,7 +26,7 @@ SECTION = re.compile(
 # In one process: each takes a second to start.
 SCRIPT = """
 import sys
-from rds_snap_backup_cli.__main__ import app
+from rds_snap_backup_cli.commands import app
 for command in sys.argv[1:]:
     app([command, "--help"], prog_name="rds-snap-backup", standalone_mode=False)
     print(end="\\0")

@@ -50,11 +50,12 @@ BY_AWS = {
 
 @dataclass(frozen=True)
 class Recorded:
-    """The template with the names of the resources, each function's calls, and the audits' requests to Commvault."""
+    """The template with the names of the resources, each function's calls, and the requests to Commvault."""
 
     template: Resolved
     calls: dict[str, list[Call]]
     audited_requests: list[str]
+    posted: set[str]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,10 @@ def recorded(aws: Emulator) -> Iterator[Recorded]:
             }
         )
         audited = [request.path for request in commserve.requests[requests:]]
-        yield Recorded(template, {"BackupFunction": backup_calls, "AuditFunction": list(timeline.calls)}, audited)
+        posted = {request.path for request in commserve.requests if request.method != "GET"}
+        yield Recorded(
+            template, {"BackupFunction": backup_calls, "AuditFunction": list(timeline.calls)}, audited, posted
+        )
 
 
 def back_up(timeline: Timeline) -> None:
@@ -206,3 +210,8 @@ def test_no_audit_submits_and_its_role_cannot(recorded: Recorded) -> None:
     assert not [permission for permission in granted if permission.action.startswith(starting)]
     assert recorded.audited_requests
     assert "/CreateTask" not in recorded.audited_requests
+
+
+def test_commvault_is_asked_to_start_jobs_and_to_renew_the_token_and_to_change_nothing_else(recorded: Recorded) -> None:
+    """Browsing restore points is a POST that only reads."""
+    assert recorded.posted == {"/CreateTask", "/V4/AccessToken/Renew", "/BrowseRDSBackups"}

@@ -9,11 +9,13 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
+from rds_snap_backup.audit.estate import members_of
 from rds_snap_backup.audit.findings import QUOTA_HINT
 from rds_snap_backup.audit.preflight import check, quota_check
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault import inventory
 from rds_snap_backup.rds.databases import Databases, Quota
+from rds_snap_backup.rds.members import Members
 from tests.integration.audit_support import AuditScene, unreachable
 from tests.integration.world import ASSOCIATION, World
 
@@ -37,7 +39,7 @@ def preflight(
 ) -> Mapping[str, Any]:
     """Check, from a sandbox where nothing is cached unless one is given; nothing may be submitted or written by it."""
     before = traces(world)
-    answer = check(services or world.sandbox(), databases(world), seconds_left).page(1)
+    answer = check(services or world.sandbox(), databases(world), members(world), seconds_left).page(1)
     assert traces(world) == before
     assert set(answer) == {"ok", "checks"}
     assert all(list(row) == ["name", "target", "ok", "detail", "hint"] for row in answer["checks"])
@@ -49,6 +51,10 @@ def preflight(
 
 def databases(world: World) -> Databases:
     return Databases(lambda: world.client("rds"))
+
+
+def members(world: World) -> Members:
+    return members_of(world.config, world.client)
 
 
 def traces(world: World) -> tuple[object, ...]:
@@ -84,9 +90,8 @@ def test_all_is_well(world: World, commserve: CommServe) -> None:
         ("events", None),
         ("quota", None),
     ]
-    assert (
-        rows(answer, "association")[0]["detail"] == "Commvault has aws-prod / RDS / orders-db, which selects orders-db."
-    )
+    group = "Commvault has aws-prod / RDS / orders-db, which selects orders-db."
+    assert rows(answer, "association")[0]["detail"] == f"{group} Now that is 0 databases: one snapshot of each."
     assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]
 
 
@@ -99,7 +104,7 @@ def test_all_is_well(world: World, commserve: CommServe) -> None:
         ("http://127.0.0.1:{port}/commandcenter/api", 0, ("begins with https://",)),
         ("https://127.0.0.1:{port}/commandcentre/api", 1, ("https://HOST/commandcenter/api",)),
         ("https://127.0.0.1:{plain}/commandcenter/api", 0, ("does not speak TLS", "Check the port")),
-        ("https://127.0.0.1:9/commandcenter/api", 0, ("Connection refused", "security groups")),
+        ("https://127.0.0.1:9/commandcenter/api", 0, ("cannot be reached: Connection refused", "security groups")),
     ],
 )
 def test_an_address_that_is_not_the_apis(
@@ -278,7 +283,7 @@ def test_events_that_start_nothing(aws: Emulator, commserve: CommServe, world: W
 
 
 def test_a_target_that_does_not_exist(world: World) -> None:
-    answer = check(world.sandbox(), databases(world), lambda: 50, "nobody").page(1)
+    answer = check(world.sandbox(), databases(world), members(world), lambda: 50, "nobody").page(1)
     (row,) = [row for row in answer["checks"] if row["target"]]
     assert (answer["ok"], row["name"], row["target"], row["ok"]) == (False, "document", "nobody", False)
     assert f"/{world.name}/targets/nobody" in row["detail"]
@@ -314,10 +319,10 @@ def test_a_group_is_shown_with_its_content_and_its_number_of_databases(
     def shown() -> list[str]:
         return [row["detail"] for row in rows(scene.invoke({"check": True}), "association", "default")]
 
-    assert shown() == ["Commvault has aws-prod / RDS / orders-db, which selects orders-db."]
+    group = "Commvault has aws-prod / RDS / orders-db, which selects orders-db."
+    assert shown() == [f"{group} Now that is 1 database: one snapshot of each."]
     scene.daily(0)
-    at_last = "At the last audit that was 1 database: one snapshot of each."
-    assert shown() == [f"Commvault has aws-prod / RDS / orders-db, which selects orders-db. {at_last}"]
+    assert shown() == [f"{group} At the last audit that was 1 database: one snapshot of each."]
     scene.remove_databases()
 
 
@@ -328,11 +333,11 @@ def test_the_room_for_snapshots_is_shown(aws: Emulator, commserve: CommServe, mo
         (row,) = rows(scene.invoke({"check": True}), "quota")
         return row
 
-    assert shown()["detail"].endswith("The next audit counts the databases of the targets' groups.")
-    scene.daily(0)
     room = shown()
     assert "of 100 (ManualSnapshots)" in room["detail"]
-    assert room["detail"].endswith("One backup of the targets makes 1 in all regions, by the last audit.")
+    assert room["detail"].endswith("One backup of the targets makes 1 in all regions.")
+    scene.cold_start(rds=unreachable("rds"))
+    assert "How many" not in shown()["detail"], "the quota cannot be read, either"
     assert (room["ok"], room["hint"]) == (True, None)
     for quota, hint in ((Quota("ManualSnapshots", 100, 100), QUOTA_HINT), (Quota("ManualSnapshots", 99, 100), None)):
         assert quota_check("eu-west-1", [quota], 1).hint == hint
@@ -341,7 +346,7 @@ def test_the_room_for_snapshots_is_shown(aws: Emulator, commserve: CommServe, mo
 
 def test_a_level_that_snapshots_do_not_know_is_a_warning(world: World) -> None:
     world.target("default", backupLevel="INCREMENTAL", databases=["orders-*"])
-    answer = check(world.sandbox(), databases(world), lambda: 50).page(1)
+    answer = check(world.sandbox(), databases(world), members(world), lambda: 50).page(1)
     (warning,) = rows(answer, "level")
     assert (answer["ok"], warning["ok"]) == (True, True)
     assert "INCREMENTAL" in warning["detail"]

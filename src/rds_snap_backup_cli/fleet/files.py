@@ -155,9 +155,10 @@ def require_fleet_name(name: str) -> str:
 
 
 def read_fleet(directory: Path) -> Fleet:
-    """Return the fleet of a directory, with everything that is wrong with its files."""
-    if problem := directory_problem(directory):
-        remark = Remark(str(directory), 1, "the directory", problem)
+    """Return the fleet of a directory, with everything that is wrong with its files. Raises `OSError` if it is none."""
+    require_directory(directory)
+    if directory.is_symlink():
+        remark = Remark(str(directory), 1, "the directory", "is a link")
         return replace(no_fleet(directory, ""), errors=(remark,))
     head = read_source(directory / HEAD)
     defaults = head.fields.get("defaults")
@@ -181,13 +182,12 @@ def no_fleet(directory: Path, name: str) -> Fleet:
     return Fleet(name, {}, (), Source(str(directory / HEAD), Parsed({}, {})), {})
 
 
-def directory_problem(directory: Path) -> str | None:
-    """Return why a directory is not read."""
-    if directory.is_symlink():
-        return "is a link"
+def require_directory(directory: Path) -> None:
+    """Raise `OSError` if there is no such directory."""
     if not directory.exists():
-        return "does not exist"
-    return None if directory.is_dir() else "is not a directory"
+        raise FileNotFoundError(errno.ENOENT, "", str(directory))
+    if not directory.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "", str(directory))
 
 
 def read_source(file: Path) -> Source:
