@@ -117,12 +117,14 @@ def test_overlapping_runs_keep_one_chain(scene: AuditScene, monkeypatch: pytest.
 def test_a_bucket_that_refuses_is_a_finding_and_the_chain_goes_on_after_it(scene: AuditScene) -> None:
     daily(scene)
     s3, bucket = scene.aws.client("s3"), scene.world.config.report_bucket
-    refused: Any = boto3.Session("test", "test", region_name=REGION)
-    elsewhere = refused.client("s3", endpoint_url="http://127.0.0.1:9")
-    scene.cold_start(s3=elsewhere)
+    session: Any = boto3.Session("test", "test", region_name=REGION)
+    refused = session.client("s3", endpoint_url=scene.aws.endpoint_url)
+    elsewhere = lambda params, **_: params | {"Bucket": f"no-{params['Bucket']}"}  # noqa: E731
+    refused.meta.events.register("provide-client-params.s3.PutObject", elsewhere)
+    scene.cold_start(s3=refused)
     found = daily(scene)
     assert codes(found) == [("REPORT_NOT_WRITTEN", None)]
-    assert bucket in found["findings"][0]["message"]
+    assert f"to the bucket {bucket}: An error occurred (NoSuchBucket)" in found["findings"][0]["message"]
     assert found["report"] is scene.published()[1]["report"] is None
     scene.cold_start()
     assert daily(scene)["ok"] is True
@@ -156,63 +158,80 @@ def test_in_an_outage_the_last_report_that_could_be_read_is_named(scene: AuditSc
 
 # ---- The digest
 
-KINDS: dict[str, dict[str, Any]] = {
+ROUNDS = 20
+LIMIT_SECONDS = 900
+# The targets of two groups each, with the plan of their jobs; one more has groups that Commvault does not know.
+PLANS: dict[str, dict[str, Any]] = {
     "completes": {},
-    "fails": {"ending": "Failed"},
     "errors": {"ending": "Completed w/ one or more errors"},
+    "fails": {"ending": "Failed"},
     "killed": {"ending": "Killed"},
+    "vanishes": {"vanish_after": 90.0},
+    "unanswered": {},
+    "unavailable": {},
+    "throttled": {},
 }
 
 
-def test_the_digest_counts_what_subscribers_received(
+def test_the_digest_of_200_submissions_counts_what_commvault_saw(
     aws: Emulator, commserve: CommServe, timelines: Callable[..., Timeline]
 ) -> None:
-    service = f"stack-{time.monotonic_ns()}"
-    timeline = timelines(POWERTOOLS_SERVICE_NAME=service)
-    received: Counter[str] = Counter()
+    timeline = timelines(
+        POWERTOOLS_SERVICE_NAME=f"stack-{time.monotonic_ns()}", RETRY_HOURS="1", FIRST_POLL_SECONDS="600"
+    )
     auditor = timeline.auditor(timeline.clock)
 
     def audit() -> Any:
         due = {"audit": True, "schedule": SCHEDULE, "time": iso(timeline.clock())}
         return answer(auditor, due, "request", lambda: 300)["since"]
 
+    def submit(*targets: str) -> None:
+        for target in targets:
+            timeline.deliver(timeline.schedule("nightly", target))
+        timeline.run(3 * HOUR)
+
+    for name, plan in PLANS.items():
+        for group in (name, f"{name}-2"):
+            commserve.set_content("aws-prod", group, [content.instance(group)])
+            commserve.plan_jobs(times=None, group=group, **plan)
+        timeline.target(name, associations=associations(name, f"{name}-2"))
+    timeline.target("unknown", associations=associations("no-such-group", "nor-this"))
+    refused = commserve.fault("maintenance", None, about='"unavailable"')
     with redirect_stdout(ToCloudWatch(aws.client("cloudwatch"), timeline.clock)):
         audit()
-        for kind, plan in KINDS.items():
-            commserve.plan_jobs(times=None, group=kind, **plan)
-            commserve.set_content("aws-prod", kind, [content.instance(kind)])
-            timeline.target(kind, associations=associations(kind))
-        timeline.target("wrong", associations=associations("no-such-group"))
-        timeline.target("group", associations=associations("completes", "errors"))
-        names = [*KINDS, "wrong", "group"]
-        for number in range(200):
-            if number % 40 == 7:
-                commserve.fault(("throttled", "maintenance", "reset_after")[number % 3])
-            timeline.deliver(timeline.schedule(f"s-{number}", names[number % len(names)]))
-            commserve.advance(MINUTE)
-            if number % 5 == 0:
-                timeline.run(HOUR)
-        timeline.deliver({"no": "trigger"})
-        timeline.run(2 * DAY)
-        for message in timeline.notifications():
-            if message["status"] != "audit":
-                numbers = len(message["associations"]) if message["status"] != "abandoned" else 1
-                received[message["status"]] += max(numbers, 1)
+        for _ in range(ROUNDS):
+            late = timeline.schedule("late", "completes")
+            commserve.advance(5 * MINUTE)
+            commserve.fault("reset_after", about='"unanswered"')
+            submit("unknown", *(name for name in PLANS if name != "throttled"))
+            commserve.fault("throttled", about='"throttled"', period=LIMIT_SECONDS)
+            submit("throttled")
+            timeline.deliver(late)
+            timeline.deliver(timeline.event("orders-db", "RDS-EVENT-0042"))
+            timeline.deliver({"no": "trigger"})
+        timeline.run()
+        assert (len(timeline.items()), timeline.queue) == (200, [])
         commserve.advance(10 * MINUTE + 60)
         since = audit()
         assert audit()["backups"]["submitted"] == 0, "the next digest begins where this one ended"
-    backups = since["backups"]
-    assert backups == {
-        "submitted": received["submitted"],
-        "joined": received["joined"],
-        "completed": received["completed"] + received["completed_with_errors"],
-        "retried": received["retrying"],
-        "failed": received["failed"] + received["killed"],
-        "lost": received["lost"],
-        "rejected": received["rejected"],
+    jobs = list(commserve.jobs.values())
+    ends = Counter(job.status.partition(" ")[0] for job in jobs if job.visible)
+    retried = len([job for job in jobs if job.group.startswith("fails")]) - 2 * ROUNDS
+    assert since["backups"] == {
+        "submitted": len(jobs),
+        "joined": 2 * ROUNDS,
+        "completed": ends["Completed"],
+        "retried": retried,
+        "failed": ends["Failed"] - retried + ends["Killed"],
+        "lost": len([job for job in jobs if not job.visible]),
+        "rejected": 2 * ROUNDS,
     }
-    assert backups["submitted"] > 100
-    assert min(backups[name] for name in ("joined", "completed", "retried", "failed", "rejected")) > 0
-    assert since["submissions"]["throttled"] > 0
-    assert since["submissions"]["throttledSeconds"] > 0
-    assert since["events"] == {"ignored": 0, "refused": 1}
+    assert since["submissions"] == {
+        "deferred": refused.used + ROUNDS,
+        "reconciled": ROUNDS,
+        "abandoned": ROUNDS,
+        "throttled": ROUNDS,
+        "throttledSeconds": ROUNDS * LIMIT_SECONDS,
+    }
+    assert since["events"] == {"ignored": ROUNDS, "refused": ROUNDS}
+    assert min(retried, *ends.values(), since["backups"]["lost"]) >= ROUNDS
