@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from local.commserve import CommServe
+from local.emulator import Emulator
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.core.outcomes import Outcome, Submitted, Unavailable
 from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
+from tests.integration.world import World, scheduled
 from tests.proxy import ESTABLISHED, ConnectProxy
 
 CANARY = "QSDK 3canary0000fake1111token2222"
@@ -152,3 +154,11 @@ def test_the_environments_proxies_are_not_ours(server: CommServe, monkeypatch: p
         assert isinstance(create(through(proxy.url, server)), Submitted)
         assert not other.heads
         assert proxy.connects == [authority(server)]
+
+
+def test_aws_is_not_reached_through_the_proxy(aws: Emulator, server: CommServe) -> None:
+    with ConnectProxy() as proxy:
+        world = World(aws, server, COMMVAULT_PROXY=proxy.url)
+        world.deliver(scheduled("one"), world.function())
+    assert proxy.connects == [authority(server)]
+    assert len(proxy.heads) == 1
