@@ -1,6 +1,5 @@
 """The Audit function in this process: emulated AWS with databases of its own, the simulator, and a clock that tests move."""
 
-import json
 import time
 from collections import Counter
 from dataclasses import replace
@@ -145,18 +144,6 @@ class AuditScene:
         return client
 
 
-class Publishing:
-    """A client of SNS whose publishing ends in this exception."""
-
-    def __init__(self, client: Any, end: BaseException) -> None:
-        self._client, self._end = client, end
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "publish":
-            raise self._end
-        return getattr(self._client, name)
-
-
 class Denying:
     """A client of RDS that may not list the pages of an operation."""
 
@@ -187,16 +174,3 @@ def codes(answer: Any) -> list[tuple[str, str | None]]:
 def verdicts(answer: Any) -> dict[str, str]:
     """Return the databases' verdicts by name."""
     return {row["arn"].rpartition(":")[2]: row["verdict"] for row in answer["databases"]}
-
-
-def metrics(text: str) -> Counter[str]:
-    """Return the sums of the metrics in a function's output."""
-    found: Counter[str] = Counter()
-    for line in text.splitlines():
-        if '"_aws"' in line:
-            document = json.loads(line)
-            for directive in document["_aws"]["CloudWatchMetrics"]:
-                for metric in directive["Metrics"]:
-                    value = document[metric["Name"]]
-                    found[metric["Name"]] += int(value[0] if isinstance(value, list) else value)
-    return found
