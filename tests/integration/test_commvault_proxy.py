@@ -11,14 +11,13 @@ from local.emulator import Emulator
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.core.outcomes import Outcome, Submitted, Unavailable
-from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
+from tests.integration.pairs import REQUEST
 from tests.integration.world import World, scheduled
 from tests.proxy import ESTABLISHED, ConnectProxy
 
 CANARY = "QSDK 3canary0000fake1111token2222"
 PASSWORD = "fake-password-of-the-proxy"
-REQUEST = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),))
 
 
 @pytest.fixture
@@ -73,7 +72,6 @@ def test_an_impostor_behind_the_proxy_gets_no_token(server: CommServe) -> None:
     ("answer", "named"),
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication"),
-        (b"HTTP/1.1 302 Found\r\nLocation: https://localhost:9/\r\n\r\n", "302 Found"),
         (b"HTTP/1.1 503 a\x1b[31mred\x07line\r\n\r\n", "503 a [31mred line"),
         (f"HTTP/1.1 403 {CANARY}\r\n\r\n".encode(), "403 QSDK ***"),
         (b"nonsense\r\n\r\n", "nonsense"),
@@ -125,7 +123,6 @@ def test_an_endless_answer_of_the_proxy_ends(server: CommServe, parts: tuple[byt
     [
         f"http://user:{PASSWORD}@127.0.0.1:{{port}}",
         "https://127.0.0.1:{port}",
-        "http://127.0.0.1:65536",
         "http://127.0.0.1:{port}/path",
         "http://127.0.0.1:{port}\r\nX: y",
     ],

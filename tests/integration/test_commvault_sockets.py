@@ -12,11 +12,10 @@ import pytest
 from local.commserve import CommServe
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.core.outcomes import Outcome, Submitted, Unavailable
-from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
+from tests.integration.pairs import REQUEST
 
 NAME = "commvault.example"
-REQUEST = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),))
 RESOLVE = socket.getaddrinfo
 SECONDS = 1.5
 
