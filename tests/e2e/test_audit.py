@@ -2,20 +2,17 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-import boto3
 import pytest
 
 from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
 from local.rds import RdsAccount, create_instance
-from local.stack import Stack
-from local.tools import ROOT
 from rds_snap_backup.messaging.notifications import iso
 from tests.e2e.conftest import CANARY, deploy_quick
 from tests.e2e.product import Product, association, only, scheduled, wait_until
@@ -23,9 +20,7 @@ from tests.evidence import Evidence
 
 pytestmark = pytest.mark.e2e
 
-HOUR = 3600
 DAYS = count(1)
-MEMBER = "111122223333"
 OLD = datetime(2026, 1, 31, tzinfo=UTC)
 
 
@@ -53,32 +48,11 @@ class Audited:
         return {finding for finding in codes if finding[1] in places}, answer["news"], message.attributes["level"]
 
 
-class Member:
-    """Another account, which has the member's stack of the stack `audited`."""
-
-    def __init__(self, aws: Emulator, stack: Stack) -> None:
-        self._session: Any = boto3.Session(MEMBER, "any", region_name=REGION)
-        self._endpoint = aws.endpoint_url
-        given = {"HubStackName": "audited", "AuditRoleArn": stack.outputs["AuditRoleArn"]}
-        given["MembersBusArn"] = stack.outputs["MembersBusArn"]
-        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
-        stacks, body = self.client("cloudformation"), (ROOT / "member.yaml").read_text()
-        stacks.create_stack(
-            StackName="member", TemplateBody=body, Parameters=parameters, Capabilities=["CAPABILITY_NAMED_IAM"]
-        )
-        stacks.get_waiter("stack_create_complete").wait(StackName="member", WaiterConfig={"Delay": 1})
-
-    def client(self, service: str) -> Any:
-        """Return a client of the account."""
-        return self._session.client(service, endpoint_url=self._endpoint)
-
-
 @pytest.fixture(scope="module")
 def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
     with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
         evidence.add("audited", commserve)
-        members = {"AuditMembers": MEMBER, "OrganizationId": "o-a1b2c3d4e5"}
-        stack = deploy_quick(aws, "audited", commserve, {"ScheduleExpression": "off", "Databases": "off"} | members)
+        stack = deploy_quick(aws, "audited", commserve, {"ScheduleExpression": "off", "Databases": "off"})
         aws.client("sns").subscribe(
             TopicArn=stack.outputs["AlarmTopicArn"], Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:000000000000:ops"
         )
@@ -94,10 +68,10 @@ def lose_message(product: Product, target: str) -> None:
         stack.aws.client("sqs").purge_queue(QueueUrl=stack.outputs["SubmissionsQueueUrl"])
     item = only([row for row in stack.ledger() if row["pk"]["S"].startswith(f"submission#{target}#")])
     record = json.loads(item["record"]["S"])
-    record["created"] -= 2 * HOUR
-    record["wake_at"] -= 2 * HOUR
+    record["created"] -= 7200
+    record["wake_at"] -= 7200
     for backup in record["backups"]:
-        backup["phase"]["due"] -= 2 * HOUR
+        backup["phase"]["due"] -= 7200
     stack.aws.client("dynamodb").update_item(
         TableName=stack.outputs["LedgerTableName"],
         Key={"pk": item["pk"]},
@@ -146,64 +120,6 @@ def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audit
     assert (verdicts["crm"], verdicts[weekly]) == ("new", "protected")
     arn = f"arn:aws:rds:{REGION}:000000000000:db:{weekly}"
     assert audited.ask({"prove": {"database": arn, "since": since}})["proved"] is True
-
-
-def verdicts(answer: Any, known: Iterable[str]) -> dict[str, str]:
-    """Return the verdicts on these databases; those of the member have an `m:` before their names."""
-    found: dict[str, str] = {}
-    for row in answer["databases"]:
-        account, name = row["arn"].split(":")[4], row["arn"].rpartition(":")[2]
-        by = f" by {row['by']}" if row["verdict"] == "protected" else ""
-        found["m:" * (account == MEMBER) + name] = f"{row['verdict']}{by}"
-    return {name: found[name] for name in known}
-
-
-def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emulator) -> None:
-    product, commserve = audited.product, audited.product.commserve
-    stack, member = product.stack, Member(aws, product.stack)
-    hub, theirs = aws.client("rds"), member.client("rds")
-    expected = {
-        "h-stack": "protected by stack",
-        "h-own": "protected by commvault",
-        "h-stale": "stale",
-        "h-new": "new",
-        "h-none": "uncovered",
-        "h-odd": "ambiguous",
-        "h-scratch": "excluded",
-        "m:m-own": "protected by commvault",
-        "m:m-none": "uncovered",
-        "m:h-stack": "uncovered",  # It has the name of a database that the hub's client selects.
-    }
-    for name in expected:
-        place, _, own = name.rpartition(":")
-        tags = {"rds-snap-backup:exclude": "true"} if own == "h-scratch" else {}
-        create_instance(theirs if place else hub, own, "mysql", tags, None if own == "h-new" else OLD)
-    commserve.attach("aws-prod", RdsAccount((hub,)))
-    commserve.attach("aws-member", RdsAccount((theirs,)))
-    hub.stop_db_instance(DBInstanceIdentifier="h-stale")
-    commserve.set_content("aws-prod", "plan", [content.instance(name) for name in ("h-own", "h-stale")])
-    for name in ("h-stack", "h-new"):
-        commserve.set_content("aws-prod", name, [content.instance(name)])
-    commserve.set_content("aws-prod", "odd", [{**content.instance("h-odd"), "type": 7}], [content.rule("h-none")])
-    commserve.set_content("aws-member", "plan", [content.rule("^m-own")])
-    start = commserve.clock.now() - HOUR
-    for client in ("aws-prod", "aws-member"):
-        commserve.add_job(client, "plan", start=start, seconds=60)
-    stack.put_target("h-stack", {"associations": [association("h-stack")]})
-    commserve.plan_jobs(group="h-stack", seconds=0)
-    stack.invoke({"target": "h-stack"})
-    assert [message["status"] for message in product.story("h-stack")] == ["submitted", "completed"]
-
-    audited.daily()
-    assert verdicts(audited.ask({"audit": True}), expected) == expected
-    member.client("cloudformation").delete_stack(StackName="member")
-    audited.daily()
-    answer = audited.ask({"audit": True})
-    remaining = {name: verdict for name, verdict in expected.items() if not name.startswith("m:")}
-    assert verdicts(answer, remaining) == remaining
-    (row,) = [row for row in answer["databases"] if row["arn"].split(":")[4] == MEMBER]
-    assert (row["verdict"], bool(row["lastRead"])) == ("unreadable", True)
-    assert [finding["account"] for finding in answer["findings"] if finding["code"] == "MEMBER_UNREADABLE"] == [MEMBER]
 
 
 def test_the_preflight_is_well_and_names_a_refused_token(audited: Audited) -> None:

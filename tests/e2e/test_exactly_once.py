@@ -12,19 +12,6 @@ from tests.e2e.tap import Tap
 pytestmark = pytest.mark.e2e
 
 
-def test_an_event_delivered_twice_is_one_backup(product: Product) -> None:
-    target = product.target("duplicate")
-    event = rds_event("users", tags=tagged(target))
-    runs = product.runs()
-    product.stack.put_event(event)
-    product.wait_for_messages(target)
-    product.stack.put_event(event)
-    wait_until(lambda: product.runs() >= runs + 2, "both runs have ended")
-    product.commserve.end_job(only(product.jobs(target)).id)
-    assert [message["status"] for message in product.story(target)] == ["submitted", "completed"]
-    assert len(product.calls(target)) == 1
-
-
 def test_five_deliveries_at_the_same_moment_are_one_backup(product: Product) -> None:
     target = product.target("moment")
     event = rds_event("orders", tags=tagged(target))
@@ -40,8 +27,7 @@ def test_five_deliveries_at_the_same_moment_are_one_backup(product: Product) -> 
     assert len(product.calls(target)) == 1
 
 
-@pytest.mark.parametrize("clock", [0, -8])
-@pytest.mark.parametrize("fault", ["reset_after", "bad_gateway_after"])
+@pytest.mark.parametrize(("fault", "clock"), [("reset_after", -8), ("bad_gateway_after", 0)])
 def test_a_job_whose_answer_was_lost_is_adopted(product: Product, fault: str, clock: int) -> None:
     """Also where the CommServe's clock is behind its web server's."""
     target = product.target("lost")

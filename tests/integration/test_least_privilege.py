@@ -71,8 +71,7 @@ def recorded(aws: Emulator) -> Iterator[Recorded]:
         settings["STACK_ARN"] = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{stack}/1"
         aws.client("s3").create_bucket(Bucket=stack)
         timeline = Timeline(aws, commserve, **settings)
-        pair = PairInSecret(timeline)
-        pair.issue()
+        PairInSecret(timeline)
         back_up(timeline)
         backup_calls, requests = list(timeline.calls), len(commserve.requests)
         timeline.calls.clear()

@@ -22,6 +22,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
+from tests.integration.forwarding import Call
 from tests.integration.kill.sandboxes import ONE_STARTS, sandbox, wait_for
 from tests.integration.kill.stalling import StallingWire
 from tests.integration.pairs import RENEW, PairInSecret
@@ -47,9 +48,9 @@ BREAK = {"after it is presented", "before the new pair is stored"}
 class TokenWire(StallingWire):
     """Stalls at updates of the token's item only."""
 
-    def _is_stalled(self, operation: str) -> bool:
-        is_of_another = not re.search(rb'"pk":\s*{"S":\s*"token"}', self.calls[-1].body)
-        return super()._is_stalled("another" if operation == "UpdateItem" and is_of_another else operation)
+    def _is_meant(self, call: Call) -> bool:
+        is_of_another = call.operation == "UpdateItem" and not re.search(r'"pk":\s*{"S":\s*"token"}', call.text)
+        return super()._is_meant(call) and not is_of_another
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,6 @@ def killed_at(aws: Emulator, package: Path, point: str) -> Outcome:
         with ONE_STARTS:
             world = World(aws, commserve)
             pair = PairInSecret(world)
-            pair.issue()
             pair.expire()
             if call := POINTS[point]:
                 wire.stall(*call)
