@@ -35,7 +35,7 @@ def sums(lines: Iterable[str]) -> Counter[Metric]:
     return found
 
 
-def counted(output: str) -> dict[str, float]:
+def counted(output: str) -> Counter[str]:
     """Return the sums of the metrics in a function's output by name."""
     found: Counter[str] = Counter()
     for (_, name, _), value in sums(output.splitlines()).items():

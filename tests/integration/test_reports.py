@@ -14,7 +14,6 @@ import pytest
 from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
 from rds_snap_backup.audit.dispatch import answer
-from rds_snap_backup.audit.reports import Reports
 from rds_snap_backup.messaging.notifications import iso
 from tests.integration.audit_support import SCHEDULE, AuditScene, codes
 from tests.integration.timeline import DAY, HOUR, MINUTE, Timeline
@@ -69,8 +68,7 @@ def test_each_report_names_the_one_before_it_and_the_ledger_the_last(scene: Audi
     due = third[0].rpartition("/")[2].removesuffix(".json")
     assert (document["askedBy"], third[0]) == (f"{SCHEDULE}|{due}", f"{PREFIX}{due[:10].replace('-', '/')}/{due}.json")
     address = f"s3://{scene.world.config.report_bucket}/{third[0]}"
-    assert document["report"] == answers[2]["report"] == scene.published()[2]["report"] == address
-    assert len(document["databases"]) == 2
+    assert document["report"] == scene.published()[2]["report"] == address
     assert {**answers[2], "previous": document["previous"], "databases": document["databases"]} == document
 
 
@@ -131,16 +129,6 @@ def test_a_bucket_that_refuses_is_a_finding_and_the_chain_goes_on_after_it(scene
     assert json.loads(second)["previous"]["sha256"] == hashlib.sha256(first).hexdigest()
 
 
-def test_a_report_larger_than_an_answer_of_lambda_is_written_whole_and_once(scene: AuditScene) -> None:
-    written = Reports(scene.world.config, lambda: scene.aws.client("s3"))
-    key, large = written.key("2026-01-31T06:00:00Z", 0), json.dumps(["x" * 1000] * 7000).encode()
-    assert len(large) > 6_291_456
-    link = written.write(key, large)
-    assert link.sha256 == hashlib.sha256(large).hexdigest()
-    assert written.write(key, b"of a repeated run") == link
-    assert list(reports(scene).values()) == [large]
-
-
 def test_in_an_outage_the_last_report_that_could_be_read_is_named(scene: AuditScene) -> None:
     first = daily(scene)
     scene.commserve.fault("maintenance", None, "*")
@@ -154,8 +142,6 @@ def test_in_an_outage_the_last_report_that_could_be_read_is_named(scene: AuditSc
     assert daily(scene)["lastRead"]["time"] > outage["time"]
 
 
-# ---- The digest
-
 KINDS: dict[str, dict[str, Any]] = {
     "completes": {},
     "fails": {"ending": "Failed"},
@@ -167,17 +153,15 @@ KINDS: dict[str, dict[str, Any]] = {
 def test_the_digest_counts_what_subscribers_received(
     aws: Emulator, commserve: CommServe, timelines: Callable[..., Timeline]
 ) -> None:
-    service = f"stack-{time.monotonic_ns()}"
-    timeline = timelines(POWERTOOLS_SERVICE_NAME=service)
-    received: Counter[str] = Counter()
+    timeline = timelines(POWERTOOLS_SERVICE_NAME=f"stack-{time.monotonic_ns()}")
     auditor = timeline.auditor(timeline.clock)
 
-    def audit() -> Any:
+    def digest() -> Any:
         due = {"audit": True, "schedule": SCHEDULE, "time": iso(timeline.clock())}
         return answer(auditor, due, "request", lambda: 300)["since"]
 
     with redirect_stdout(ToCloudWatch(aws.client("cloudwatch"), timeline.clock)):
-        audit()
+        digest()
         for kind, plan in KINDS.items():
             commserve.plan_jobs(times=None, group=kind, **plan)
             commserve.set_content("aws-prod", kind, [content.instance(kind)])
@@ -185,8 +169,8 @@ def test_the_digest_counts_what_subscribers_received(
         timeline.target("wrong", associations=associations("no-such-group"))
         timeline.target("group", associations=associations("completes", "errors"))
         names = [*KINDS, "wrong", "group"]
-        for number in range(200):
-            if number % 40 == 7:
+        for number in range(120):
+            if number % 20 == 7:
                 commserve.fault(("throttled", "maintenance", "reset_after")[number % 3])
             timeline.deliver(timeline.schedule(f"s-{number}", names[number % len(names)]))
             commserve.advance(MINUTE)
@@ -194,25 +178,21 @@ def test_the_digest_counts_what_subscribers_received(
                 timeline.run(HOUR)
         timeline.deliver({"no": "trigger"})
         timeline.run(2 * DAY)
+        received: Counter[str] = Counter()
         for message in timeline.notifications():
             if message["status"] != "audit":
-                numbers = len(message["associations"]) if message["status"] != "abandoned" else 1
-                received[message["status"]] += max(numbers, 1)
+                received[message["status"]] += max(len(message["associations"]), 1)
         commserve.advance(10 * MINUTE + 60)
-        since = audit()
-        assert audit()["backups"]["submitted"] == 0, "the next digest begins where this one ended"
+        since = digest()
+        assert digest()["backups"]["submitted"] == 0, "the next digest begins where this one ended"
     backups = since["backups"]
+    same = ("submitted", "joined", "lost", "rejected")
     assert backups == {
-        "submitted": received["submitted"],
-        "joined": received["joined"],
+        **{name: received[name] for name in same},
         "completed": received["completed"] + received["completed_with_errors"],
         "retried": received["retrying"],
         "failed": received["failed"] + received["killed"],
-        "lost": received["lost"],
-        "rejected": received["rejected"],
     }
-    assert backups["submitted"] > 100
-    assert min(backups[name] for name in ("joined", "completed", "retried", "failed", "rejected")) > 0
-    assert since["submissions"]["throttled"] > 0
-    assert since["submissions"]["throttledSeconds"] > 0
+    assert [name for name in backups if not backups[name]] == ["lost"]
+    assert min(since["submissions"][name] for name in ("throttled", "throttledSeconds")) > 0
     assert since["events"] == {"ignored": 0, "refused": 1}
