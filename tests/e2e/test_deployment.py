@@ -74,14 +74,15 @@ def test_a_second_stack_in_the_region_comes_and_goes_by_itself(aws: Emulator, se
 def test_every_metric_that_an_alarm_watches_is_emitted_under_its_name_and_dimension(second: Product, tap: Tap) -> None:
     """A story for each; the last one is a pair that is renewed and cannot be stored, until it can."""
     stack, commserve = second.stack, second.commserve
-    names = ("failed", "lost", "rejected", "refused-token", "abandoned")
-    failed, lost, rejected, refused, abandoned = (second.target(name) for name in names)
+    names = ("failed", "lost", "rejected", "refused-token", "abandoned", "deferred")
+    failed, lost, rejected, refused, abandoned, deferred = (second.target(name) for name in names)
     stack.put_target(rejected, second.document("no-such-group"))
     stack.put_target(abandoned, second.document(abandoned) | {"taskType": "SCHEDULE"})
     commserve.plan_jobs(group=failed, seconds=0, ending="Killed")
     commserve.fault("unauthorized", times=2, about=refused)
     commserve.fault("reset_after", about=abandoned)
-    for target in (failed, lost, rejected, refused, abandoned):
+    commserve.fault("maintenance", about=deferred)
+    for target in (failed, lost, rejected, refused, abandoned, deferred):
         stack.invoke(scheduled(target))
     only(second.jobs(lost)).subclient = commserve.catalogue.add("aws-prod", "another")
     stack.invoke({})

@@ -21,7 +21,7 @@ from rds_snap_backup.core.record import Change
 from rds_snap_backup.core.subclients import CompletedJob
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.triggers import Trigger
-from tests.integration.world import World
+from tests.integration.world import SERVICES, World
 from tests.support import Context
 
 DAY = 86400
@@ -50,7 +50,7 @@ class AuditScene:
 
     def cold_start(self, **clients: Any) -> None:
         """Begin another sandbox, where nothing is cached; `clients` replace some of its own."""
-        own = {name: self._counting(name) for name in ("dynamodb", "rds", "secretsmanager", "sns", "sqs", "ssm")}
+        own = {name: self._counting(name) for name in SERVICES}
         self._monkeypatch.setattr(handler, "AUDITOR", self.world.auditor(self.clock, **(own | clients)))
 
     @property
@@ -80,15 +80,7 @@ class AuditScene:
 
     def remove_databases(self) -> None:
         """Delete all databases and snapshots: the emulator's account is shared by all tests."""
-        rds = self.aws.client("rds")
-        for row in rds.describe_db_instances()["DBInstances"]:
-            rds.delete_db_instance(DBInstanceIdentifier=row["DBInstanceIdentifier"], SkipFinalSnapshot=True)
-        for row in rds.describe_db_clusters()["DBClusters"]:
-            rds.delete_db_cluster(DBClusterIdentifier=row["DBClusterIdentifier"], SkipFinalSnapshot=True)
-        for row in rds.describe_db_snapshots()["DBSnapshots"]:
-            rds.delete_db_snapshot(DBSnapshotIdentifier=row["DBSnapshotIdentifier"])
-        for row in rds.describe_db_cluster_snapshots()["DBClusterSnapshots"]:
-            rds.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=row["DBClusterSnapshotIdentifier"])
+        remove_databases(self.aws.client("rds"))
 
     def back_up(self, group: str, hours_ago: float = 1, **job: Any) -> Job:
         """Let Commvault run a job of a group of `aws-prod` so many hours ago, for a minute."""
@@ -134,13 +126,8 @@ class AuditScene:
         return [message for message in self.world.notifications() if message["status"] == "audit"]
 
     def _counting(self, service: str) -> Any:
-        session: Any = boto3.Session("test", "test", region_name=REGION)
-        client = session.client(service, endpoint_url=self.aws.endpoint_url)
-
-        def count(model: Any, **_: Any) -> None:
-            self.calls[model.name] += 1
-
-        client.meta.events.register("before-call", count)
+        client = self.world.client(service)
+        client.meta.events.register("before-call", lambda model, **_: self.calls.update([model.name]))
         return client
 
 
@@ -164,6 +151,18 @@ def unreachable(service: str) -> Any:
     session: Any = boto3.Session("test", "test", region_name=REGION)
     once = SdkConfig(connect_timeout=1, retries={"total_max_attempts": 1})
     return session.client(service, endpoint_url="http://127.0.0.1:9", config=once)
+
+
+def remove_databases(rds: Any) -> None:
+    """Delete all databases and snapshots of an account."""
+    for row in rds.describe_db_instances()["DBInstances"]:
+        rds.delete_db_instance(DBInstanceIdentifier=row["DBInstanceIdentifier"], SkipFinalSnapshot=True)
+    for row in rds.describe_db_clusters()["DBClusters"]:
+        rds.delete_db_cluster(DBClusterIdentifier=row["DBClusterIdentifier"], SkipFinalSnapshot=True)
+    for row in rds.describe_db_snapshots()["DBSnapshots"]:
+        rds.delete_db_snapshot(DBSnapshotIdentifier=row["DBSnapshotIdentifier"])
+    for row in rds.describe_db_cluster_snapshots()["DBClusterSnapshots"]:
+        rds.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=row["DBClusterSnapshotIdentifier"])
 
 
 def codes(answer: Any) -> list[tuple[str, str | None]]:

@@ -12,7 +12,7 @@ from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
 from local.rds import RdsAccount, create_instance
 from local.tools import ROOT
-from tests.integration.audit_support import AuditScene, Denying, codes
+from tests.integration.audit_support import AuditScene, Denying, codes, remove_databases
 
 ONE, TWO = "111122223333", "444455556666"
 EXCLUDED = {"rds-snap-backup:exclude": "true"}
@@ -44,11 +44,7 @@ class Account:
     def leave(self) -> None:
         """Delete what was deployed and created."""
         self.client("cloudformation").delete_stack(StackName="member")
-        rds = self.client("rds")
-        for row in rds.describe_db_instances()["DBInstances"]:
-            rds.delete_db_instance(DBInstanceIdentifier=row["DBInstanceIdentifier"], SkipFinalSnapshot=True)
-        for row in rds.describe_db_snapshots()["DBSnapshots"]:
-            rds.delete_db_snapshot(DBSnapshotIdentifier=row["DBSnapshotIdentifier"])
+        remove_databases(self.client("rds"))
 
 
 @pytest.fixture
