@@ -9,17 +9,14 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config as SdkConfig
-from botocore.exceptions import ClientError
 
 from local.commserve import CommServe, Job
 from local.emulator import REGION, Emulator
 from local.rds import RdsAccount, create_instance
 from rds_snap_backup.audit import handler
 from rds_snap_backup.bootstrap import Services
-from rds_snap_backup.core.opening import Defaults, begin, reject_trigger
+from rds_snap_backup.core.opening import Defaults, begin
 from rds_snap_backup.core.record import Change
-from rds_snap_backup.core.subclients import CompletedJob
-from rds_snap_backup.problems import Problem
 from rds_snap_backup.triggers import Trigger
 from tests.integration.world import SERVICES, World
 from tests.support import Context
@@ -87,14 +84,6 @@ class AuditScene:
         start = self.commserve.clock.now() - hours_ago * 3600
         return self.commserve.add_job("aws-prod", group, start=start, **{"seconds": 60, **job})
 
-    def own(self, job: Job) -> None:
-        """Let the ledger have a job as one of the target `default`."""
-        submissions, target = self.services.submissions, self.services.targets.load("default")
-        over = replace(reject_trigger(Trigger("manual", job.id), "default", Problem("", "", ""), 1), outbox=())
-        (found,) = submissions.subclients([target.request.associations[0].key]).values()
-        completed = CompletedJob(job.id, self.clock(), "FULL", over.key)
-        submissions.save(Change(over, (found.with_completed(completed),)))
-
     def lose_message(self, target: str = "default") -> None:
         """Let a submission's message be lost two hours ago."""
         document = self.services.targets.load(target)
@@ -129,21 +118,6 @@ class AuditScene:
         client = self.world.client(service)
         client.meta.events.register("before-call", lambda model, **_: self.calls.update([model.name]))
         return client
-
-
-class Denying:
-    """A client of RDS that may not list the pages of an operation."""
-
-    def __init__(self, client: Any, operation: str) -> None:
-        self._client, self._operation = client, operation
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def get_paginator(self, operation: str) -> Any:
-        if operation == self._operation:
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": f"not {operation}"}}, operation)
-        return self._client.get_paginator(operation)
 
 
 def unreachable(service: str) -> Any:

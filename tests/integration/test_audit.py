@@ -75,15 +75,14 @@ def test_the_preflight_is_of_all_targets_or_of_one(timeless: AuditScene) -> None
 
 
 def test_by_hand_every_database_has_a_row(scene: AuditScene) -> None:
-    scene.own(scene.back_up("orders-db"))
+    job = scene.back_up("orders-db")
     scene.database("scratch", exclude="true")
     answer = scene.by_hand()
     assert (answer["version"], answer["status"]) == ("2", "audit")
     assert (answer["ok"], answer["news"], answer["findings"]) == (True, False, [])
     assert verdicts(answer) == {"orders-db": "protected", "scratch": "excluded"}
     (row,) = [row for row in answer["databases"] if row["verdict"] == "protected"]
-    (job_id,) = scene.commserve.jobs
-    assert (row["arn"], row["jobId"], row["by"]) == (f"{ARN}:db:orders-db", job_id, "stack")
+    assert (row["arn"], row["jobId"], row["by"]) == (f"{ARN}:db:orders-db", job.id, "commvault")
     assert row["groups"] == ["aws-prod / RDS / orders-db", "aws-prod / RDS / nightly"], "that of a target first"
     (made,) = scene.aws.client("rds").describe_db_snapshots()["DBSnapshots"]
     assert row["restorePoint"] == {

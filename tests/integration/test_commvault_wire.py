@@ -322,11 +322,6 @@ def test_the_clocks_are_compared_when_the_headers_arrive_and_not_after_a_slow_bo
     assert answer.clock_ahead > -2
 
 
-def test_a_probe_shows_that_the_api_answers_and_sends_no_token(server: CommServe, client: Commvault) -> None:
-    assert isinstance(client.probe("/Client", within(3)), Unauthorized)
-    assert server.requests[0].header("Authtoken") == ""
-
-
 # Peers that are not the simulator.
 
 
