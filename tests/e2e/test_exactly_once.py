@@ -55,23 +55,6 @@ def test_a_request_that_was_lost_is_sent_again(product: Product) -> None:
     assert len(product.calls(target)) == 2
 
 
-def test_nobody_takes_the_unseen_job_of_another_submission(product: Product) -> None:
-    """While the first is in doubt and its job runs, the second waits; then it starts its own."""
-    target = product.target("queued")
-    product.commserve.plan_jobs(group=target, missing_seconds=3, queued=3600)
-    product.commserve.fault("reset_after", about=target)
-    product.stack.invoke({"target": target, "requestId": "first"})
-    waiting = only(only(product.stack.invoke({"target": target, "requestId": "second"})["submissions"])["backups"])
-    assert (waiting["state"], waiting["error"]["code"]) == ("waiting", "SUBCLIENT_BUSY")
-    assert only(product.wait_for_messages(target))["reconciled"] is True
-    product.commserve.end_job(only(product.jobs(target)).id)
-    first, ended, second = product.wait_for_messages(target, number=3)
-    assert [message["trigger"]["id"] for message in (first, ended, second)] == ["first", "first", "second"]
-    assert second["reconciled"] is False
-    assert [first["jobIds"], second["jobIds"]] == [[job.id] for job in product.jobs(target)]
-    assert len(product.calls(target)) == 2
-
-
 def test_triggers_of_an_outage_become_one_job_each_after_it(product: Product) -> None:
     targets = [product.target("outage") for _ in range(3)]
     product.commserve.stop()

@@ -1,9 +1,11 @@
 """The Audit function through its entry, on emulated AWS and the CommServe simulator: its answers, and its messages."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.commserve import CommServe, content
 from local.emulator import ACCOUNT, REGION, Emulator
@@ -26,7 +28,8 @@ def made(found: AuditScene) -> Iterator[AuditScene]:
 
 @pytest.fixture
 def scene(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditScene]:
-    yield from made(AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="26"))
+    group = f"group-{time.monotonic_ns()}"
+    yield from made(AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="26", SCHEDULE_GROUP=group))
 
 
 @pytest.fixture
@@ -177,6 +180,32 @@ def test_a_failure_of_aws_is_a_finding_and_never_good_news(
     assert verdicts(answer) == unread.get(service, {"orders-db": "protected"})
     (finding,) = [row for row in answer["findings"] if row["code"] == code and asked in row["message"]]
     assert "127.0.0.1:9" in finding["message"]
+
+
+def test_snapshots_that_rds_does_not_show_count_by_name(scene: AuditScene) -> None:
+    def deny(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeDBSnapshots")
+
+    rds = scene.world.client("rds")
+    rds.meta.events.register("before-call.rds.DescribeDBSnapshots", deny)
+    scene.back_up("orders-db")
+    scene.cold_start(rds=rds)
+    answer = scene.by_hand()
+    assert (verdicts(answer), codes(answer)) == ({"orders-db": "protected"}, [("ACCOUNT_UNREADABLE", None)])
+    assert "counts by name" in answer["databases"][0]["reason"]
+
+
+def test_an_empty_secret_and_schedules_that_repeat_an_association_are_findings(scene: AuditScene) -> None:
+    scheduler, group = scene.aws.client("scheduler"), scene.world.config.schedule_group
+    scheduler.create_schedule_group(Name=group)
+    target = {"Arn": f"{ARN}:function:backup", "RoleArn": f"{ARN}:role/scheduler"}
+    for name in ("weekly", "yearly"):
+        scene.world.target(name)
+        when = {"ScheduleExpression": "rate(7 days)", "FlexibleTimeWindow": {"Mode": "OFF"}}
+        scheduler.create_schedule(Name=name, GroupName=group, Target=target, **when)
+    scene.commserve.state.keep_tokens = True
+    scene.world.set_token(" ")
+    assert {("TARGETS_OVERLAP", "yearly"), ("TOKEN_REFUSED", None)} <= {*codes(scene.by_hand())}
 
 
 def test_without_time_it_says_what_it_has_not_asked(timeless: AuditScene) -> None:

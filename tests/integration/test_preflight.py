@@ -104,6 +104,7 @@ UNREACHED, UNSEEN = {"reach", "token", "association"}, {"token", "association"}
         ("maintenance", {}, UNREACHED, ("maintenance page", "web server")),
         ("status", {"status": 502, "body": "<html/>"}, UNREACHED, ("(HTTP 502)", "web server")),
         ("close", {}, UNREACHED, ("no answer", "security groups")),
+        ("unauthorized", {}, UNSEEN, ("refused: Access denied (5)", "SetTokenCommand")),
         ("forbidden", {}, UNSEEN, ("HTTP_403", "right to see")),
         ("status", {"status": 200, "body": '{"clientProperties": []}'}, UNSEEN, ("sees 0 clients", "right to see")),
     ],
