@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from typing import Any
 
-import boto3
 import pytest
 
 from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
 from rds_snap_backup.audit.dispatch import answer
 from rds_snap_backup.messaging.notifications import iso
-from tests.integration.audit_support import SCHEDULE, AuditScene, codes
+from tests.integration.audit_support import SCHEDULE, AuditScene, codes, unreachable
 from tests.integration.timeline import DAY, HOUR, MINUTE, Timeline
 from tests.integration.world import associations
 from tests.metrics import ToCloudWatch
@@ -89,7 +88,7 @@ def test_runs_of_the_same_time_write_one_report(scene: AuditScene) -> None:
     ] * 2
 
 
-def test_overlapping_runs_keep_one_chain(scene: AuditScene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlapping_runs_keep_one_chain(scene: AuditScene) -> None:
     daily(scene)
     scene.later += DAY
     inner: list[Any] = []
@@ -100,8 +99,7 @@ def test_overlapping_runs_keep_one_chain(scene: AuditScene, monkeypatch: pytest.
             inner.append(None)
             inner.append(scene.invoke(event))
 
-    session: Any = boto3.Session("test", "test", region_name=REGION)
-    client = session.client("s3", endpoint_url=scene.aws.endpoint_url)
+    client = scene.world.client("s3")
     client.meta.events.register("before-call.s3.PutObject", overlap)
     scene.cold_start(s3=client)
     outer = scene.invoke(event)
@@ -115,9 +113,7 @@ def test_overlapping_runs_keep_one_chain(scene: AuditScene, monkeypatch: pytest.
 def test_a_bucket_that_refuses_is_a_finding_and_the_chain_goes_on_after_it(scene: AuditScene) -> None:
     daily(scene)
     s3, bucket = scene.aws.client("s3"), scene.world.config.report_bucket
-    refused: Any = boto3.Session("test", "test", region_name=REGION)
-    elsewhere = refused.client("s3", endpoint_url="http://127.0.0.1:9")
-    scene.cold_start(s3=elsewhere)
+    scene.cold_start(s3=unreachable("s3"))
     found = daily(scene)
     assert codes(found) == [("REPORT_NOT_WRITTEN", None)]
     assert bucket in found["findings"][0]["message"]
