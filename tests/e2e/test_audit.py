@@ -1,6 +1,5 @@
 """The Audit function of a deployed stack, with the permissions of its own role."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from local.emulator import REGION, Emulator
 from local.rds import RdsAccount, create_instance
 from rds_snap_backup.messaging.notifications import iso
 from tests.e2e.conftest import CANARY, deploy_quick
-from tests.e2e.product import Product, association, only, scheduled, wait_until
+from tests.e2e.product import Product, association, wait_until
 from tests.evidence import Evidence
 
 pytestmark = pytest.mark.e2e
@@ -59,54 +58,27 @@ def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
         yield Audited(Product(stack, commserve, stack.subscribe()))
 
 
-def lose_message(product: Product, target: str) -> None:
-    """Defer a submission, lose its message, and let two hours have passed since it should have come."""
-    stack = product.stack
-    with product.queue_disabled():
-        product.commserve.fault("maintenance", about=target)
-        stack.invoke(scheduled(target, "stuck"))
-        stack.aws.client("sqs").purge_queue(QueueUrl=stack.outputs["SubmissionsQueueUrl"])
-    item = only([row for row in stack.ledger() if row["pk"]["S"].startswith(f"submission#{target}#")])
-    record = json.loads(item["record"]["S"])
-    record["created"] -= 7200
-    record["wake_at"] -= 7200
-    for backup in record["backups"]:
-        backup["phase"]["due"] -= 7200
-    stack.aws.client("dynamodb").update_item(
-        TableName=stack.outputs["LedgerTableName"],
-        Key={"pk": item["pk"]},
-        UpdateExpression="SET wakeAt = :at, #record = :record",
-        ExpressionAttributeNames={"#record": "record"},
-        ExpressionAttributeValues={":at": {"N": str(record["wake_at"])}, ":record": {"S": json.dumps(record)}},
-    )
-
-
 def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audited, aws: Emulator) -> None:
     product, commserve = audited.product, audited.product.commserve
     stack, rds = product.stack, aws.client("rds")
     commserve.attach("aws-prod", RdsAccount((rds,)))
     # The target backs up the group of its name, whose database is stopped.
-    weekly, stuck = product.target("weekly", maxAgeHours=1, accounts=["000000000000"]), product.target("stuck")
+    weekly = product.target("weekly", maxAgeHours=1, accounts=["000000000000"])
     create_instance(rds, weekly, "mysql", created=OLD)
     rds.stop_db_instance(DBInstanceIdentifier=weekly)
     commserve.set_content("aws-prod", weekly, [content.instance(weekly)])
-    commserve.set_content("aws-prod", stuck, [content.region("eu-north-1")])
     commserve.plan_jobs(times=None, group=weekly, seconds=0)
     stack.invoke({"target": weekly})
     assert [message["status"] for message in product.story(weekly)] == ["submitted", "completed"]
-    places = ("crm", weekly, stuck, "broken")
+    places = ("crm", weekly, "broken")
     audited.daily()
     assert audited.daily(*places) == ({("BACKUP_STALE", weekly)}, False, "digest")
 
     create_instance(rds, "crm", "postgres")
     stack.put_target("broken", {"associations": []})
-    lose_message(product, stuck)
-
-    lasting = {("DATABASE_UNCOVERED", "crm"), ("BACKUP_STALE", weekly), ("TARGET_INVALID", "broken")}
-    assert audited.daily(*places) == ({*lasting, ("SUBMISSION_STUCK", stuck)}, True, "problem")
-    wait_until(lambda: product.jobs(stuck), "its message was sent again, and its backup starts")
-    assert audited.daily(*places) == (lasting, True, "digest")
-    assert audited.daily(*places) == (lasting, False, "digest")
+    found = {("DATABASE_UNCOVERED", "crm"), ("BACKUP_STALE", weekly), ("TARGET_INVALID", "broken")}
+    assert audited.daily(*places) == (found, True, "problem")
+    assert audited.daily(*places) == (found, False, "digest")
 
     stack.put_target("broken", {"associations": [association(weekly)]})
     rds.start_db_instance(DBInstanceIdentifier=weekly)
