@@ -44,10 +44,9 @@ def aws() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def recorded(aws: Emulator) -> Iterator[Recorded]:
+def recorded(aws: Emulator) -> Recorded:
     """Both functions' calls of AWS; tests that use them share a process (`xdist_group("recorded")`)."""
-    with recording(aws) as recorded:
-        yield recorded
+    return recording(aws)
 
 
 @pytest.fixture

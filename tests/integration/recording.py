@@ -2,8 +2,6 @@
 
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -42,8 +40,7 @@ class Recorded:
     audited_requests: list[str]
 
 
-@contextmanager
-def recording(aws: Emulator) -> Iterator[Recorded]:
+def recording(aws: Emulator) -> Recorded:
     """Drive both functions."""
     with CommServe() as commserve, pytest.MonkeyPatch.context() as patch:
         times = SimpleNamespace(time=commserve.clock.now, monotonic=time.monotonic)
@@ -84,7 +81,7 @@ def recording(aws: Emulator) -> Iterator[Recorded]:
             }
         )
         audited = [request.path for request in commserve.requests[requests:]]
-        yield Recorded(template, {"BackupFunction": backup_calls, "AuditFunction": list(timeline.calls)}, audited)
+        return Recorded(template, {"BackupFunction": backup_calls, "AuditFunction": list(timeline.calls)}, audited)
 
 
 def back_up(timeline: Timeline) -> None:

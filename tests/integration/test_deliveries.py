@@ -1,10 +1,12 @@
 """How triggers and messages reach the function, what it answers, and what is on the queue afterwards."""
 
+import json
 from collections import Counter
 
 import pytest
 
-from tests.integration.timeline import MINUTE, Timeline
+from rds_snap_backup.ledger.table import CONFLICT_PAUSES
+from tests.integration.timeline import HOUR, MINUTE, Timeline
 from tests.integration.world import RUN_SECONDS, associations, only
 from tests.metrics import counted
 
@@ -75,8 +77,40 @@ def test_a_batch_polls_all_and_sends_while_time_is_left_and_what_it_did_not_reac
     assert Counter(timeline.statuses()) == {"submitted": 3, "completed": 3}
 
 
+def test_what_a_document_declines_is_ignored(timeline: Timeline) -> None:
+    timeline.target("default", databases=["*"], enabled=False)
+    assert "enabled" in timeline.deliver(timeline.event("orders-db"))["ignored"]
+    assert not timeline.queues
+
+
+def test_documents_that_ssm_does_not_give_now_fail_no_run_and_lose_no_trigger(timeline: Timeline) -> None:
+    timeline.target("default", databases=["*"])
+    timeline.fail("GetParameter", *["ThrottlingException"] * 2)
+    answer = only(timeline.deliver(timeline.schedule("nightly"))["submissions"])
+    assert (answer["target"], answer["status"]) == ("default", "queued")
+    timeline.run()
+    timeline.fail("GetParametersByPath", *["ThrottlingException"] * 2)
+    assert timeline.deliver(timeline.event("orders-db")) == {"submissions": []}
+    timeline.run()
+    assert timeline.statuses() == ["submitted", "completed"] * 2
+
+
+def test_a_contended_save_leaves_the_submission_alone_for_the_rest_of_the_run(timeline: Timeline) -> None:
+    timeline.deliver(timeline.schedule("nightly"))
+    timeline.commserve.advance(HOUR)
+    timeline.fail("UpdateItem", *["TransactionConflictException"] * (len(CONFLICT_PAUSES) + 1))
+    timeline.receive()
+    assert timeline.statuses() == ["submitted", "completed"], "the end is published once in this run"
+    assert 30 <= only(timeline.queue).due - timeline.clock() <= 33
+    timeline.run()
+    assert timeline.statuses() == ["submitted", "completed", "completed"]
+
+
 def test_a_letter_whose_record_has_expired_is_kept_as_it_is(timeline: Timeline) -> None:
-    timeline.redrive({"target": "default", "trigger": {"kind": "manual", "id": "old"}, "letter": 2})
+    expired = {"target": "default", "trigger": {"kind": "manual", "id": "old"}, "letter": 2}
+    explained = timeline.deliver({"explain": {"Records": [{"body": json.dumps(expired), "messageId": "1"}]}})
+    assert only(only(explained["explain"]["submissions"])["associations"])["would"] == "nothing"
+    timeline.redrive(expired)
     timeline.run()
     letter = only(timeline.dead_letters())
     assert (letter["letter"], letter["error"]["code"]) == (2, "SUBMISSION_EXPIRED")

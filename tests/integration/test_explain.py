@@ -8,7 +8,7 @@ import pytest
 
 from local.rds import create_instance
 from rds_snap_backup.ledger.audits import Audits, AuditState
-from tests.integration.timeline import MINUTE, Timeline
+from tests.integration.timeline import HOUR, MINUTE, Timeline
 from tests.integration.world import associations, only
 from tests.unit.documents import rows
 
@@ -186,6 +186,15 @@ def test_a_repeated_manual_call_would_only_report(timeline: Timeline) -> None:
     (submission,) = explain(timeline, event)["explain"]["submissions"]
     assert [row["would"] for row in submission["associations"]] == ["nothing"]
     assert [submission["known"]] == answer["submissions"]
+
+
+def test_a_repeated_manual_call_would_send_a_lost_message_again(timeline: Timeline) -> None:
+    timeline.commserve.fault("maintenance")
+    event = {"target": "default", "requestId": "by-hand"}
+    timeline.deliver(event)
+    timeline.queue.clear()
+    timeline.commserve.advance(2 * HOUR)
+    assert verdicts(explain(timeline, event)) == {("default", "orders-db"): "wait"}
 
 
 def test_of_two_targets_with_one_subclient_the_second_waits(timeline: Timeline) -> None:

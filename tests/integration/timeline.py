@@ -5,13 +5,13 @@ Its queues are in memory, at the SDK's wire, so that a message waits for this ti
 
 import json
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from local.commserve import CommServe
 from local.emulator import Emulator
@@ -53,7 +53,7 @@ class Timeline(World):
         commserve.job_seconds = JOB_SECONDS
         self.calls: list[Call] = []
         self.queues: defaultdict[str, list[Message]] = defaultdict(list)
-        self._failures: Counter[str] = Counter()
+        self._failures: defaultdict[str, list[Exception]] = defaultdict(list)
         super().__init__(aws, commserve, **(PAUSES | settings))
 
     def clock(self) -> float:
@@ -82,9 +82,10 @@ class Timeline(World):
             backup["subclientName"]: backup["state"] for part in answer["submissions"] for backup in part["backups"]
         }
 
-    def fail(self, operation: str, times: int = 1) -> None:
-        """Let the next calls of an operation, such as `Publish`, find no connection."""
-        self._failures[operation] += times
+    def fail(self, operation: str, *codes: str) -> None:
+        """Let AWS refuse the next calls of an operation with these codes, after the SDK's retries; without one it is not there."""
+        refusals = [ClientError({"Error": {"Code": code, "Message": code}}, operation) for code in codes]
+        self._failures[operation] += refusals or [EndpointConnectionError(endpoint_url=operation)]
 
     @property
     def queue(self) -> list[Message]:
@@ -134,9 +135,8 @@ class Timeline(World):
 
     def _record(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
         self.calls.append(Call(model.service_model.signing_name, model.name, dict(params)))
-        if self._failures[model.name] > 0:
-            self._failures[model.name] -= 1
-            raise EndpointConnectionError(endpoint_url=model.name)
+        if failures := self._failures[model.name]:
+            raise failures.pop(0)
 
     def _answer(self, model: Any, params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
         call = json.loads(params["body"])
