@@ -8,29 +8,23 @@ import heapq
 import json
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import formatdate
 from functools import partial
 from itertools import batched, count
-from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from benchmarks.drain import BATCH, CONCURRENCY
-from local.commserve import CommServe
-from local.commserve.api import routes
-from local.commserve.recorded import Recorded, without_prefix
 from rds_snap_backup.backup.deliveries import Deliveries
 from rds_snap_backup.bootstrap import Clients, bootstrap
 from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.keys import OPEN
 from rds_snap_backup.messaging.notifications import iso
 from tests.property.model.aws import RDS, SNS, SQS, SSM, Message, SecretsManager
-from tests.property.model.connection import Response
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import TIMEOUT_SECONDS, Kernel, Run, Sandbox, Schedule
+from tests.property.model.kernel import TIMEOUT_SECONDS, Kernel, Run, Sandbox
+from tests.property.model.line import Line, Wire, commserve
 from tests.property.wire import on_wire
 from tests.support import ENVIRONMENT
 
@@ -52,15 +46,6 @@ JOB_SECONDS = 30 * MINUTE
 FOREIGN = 600
 
 
-@dataclass(frozen=True)
-class Call:
-    """A request to Commvault: when it was sent, and the status of its answer."""
-
-    at: float
-    method: str
-    status: int
-
-
 class Time(Kernel):
     """Time that passes while calls are made, for all sandboxes at once."""
 
@@ -69,66 +54,13 @@ class Time(Kernel):
         self.sleep(AWS_SECONDS)
 
 
-class Tenant:
-    """The simulator's endpoints with a tenant's limits, reached without a socket. `calls` are all requests."""
-
-    def __init__(self, time: Time) -> None:
-        self.time = time
-        self.calls: list[Call] = []
-        self.commserve = CommServe(clock=time.time, job_seconds=JOB_SECONDS)
-        self.commserve.rate_limit(WRITES, READS, HOUR)
-        for _ in range(FOREIGN):
-            self.commserve.add_job("aws-test", "sandbox-db", seconds=30 * DAY)
-
-    def answer(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Response:
-        """Answer a request as the simulator's server does."""
-        state, parts, now = self.commserve.state, urlsplit(url), self.time.now
-        request = Recorded(
-            id=next(state.request_ids),
-            method=method,
-            path=unquote(without_prefix(parts.path)),
-            query=dict(parse_qsl(parts.query)),
-            headers=dict(headers),
-            authorized=state.tokens.accepts(headers["Authtoken"], now),
-            body=body or b"",
-            json=json.loads(body) if body else None,
-            at=now,
-            clock=now,
-            client=("", 0),
-            connection=0,
-        )
-        answer = routes.answer(state, request)
-        self.calls.append(Call(now, method, answer.status))
-        return Response((answer.status, answer.render(as_json=True)[1], answer.headers), formatdate(now, usegmt=True))
-
-
-class Line:
-    """urllib3's `HTTPSConnection`, as far as the product uses it, to a tenant."""
-
-    def __init__(self, tenant: Tenant, timeout: float) -> None:
-        self.timeout = timeout
-        self.sock = SimpleNamespace(settimeout=lambda _seconds: None)
-        self.is_connected = False
-        self._tenant = tenant
-        self._response: Response | None = None
-
-    def connect(self) -> None:
-        self._tenant.time.sleep(CONNECT_SECONDS)
-        self.is_connected = True
-
-    def close(self) -> None:
-        self.is_connected = False
-
-    def request(
-        self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str], **_options: Any
-    ) -> None:
-        self._tenant.time.sleep(ANSWER_SECONDS / 2)
-        self._response = self._tenant.answer(method, url, body, headers)
-
-    def getresponse(self) -> Response:
-        self._tenant.time.sleep(ANSWER_SECONDS / 2)
-        assert self._response is not None
-        return self._response
+def tenant(time: Time) -> Wire:
+    """Return the way to a CommServe with a tenant's limits."""
+    server = commserve(time, {}, JOB_SECONDS)
+    server.rate_limit(WRITES, READS, HOUR)
+    for _ in range(FOREIGN):
+        server.add_job("aws-test", "sandbox-db", seconds=30 * DAY)
+    return Wire(time, server, CONNECT_SECONDS, ANSWER_SECONDS)
 
 
 class Documents(SSM):
@@ -194,10 +126,10 @@ class Fleet:
     """A stack and the targets of its databases, `size` to a target, all scheduled for 03:00."""
 
     def __init__(self, databases: int, size: int) -> None:
-        self.time = Time({"aws": Schedule(())}, Schedule(()), now=FIRST_NIGHT)
-        self.tenant = Tenant(self.time)
+        self.time = Time(now=FIRST_NIGHT)
+        self.tenant = tenant(self.time)
         groups = [f"db-{number:04}" for number in range(databases)]
-        self.tenant.commserve.extend({CLIENT: {"RDS": groups}})
+        self.tenant.server.extend({CLIENT: {"RDS": groups}})
         self.targets = [batch[0] for batch in batched(groups, size, strict=False)]
         self.documents = Documents(
             self.time,
@@ -207,7 +139,7 @@ class Fleet:
         self.topic = SNS(self.time, lambda _message: None)
         models: dict[str, Any] = {
             "dynamodb": self.ledger,
-            "secretsmanager": SecretsManager(self.time, self.tenant.commserve.token),
+            "secretsmanager": SecretsManager(self.time, self.tenant.server.token),
             "sns": self.topic,
             "sqs": lambda: self.queue,
             "ssm": self.documents,
@@ -225,10 +157,10 @@ class Fleet:
             return [self._night(FIRST_NIGHT + night * DAY) for night in range(number)]
 
     def _night(self, due: float) -> Night:
-        self.tenant.calls.clear()
+        self.tenant.server.state.requests.clear()
         self.topic.messages.clear()
         self.documents.reads.clear()
-        before = set(self.tenant.commserve.jobs)
+        before = set(self.tenant.server.jobs)
         events = deque(
             (
                 due + SPREAD_SECONDS * place / len(self.targets),
@@ -242,19 +174,20 @@ class Fleet:
         ] * DIRECT
         self.time.go(
             [
-                Run(Sandbox(place, 0.0), work=partial(work, sandbox))
+                Run(Sandbox(place), work=partial(work, sandbox))
                 for place, (work, sandbox) in enumerate(zip(works, self._sandboxes, strict=True))
             ]
         )
         self.time.now = due + DAY
-        jobs = [job for job_id, job in self.tenant.commserve.jobs.items() if job_id not in before]
-        calls = Counter((call.method, call.status) for call in self.tenant.calls)
+        jobs = [job for job_id, job in self.tenant.server.jobs.items() if job_id not in before]
+        requests, statuses = self.tenant.server.requests, self.tenant.server.statuses
+        calls = Counter((request.method, statuses[request.id]) for request in requests)
         return Night(
             requests=calls["POST", 200],
             throttled=calls["POST", 429],
             jobs=len(jobs),
             last_job=max(job.created for job in jobs) - due,
-            reads=_most(call.at // HOUR for call in self.tenant.calls if call.method == "GET"),
+            reads=_most(request.at // HOUR for request in requests if request.method == "GET"),
             ssm_reads=_most(int(at) for at in self.documents.reads),
             abandoned=sum(message["status"] == "abandoned" for message in self.topic.messages),
             open=_most(item["target"]["S"] for item in self.ledger.items.values() if OPEN in item),

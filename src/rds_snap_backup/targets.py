@@ -5,14 +5,25 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeIs
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeIs, get_args
 
+from rds_snap_backup.fields import (
+    BOOLEAN,
+    NAME,
+    Field,
+    WrongField,
+    field_name,
+    fields_of,
+    number,
+    one_of,
+    read,
+    wrong_among,
+)
 from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.triggers import TARGET_NAME, Trigger, invalid_name
-from rds_snap_backup.untrusted import MAX_NAME, NotJson, clean_text, is_name, list_in, read_json, whole_number
+from rds_snap_backup.untrusted import NotJson, clean_text, is_name, list_in, read_json
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -25,22 +36,58 @@ MAX_ASSOCIATIONS = 90
 ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 type TaskType = Literal["IMMEDIATE", "SCHEDULE"]
-type FieldPath = tuple[str | int, ...]
+type Texts = tuple[str, ...]
 
 
 class OutOfTime(Exception):
     """The documents cannot be read now: no time is left, or SSM takes no more reads."""
 
 
+# ---- The fields of a document: parser, JSON Schema and reference follow from these types
+
+
+def is_texts(value: object) -> TypeIs[list[str]]:
+    """Tell whether this is a list of texts that can stand in a message as they are."""
+    return isinstance(value, list) and all(map(is_name, value))
+
+
+def is_accounts(value: object) -> TypeIs[list[str]]:
+    """Tell whether this is a list of one or more AWS account IDs."""
+    return is_texts(value) and bool(value) and all(ACCOUNT_ID.fullmatch(item) for item in value)
+
+
+NAMES = ("clientName", "instanceName", "subclientName")
+LEVELS = one_of("FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL")
+TASK_TYPES = one_of(*get_args(TaskType.__value__))
+TEXTS = {"type": "array", "items": NAME.schema}
+DATABASES = Field(is_texts, "a list of names, globs or ARN globs", TEXTS)
+EVENT_IDS = Field(is_texts, 'a list of IDs like "RDS-EVENT-0043"', TEXTS)
+ACCOUNTS = Field(
+    is_accounts,
+    "a list of 1 or more account IDs of 12 digits, as texts",
+    {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[0-9]{12}$", "maxLength": 12}},
+)
+DISPLAY_NAME = replace(
+    NAME, is_valid=lambda value: value == "" or is_name(value), schema={**NAME.schema, "minLength": 0}
+)
+ASSOCIATIONS = Field(
+    lambda value: (
+        isinstance(value, list) and 0 < len(value) <= MAX_ASSOCIATIONS and all(isinstance(item, dict) for item in value)
+    ),
+    f"a list of 1 to {MAX_ASSOCIATIONS} objects with {', '.join(NAMES)}",
+    {"type": "array", "minItems": 1, "maxItems": MAX_ASSOCIATIONS},
+)
+
+
 @dataclass(frozen=True)
 class Association:
     """What one job backs up, as Commvault names it; `databases` are its own patterns, None if it has none."""
 
-    client_name: str
-    instance_name: str
-    subclient_name: str
-    display_name: str
-    databases: tuple[str, ...] | None = None
+    client_name: Annotated[str, NAME.means("the client, as Commvault names it")]
+    instance_name: Annotated[str, NAME.means("the instance, as Commvault names it")]
+    subclient_name: Annotated[str, NAME.means("the subclient, as Commvault names it")]
+    display_name: Annotated[str, DISPLAY_NAME.means("the client's display name", "`clientName`")]
+    databases: Annotated[Texts | None, DATABASES.means("the databases whose events start it", "the target's")] = None
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -50,57 +97,28 @@ class Association:
     @cached_property
     def key(self) -> str:
         """The ledger's name for it: JSON of client, instance and subclient."""
-        return json.dumps([self.client_name, self.instance_name, self.subclient_name])
+        return json.dumps(self.names)
 
     def to_json(self) -> dict[str, str]:
         """Return the form of notifications and of the ledger, without `databases`."""
-        return {
-            "clientName": self.client_name,
-            "instanceName": self.instance_name,
-            "displayName": self.display_name,
-            "subclientName": self.subclient_name,
-        }
+        return {**dict(zip(NAMES, self.names, strict=True)), "displayName": self.display_name}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read the form of `to_json` or of a valid document, which may leave out the display name."""
-        databases = document.get("databases")
-        return cls(
-            client_name=document["clientName"],
-            instance_name=document["instanceName"],
-            subclient_name=document["subclientName"],
-            display_name=document.get("displayName") or document["clientName"],
-            databases=None if databases is None else tuple(databases),
-        )
+        return read(cls, document, display_name=document.get("displayName") or document["clientName"])
 
 
 @dataclass(frozen=True)
 class BackupRequest:
     """What one CreateTask request asks for."""
 
-    associations: tuple[Association, ...]
-    backup_level: str = "FULL"
-    task_type: TaskType = "IMMEDIATE"
-    notify_user_on_job_completion: bool = True
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the form of a target's document, with the defaults that it may leave out."""
-        return {
-            "associations": [association.to_json() for association in self.associations],
-            "backupLevel": self.backup_level,
-            "taskType": self.task_type,
-            "notifyUserOnJobCompletion": self.notify_user_on_job_completion,
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Read the form of `to_json`, or the fields of a valid document."""
-        return cls(
-            associations=tuple(map(Association.from_json, document["associations"])),
-            backup_level=document.get("backupLevel", "FULL"),
-            task_type=document.get("taskType", "IMMEDIATE"),
-            notify_user_on_job_completion=document.get("notifyUserOnJobCompletion", True),
-        )
+    associations: Annotated[tuple[Association, ...], ASSOCIATIONS.means("the instance groups, 25 or fewer at best")]
+    backup_level: Annotated[str, LEVELS.means("the level of the backups")] = "FULL"
+    task_type: Annotated[
+        TaskType, TASK_TYPES.means("`SCHEDULE`: Commvault starts the jobs later, and nothing follows them")
+    ] = "IMMEDIATE"
+    notify_user_on_job_completion: Annotated[bool, BOOLEAN.means("whether Commvault notifies its own user, too")] = True
 
 
 @dataclass(frozen=True)
@@ -109,14 +127,24 @@ class Target:
 
     name: str
     request: BackupRequest
-    databases: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    rds_event_ids: tuple[str, ...] | None = None
-    allow_tag: bool = True
-    gather_minutes: int | None = None
-    retry_failed_jobs: int | None = None
-    max_age_hours: int | None = None
-    enabled: bool = True
+    databases: Annotated[Texts, DATABASES.means("the databases whose events start a backup")] = ()
+    accounts: Annotated[Texts, ACCOUNTS.means("the accounts in which names and tags count", "the stack's own")] = ()
+    rds_event_ids: Annotated[Texts | None, EVENT_IDS.means("the only event IDs that start a backup", "any")] = None
+    allow_tag: Annotated[bool, BOOLEAN.means("whether the tag `rds-snap-backup:target` can select it")] = True
+    gather_minutes: Annotated[
+        int | None,
+        number(0, 1440).means("minutes that an RDS event waits for others", "the stack's `GatherMinutes`"),
+    ] = None
+    retry_failed_jobs: Annotated[
+        int | None, number(0, 5).means("how often a failed job is started again", "the stack's `RetryFailedJobs`")
+    ] = None
+    max_age_hours: Annotated[
+        int | None,
+        number(1, 8784).means(
+            "the age in hours at which the audit finds a backup stale", "the stack's `BackupMaxAgeHours`"
+        ),
+    ] = None
+    enabled: Annotated[bool, BOOLEAN.means("`false`: its triggers are ignored, logged and counted")] = True
 
     def declines(self, trigger: Trigger) -> str | None:
         """Return why this trigger must not start the target, or None."""
@@ -127,6 +155,50 @@ class Target:
                 f"The target {self.name!r} does not list {clean_text(trigger.rds_event_id or '')!r} in its rdsEventIds."
             )
         return None
+
+
+ASSOCIATION_FIELDS = fields_of(Association)
+FIELDS = fields_of(BackupRequest) | fields_of(Target)
+
+
+def wrong_fields(document: object, fields: Mapping[str, Field] | None = None) -> Iterator[WrongField]:
+    """Yield every wrong field of a target's document; none if it is valid. `fields` are those it may have: `FIELDS`."""
+    if not isinstance(document, dict):
+        yield WrongField((), "a JSON object")
+        return
+    yield from wrong_among(document, fields or FIELDS)
+    first: dict[tuple[str, ...], int] = {}
+    for index, association in enumerate(list_in(document, "associations")):
+        if not isinstance(association, dict):
+            continue
+        path = ("associations", index)
+        wrong = list(wrong_among(association, ASSOCIATION_FIELDS, path))
+        yield from wrong
+        if not wrong and (owner := first.setdefault(tuple(association[name] for name in NAMES), index)) != index:
+            yield WrongField(path, f"different from {field_name(('associations', owner))} in {', '.join(NAMES)}")
+
+
+def parse_target(name: str, parameter: str, text: str) -> Target:
+    """Read a target document. Raises `InvalidInput` naming the parameter, the first wrong field and its allowed values."""
+
+    def invalid(wrong: WrongField) -> InvalidInput:
+        return InvalidInput(
+            "TARGET_INVALID",
+            f"The target document in the SSM parameter {parameter} is not valid: {wrong}.",
+            "Correct the parameter, then redrive the dead letter.",
+        )
+
+    try:
+        document = read_json(text)
+    except NotJson as error:
+        raise invalid(WrongField((), f"JSON ({error})")) from None
+    for wrong in wrong_fields(document):
+        raise invalid(wrong)
+    associations = tuple(map(Association.from_json, document["associations"]))
+    return read(Target, document, name=name, request=read(BackupRequest, document, associations=associations))
+
+
+# ---- Documents in SSM
 
 
 @dataclass(frozen=True)
@@ -230,162 +302,3 @@ class Targets:
 
 def _is_fresh(read_at: float | None) -> bool:
     return read_at is not None and time.monotonic() < read_at + CACHE_SECONDS
-
-
-def parse_target(name: str, parameter: str, text: str) -> Target:
-    """Read a target document. Raises `InvalidInput` naming the parameter, the first wrong field and its allowed values."""
-
-    def invalid(wrong: WrongField) -> InvalidInput:
-        return InvalidInput(
-            "TARGET_INVALID",
-            f"The target document in the SSM parameter {parameter} is not valid: {wrong}.",
-            "Correct the parameter, then redrive the dead letter.",
-        )
-
-    try:
-        document = read_json(text)
-    except NotJson as error:
-        raise invalid(WrongField((), f"JSON ({error})")) from None
-    for wrong in wrong_fields(document):
-        raise invalid(wrong)
-    event_ids = document.get("rdsEventIds")
-    return Target(
-        name=name,
-        request=BackupRequest.from_json(document),
-        databases=tuple(document.get("databases", ())),
-        accounts=tuple(document.get("accounts", ())),
-        rds_event_ids=None if event_ids is None else tuple(event_ids),
-        allow_tag=document.get("allowTag", True),
-        gather_minutes=document.get("gatherMinutes"),
-        retry_failed_jobs=document.get("retryFailedJobs"),
-        max_age_hours=document.get("maxAgeHours"),
-        enabled=document.get("enabled", True),
-    )
-
-
-def is_texts(value: object) -> TypeIs[list[str]]:
-    """Tell whether this is a list of texts that can stand in a message as they are."""
-    return isinstance(value, list) and all(map(is_name, value))
-
-
-def is_accounts(value: object) -> TypeIs[list[str]]:
-    """Tell whether this is a list of one or more AWS account IDs."""
-    return is_texts(value) and bool(value) and all(ACCOUNT_ID.fullmatch(item) for item in value)
-
-
-# ---- The fields of a document
-
-
-@dataclass(frozen=True)
-class Field:
-    """What a field may hold: a test, the words that complete "must be", and the same in JSON Schema as far as it can say it."""
-
-    is_valid: Callable[[Any], bool]
-    allowed: str
-    schema: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class WrongField:
-    """A field that is not valid: its path, such as `("associations", 0, "clientName")`, and what it must be."""
-
-    path: FieldPath
-    allowed: str
-
-    def __str__(self) -> str:
-        return f"{field_name(self.path)} must be {self.allowed}"
-
-
-def field_name(path: FieldPath) -> str:
-    """Return a field for people, such as "clientName of association 1"."""
-    parts: list[str] = []
-    for item in path:
-        if isinstance(item, int):
-            parts[0] = f"{parts[0].removesuffix('s')} {item + 1}"
-        else:
-            parts.insert(0, clean_text(item) or '""')
-    return " of ".join(parts) or "the document"
-
-
-def wrong_fields(document: object, fields: Mapping[str, Field] | None = None) -> Iterator[WrongField]:
-    """Yield every wrong field of a target's document; none if it is valid. `fields` are those it may have: `FIELDS`."""
-    if not isinstance(document, dict):
-        yield WrongField((), "a JSON object")
-        return
-    yield from wrong_among(document, fields or FIELDS, ("associations",))
-    first: dict[tuple[str, ...], int] = {}
-    for index, association in enumerate(list_in(document, "associations")):
-        if not isinstance(association, dict):
-            continue
-        path = ("associations", index)
-        wrong = list(wrong_among(association, ASSOCIATION_FIELDS, NAMES, path))
-        yield from wrong
-        if not wrong and (owner := first.setdefault(tuple(association[name] for name in NAMES), index)) != index:
-            yield WrongField(path, f"different from {field_name(('associations', owner))} in {', '.join(NAMES)}")
-
-
-def wrong_among(
-    values: Mapping[str, Any], fields: Mapping[str, Field], required: Iterable[str] = (), path: FieldPath = ()
-) -> Iterator[WrongField]:
-    """Yield the unknown fields of the object at `path`, then those that are missing or not valid."""
-    for name in sorted(values.keys() - fields.keys()):
-        meant = get_close_matches(name, fields, n=1)
-        hint = f"did you mean {meant[0]}?" if meant else f"known fields are {', '.join(fields)}"
-        yield WrongField((*path, name), f"left out ({hint})")
-    for name, field in fields.items():
-        if (name in values or name in required) and not field.is_valid(values.get(name)):
-            yield WrongField((*path, name), field.allowed)
-
-
-def _one_of(*allowed: str) -> Field:
-    return Field(allowed.__contains__, f"one of {', '.join(allowed)}", {"enum": allowed})
-
-
-def _number(least: int, most: int) -> Field:
-    def is_valid(value: object) -> bool:
-        return isinstance(value, int) and whole_number(value, least, most) is not None
-
-    schema = {"type": "integer", "minimum": least, "maximum": most}
-    return Field(is_valid, f"a whole number, {least} to {most}", schema)
-
-
-NAMES = ("clientName", "instanceName", "subclientName")
-_NAME = Field(
-    is_name,
-    f"a text of 1 to {MAX_NAME} printable characters",
-    {"type": "string", "minLength": 1, "maxLength": MAX_NAME, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"},
-)
-_BOOLEAN = Field(lambda value: isinstance(value, bool), "true or false", {"type": "boolean"})
-_TEXTS = {"type": "array", "items": _NAME.schema}
-_DATABASES = Field(is_texts, "a list of names, globs or ARN globs", _TEXTS)
-ASSOCIATION_FIELDS: Mapping[str, Field] = {
-    **dict.fromkeys(NAMES, _NAME),
-    "displayName": Field(lambda value: value == "" or is_name(value), _NAME.allowed, {**_NAME.schema, "minLength": 0}),
-    "databases": _DATABASES,
-}
-FIELDS: Mapping[str, Field] = {
-    "associations": Field(
-        lambda value: (
-            isinstance(value, list)
-            and 0 < len(value) <= MAX_ASSOCIATIONS
-            and all(isinstance(item, dict) for item in value)
-        ),
-        f"a list of 1 to {MAX_ASSOCIATIONS} objects with {', '.join(NAMES)}",
-        {"type": "array", "minItems": 1, "maxItems": MAX_ASSOCIATIONS},
-    ),
-    "backupLevel": _one_of("FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL"),
-    "taskType": _one_of("IMMEDIATE", "SCHEDULE"),
-    "notifyUserOnJobCompletion": _BOOLEAN,
-    "databases": _DATABASES,
-    "accounts": Field(
-        is_accounts,
-        "a list of 1 or more account IDs of 12 digits, as texts",
-        {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[0-9]{12}$", "maxLength": 12}},
-    ),
-    "rdsEventIds": Field(is_texts, 'a list of IDs like "RDS-EVENT-0043"', _TEXTS),
-    "allowTag": _BOOLEAN,
-    "gatherMinutes": _number(0, 1440),
-    "retryFailedJobs": _number(0, 5),
-    "maxAgeHours": _number(1, 8784),
-    "enabled": _BOOLEAN,
-}

@@ -23,6 +23,8 @@ MAX_JSON = 6_291_456
 MAX_DEPTH = 50
 # Objects and lists take many times the memory of their text; a full answer of a list has far fewer.
 MAX_CONTAINERS = 250_000
+# What Python writes before the system's words for an error.
+ERRNO = re.compile(r"\[Errno -?\d+\] ?")
 # The last second that Python's datetime knows; and a number above this one is in milliseconds, not seconds.
 MAX_TIME = 253402300799
 MAX_SECONDS = 10**11
@@ -33,12 +35,12 @@ class NotJson(ValueError):
 
 
 def clean_text(text: str, most: int = MAX_TEXT) -> str:
-    """Return a text as one line of at most 500 characters, or fewer, without secrets.
+    """Return a text as one line of at most 500 characters, or fewer, without secrets and numbers of system errors.
 
     Control characters, lone surrogates and what changes the direction of a terminal's text become blanks.
     """
     # A little more than is kept, so that blanks that are dropped leave enough, and a huge text costs nothing.
-    masked = redact(text.strip()[: 4 * MAX_TEXT])
+    masked = redact(ERRNO.sub("", text.strip()[: 4 * MAX_TEXT]))
     line = " ".join("".join(item if item.isprintable() else " " for item in masked).split())
     # A secret may have blanks: one that stood behind other characters before is one now.
     return (line if line == masked else redact(line))[:most].rstrip()

@@ -1,31 +1,6 @@
-"""The program with its commands. In a checkout it has `deploy`, too."""
+"""`python -m rds_snap_backup_cli`."""
 
-from importlib import import_module
-from pathlib import Path
-
-from rds_snap_backup_cli.program import app
-
-# Importing a command's module declares it; in the order of `--help`.
-MODULES = (
-    "list_targets",
-    "status",
-    "check",
-    "backup",
-    "explain",
-    "report.command",
-    "report.history",
-    "letters",
-    "redrive",
-    "schedule",
-    "set_token",
-    "fleet.inventory",
-    "fleet.validate",
-    "fleet.build",
-)
-IS_CHECKOUT = (Path(__file__).parents[2] / "template.yaml").exists()
-
-for module in (*MODULES, *(["deploy"] if IS_CHECKOUT else [])):
-    import_module(f"rds_snap_backup_cli.{module}")
+from rds_snap_backup_cli import main
 
 if __name__ == "__main__":
-    app(prog_name="rds-snap-backup")
+    main()

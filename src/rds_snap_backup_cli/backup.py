@@ -29,7 +29,7 @@ OVER = frozenset({"succeeded", "failed"})
 STATUSES = ("queued", "open", "failed", "succeeded")
 COLUMNS = {
     "target": "Target",
-    "subclient": "Subclient",
+    "subclient": "Group",
     "state": "State",
     "job": "Job",
     "since": "Since",

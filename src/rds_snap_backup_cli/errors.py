@@ -6,7 +6,7 @@ from enum import IntEnum
 from botocore import exceptions as sdk
 
 from rds_snap_backup.redaction import redact
-from rds_snap_backup_cli.output import ERRNO
+from rds_snap_backup.untrusted import ERRNO
 
 
 class Exit(IntEnum):

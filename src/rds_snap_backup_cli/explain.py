@@ -36,7 +36,7 @@ VERBS = {"submit": "would start", "join": "would join a job", "wait": "would wai
 COLUMNS = {
     "target": "Target",
     "selectedBy": "Selected by",
-    "subclient": "Subclient",
+    "subclient": "Group",
     "would": "Would",
     "why": "Why",
 }
@@ -66,12 +66,12 @@ def explain(call: Call, event_file: EventFile = "", database: Database = "", eve
 
     Exit status 0: a backup would start, join or wait. 1: none would, or the stack's rule lets no such event through.
     """
-    if bool(event_file) == bool(database) or bool(database) != bool(event_id):
-        raise CannotRun("name an event file, or a database and an event with --database and --event.")
     if event_id and not EVENT_ID.fullmatch(event_id):
         number = re.search(r"\d{1,4}$", event_id)
         meant = f"Did you mean RDS-EVENT-{number[0]:0>4}?" if number else "Write RDS-EVENT-0043."
         raise CannotRun(f"{event_id!r} is not the ID of an RDS event. {meant}")
+    if bool(event_file) == bool(database) or bool(database) != bool(event_id):
+        raise CannotRun("name an event file, or a database and an event with --database and --event.")
     stack = call.stack()
     if database:
         event, asked = event_of(database, event_id), {"database": database, "event": event_id}

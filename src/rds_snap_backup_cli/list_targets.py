@@ -13,7 +13,7 @@ from rds_snap_backup.targets import Association, Target, parse_target
 from rds_snap_backup.triggers import ALL
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.expressions import expression_problem, next_run
-from rds_snap_backup_cli.output import Row, counted, moment
+from rds_snap_backup_cli.output import Row, counted, findings_to_text, moment
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.schedule import target_of
 from rds_snap_backup_cli.stack import DeployedStack
@@ -36,6 +36,9 @@ COLUMNS = {
     "job": "Last completed job",
     "startedAt": "Started",
 }
+# Each problem is a paragraph below the table, and a job is shown with its start.
+TABLE = {name: heading for name, heading in COLUMNS.items() if name not in {"problem", "startedAt"}}
+HINT = "Correct the document, and check it with `rds-snap-backup check`."
 # Of requests at a time: Scheduler shows one schedule a call.
 AT_ONCE = 8
 DISABLED = "DISABLED"
@@ -63,16 +66,23 @@ def targets(call: Call) -> Exit:
         associations = [item for each in stored if each.target for item in each.target.request.associations]
         jobs = last_jobs(stack, {item.key for item in associations})
     rows = [row for each in stored for row in rows_of(each, schedules, jobs, now)]
-    call.show(
-        COLUMNS,
-        rows,
-        enabled=lambda enabled: "" if enabled else "no",
-        startedAt=lambda text: moment(text) if text else "",
-    )
+    if call.is_table:
+        call.show(TABLE, [in_words(row) for row in rows if not row["problem"]])
+        call.explain(
+            findings_to_text((f"Not valid: {each.name}", each.problem, HINT) for each in stored if each.problem)
+        )
+    else:
+        call.show(COLUMNS, rows)
     invalid = sum(each.target is None for each in stored)
     said = f"; {counted(invalid, 'document')} not valid" if invalid else ""
     call.conclude(f"{stack.place}: {counted(len(stored), 'target')}, {counted(len(associations), 'group')}{said}.")
     return Exit.FINDINGS if invalid else Exit.OK
+
+
+def in_words(row: Row) -> Row:
+    """Return a row for people."""
+    job = f"{row['job']}, {moment(row['startedAt'])}" if row["job"] else ""
+    return {**row, "enabled": "" if row["enabled"] else "no", "job": job}
 
 
 def stored_targets(stack: DeployedStack) -> Iterator[Stored]:

@@ -43,7 +43,6 @@ BETWEEN_BLANKS = re.compile(r"\s*\S+")
 PART = re.compile(r"\s*\S+?(?:[|/#]+|:(?=\D)|(?=\s)|$)")
 # A row with more lines is easier to read as a paragraph.
 MAX_LINES = 6
-ERRNO = re.compile(r"\[Errno -?\d+\] ?")
 
 
 class Format(StrEnum):
@@ -122,7 +121,7 @@ class Grid:
         return Paragraphs(
             [
                 (
-                    Text(title or self.headings[0], "bold"),
+                    Text(title or f"{self.headings[0]}: none", "bold"),
                     [f"{name}: {text}" for name, text in zip(names, texts, strict=True) if text],
                 )
                 for title, *texts in self.rows
@@ -193,7 +192,7 @@ def cell(value: Any) -> str:
         case dict():
             return ", ".join(f"{number} {name}" for name, number in value.items())
         case _:
-            return ERRNO.sub("", clean_text(str(value)))
+            return clean_text(str(value))
 
 
 def rows_to_table(columns: Mapping[str, str], rows: Iterable[Row], shows: Mapping[str, Show]) -> Grid:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import Parameter
+from threading import Timer
 from typing import Annotated, Any, get_args
 
 import boto3
@@ -34,6 +35,7 @@ from rds_snap_backup_cli.stack import DeployedStack, session_of
 
 STACK_VARIABLE = "RDS_SNAP_BACKUP_STACK"
 UNTOUCHED = "Nothing was changed."
+SLOW_SECONDS = 1.0
 
 app = typer.Typer(
     name="rds-snap-backup",
@@ -69,7 +71,8 @@ class Call:
         """Return the stack. Raises `CannotRun` if there is none, `typer.BadParameter` if none is named."""
         if not self.stack_name:
             raise typer.BadParameter(f"STACK must be given. {STACK_VARIABLE} can name the stack.")
-        return DeployedStack.find(self.stack_name, self.session())
+        with self.progress("Reading the stack"):
+            return DeployedStack.find(self.stack_name, self.session())
 
     def next_command(self, name: str) -> str:
         """Return the text of another command for the same stack."""
@@ -115,14 +118,22 @@ class Call:
             self.say(text)
 
     @contextmanager
-    def progress(self, text: str) -> Iterator[Callable[[str], None]]:
-        """Show on a terminal that something takes its time; the function that is given changes the text."""
+    def progress(self, text: str) -> Iterator[None]:
+        """Tell a person that something takes its time: on a terminal at once, else in a line after a second."""
         console = stderr()
-        if self.quiet or not console.is_terminal:
-            yield lambda _: None
+        if self.quiet:
+            yield
+        elif console.is_terminal:
+            with console.status(printable(text)):
+                yield
         else:
-            with console.status(printable(text)) as status:
-                yield lambda changed: status.update(printable(changed))
+            timer = Timer(SLOW_SECONDS, console.say, [f"{text} ..."])
+            timer.daemon = True
+            timer.start()
+            try:
+                yield
+            finally:
+                timer.cancel()
 
 
 def shared(name: str, kind: Any, default: Any, info: Any) -> Parameter:
@@ -239,9 +250,13 @@ def done_by(call: Call) -> str:
 
 def print_version(wanted: bool) -> None:
     """Print the version and exit."""
-    if wanted:
+
+    def show() -> Exit:
         stdout().print(VERSION)
-        raise typer.Exit
+        return Exit.OK
+
+    if wanted:
+        raise typer.Exit(attempt(show, Call()))
 
 
 @app.callback()

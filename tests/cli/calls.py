@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from rds_snap_backup_cli import __main__ as _commands  # noqa: F401 # which declares them
-from rds_snap_backup_cli.program import app
+from rds_snap_backup_cli import program
+from rds_snap_backup_cli.commands import app
+
+# A slow machine changes no output.
+program.SLOW_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def answer(
         databases = [
             database("orders", "protected", "2291", arn=f"{ARN}:cluster:orders"),
             database("billing", "stale", "2240", restorePoint=old),
-            database("web-sessions", "uncovered", reason="No group selects it."),
+            database("web-sessions", "uncovered", reason="No group."),
             database("scratch", "excluded", "77", by="commvault", arn="arn:aws:rds:us-east-1:444455556666:db:scratch"),
         ]
     if findings is None:

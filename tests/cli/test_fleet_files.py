@@ -504,3 +504,13 @@ def test_times_that_daylight_saving_skips(written: Written) -> None:
     (found,) = warnings(directory)
     assert found.startswith("fleet.yaml:3: expression of schedule of defaults: daylight saving skips 02:00 on ")
     assert found.endswith("(alike: targets/c.yaml:2)")
+
+
+@pytest.mark.parametrize(("name", "said"), [("none", "there is no {}. Check"), ("file", "{} is no folder. Name")])
+def test_a_path_that_is_no_directory_is_refused(cli: Cli, tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "file").write_text("")
+    path, out = str(tmp_path / name), tmp_path / "out.json"
+    for arguments in (("validate", path), ("build", path, "--out", str(out))):
+        done = cli(*arguments)
+        assert (done.status, said.format(path) in done.line) == (Exit.COULD_NOT_RUN, True)
+    assert not out.exists()

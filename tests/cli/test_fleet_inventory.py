@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.fleet.additions import additions_of, extend, files_of
 from rds_snap_backup_cli.fleet.files import Entry, no_fleet, read_fleet
+from rds_snap_backup_cli.output import moment
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 
@@ -97,18 +98,17 @@ def test_each_pair_is_shown_with_what_selects_it(take: Take) -> None:
     *lines, last = done.out.splitlines()
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
     assert rows == [
-        ["aws-prod / RDS / idle", "nothing", "", "", "", ""],
+        ["aws-prod / RDS / idle: nothing", "", "", "", ""],
         [
-            "aws-prod / RDS / nightly",
-            "crm, orders",
+            "aws-prod / RDS / nightly: crm, orders",
             f"crm {ACCOUNT}/eu-central-1",
             "its name",
-            POINT["createdAt"],
+            moment(POINT["createdAt"]),
             "a, b",
         ],
-        ["aws-prod / RDS / nightly", "", f"orders (cluster) {OTHER}/eu-central-1", "its name", "", "a, b"],
-        ["", "", f"old {ACCOUNT}/eu-central-1", "excluded by its tag", "", ""],
-        ["", "", f"x {ACCOUNT}/eu-central-1", f"perhaps: {alone['doubt']}", "", ""],
+        ["aws-prod / RDS / nightly", f"orders (cluster) {OTHER}/eu-central-1", "its name", "", "a, b"],
+        ["", f"old {ACCOUNT}/eu-central-1", "excluded by its tag", "", ""],
+        ["", f"x {ACCOUNT}/eu-central-1", f"perhaps: {alone['doubt']}", "", ""],
     ]
     said = "2 instance groups, 4 databases; 1 group without a target, 1 database without a group."
     assert last == f"{PLACE}: {said}"

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from local.tools import ROOT
-from rds_snap_backup.targets import ASSOCIATION_FIELDS, parse_target
+from rds_snap_backup.targets import ASSOCIATION_FIELDS, FIELDS, parse_target
 from rds_snap_backup_cli.fleet.files import (
     FILE_FIELDS,
     HEAD_FIELDS,
@@ -20,14 +19,17 @@ from rds_snap_backup_cli.fleet.files import (
 )
 from rds_snap_backup_cli.fleet.schema import SCHEMAS, FileKind
 from tests.cli.calls import Cli
+from tests.cli.reference import REFERENCE, reference
+from tests.target_documents import document
+from tests.unit.documents import read
 
-FOLDER = ROOT / "examples" / "fleet"
 TARGET, HEAD = (Draft7Validator(SCHEMAS[kind]()) for kind in (FileKind.TARGET, FileKind.FLEET))
 
 # Values of a file, at the bounds of what some field allows. What a schema cannot say is left out: whole floats, which it
 # takes for integers, a final line break, which `$` of Python's patterns admits, and characters of which only Python knows
 # whether they are printable.
-EDGES: list[Any] = [None, False, True, 0.5, -1, 0, 1, 5, 6, 1440, 1441, 8784, 8785, 10**30, "", {}]
+EDGES: list[Any] = [None, False, True, 0.5, -1, 0, 1, 10**30, "", {}]
+EDGES += [most + more for field in FIELDS.values() if (most := field.schema.get("maximum")) for more in (0, 1)]
 EDGES += ["full", "FULL", "SCHEDULE", "a b", "a\nb", "\x1f", "\x7f", "\x80", "\x9f", "\xa0", "ü", "*", "prod", "UTC"]
 EDGES += [
     *("x" * length for length in (64, 65, 500, 501)),
@@ -81,22 +83,8 @@ def changed_once(content: Any) -> Iterator[Any]:
 
 
 def test_schema_and_parser_agree_at_every_bound() -> None:
-    defaults: dict[str, Any] = {
-        "backupLevel": "FULL",
-        "taskType": "IMMEDIATE",
-        "notifyUserOnJobCompletion": True,
-        "databases": ["a"],
-        "accounts": ["111122223333"],
-        "rdsEventIds": ["RDS-EVENT-0043"],
-        "allowTag": True,
-        "gatherMinutes": 1,
-        "retryFailedJobs": 1,
-        "maxAgeHours": 1,
-        "enabled": True,
-        "schedule": {"expression": "rate(1 day)", "timezone": "UTC"},
-    }
-    association = dict.fromkeys(ASSOCIATION_FIELDS, "x") | {"databases": ["a"]}
-    target = {"associations": [association], **defaults}
+    target = {**document(), "schedule": {"expression": "rate(1 day)", "timezone": "UTC"}}
+    defaults = {name: value for name, value in target.items() if name != "associations"}
     head = {"name": "prod", "defaults": defaults}
     assert (target.keys(), head.keys()) == (FILE_FIELDS.keys(), HEAD_FIELDS.keys())
     assert not [*wrong_in_target(target), *wrong_in_head(head)]
@@ -114,7 +102,11 @@ def test_schema_and_parser_agree_on_the_number_of_associations(number: int) -> N
 
 @pytest.mark.parametrize("kind", FileKind)
 def test_the_shipped_schemas_are_those_of_the_command(cli: Cli, kind: FileKind) -> None:
-    done = cli("validate", "--schema", kind)
+    done, path = cli("validate", "--schema", kind), f"examples/fleet/{kind}.schema.json"
     assert (done.status, done.err) == (0, "")
-    assert (FOLDER / f"{kind}.schema.json").read_text() == done.out, f"run: rds-snap-backup validate --schema {kind}"
+    assert read(path) == done.out, f"{path}: run python -m tests.cli.reference"
     Draft7Validator.check_schema(json.loads(done.out))
+
+
+def test_the_reference_has_the_tables_of_the_fields() -> None:
+    assert read(REFERENCE).splitlines() == reference().splitlines(), f"{REFERENCE}: run python -m tests.cli.reference"

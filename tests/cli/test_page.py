@@ -156,7 +156,7 @@ def test_everything_is_on_it() -> None:
         ["BACKUP_STALE", "none", "none", "billing", "77 hours old.", "Look for the cause."],
     ]
     uncovered, stale, protected, _ = report.rows("databases")
-    assert uncovered[2:] == ["uncovered", "none", "none", "none", "No group selects it."]
+    assert uncovered[2:] == ["uncovered", "none", "none", "none", "No group."]
     assert stale[2:4] == ["stale", "2026-03-28 01:12 billing-9"]
     assert protected == [
         *("orders cluster", " ".join(home), "protected", "2026-03-31 02:10 orders-1"),

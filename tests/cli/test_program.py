@@ -5,6 +5,7 @@ import pty
 import socket
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 from typing import Never
@@ -20,6 +21,7 @@ from tests.cli.submissions import QUEUED
 from tests.cli.wire import OUTPUT, AwsWire
 
 DENIED = "User: arn:aws:iam::000000000000:user/me is not authorized to perform: cloudformation:DescribeStacks"
+COMMAND = [sys.executable, "-m", "rds_snap_backup_cli"]
 NO_STACK = (400, "ValidationError", "Stack with id prod does not exist")
 
 
@@ -196,19 +198,40 @@ def test_ctrl_c_says_what_was_done(cli: Cli, wire: AwsWire) -> None:
     )
 
 
+def test_ctrl_c_ends_it_plainly_while_it_is_loading(tmp_path: Path) -> None:
+    (tmp_path / "boto3.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [*COMMAND, "status", "prod"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:src"},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == Exit.INTERRUPTED
+    assert " ".join(done.stderr.split()) == "rds-snap-backup: interrupted. Nothing was changed."
+
+
 def test_a_closed_pipe_is_a_sentence(wire: AwsWire) -> None:
     wire.stack(AuditFunctionName="prod-audit")
     wire.answer("Invoke", {"ok": True, "checks": []})
     closed, theirs = os.pipe()
     os.close(closed)
-    for form in ("table", "csv"):
-        line = [sys.executable, "-m", "rds_snap_backup_cli", "check", "prod", "--quiet", "--format", form]
+    check = ("prod", "check", "prod", "--quiet", "--format")
+    for name, *arguments in ((*check, "table"), (*check, "csv"), ("rds-snap-backup", "--version")):
         environment = os.environ | {"PYTHONPATH": "src"}
         done = subprocess.run(
-            line, cwd=ROOT, env=environment, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False
+            [*COMMAND, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
         assert done.returncode == Exit.COULD_NOT_RUN
-        assert done.stderr == "prod: the program that reads the output has ended, and the rest was not printed.\n"
+        said = " ".join(done.stderr.split())
+        assert said == f"{name}: the program that reads the output has ended, and the rest was not printed."
     os.close(theirs)
 
 
@@ -293,18 +316,33 @@ def shell(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.Complete
     )
 
 
-def test_progress_is_shown_on_a_terminal_only(wire: AwsWire) -> None:
+def test_progress_is_shown_on_a_terminal_and_as_a_line_elsewhere(wire: AwsWire) -> None:
     wire.stack(AuditFunctionName="prod-audit")
     wire.answer("Invoke", {"ok": True, "checks": []})
     line = ("check", "prod", "--format", "json")
     ours, theirs = pty.openpty()
     on_a_terminal = shell(*line, stderr=theirs)
     os.close(theirs)
-    assert b"The Audit function runs" in os.read(ours, 65_536)
+    assert b"Reading the stack" in os.read(ours, 65_536)
     os.close(ours)
-    piped = shell(*line)
-    assert on_a_terminal.stdout == piped.stdout == "[]\n"
-    assert "The Audit function" not in piped.stderr
+    said = threading.Event()
+    quick = wire.answers["Invoke"]
+    wire.answers["Invoke"] = lambda asked: (said.wait(), quick(asked))[1]
+    with subprocess.Popen(
+        [*COMMAND, *line],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": "src"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as piped:
+        assert piped.stdout
+        assert piped.stderr
+        try:
+            assert "The Audit function runs the checks ...\n" in piped.stderr
+        finally:
+            said.set()
+        assert piped.stdout.read() == on_a_terminal.stdout == "[]\n"
     assert shell(*line, "--quiet").stderr == ""
 
 

@@ -68,12 +68,13 @@ def test_the_table_shows_problems_first(cli: Cli, prod: AwsWire) -> None:
     home = "111122223333 eu-central-1"
     finding = [f"DATABASE_UNCOVERED: web-sessions, {home}", "  No group.", "  What to do: Add it."]
     assert lines[lines.index(finding[0]) :][:3] == finding
-    assert [row[0] for row in rows] == ["uncovered", "stale", "protected", "excluded"]
+    assert [row[1] for row in rows] == ["uncovered", "stale", "protected", "excluded"]
+    assert rows[0][4] == "", "the finding says it"
     assert rows[2] == [
-        "protected",
         f"orders (cluster), {home}",
+        "protected",
         "2026-03-31 02:10",
-        "job 2291, by this stack: 2026-03-31 02:09 to 2026-03-31 02:19",
+        "job 2291, by this stack: 2026-03-31 02:09 to 02:19",
         "It is protected.",
     ]
 

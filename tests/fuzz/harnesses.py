@@ -37,6 +37,7 @@ from rds_snap_backup.untrusted import is_name
 from tests.fuzz import promises
 from tests.fuzz.inputs import SECRET, Choices, edited, is_choices, text_of
 from tests.fuzz.promises import require
+from tests.target_documents import document
 
 NOW = 1_790_000_000.0
 ID = "3f0e9c2a-5d1b-4b52-9d7e-6a1f0c2b7e11"
@@ -125,17 +126,11 @@ def _is_name(name: str) -> bool:
 ASSOCIATION = {"clientName": "AWS", "instanceName": "RDS", "displayName": "AWS", "subclientName": "orders"}
 DOCUMENTS: list[Any] = [
     {
+        **document(),
         "associations": [{**ASSOCIATION, "databases": ["orders"]}],
-        "backupLevel": "FULL",
-        "taskType": "IMMEDIATE",
-        "notifyUserOnJobCompletion": True,
         "databases": ["orders-*", "arn:aws:rds:*:db:orders", "*"],
         "accounts": [OWN],
         "rdsEventIds": ["RDS-EVENT-0043"],
-        "allowTag": False,
-        "gatherMinutes": 15,
-        "retryFailedJobs": 1,
-        "maxAgeHours": 26,
         "enabled": True,
     },
     {"associations": [ASSOCIATION, {**ASSOCIATION, "subclientName": "stock"}]},

@@ -8,6 +8,7 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
+from rds_snap_backup.audit.estate import members_of
 from rds_snap_backup.audit.findings import QUOTA_HINT
 from rds_snap_backup.audit.preflight import check, quota_check
 from rds_snap_backup.bootstrap import Services
@@ -39,12 +40,17 @@ def preflight(world: World, services: Services | None = None, seconds_left: Call
         return writes, world.items(""), world.waiting(), world.notifications(), world.dead_letters()
 
     before = traces()
-    answer = check(services or world.sandbox(), Databases(lambda: world.client("rds")), seconds_left).page(1)
+    answer = asked(world, services or world.sandbox(), seconds_left)
     assert traces() == before
     assert all(row["detail"] and bool(row["hint"]) is not row["ok"] for row in answer["checks"])
     assert answer["ok"] is all(row["ok"] for row in answer["checks"])
     assert world.commserve.token not in json.dumps(answer)
     return answer
+
+
+def asked(world: World, services: Services, seconds_left: Callable[[], float] = lambda: 50, *target: str) -> Any:
+    databases, members = Databases(lambda: world.client("rds")), members_of(world.config, world.client)
+    return check(services, databases, members, seconds_left, *target).page(1)
 
 
 def rows(answer: Any, name: str, target: str | None = None) -> list[dict[str, Any]]:
@@ -77,7 +83,7 @@ def test_all_is_well(world: World, commserve: CommServe) -> None:
         ("http://127.0.0.1:{port}/commandcenter/api", 0, ("begins with https://",)),
         ("https://127.0.0.1:{port}/commandcentre/api", 1, ("https://HOST/commandcenter/api",)),
         ("https://127.0.0.1:{plain}/commandcenter/api", 0, ("does not speak TLS", "Check the port")),
-        ("https://127.0.0.1:9/commandcenter/api", 0, ("Connection refused", "security groups")),
+        ("https://127.0.0.1:9/commandcenter/api", 0, ("cannot be reached: Connection refused", "security groups")),
     ],
 )
 def test_an_address_that_is_not_the_apis(
@@ -195,7 +201,7 @@ def test_events_that_start_nothing(aws: Emulator, commserve: CommServe, world: W
 
 
 def test_a_target_that_does_not_exist(world: World) -> None:
-    answer = check(world.sandbox(), Databases(lambda: world.client("rds")), lambda: 50, "nobody").page(1)
+    answer = asked(world, world.sandbox(), lambda: 50, "nobody")
     (row,) = [row for row in answer["checks"] if row["target"]]
     assert (row["name"], row["target"], row["ok"]) == ("document", "nobody", False)
     assert f"/{world.name}/targets/nobody" in row["detail"]
@@ -223,7 +229,7 @@ def test_more_clients_than_are_read(world: World, commserve: CommServe) -> None:
     assert sorted(calls(commserve)) == sorted(["/Client", *by_name, "/Instance", "/Subclient"])
 
 
-def test_the_numbers_of_the_last_audit_are_shown(
+def test_the_numbers_of_databases_and_snapshots_are_shown(
     aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = AuditScene(aws, commserve, monkeypatch)
@@ -233,12 +239,13 @@ def test_the_numbers_of_the_last_audit_are_shown(
         return [only(found)["detail"] for found in (rows(checks, "association", "default"), rows(checks, "quota"))]
 
     group = "Commvault has aws-prod / RDS / orders-db, which selects orders-db."
-    assert shown()[0] == group
-    assert shown()[1].endswith("The next audit counts the databases of the targets' groups.")
+    assert shown()[0] == f"{group} Now that is 1 database: one snapshot of each."
     scene.daily(0)
     assert shown()[0] == f"{group} At the last audit that was 1 database: one snapshot of each."
     assert "of 100 (ManualSnapshots)" in shown()[1]
-    assert shown()[1].endswith("One backup of the targets makes 1 in all regions, by the last audit.")
+    assert shown()[1].endswith("One backup of the targets makes 1 in all regions.")
+    scene.cold_start(rds=unreachable("rds"))
+    assert "How many" not in shown()[1], "the quota cannot be read, either"
     for quota, hint in ((Quota("ManualSnapshots", 100, 100), QUOTA_HINT), (Quota("ManualSnapshots", 99, 100), None)):
         assert quota_check("eu-west-1", [quota], 1).hint == hint
     scene.remove_databases()

@@ -37,8 +37,7 @@ COPIED = (
     "docs",
     "Makefile",
 )
-# A fixed number of examples of a fixed seed, and no time spent on the smallest one.
-ENVIRONMENT = {"PROPERTY_EXAMPLES": "400", "PROPERTY_SHRINK": "no", "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1"}
 WORKERS = 2
 
 

@@ -13,7 +13,7 @@ from local.emulator import Emulator
 from rds_snap_backup.ledger.table import ConditionFailed, Table, Update, Value
 from tests.ledger import create_ledger
 from tests.property.model.dynamodb import MAX_ITEM_BYTES, DynamoDB
-from tests.property.model.kernel import Kernel, Schedule
+from tests.property.model.kernel import Kernel
 
 NAME = "ledger"
 # The shapes of the ledger's conditions, over few keys, names and values, so that they often do not hold.
@@ -68,7 +68,7 @@ def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
     def compare(calls: list[list[Update]]) -> None:
         name = f"{NAME}-{next(tables)}"
         create_ledger(emulator, name)
-        model: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
+        model: Any = DynamoDB(Kernel())
         for call in calls:
             ours, theirs = _answer(Table(name, model), call), _answer(Table(name, emulator), call)
             assert ours == theirs, call
@@ -83,7 +83,7 @@ def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
 
 
 def test_the_model_refuses_what_dynamodb_refuses() -> None:
-    model: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
+    model: Any = DynamoDB(Kernel())
     twice = [Update("subclient#1", {"owner": "a"}), Update("subclient#1", {"owner": "b"})]
     with pytest.raises(ClientError, match="ValidationException"):
         Table(NAME, model).write(*twice)
@@ -97,7 +97,7 @@ def test_the_model_refuses_what_dynamodb_refuses() -> None:
 
 
 def test_the_model_refuses_an_item_that_is_larger_than_dynamodb_keeps() -> None:
-    model: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
+    model: Any = DynamoDB(Kernel())
     Table(NAME, model).write(Update("subclient#1", {"owner": "a" * (MAX_ITEM_BYTES - 100)}))
     with pytest.raises(ClientError, match="ValidationException"):
         Table(NAME, model).write(Update("subclient#1", {"status": "b" * 200}))

@@ -15,19 +15,18 @@ from rds_snap_backup.credentials import renewal
 from rds_snap_backup.ledger import table
 from rds_snap_backup.messaging import queues
 from rds_snap_backup.observability import logger
-from tests.property.model.commvault import CommServe
-from tests.property.model.connection import Connection
 from tests.property.model.kernel import Kernel
+from tests.property.model.line import Line, Wire
 
 TIMED = (commvault, inventory, jobs, renewal, table, queues, targets, loop, polling)
 PAGE = 3
 
 
 @contextmanager
-def in_charge(server: CommServe, *, page: int = PAGE) -> Iterator[None]:
-    """Put the model in charge of the function's modules."""
+def in_charge(wire: Wire, *, page: int = PAGE) -> Iterator[None]:
+    """Put the model in charge of the function's modules, with lists of jobs in small pages."""
     with (
-        on_wire(server.kernel, partial(Connection, server)),
+        on_wire(wire.kernel, partial(Line, wire)),
         patch.object(jobs, "PAGE", page),
         patch.object(polling, "PAGE", page),
     ):

@@ -1,113 +1,172 @@
-"""The Backup function between models of AWS and Commvault: triggers, deliveries, crashes, and the audit's resend."""
+"""The Backup function between models of AWS and the CommServe simulator: deliveries, the queue, and the audit's resend."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from local.commserve.recorded import Recorded
 from rds_snap_backup.backup.deliveries import Deliveries
 from rds_snap_backup.bootstrap import Services, bootstrap
 from rds_snap_backup.config import Config
-from tests.property.documents import Documents
+from rds_snap_backup.ledger.records import from_text
 from tests.property.model.aws import RDS, SNS, SQS, SSM, Message, SecretsManager
-from tests.property.model.commvault import CommServe
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel, Killed, Run, Sandbox
+from tests.property.model.line import Wire, commserve
 from tests.property.model.sdk import clients
-from tests.property.model.tokens import Chain
-from tests.property.promises import Promises
+from tests.property.wire import in_charge
 from tests.support import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from rds_snap_backup.core.record import Submission
 
 CONFIG = Config.from_env(ENVIRONMENT)
 SUBMISSIONS, DEAD_LETTERS = CONFIG.submissions_queue_url, CONFIG.dead_letter_queue_url
-MAX_DELIVERIES = 3000
-BATCH = 10
-SANDBOXES = 3
-ENVELOPE_DELAYS = (1.0, 5.0, 85.0, 700.0, 3600.0, 30000.0)
+DEFAULTS: dict[str, Any] = {
+    "gather_minutes": 0,
+    "settle_minutes": 60,
+    "retry_hours": 1,
+    "first_retry_seconds": 30,
+    "first_poll_seconds": 60,
+    "reconcile_seconds": 600,
+    "retry_failed_jobs": 0,
+}
+MAX_DELIVERIES, BATCH = 3000, 10
+# When Lambda's destination sends an invocation that was cut off.
+ENVELOPE_SECONDS = 85.0
+JOB_ENDS = ("completed", "completed_with_errors", "failed", "killed", "lost", "retrying")
+# What AWS failed at may be raised; nothing else is.
+RAISED = {"EndpointConnectionError", "ClientError", "FanOutError", "Contended"}
+
+DATABASE = "orders-1"
+ARN = f"arn:aws:rds:us-east-1:000000000000:db:{DATABASE}"
+EVENT = {"SourceArn": ARN, "EventID": "RDS-EVENT-0043", "Date": "2026-09-21T14:13:00Z", "SourceType": "DB_INSTANCE"}
+
+
+def association(group: str) -> dict[str, str]:
+    """Return an association as documents have it."""
+    return {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": group}
+
+
+def rds_event(**members: Any) -> dict[str, Any]:
+    """Return an RDS event of the database."""
+    detail = {**EVENT, **members}
+    return {"source": "aws.rds", "detail-type": "RDS DB Instance Event", "account": "000000000000", "detail": detail}
+
+
+# They overlap, at different levels.
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "one": {"associations": [association("orders")], "databases": ["orders-*"]},
+    "three": {
+        "associations": [
+            association("a"),
+            {**association("b"), "databases": ["orders-1"]},
+            {**association("c"), "databases": ["orders-2"]},
+        ],
+        "databases": ["orders-*"],
+        "gatherMinutes": 1,
+        "retryFailedJobs": 2,
+    },
+    "two": {"associations": [association("a"), association("orders")], "backupLevel": "DIFFERENTIAL"},
+    "plan": {"associations": [association("plan")], "taskType": "SCHEDULE"},
+}
+CLIENTS = {"aws-prod": {"RDS": ["orders", "a", "b", "c", "plan"]}, "elsewhere": {"RDS": ["erp"]}}
 
 type Start = Callable[[Sandbox], Run]
 
 
 @dataclass(slots=True)
 class Event:
-    """An event, the request ID it is invoked with, and the keys of the submissions that it selects.
-
-    `is_named`: it names its target; what it names may not be ignored. `is_sync`: its caller waits for the answer, and
-    where the run is killed nothing delivers it again. `was_cut_off`: that happened before its message was sent.
-    """
+    """An event, and the request ID it is invoked with."""
 
     body: dict[str, Any]
     request_id: str
-    keys: tuple[str, ...]
-    is_named: bool = True
-    is_sync: bool = False
-    was_cut_off: bool = False
 
 
 class World:
-    """One account, one CommServe, some sandboxes."""
+    """One account, one CommServe, some sandboxes. `requests` has which submission sent each request for jobs."""
 
     def __init__(
-        self, kernel: Kernel, server: CommServe, config: dict[str, Any], skews: tuple[float, ...] = (0.0,) * SANDBOXES
+        self, *, job_seconds: float = 300.0, has_pair: bool = False, sandboxes: int = 3, **config: Any
     ) -> None:
-        self.kernel, self.server = kernel, server
-        self.config = replace(CONFIG, **config)
-        self.documents = Documents(CONFIG.targets_path)
-        self.promises = Promises(kernel, server, self.config, self.documents)
-        server.attempt_end, server.observe = self.promises.attempt_end, self.promises.requested
-        self.dynamodb = DynamoDB(kernel, self.promises.item_changed)
-        self.sqs = SQS(kernel, self.promises.sends)
-        self.sns = SNS(kernel, self.promises.publishes)
-        self.rds = RDS(kernel)
-        if server.settings.has_pair:
-            server.chain = Chain(
-                kernel, server.settings.ahead, lambda: [token for token, _ in self.secret.versions.values()]
-            )
-        self.secret = SecretsManager(kernel, server.chain.issue() if server.chain else server.token)
-        self.secret.owner = server.chain.issue if server.chain else None
-        self._clients = clients(
-            {
-                "dynamodb": self.dynamodb,
-                "rds": self.rds,
-                "secretsmanager": self.secret,
-                "sns": self.sns,
-                "sqs": self.sqs,
-                "ssm": SSM(kernel, self.documents.parameters),
-            }
-        )
-        self.sandboxes = [Sandbox(number, skew) for number, skew in enumerate(skews)]
-        self.events: list[Event] = []
+        kernel = self.kernel = Kernel()
+        self.server = commserve(kernel, CLIENTS, job_seconds)
+        self.server.unknown = "refuse"
+        self.wire = Wire(kernel, self.server, observe=self._requested)
+        self.config = replace(CONFIG, **(DEFAULTS | config))
+        self.parameters: dict[str, str] = {}
+        for name, document in DOCUMENTS.items():
+            self.put(name, document)
+        self.records: dict[str, Submission] = {}
+        self.changed: dict[str, float] = {}
+        self.requests: dict[int, str] = {}
+        self.errors: list[BaseException] = []
         self.answers: dict[str, dict[str, Any]] = {}
+        # Whether each delivery arrives twice at one time.
+        self.is_twice = False
+        self.events: list[Event] = []
+        self.dynamodb, self.rds = DynamoDB(kernel, self._saved), RDS(kernel)
+        self.sqs, self.sns = SQS(kernel, lambda _url, _body: None), SNS(kernel, lambda _message: None)
+        self.secret = SecretsManager(kernel, self.pair() if has_pair else self.server.token)
+        models = {"dynamodb": self.dynamodb, "rds": self.rds, "secretsmanager": self.secret}
+        models |= {"sns": self.sns, "sqs": self.sqs, "ssm": SSM(kernel, self.parameters)}
+        self._clients = clients(models)
+        self.sandboxes = [Sandbox(number) for number in range(sandboxes)]
 
-    # ---- Deliveries: each returns what a sandbox does.
+    @contextmanager
+    def at_work(self) -> Iterator["World"]:
+        """Put it in charge of the function's modules."""
+        with in_charge(self.wire):
+            yield self
 
-    def invoke(self, event: Event) -> Start:
-        """An invocation; what an asynchronous one did not survive goes to the queue, sooner or later."""
+    def put(self, name: str, document: dict[str, Any]) -> None:
+        """Store a target's document."""
+        self.parameters[CONFIG.targets_path + name] = json.dumps(document)
+
+    def pair(self) -> str:
+        """Issue a pair, as its owner does, and return the secret's value for it."""
+        return json.dumps(self.server.issue_pair())
+
+    @property
+    def has_latest_pair(self) -> bool:
+        """Tell whether a version of the secret holds the latest pair, or the token is none of a pair."""
+        tokens = self.server.tokens
+        return not tokens.refresh or tokens.pair in [json.loads(value) for value, _ in self.secret.versions.values()]
+
+    # ---- Deliveries
+
+    def call(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Deliver an event directly, in a sandbox of its own; return the answer."""
+        event = Event(body, f"request-{len(self.events)}")
+        self.events.append(event)
+        self.go([self.invocation(event)])
+        return self.answers.get(event.request_id, {})
+
+    def start(self, target: str, **members: Any) -> dict[str, Any]:
+        """Start a target by hand; return the answer."""
+        return self.call({"target": target, **members})
+
+    def invocation(self, event: Event) -> Start:
+        """Return an asynchronous invocation; what it did not survive goes to the queue."""
 
         def handle(run: Run) -> None:
             try:
-                deliveries = self._deliveries(run.sandbox)
-                answer = deliveries.receive(event.body, event.request_id, partial(self._seconds_left, run))
+                answer = self._deliveries(run.sandbox).receive(event.body, event.request_id, self._seconds_left(run))
             except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
                 self._ended(run, error)
-                event.was_cut_off = True
-                if event.is_sync:
-                    self.kernel.seen["synchronous invoke cut off"] += 1
-                    return
-                delay = ENVELOPE_DELAYS[self.kernel.choice % len(ENVELOPE_DELAYS)]
                 request = {"requestId": event.request_id, "condition": "RetriesExhausted"}
                 envelope = {"version": "1.0", "requestContext": request, "requestPayload": event.body}
-                self.sqs.put(SUBMISSIONS, json.dumps(envelope), delay)
+                self.sqs.put(SUBMISSIONS, json.dumps(envelope), ENVELOPE_SECONDS)
             else:
                 self.answers[event.request_id] = answer
-                for name in answer.keys() & {"ignored", "refused"}:
-                    self.kernel.seen[name] += 1
 
-        return lambda sandbox: self._run(Run(sandbox), handle)
+        return lambda sandbox: _run(Run(sandbox), handle)
 
-    def hand_over(self, messages: list[Message]) -> Start:
-        """A batch of the queue; what it did not survive is received again."""
+    def batch(self, messages: Sequence[Message]) -> Start:
+        """Return a delivery of messages of the queue; what it did not survive is received again."""
 
         def handle(run: Run) -> None:
             batch = [message for message in messages if message in self.sqs.queues[SUBMISSIONS]]
@@ -115,7 +174,7 @@ class World:
             if not records:
                 return
             try:
-                answer = self._deliveries(run.sandbox).receive_batch(records, partial(self._seconds_left, run))
+                answer = self._deliveries(run.sandbox).receive_batch(records, self._seconds_left(run))
             except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
                 self._ended(run, error)
             else:
@@ -124,17 +183,14 @@ class World:
                     if message.id not in failed:
                         self.sqs.delete(SUBMISSIONS, message)
 
-        return lambda sandbox: self._run(Run(sandbox, is_queued=True), handle)
+        return lambda sandbox: _run(Run(sandbox, is_queued=True), handle)
 
-    def go(self, deliveries: list[Start], first: int = 0) -> None:
+    def go(self, deliveries: Sequence[Start], first: int = 0) -> None:
         """Handle deliveries at one time, each in a sandbox of its own."""
-        count = len(self.sandboxes)
-        runs: list[Run] = []
-        for number, start in enumerate(deliveries):
-            run = start(self.sandboxes[(first + number) % count])
-            if all(run.sandbox is not other.sandbox for other in runs):
-                runs.append(run)
-        self.kernel.go(runs)
+        if self.is_twice and len(deliveries) == 1:
+            deliveries = [*deliveries, *deliveries]
+        sandboxes = [self.sandboxes[(first + number) % len(self.sandboxes)] for number in range(len(deliveries))]
+        self.kernel.go([start(sandbox) for start, sandbox in zip(deliveries, sandboxes, strict=True)])
 
     # ---- The queue
 
@@ -146,7 +202,7 @@ class World:
     @property
     def due(self) -> list[Message]:
         """The messages that may be received."""
-        return [message for message in self.waiting if message.visible_at <= self.kernel.now]
+        return [message for message in self.waiting if message.visible_at <= self.kernel.now][:BATCH]
 
     @property
     def letters(self) -> list[Message]:
@@ -155,11 +211,11 @@ class World:
 
     def deliver_until(self, until: float) -> None:
         """Let time pass, and hand over messages when they are due."""
+        number = 0
         while (waiting := self.waiting) and waiting[0].visible_at <= until:
             self.kernel.now = max(self.kernel.now, waiting[0].visible_at)
-            number = self.kernel.seen["deliveries"]
-            self.kernel.seen["deliveries"] += 1
-            self.go([self.hand_over(self.due[:BATCH])], first=number % len(self.sandboxes))
+            self.go([self.batch(self.due)], first=number)
+            number += 1
             assert number < MAX_DELIVERIES, "a message is received without an end"
         self.kernel.now = max(self.kernel.now, until)
 
@@ -175,7 +231,6 @@ class World:
             if not stuck:
                 return
             for submission in stuck:
-                self.kernel.seen["sent again by the audit"] += 1
                 services.queues.send(submission.trigger, submission.target)
 
     def redrive(self, letter: Message, *, is_moved: bool = True) -> None:
@@ -183,6 +238,42 @@ class World:
         self.sqs.put(SUBMISSIONS, letter.body)
         if is_moved:
             self.letters.remove(letter)
+
+    # ---- What happened
+
+    def sent(self) -> list[str]:
+        """Return which groups each request asked for."""
+        requests = [request.json["taskInfo"]["associations"] for request in self.server.create_tasks]
+        return [" ".join(entry["subclientName"] for entry in some) for some in requests]
+
+    def published(self, *statuses: str) -> list[dict[str, Any]]:
+        """Return the notifications of some statuses."""
+        return [message for message in self.sns.messages if message["status"] in statuses]
+
+    def check(self) -> None:
+        """Check what is promised once everything has ended.
+
+        Nothing is open, every end was published, every job that was started is followed to its end, and no group has
+        a second job of one trigger.
+        """
+        surprises = [error for error in self.errors if type(error).__name__ not in RAISED]
+        assert not surprises, f"a run raised {surprises[0]!r}"
+        for key, record in self.records.items():
+            assert record.is_over, f"{key} is left open: {record}"
+            for backup in record.backups:
+                state = record.state_of(backup)
+                told = [names for message in self.published(state) if _key(message) == key for names in _names(message)]
+                assert backup.association.names in told, f"{key}: nobody heard that {backup.key} is {state}"
+        ended = {job_id for message in self.published(*JOB_ENDS) for job_id in message["jobIds"]}
+        assert ended >= self.wire.made.keys(), f"the ends of {self.wire.made.keys() - ended} were never published"
+        owned = [
+            backup.job.id
+            for record in self.records.values()
+            for backup in record.backups
+            if backup.job and record.state_of(backup) != "joined"
+        ]
+        assert len(owned) == len({*owned}), f"two submissions have one job: {owned}"
+        assert not (self.server.tokens.deleted and self.has_latest_pair), "an older pair was presented"
 
     # ---- Inside
 
@@ -196,16 +287,48 @@ class World:
         deliveries: Deliveries = sandbox.services
         return deliveries
 
-    def _seconds_left(self, run: Run) -> float:
-        return run.remaining_seconds(self.kernel.now)
-
-    def _run(self, run: Run, handle: Callable[[Run], None]) -> Run:
-        run.work = partial(handle, run)
-        return run
+    def _seconds_left(self, run: Run) -> Callable[[], float]:
+        return lambda: run.remaining_seconds(self.kernel.now)
 
     def _ended(self, run: Run, error: BaseException) -> None:
         if isinstance(error, Killed):
             run.sandbox.services = None
         else:
-            self.kernel.seen[f"raised: {type(error).__name__}"] += 1
-            self.promises.raised(error)
+            self.errors.append(error)
+
+    def _saved(self, key: str, _old: dict[str, Any], new: dict[str, Any]) -> None:
+        if key.startswith("submission#"):
+            record = from_text(new["record"]["S"], int(new["version"]["N"]), new["writeId"]["S"])
+            self.records[key], self.changed[key] = record, self.kernel.now
+            if self.kernel.current and record.out:
+                self.kernel.current.out = key, record.out.number
+
+    def _requested(self, run: Run, request: Recorded) -> None:
+        """A request leaves: recorded, for groups of which no job runs and no request is under way."""
+        key, number = run.out
+        out = self.records[key].out if key in self.records else None
+        if out is None or out.number != number:
+            self.kernel.fail(f"a request was sent before it was recorded: {request.json}")
+        self.requests[request.id] = key
+        under_way = {names for _, late in self.wire.late for names in _names(late.recorded.json["taskInfo"])}
+        for names in _names(request.json["taskInfo"]):
+            for job_id, made_by in self.wire.made.items():
+                job = self.server.jobs[job_id]
+                is_done = self.requests[made_by] != key or job.status.startswith("Failed")
+                if (job.client, job.instance, job.group) == names and not (job.finished and is_done):
+                    self.kernel.fail(f"{key} sends {names} beside job {job_id} of {self.requests[made_by]}")
+            if names in under_way:
+                self.kernel.fail(f"{key} sends {names} while a request for it is under way")
+
+
+def _run(run: Run, handle: Callable[[Run], None]) -> Run:
+    run.work = partial(handle, run)
+    return run
+
+
+def _names(document: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(entry["clientName"], entry["instanceName"], entry["subclientName"]) for entry in document["associations"]]
+
+
+def _key(message: dict[str, Any]) -> str:
+    return f"submission#{message['target']}#{message['trigger']['kind']}#{message['trigger']['id']}"

@@ -13,7 +13,7 @@ from rds_snap_backup.audit.digest import WRITES_AN_HOUR
 from rds_snap_backup.core.backups import Backup, Tried
 from rds_snap_backup.core.phases import Ended, JobRef
 from rds_snap_backup.core.record import Notice, Submission
-from rds_snap_backup.messaging.notifications import JOB_ENDS, PROBLEMS, render
+from rds_snap_backup.messaging.notifications import ALL, FIELDS, JOB_ENDS, PROBLEMS, render
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
@@ -119,7 +119,8 @@ def test_the_shown_event_is_a_notification() -> None:
     trigger = Trigger("schedule", "…", "2026-01-31T02:00:00Z")
     facts: dict[str, Any] = {"job_ids": ("1354",), "error": failed, "started": AT + 1, "ended": AT + 841}
     notice = Notice("failed", AT, (0,), 1, "FULL", reason="The snapshot quota is reached.", submitted_at=AT, **facts)
-    assert event["detail"] == render(Submission(trigger, "orders", AT, AT, backups=(backup,)), notice)
+    detail = render(Submission(trigger, "orders", AT, AT, backups=(backup,)), notice)
+    assert event["detail"] == detail, "the example in examples/events-out/README.md"
     assert all(event[name] in pattern[name] for name in ("source", "detail-type"))
     pipe = Resolved({"EventBusName": "bus"}, EVENTS_OUT).resources["Pipe"]["Properties"]["TargetParameters"]
     put = pipe["EventBridgeEventBusParameters"]
@@ -128,6 +129,12 @@ def test_the_shown_event_is_a_notification() -> None:
         event["detail-type"],
         "<$.body>",
     )
+
+
+def test_the_shown_message_has_every_field() -> None:
+    shown = json.loads(re.findall(r"```json\n(.*?)```", section("docs/reference.md", "Notifications"), re.DOTALL)[0])
+    expected = {name for name, field in FIELDS.items() if field.presence is ALL}
+    assert shown.keys() == expected, "the example in docs/reference.md, Notifications"
 
 
 def test_chat_shows_every_status_of_a_problem_once() -> None:

@@ -11,7 +11,6 @@ from rds_snap_backup.commvault import answers, outcomes
 from rds_snap_backup.core.phases import End
 from rds_snap_backup.messaging.notifications import PROBLEMS
 from rds_snap_backup.observability import NAMESPACE, MetricName
-from rds_snap_backup.targets import ASSOCIATION_FIELDS, FIELDS
 from rds_snap_backup.triggers import SELF_TRIGGERS, Kind
 from tests.unit.documents import first_column, section, spans, tables
 from tests.unit.template import TEMPLATE, Resolved
@@ -52,11 +51,6 @@ def test_the_kinds_of_triggers_are_those_of_the_code() -> None:
 def test_the_rds_events_are_those_of_the_template_and_the_code() -> None:
     assert column("RDS events") == sorted(PARAMETERS["RdsEventIds"]["Default"].split(","))
     assert column("RDS events", table=1) == sorted(SELF_TRIGGERS)
-
-
-def test_the_fields_of_a_target_are_those_of_the_code() -> None:
-    assert column("Targets") == sorted(FIELDS)
-    assert [name for name in ASSOCIATION_FIELDS if f"`{name}`" not in section(REFERENCE, "Targets")] == []
 
 
 def test_the_statuses_are_those_of_the_code() -> None:

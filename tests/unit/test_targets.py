@@ -1,7 +1,9 @@
 """Targets: what each field of a document may hold, and how documents are read from SSM."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +11,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from local.tools import ROOT
 from rds_snap_backup.problems import InvalidInput
 from rds_snap_backup.targets import (
+    ASSOCIATION_FIELDS,
+    FIELDS,
     Association,
     BackupRequest,
     Document,
@@ -21,6 +26,7 @@ from rds_snap_backup.targets import (
     wrong_fields,
 )
 from rds_snap_backup.triggers import Trigger
+from tests.target_documents import values
 
 PATH = "/rds-snap-backup/test/targets/"
 PARAMETER = f"{PATH}orders"
@@ -50,52 +56,37 @@ def test_only_associations_are_required() -> None:
     assert parse() == Target("orders", request)
 
 
-def test_every_field_is_read() -> None:
-    target = parse(
-        associations=[
-            {**ASSOCIATION, "displayName": "Production", "databases": ["orders-db"]},
-            {**ASSOCIATION, "subclientName": "archive", "displayName": "", "databases": []},
-        ],
-        backupLevel="SYNTHETIC_FULL",
-        taskType="SCHEDULE",
-        notifyUserOnJobCompletion=False,
-        databases=["orders-*", "arn:aws:rds:*:*:cluster:billing"],
-        accounts=["111122223333"],
-        rdsEventIds=["RDS-EVENT-0043"],
-        allowTag=False,
-        gatherMinutes=0,
-        retryFailedJobs=0,
-        maxAgeHours=26,
-        enabled=False,
-    )
-    assert target == Target(
-        name="orders",
-        request=BackupRequest(
-            associations=(
-                Association("aws-prod", "RDS", "orders-db", "Production", ("orders-db",)),
-                Association("aws-prod", "RDS", "archive", "aws-prod", ()),
-            ),
-            backup_level="SYNTHETIC_FULL",
-            task_type="SCHEDULE",
-            notify_user_on_job_completion=False,
-        ),
-        databases=("orders-*", "arn:aws:rds:*:*:cluster:billing"),
-        accounts=("111122223333",),
-        rds_event_ids=("RDS-EVENT-0043",),
-        allow_tag=False,
-        gather_minutes=0,
-        retry_failed_jobs=0,
-        max_age_hours=26,
-        enabled=False,
+SOURCES = [path for path in (ROOT / "src").rglob("*.py") if path.name != "targets.py"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, field in FIELDS.items() if name != "associations" for value in values(field)],
+    ids=str,
+)
+def test_every_field_is_read_and_used(name: str, value: Any) -> None:
+    attribute = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
+    target = parse(**{name: value})
+    read = getattr(target.request if hasattr(target.request, attribute) else target, attribute)
+    assert read == (tuple(value) if isinstance(value, list) else value)
+    assert any(f".{attribute}" in path.read_text() for path in SOURCES), f"nothing in src/ uses {name}"
+
+
+def test_every_field_of_an_association_is_read() -> None:
+    full = {**ASSOCIATION, "displayName": "Production", "databases": ["orders-db"]}
+    assert full.keys() == ASSOCIATION_FIELDS.keys()
+    target = parse(associations=[full, {**ASSOCIATION, "subclientName": "archive", "displayName": "", "databases": []}])
+    assert target.request.associations == (
+        Association("aws-prod", "RDS", "orders-db", "Production", ("orders-db",)),
+        Association("aws-prod", "RDS", "archive", "aws-prod", ()),
     )
 
 
-def test_a_request_is_kept_without_databases() -> None:
-    request = parse(associations=[{**ASSOCIATION, "databases": ["orders-db"]}], backupLevel="INCREMENTAL").request
-    kept = request.to_json()
-    assert kept["associations"] == [{**ASSOCIATION, "displayName": "aws-prod"}]
-    assert BackupRequest.from_json(kept).to_json() == kept
-    assert request.associations[0].key == '["aws-prod", "RDS", "orders-db"]'
+def test_an_association_is_kept_without_databases() -> None:
+    association = Association("aws-prod", "RDS", "orders-db", "aws-prod", ("orders-db",))
+    assert association.to_json() == {**ASSOCIATION, "displayName": "aws-prod"}
+    assert Association.from_json(association.to_json()) == replace(association, databases=None)
+    assert association.key == '["aws-prod", "RDS", "orders-db"]'
 
 
 TEXT = "a text of 1 to 500 printable characters"

@@ -28,6 +28,7 @@ from rds_snap_backup.untrusted import (
         ("\x1b[31mred\x1b[0m \x00\x7f", "[31mred [0m"),
         ("right\u202eleft \ud800 lone", "right left lone"),
         ("größer, 容量", "größer, 容量"),
+        ("No route: [Errno -2] Name or service not known", "No route: Name or service not known"),
         ("", ""),
         ("\n\n", ""),
     ],

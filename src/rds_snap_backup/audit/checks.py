@@ -44,7 +44,7 @@ class Check:
     """One check, of a target or of all of them; `hint` is None if it passed without a warning.
 
     `code` is that of the audit's finding if it failed, None if it was not made. `cause` is the problem behind it, which
-    other checks can have in common.
+    other checks can have in common. `group` is the key of the instance group that it found.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Check:
     hint: str | None = None
     code: str | None = None
     cause: Problem | None = None
+    group: str | None = None
 
     @property
     def is_made(self) -> bool:

@@ -22,7 +22,8 @@ from rds_snap_backup.audit.access import UNREADABLE
 from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.checks import HINTS, SERVER
 from rds_snap_backup.audit.digest import Digest, Span
-from rds_snap_backup.audit.estate import Estate, home_of, judge_of, members_of, read_estate
+from rds_snap_backup.audit.documents import Counts
+from rds_snap_backup.audit.estate import Estate, home_of, judge_of, members_of, read_estate, selected_by
 from rds_snap_backup.audit.evidence import gather
 from rds_snap_backup.audit.findings import ORDER, Finding, Unasked
 from rds_snap_backup.audit.groups import read_groups
@@ -120,11 +121,9 @@ class Assessment:
     @property
     def selected(self) -> dict[str, int]:
         """How many databases each group selects, by its key, of as many groups as are kept."""
-        counts = Counter({group.key: 0 for group in self.judge.contents.groups})
-        counts.update(group.key for verdict in self.verdicts for group in verdict.coverage.certain)
         kept: dict[str, int] = {}
         left = MAX_KEPT_CHARACTERS
-        for key, number in counts.items():
+        for key, number in selected_by(self.judge).items():
             left -= len(key)
             if left > 0:
                 kept[key] = number
@@ -270,7 +269,7 @@ def _audit(auditor: Auditor, aws: Calls, known: AuditState, *, is_scheduled: boo
     now = services.clock()
     estate = read_estate(services.config, auditor.databases, auditor.members, aws)
     opened = aws.result(services.submissions.open)
-    preflight = run_preflight(services, aws, known.groups)
+    preflight = run_preflight(services, aws, lambda *_: Counts(known.groups))
     assessment = Assessor(services, commvault, aws).assess(estate, preflight)
     span = Span.since(known.digest_end, now)
     digest = Digest(span, aws.result(lambda: auditor.sums.read(span)))

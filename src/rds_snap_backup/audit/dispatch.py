@@ -27,7 +27,7 @@ def answer(auditor: Auditor, event: Any, request_id: str, seconds_left: Callable
         match event:
             case {"check": True, **rest} if rest.keys() <= {"target", "page"}:
                 target = _target(rest.get("target"))
-                read = partial(check, services, auditor.databases, seconds_left, target)
+                read = partial(check, services, auditor.databases, auditor.members, seconds_left, target)
                 return readings.answer(("check", target), _page(rest), read)
             case {"audit": True, **rest} if rest.keys() <= {"page"}:
                 return readings.answer("audit", _page(rest), lambda: make_audit(auditor, seconds_left))

@@ -1,7 +1,7 @@
 """The preflight's checks of targets: whether their documents are valid, and whether Commvault has what they name."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rds_snap_backup.audit.checks import Check, not_made, not_read, passed, warned
 from rds_snap_backup.audit.verdicts import names_of
@@ -19,6 +19,22 @@ FULL = "FULL"
 NO_EVENTS = "EVENTS_START_NOTHING"
 # The default: below it, databases that are created together start a job each.
 SHORT_GATHER_MINUTES = 5
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many databases each group selects, by its key: those of `fresh` now, others at the last audit."""
+
+    of: Mapping[str, int]
+    fresh: Collection[str] = ()
+
+    def added_to(self, check: Check) -> Check:
+        """Return a check that also says the number of its group, if it found one whose number is known."""
+        if check.group is None or (count := self.of.get(check.group)) is None:
+            return check
+        when = "Now that is" if check.group in self.fresh else "At the last audit that was"
+        databases = f"{count} database{'' if count == 1 else 's'}"
+        return replace(check, detail=f"{check.detail} {when} {databases}: one snapshot of each.")
 
 
 @dataclass(frozen=True)
@@ -83,18 +99,14 @@ def level_checks(stored: StoredTarget) -> Iterator[Check]:
         yield warned("level", stored.name, detail, hint)
 
 
-def association_checks(stored: StoredTarget, discovery: Discovery, counts: Mapping[str, int]) -> Iterator[Check]:
-    """Yield a check for each association of a valid document, and warnings about events of its groups.
-
-    `counts` says how many databases groups selected at the last audit, by their keys.
-    """
+def association_checks(stored: StoredTarget, discovery: Discovery) -> Iterator[Check]:
+    """Yield a check for each association of a valid document."""
     for association in stored.target.request.associations if stored.target else ():
-        yield _association(stored, association, discovery, counts.get(association.key))
-    yield from gather_checks(stored, counts)
+        yield _association(stored, association, discovery)
 
 
 def gather_checks(stored: StoredTarget, counts: Mapping[str, int]) -> Iterator[Check]:
-    """Yield a warning for each group of many databases whose events do not gather long; `counts` as above."""
+    """Yield a warning for each group of many databases whose events do not gather long; `counts` are by its key."""
     target = stored.target
     if target is None or target.gather_minutes is None or target.gather_minutes >= SHORT_GATHER_MINUTES:
         return
@@ -124,7 +136,7 @@ def _read(name: str, parameter: str, document: Document) -> StoredTarget:
     return StoredTarget(name, parameter, document, target, passed("document", name, detail))
 
 
-def _association(stored: StoredTarget, association: Association, discovery: Discovery, count: int | None) -> Check:
+def _association(stored: StoredTarget, association: Association, discovery: Discovery) -> Check:
     client_name, instance_name, subclient_name = association.names
     target, parameter, names = stored.name, stored.parameter, names_of(association)
 
@@ -143,12 +155,7 @@ def _association(stored: StoredTarget, association: Association, discovery: Disc
         return not_made("association", target, known, names)
     if (instance_name, subclient_name) in known.subclients:
         selected = _selected(discovery, client, association)
-        at_last = (
-            f" At the last audit that was {count} database{'' if count == 1 else 's'}: one snapshot of each."
-            if count is not None
-            else ""
-        )
-        return passed("association", target, f"Commvault has {names}{selected}.{at_last}")
+        return replace(passed("association", target, f"Commvault has {names}{selected}."), group=association.key)
     instance = f"instance {instance_name!r} of client {client_name!r}"
     if instance_name not in known.instances:
         return missing("instanceName", instance, discovery.nearest(instance_name, known.instances))

@@ -1,9 +1,11 @@
 """The estate: the databases of the stack's own place and of all members, and RDS's manual snapshots of them."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rds_snap_backup.audit.verdicts import Ages, Judge
+from rds_snap_backup.commvault.contents import Content
 from rds_snap_backup.config import Config
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls
@@ -74,3 +76,14 @@ def judge_of(config: Config, now: float, estate: Estate, targets: Sequence[Targe
             accounts.setdefault(association.client_name, set()).update(target.accounts)
     ages = Ages(config.backup_max_age_hours, naming)
     return Judge(estate.databases, now, ages, frozenset(estate.listings), frozenset(estate.unread), accounts=accounts)
+
+
+def selected_by(judge: Judge) -> Counter[str]:
+    """Return how many databases each group selects whose content is understood, by the group's key."""
+    understood = {
+        group.key for group in judge.contents.groups if isinstance(group.content, Content) and not group.content.unclear
+    }
+    certain = (group.key for database in judge.databases for group in judge.coverage(database).certain)
+    counts = Counter(dict.fromkeys(understood, 0))
+    counts.update(key for key in certain if key in understood)
+    return counts

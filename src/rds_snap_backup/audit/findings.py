@@ -78,8 +78,8 @@ WAITING_HINT = (
     "HUB-members-dead name; then delete them, and start the targets of the databases that they name by hand."
 )
 UNCOVERED_HINT = (
-    "Add it to the content of an instance group in Commvault, by its name, its region or a rule: Protect, Databases, the "
-    f"instance, the group, Content. Then start the group. If it needs no backup, tag it {EXCLUDE_TAG} = true."
+    "Add it to the content of an instance group in Commvault, by its name, its region or a rule. Then start "
+    f"the group. If it needs no backup, tag it {EXCLUDE_TAG} = true."
 )
 STALE_HINT = (
     "Look at the group's last job in Commvault, and whether the database was available then; start the group again. If "

@@ -7,7 +7,7 @@ from typing import Any
 
 from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.daily import RESERVE_SECONDS, Auditor
-from rds_snap_backup.audit.documents import StoredTarget
+from rds_snap_backup.audit.documents import Counts, StoredTarget
 from rds_snap_backup.audit.estate import judge_of, read_estate
 from rds_snap_backup.audit.evidence import gather
 from rds_snap_backup.audit.groups import read_groups
@@ -26,7 +26,7 @@ def take_inventory(auditor: Auditor, seconds_left: Callable[[], float]) -> Readi
     services = replace(auditor.services, commvault=commvault)
     aws = aws_calls(lambda: seconds_left() - RESERVE_SECONDS)
     estate = read_estate(services.config, auditor.databases, auditor.members, aws)
-    preflight = run_preflight(services, aws, {})
+    preflight = run_preflight(services, aws, lambda *_: Counts({}))
     judge = judge_of(services.config, services.clock(), estate, preflight.targets)
     judge = replace(judge, contents=read_groups(preflight.discovery, commvault, judge.named))
     judge = gather(judge, preflight.discovery, estate, aws.seconds_left)

@@ -5,34 +5,42 @@ ends before the function's time does. The audit makes findings of the same check
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from rds_snap_backup.audit.access import access_checks, renewal_check
 from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.checks import Check, not_read, passed, warned
 from rds_snap_backup.audit.documents import (
+    Counts,
     StoredTarget,
     association_checks,
     events_check,
+    gather_checks,
     level_checks,
     missing_check,
     read_targets,
     targets_check,
 )
+from rds_snap_backup.audit.estate import judge_of, read_estate, selected_by
 from rds_snap_backup.audit.findings import QUOTA_HINT
 from rds_snap_backup.audit.pages import Reading
+from rds_snap_backup.audit.verdicts import Contents
 from rds_snap_backup.bootstrap import Services
-from rds_snap_backup.commvault.inventory import Discovery
+from rds_snap_backup.commvault.clients import Client
+from rds_snap_backup.commvault.inventory import Discovery, Group
 from rds_snap_backup.ledger.audits import Audits
 from rds_snap_backup.messaging.notifications import Subscription
 from rds_snap_backup.observability import logger
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls
 from rds_snap_backup.rds.databases import Databases, Quota
+from rds_snap_backup.rds.members import Members
 from rds_snap_backup.targets import Target
 
 NOBODY = "NOBODY_LISTENS"
+
+type Count = Callable[[Discovery, Sequence[Target]], Counts]
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Preflight:
     checks: list[Check]
     stored: Sequence[StoredTarget] | Problem
     discovery: Discovery
+    counts: Counts
 
     @property
     def targets(self) -> list[Target]:
@@ -49,27 +58,48 @@ class Preflight:
         stored = [] if isinstance(self.stored, Problem) else self.stored
         return [each.target for each in stored if each.target and each.target.enabled]
 
+    def snapshots(self, only: str | None) -> int | None:
+        """Return how many snapshots one backup of the targets makes; None if the databases of a group are not counted."""
+        keys = keys_of(target for target in self.targets if only in {None, target.name})
+        return sum(self.counts.of[key] for key in keys) if keys <= self.counts.of.keys() else None
+
 
 def check(
-    services: Services, databases: Databases, seconds_left: Callable[[], float], target: str | None = None
+    services: Services,
+    databases: Databases,
+    members: Members,
+    seconds_left: Callable[[], float],
+    target: str | None = None,
 ) -> Reading:
-    """Check everything, of all targets or of one, and answer `{"ok", "checks"}`. `databases` are those of the stack's account."""
+    """Check everything, of all targets or of one, and answer `{"ok", "checks"}`. `databases` are those of the stack's account.
+
+    The databases of groups are those of the last audit; they are counted now if it has not counted those of all targets.
+    """
     aws = aws_calls(seconds_left)
     audits = Audits(services.table, services.config.ledger_days, services.clock)
     known = aws.result(audits.load)
-    counts = {} if isinstance(known, Problem) else known.groups
+    last = Counts({} if isinstance(known, Problem) else known.groups)
     quotas = aws.result(databases.quotas)
-    preflight = run_preflight(services, aws, counts, target)
+
+    def count(discovery: Discovery, targets: Sequence[Target]) -> Counts:
+        if keys_of(targets) <= last.of.keys():
+            return last
+        estate = read_estate(services.config, databases, members, aws)
+        judge = judge_of(services.config, services.clock(), estate, targets)
+        counted = selected_by(replace(judge, contents=Contents(list(groups_of(discovery, targets)))))
+        return last if estate.unread else Counts({**last.of, **counted}, counted)
+
+    preflight = run_preflight(services, aws, count, target)
     checks = preflight.checks
     if target is None and services.config.has_rds_events and not isinstance(preflight.stored, Problem):
         checks.append(events_check(preflight.stored))
-    checks.append(quota_check(services.config.region, quotas, snapshots_of(preflight, counts, target)))
+    checks.append(quota_check(services.config.region, quotas, preflight.snapshots(target)))
     logger.info("Checked", checks=len(checks), failed=sum(not check.ok for check in checks))
     return Reading({"ok": all(check.ok for check in checks)}, "checks", [check.to_json() for check in checks])
 
 
-def run_preflight(services: Services, aws: Calls, counts: Mapping[str, int], only: str | None = None) -> Preflight:
-    """Make all checks, of all targets or of the one named `only`; `counts` as in `association_checks`."""
+def run_preflight(services: Services, aws: Calls, count: Count, only: str | None = None) -> Preflight:
+    """Make all checks, of all targets or of the one named `only`."""
     config, now = services.config, services.clock()
     # AWS first: its calls are short, and Commvault gets the time that is left.
     secret = aws.result(services.auth.unusable_secret)
@@ -88,15 +118,27 @@ def run_preflight(services: Services, aws: Calls, counts: Mapping[str, int], onl
     if only is not None and not targets and not isinstance(stored, Problem):
         checks.append(missing_check(only, services.targets.parameter(only)))
     for target in targets:
-        checks += [target.check, *level_checks(target), *association_checks(target, discovery, counts)]
-    return Preflight(checks, stored, discovery)
+        checks += [target.check, *level_checks(target), *association_checks(target, discovery)]
+    counts = count(discovery, [target.target for target in targets if target.target])
+    checks = [
+        *map(counts.added_to, checks),
+        *(check for target in targets for check in gather_checks(target, counts.of)),
+    ]
+    return Preflight(checks, stored, discovery, counts)
 
 
-def snapshots_of(preflight: Preflight, counts: Mapping[str, int], only: str | None) -> int | None:
-    """Return how many snapshots one backup of the targets makes, by the last audit; None if it counted no database of one."""
-    targets = [target for target in preflight.targets if only in {None, target.name}]
-    keys = {association.key for target in targets for association in target.request.associations}
-    return sum(counts[key] for key in keys) if keys <= counts.keys() else None
+def keys_of(targets: Iterable[Target]) -> set[str]:
+    """Return the keys of the groups that targets name."""
+    return {association.key for target in targets for association in target.request.associations}
+
+
+def groups_of(discovery: Discovery, targets: Iterable[Target]) -> Iterator[Group]:
+    """Yield the groups of the clients that targets name, as far as the checks of the targets read them."""
+    names = {association.client_name for target in targets for association in target.request.associations}
+    for client in map(discovery.client, sorted(names)):
+        if isinstance(client, Client):
+            groups = discovery.groups(client)
+            yield from () if isinstance(groups, Problem) else groups
 
 
 def quota_check(region: str, quotas: Sequence[Quota] | Problem, snapshots: int | None) -> Check:
@@ -105,9 +147,9 @@ def quota_check(region: str, quotas: Sequence[Quota] | Problem, snapshots: int |
         return not_read("quota", None, quotas, f"The quota of manual snapshots in {region}")
     used = ", ".join(f"{quota.used} of {quota.limit} ({quota.name})" for quota in quotas)
     more = (
-        "The next audit counts the databases of the targets' groups."
+        "How many databases the targets' groups select is not known."
         if snapshots is None
-        else f"One backup of the targets makes {snapshots} in all regions, by the last audit."
+        else f"One backup of the targets makes {snapshots} in all regions."
     )
     detail = f"Manual snapshots in {region}: {used} are used. {more}"
     if any(quota.limit and quota.used + (snapshots or 0) > quota.limit for quota in quotas):

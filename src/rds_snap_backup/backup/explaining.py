@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from rds_snap_backup.backup.decisions import Decisions, Selected, Unusable
 from rds_snap_backup.backup.results import entries, ignored, names_in, refused
@@ -22,7 +22,7 @@ from rds_snap_backup.core.coordinator import (
     Saved,
     Send,
 )
-from rds_snap_backup.core.phases import Doubted, Ended, Out, Unlisted, Waiting
+from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Running, Unlisted, Waiting
 from rds_snap_backup.core.reading import JobsRead
 from rds_snap_backup.core.record import Gathering, Submission, submission_key
 from rds_snap_backup.ledger.audits import Audits
@@ -266,10 +266,12 @@ def _would(before: Backup, after: Backup, send: Send | None) -> tuple[Would, str
             return "wait", f"Commvault may have accepted its request: its job is looked for first. {reason}".rstrip()
         case Out():
             return "wait", "Its request is out."
-        case _:
+        case Named() | Running() | Ended():
             job = f": job {after.job.id}" if after.job else ""
             end = after.phase.end if isinstance(after.phase, Ended) else "running"
             return "nothing", f"It arrived before, and its backup is {end}{job}. {reason}".rstrip()
+        case never:
+            assert_never(never)
 
 
 def _joined(backup: Backup) -> str:

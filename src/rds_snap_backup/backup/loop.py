@@ -262,13 +262,13 @@ class Loop:
         outcome = services.commvault.create_task(send.request, deadline)
         names = {"attempt": send.attempt.number, **work.names}
         logger.info("Commvault answered", outcome=type(outcome).__name__, **names)
-        match outcome:
-            case Throttled(seconds=seconds):
-                services.submissions.note_throttle(services.clock() + seconds)
-            case Unavailable():
-                count("CommvaultUnreachable", services.config.service)
-            case Submitted(job_ids) if len(set(job_ids)) > len(send.request.associations):
-                logger.warning("Commvault's answer named more jobs than backups", job_ids=list(job_ids), **names)
+        if isinstance(outcome, Throttled):
+            services.submissions.note_throttle(services.clock() + outcome.seconds)
+        elif isinstance(outcome, Unavailable):
+            count("CommvaultUnreachable", services.config.service)
+        elif isinstance(outcome, Submitted) and len(set(outcome.job_ids)) > len(send.request.associations):
+            job_ids = list(outcome.job_ids)
+            logger.warning("Commvault's answer named more jobs than backups", job_ids=job_ids, **names)
         return outcome
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import assert_never
 
 from rds_snap_backup.core.backups import Attempt, Backup, Policy, keys_of
 from rds_snap_backup.core.elapsing import end_each
@@ -58,6 +59,8 @@ def apply_outcome(
             return answer.waits("throttled", problem, seconds)
         case Unknown(problem):
             return answer.doubted("unanswered", problem)
+        case never:
+            assert_never(never)
 
 
 class _Answer:

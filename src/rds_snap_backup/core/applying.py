@@ -162,11 +162,9 @@ class _Application:
         pause = self.submission.pause(self._policy.first_poll_seconds, backup.pauses + 1, self._now)
         if is_missing:
             pause = min(pause, self._policy.missing_seconds / READS_WHILE_MISSING)
-        match backup.phase:
-            case Named() | Running() as phase:
-                return backup.moved_to(replace(phase, due=self._now + pause), self._now).paused()
-            case _:
-                raise ValueError("only a backup with a job is polled")
+        if not isinstance(backup.phase, (Named, Running)):
+            raise TypeError("only a backup with a job is polled")
+        return backup.moved_to(replace(backup.phase, due=self._now + pause), self._now).paused()
 
     def _end(self, backup: Backup, phase: Running, row: Job, end: End) -> None:
         error = self._problem_of(row, end)
@@ -380,24 +378,20 @@ def apply_inventory(
 ) -> Submission:
     """Apply which associations of a refused group Commvault does not know (keys), or why that could not be read."""
     for backup in submission.backups:
-        match backup.phase:
-            case Unlisted(due=due) if due > now:
-                continue
-            case Unlisted() as phase if isinstance(unknown, Problem):
-                due = now + submission.pause(policy.first_retry_seconds, backup.pauses, now)
-                submission = submission.with_backup(backup.moved_to(replace(phase, due=due), now).paused())
-            case Unlisted(error=error) if not isinstance(unknown, Problem) and backup.key in unknown:
-                reason = error or NAME_UNKNOWN
-                message = submission.short(
-                    f"Commvault does not know {names_of([backup])}. It answered: {reason.message}"
-                )
-                problem = Problem(reason.code, message, NAME_UNKNOWN.hint)
-                submission = end_each(submission, [backup], problem, now, "rejected")
-            case Unlisted():
-                waiting = backup.moved_to(Waiting(now), now)
-                submission = submission.with_backup(replace(waiting, refusals=backup.refusals + 1))
-            case _:
-                pass
+        phase = backup.phase
+        if not isinstance(phase, Unlisted) or phase.due > now:
+            continue
+        if isinstance(unknown, Problem):
+            due = now + submission.pause(policy.first_retry_seconds, backup.pauses, now)
+            submission = submission.with_backup(backup.moved_to(replace(phase, due=due), now).paused())
+        elif backup.key in unknown:
+            reason = phase.error or NAME_UNKNOWN
+            message = submission.short(f"Commvault does not know {names_of([backup])}. It answered: {reason.message}")
+            problem = Problem(reason.code, message, NAME_UNKNOWN.hint)
+            submission = end_each(submission, [backup], problem, now, "rejected")
+        else:
+            waiting = backup.moved_to(Waiting(now), now)
+            submission = submission.with_backup(replace(waiting, refusals=backup.refusals + 1))
     return submission
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from rds_snap_backup.core.phases import (
     CHANGES,
@@ -156,6 +157,8 @@ class Backup:
                 return doubted.attempt if doubted else 0
             case Out() | Named() | Doubted() | Unlisted() | Running():
                 return self.phase.attempt
+            case never:
+                assert_never(never)
 
     @property
     def job(self) -> JobRef | None:
@@ -170,6 +173,8 @@ class Backup:
                 return error
             case Out() | Named() | Running():
                 return None
+            case never:
+                assert_never(never)
 
     @property
     def has_named_job(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import groupby
+from typing import assert_never
 
 from rds_snap_backup.core.backups import HOUR, MAX_OPEN_SECONDS, Attempt, Backup, Policy, keys_of
 from rds_snap_backup.core.phases import Doubted, End, Ended, Named, Out, Running, Unlisted, Waiting
@@ -134,8 +135,10 @@ def _end(
                 lost.setdefault(why(backup), []).append(backup)
             case Running() if with_running and is_over(backup):
                 lost.setdefault(why(backup), []).append(backup)
-            case _:
+            case Waiting() | Out() | Named() | Doubted() | Unlisted() | Running() | Ended():
                 pass
+            case never:
+                assert_never(never)
     for problem, backups in abandoned.items():
         submission = end_each(submission, backups, problem, now)
     for problem, backups in lost.items():

@@ -116,9 +116,8 @@ def reopen(submission: Submission, letter: int, fresh: Submission, now: float) -
 
 
 def _opened(backup: Backup, now: float) -> Backup:
-    match backup.phase:
-        case Ended(end, doubted=doubted) if end in REOPENABLE:
-            phase = replace(doubted, due=now) if doubted else Waiting(now)
-            return replace(backup.moved_to(phase, now), tried=Tried(now), pauses=0, failures=0, refusals=0)
-        case _:
-            return backup
+    phase = backup.phase
+    if not isinstance(phase, Ended) or phase.end not in REOPENABLE:
+        return backup
+    again = replace(phase.doubted, due=now) if phase.doubted else Waiting(now)
+    return replace(backup.moved_to(again, now), tried=Tried(now), pauses=0, failures=0, refusals=0)

@@ -6,7 +6,7 @@ is not in `CHANGES`; the diagram in docs/architecture.md is drawn from that tabl
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 from rds_snap_backup.problems import Problem
 
@@ -188,3 +188,5 @@ def patience_of(phase: Phase) -> Patience:
             return IN_DOUBT
         case Out() | Running() | Ended():
             return Patience(counts=isinstance(phase, Out), keeps_claim=not isinstance(phase, Ended))
+        case never:
+            assert_never(never)

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from rds_snap_backup.core.backups import Attempt, Backup, Policy
 from rds_snap_backup.core.jobs import Job
-from rds_snap_backup.core.phases import Doubted, Ended, Named, Running
+from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Running, Unlisted, Waiting
 from rds_snap_backup.core.record import Scan, Submission
 from rds_snap_backup.problems import Problem
 
@@ -132,5 +133,7 @@ def _is_due(backup: Backup, now: float) -> bool:
     match backup.phase:
         case Named(due=due) | Running(due=due) | Doubted(due=due):
             return due <= now
-        case _:
+        case Waiting() | Out() | Unlisted() | Ended():
             return False
+        case never:
+            assert_never(never)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, assert_never
 
 from rds_snap_backup.core.backups import (
     DAY,
@@ -184,6 +184,8 @@ class Submission:
                 return "running"
             case Ended(end):
                 return end
+            case never:
+                assert_never(never)
 
     def is_stuck(self, now: float) -> bool:
         """Tell whether its message must be lost: it is open, and nothing has gone on for an hour."""
@@ -280,6 +282,8 @@ class Submission:
                 return due
             case Ended():
                 raise ValueError("a backup that is over is never due")
+            case never:
+                assert_never(never)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from itertools import groupby
 from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, HOUR, Attempt, Backup, Policy, keys_of, names_of
 from rds_snap_backup.core.elapsing import end_each
 from rds_snap_backup.core.levels import covers
-from rds_snap_backup.core.phases import COMPLETED, Ended, JobRef, Out, Running, Waiting, patience_of
+from rds_snap_backup.core.phases import COMPLETED, Ended, JobRef, Out, Waiting, patience_of
 from rds_snap_backup.core.record import Change, Pin, Submission, Unreadable
 from rds_snap_backup.core.subclients import Subclient, Subclients
 from rds_snap_backup.problems import Problem
@@ -104,13 +104,8 @@ def _satisfying(
     """
     level = _level(submission, backup)
     if isinstance(claimer, Submission) and (theirs := claimer.backup_of(backup.key)) and (job := theirs.job):
-        match theirs.phase:
-            case Running():
-                is_good = theirs.failures < claimer.pin.retries
-            case Ended(end):
-                is_good = end in COMPLETED
-            case _:
-                is_good = False
+        phase = theirs.phase
+        is_good = phase.end in COMPLETED if isinstance(phase, Ended) else theirs.failures < claimer.pin.retries
         if is_good and job.began >= backup.moment and covers(job.level, level):
             return job, claimer.key
     last = subclient.completed

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from functools import cache
 from types import NoneType
-from typing import Any, TypeAliasType, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAliasType, get_args, get_origin, get_type_hints
 
 from rds_snap_backup.core.phases import Phase
 from rds_snap_backup.core.record import Notice, Submission
@@ -116,13 +116,15 @@ def _decoder(kind: Any) -> Decoder:
         return lambda value, texts: Association.from_json(_plain(value, texts))
     if is_dataclass(kind):
         return _members(kind)  # type: ignore[arg-type]
-    if get_origin(kind) is tuple:
+    if get_origin(kind) is tuple and members[1:] == [...]:
         each = _decoder(members[0])
         return lambda value, texts: tuple(each(item, texts) for item in value)
     if len(members) == 1 and NoneType in get_args(kind):
         some = _decoder(members[0])
         return lambda value, texts: None if value is None else some(value, texts)
-    return _plain
+    if kind in {str, int, float, bool, Mapping[str, Any]} or get_origin(kind) is Literal:
+        return _plain
+    raise NotImplementedError(f"A record's {kind} would be read as plain JSON: decode it here.")
 
 
 @cache

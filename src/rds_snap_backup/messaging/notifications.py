@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -28,39 +28,39 @@ MAX_TITLE_JOBS = 5
 NOT_PLAIN = re.compile(r"[^\w .-]")
 
 
+# Which messages have a field, in words and as a test.
+type Presence = tuple[str, Callable[[Notice], bool]]
+ALL: Presence = ("all", lambda _: True)
+RETRY: Presence = ("`retrying`", lambda notice: notice.status == "retrying")
+END: Presence = ("ends of jobs", lambda notice: notice.status in JOB_ENDS)
+ERROR: Presence = ("those with an error", lambda notice: notice.error is not None)
+
+
+@dataclass(frozen=True)
+class MessageField:
+    """A field of a notification: its meaning in Markdown, its value, its label or its lines in the text, and who has it."""
+
+    meaning: str
+    value: Callable[[Submission, Notice], Any]
+    text: str | Callable[[Any], Iterable[str]] = lambda _: ()
+    presence: Presence = ALL
+
+    def lines(self, value: Any) -> Iterable[str]:
+        """Return the lines of a value; none if it is unknown."""
+        if not isinstance(self.text, str):
+            return self.text(value)
+        shown = ", ".join(value) if isinstance(value, list) else value
+        return [f"{self.text}: {shown}"] if shown else []
+
+
 def render(submission: Submission, notice: Notice) -> dict[str, Any]:
     """Return the notification of a notice."""
-    backups = [submission.backups[position] for position in notice.backups]
-    jobs = {backup.key: backup.job.id for backup in backups if backup.job and backup.job.id in notice.job_ids}
-    if notice.status == "retrying":  # Its backups have no job any more.
-        jobs = {backup.key: job_id for backup, job_id in zip(backups, notice.job_ids, strict=False)}
-    notification: dict[str, Any] = {
-        "version": VERSION,
-        "status": notice.status,
-        "target": submission.target,
-        "attempt": notice.attempt,
-        "jobIds": list(notice.job_ids),
-        "taskId": notice.task_id,
-        "backupLevel": notice.level or None,
-        "associations": [{**backup.association.to_json(), "jobId": jobs.get(backup.key)} for backup in backups],
-        "trigger": submission.trigger.to_json(),
-        "submittedAt": iso(notice.submitted_at),
-        "reconciled": notice.is_reconciled,
-        "unsettled": submission.is_unsettled,
-    }
-    if notice.status == "retrying":
-        notification["retryAt"] = iso(notice.retry_at)
-    if notice.status in JOB_ENDS:
-        started, ended = notice.started, notice.ended
-        notification |= {
-            "startedAt": iso(started),
-            "endedAt": iso(ended),
-            "durationSeconds": round(ended - started) if started and ended else None,
-            "reason": notice.reason or None,
-        }
-    if notice.error:
-        notification["error"] = notice.error.to_json()
-    return {**notification, "title": _title(notification)}
+    return {name: field.value(submission, notice) for name, field in FIELDS.items() if field.presence[1](notice)}
+
+
+def text_of(notification: Mapping[str, Any]) -> str:
+    """Return a notification as plain text for people."""
+    return "\n".join(line for name, value in notification.items() for line in FIELDS[name].lines(value))
 
 
 def iso(timestamp: float) -> str | None:
@@ -89,7 +89,7 @@ class Notifications:
         status = notification["status"]
         self.send(
             notification["title"],
-            _message(notification),
+            json.dumps({"default": json.dumps(notification), "email": text_of(notification)}),
             {
                 "status": status,
                 "target": notification["target"],
@@ -123,17 +123,48 @@ class Notifications:
                 yield Subscription(row.get("Protocol", ""), row.get("Endpoint", ""), is_confirmed)
 
 
-def _title(notification: Mapping[str, Any]) -> str:
+def _duration(_: Submission, notice: Notice) -> int | None:
+    return round(notice.ended - notice.started) if notice.started and notice.ended else None
+
+
+def _associations(submission: Submission, notice: Notice) -> list[dict[str, Any]]:
+    backups = [submission.backups[position] for position in notice.backups]
+    jobs = {backup.key: backup.job.id for backup in backups if backup.job and backup.job.id in notice.job_ids}
+    if notice.status == "retrying":  # Its backups have no job any more.
+        jobs = {backup.key: job_id for backup, job_id in zip(backups, notice.job_ids, strict=False)}
+    return [{**backup.association.to_json(), "jobId": jobs.get(backup.key)} for backup in backups]
+
+
+def _subclients(associations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if associations:
+        yield "Subclients:"
+    for names in associations:
+        job = f": job {names['jobId']}" if names["jobId"] else ""
+        yield f"  {names['clientName']} / {names['instanceName']} / {names['subclientName']}{job}"
+
+
+def _trigger(trigger: Mapping[str, Any]) -> Iterable[str]:
+    lines = {
+        "Trigger": trigger["kind"],
+        "Event": " ".join(filter(None, (trigger.get("rdsEventId"), trigger.get("message")))),
+        "Database": trigger.get("sourceArn"),
+        "Trigger time": trigger.get("time"),
+        "Trigger id": trigger["id"],
+    }
+    return [f"{label}: {value}" for label, value in lines.items() if value]
+
+
+def _title(submission: Submission, notice: Notice) -> str:
     """Return one line for people. Names are plain in it: a template can put it into JSON and into a chat message."""
-    jobs = notification["jobIds"]
+    jobs = notice.job_ids
     shown = ", ".join(jobs[:MAX_TITLE_JOBS]) + (
         f" and {len(jobs) - MAX_TITLE_JOBS} more" if len(jobs) > MAX_TITLE_JOBS else ""
     )
-    parts = [f"{notification['status'].replace('_', ' ')}: {_plain(notification['target'])}"]
+    parts = [f"{notice.status.replace('_', ' ')}: {_plain(submission.target)}"]
     if jobs:
         parts.append(f"job{'s' if len(jobs) > 1 else ''} {shown}")
-    if error := notification.get("error"):
-        parts.append(_plain(error["code"]))
+    if notice.error:
+        parts.append(_plain(notice.error.code))
     return ", ".join(parts)[:MAX_TITLE]
 
 
@@ -141,38 +172,46 @@ def _plain(name: str) -> str:
     return NOT_PLAIN.sub("?", name)
 
 
-def _message(notification: dict[str, Any]) -> str:
-    """Return the message in its forms. A document of 8 KB makes far less than SNS accepts."""
-    return json.dumps({"default": json.dumps(notification), "email": _text(notification)})
-
-
-def _text(notification: dict[str, Any]) -> str:
-    trigger, error = notification["trigger"], notification.get("error")
-    lines = [
-        ("Target", notification["target"]),
-        ("Status", notification["status"].replace("_", " ")),
-        ("Jobs", ", ".join(notification["jobIds"])),
-        ("Task", notification["taskId"]),
-        ("Level", notification["backupLevel"]),
-        ("Attempt", notification["attempt"] or None),
-        ("Submitted", notification["submittedAt"]),
-        ("Next try", notification.get("retryAt")),
-        ("Started", notification.get("startedAt")),
-        ("Ended", notification.get("endedAt")),
-        ("Duration (s)", notification.get("durationSeconds")),
-        ("Reason", notification.get("reason")),
-        ("Trigger", trigger["kind"]),
-        ("Event", " ".join(filter(None, (trigger.get("rdsEventId"), trigger.get("message"))))),
-        ("Database", trigger.get("sourceArn")),
-        ("Trigger time", trigger.get("time")),
-        ("Trigger id", trigger["id"]),
-    ]
-    if error:
-        lines += [("Error", f"{error['code']}: {error['message']}"), ("What to do", error["hint"])]
-    subclients = [
-        f"  {names['clientName']} / {names['instanceName']} / {names['subclientName']}"
-        + (f": job {names['jobId']}" if names["jobId"] else "")
-        for names in notification["associations"]
-    ]
-    known = [f"{name}: {value}" for name, value in lines if value not in {None, ""}]
-    return "\n".join([*known, *(["Subclients:", *subclients] if subclients else [])])
+# In the order of the text.
+FIELDS: Mapping[str, MessageField] = {
+    "version": MessageField("`2`", lambda *_: VERSION),
+    "status": MessageField("what happened", lambda _, notice: notice.status, "Status"),
+    "target": MessageField("the target's name", lambda submission, _: submission.target, "Target"),
+    "attempt": MessageField("the number of the request, 0 for none", lambda _, notice: notice.attempt, "Attempt"),
+    "jobIds": MessageField("all job IDs, as texts", lambda _, notice: list(notice.job_ids), "Jobs"),
+    "taskId": MessageField("Commvault's ID of the task, or null", lambda _, notice: notice.task_id, "Task"),
+    "backupLevel": MessageField("the level of the request, or null", lambda _, notice: notice.level or None, "Level"),
+    "submittedAt": MessageField(
+        "when the request was sent, or null", lambda _, notice: iso(notice.submitted_at), "Submitted"
+    ),
+    "retryAt": MessageField(
+        "when the failed jobs are started again", lambda _, notice: iso(notice.retry_at), "Next try", RETRY
+    ),
+    "startedAt": MessageField("when the job started, or null", lambda _, notice: iso(notice.started), "Started", END),
+    "endedAt": MessageField("when it ended, or null", lambda _, notice: iso(notice.ended), "Ended", END),
+    "durationSeconds": MessageField("seconds between the two, or null", _duration, "Duration (s)", END),
+    "reason": MessageField("Commvault's reason, or null", lambda _, notice: notice.reason or None, "Reason", END),
+    "error": MessageField(
+        "`code`, `message` and `hint`: [Errors](#errors)",
+        lambda _, notice: notice.error and notice.error.to_json(),
+        lambda error: [f"Error: {error['code']}: {error['message']}", f"What to do: {error['hint']}"],
+        ERROR,
+    ),
+    "trigger": MessageField(
+        "`kind` and `id`; `time`, `rdsEventId`, `sourceArn` and `message` if known",
+        lambda submission, _: submission.trigger.to_json(),
+        _trigger,
+    ),
+    "reconciled": MessageField(
+        "true if the job was found after its answer was lost", lambda _, notice: notice.is_reconciled
+    ),
+    "unsettled": MessageField(
+        "true if the database did not become available in time", lambda submission, _: submission.is_unsettled
+    ),
+    "associations": MessageField(
+        "the backups: names, and `jobId`, null until Commvault's job list shows whose job it is",
+        _associations,
+        _subclients,
+    ),
+    "title": MessageField("one line for people", _title),
+}

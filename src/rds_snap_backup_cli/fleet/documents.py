@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from yaml import events as ev
 
-from rds_snap_backup.targets import FieldPath
+from rds_snap_backup.fields import FieldPath
 from rds_snap_backup.untrusted import clean_text
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")

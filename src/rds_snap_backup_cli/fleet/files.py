@@ -10,7 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from rds_snap_backup.targets import FIELDS, Field, FieldPath, WrongField, field_name, wrong_among, wrong_fields
+from rds_snap_backup.fields import REQUIRED, Field, FieldPath, WrongField, field_name, wrong_among
+from rds_snap_backup.targets import FIELDS, wrong_fields
 from rds_snap_backup.triggers import TARGET_NAME
 from rds_snap_backup.untrusted import clean_text
 from rds_snap_backup_cli.errors import CannotRun
@@ -44,18 +45,29 @@ def _object(allowed: str) -> Field:
 
 
 SCHEDULE_FIELDS: Mapping[str, Field] = {
-    "expression": _text(MAX_EXPRESSION, f"cron(…), rate(…) or at(…), in at most {MAX_EXPRESSION} characters"),
-    "timezone": _text(MAX_TIMEZONE, f"a time zone such as Europe/Berlin, in at most {MAX_TIMEZONE} characters"),
+    "expression": _text(MAX_EXPRESSION, f"cron(…), rate(…) or at(…), in at most {MAX_EXPRESSION} characters").means(
+        "as EventBridge Scheduler reads it, such as cron(0 3 * * ? *)", REQUIRED
+    ),
+    "timezone": _text(MAX_TIMEZONE, f"a time zone such as Europe/Berlin, in at most {MAX_TIMEZONE} characters").means(
+        "a name of the IANA database", "UTC"
+    ),
 }
 # What a target's file holds: its document and its schedule.
-FILE_FIELDS: Mapping[str, Field] = {**FIELDS, "schedule": _object("an object with expression and timezone, or null")}
+FILE_FIELDS: Mapping[str, Field] = {
+    **FIELDS,
+    "schedule": _object("an object with expression and timezone, or null").means(
+        "when the target is backed up. null: not on a schedule, also if the fleet has a default"
+    ),
+}
 HEAD_FIELDS: Mapping[str, Field] = {
     "name": Field(
         lambda value: isinstance(value, str) and TARGET_NAME.fullmatch(value) is not None,
         'a text of 1 to 64 letters, digits, "_", "." or "-"',
         {"type": "string", "pattern": f"^{TARGET_NAME.pattern}$"},
+        "the fleet's name",
+        REQUIRED,
     ),
-    "defaults": _object("an object"),
+    "defaults": _object("an object").means("fields that a target's file can leave out"),
 }
 DEFAULT_FIELDS = {name: field for name, field in FILE_FIELDS.items() if name != "associations"}
 
@@ -143,9 +155,10 @@ def require_fleet_name(name: str) -> str:
 
 
 def read_fleet(directory: Path) -> Fleet:
-    """Return the fleet of a directory, with everything that is wrong with its files."""
-    if problem := directory_problem(directory):
-        remark = Remark(str(directory), 1, "the directory", problem)
+    """Return the fleet of a directory, with everything that is wrong with its files. Raises `OSError` if it is none."""
+    require_directory(directory)
+    if directory.is_symlink():
+        remark = Remark(str(directory), 1, "the directory", "is a link")
         return replace(no_fleet(directory, ""), errors=(remark,))
     head = read_source(directory / HEAD)
     defaults = head.fields.get("defaults")
@@ -169,13 +182,12 @@ def no_fleet(directory: Path, name: str) -> Fleet:
     return Fleet(name, {}, (), Source(str(directory / HEAD), Parsed({}, {})), {})
 
 
-def directory_problem(directory: Path) -> str | None:
-    """Return why a directory is not read."""
-    if directory.is_symlink():
-        return "is a link"
+def require_directory(directory: Path) -> None:
+    """Raise `OSError` if there is no such directory."""
     if not directory.exists():
-        return "does not exist"
-    return None if directory.is_dir() else "is not a directory"
+        raise FileNotFoundError(errno.ENOENT, "", str(directory))
+    if not directory.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "", str(directory))
 
 
 def read_source(file: Path) -> Source:
@@ -251,9 +263,9 @@ def wrong_in_head(content: object) -> Iterator[Wrong]:
     if not isinstance(content, dict):
         yield (), "must be an object with name and defaults"
         return
-    yield from reasons(wrong_among(content, HEAD_FIELDS, ("name",)))
+    yield from reasons(wrong_among(content, HEAD_FIELDS))
     if isinstance(defaults := content.get("defaults"), dict):
-        yield from reasons(wrong_among(defaults, DEFAULT_FIELDS, (), ("defaults",)))
+        yield from reasons(wrong_among(defaults, DEFAULT_FIELDS, ("defaults",)))
         yield from wrong_in_schedule(defaults.get("schedule"), ("defaults", "schedule"))
 
 
@@ -270,7 +282,7 @@ def wrong_in_schedule(schedule: object, path: FieldPath) -> Iterator[Wrong]:
     """Yield what is wrong with the fields of a schedule."""
     if not isinstance(schedule, dict):
         return
-    wrong = list(wrong_among(schedule, SCHEDULE_FIELDS, ("expression",), path))
+    wrong = list(wrong_among(schedule, SCHEDULE_FIELDS, path))
     yield from reasons(wrong)
     for name, problem_of in (("expression", expression_problem), ("timezone", timezone_problem)):
         is_text = name in schedule and (*path, name) not in [item.path for item in wrong]

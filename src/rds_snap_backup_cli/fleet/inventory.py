@@ -19,11 +19,12 @@ from rds_snap_backup_cli.fleet.files import (
     no_fleet,
     read_fleet,
     read_regular,
+    require_directory,
     require_fleet_name,
 )
 from rds_snap_backup_cli.fleet.writing import new_fleet, write_files
 from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
-from rds_snap_backup_cli.output import Format, Row, counted, stderr
+from rds_snap_backup_cli.output import Format, Row, counted, moment, stderr
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.stack import DeployedStack
 
@@ -82,10 +83,13 @@ def inventory(
         meant = {names_in(row) for row in rows}
         additions = [item for item in additions_of(found.rows) if item.association.names in meant]
         added = add(Path(write), fleet, list(storable(call, fleet, additions)))
-        files = files_of(read_fleet(Path(write)))
+        files = files_of(read_fleet(Path(write)) if Path(write).exists() else fleet)
         rows = [{**row, "file": files.get(names_in(row))} for row in rows]
         columns = COLUMNS | FILE
-    call.show(columns, rows if call.format is Format.JSON else in_words(rows, call.format), arn=database_of)
+    if call.is_table:
+        columns = {key: heading for key, heading in columns.items() if key != "content"}
+    shown = rows if call.format is Format.JSON else in_words(rows, call.format)
+    call.show(columns, shown, arn=database_of, restorePoint=lambda at: moment(at) if at else "")
     for item in found.unread:
         place = f"{item['account']}/{item['region']}: " if item["account"] else ""
         call.say(clean_text(f"Not read: {place}{item['message']} {item.get('hint', '')}"))
@@ -145,19 +149,18 @@ def order(row: Row) -> tuple[Any, ...]:
 
 
 def in_words(rows: Iterable[Row], form: Format) -> list[Row]:
-    """Return rows for people. A table shows a group's content once."""
+    """Return rows for people. A table shows a group's content once, behind its name."""
     shown: list[Row] = []
     before = None
     for row in rows:
         names = names_in(row)
-        is_repeated = form is Format.TABLE and names == before
+        content = f": {row['content']}" if form is Format.TABLE and names != before and row["content"] else ""
         before = names
         by = row["selectedBy"] or (f"perhaps: {row['doubt']}" if row["doubt"] else None)
         shown.append(
             {
                 **row,
-                "group": " / ".join(names) if row["clientName"] else None,
-                "content": None if is_repeated else row["content"],
+                "group": f"{' / '.join(names)}{content}" if row["clientName"] else None,
                 "selectedBy": "excluded by its tag" if row["excluded"] and not by else by,
                 "restorePoint": row["restorePoint"]["createdAt"] if row["restorePoint"] else None,
             }
@@ -183,6 +186,8 @@ def fleet_of(directory: Path, name: str) -> Fleet:
         if name and not fleet.errors and name != fleet.name:
             raise CannotRun(f"the fleet in {directory} is {fleet.name}. Leave out --name, or name another directory.")
         return fleet
+    if directory.exists():
+        require_directory(directory)
     return no_fleet(directory, require_fleet_name(name or directory.resolve().name))
 
 

@@ -12,7 +12,8 @@ from itertools import pairwise
 from math import ceil
 from typing import Any
 
-from rds_snap_backup.targets import NAMES, FieldPath
+from rds_snap_backup.fields import FieldPath
+from rds_snap_backup.targets import NAMES
 from rds_snap_backup_cli.expressions import hours_between, runs, skip_warning
 from rds_snap_backup_cli.fleet.files import TARGETS, Entry, Fleet, Remark, Schedule
 from rds_snap_backup_cli.output import counted

@@ -1,6 +1,6 @@
 """`report`: audits the stack, or reads a stored report, and shows which databases have a recent restore point."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -28,8 +28,8 @@ from rds_snap_backup_cli.report.page import html_of
 from rds_snap_backup_cli.stack import DeployedStack
 
 DATABASES = {
-    "verdict": "Verdict",
     "name": "Database",
+    "verdict": "Verdict",
     "created": "Restore point (UTC)",
     "run": "Job, from and to (UTC)",
     "reason": "Reason",
@@ -172,7 +172,8 @@ def print_tables(content: Content) -> None:
             findings_to_text((f"{row['code']}: {row['where']}", row["message"], row["hint"]) for row in findings)
         )
     if content.databases:
-        rows = [table_row(row, has_one_place=has_one_place) for row in content.databases]
+        found = {row["message"] for row in content.findings}
+        rows = [table_row(row, found, has_one_place=has_one_place) for row in content.databases]
         console.print(rows_to_table(DATABASES, rows, {}))
     for omission in content.omissions:
         console.say(omission, "yellow")
@@ -185,10 +186,12 @@ def where(row: Row, *, has_one_place: bool) -> str:
     return ", ".join(filter(None, (row["about"], place))) or "the stack"
 
 
-def table_row(one: Row, *, has_one_place: bool) -> Row:
-    """Return a database's row of the table."""
+def table_row(one: Row, found: Collection[str], *, has_one_place: bool) -> Row:
+    """Return a database's row of the table. A reason that stands in a finding, of these texts, is not repeated."""
     name = f"{one['database']} (cluster)" if one["isCluster"] else one["database"]
     place = "" if has_one_place else f", {one['account']} {one['region']}"
-    span = " to ".join(filter(None, (one["started"], one["ended"])))
+    day = one["started"][: len("2026-01-31 ")]
+    span = " to ".join(filter(None, (one["started"], one["ended"].removeprefix(day))))
     run = ": ".join(filter(None, (one["job"], span))) or "none"
-    return {**one, "name": f"{name}{place}", "created": one["created"] or "none", "run": run}
+    reason = "" if any(one["reason"] in message for message in found) else one["reason"]
+    return {**one, "name": f"{name}{place}", "created": one["created"] or "none", "run": run, "reason": reason}

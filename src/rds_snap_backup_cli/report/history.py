@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from itertools import batched
 from typing import Annotated, Any
 
 import typer
@@ -136,8 +137,8 @@ def print_table(found: History) -> None:
     rows = [row_of(found, line, several=several) for line in found.lines]
     if rows:
         console.print(rows_to_table(COLUMNS, rows, {}))
-        legend = ", ".join(f"{sign} {verdict}" for verdict, sign in SIGNS.items())
-        console.say(f"Each sign is a day, from {found.days[0]} to {found.days[-1]}: {legend}, . nothing")
+        legend = ", ".join(f"{sign}={verdict}" for verdict, sign in SIGNS.items())
+        console.say(f"Each sign is a day, in tens, from {found.days[0]} to {found.days[-1]}: {legend}, .=nothing")
     if found.without_report:
         console.say(f"Days without a report: {', '.join(map(str, found.without_report))}")
     for problem in found.problems:
@@ -147,10 +148,12 @@ def print_table(found: History) -> None:
 def row_of(found: History, line: Line, *, several: bool) -> dict[str, str]:
     """Return a database's row of the table."""
     gap = line.longest_gap
+    signs = (SIGNS[Verdict(verdict)] if verdict else "." for verdict in line.verdicts)
     return {
         "name": f"{line.name}, {line.place}" if several else line.name,
-        "days": "".join(SIGNS[Verdict(verdict)] if verdict else "." for verdict in line.verdicts),
-        "share": f"{line.protected} of {counted(line.asked, 'day')}",
+        # A line breaks after ten days.
+        "days": " ".join(map("".join, batched(signs, 10))),  # noqa: B911 # 3.12 has no `strict`
+        "share": f"{line.protected} of {line.asked} day{'' if line.asked == 1 else 's'}",
         "gap": "no restore point" if gap is None else f"{gap:.0f} h",
         "change": found.change(line),
     }

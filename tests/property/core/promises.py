@@ -7,11 +7,12 @@ again after a restore.
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from rds_snap_backup.core.backups import Backup, Policy
-from rds_snap_backup.core.coordinator import ReadJobs, ReadStart, Send
+from rds_snap_backup.core.coordinator import ReadJobs, ReadStart, Request, Send
 from rds_snap_backup.core.levels import covers
-from rds_snap_backup.core.opening import AVAILABLE
+from rds_snap_backup.core.opening import AVAILABLE, DatabaseStatus
 from rds_snap_backup.core.outcomes import Throttled
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Phase, Running, Unlisted, Waiting, name_of
 from rds_snap_backup.core.reading import JobsRead
@@ -19,7 +20,7 @@ from rds_snap_backup.core.record import Notice, Submission, Unreadable
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
 from tests.property.core.commserve import ENDS, CommServe, TrueJob
-from tests.property.core.ledger import Learned, Ledger
+from tests.unit.core.ledger import Ledger
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 # A step takes some seconds, and so does a save that meets another one.
@@ -78,6 +79,20 @@ class Story:
     sent: set[int] = field(default_factory=set)
 
 
+@dataclass
+class Learned:
+    """What a run has been told since its last save: the last request and its answer, and the database's statuses.
+
+    `at` is when the save was decided; `gather_seconds` what the document said when the submission began.
+    """
+
+    at: float
+    request: Request | None = None
+    answer: Any = None
+    looks: list[tuple[float, DatabaseStatus]] = field(default_factory=list)
+    gather_seconds: float = 0
+
+
 def kind_of(phase: Phase) -> str:
     """Return why a backup waits, or the name of its phase."""
     return phase.reason if isinstance(phase, Waiting) else name_of(phase)
@@ -88,7 +103,7 @@ class Judge:
 
     def __init__(self, policy: Policy, commserve: CommServe) -> None:
         self.policy, self.commserve = policy, commserve
-        self.ledger = Ledger(self.saved)
+        self.ledger = Ledger()
         self.missing = max(600, policy.reconcile_seconds)
         self.truths: dict[tuple[str, str], Truth] = {}
         self.stories: dict[str, Story] = {}

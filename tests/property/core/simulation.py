@@ -26,6 +26,7 @@ from rds_snap_backup.core.coordinator import (
     Request,
     Save,
     Saved,
+    SaveResult,
     Send,
     Stale,
 )
@@ -34,12 +35,13 @@ from rds_snap_backup.core.outcomes import Outcome, Throttled
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Change, Scan, Submission, submission_key
 from rds_snap_backup.core.starting import StartInputs
+from rds_snap_backup.fields import read
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import Association, BackupRequest, Target
+from rds_snap_backup.targets import FIELDS, Association, BackupRequest, Target
 from rds_snap_backup.triggers import Kind, Trigger
 from tests.property.core.commserve import UNREADABLE, CommServe, Faults
-from tests.property.core.ledger import Learned
-from tests.property.core.promises import DAY, HOUR, MAX_RECEIVES, MINUTE, Broken, Judge
+from tests.property.core.promises import DAY, HOUR, MAX_RECEIVES, MINUTE, Broken, Judge, Learned
+from tests.target_documents import values
 
 BEGIN = 1_800_000_000.0
 ASSOCIATIONS = tuple(Association(f"client-{n % 2}", f"database-{n}", "default", "client") for n in range(4))
@@ -122,6 +124,14 @@ class Simulation:
 
     # ---- A run, and what it is answered
 
+    def _save(self, change: Change, learned: Learned) -> SaveResult:
+        """Save a change, and have it judged."""
+        before = self.ledger.submissions.get(change.submission.key)
+        result = self.ledger.save(change)
+        if isinstance(result, Saved):
+            self.judge.saved(before, result.submission, learned)
+        return result
+
     def _drive(self, submission: Submission, letter: int, learned: Learned) -> Generator[Request, None, Any]:
         """Take a submission as far as it goes now. Yields each request before it is answered, and a `Send` after it too.
 
@@ -138,7 +148,7 @@ class Simulation:
             match request:
                 case Save(change):
                     is_contended = self.rng.random() < self.commserve.faults.contended
-                    answer = Conflict() if is_contended else self.ledger.save(change, learned)
+                    answer = Conflict() if is_contended else self._save(change, learned)
                     self.judge.seen[type(answer).__name__] += 1
                 case ReadSubclients(keys):
                     answer = self.ledger.subclients(keys)
@@ -333,7 +343,7 @@ class Simulation:
         target = self.documents[message.target]
         if target is None:
             rejected = reject_trigger(message.trigger, message.target, UNREADABLE, self.now)
-            match self.ledger.save(Change(rejected), learned):
+            match self._save(Change(rejected), learned):
                 case Saved(submission) | Stale(submission):
                     return submission
                 case Conflict():
@@ -494,10 +504,10 @@ class Simulation:
     def _draw_document(self, name: str) -> Target:
         rng = self.rng
         associations = tuple(rng.sample(ASSOCIATIONS, rng.choice((1, 1, 2, 3, 4))))
-        request = BackupRequest(associations, rng.choice(LEVELS), rng.choice(("IMMEDIATE",) * 9 + ("SCHEDULE",)))
-        return Target(
-            name,
-            request,
-            retry_failed_jobs=rng.choice((0, 1, 1, MAX_RETRIES)),
-            gather_minutes=rng.choice((None, 0, 5, 60)),
-        )
+        drawn: dict[str, Any] = {name: rng.choice(values(field)) for name, field in FIELDS.items()}
+        drawn["backupLevel"] = rng.choice(LEVELS)
+        drawn["taskType"] = rng.choice(("IMMEDIATE",) * 9 + ("SCHEDULE",))
+        drawn["retryFailedJobs"] = rng.choice((0, 1, 1, MAX_RETRIES))
+        drawn["gatherMinutes"] = rng.choice((None, 0, 5, 60))
+        request = read(BackupRequest, drawn, associations=associations)
+        return read(Target, drawn, name=name, request=request)

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.property.model.kernel import AWS_FAULTS, Kernel
+from tests.property.model.kernel import READ_FAULTS, Kernel
 
 VISIBILITY_SECONDS = 90
 STALE_SECONDS = 2.0
@@ -57,7 +57,7 @@ class SQS:
 
     def delete(self, url: str, message: Message) -> None:
         """Delete a message that was handled; that may be lost, and the message comes once more."""
-        if self._kernel.fault("queue delete", ("lost", "done")) != "lost" and message in self.queues[url]:
+        if not self._kernel.fault("queue delete", ("lost",)) and message in self.queues[url]:
             self.queues[url].remove(message)
 
     def send_message(self, **call: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class SQS:
 
     def send_message_batch(self, **call: Any) -> dict[str, Any]:
         entries: list[dict[str, str]] = call["Entries"]
-        is_partial = self._kernel.fault("queue batch", ("partial", "whole")) == "partial"
+        is_partial = bool(self._kernel.fault("queue batch", ("partial",)))
 
         def act() -> dict[str, Any]:
             failed = entries[::2] if is_partial else []
@@ -134,7 +134,7 @@ class SSM:
                 raise _refused("ParameterNotFound", "GetParameter")
             return {"Parameter": {"Value": self.parameters[call["Name"]]}}
 
-        return self._kernel.effect("parameter", act)
+        return self._kernel.effect("parameter", act, READ_FAULTS)
 
     def get_parameters_by_path(self, **call: Any) -> dict[str, Any]:
         def act() -> dict[str, Any]:
@@ -146,7 +146,7 @@ class SSM:
                 ]
             }
 
-        return self._kernel.effect("parameter", act)
+        return self._kernel.effect("parameter", act, READ_FAULTS)
 
 
 class RDS:
@@ -168,7 +168,7 @@ class RDS:
                 case status:
                     return {"DBInstances": [{"DBInstanceIdentifier": name, "DBInstanceStatus": status}]}
 
-        return self._kernel.effect("status", act)
+        return self._kernel.effect("status", act, READ_FAULTS)
 
 
 class SecretsManager:
@@ -195,8 +195,7 @@ class SecretsManager:
         self._label("AWSCURRENT", version)
 
     def get_secret_value(self, **request: Any) -> dict[str, Any]:
-        names = [name for name in AWS_FAULTS if name != "twice"]
-        is_old = "VersionId" not in request and self._kernel.fault("stale secret", ("no", "yes")) == "yes"
+        is_old = "VersionId" not in request and bool(self._kernel.fault("secret cached", ("shows the value before",)))
 
         def act() -> dict[str, Any]:
             version = request.get("VersionId", self.labels["AWSCURRENT"])
@@ -209,7 +208,7 @@ class SecretsManager:
             date = datetime.fromtimestamp(created, UTC)
             return {"SecretString": value, "VersionId": version, "VersionStages": stages, "CreatedDate": date}
 
-        return self._kernel.effect("secret", act, names)
+        return self._kernel.effect("secret", act, READ_FAULTS)
 
     def put_secret_value(self, **request: Any) -> None:
         self._owner_stores()
@@ -238,10 +237,7 @@ class SecretsManager:
         self._kernel.effect("secret label", act)
 
     def _owner_stores(self) -> None:
-        if (
-            self.owner
-            and self._kernel.fault("owner", ("nothing", "nothing", "nothing", "stores a pair")) == "stores a pair"
-        ):
+        if self.owner and self._kernel.fault("owner", ("stores a pair",)):
             self.value = self.owner()
 
     def _label(self, label: str, version: str) -> None:

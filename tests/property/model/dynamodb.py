@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.property.model.kernel import AWS_FAULTS, Kernel
+from tests.property.model.kernel import READ_FAULTS, Kernel
 
 type Item = dict[str, dict[str, Any]]
 type Condition = Callable[[Item, Mapping[str, str], Mapping[str, Any]], bool]
@@ -29,8 +29,6 @@ COMPARISONS = {
 }
 MAX_ITEM_BYTES = 400 * 1024
 ROWS_PER_PAGE = 2
-# A read that is repeated is the same read.
-READ_FAULTS = [name for name in AWS_FAULTS if name != "twice"]
 
 
 class DynamoDB:
@@ -93,7 +91,7 @@ class DynamoDB:
                 raise _error("ConditionalCheckFailedException", "UpdateItem", **self._old(request))
             self._apply([request])
 
-        if self._kernel.fault("update in the way", ("no", "yes")) == "yes":
+        if self._kernel.fault("update in the way", ("another write",)):
             self._kernel.begin_effect()
             raise _error("TransactionConflictException", "UpdateItem")
         self._kernel.effect("ledger update", act)
@@ -115,9 +113,9 @@ class DynamoDB:
             raise _error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
 
         kernel = self._kernel
-        if kernel.fault("transaction in the way", ("no", "yes")) == "yes":
+        if kernel.fault("transaction in the way", ("another write",)):
             kernel.begin_effect()
-            raise _cancelled(keys, {keys[kernel.choice // 2 % len(keys)]})
+            raise _cancelled(keys, {keys[-1]})
         # The SDK repeats a transaction with the same token, and then it takes effect once.
         kernel.effect("ledger transaction", act, READ_FAULTS)
 

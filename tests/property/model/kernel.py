@@ -1,6 +1,6 @@
 """A model of time and of sandboxes: every call at the wire is an effect, and at every effect a run can be cut off.
 
-It knows no service. What may go wrong, and when runs hand over to each other, is a schedule that the test chooses.
+It knows no service. What goes wrong, and when runs hand over to each other, the test says.
 """
 
 import threading
@@ -17,8 +17,9 @@ TIMEOUT_SECONDS = 50.0
 CALL_SECONDS = 0.02
 SLOW_SECONDS = 26.0
 
-RENEWAL = {"renew", "secret write", "secret label"}
-AWS_FAULTS = ("die before", "die after", "fail before", "fail after", "twice", "slow")
+# What can befall a call of AWS; a read that is made twice is the same read.
+AWS_FAULTS = ("die before", "die after", "fail before", "fail after", "slow", "twice")
+READ_FAULTS = AWS_FAULTS[:-1]
 
 
 class Killed(BaseException):
@@ -34,26 +35,20 @@ class Sandbox:
     """One of the function's sandboxes; its clock is off by `skew` seconds. `services` is None while it is cold."""
 
     number: int
-    skew: float
+    skew: float = 0.0
     services: Any = None
 
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """One invocation.
-
-    `out` is the submission and the number of the attempt that it saved last and is sending; `is_queued` tells whether
-    messages of the queue started it, `befallen` what went wrong.
-    """
+    """One invocation. `out`: the submission and the attempt that it saved last; `is_queued`: messages started it."""
 
     sandbox: Sandbox
     is_queued: bool = False
     work: Callable[[], None] = lambda: None
     started: float = 0.0
-    effects: int = 0
     out: tuple[str, int] = ("", 0)
     wakes_at: float = 0.0
-    befallen: list[str] = field(default_factory=list)
     worker: "Worker | None" = None
 
     def remaining_seconds(self, now: float) -> float:
@@ -79,40 +74,23 @@ WORKERS: list[Worker] = []
 
 
 @dataclass(slots=True)
-class Schedule:
-    """Pairs of a number of chances to let pass and a choice for the next one; after the last there is none."""
-
-    pairs: Sequence[tuple[int, int]]
-    position: int = 0
-    passed: int = 0
-
-    def next(self) -> int | None:
-        if self.position >= len(self.pairs):
-            return None
-        gap, choice = self.pairs[self.position]
-        if self.passed < gap:
-            self.passed += 1
-            return None
-        self.position, self.passed = self.position + 1, 0
-        return choice
-
-
-@dataclass(slots=True)
 class Kernel:
-    """Time, the runs under way, and the faults. One run goes on at a time: the one that holds the baton."""
+    """Time, the runs under way, and the faults. One run goes on at a time: the one that holds the baton.
 
-    faults: dict[str, Schedule]
-    switches: Schedule
+    `made` are the effects so far, each with what can befall it. `faults` are what befalls the next ones of a kind, in
+    order, `cut` the number of one effect and what befalls that, `hand_over` the number of one at which another run goes on.
+    """
+
+    faults: dict[str, list[str]] = field(default_factory=dict)
+    cut: tuple[int, str] = (0, "")
+    hand_over: int = 0
+    made: list[tuple[str, Sequence[str]]] = field(default_factory=list)
     # The calls of runs at one time come one after the other here: where there are many, each takes a part of its time.
     call_seconds: float = CALL_SECONDS
     seen: Counter[str] = field(default_factory=Counter)
     now: float = START
     current: Run | None = None
     broken: Broken | None = None
-    choice: int = 0
-    # Something that lasts: so many runs are killed, each at this effect of it.
-    doomed: int = 0
-    doomed_at: int = 0
     _ready: list[Run] = field(default_factory=list)
     _main: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
@@ -136,22 +114,14 @@ class Kernel:
                 self._wait_for(run)
 
     def fault(self, kind: str, names: Sequence[str]) -> str:
-        """Return what goes wrong at this effect, if anything does."""
-        choice = self._schedule(kind).next()
-        if choice is None:
-            return ""
-        self.choice = choice
-        name = names[choice % len(names)]
-        self.seen[f"{kind}: {name}"] += 1
+        """Return what befalls this effect, if anything does; those outside of runs are not counted."""
+        coming = self.faults.get(kind)
+        name = coming.pop(0) if coming else ""
         if self.current:
-            self.current.befallen.append(f"{kind}: {name}")
+            self.made.append((kind, names))
+            name = self.cut[1] if self.cut[0] == len(self.made) else name
+        assert not name or name in names, f"{name} does not befall {kind}"
         return name
-
-    def _schedule(self, kind: str) -> Schedule:
-        """Requests to Commvault and renewals are few among all effects, and have schedules of their own."""
-        if kind in RENEWAL:
-            return self.faults.get(kind, self.faults.get("renewal", self.faults["aws"]))
-        return self.faults.get(kind, self.faults["aws"])
 
     def effect[T](self, kind: str, act: Callable[[], T], names: Sequence[str] = AWS_FAULTS) -> T:
         """Make a call of an AWS service, with whatever befalls it."""
@@ -174,26 +144,13 @@ class Kernel:
         return act()
 
     def begin_effect(self) -> None:
-        """Let other runs go on, and time pass; end a run whose time is over."""
-        self._switch()
+        """Let another run go on, and time pass; end a run whose time is over."""
+        if self.hand_over and len(self.made) >= self.hand_over and len(self._ready) > 1:
+            self.hand_over = 0
+            self._wait_for(next(run for run in self._ready if run is not self.current))
         self.now += self.call_seconds
-        if self.broken:
+        if self.broken or (self.current and self.current.remaining_seconds(self.now) <= 0):
             raise Killed
-        run = self.current
-        if run is None:
-            return
-        run.effects += 1
-        if run.remaining_seconds(self.now) <= 0:
-            self._kill("killed by the timeout")
-        if self.doomed and run.effects == self.doomed_at:
-            self.doomed -= 1
-            self._kill("killed by what lasts")
-
-    def _kill(self, why: str) -> None:
-        self.seen[why] += 1
-        if self.current:
-            self.current.befallen.append(why)
-        raise Killed
 
     def fail(self, message: str) -> None:
         """A promise was broken: say so once the runs have ended."""
@@ -212,7 +169,7 @@ class Kernel:
             for run, worker in zip(runs, WORKERS, strict=False):
                 run.worker, worker.job = worker, partial(self._work, run)
             self._ready = list(runs)
-            self._hand_over(runs[0])
+            self._hand_to(runs[0])
             self._main.acquire()
         self.current = None
         if self.broken:
@@ -221,32 +178,24 @@ class Kernel:
     def _work(self, run: Run) -> None:
         try:
             run.work()
-        except BaseException as error:  # noqa: BLE001 - an error of the test itself ends the example, not the thread
+        except BaseException as error:  # noqa: BLE001 - an error of the test itself ends it, not the thread
             self.broken = self.broken or Broken(f"{type(error).__name__}: {error}")
         self._ready.remove(run)
         if self._ready:
-            self._hand_over(self._ready[(self.switches.next() or 0) % len(self._ready)])
+            self._hand_to(self._ready[0])
         else:
             self._main.release()
-
-    def _switch(self) -> None:
-        if len(self._ready) < 2 or (choice := self.switches.next()) is None:
-            return
-        me = self.current
-        others = [run for run in self._ready if run is not me]
-        self.seen["hand-overs between two runs"] += 1
-        self._wait_for(others[choice % len(others)])
 
     def _wait_for(self, run: Run) -> None:
         """Let another run go on, until the baton is handed over again."""
         me = self.current
         assert me is not None
         assert me.worker is not None
-        self._hand_over(run)
+        self._hand_to(run)
         me.worker.baton.acquire()
         self.current = me
 
-    def _hand_over(self, run: Run) -> None:
+    def _hand_to(self, run: Run) -> None:
         assert run.worker is not None
         self.current = run
         run.worker.baton.release()

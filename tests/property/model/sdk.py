@@ -20,13 +20,11 @@ MODELS: dict[str, Any] = {}
 def clients(models: Mapping[str, Any]) -> Clients:
     """Return clients that these models answer; those before them answer no more."""
     MODELS.update(models)
-    made = _clients()
-    lazy: dict[str, Any] = {name: lambda client=made[name]: client for name in ("rds", "sqs")}
-    return Clients(**{**made, **lazy})
+    return _clients()
 
 
 @cache
-def _clients() -> dict[str, Any]:
+def _clients() -> Clients:
     session = boto3.Session()
     made = {name: session.client(name, config=SDK) for name in NAMES}
     for name, client in made.items():
@@ -45,4 +43,5 @@ def _clients() -> dict[str, Any]:
         # Nothing is sent: evaluating the rules for endpoints would take a third of a call.
         client._ruleset_resolver = None
         client.meta.events.register_first(f"before-call.{prefix}", answer)
-    return made
+    lazy: dict[str, Any] = {name: lambda client=made[name]: client for name in ("rds", "sqs")}
+    return Clients(**{**made, **lazy})

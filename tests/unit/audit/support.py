@@ -21,7 +21,7 @@ from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Place, Resource, Snapshot
 from rds_snap_backup.targets import Document, Target, Targets
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import Kernel, Schedule
+from tests.property.model.kernel import Kernel
 from tests.support import ENVIRONMENT
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
@@ -143,7 +143,7 @@ class Aws:
         self.levels: list[str] = []
         self.sent: list[dict[str, Any]] = []
         self.failing = ""
-        ledger: Any = DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
+        ledger: Any = DynamoDB(Kernel())
         here: Any = self
         self.clients = Clients(
             dynamodb=ledger,

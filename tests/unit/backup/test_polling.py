@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from random import Random
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
+from local.commserve.jobs import Job
 from rds_snap_backup.backup.polling import JobReader
 from rds_snap_backup.commvault.answers import Answer, HttpRequest
 from rds_snap_backup.commvault.auth import Auth, Flow
@@ -16,56 +18,53 @@ from rds_snap_backup.commvault.jobs import PAGE
 from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Scan
-from tests.property.model.answers import READS, Reply
-from tests.property.model.commvault import CommServe, Settings
-from tests.property.model.jobs import Job
-from tests.property.model.kernel import Kernel, Run, Sandbox, Schedule
+from tests.property.model.kernel import Kernel, Run, Sandbox
+from tests.property.model.line import Wire, commserve
 from tests.property.wire import in_charge
 
 HOUR = 3600.0
 
 
 class Signed(Auth):
-    """Sends the token of the model."""
+    """Sends the token of a CommServe."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
 
     def send(self, request: HttpRequest) -> Flow[Answer | Unauthorized]:
-        return (yield request.with_header("Authtoken", "fake-token-1"))
-
-
-class Counted(CommServe):
-    """A CommServe that counts reading calls: of the list, and of one job."""
-
-    calls: ClassVar[Counter[str]] = Counter()
-
-    def read(self, path: str, query: dict[str, str], page: tuple[int, int], token: str) -> Reply:
-        self.calls["list" if path.endswith("/Job") else "job"] += 1
-        return super().read(path, query, page, token)
+        return (yield request.with_header("Authtoken", self.token))
 
 
 class Place:
     """A CommServe and readers of its jobs."""
 
     def __init__(self, *, sandboxes: int = 1, first_poll: float = 60, page: int = PAGE) -> None:
-        self.kernel = Kernel({"aws": Schedule(())}, Schedule(()))
-        self.server = Counted(self.kernel, Settings(job_seconds=10 * HOUR))
-        self.server.calls.clear()
+        self.kernel = Kernel()
+        self.server = commserve(self.kernel, {"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}}, 10 * HOUR)
+        self.wire = Wire(self.kernel, self.server)
         self.stack = ExitStack()
-        self.stack.enter_context(in_charge(self.server, page=page))
-        self.readers = [
-            JobReader(Commvault("https://commvault.test", lambda: None, Signed()), first_poll, self.kernel.time)
-            for _ in range(sandboxes)
-        ]
+        self.stack.enter_context(in_charge(self.wire, page=page))
+        commvault = Commvault("https://commvault.test", lambda: None, Signed(self.server.token))
+        self.readers = [JobReader(commvault, first_poll, self.kernel.time) for _ in range(sandboxes)]
+
+    @property
+    def calls(self) -> Counter[str]:
+        """The reading calls so far: of the list, and of one job."""
+        paths = [request.path for request in self.server.requests]
+        return Counter("list" if path == "/Job" else "job" for path in paths)
 
     def start(self, count: int, instance: str = "orders") -> list[Job]:
         """Let jobs begin."""
-        return [
-            self.server.start_job(("aws-prod", "RDS", f"{instance}-{number}"), "FULL", 59, self.kernel.now)
-            for number in range(count)
-        ]
+        return [self.server.add_job("aws-prod", f"{instance}-{number}") for number in range(count)]
+
+    def slow_down(self) -> None:
+        """Let each page of a list take two seconds, and lists of one client not be had."""
+        self.wire.page_seconds = 2.0
+        self.server.fault("not_found", None, "/Client/byName*")
 
     def poll(self, jobs: Sequence[Job], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
         """Poll jobs as one batch of submissions that have one job each."""
-        wanted = [JobsWanted(frozenset({job.id}), (job.id,), since=job.accepted) for job in jobs]
+        wanted = [JobsWanted(frozenset({job.id}), (job.id,), since=job.created) for job in jobs]
         return self.read(wanted, seconds_left, sandbox)
 
     def look(
@@ -84,12 +83,12 @@ class Place:
 
     def read(self, asked: list[JobsWanted], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
         """Read in one run."""
-        self.kernel.current = Run(Sandbox(sandbox, 0.0), started=self.kernel.now)
+        self.kernel.current = Run(Sandbox(sandbox), started=self.kernel.now)
         return self.readers[sandbox].read(asked, seconds_left)
 
     def fails(self, *faults: str) -> None:
         """Let the next reading calls fail so."""
-        self.kernel.faults["list"] = Schedule([(0, READS.index(fault)) for fault in faults])
+        self.kernel.faults["read"] = [*faults]
 
 
 @pytest.fixture
@@ -113,12 +112,12 @@ def hour_of_polls(place: Place, jobs: list[Job], sandboxes: int) -> Counter[str]
     while due[0][0] < begun + 2 * HOUR:
         place.kernel.now = max(place.kernel.now, due[0][0])
         batch = [poll for poll in due if poll[0] <= place.kernel.now][:10]
-        before = before or (place.server.calls.copy() if place.kernel.now >= begun + HOUR else before)
+        before = before or (place.calls if place.kernel.now >= begun + HOUR else before)
         reads = place.poll([jobs[index] for _, index in batch], sandbox=number % sandboxes)
         assert all(read.rows for read in reads)
         number += 1
         due = sorted([*due[len(batch) :], *((place.kernel.now + 900 * chance.uniform(1, 1.03), i) for _, i in batch)])
-    return place.server.calls - before
+    return place.calls - before
 
 
 @pytest.mark.parametrize(("jobs", "others", "most"), [(1, 0, 5), (200, 600, 600)])
@@ -133,9 +132,9 @@ def test_one_job_is_read_alone_and_several_from_the_list(make: Callable[..., Pla
     place = make()
     jobs = place.start(5)
     place.poll(jobs[:1])
-    assert place.server.calls == {"job": 1}
+    assert place.calls == {"job": 1}
     place.poll(jobs[1:])
-    assert place.server.calls == {"job": 1, "list": 1}
+    assert place.calls == {"job": 1, "list": 1}
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(5, 60), (25, 300)])
@@ -147,16 +146,16 @@ def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(
     place.poll(started)
     place.kernel.now += seconds - 10
     assert all(read.rows for read in place.poll(started))
-    assert place.server.calls.total() == 1
+    assert place.calls.total() == 1
     place.kernel.now += 20
     place.poll(started)
-    assert place.server.calls.total() == 2
+    assert place.calls.total() == 2
 
 
 def test_a_job_that_commvault_does_not_know_is_absent(make: Callable[..., Place]) -> None:
     place = make()
     jobs = place.start(2)
-    del place.server.jobs[0]
+    place.server.change_job(jobs[0].id, vanish_after=0)
     absent, there = place.poll(jobs)
     assert (*absent.absent, *absent.rows) == (jobs[0].id,)
     assert (there.absent, *there.rows) == (frozenset(), jobs[1].id)
@@ -166,7 +165,7 @@ def test_a_job_that_there_was_no_time_to_ask_for_is_not_absent(make: Callable[..
     place = make()
     (read,) = place.poll(place.start(1), seconds_left=1.5)
     assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
-    assert not place.server.calls
+    assert not place.calls
 
 
 @pytest.mark.parametrize("fault", ["500", "reset"])
@@ -183,7 +182,7 @@ def test_each_job_is_read_at_some_time_however_slow_the_list_is(make: Callable[.
     """Sixty jobs in pages of three, of which a run reads few."""
     place = make(page=3)
     jobs = place.start(60)
-    place.server.settings.page_seconds = 2.0
+    place.wire.page_seconds = 2.0
     seen: set[str] = set()
     for _ in range(20):
         place.kernel.now += 400
@@ -194,11 +193,11 @@ def test_each_job_is_read_at_some_time_however_slow_the_list_is(make: Callable[.
 def test_a_rate_limit_pauses_all_polls(make: Callable[..., Place]) -> None:
     place = make()
     jobs = place.start(3)
-    place.fails("429")
+    place.fails("throttled")
     assert {read.problem.code for read in place.poll(jobs) if read.problem} == {"HTTP_429"}
     place.kernel.now += 600
     place.poll(jobs)
-    assert place.server.calls.total() == 1
+    assert place.calls.total() == 1
     place.kernel.now += 400
     assert all(read.rows for read in place.poll(jobs))
 
@@ -213,7 +212,7 @@ def test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again(
     first = place.listing()
     place.kernel.now += 10
     again = place.listing(**{"ago": 70} | other)
-    assert (again.begun > first.begun, place.server.calls["list"]) == (True, 2)
+    assert (again.begun > first.begun, place.calls["list"]) == (True, 2)
     assert place.kernel.now - again.since == pytest.approx(other.get("ago", 70), abs=1)
     assert again.clients == (other.get("client", "aws-prod"),)
 
@@ -222,7 +221,7 @@ def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(make: Callable[
     """The CommServe's clock may be two minutes behind, and the call takes its time."""
     place = make()
     (job,) = place.start(1)
-    job.ends = place.kernel.now
+    job.end()
     place.kernel.now += 200
     assert [row.id for row in place.listing(ago=0).rows] == [job.id]
 
@@ -230,7 +229,7 @@ def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(make: Callable[
 def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(make: Callable[..., Place]) -> None:
     place = make(page=3)
     place.start(40)
-    place.server.settings.page_seconds, place.server.settings.hides_clients = 2.0, True
+    place.slow_down()
     begun, since = place.kernel.now, place.kernel.now - 60
     listing = place.listing()
     listed = {row.id for row in listing.rows}
@@ -248,8 +247,8 @@ def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(make: Cal
 def test_a_row_without_names_in_an_earlier_part_of_a_long_list_is_remembered(make: Callable[..., Place]) -> None:
     place = make(page=3)
     jobs = place.start(40)
-    place.server.settings.page_seconds, place.server.settings.hides_clients = 2.0, True
-    jobs[-1].names = ("", "", "")
+    place.slow_down()
+    jobs[-1].subclient = replace(jobs[-1].subclient, client="", instance="", name="")
     listing = place.listing()
     assert not listing.has_nameless
     while listing.scan:
@@ -272,7 +271,7 @@ def test_a_whole_list_serves_all_that_is_in_doubt(make: Callable[..., Place], jo
     first = place.listing()
     assert {row.id for row in first.rows} == {job.id for job in started}
     assert first.begun == pytest.approx(place.kernel.now, abs=5)
-    assert (place.listing(ago=30), place.server.calls["list"]) == (first, 1)
+    assert (place.listing(ago=30), place.calls["list"]) == (first, 1)
     place.kernel.now += 290 if jobs > 1 else 50
     assert place.listing(ago=30) == first
     place.kernel.now += 20

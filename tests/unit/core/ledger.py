@@ -4,18 +4,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from rds_snap_backup.core.coordinator import Conflict, Saved, SaveResult, Stale
-from rds_snap_backup.core.record import Change, Submission
+from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.core.subclients import Subclient
 
 
 @dataclass
 class Ledger:
-    """`saves` is told of each change that was saved."""
+    """`unreadable` are keys of submissions that cannot be read; `saves` is told of each change that was saved."""
 
     submissions: dict[str, Submission] = field(default_factory=dict)
     items: dict[str, Subclient] = field(default_factory=dict)
     throttled_until: float = 0
+    unreadable: set[str] = field(default_factory=set)
     saves: Callable[[Change], object] = lambda _: None
 
     def subclients(self, keys: Iterable[str]) -> dict[str, Subclient]:
@@ -26,7 +27,11 @@ class Ledger:
         """Return what a start of these backups depends on, without the document."""
         items = self.subclients(keys)
         claimers = {item.claimer for item in items.values()} - {"", submission.key}
-        found = {key: self.submissions[key] for key in claimers if key in self.submissions}
+        found: dict[str, Submission | Unreadable] = {
+            key: Unreadable(key, "newer") if key in self.unreadable else self.submissions[key]
+            for key in claimers
+            if key in self.submissions or key in self.unreadable
+        }
         return StartInputs(items, found, self.throttled_until)
 
     def save(self, change: Change) -> SaveResult:

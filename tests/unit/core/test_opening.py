@@ -1,15 +1,29 @@
 """How a submission begins, gathers and settles, follows its document, and is opened again: rules 1 and 5, and letters."""
 
+import json
+from dataclasses import fields
+
 import pytest
 
 from rds_snap_backup.core.coordinator import Publish
 from rds_snap_backup.core.opening import DatabaseStatus, Defaults, reject_trigger
 from rds_snap_backup.core.outcomes import Rejected, Throttled
 from rds_snap_backup.core.record import Change
+from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import Trigger
+from tests.target_documents import document
 from tests.unit.core.world import BEGIN, DAY, DOWN, HOUR, MINUTE, REFUSED, WHY, Killed, World, X, Y, Z, jobs
 
 REJECTED = Rejected(WHY)
+
+
+# ---- Pinning
+
+
+def test_all_that_is_pinned_comes_from_the_document() -> None:
+    target = parse_target("A", "", json.dumps(document()))
+    pin = Defaults(gather_minutes=5, retries=1).pin_of(target)
+    assert [f"Pin.{fact.name}" for fact in fields(pin) if getattr(pin, fact.name) == fact.default] == []
 
 
 # ---- Gathering and settling

@@ -8,7 +8,7 @@ import pytest
 from rds_snap_backup.ledger.audits import AuditChangedError, Audits, AuditState, ReportLink
 from rds_snap_backup.ledger.table import Table
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import Kernel, Schedule
+from tests.property.model.kernel import Kernel
 
 START = 1769824804.0
 KEYS = {"coverage": frozenset({"a", "b"}), "token": frozenset({"c"})}
@@ -25,7 +25,7 @@ STATE = AuditState(
 
 @pytest.fixture
 def client() -> Any:
-    return DynamoDB(Kernel({"aws": Schedule(())}, Schedule(())))
+    return DynamoDB(Kernel())
 
 
 @pytest.fixture

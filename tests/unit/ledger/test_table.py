@@ -7,7 +7,7 @@ import pytest
 from rds_snap_backup.ledger import table as module
 from rds_snap_backup.ledger.table import ConditionFailed, Contended, Table, Update
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import Kernel, Schedule
+from tests.property.model.kernel import Kernel
 from tests.property.model.sdk import clients
 
 
@@ -29,7 +29,7 @@ class Throttled(DynamoDB):
 @pytest.fixture
 def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Throttled:
     monkeypatch.setattr(module, "CONFLICT_PAUSES", (0.0, 0.0, 0.0))
-    return Throttled(Kernel({"aws": Schedule(())}, Schedule(())))
+    return Throttled(Kernel())
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_write_that_meets_another_is_tried_again_three_times(
     dynamodb: Throttled, table: Table, updates: int, conflicts: int, is_written: bool
 ) -> None:
     kind = "transaction in the way" if updates > 1 else "update in the way"
-    dynamodb._kernel.faults[kind] = Schedule([(0, 1)] * conflicts)
+    dynamodb._kernel.faults[kind] = ["another write"] * conflicts
     wanted = [Update(f"item-{number}", {"value": 1}) for number in range(updates)]
     if is_written:
         table.write(*wanted)

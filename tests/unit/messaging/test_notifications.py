@@ -126,27 +126,27 @@ def test_attributes_serve_filters(status: str, level: str) -> None:
 def test_a_message_is_json_for_programs_and_text_for_people() -> None:
     shown = render(
         submission(running("1354")),
-        notice(job_ids=("1354", "1355"), task_id=0, submitted_at=NOW, error=PROBLEM),
+        notice(job_ids=("1354", "1355"), task_id=402, submitted_at=NOW, error=PROBLEM),
     )
     request = published(shown)
     assert (request["TopicArn"], request["MessageStructure"]) == (TOPIC, "json")
     message = json.loads(request["Message"])
     assert json.loads(message["default"]) == shown
     assert message["email"].splitlines() == [
-        "Target: default",
         "Status: submitted",
-        "Jobs: 1354, 1355",
-        "Task: 0",
-        "Level: FULL",
+        "Target: default",
         "Attempt: 1",
+        "Jobs: 1354, 1355",
+        "Task: 402",
+        "Level: FULL",
         "Submitted: 2026-01-31T02:00:04Z",
+        "Error: 587207178: No eligible subclients.",
+        "What to do: Check the names, then redrive.",
         "Trigger: rds",
         "Event: RDS-EVENT-0043 Restored",
         "Database: arn:aws:rds:x:1:db:o",
         "Trigger time: now",
         "Trigger id: arn|RDS-EVENT-0043|now",
-        "Error: 587207178: No eligible subclients.",
-        "What to do: Check the names, then redrive.",
         "Subclients:",
         "  c / i / s: job 1354",
         "  c / i2 / s",

@@ -9,7 +9,7 @@ from rds_snap_backup.messaging import queues
 from rds_snap_backup.messaging.queues import FanOutError, Queues
 from rds_snap_backup.triggers import SubmissionMessage, Trigger, parse, unwrap
 from tests.property.model.aws import SQS
-from tests.property.model.kernel import Kernel, Schedule
+from tests.property.model.kernel import Kernel
 from tests.property.model.sdk import clients
 
 URL, LETTERS = "https://sqs.us-east-1.amazonaws.com/0/submissions", "https://sqs.us-east-1.amazonaws.com/0/letters"
@@ -21,7 +21,7 @@ class Sent:
     """Queues before a model of SQS; `bodies` are the messages of one, `partial` batches have failed entries."""
 
     def __init__(self) -> None:
-        self.kernel = Kernel({"aws": Schedule(())}, Schedule(()))
+        self.kernel = Kernel()
         self.sqs = SQS(self.kernel, lambda _url, _body: None)
         self.queues = Queues(URL, LETTERS, clients({"sqs": self.sqs}).sqs)
 
@@ -30,7 +30,7 @@ class Sent:
 
     def fail(self, batches: int) -> None:
         """Let every other entry of the next batches fail."""
-        self.kernel.faults["queue batch"] = Schedule([(0, 0)] * batches)
+        self.kernel.faults["queue batch"] = ["partial"] * batches
 
 
 @pytest.fixture
