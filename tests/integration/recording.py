@@ -33,11 +33,12 @@ EVERYTHING = {
 
 @dataclass(frozen=True)
 class Recorded:
-    """The template with the names of the resources, each function's calls, and the audits' requests to Commvault."""
+    """The template with the names of the resources, each function's calls, and the requests to Commvault."""
 
     template: Resolved
     calls: dict[str, list[Call]]
     audited_requests: list[str]
+    posted: set[str]
 
 
 def recording(aws: Emulator) -> Recorded:
@@ -81,7 +82,9 @@ def recording(aws: Emulator) -> Recorded:
             }
         )
         audited = [request.path for request in commserve.requests[requests:]]
-        return Recorded(template, {"BackupFunction": backup_calls, "AuditFunction": list(timeline.calls)}, audited)
+        posted = {request.path for request in commserve.requests if request.method != "GET"}
+        calls = {"BackupFunction": backup_calls, "AuditFunction": list(timeline.calls)}
+        return Recorded(template, calls, audited, posted)
 
 
 def back_up(timeline: Timeline) -> None:

@@ -90,3 +90,8 @@ def test_no_audit_submits_and_its_role_cannot(recorded: Recorded) -> None:
     assert not [permission for permission in granted if permission.action.startswith(starting)]
     assert recorded.audited_requests
     assert "/CreateTask" not in recorded.audited_requests
+
+
+def test_commvault_is_asked_to_start_jobs_and_to_renew_the_token_and_to_change_nothing_else(recorded: Recorded) -> None:
+    """Browsing restore points is a POST that only reads."""
+    assert recorded.posted == {"/CreateTask", "/V4/AccessToken/Renew", "/BrowseRDSBackups"}
