@@ -28,7 +28,7 @@ help:
 	@echo "make soak               the property test with 100,000 examples"
 	@echo "make fuzz               fuzz what reads bytes from outside, 5 minutes a harness (also SECONDS=..., RUNS=..., TARGET=...)"
 	@echo "make mutants            plant mistakes in copies of the code, and show which test catches each"
-	@echo "make pictures           draw the pages of an audit and a history for the documents; needs Chromium"
+	@echo "make pictures           make the pictures of the documents again; needs Chromium"
 	@echo "make usual-way          the same faults against Commvault's SDK with Lambda's retries"
 	@echo "make importtime         profile the imports of the built function"
 	@echo "make lock               renew the locks after a pin has changed"
@@ -113,6 +113,8 @@ bench: .venv/.synced
 
 pictures: .venv/.synced
 	PYTHONPATH=src:. $(RUN) python -m tests.pictures
+	$(RUN) python -m local.recording
+	$(RUN) python -m local.demo --svg docs/images/demo.svg
 
 usual-way: .venv/.synced
 	PYTHONPATH=src:. $(RUN) python -m benchmarks.usual_way

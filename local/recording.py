@@ -21,6 +21,7 @@ from local.tools import ROOT
 PICTURE = ROOT / "docs" / "images" / "commands.svg"
 STACK = "rds-snap-backup"
 SHOP = ("nightly", "users", "billing")  # its groups: one of three databases, and two of one
+COMMANDS = ("check", "backup shop --wait", "report")
 WIDTH = 134
 # Colours without a terminal, and no animation. https://rich.readthedocs.io/en/stable/console.html#environment-variables
 TERMINAL = {"FORCE_COLOR": "1", "TTY_INTERACTIVE": "0", "COLUMNS": str(WIDTH)}
@@ -54,14 +55,17 @@ class Terminal:
         self.console.print()
 
 
-def readme(terminal: Terminal) -> None:
-    """Check, back up and report three groups of one target; a job skips the database that is stopped."""
+def recorded(machine: Machine) -> str:
+    """Check, back up and report three groups of one target, and return the picture; a job skips a stopped database."""
+    console = Console(record=True, width=WIDTH, highlight=False, markup=False)
     associations = [{"clientName": CLIENT, "instanceName": RDS, "subclientName": group} for group in SHOP]
-    terminal.machine.stack.put_target("shop", {"associations": associations})
-    prepare(terminal.machine)
-    terminal.run("rds-snap-backup check")
-    terminal.run("rds-snap-backup backup shop --wait")
-    terminal.run("rds-snap-backup report")
+    machine.stack.put_target("shop", {"associations": associations})
+    prepare(machine)
+    with TemporaryDirectory() as directory:
+        terminal = Terminal(machine, console, directory)
+        for command in COMMANDS:
+            terminal.run(f"rds-snap-backup {command}")
+    return picture(console, STACK)
 
 
 def prepare(machine: Machine) -> None:
@@ -73,10 +77,8 @@ def prepare(machine: Machine) -> None:
 
 def record() -> None:
     """Deploy to the emulator, run the commands, and write the picture."""
-    console = Console(record=True, width=WIDTH, highlight=False, markup=False)
-    with running(lambda _: nullcontext(), STACK, PARAMETERS) as machine, TemporaryDirectory() as directory:
-        readme(Terminal(machine, console, directory))
-    PICTURE.write_text(picture(console, STACK))
+    with running(lambda _: nullcontext(), STACK, PARAMETERS) as machine:
+        PICTURE.write_text(recorded(machine))
 
 
 if __name__ == "__main__":

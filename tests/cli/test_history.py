@@ -100,7 +100,7 @@ def test_shares_gaps_and_changes_are_those_of_the_reports() -> None:
     found = history_of("prod", *chained(rows), THREE)
     assert [found.row(line) for line in found.lines] == [
         {"arn": f"{sample.ARN}:db:old", "protectedDays": 1, "askedDays": 2, "longestGapHours": 28.0, "change": "went after 2026-03-02"},
-        {"arn": f"{sample.ARN}:db:young", "protectedDays": 1, "askedDays": 2, "longestGapHours": 2.0, "change": ""},
+        {"arn": f"{sample.ARN}:db:young", "protectedDays": 1, "askedDays": 2, "longestGapHours": 22.0, "change": ""},
     ]  # fmt: skip
     assert [list(line.verdicts) for line in found.lines] == [["protected", "stale", ""], ["new", "stale", "protected"]]
 
@@ -195,8 +195,8 @@ def test_the_table_has_a_sign_for_each_day(cli: Cli, prod: dict[date, Any]) -> N
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in done.out.splitlines() if line[:1] == "│"]
     first = min(prod)
     assert rows == [
-        ["crm", ".U..", "0 of 1 day", "no restore point", f"went after {first}"],
-        ["orders", ".+S+", "2 of 3 days", "no restore point", ""],
+        ["crm", ".U..", "0 of 1 day", "no restore point known", f"went after {first}"],
+        ["orders", ".+S+", "2 of 3 days", "no restore point known", ""],
     ]
     assert done.out.splitlines()[-1].endswith("3 reports, and their chain holds.")
     assert (done.status, done.err) == (Exit.OK, "")

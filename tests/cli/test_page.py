@@ -223,7 +223,7 @@ def test_the_history_page_says_in_words_what_it_draws() -> None:
     in_words = {cells[0].split()[0]: cells[1] for cells in report.rows("words")}
     assert in_words["db"] == ("no verdict 2026-03-27, stale 2026-03-28, unreadable 2026-03-29, no verdict 2026-03-30")
     (row,) = [row for row in report.section("days").iter("tr") if words(row).startswith("db")]
-    assert [words(cell) for cell in row][2:] == ["1 of 3 days", "4 h", "appeared 2026-03-28"]
+    assert [words(cell) for cell in row][2:] == ["1 of 3 days", "68 h", "appeared 2026-03-28"]
     assert {path.get("class"): path.get("d") for path in row.iter(f"{SVG}path")} == {
         "stale": "M1 0h1v10h-1z",
         "unreadable": "M2 0h1v1h-1zM2 9h1v1h-1z",

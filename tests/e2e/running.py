@@ -11,10 +11,10 @@ from local.tools import ROOT
 
 
 @contextmanager
-def running(module: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def running(module: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Run a program of `local` without a terminal; its lines grow as it goes on."""
     process = subprocess.Popen(
-        [sys.executable, "-m", module],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         env=os.environ | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,

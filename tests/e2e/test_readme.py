@@ -1,23 +1,22 @@
-"""Every command of README.md, read from the file: run on a deployed stack, or named here with the test that runs it."""
+"""Every command of README.md, read from the file: run on a deployed stack, or named here with the test that runs it.
+
+The stack is that of the README's picture of commands.
+"""
 
 import re
 import shlex
 import textwrap
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from local.commserve import CommServe
-from local.emulator import Emulator
-from local.stack import Stack
-from local.subscriber import Subscriber
+from local.demo.machine import PARAMETERS, running
+from local.recording import STACK, recorded
 from rds_snap_backup_cli import backup, set_token
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli, calling
-from tests.e2e.conftest import ALONE, CANARY, deploy_quick
-from tests.evidence import Evidence
-from tests.unit.documents import read
+from tests.unit.documents import IMAGES, read, words
 
 pytestmark = pytest.mark.e2e
 
@@ -32,8 +31,8 @@ ELSEWHERE = {
     "-r rds_snap_backup-*-requirements.txt": "it downloads packages; tests/installed.py installs them by hash",
     "uv tool install --python 3.13 --no-index --find-links wheels rds-snap-backup": "tests/installed.py installs the wheel",
 }
-# Databases of other tests are findings; the account of the event is none of the stack's.
-ENDS = {"report": {Exit.OK, Exit.FINDINGS}, "explain": {Exit.FINDINGS}}
+# One database was stopped, and no group selects another; the account of the event is none of the stack's.
+ENDS = {"report": Exit.FINDINGS, "explain": Exit.FINDINGS}
 
 
 def blocks(name: str) -> list[str]:
@@ -47,39 +46,31 @@ def commands() -> list[str]:
     return [line.partition("  #")[0].strip() for line in lines]
 
 
-@pytest.fixture(scope="module")
-def stack(aws: Emulator, evidence: Evidence) -> Iterator[Stack]:
-    """A stack without a token, whose jobs are short."""
-    with CommServe(token=CANARY, job_seconds=1) as commserve:
-        evidence.add("readme", commserve)
-        stack = deploy_quick(aws, "readme", commserve, ALONE)
-        stack.set_token("none")
-        for topic in ("NotificationsTopicArn", "AlarmTopicArn"):
-            Subscriber.subscribe(aws, stack.outputs[topic], None)
-        yield stack
-
-
-def test_the_commands_of_the_readme_end_as_it_says(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_the_commands_of_the_readme_print_its_picture_and_end_as_it_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    cli: Cli = calling(capsys)
-    for name, value in stack.aws.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(backup, "POLL_SECONDS", 0.5)
-    typed = iter([CANARY, ""])
-    monkeypatch.setattr(set_token, "getpass", lambda _: next(typed))
-    ran = []
-    for line in commands():
-        if line == EXPORT:
-            monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", stack.name)
-        elif line.startswith(PROGRAM):
-            _, name, *options = shlex.split(line)
-            done = cli(name, *options)
-            assert done.status in ENDS.get(name, {Exit.OK}), f"{line}\n{done.out}\n{done.err}"
-            ran.append(name)
-        else:
-            assert line in ELSEWHERE, line
+    with running(lambda _: nullcontext(), STACK, PARAMETERS) as machine:
+        picture = recorded(machine)
+        assert words(picture) == words((IMAGES / "commands.svg").read_text()), "Make it again: make pictures"
+        cli: Cli = calling(capsys)
+        for name, value in machine.aws.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(backup, "POLL_SECONDS", 0.5)
+        machine.stack.set_token("none")
+        typed = iter([machine.commserve.token, ""])
+        monkeypatch.setattr(set_token, "getpass", lambda _: next(typed))
+        ran = []
+        for line in commands():
+            if line == EXPORT:
+                monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", STACK)
+            elif line.startswith(PROGRAM):
+                _, name, *options = shlex.split(line)
+                done = cli(name, *options)
+                assert done.status == ENDS.get(name, Exit.OK), f"{line}\n{done.out}\n{done.err}"
+                ran.append(name)
+            else:
+                assert line in ELSEWHERE, line
     assert ran == ["token", "check", "backup", "targets", "status", "report", "report", "explain"]
     assert "<html" in (tmp_path / "report.html").read_text()
 

@@ -18,17 +18,18 @@ from tests.support import ENVIRONMENT
 FOUND = ROOT / "build" / "fuzz"
 RUNS_WITHOUT_ATHERIS = 20_000
 HANGS_SECONDS = 60
+NAMES = sorted(path.name for path in CORPUS.iterdir())
 
 
 def main() -> int:
     """Run the harnesses that are named, each in a process, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all without; {', '.join(_names())}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all without; {', '.join(NAMES)}")
     parser.add_argument("--seconds", type=int, default=300, help="for each harness, with atheris (%(default)s)")
     parser.add_argument("--runs", type=int, help="inputs for each harness")
     parser.add_argument("--seed", type=int, default=random.randrange(1, 2**31), help="of an earlier run; new without")
     given = parser.parse_args()
-    if unknown := set(given.names) - set(_names()):
+    if unknown := set(given.names) - set(NAMES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if len(given.names) == 1:
         _run(given)
@@ -36,13 +37,9 @@ def main() -> int:
     print(f"Seed {given.seed}", flush=True)
     arguments = ["--seconds", str(given.seconds), "--seed", str(given.seed)]
     arguments += ["--runs", str(given.runs)] if given.runs else []
-    each = [[sys.executable, "-m", "tests.fuzz", name, *arguments] for name in given.names or _names()]
+    each = [[sys.executable, "-m", "tests.fuzz", name, *arguments] for name in given.names or NAMES]
     failed = [command for command in each if subprocess.run(command, check=False).returncode]
     return 1 if failed else 0
-
-
-def _names() -> list[str]:
-    return sorted(path.name for path in CORPUS.iterdir())
 
 
 def _run(given: argparse.Namespace) -> None:

@@ -4,10 +4,13 @@ Random bytes find little beyond JSON's own errors. So an input that begins with 
 a real document, and edits that put hostile values into it. Any other input is the text itself.
 """
 
-import copy
 import json
 import random
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ CORPUS = Path(__file__).parent / "corpus"
 # Stands in the place of the token, and must never be shown.
 SECRET = "planted/Secret+Token=0123456789abcdefghijklmnop"
 MAX_INPUT = 5000
+MAX_SAMPLE = 1500
 MAX_EDITS = 6
 MAX_DESCENT = 6
 MAX_DOCUMENT = 512 * 1024
@@ -37,6 +41,28 @@ def corpus(name: str) -> list[bytes]:
     """Return the inputs that are kept for a harness; the samples of events are among them."""
     folders = [CORPUS / name, *([ROOT / "events"] if name in {"events", "queue_bodies"} else [])]
     return [path.read_bytes() for folder in folders for path in sorted(folder.iterdir())]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Documents that inputs edit, and the names of their members."""
+
+    documents: Sequence[Any]
+    fields: Sequence[str]
+
+
+@cache
+def samples(name: str) -> Samples:
+    """Return the documents in the inputs that are kept for a harness; the body of an answer follows its first line."""
+    bodies = [re.sub(rb"^\d{3} .*\n", b"", data) for data in corpus(name) if len(data) <= MAX_SAMPLE]
+    found: list[Any] = []
+    for body in bodies:
+        with suppress(ValueError, RecursionError):
+            found.append(json.loads(body))
+    fields = sorted(set(re.findall(rb'"([\w:-]+)":', b"".join(bodies))))
+    return Samples(
+        [it for it in found if isinstance(it, dict | list)][:256], [field.decode() for field in fields][:255]
+    )
 
 
 def made_up(count: int, seed: int) -> Iterator[bytes]:
@@ -74,78 +100,83 @@ def is_choices(data: bytes) -> bool:
     return data[:1] < b" "
 
 
-def text_of(data: bytes, samples: Sequence[Any], fields: Sequence[str]) -> str:
+def text_of(data: bytes, samples: Samples) -> str:
     """Return the text of an input: itself, or one of the samples with edits."""
-    return edited(Choices(data[1:]), samples, fields) if is_choices(data) else data.decode("utf-8", "surrogateescape")
+    return edited(Choices(data[1:]), samples) if is_choices(data) else data.decode("utf-8", "surrogateescape")
 
 
-def edited(choices: Choices, samples: Sequence[Any], fields: Sequence[str]) -> str:
+def edited(choices: Choices, samples: Samples) -> str:
     """Return one of the samples with up to six edits as JSON; empty if it is too large."""
-    document = copy.deepcopy(choices.one_of(samples))
+    editor = Editor(choices, samples)
+    document = editor.sample()
     for _ in range(choices.below(MAX_EDITS + 1)):
-        document = _edited(document, choices, samples, fields, MAX_DESCENT)
+        document = editor.edited(document, MAX_DESCENT)
     text = json.dumps(document, ensure_ascii=bool(choices.below(2)))
     return text if len(text) <= MAX_DOCUMENT else ""
 
 
-def _edited(node: Any, choices: Choices, samples: Sequence[Any], fields: Sequence[str], descent: int) -> Any:
-    """Replace, remove or add something at a place in a document."""
-    if descent and isinstance(node, dict):
-        match choices.below(8):
-            case 0:
-                return _hostile(choices, samples, fields)
-            case 1:
-                return {**node, choices.one_of(fields): _hostile(choices, samples, fields)}
-            case 2:
-                return {**node, _text(choices): _hostile(choices, samples, fields)}
-            case 3 if node:
-                left_out = choices.one_of(list(node)[:256])
-                return {name: value for name, value in node.items() if name != left_out}
-            case _ if node:
-                name = choices.one_of(list(node)[:256])
-                return {**node, name: _edited(node[name], choices, samples, fields, descent - 1)}
-    if descent and isinstance(node, list) and node and choices.below(4):
-        if not choices.below(4):
-            return _repeated(_edited(node[0], choices, samples, fields, descent - 1), choices.one_of(COUNTS))
-        at = choices.below(min(len(node), 256))
-        return [*node[:at], _edited(node[at], choices, samples, fields, descent - 1), *node[at + 1 :]]
-    return _hostile(choices, samples, fields)
+@dataclass(frozen=True)
+class Editor:
+    """Edits documents by choices."""
 
+    choices: Choices
+    samples: Samples
 
-def _hostile(choices: Choices, samples: Sequence[Any], fields: Sequence[str]) -> Any:
-    """Return a value that a sender should never have written."""
-    match choices.below(10):
-        case 0:
-            return choices.one_of(SCALARS)
-        case 1:
-            return choices.one_of((1, -1)) * 10 ** choices.one_of(DIGITS)
-        case 2:
-            return "9" * choices.one_of(DIGITS)
-        case 3:
-            return _text(choices)
-        case 4:
-            value: Any = []
-            field = choices.one_of((None, *fields))
-            for _ in range(choices.one_of(DEPTHS)):
-                value = [value] if field is None else {field: value}
-            return value
-        case 5:
-            return copy.deepcopy(choices.one_of(samples))
-        case 6:
-            return [choices.one_of((*SCALARS, "a b", choices.text()))] * choices.one_of(COUNTS)
-        case 7:
-            return {choices.one_of(fields): choices.one_of(SCALARS) for _ in range(choices.below(4))}
-        case 8:
-            sample: Any = copy.deepcopy(choices.one_of(samples))
-            return sample if not isinstance(sample, dict) else {**sample, choices.one_of(fields): sample}
-        case _:
-            return choices.one_of((SECRET, f"Bearer {SECRET}", f"refused: {SECRET}.", json.dumps(SECRET)))
+    def sample(self) -> Any:
+        return self.choices.one_of(self.samples.documents)
 
+    def field(self) -> str:
+        return self.choices.one_of(self.samples.fields)
 
-def _text(choices: Choices) -> str:
-    return choices.text() + choices.one_of(UNITS) * choices.one_of(LENGTHS)
+    def edited(self, node: Any, descent: int) -> Any:
+        """Replace, remove or add something at a place in a document."""
+        choices = self.choices
+        if descent and isinstance(node, dict) and node:
+            name = choices.one_of(list(node)[:256])
+            match choices.below(8):
+                case 0:
+                    return self.hostile()
+                case 1:
+                    return {**node, self.field(): self.hostile()}
+                case 2:
+                    return {**node, self.text(): self.hostile()}
+                case 3:
+                    return {other: value for other, value in node.items() if other != name}
+            return {**node, name: self.edited(node[name], descent - 1)}
+        if descent and isinstance(node, list) and node and choices.below(4):
+            if not choices.below(4):
+                return self.repeated(self.edited(node[0], descent - 1))
+            at = choices.below(min(len(node), 256))
+            return [*node[:at], self.edited(node[at], descent - 1), *node[at + 1 :]]
+        return self.hostile()
 
+    def hostile(self) -> Any:
+        """Return a value that a sender should never have written."""
+        choices, scalar = self.choices, self.choices.one_of(SCALARS)
+        kinds: Sequence[Callable[[], Any]] = (
+            lambda: scalar,
+            lambda: choices.one_of((1, -1)) * 10 ** choices.one_of(DIGITS),
+            lambda: "9" * choices.one_of(DIGITS),
+            self.text,
+            self.nested,
+            self.sample,
+            lambda: self.repeated(choices.one_of((scalar, "a b", choices.text()))),
+            lambda: {self.field(): choices.one_of(SCALARS) for _ in range(choices.below(4))},
+            lambda: {self.field(): self.sample()},
+            lambda: choices.one_of((SECRET, f"Bearer {SECRET}", f"refused: {SECRET}.", json.dumps(SECRET))),
+        )
+        return choices.one_of(kinds)()
 
-def _repeated(value: Any, count: int) -> list[Any]:
-    """Return a list that is not too large."""
-    return [value] * min(count, MAX_DOCUMENT // len(json.dumps(value)))
+    def nested(self) -> Any:
+        value: Any = []
+        field = self.field() if self.choices.below(4) else None
+        for _ in range(self.choices.one_of(DEPTHS)):
+            value = [value] if field is None else {field: value}
+        return value
+
+    def text(self) -> str:
+        return self.choices.text() + self.choices.one_of(UNITS) * self.choices.one_of(LENGTHS)
+
+    def repeated(self, value: Any) -> list[Any]:
+        """Return a list that is not too large."""
+        return [value] * min(self.choices.one_of(COUNTS), MAX_DOCUMENT // len(json.dumps(value)))

@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fuzz.harnesses import HARNESSES
-from tests.fuzz.inputs import CORPUS, MAX_INPUT, corpus, is_choices, made_up, text_of
-from tests.fuzz.promises import line
+from tests.fuzz.harnesses import HARNESSES, line
+from tests.fuzz.inputs import CORPUS, MAX_INPUT, Samples, corpus, is_choices, made_up, text_of
 
 RUNS = 1000
 
@@ -28,13 +27,13 @@ def test_any_bytes_give_an_outcome_or_the_modules_own_error(name: str) -> None:
 
 def takes_a_text(data: bytes) -> None:
     if is_choices(data):
-        match json.loads(text_of(data, [{"target": "orders"}], ["target"])):
+        match json.loads(text_of(data, Samples([{"target": "orders"}], ["target"]))):
             case {"target": target}:
                 target.strip()
 
 
 def shows_the_input(data: bytes) -> None:
-    line(text_of(data, ["orders"], ["target"]), "a text")
+    line(text_of(data, Samples(["orders"], ["target"])), "a text")
 
 
 @pytest.mark.parametrize(("planted", "error"), [(takes_a_text, AttributeError), (shows_the_input, AssertionError)])

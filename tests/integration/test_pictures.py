@@ -30,4 +30,4 @@ def test_the_fortnight_had_every_kind_of_day(pages: Pages) -> None:
     assert pages.problems == [], "the chain holds"
     for verdict in ("uncovered", "stale", "ambiguous", "unreadable", "new", "protected", "excluded"):
         assert f'<path class="{verdict}"' in pages.history
-    assert pages.message.startswith("2 findings.")
+    assert pages.message.startswith("BACKUP_STALE: Look at the group's last job")

@@ -14,7 +14,7 @@ from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
 from rds_snap_backup.audit.dispatch import answer
 from rds_snap_backup.messaging.notifications import iso
-from tests.integration.audit_support import SCHEDULE, AuditScene, codes, unreachable
+from tests.integration.audit_support import SCHEDULE, AuditScene, codes
 from tests.integration.timeline import DAY, HOUR, MINUTE, Timeline
 from tests.integration.world import associations
 from tests.metrics import ToCloudWatch
@@ -67,7 +67,8 @@ def test_each_report_names_the_one_before_it_and_the_ledger_the_last(scene: Audi
     due = third[0].rpartition("/")[2].removesuffix(".json")
     assert (document["askedBy"], third[0]) == (f"{SCHEDULE}|{due}", f"{PREFIX}{due[:10].replace('-', '/')}/{due}.json")
     address = f"s3://{scene.world.config.report_bucket}/{third[0]}"
-    assert document["report"] == scene.published()[2]["report"] == address
+    assert document["report"] == answers[2]["report"] == scene.published()[2]["report"] == address
+    assert len(document["databases"]) == 2
     assert {**answers[2], "previous": document["previous"], "databases": document["databases"]} == document
 
 
@@ -113,10 +114,13 @@ def test_overlapping_runs_keep_one_chain(scene: AuditScene) -> None:
 def test_a_bucket_that_refuses_is_a_finding_and_the_chain_goes_on_after_it(scene: AuditScene) -> None:
     daily(scene)
     s3, bucket = scene.aws.client("s3"), scene.world.config.report_bucket
-    scene.cold_start(s3=unreachable("s3"))
+    refused = scene.world.client("s3")
+    elsewhere = lambda params, **_: params | {"Bucket": f"no-{params['Bucket']}"}  # noqa: E731
+    refused.meta.events.register("provide-client-params.s3.PutObject", elsewhere)
+    scene.cold_start(s3=refused)
     found = daily(scene)
     assert codes(found) == [("REPORT_NOT_WRITTEN", None)]
-    assert bucket in found["findings"][0]["message"]
+    assert f"to the bucket {bucket}: An error occurred (NoSuchBucket)" in found["findings"][0]["message"]
     assert found["report"] is scene.published()[1]["report"] is None
     scene.cold_start()
     assert daily(scene)["ok"] is True
@@ -138,57 +142,82 @@ def test_in_an_outage_the_last_report_that_could_be_read_is_named(scene: AuditSc
     assert daily(scene)["lastRead"]["time"] > outage["time"]
 
 
-KINDS: dict[str, dict[str, Any]] = {
+# ---- The digest
+
+ROUNDS = 20
+LIMIT_SECONDS = 900
+# The targets of two groups each, with the plan of their jobs; one more has groups that Commvault does not know.
+PLANS: dict[str, dict[str, Any]] = {
     "completes": {},
-    "fails": {"ending": "Failed"},
     "errors": {"ending": "Completed w/ one or more errors"},
+    "fails": {"ending": "Failed"},
     "killed": {"ending": "Killed"},
+    "vanishes": {"vanish_after": 90.0},
+    "unanswered": {},
+    "unavailable": {},
+    "throttled": {},
 }
 
 
-def test_the_digest_counts_what_subscribers_received(
+def test_the_digest_of_200_submissions_counts_what_commvault_saw(
     aws: Emulator, commserve: CommServe, timelines: Callable[..., Timeline]
 ) -> None:
-    timeline = timelines(POWERTOOLS_SERVICE_NAME=f"stack-{time.monotonic_ns()}")
+    timeline = timelines(
+        POWERTOOLS_SERVICE_NAME=f"stack-{time.monotonic_ns()}", RETRY_HOURS="1", FIRST_POLL_SECONDS="600"
+    )
     auditor = timeline.auditor(timeline.clock)
 
-    def digest() -> Any:
+    def audit() -> Any:
         due = {"audit": True, "schedule": SCHEDULE, "time": iso(timeline.clock())}
         return answer(auditor, due, "request", lambda: 300)["since"]
 
+    def submit(*targets: str) -> None:
+        for target in targets:
+            timeline.deliver(timeline.schedule("nightly", target))
+        timeline.run(3 * HOUR)
+
+    for name, plan in PLANS.items():
+        for group in (name, f"{name}-2"):
+            commserve.set_content("aws-prod", group, [content.instance(group)])
+            commserve.plan_jobs(times=None, group=group, **plan)
+        timeline.target(name, associations=associations(name, f"{name}-2"))
+    timeline.target("unknown", associations=associations("no-such-group", "nor-this"))
+    refused = commserve.fault("maintenance", None, about='"unavailable"')
     with redirect_stdout(ToCloudWatch(aws.client("cloudwatch"), timeline.clock)):
-        digest()
-        for kind, plan in KINDS.items():
-            commserve.plan_jobs(times=None, group=kind, **plan)
-            commserve.set_content("aws-prod", kind, [content.instance(kind)])
-            timeline.target(kind, associations=associations(kind))
-        timeline.target("wrong", associations=associations("no-such-group"))
-        timeline.target("group", associations=associations("completes", "errors"))
-        names = [*KINDS, "wrong", "group"]
-        for number in range(120):
-            if number % 20 == 7:
-                commserve.fault(("throttled", "maintenance", "reset_after")[number % 3])
-            timeline.deliver(timeline.schedule(f"s-{number}", names[number % len(names)]))
-            commserve.advance(MINUTE)
-            if number % 5 == 0:
-                timeline.run(HOUR)
-        timeline.deliver({"no": "trigger"})
-        timeline.run(2 * DAY)
-        received: Counter[str] = Counter()
-        for message in timeline.notifications():
-            if message["status"] != "audit":
-                received[message["status"]] += max(len(message["associations"]), 1)
+        audit()
+        for _ in range(ROUNDS):
+            late = timeline.schedule("late", "completes")
+            commserve.advance(5 * MINUTE)
+            commserve.fault("reset_after", about='"unanswered"')
+            submit("unknown", *(name for name in PLANS if name != "throttled"))
+            commserve.fault("throttled", about='"throttled"', period=LIMIT_SECONDS)
+            submit("throttled")
+            timeline.deliver(late)
+            timeline.deliver(timeline.event("orders-db", "RDS-EVENT-0042"))
+            timeline.deliver({"no": "trigger"})
+        timeline.run()
+        assert (len(timeline.items()), timeline.queue) == (200, [])
         commserve.advance(10 * MINUTE + 60)
-        since = digest()
-        assert digest()["backups"]["submitted"] == 0, "the next digest begins where this one ended"
-    backups = since["backups"]
-    same = ("submitted", "joined", "lost", "rejected")
-    assert backups == {
-        **{name: received[name] for name in same},
-        "completed": received["completed"] + received["completed_with_errors"],
-        "retried": received["retrying"],
-        "failed": received["failed"] + received["killed"],
+        since = audit()
+        assert audit()["backups"]["submitted"] == 0, "the next digest begins where this one ended"
+    jobs = list(commserve.jobs.values())
+    ends = Counter(job.status.partition(" ")[0] for job in jobs if job.visible)
+    retried = len([job for job in jobs if job.group.startswith("fails")]) - 2 * ROUNDS
+    assert since["backups"] == {
+        "submitted": len(jobs),
+        "joined": 2 * ROUNDS,
+        "completed": ends["Completed"],
+        "retried": retried,
+        "failed": ends["Failed"] - retried + ends["Killed"],
+        "lost": len([job for job in jobs if not job.visible]),
+        "rejected": 2 * ROUNDS,
     }
-    assert [name for name in backups if not backups[name]] == ["lost"]
-    assert min(since["submissions"][name] for name in ("throttled", "throttledSeconds")) > 0
-    assert since["events"] == {"ignored": 0, "refused": 1}
+    assert since["submissions"] == {
+        "deferred": refused.used + ROUNDS,
+        "reconciled": ROUNDS,
+        "abandoned": ROUNDS,
+        "throttled": ROUNDS,
+        "throttledSeconds": ROUNDS * LIMIT_SECONDS,
+    }
+    assert since["events"] == {"ignored": ROUNDS, "refused": ROUNDS}
+    assert min(retried, *ends.values(), since["backups"]["lost"]) >= ROUNDS

@@ -20,7 +20,7 @@ from tests.ledger import create_ledger
 from tests.support import ENVIRONMENT
 
 if TYPE_CHECKING:
-    from rds_snap_backup.audit.daily import Auditor
+    from rds_snap_backup.audit.auditor import Auditor
 
 ASSOCIATION = {
     "clientName": "aws-prod",
@@ -93,7 +93,7 @@ class World:
 
     def auditor(self, clock: Callable[[], float] = time.time, **clients: Any) -> "Auditor":
         """Return a sandbox of the Audit function, which tests of the other one do not need."""
-        from rds_snap_backup.audit.daily import Auditor
+        from rds_snap_backup.audit.auditor import Auditor
 
         return Auditor.make(self.config, self._clients(clients), clock)
 

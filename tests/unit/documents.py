@@ -1,12 +1,17 @@
-"""The project's documents as tests read them: sections, tables, and the code spans in a cell."""
+"""The project's documents as tests read them: sections, tables, the code spans in a cell, and the words of a picture."""
 
+import html
 import re
+from collections import Counter
 from pathlib import Path
 
 from local.tools import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").glob("*.md")])
 HEADING = re.compile(r"^(#+) +(.*)$", re.MULTILINE)
+IMAGES = ROOT / "docs" / "images"
+# Times, counts, and IDs differ in each run.
+VARYING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]+")
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
@@ -56,3 +61,9 @@ def anchors(path: Path) -> set[str]:
     text = FENCE.sub("", path.read_text())
     plain = (re.sub(r"[`*]|\[([^]]*)\]\([^)]*\)", r"\1", found[2]) for found in HEADING.finditer(text))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
+
+
+def words(svg: str) -> Counter[str]:
+    """Return how often a picture of a terminal has each word; every number is `0`."""
+    texts = (html.unescape(text) for text in re.findall(r"<text [^>]*>(.*?)</text>", svg))
+    return Counter(VARYING.sub("0", word) for text in texts for word in re.split(r"[\s\u2500-\u257f]+", text) if word)

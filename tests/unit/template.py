@@ -5,6 +5,7 @@ unless the parameters say what they are.
 """
 
 import re
+import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 from local.tools import ROOT
 
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PSEUDO = {
     "AWS::AccountId": "111122223333",
     "AWS::Region": "eu-west-1",
@@ -26,31 +28,20 @@ class _Loader(yaml.SafeLoader):
     """Reads `!Ref x` as `{"Ref": x}` and `!Sub x` as `{"Fn::Sub": x}`."""
 
 
-def _tag(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
-    match node:
-        case yaml.ScalarNode():
-            value: Any = loader.construct_scalar(node)
-        case yaml.SequenceNode():
-            value = loader.construct_sequence(node, deep=True)
-        case yaml.MappingNode():
-            value = loader.construct_mapping(node, deep=True)
-        case _:
-            raise TypeError(node)
+def _tag(loader: _Loader, tag: str, node: Any) -> dict[str, Any]:
+    kinds: dict[Any, Any] = {yaml.SequenceNode: loader.construct_sequence, yaml.MappingNode: loader.construct_mapping}
+    read = kinds.get(type(node))
+    value: Any = read(node, deep=True) if read else loader.construct_scalar(node)
     if tag == "GetAtt":
         value = value.split(".", 1)
     return {tag if tag in {"Ref", "Condition"} else f"Fn::{tag}": value}
 
 
 _Loader.add_multi_constructor("!", _tag)
+EXAMPLES = ("examples/chat/template.yaml", "examples/events-out/template.yaml", "examples/fleet/roles.yaml")
 TEMPLATE, MEMBER, CHAT, EVENTS_OUT, FLEET_ROLES = (
     yaml.load((ROOT / name).read_text(), Loader=_Loader)  # a SafeLoader
-    for name in (
-        "template.yaml",
-        "member.yaml",
-        "examples/chat/template.yaml",
-        "examples/events-out/template.yaml",
-        "examples/fleet/roles.yaml",
-    )
+    for name in ("template.yaml", "member.yaml", *EXAMPLES)
 )
 
 

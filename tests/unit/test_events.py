@@ -1,6 +1,7 @@
 """The samples in `events/`: what the function makes of each, and which of them the stack's RDS rule lets through."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,16 +26,9 @@ SCHEDULED = Trigger("schedule", f"{SCHEDULE}|{DUE}", DUE)
 def trigger_of(name: str) -> Trigger:
     """Return the trigger that an RDS sample is, by its own detail."""
     event, detail = SAMPLES[name], SAMPLES[name]["detail"]
-    return Trigger(
-        kind="rds",
-        id=f"{detail['SourceArn']}|{detail['EventID']}|{detail['Date']}",
-        time=detail["Date"],
-        rds_event_id=detail["EventID"],
-        source_arn=detail["SourceArn"],
-        message=detail["Message"],
-        tagged=("orders", "billing") if name == "rds-instance-tagged-with-targets" else (),
-        account=event["account"],
-    )
+    arn, event_id, date = detail["SourceArn"], detail["EventID"], detail["Date"]
+    tagged = ("orders", "billing") if name == "rds-instance-tagged-with-targets" else ()
+    return Trigger("rds", f"{arn}|{event_id}|{date}", date, event_id, arn, detail["Message"], tagged, event["account"])
 
 
 RESTORED = trigger_of("rds-instance-restored-from-snapshot")
@@ -42,8 +36,7 @@ OUTCOMES: dict[str, Any] = {
     **{
         name: Request(trigger_of(name))
         for name in SAMPLES
-        if name.startswith(("rds-", "unlisted-instance-", "unlisted-cluster-"))
-        and name != "unlisted-instance-without-event-id"
+        if re.match("rds-|unlisted-(instance|cluster)-(?!without)", name)
     },
     "unlisted-blue-green-switched-over": "EVENT_UNKNOWN",
     "unlisted-instance-without-event-id": "EVENT_INCOMPLETE",
@@ -95,39 +88,27 @@ def test_what_the_function_makes_of_a_sample(name: str) -> None:
 
 # The rule.
 
-
-@pytest.fixture(scope="module")
-def pattern() -> dict[str, Any]:
-    found: dict[str, Any] = Resolved().of_type("AWS::Events::Rule")["RdsEvents"]["EventPattern"]
-    return found
+PATTERN: dict[str, Any] = Resolved().of_type("AWS::Events::Rule")["RdsEvents"]["EventPattern"]
 
 
 def matches(pattern: dict[str, Any], event: Any) -> bool:
     """EventBridge's matching, as far as the rule uses it: nested objects, and lists of allowed values."""
-    if not isinstance(event, dict):
-        return False
-    return all(
+    return isinstance(event, dict) and all(
         matches(wanted, event.get(name)) if isinstance(wanted, dict) else event.get(name) in wanted
         for name, wanted in pattern.items()
     )
 
 
-def test_the_rule_lets_through_the_rds_samples_and_no_others(pattern: dict[str, Any]) -> None:
-    let_through = {name for name, sample in SAMPLES.items() if matches(pattern, sample)}
+def test_the_rule_lets_through_the_rds_samples_and_no_others() -> None:
+    let_through = {name for name, sample in SAMPLES.items() if matches(PATTERN, sample)}
     assert let_through == {name for name in SAMPLES if name.startswith("rds-")}
-
-
-def test_no_default_event_is_one_that_a_backup_causes(pattern: dict[str, Any]) -> None:
-    assert set(pattern["detail"]["EventID"]) == DEFAULT_IDS
-    assert NEVER_IDS == SELF_TRIGGERS
-    assert "account" not in pattern
-
-
-@pytest.mark.parametrize(("prefix", "ids"), [("rds-", DEFAULT_IDS), ("never-", NEVER_IDS)])
-def test_there_is_a_sample_of_every_id(prefix: str, ids: set[str]) -> None:
-    assert {sample["detail"]["EventID"] for name, sample in SAMPLES.items() if name.startswith(prefix)} == ids
-
-
-def test_the_rule_never_matches_a_snapshots_event_even_if_its_id_were_allowed(pattern: dict[str, Any]) -> None:
-    allowed = pattern | {"detail": {"EventID": list(NEVER_IDS)}}
+    allowed = PATTERN | {"detail": {"EventID": list(NEVER_IDS)}}
     assert not [name for name, sample in SAMPLES.items() if "snapshot-creat" in name and matches(allowed, sample)]
+
+
+def test_no_default_event_is_one_that_a_backup_causes_and_each_has_a_sample() -> None:
+    assert set(PATTERN["detail"]["EventID"]) == DEFAULT_IDS
+    assert NEVER_IDS == SELF_TRIGGERS
+    assert "account" not in PATTERN
+    for prefix, ids in (("rds-", DEFAULT_IDS), ("never-", NEVER_IDS)):
+        assert {sample["detail"]["EventID"] for name, sample in SAMPLES.items() if name.startswith(prefix)} == ids

@@ -1,15 +1,17 @@
-"""The layout keeps its promises: only `credentials` sees a token, and only handlers need an environment."""
+"""The layout keeps its promises: who sees a token, who needs an environment, who logs, and where the makefiles run."""
 
 import ast
+import re
 import subprocess
 import sys
 
 import pytest
 
 from local.tools import ROOT
+from tests.unit.documents import read
 
-PACKAGE = ROOT / "src" / "rds_snap_backup"
-MODULES = sorted(path.relative_to(PACKAGE.parent).with_suffix("") for path in PACKAGE.rglob("*.py"))
+SRC = ROOT / "src"
+MODULES = sorted(path.relative_to(SRC).with_suffix("") for path in (SRC / "rds_snap_backup").rglob("*.py"))
 # A function's parameter of such a name would hand a secret around.
 SECRETS = {"token", "access_token", "refresh_token", "pair"}
 
@@ -19,11 +21,64 @@ def test_importing_anything_but_a_handler_needs_no_environment() -> None:
     assert len(names) > 40
     script = "\n".join(f"import {name}" for name in names)
     # No variable at all: neither the stack's settings, nor a region, nor a home with a profile.
-    subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(PACKAGE.parent)}, check=True, cwd="/")
+    subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(SRC)}, check=True, cwd="/")
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module.parts[1] != "credentials"], ids=str)
-def test_no_module_but_credentials_is_handed_a_token(module: object) -> None:
-    tree = ast.parse((PACKAGE.parent / f"{module}.py").read_text())
-    parameters = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    assert not parameters & SECRETS
+def test_no_module_but_credentials_is_handed_a_token() -> None:
+    for module in MODULES:
+        tree = ast.parse((SRC / f"{module}.py").read_text())
+        parameters = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+        assert module.parts[1] == "credentials" or not parameters & SECRETS, module
+
+
+WARN = """
+import logging, warnings
+logging.basicConfig(level=logging.DEBUG)
+from rds_snap_backup import observability
+from urllib3 import exceptions
+for kind in vars(exceptions).values():
+    if isinstance(kind, type) and issubclass(kind, exceptions.HTTPWarning):
+        warnings.warn("of " + kind.__name__, kind)
+for name in ("urllib3.connection", "boto3", "botocore", "botocore.parsers", "botocore.endpoint"):
+    logging.getLogger(name).debug("Response body: fake-token")
+logging.getLogger("urllib3.connection").warning("of a header")
+print("done")
+"""
+
+
+@pytest.mark.parametrize("filters", ["", "always"])
+def test_nothing_that_the_sdk_and_urllib3_say_is_logged(filters: str) -> None:
+    environment = {"PYTHONPATH": "src", "PYTHONWARNINGS": filters, "POWERTOOLS_SERVICE_NAME": "test"}
+    run = subprocess.run(
+        [sys.executable, "-c", WARN], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (run.stdout, run.stderr) == ("done\n", "")
+
+
+# ---- macOS has make 3.81, bash 3.2 and BSD's tools; Lambda's build image GNU's
+
+# What GNU make has had since 3.82 or later.
+NEW_MAKE = [r"^\.ONESHELL", r"\.RECIPEPREFIX", r"\.SHELLFLAGS", r"!=\s*\$\(", r"::=", r"&:", r"\$\((?:file|guile|let|intcmp)\b",
+    r"^(?:undefine|private|load)\b", r"^define \w+ *:?="]  # fmt: skip
+# What bash has had since 4.0, and what /bin/sh need not have.
+NEW_BASH = [
+    r"\$\$\{\w+(?:,,|\^\^)",
+    r"\b(?:mapfile|readarray|coproc)\b",
+    r"declare -A",
+    r"&>>",
+    r"\|&",
+    r";;&",
+    r"\*\*/",
+]
+NOT_POSIX = [r"\[\[", r"<<<", r"\becho -[en]", r"<\(", r"\bsource\b", r"\bfunction \w", r"\blocal \w+="]
+# What GNU's tools have and BSD's have not, or have with another meaning.
+GNU_TOOLS = [r"\bsed -i", r"(?:^\t@?|; |&& )(?:cp|rm|mkdir|touch) (?:\S+ )*--\w", r"\bcp -\w*[adltT]", r"\btouch -\w*d", r"\breadlink -f",
+    r"-printf\b", r"\bxargs (?:\S+ )*-(?:r|d)\b", r"\bgrep -\w*P", r"\bdate -d", r"\bstat -c", r"\bsort -V", r"\bnproc\b",
+    r"\bsha256sum\b", r"\binstall -D", r"(?<!-)\btimeout\b", r"\btac\b"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("makefile", "more"), [("Makefile", []), ("src/Makefile", NOT_POSIX)])
+def test_a_makefile_asks_for_nothing_that_macos_lacks(makefile: str, more: list[str]) -> None:
+    text = re.sub(r"^#.*", "", read(makefile), flags=re.MULTILINE)
+    forbidden = [*NEW_MAKE, *NEW_BASH, *GNU_TOOLS, *more]
+    assert [pattern for pattern in forbidden if re.search(pattern, text, re.MULTILINE)] == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.iam import decide, listed
-from tests.unit.template import PSEUDO, TEMPLATE, Resolved, rule_arn
+from tests.unit.template import MEMBER, PSEUDO, TEMPLATE, Resolved, rule_arn
 
 ACCOUNT, REGION = PSEUDO["AWS::AccountId"], PSEUDO["AWS::Region"]
 KEY, TOKEN_KEY = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{number}" for number in (1, 2))
@@ -48,17 +48,18 @@ def statements(part: Any) -> Iterator[dict[str, Any]]:
 
 # ---- The roles
 
-
 SECRET = {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"}
 
 
 def test_the_audit_writes_and_reads_its_own_reports_only() -> None:
     mine = f"arn:aws:s3:::audits/rds-snap-backup/{ACCOUNT}/{REGION}/backups/2026/01/31/2026-01-31T06:00:00Z.json"
+    own, off = granted("AuditFunction"), granted("AuditFunction", ReportBucketName="off")
     for action in ("s3:PutObject", "s3:GetObject"):
-        assert decide(granted("AuditFunction"), action, mine) == "Allow"
-        assert decide(granted("AuditFunction"), action, mine.replace("backups", "others")) == "Nothing"
-        assert decide(granted("AuditFunction", ReportBucketName="off"), action, mine) == "Nothing"
-    assert decide(granted("AuditFunction"), "s3:DeleteObject", mine) == "Nothing"
+        found = [decide(own, action, it) for it in (mine, mine.replace("backups", "others"))] + [
+            decide(off, action, mine)
+        ]
+        assert found == ["Allow", "Nothing", "Nothing"]
+    assert decide(own, "s3:DeleteObject", mine) == "Nothing"
 
 
 def test_the_audit_assumes_the_roles_of_this_stacks_members_in_audited_regions_only() -> None:
@@ -81,10 +82,8 @@ def test_the_audit_assumes_the_roles_of_this_stacks_members_in_audited_regions_o
 @pytest.mark.parametrize(
     ("organization", "sources", "expected"),
     [
-        ("o-a1b2c3d4e5", ["aws.rds"], "Allow"),
         ("o-a1b2c3d4e5", ["aws.rds", "aws.rds"], "Allow"),
         ("o-zzzzzzzzzz", ["aws.rds"], "Nothing"),
-        ("o-a1b2c3d4e5", ["x"], "Nothing"),
         ("o-a1b2c3d4e5", ["aws.rds", "x"], "Nothing"),
         ("o-a1b2c3d4e5", [], "Nothing"),
     ],
@@ -99,36 +98,33 @@ def test_the_members_bus_admits_the_organizations_rds_events(
     assert decide(bus["Policy"]["Statement"], "events:PutRule", arn, context) == "Nothing"
 
 
-@pytest.mark.parametrize("given", [{}, GIVEN], ids=["plain", "full"])
-def test_no_statement_is_about_everything(given: dict[str, str]) -> None:
-    resolved = Resolved(given)
-    found = [*statements(resolved.of_type("AWS::IAM::Role")), *statements(resolved.of_type("AWS::IAM::ManagedPolicy"))]
-    allowed = [statement for statement in found if statement["Effect"] == "Allow"]
-    assert [statement["Sid"] for statement in allowed if "*" in listed(statement["Resource"])] == [
-        "Quotas",
-        "Schedules",
-        "NetworkInterfaces",
-    ]
-    assert not [statement for statement in allowed if "*" in str(statement["Action"])]
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_no_statement_is_about_another_account_region_or_stack(function: str) -> None:
-    allowed = [statement for statement in granted(function) if statement["Effect"] == "Allow"]
-    arns = [arn.split(":") for statement in allowed for arn in listed(statement["Resource"]) if arn.startswith("arn:")]
-    assert {parts[3] for parts in arns} <= {REGION, ""}
-    assert {parts[4] for parts in arns if parts[2] not in {"iam", "s3"}} == {ACCOUNT}
-    targets = {parts[5] for parts in arns if parts[2] == "ssm"} - {"parameter/ca"}
-    own = "parameter/rds-snap-backup/backups/targets"
-    assert targets <= {own, f"{own}/", f"{own}/*"}
+def test_no_statement_is_about_everything_or_another_account_region_or_stack() -> None:
+    policies = FULL.of_type("AWS::IAM::Role") | FULL.of_type("AWS::IAM::ManagedPolicy")
+    found = [each for each in statements(policies) if each["Effect"] == "Allow"]
+    roles = FULL.of_type("AWS::IAM::Role")
+    assert sorted(roles) == ["AuditRole", "BackupRole", "SchedulerRole"]
+    assert {role["PermissionsBoundary"] for role in roles.values()} == {GIVEN["PermissionsBoundaryArn"]}
+    attached = {name for role in roles.values() for name in role.get("ManagedPolicyArns", [])}
+    assert attached == {"CommonPolicy", "PlatformPolicy"}, "none of AWS's"
+    named = {each["Sid"] for each in found if "*" in listed(each["Resource"])}
+    assert named == {"Quotas", "Schedules", "NetworkInterfaces"}
+    for function in FUNCTIONS:
+        allowed = [statement for statement in granted(function) if statement["Effect"] == "Allow"]
+        assert not [statement for statement in allowed if "*" in str(statement["Action"])]
+        resources = {arn for statement in allowed for arn in listed(statement["Resource"])}
+        arns = [arn.split(":") for arn in resources if arn.startswith("arn:")]
+        assert {parts[3] for parts in arns} <= {REGION, ""}
+        assert {parts[4] for parts in arns if parts[2] not in {"iam", "s3"}} == {ACCOUNT}
+        own = "parameter/rds-snap-backup/backups/targets"
+        assert {parts[5] for parts in arns if parts[2] == "ssm"} <= {"parameter/ca", own, f"{own}/", f"{own}/*"}
 
 
 def test_the_managed_policies_are_within_their_size() -> None:
     """IAM counts 6,144 characters without whitespace."""
     longest = {"AWS::StackName": "s" * 128, "AWS::Region": "ap-southeast-1", "AWS::Partition": "aws-us-gov"}
     named = dict.fromkeys(("SubmissionsQueue.Arn", "Ledger.Arn", "Notifications"), "n" * 170)
-    given = GIVEN | {"CaCertificateParameter": "/" + "c" * 1000}
-    for policy in Resolved(given | longest | named).of_type("AWS::IAM::ManagedPolicy").values():
+    given = GIVEN | longest | named | {"CaCertificateParameter": "/" + "c" * 1000}
+    for policy in Resolved(given).of_type("AWS::IAM::ManagedPolicy").values():
         assert len(re.sub(r"\s", "", json.dumps(policy["PolicyDocument"]))) < 6144
 
 
@@ -145,41 +141,24 @@ def test_the_secret_is_written_only_where_the_token_is_renewed(function: str, re
 # ---- The keys
 
 
-def key_use(function: str, key: str, **given: str) -> dict[str, set[str]]:
-    """Return the services through which a function may use a key, by action."""
-    services = ("dynamodb", "logs", "s3", "secretsmanager", "sns", "sqs", "ssm")
-    found = granted(function, **given)
-    return {
-        action: {
-            service
-            for service in services
-            if decide(found, action, key, {"kms:ViaService": f"{service}.{REGION}.amazonaws.com"}) == "Allow"
-        }
-        for action in ("kms:Decrypt", "kms:GenerateDataKey")
-    }
-
-
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("renews", ["true", "false"])
 def test_keys_are_used_through_the_services_that_encrypt_with_them(function: str, renews: str) -> None:
+    found = granted(function, RenewToken=renews)
+
+    def services(action: str, key: str) -> set[str]:
+        names = ("dynamodb", "logs", "s3", "secretsmanager", "sns", "sqs", "ssm")
+        via = {name: {"kms:ViaService": f"{name}.{REGION}.amazonaws.com"} for name in names}
+        return {name for name in names if decide(found, f"kms:{action}", key, via[name]) == "Allow"}
+
+    for each in (found, granted(function, KmsKeyArn="", TokenSecretKmsKeyArn="")):
+        direct = [statement for statement in each if "kms:" in str(statement["Action"])]
+        assert {statement["Resource"] for statement in direct} == ({KEY, TOKEN_KEY} if each is found else set())
+        assert all(statement["Condition"]["StringEquals"].keys() == {"kms:ViaService"} for statement in direct)
     token = {"secretsmanager"} if renews == "true" else set()
-    assert key_use(function, KEY, RenewToken=renews) == {
-        "kms:Decrypt": {"dynamodb", "secretsmanager", "sns", "sqs"},
-        "kms:GenerateDataKey": {"sns", "sqs"} | token,
-    }
-    assert key_use(function, TOKEN_KEY, RenewToken=renews) == {
-        "kms:Decrypt": {"secretsmanager"},
-        "kms:GenerateDataKey": token,
-    }
-
-
-def test_no_key_is_used_directly_and_none_without_one() -> None:
-    for resolved in (FULL, Resolved()):
-        policies = resolved.of_type("AWS::IAM::Role") | resolved.of_type("AWS::IAM::ManagedPolicy")
-        found = [statement for statement in statements(policies) if "kms:" in str(statement["Action"])]
-        assert bool(found) is (resolved is FULL)
-        assert all(statement["Condition"]["StringEquals"].keys() == {"kms:ViaService"} for statement in found)
-        assert all(statement["Resource"] in {KEY, TOKEN_KEY} for statement in found)
+    assert services("Decrypt", KEY) == {"dynamodb", "secretsmanager", "sns", "sqs"}
+    assert services("GenerateDataKey", KEY) == {"sns", "sqs"} | token
+    assert (services("Decrypt", TOKEN_KEY), services("GenerateDataKey", TOKEN_KEY)) == ({"secretsmanager"}, token)
 
 
 # ---- The VPC
@@ -201,17 +180,10 @@ def test_lambda_attaches_a_function_to_the_vpc_and_its_code_cannot(function: str
 # ---- Queues and topics
 
 
-def resource_policies() -> dict[str, list[dict[str, Any]]]:
-    """Return the statements about each queue and topic, by its logical ID."""
-    policies = FULL.of_type("AWS::SQS::QueuePolicy") | FULL.of_type("AWS::SNS::TopicPolicy")
-    named = [
-        (name, policy) for policy in policies.values() for name in policy["Queues" if "Queues" in policy else "Topics"]
-    ]
-    assert len(named) == len(dict(named)), "a second policy would replace the first"
-    return {name: policy["PolicyDocument"]["Statement"] for name, policy in named}
-
-
-ABOUT = resource_policies()
+POLICIES = FULL.of_type("AWS::SQS::QueuePolicy") | FULL.of_type("AWS::SNS::TopicPolicy")
+NAMED = [(name, each) for each in POLICIES.values() for name in each.get("Queues", each.get("Topics"))]
+# The statements about each queue and topic, by its logical ID.
+ABOUT = {name: policy["PolicyDocument"]["Statement"] for name, policy in NAMED}
 TOPICS = FULL.of_type("AWS::SNS::Topic")
 ACTIONS = {
     True: ("sns:Publish", "sns:Subscribe", "sns:SetTopicAttributes", "sns:AddPermission"),
@@ -221,13 +193,15 @@ ACTIONS = {
 
 @pytest.mark.parametrize("name", ABOUT)
 def test_plain_transport_and_foreign_accounts_are_denied(name: str) -> None:
+    assert [each for each, _ in NAMED].count(name) == 1, "a second policy would replace the first"
     resource = name if name in TOPICS else f"{name}.Arn"
     ours = {**TLS, "aws:PrincipalIsAWSService": "false", "aws:PrincipalAccount": ACCOUNT}
+    foreign = [{"aws:SecureTransport": "false"}, {"aws:PrincipalAccount": "999988887777"}]
     for action in ACTIONS[name in TOPICS]:
         assert decide(ABOUT[name], action, resource, ours) == "Nothing", "the role's own permissions decide"
-        assert decide(ABOUT[name], action, resource, ours | {"aws:SecureTransport": "false"}) == "Deny"
-        assert decide(ABOUT[name], action, resource, ours | {"aws:PrincipalAccount": "999988887777"}) == "Deny"
-        assert decide(ABOUT[name], action, resource, TLS) == "Deny", "without any credentials"
+        # The last has no credentials.
+        denied = [decide(ABOUT[name], action, resource, by) for by in (*(ours | each for each in foreign), TLS)]
+        assert denied == ["Deny"] * 3
 
 
 ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:any"
@@ -252,18 +226,8 @@ def test_a_service_is_admitted_for_the_stacks_own_sources(service: str, action: 
 # ---- Hostile parameters
 
 
-def parameters_in(part: Any) -> set[str]:
-    """Return the parameters that a part of the template refers to."""
-    names = re.findall(r"'Ref': '(\w+)'|\$\{(\w+)\}", str(part))
-    return {name for pair in names for name in pair if name in TEMPLATE["Parameters"]}
-
-
-IN_POLICIES = {
-    name
-    for resource in TEMPLATE["Resources"].values()
-    if resource["Type"] in POLICY_TYPES
-    for name in parameters_in(resource)
-}
+POLICY_TEXTS = str([part for part in TEMPLATE["Resources"].values() if part["Type"] in POLICY_TYPES])
+IN_POLICIES = TEMPLATE["Parameters"].keys() & re.findall(r"(?:'Ref': '|\$\{)(\w+)['}]", POLICY_TEXTS)
 
 
 @pytest.mark.parametrize("name", sorted(IN_POLICIES))
@@ -279,9 +243,55 @@ def test_no_parameter_widens_a_policy(name: str, hostile: str) -> None:
     assert not re.fullmatch(pattern, hostile)
 
 
-def test_every_role_bears_the_boundary_and_no_policy_of_aws() -> None:
-    roles = FULL.of_type("AWS::IAM::Role")
-    assert sorted(roles) == ["AuditRole", "BackupRole", "SchedulerRole"]
-    for role in roles.values():
-        assert role["PermissionsBoundary"] == GIVEN["PermissionsBoundaryArn"]
-        assert set(role.get("ManagedPolicyArns", [])) <= {"CommonPolicy", "PlatformPolicy"}
+# ---- What member.yaml promises: names, what the hub may do there, and what is forwarded
+
+HUB = "arn:aws:iam::999988887777:role/backups-AuditRole-0A1B"
+HUBS_BUS = "arn:aws:events:eu-west-1:999988887777:event-bus/backups-members"
+MEMBERS_GIVEN = {"HubStackName": "backups", "AuditRoleArn": HUB}
+FORWARDING = Resolved(MEMBERS_GIVEN | {"MembersBusArn": HUBS_BUS}, MEMBER)
+ARN = "arn:aws:{}:eu-west-1:111122223333:{}"
+
+
+def allowed(role: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = FORWARDING.resources[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    return found
+
+
+def test_the_hubs_audit_role_alone_is_trusted() -> None:
+    role = FORWARDING.resources["AuditRole"]["Properties"]
+    assert role["RoleName"] == "backups-audit-eu-west-1"
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": "arn:aws:iam::999988887777:root"}
+    assert trust["Condition"] == {"ArnEquals": {"aws:PrincipalArn": HUB}}
+
+
+def test_the_hub_may_only_look() -> None:
+    statements = allowed("AuditRole")
+    kinds = {
+        "DBInstances": "db",
+        "DBClusters": "cluster",
+        "DBSnapshots": "snapshot",
+        "DBClusterSnapshots": "cluster-snapshot",
+    }
+    for name, kind in kinds.items():
+        assert decide(statements, f"rds:Describe{name}", ARN.format("rds", f"{kind}:*")) == "Allow"
+    assert decide(statements, "rds:DescribeAccountAttributes", "*") == "Allow"
+    assert decide(statements, "sqs:GetQueueAttributes", ARN.format("sqs", "backups-members-dead")) == "Allow"
+    assert decide(statements, "sqs:GetQueueAttributes", ARN.format("sqs", "another")) == "Nothing"
+    actions = {action for statement in statements for action in listed(statement["Action"])}
+    assert all(re.fullmatch(r"\w+:(Describe|Get)\w+", action) for action in actions), actions
+
+
+def test_what_the_hubs_rule_takes_is_forwarded_and_what_cannot_be_is_kept() -> None:
+    hub = Resolved({"OrganizationId": "o-a1b2c3d4e5"}).resources
+    rule = FORWARDING.resources["RdsEvents"]["Properties"]
+    assert rule["EventPattern"] == hub["MembersEvents"]["Properties"]["EventPattern"]
+    assert MEMBER["Parameters"]["RdsEventIds"]["Default"] == TEMPLATE["Parameters"]["RdsEventIds"]["Default"]
+    (target,) = rule["Targets"]
+    assert (target["Arn"], target["RoleArn"]) == (HUBS_BUS, "ForwardRole.Arn")
+    assert target["DeadLetterConfig"] == {"Arn": "UndeliveredEvents.Arn"}
+    assert decide(allowed("ForwardRole"), "events:PutEvents", HUBS_BUS) == "Allow"
+    assert FORWARDING.resources["UndeliveredEvents"]["Properties"]["QueueName"] == "backups-members-dead"
+    policy = FORWARDING.resources["UndeliveredEventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    given = {"aws:SecureTransport": "true", "aws:SourceArn": rule_arn("rds-events")}
+    assert decide(policy, "sqs:SendMessage", "UndeliveredEvents.Arn", given, "events.amazonaws.com") == "Allow"

@@ -1,6 +1,7 @@
 """The tables of docs/reference.md agree with the template and the code."""
 
 import re
+from collections.abc import Collection
 from typing import Any, get_args
 
 import pytest
@@ -19,6 +20,7 @@ REFERENCE = "docs/reference.md"
 # The tables under its heading "The audit".
 VERDICTS, FINDINGS = 1, 3
 PARAMETERS = TEMPLATE["Parameters"]
+ALARMS = Resolved().of_type("AWS::CloudWatch::Alarm")
 ROWS = [row for table in tables(REFERENCE, "Parameters") for row in table]
 SOURCES = "\n".join(path.read_text() for path in (ROOT / "src" / "rds_snap_backup").rglob("*.py"))
 CODE = re.compile(r'(?:Problem|InvalidInput|Malformed|_unusable|problem|_problem)\(\s*"([A-Z][A-Z_]+)"')
@@ -44,13 +46,19 @@ def test_a_parameter_has_its_default_and_range(row: list[str]) -> None:
             assert f"({parameter['MinValue']:,} to {parameter['MaxValue']:,})" in row[1]
 
 
-def test_the_kinds_of_triggers_are_those_of_the_code() -> None:
-    assert column("Triggers") == sorted(get_args(Kind.__value__))
-
-
-def test_the_rds_events_are_those_of_the_template_and_the_code() -> None:
-    assert column("RDS events") == sorted(PARAMETERS["RdsEventIds"]["Default"].split(","))
-    assert column("RDS events", table=1) == sorted(SELF_TRIGGERS)
+@pytest.mark.parametrize(
+    ("heading", "table", "names"),
+    [
+        ("Triggers", 0, get_args(Kind.__value__)),
+        ("RDS events", 0, PARAMETERS["RdsEventIds"]["Default"].split(",")),
+        ("RDS events", 1, SELF_TRIGGERS),
+        ("The audit", VERDICTS, get_args(VerdictName.__value__)),
+        ("Metrics", 0, get_args(MetricName.__value__)),
+        ("Alarms", 0, ALARMS),
+    ],
+)
+def test_a_table_has_the_names_of_the_code(heading: str, table: int, names: Collection[str]) -> None:
+    assert column(heading, table=table) == sorted(names)
 
 
 def test_the_statuses_are_those_of_the_code() -> None:
@@ -65,25 +73,15 @@ def test_every_error_code_is_explained() -> None:
     assert [code for code in explained if not code.isdigit() and f'"{code}"' not in SOURCES] == []
 
 
-def test_the_verdicts_are_those_of_the_code() -> None:
-    assert column("The audit", table=VERDICTS) == sorted(get_args(VerdictName.__value__))
-    report = [span for row in tables("docs/operations.md", "The report")[0] for span in spans(row[0])]
-    assert sorted(report) == column("The audit", table=VERDICTS)
-
-
 def test_the_findings_are_those_of_the_code_and_of_the_runbook() -> None:
     findings = column("The audit", table=FINDINGS)
     assert [code for code in findings if f'"{code}"' not in SOURCES] == []
     assert sorted(first_column("docs/operations.md", "Findings")) == findings
 
 
-def test_the_metrics_are_those_of_the_code() -> None:
-    assert column("Metrics") == sorted(get_args(MetricName.__value__))
+def test_the_report_has_all_verdicts_and_levels_give_the_all_clear() -> None:
+    report = [span for row in tables("docs/operations.md", "The report")[0] for span in spans(row[0])]
+    assert sorted(report) == column("The audit", table=VERDICTS)
     assert f"`{NAMESPACE}`" in section(REFERENCE, "Metrics")
-
-
-def test_the_alarms_are_those_of_the_template() -> None:
-    alarms = Resolved().of_type("AWS::CloudWatch::Alarm")
-    assert column("Alarms") == sorted(alarms)
     all_clear = {spans(row[0])[0] for row in tables(REFERENCE, "Alarms")[0] if row[2] == "yes"}
-    assert all_clear == {name for name, alarm in alarms.items() if "OKActions" in alarm}
+    assert all_clear == {name for name, alarm in ALARMS.items() if "OKActions" in alarm}

@@ -116,26 +116,24 @@ def test_an_error_names_the_field_and_what_is_allowed(field: str, value: Any, al
 
 
 @pytest.mark.parametrize(
-    ("fields", "field", "allowed"),
+    ("fields", "allowed"),
     [
-        ({"clientName": "a\nb"}, "clientName", TEXT),
-        ({"instanceName": None}, "instanceName", TEXT),
-        ({"subclientName": "x" * 501}, "subclientName", TEXT),
-        ({"displayName": 7}, "displayName", TEXT),
-        ({"databases": "x"}, "databases", "a list of names, globs"),
-        ({"clientname": "x"}, "clientname", "left out (did you mean clientName?)"),
+        *(
+            ({name: wrong}, TEXT)
+            for name, wrong in (("clientName", "a\nb"), ("instanceName", None), ("displayName", 7))
+        ),
+        ({"subclientName": "x" * 501}, TEXT),
+        ({"databases": "x"}, "a list of names, globs"),
+        ({"clientname": "x"}, "left out (did you mean clientName?)"),
     ],
     ids=str,
 )
-def test_an_error_names_the_association(fields: dict[str, Any], field: str, allowed: str) -> None:
-    message = refused(document(associations=[ASSOCIATION, {**ASSOCIATION, "instanceName": "x", **fields}]))
+def test_an_error_names_the_association(fields: dict[str, Any], allowed: str) -> None:
+    other, (field,) = {**ASSOCIATION, "instanceName": "x"}, fields
+    message = refused(document(associations=[ASSOCIATION, other | fields]))
     assert f"{field} of association 2 must be {allowed}" in message
-
-
-def test_an_association_stands_once_in_a_document() -> None:
-    other = {**ASSOCIATION, "instanceName": "x"}
-    message = refused(document(associations=[other, ASSOCIATION, {**ASSOCIATION, "displayName": "x"}]))
-    assert "association 3 must be different from association 2 in clientName, instanceName, subclientName." in message
+    twice = refused(document(associations=[other, ASSOCIATION, {**ASSOCIATION, "displayName": "x"}]))
+    assert "association 3 must be different from association 2 in clientName, instanceName, subclientName." in twice
 
 
 def test_all_wrong_fields_are_found_at_once() -> None:
@@ -176,12 +174,12 @@ EVENT = Trigger("rds", "x", rds_event_id="RDS-EVENT-0043")
 @pytest.mark.parametrize(
     ("fields", "trigger", "reason"),
     [
-        ({}, EVENT, ""),
-        ({"rdsEventIds": ["RDS-EVENT-0043"]}, EVENT, ""),
-        ({"rdsEventIds": ["RDS-EVENT-0005"]}, EVENT, "does not list 'RDS-EVENT-0043' in its rdsEventIds"),
-        ({"rdsEventIds": []}, EVENT, "does not list 'RDS-EVENT-0043' in its rdsEventIds"),
-        ({"rdsEventIds": []}, Trigger("schedule", "x"), ""),
-        ({"rdsEventIds": []}, Trigger("manual", "x"), ""),
+        *((fields, EVENT, "") for fields in ({}, {"rdsEventIds": ["RDS-EVENT-0043"]})),
+        *(
+            ({"rdsEventIds": ids}, EVENT, "does not list 'RDS-EVENT-0043' in its rdsEv")
+            for ids in (["RDS-EVENT-0005"], [])
+        ),
+        *(({"rdsEventIds": []}, trigger, "") for trigger in (Trigger("schedule", "x"), Trigger("manual", "x"))),
         *(({"enabled": False}, Trigger(kind, "x"), "disabled") for kind in ("rds", "schedule", "manual")),
     ],
 )
@@ -193,6 +191,8 @@ def test_what_a_target_declines(fields: dict[str, Any], trigger: Trigger, reason
 
 # ---- Parameters
 
+CHANGED = datetime(2026, 1, 31, tzinfo=UTC)
+
 
 class Ssm:
     """SSM's client, and the answers that it is about to give."""
@@ -200,6 +200,7 @@ class Ssm:
     def __init__(self) -> None:
         self.client = boto3.client("ssm")
         self.stubber = Stubber(self.client)
+        self.targets = Targets(PATH, self.client)
 
     def answer(self, text: str) -> None:
         found = {"Parameter": {"Name": PARAMETER, "Value": text}}
@@ -207,8 +208,7 @@ class Ssm:
 
     def list(self, **documents: str) -> None:
         """Answer a listing, one document to a page."""
-        changed = datetime(2026, 1, 31, tzinfo=UTC)
-        rows = [{"Name": PATH + name, "Value": text, "LastModifiedDate": changed} for name, text in documents.items()]
+        rows = [{"Name": PATH + name, "Value": text, "LastModifiedDate": CHANGED} for name, text in documents.items()]
         for number, row in enumerate(rows or [{}], 1):
             page: dict[str, Any] = {"Parameters": [row] if row else []}
             more = {"NextToken": str(number)} if number < len(rows) else {}
@@ -238,43 +238,31 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
-@pytest.mark.parametrize("path", [PATH, PATH.rstrip("/")])
-def test_a_target_is_read_once_a_minute(ssm: Ssm, clock: Clock, path: str) -> None:
-    targets = Targets(path, ssm.client)
-    assert targets.parameter("orders") == PARAMETER
+def test_a_target_is_read_once_a_minute_or_past_the_cache(ssm: Ssm, clock: Clock) -> None:
+    targets = Targets(PATH.rstrip("/"), ssm.client)
+    ssm.answer("{")
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match=f"{PARAMETER} is not valid: the document must be JSON"):
+            targets.load("orders")
     ssm.answer(document())
-    assert targets.load("orders") == targets.load("orders") == parse()
+    assert targets.load("orders", past_cache=True) == targets.load("orders") == parse()
     clock.now += 60
     ssm.answer(document(backupLevel="INCREMENTAL"))
     assert targets.load("orders").request.backup_level == "INCREMENTAL"
 
 
-def test_a_target_is_read_past_the_cache(ssm: Ssm) -> None:
-    ssm.answer("{")
-    ssm.answer(document())
-    targets = Targets(PATH, ssm.client)
-    for _ in range(2):
-        with pytest.raises(InvalidInput, match=f"{PARAMETER} is not valid: the document must be JSON"):
-            targets.load("orders")
-    assert targets.load("orders", past_cache=True) == targets.load("orders") == parse()
-
-
 def test_an_unknown_target_names_the_parameter_to_create(ssm: Ssm) -> None:
-    targets = Targets(PATH, ssm.client)
     ssm.answer(document())
-    targets.load("orders")
+    ssm.targets.load("orders")
     for past_cache in (True, False):
         ssm.stubber.add_client_error("get_parameter", "ParameterNotFound")
         with pytest.raises(InvalidInput, match=PARAMETER) as caught:
-            targets.load("orders", past_cache=past_cache)
+            ssm.targets.load("orders", past_cache=past_cache)
         assert caught.value.problem.code == "TARGET_UNKNOWN"
-
-
-@pytest.mark.parametrize("name", ["a/b", "", "*"])
-def test_a_name_that_no_target_can_have_is_refused_without_a_call(ssm: Ssm, name: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        Targets(PATH, ssm.client).load(name)
-    assert caught.value.problem.code == "TARGET_NAME_INVALID"
+    for name in ("a/b", "", "*"):  # No target can have it: no call is made.
+        with pytest.raises(InvalidInput) as caught:
+            ssm.targets.load(name)
+        assert caught.value.problem.code == "TARGET_NAME_INVALID"
 
 
 @pytest.mark.parametrize(
@@ -288,34 +276,28 @@ def test_a_name_that_no_target_can_have_is_refused_without_a_call(ssm: Ssm, name
 def test_ssms_limit_of_reads_is_a_lack_of_time(ssm: Ssm, operation: str, read: Callable[[Targets], object]) -> None:
     ssm.stubber.add_client_error(operation, "ThrottlingException", "Rate exceeded")
     with pytest.raises(OutOfTime):
-        read(Targets(PATH, ssm.client))
+        read(ssm.targets)
 
 
 def test_all_documents_are_listed_once_a_minute(ssm: Ssm, clock: Clock) -> None:
-    targets = Targets(PATH, ssm.client)
     ssm.list(orders=document(), billing="{")
     expected = {"billing": "{", "orders": document()}
-    assert targets.documents() == targets.documents() == expected
-    assert targets.load("orders") == parse()
+    assert ssm.targets.documents() == ssm.targets.documents() == expected
+    assert ssm.targets.load("orders") == parse()
+    ssm.list(orders="1", billing="2")
+    changed = CHANGED.timestamp()
+    assert list(ssm.targets.stored()) == [("orders", Document("1", changed)), ("billing", Document("2", changed))]
     ssm.list(stock="{")
-    assert targets.documents(past_cache=True) == targets.documents() == {"stock": "{"}
+    assert ssm.targets.documents(past_cache=True) == ssm.targets.documents() == {"stock": "{"}
     clock.now += 60
     ssm.list()
-    assert targets.documents() == {}
+    assert ssm.targets.documents() == {}
 
 
 def test_listing_stops_when_its_time_is_over(ssm: Ssm) -> None:
-    targets = Targets(PATH, ssm.client)
     ssm.list(orders=document(), billing="{")
     left = iter([5.0, 0.0])
     with pytest.raises(OutOfTime):
-        targets.documents(seconds_left=lambda: next(left))
+        ssm.targets.documents(seconds_left=lambda: next(left))
     ssm.list(orders=document())
-    assert targets.documents(seconds_left=lambda: 5.0) == {"orders": document()}
-
-
-def test_every_stored_document_has_the_time_of_its_last_change(ssm: Ssm) -> None:
-    ssm.list(orders="1", billing="2")
-    changed = datetime(2026, 1, 31, tzinfo=UTC).timestamp()
-    stored = list(Targets(PATH, ssm.client).stored())
-    assert stored == [("orders", Document("1", changed)), ("billing", Document("2", changed))]
+    assert ssm.targets.documents(seconds_left=lambda: 5.0) == {"orders": document()}

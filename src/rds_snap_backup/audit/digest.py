@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from rds_snap_backup.audit.findings import Finding
+from rds_snap_backup.audit.findings import Finding, Unasked
 from rds_snap_backup.config import HOUR, MINUTE
 from rds_snap_backup.core.backups import DAY
 from rds_snap_backup.messaging.notifications import iso
@@ -72,6 +72,11 @@ class Digest:
             for group, names in SUMS.items()
         }
         return {"start": iso(self.span.start), "end": iso(self.span.end), **counted}
+
+    @property
+    def unasked(self) -> list[Unasked]:
+        """The question that could not be asked, if the sums could not be read."""
+        return [Unasked("rate", self.sums)] if isinstance(self.sums, Problem) else []
 
     def rate_findings(self) -> list[Finding]:
         """Return the finding that submissions waited for the rate limit, with the grouping that would fit."""

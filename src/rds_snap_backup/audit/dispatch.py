@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from rds_snap_backup.audit.daily import Auditor, make_audit
+from rds_snap_backup.audit.auditor import Auditor
+from rds_snap_backup.audit.daily import make_audit
 from rds_snap_backup.audit.listing import take_inventory
 from rds_snap_backup.audit.preflight import check
 from rds_snap_backup.audit.proving import Question

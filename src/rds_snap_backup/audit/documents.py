@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rds_snap_backup.audit.checks import Check, not_made, not_read, passed, warned
-from rds_snap_backup.audit.verdicts import names_of
+from rds_snap_backup.audit.coverage import names_of
 from rds_snap_backup.commvault.clients import Client
 from rds_snap_backup.commvault.contents import Content
 from rds_snap_backup.commvault.inventory import Discovery

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rds_snap_backup.audit.verdicts import Ages, Judge
+from rds_snap_backup.audit.coverage import Ages
+from rds_snap_backup.audit.verdicts import Judge
 from rds_snap_backup.commvault.contents import Content
 from rds_snap_backup.config import Config
 from rds_snap_backup.problems import Problem

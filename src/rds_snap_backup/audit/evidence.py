@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from rds_snap_backup.audit.coverage import Found, Listed, is_excluded
 from rds_snap_backup.audit.estate import Estate
-from rds_snap_backup.audit.verdicts import MAX_AHEAD_SECONDS, MAX_TRIES, Found, Judge, Listed, is_excluded
+from rds_snap_backup.audit.proofs import MAX_AHEAD_SECONDS, MAX_TRIES
+from rds_snap_backup.audit.verdicts import Judge
 from rds_snap_backup.commvault.inventory import UNREAD, Discovery, Instance
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Kind, Place, Snapshot, Wanted

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from rds_snap_backup.audit.checks import HINTS, SERVER, Check
+from rds_snap_backup.audit.coverage import EXCLUDE_TAG, names_of
 from rds_snap_backup.audit.documents import UNKNOWN
-from rds_snap_backup.audit.verdicts import EXCLUDE_TAG, Judge, Verdict, names_of
+from rds_snap_backup.audit.verdicts import Judge, Verdict
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Place, Resource
 from rds_snap_backup.rds.members import Listing

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from rds_snap_backup.audit.coverage import Contents
 from rds_snap_backup.audit.metered import CONTENT_CALLS, OUT_OF_CALLS, Metered
-from rds_snap_backup.audit.verdicts import Contents
 from rds_snap_backup.commvault.clients import Client
 from rds_snap_backup.commvault.inventory import UNREAD, Discovery, Group, Instance
 from rds_snap_backup.problems import Problem

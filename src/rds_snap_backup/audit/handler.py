@@ -9,7 +9,7 @@ gc.disable()  # Nothing that is made while a sandbox starts is garbage; looking 
 
 from botocore.config import Config as SdkConfig
 
-from rds_snap_backup.audit.daily import Auditor
+from rds_snap_backup.audit.auditor import Auditor
 from rds_snap_backup.audit.dispatch import answer
 from rds_snap_backup.bootstrap import SDK, Clients
 from rds_snap_backup.config import Config

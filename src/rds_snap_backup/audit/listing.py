@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rds_snap_backup.audit.aws_calls import aws_calls
-from rds_snap_backup.audit.daily import RESERVE_SECONDS, Auditor
+from rds_snap_backup.audit.auditor import Auditor
+from rds_snap_backup.audit.aws_calls import RESERVE_SECONDS, aws_calls
+from rds_snap_backup.audit.coverage import is_excluded
 from rds_snap_backup.audit.documents import Counts, StoredTarget
 from rds_snap_backup.audit.estate import judge_of, read_estate
 from rds_snap_backup.audit.evidence import gather
 from rds_snap_backup.audit.groups import read_groups
 from rds_snap_backup.audit.pages import Reading
 from rds_snap_backup.audit.preflight import run_preflight
-from rds_snap_backup.audit.verdicts import Judge, is_excluded
+from rds_snap_backup.audit.verdicts import Judge
 from rds_snap_backup.commvault.inventory import Group
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Place
@@ -77,7 +78,7 @@ def _group(group: Group | None) -> dict[str, Any]:
 def _database(judge: Judge, database: Database | None) -> dict[str, Any]:
     if database is None:
         return {"arn": None, "engine": None, "excluded": False, "restorePoint": None}
-    proof = judge.proof(database)
+    proof = judge.proof(database.resource)
     return {
         "arn": database.resource.arn,
         "engine": database.resource.engine,

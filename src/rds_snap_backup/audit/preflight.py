@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from rds_snap_backup.audit.access import access_checks, renewal_check
 from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.checks import Check, not_read, passed, warned
+from rds_snap_backup.audit.coverage import Contents
 from rds_snap_backup.audit.documents import (
     Counts,
     StoredTarget,
@@ -25,7 +26,6 @@ from rds_snap_backup.audit.documents import (
 from rds_snap_backup.audit.estate import judge_of, read_estate, selected_by
 from rds_snap_backup.audit.findings import QUOTA_HINT
 from rds_snap_backup.audit.pages import Reading
-from rds_snap_backup.audit.verdicts import Contents
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault.clients import Client
 from rds_snap_backup.commvault.inventory import Discovery, Group

@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any, Self
 
 from rds_snap_backup.audit.aws_calls import aws_calls
+from rds_snap_backup.audit.coverage import Listed
 from rds_snap_backup.audit.documents import read_targets
 from rds_snap_backup.audit.estate import Estate, judge_of
 from rds_snap_backup.audit.evidence import gather
 from rds_snap_backup.audit.groups import read_groups
 from rds_snap_backup.audit.metered import Metered
-from rds_snap_backup.audit.verdicts import Judge, Listed, Proof
+from rds_snap_backup.audit.proofs import Proof
+from rds_snap_backup.audit.verdicts import Judge
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.messaging.notifications import iso
@@ -153,7 +155,7 @@ class Prover:
 def _judged(judge: Judge, database: Database, since: float) -> dict[str, Any]:
     """Return the answer from what is known of a database."""
     resource = database.resource
-    proof = judge.proof(database)
+    proof = judge.proof(database.resource)
     unread = judge.found.get(resource.place)
     if proof and proof.created > since:
         by_name = "RDS's snapshots could not be read: Commvault's restore point counts by name."

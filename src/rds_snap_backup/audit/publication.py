@@ -7,17 +7,21 @@ message twice, never zero times.
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rds_snap_backup.audit.findings import Finding
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.ledger.audits import AuditChangedError, Audits, AuditState, Keys
 from rds_snap_backup.messaging import audit_messages
+from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, title
 from rds_snap_backup.observability import count, logger
 
 # Somewhat less than a week: the audit of the seventh day may begin a little earlier than the first one did.
 REPEAT_SECONDS = 7 * 86400 - 3600
 # The item holds 400 KB. A change beyond that is not noticed.
 MAX_KEYS = 6000
+# Longer lists of places are not published.
+MAX_SHOWN_PLACES = 300
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,14 @@ def _limited(found: Mapping[str, AbstractSet[str]]) -> Keys:
             kept[group] = frozenset(some)
             left -= len(some)
     return kept
+
+
+def notification_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is published of an answer: the first findings, and no long list of accounts; `counts` has their numbers."""
+    scope = answer["scope"]
+    accounts = scope["accounts"] if len(scope["accounts"]) <= MAX_SHOWN_PLACES else []
+    shown = {"findings": answer["findings"][:MAX_FINDINGS], "scope": {**scope, "accounts": accounts}}
+    return {**answer, **shown, "title": title(answer)}
 
 
 def publish(services: Services, audits: Audits, state: AuditState) -> None:

@@ -50,6 +50,6 @@ class Reports:
             body = client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return ReportLink(key, hashlib.sha256(body).hexdigest())
 
-    def address(self, key: str) -> str:
-        """Return a report's address."""
-        return f"s3://{self.bucket}/{key}"
+    def address(self, key: str | None) -> str | None:
+        """Return a report's address; None of no report."""
+        return f"s3://{self.bucket}/{key}" if key else None

@@ -1,9 +1,9 @@
 """Submissions that are stuck: they are open, and their message is lost. A scheduled audit sends it again once a day."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from rds_snap_backup.audit.findings import Finding
+from rds_snap_backup.audit.findings import Finding, Unasked
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.core.backups import DAY, HOUR
 from rds_snap_backup.core.coordinator import Saved
@@ -22,6 +22,23 @@ SENT_IN_VAIN = (
     "An earlier audit sent its message again, in vain. Check that the Submissions queue's event source mapping is "
     "enabled, and read the Backup function's log; then start the target by hand if the backup is still needed."
 )
+
+
+# Open submissions, and those that cannot be read.
+type Opened = tuple[Sequence[Submission], Sequence[Unreadable]]
+
+
+def ask(
+    services: Services, aws: Calls, opened: Opened | Problem, *, is_scheduled: bool
+) -> tuple[list[Finding], list[Unasked]]:
+    """Return findings and what could not be asked; a scheduled audit sends the messages of stuck submissions again."""
+    if isinstance(opened, Problem):
+        return [], [Unasked("stuck", opened)]
+    submissions, unreadable = opened
+    stuck = [submission for submission in submissions if submission.is_stuck(services.clock())]
+    found = [*findings_of(stuck, is_scheduled=is_scheduled), *findings_of_unreadable(unreadable)]
+    problems = send_again(services, aws, stuck) if is_scheduled else []
+    return found, [Unasked("stuck", problem) for problem in problems]
 
 
 def send_again(services: Services, aws: Calls, stuck: Iterable[Submission]) -> list[Problem]:

@@ -55,8 +55,9 @@ def message(notification: Mapping[str, Any]) -> str:
 def _text(notification: Mapping[str, Any]) -> str:
     counts, scope = notification["counts"], notification["scope"]
     news = "Changed since the last audit, or lasts another week" if notification["news"] else "As in the last audit"
-    lines = [f"{_counted(counts['findings'], 'finding').capitalize()}. {news}.", *_tasks(notification)]
-    lines += ["", f"{_counted(counts['databases'], 'database').capitalize()}: {_numbers(counts, VERDICTS)}."]
+    lines = _tasks(notification)
+    lines.append(f"{_counted(counts['findings'], 'finding').capitalize()}. {news}.")
+    lines.append(f"{_counted(counts['databases'], 'database').capitalize()}: {_numbers(counts, VERDICTS)}.")
     if (last := notification["lastRead"]) and counts["unreadable"]:
         where = f", in {last['report']}" if last["report"] else ""
         lines.append(f"All databases could last be read at {last['time']}{where}.")
@@ -68,7 +69,7 @@ def _text(notification: Mapping[str, Any]) -> str:
 
 
 def _tasks(notification: Mapping[str, Any]) -> list[str]:
-    """Return what to do for each code, with at most ten databases in all."""
+    """Return what to do for each code, with at most ten databases in all; each part ends with an empty line."""
     by_code: dict[str, list[Mapping[str, Any]]] = {}
     for finding in notification["findings"]:
         by_code.setdefault(finding["code"], []).append(finding)
@@ -76,11 +77,10 @@ def _tasks(notification: Mapping[str, Any]) -> list[str]:
     left = MAX_NAMED
     for code, findings in by_code.items():
         shown, left = findings[:left], max(0, left - len(findings))
-        lines += ["", f"{code}: {findings[0]['hint']}", *(f"- {_where(each)}{each['message']}" for each in shown)]
-        if more := len(findings) - len(shown):
-            lines.append(f"- {more} more")
+        lines += [f"{code}: {findings[0]['hint']}", *(f"- {_where(each)}{each['message']}" for each in shown)]
+        lines += [f"- {more} more", ""] if (more := len(findings) - len(shown)) else [""]
     if more := notification["counts"]["findings"] - len(notification["findings"]):
-        lines += ["", f"{_counted(more, 'finding')} more: rds-snap-backup report shows all of them."]
+        lines += [f"{_counted(more, 'finding')} more: rds-snap-backup report shows all of them.", ""]
     return lines
 
 

@@ -32,7 +32,8 @@ MEANINGS = {
     Verdict.UNREADABLE: "Its account or Commvault could not be read: nothing is known about it.",
     Verdict.NEW: "It has no restore point yet, and is younger than its maximum age.",
     Verdict.PROTECTED: (
-        "A restore point was made within its maximum age, and RDS lists its snapshot as available. A restore was not tried."
+        "A restore point was made within its maximum age, and RDS lists its snapshot as available, unless its reason "
+        "in the report says otherwise. A restore was not tried."
     ),
     Verdict.EXCLUDED: "It is tagged rds-snap-backup:exclude, or a read replica that no content names. Who did so is not known.",
 }

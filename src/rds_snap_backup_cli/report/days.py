@@ -15,6 +15,8 @@ from rds_snap_backup_cli.report.form import parsed
 
 # The days of these verdicts ask for no restore point.
 NOT_ASKED = frozenset({Verdict.EXCLUDED, Verdict.NEW})
+# A row of these verdicts without a restore point says that there is none.
+CERTAIN = frozenset({Verdict.UNCOVERED, Verdict.STALE})
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,15 @@ def chain_problems(stored: Sequence[Stored], read: Mapping[str, Report], last: L
 
 @dataclass(frozen=True)
 class Line:
-    """The days of one database. A day without a report, or on which it did not exist, has no verdict."""
+    """The days of one database. A day without a report, or on which it did not exist, has no verdict.
+
+    `points` are the restore points that its reports name; `lacked` is when a report first found none, `last` its last report.
+    """
 
     arn: str
     verdicts: Sequence[str]
     points: Sequence[datetime]
+    lacked: datetime | None
     last: datetime
 
     @property
@@ -154,10 +160,12 @@ class Line:
 
     @cached_property
     def longest_gap(self) -> float | None:
-        """The most hours between two of the restore points that reports name, or since the last; None without one."""
-        times = [*sorted(set(self.points)), self.last]
-        gaps = [(later - earlier).total_seconds() / 3600 for earlier, later in pairwise(times)]
-        return max(gaps, default=None)
+        """The most hours without a restore point, from the first one or the first report that found none; None without one."""
+        points = sorted(set(self.points))
+        if not points:
+            return None
+        times = [*([self.lacked] if self.lacked and self.lacked < points[0] else []), *points, self.last]
+        return max((later - earlier).total_seconds() / 3600 for earlier, later in pairwise(times))
 
     @property
     def runs(self) -> Iterator[tuple[str, int, int]]:
@@ -245,6 +253,7 @@ def line_of(arn: str, days: Sequence[date], by_day: Mapping[date, Report]) -> Li
         row or (report.rows.get(place) if report and number > first else None)
         for number, (row, report) in enumerate(zip(own, reports, strict=True))
     ]
-    points = [row[1] for row in own if row and row[1]]
-    last = max(report.at for report, row in zip(reports, own, strict=True) if report and row)
-    return Line(arn, [row[0] if row else "" for row in rows], points, last)
+    read = [(report.at, *row) for report, row in zip(reports, own, strict=True) if report and row]
+    lacked = next((at for at, verdict, point in read if verdict in CERTAIN and not point), None)
+    points = [point for _, _, point in read if point]
+    return Line(arn, [row[0] if row else "" for row in rows], points, lacked, read[-1][0])

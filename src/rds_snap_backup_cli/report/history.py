@@ -153,8 +153,8 @@ def row_of(found: History, line: Line, *, several: bool) -> dict[str, str]:
         "name": f"{line.name}, {line.place}" if several else line.name,
         # A line breaks after ten days.
         "days": " ".join(map("".join, batched(signs, 10))),  # noqa: B911 # 3.12 has no `strict`
-        "share": f"{line.protected} of {line.asked} day{'' if line.asked == 1 else 's'}",
-        "gap": "no restore point" if gap is None else f"{gap:.0f} h",
+        "share": f"{line.protected} of {counted(line.asked, 'day')}",
+        "gap": "no restore point known" if gap is None else f"{gap:.0f} h",
         "change": found.change(line),
     }
 

@@ -35,12 +35,14 @@ def page_of(found: History) -> str:
     reported = ["protected" if day in found.reports else "stale" for day in found.days]
     first = min(found.reports, default=found.days[-1])
     known = ["" if day < first else verdict for day, verdict in zip(found.days, reported, strict=True)]
-    reports = Line("", known, (), None)  # type: ignore[arg-type] # it has no restore points
+    reports = Line("", known, (), None, None)  # type: ignore[arg-type] # it has no restore points
     return render(
         "history.html",
         history=found,
         width=len(found.days),
-        labels=list(found.days)[::step],
+        # Each has room until the next one.
+        labels=list(found.days)[: len(found.days) - step + 1 : step],
+        step=step,
         legend={name: shapes([(name, 0, 1)]) for name in SHAPES},
         reports=shapes(reports.runs),
         rows=[(line, shapes(line.runs), found.row(line), in_words(line, found.days)) for line in found.lines],

@@ -9,9 +9,11 @@ from typing import Any
 import boto3
 from botocore.exceptions import EndpointConnectionError
 
-from rds_snap_backup.audit.daily import Auditor
+from rds_snap_backup.audit.auditor import Auditor
+from rds_snap_backup.audit.coverage import Contents, Listed
 from rds_snap_backup.audit.documents import StoredTarget, read_targets
-from rds_snap_backup.audit.verdicts import Ages, Contents, Judge, Listed
+from rds_snap_backup.audit.estate import Estate, judge_of
+from rds_snap_backup.audit.verdicts import Judge
 from rds_snap_backup.bootstrap import Clients
 from rds_snap_backup.commvault.contents import read_content
 from rds_snap_backup.commvault.inventory import Group, Instance
@@ -19,6 +21,7 @@ from rds_snap_backup.commvault.restore_points import RestorePoint
 from rds_snap_backup.config import Config
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Place, Resource, Snapshot
+from rds_snap_backup.rds.members import Listing
 from rds_snap_backup.targets import Document, Target, Targets
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel
@@ -36,9 +39,8 @@ RDS, DEV = Instance("aws-prod", "RDS", "210"), Instance("aws-dev", "RDS", "211")
 # ---- Targets
 
 
-def association(subclient: str = "nightly", instance: str = "RDS", **more: Any) -> dict[str, Any]:
-    """Return a document's association."""
-    return {"clientName": "aws-prod", "instanceName": instance, "subclientName": subclient, **more}
+def association(subclient: str = "nightly") -> dict[str, Any]:
+    return {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": subclient}
 
 
 def text(*associations: dict[str, Any], **fields: Any) -> str:
@@ -46,15 +48,14 @@ def text(*associations: dict[str, Any], **fields: Any) -> str:
     return json.dumps({"associations": associations or [association()], **fields})
 
 
-def stored(name: str, document: str, changed_at: float = 0) -> StoredTarget:
+def stored(name: str, document: str) -> StoredTarget:
     """Return a target as it is stored."""
     client: Any = SimpleNamespace()
-    (found,) = read_targets(Targets(PATH, client), [(name, Document(document, changed_at))])
+    (found,) = read_targets(Targets(PATH, client), [(name, Document(document, 0))])
     return found
 
 
 def target(name: str = "orders", *associations: dict[str, Any], **fields: Any) -> Target:
-    """Return a target."""
     found = stored(name, text(*associations, **fields)).target
     assert found is not None
     return found
@@ -73,7 +74,6 @@ def resource(name: str, kind: Any = "instance", **more: Any) -> Resource:
 
 
 def database(name: str, kind: Any = "instance", members: tuple[Resource, ...] = (), **more: Any) -> Database:
-    """Return a database."""
     return Database(resource(name, kind, **more), members)
 
 
@@ -111,27 +111,20 @@ def point(name: str, hours: float = 1, snapshot: str = "", zone: str = "us-east-
 def judge(*databases: Database, **facts: Any) -> Judge:
     """Return a judge of these databases with one instance: its group `nightly` has everything, and no restore points."""
     groups = facts.pop("groups", (NIGHTLY,))
-    instances = facts.pop("instances", None) or list(dict.fromkeys(each.instance for each in groups)) or [RDS]
+    instances = list(dict.fromkeys(each.instance for each in groups)) or [RDS]
     contents = Contents(groups, instances, facts.pop("unread_clients", {}), facts.pop("problem", None))
-    points = facts.pop("points", {})
-    listed = {instance: Listed((), NOW - 168 * HOUR) for instance in instances} | {
+    listed = dict.fromkeys(instances, Listed((), NOW - 168 * HOUR)) | {
         instance: found if isinstance(found, Problem | Listed) else Listed(found, NOW - 168 * HOUR)
-        for instance, found in points.items()
+        for instance, found in facts.pop("points", {}).items()
     }
-    snapshots = facts.pop("snapshots", ())
     found: dict[Place, Any] = {}
-    for each in snapshots:
+    for each in facts.pop("snapshots", ()):
         _, _, _, region, account, *_ = each.arn.split(":")
         found.setdefault(Place(account, region), {})[each.kind, each.name] = each
-    naming: dict[str, list[Target]] = {}
-    accounts: dict[str, set[str]] = {}
-    for each in facts.pop("targets", ()):
-        for one in each.request.associations:
-            naming.setdefault(one.key, []).append(each)
-            accounts.setdefault(one.client_name, set()).update(each.accounts)
-    places = facts.pop("places", None) or {each.resource.place for each in databases} | {HOME}
-    given = {"contents": contents, "listed": listed, "found": found, "places": places, "accounts": accounts}
-    return Judge(databases, NOW, Ages(26, naming), **{**given, **facts})
+    places = facts.pop("places", {each.resource.place for each in databases} | {HOME})
+    estate = Estate(HOME, dict.fromkeys(places, Listing([], [])), list(databases))
+    judge = judge_of(Config.from_env(ENVIRONMENT), NOW, estate, facts.pop("targets", ()))
+    return replace(judge, contents=contents, listed=listed, **{"found": found} | facts)
 
 
 class Aws:
@@ -145,28 +138,19 @@ class Aws:
         self.failing = ""
         ledger: Any = DynamoDB(Kernel())
         here: Any = self
-        self.clients = Clients(
-            dynamodb=ledger,
-            rds=lambda: here,
-            secretsmanager=here,
-            sns=here,
-            sqs=lambda: here,
-            ssm=boto3.client("ssm"),
-        )
+        apis = {"rds": lambda: here, "secretsmanager": here, "sns": here, "sqs": lambda: here}
+        self.clients = Clients(dynamodb=ledger, ssm=boto3.client("ssm"), **apis)
         self.config = Config.from_env(ENVIRONMENT)
 
     def auditor(self) -> Auditor:
-        """Return a sandbox of the Audit function."""
         return Auditor.make(self.config, self.clients, lambda: self.now)
 
     def publish(self, **call: Any) -> None:
-        """Be SNS."""
         self._fail("publish")
         self.published.append(json.loads(json.loads(call["Message"])["default"]))
         self.levels.append(call["MessageAttributes"]["level"]["StringValue"])
 
     def send_message(self, **call: Any) -> None:
-        """Be SQS."""
         self._fail("send_message")
         self.sent.append(json.loads(call["MessageBody"]))
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import count
 
 from rds_snap_backup.audit.pages import Reading, Readings
 
@@ -19,15 +20,11 @@ def test_rows_are_given_page_by_page() -> None:
 
 
 def test_the_next_pages_are_of_the_kept_reading() -> None:
-    now, read = [0.0], [0]
+    now, number = [0.0], count(1)
     readings = Readings(lambda: now[0])
 
     def reading(rows: int = 10) -> Callable[[], Reading]:
-        def take() -> Reading:
-            read[0] += 1
-            return Reading({"reading": read[0]}, "rows", ROWS[:rows], ROOM)
-
-        return take
+        return lambda: Reading({"reading": next(number)}, "rows", ROWS[:rows], ROOM)
 
     assert [readings.answer("audit", page, reading())["reading"] for page in (1, 2, 3)] == [1, 1, 1]
     assert readings.answer("audit", 1, reading())["reading"] == 2, "the first page is read again"

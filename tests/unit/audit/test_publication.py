@@ -1,4 +1,4 @@
-"""What is news, and how a scheduled run's notification is recorded and published."""
+"""Scheduled audits: what is news, how it is recorded and published, and the lost messages that they send again."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,15 +6,30 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from rds_snap_backup.audit.daily import MAX_SHOWN_PLACES, notification_of
+from rds_snap_backup.audit.aws_calls import aws_calls
 from rds_snap_backup.audit.digest import Digest, Span
 from rds_snap_backup.audit.findings import Finding
-from rds_snap_backup.audit.publication import MAX_KEYS, REPEAT_SECONDS, News, news_of, publish, publish_pending
+from rds_snap_backup.audit.publication import (
+    MAX_KEYS,
+    MAX_SHOWN_PLACES,
+    REPEAT_SECONDS,
+    News,
+    news_of,
+    notification_of,
+    publish,
+    publish_pending,
+)
+from rds_snap_backup.audit.stuck import findings_of, findings_of_unreadable, send_again
+from rds_snap_backup.core.coordinator import Saved
+from rds_snap_backup.core.opening import Defaults, begin
+from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.ledger.audits import AuditState
 from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, VERDICTS
-from tests.unit.audit.support import Aws, resource
+from rds_snap_backup.problems import Problem
+from rds_snap_backup.targets import parse_target
+from rds_snap_backup.triggers import Trigger
+from tests.unit.audit.support import NOW, Aws, resource, text
 
-NOW = 1769824804.0
 DAY = 86400.0
 EMPTY = frozenset[Any]()
 BEFORE = AuditState()
@@ -39,7 +54,6 @@ def after(*findings: Finding, state: AuditState = BEFORE, now: float = NOW) -> A
         ([], [], 1, 0, False),
         ([], [ONE], 1, 1, True),
         ([ONE], [ONE], 1, 0, False),
-        ([ONE], [ONE, TWO], 1, 1, True),
         ([ONE, TWO], [ONE], 1, 0, True),
         ([ONE], [TWO], 1, 1, True),
         ([ONE], [], 1, 0, True),
@@ -53,25 +67,21 @@ def test_changes_and_another_week_are_news(
 ) -> None:
     news = news_of(after(*before), findings, EMPTY, NOW + days * DAY)
     assert (news.new, news.is_news) == (new, is_news)
-
-
-def test_a_week_begins_with_the_last_new_finding_and_not_with_one_that_is_gone() -> None:
+    # A week begins with the last new finding, and not with one that is gone.
     state = after(TWO, state=after(ONE, TWO), now=NOW + DAY)
-    assert state.told_at == NOW
-    assert news_of(state, [TWO], EMPTY, NOW + REPEAT_SECONDS - 1).new == 0
-    assert news_of(state, [TWO], EMPTY, NOW + REPEAT_SECONDS).new == 1
+    assert [news_of(state, [TWO], EMPTY, NOW + REPEAT_SECONDS + late).new for late in (-1, 0)] == [0, 1]
 
 
 def test_a_question_that_is_not_answered_keeps_its_findings() -> None:
     state = after(ONE, TOKEN)
-    unanswered = news_of(state, [TOKEN], frozenset({"coverage"}), NOW + DAY)
-    assert unanswered == News(state.keys, 0, is_news=False)
-    part = news_of(state, [TWO, TOKEN], frozenset({"coverage"}), NOW + DAY)
+
+    def news(*findings: Finding, unanswered: str) -> News:
+        return news_of(state, findings, frozenset({unanswered}), NOW + DAY)
+
+    assert news(TOKEN, unanswered="coverage") == news(TOKEN, unanswered=ONE.group) == News(state.keys, 0, is_news=False)
+    part = news(TWO, TOKEN, unanswered="coverage")
     assert (part.new, part.keys[ONE.group]) == (1, after(ONE, TWO).keys[ONE.group])
-    assert news_of(state, [TOKEN], EMPTY, NOW + DAY).is_news
-    elsewhere = frozenset({"coverage@999988887777/us-east-1"})
-    assert news_of(state, [TOKEN], elsewhere, NOW + DAY).is_news
-    assert not news_of(state, [TOKEN], frozenset({ONE.group}), NOW + DAY).is_news
+    assert news(TOKEN, unanswered="coverage@999988887777/us-east-1").is_news
 
 
 def test_very_many_findings_are_compared_as_far_as_they_are_kept() -> None:
@@ -81,11 +91,13 @@ def test_very_many_findings_are_compared_as_far_as_they_are_kept() -> None:
     assert news_of(state, many, EMPTY, NOW + DAY) == News(state.keys, 0, is_news=False)
 
 
+COUNTS = dict.fromkeys(("findings", "databases", *VERDICTS), 0)
+
+
 def notification(text: str) -> dict[str, Any]:
-    counts = dict.fromkeys(("findings", "databases", *VERDICTS), 0)
-    since = Digest(Span(NOW, NOW), {}).to_json()
     facts = {"scope": {"stack": "", "commvault": ""}, "time": "", "lastRead": None, "report": None}
-    return {"status": "audit", "title": text, "news": True, "findings": [], "counts": counts, "since": since} | facts
+    shown = {"status": "audit", "title": text, "news": True, "findings": [], "counts": COUNTS}
+    return shown | facts | {"since": Digest(Span(NOW, NOW), {}).to_json()}
 
 
 def run(aws: Aws, name: str, new: int = 1) -> None:
@@ -96,31 +108,29 @@ def run(aws: Aws, name: str, new: int = 1) -> None:
     publish(auditor.services, auditor.audits, recorded)
 
 
-def titles(aws: Aws) -> list[str]:
-    return [published["title"] for published in aws.published]
+def published(aws: Aws) -> list[tuple[str, str]]:
+    return [(each["title"], level) for each, level in zip(aws.published, aws.levels, strict=True)]
 
 
-def test_a_notification_is_published_once_with_its_level_and_metric(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("fails_first", [False, True])
+def test_a_notification_is_published_once_by_its_run_or_the_next_one(
+    fails_first: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     aws = Aws()
-    run(aws, "monday", new=2)
-    assert '"AuditFinding":[2.0]' in capsys.readouterr().out
+    if fails_first:
+        aws.failing = "publish"
+        with pytest.raises(EndpointConnectionError):
+            run(aws, "monday", new=2)
+        assert aws.auditor().audits.load().run == "monday"
+        assert "AuditFinding" not in capsys.readouterr().out
+        aws.failing = ""
+    else:
+        run(aws, "monday", new=2)
     run(aws, "tuesday", new=0)
-    assert "AuditFinding" not in capsys.readouterr().out
-    assert (titles(aws), aws.levels) == (["monday", "tuesday"], ["problem", "digest"])
+    assert published(aws) == [("monday", "problem"), ("tuesday", "digest")]
+    assert capsys.readouterr().out.count('"AuditFinding":[2.0]') == 1
     state = aws.auditor().audits.load()
     assert (state.run, state.pending) == ("tuesday", None)
-
-
-def test_a_notification_that_was_not_published_is_the_next_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    aws = Aws()
-    aws.failing = "publish"
-    with pytest.raises(EndpointConnectionError):
-        run(aws, "monday")
-    assert "AuditFinding" not in capsys.readouterr().out
-    assert aws.auditor().audits.load().run == "monday"
-    aws.failing = ""
-    run(aws, "tuesday", new=0)
-    assert (titles(aws), aws.levels) == (["monday", "tuesday"], ["problem", "digest"])
 
 
 def test_of_two_runs_at_one_time_one_publishes() -> None:
@@ -129,30 +139,84 @@ def test_of_two_runs_at_one_time_one_publishes() -> None:
     state = auditor.audits.load()
     run(aws, "other")
     publish(auditor.services, auditor.audits, replace(state, run="mine", pending=notification("mine")))
-    assert titles(aws) == ["other"]
-    assert auditor.audits.load().run == "other"
-
-
-def test_of_two_runs_that_publish_the_same_record_both_go_on() -> None:
-    aws = Aws()
-    auditor = aws.auditor()
-    recorded = auditor.audits.save(replace(BEFORE, run="killed", pending=notification("killed")))
-    for _ in range(2):
+    assert published(aws) == [("other", "problem")]
+    recorded = auditor.audits.save(replace(auditor.audits.load(), run="killed", pending=notification("killed")))
+    for _ in range(2):  # Both publish the same record, and go on.
         assert publish_pending(auditor.services, auditor.audits, recorded).pending is None
-    assert titles(aws) == ["killed", "killed"]
+    assert published(aws)[1:] == [("killed", "digest")] * 2
 
 
 @pytest.mark.parametrize(("places", "shown"), [(MAX_SHOWN_PLACES, MAX_SHOWN_PLACES), (MAX_SHOWN_PLACES + 1, 0)])
 def test_long_lists_are_counted_in_a_message(places: int, shown: int) -> None:
-    counts = dict.fromkeys((*VERDICTS, "databases", "findings"), 0)
     scope: dict[str, Any] = {"accounts": [{"account": str(number)} for number in range(places)], "groups": 3}
-    answer: dict[str, Any] = {
-        "findings": [{"code": "TARGET_INVALID"}] * 60,
-        "scope": scope,
-        "counts": counts,
-        "since": {},
-    }
-    notification = notification_of(answer)
+    answer: dict[str, Any] = {"findings": [{"code": "TARGET_INVALID"}] * 60, "scope": scope, "counts": COUNTS}
+    notification = notification_of({**answer, "since": {}})
     assert (len(notification["scope"]["accounts"]), notification["scope"]["groups"]) == (shown, 3)
     assert len(notification["findings"]) == MAX_FINDINGS
     assert len(answer["scope"]["accounts"]) == places
+
+
+# ---- Stuck submissions
+
+TRIGGER = Trigger("rds", "arn|RDS-EVENT-0043|now", "now", "RDS-EVENT-0043", "arn:aws:rds:x:1:db:o", "Restored")
+
+
+@pytest.fixture
+def aws() -> Aws:
+    """AWS with a submission that has waited for two hours."""
+    found = Aws()
+    target = parse_target("orders", "", text())
+    submission = begin(TRIGGER, target, target.request.associations, Defaults(5, 1), found.now)
+    found.auditor().services.submissions.save(Change(submission))
+    found.now += 2 * 3600
+    return found
+
+
+def opened(aws: Aws) -> list[Submission]:
+    return aws.auditor().services.submissions.open()[0]
+
+
+def audit(aws: Aws, *, is_scheduled: bool = True, seconds_left: float = 100) -> tuple[Finding, list[Problem]]:
+    stuck = [submission for submission in opened(aws) if submission.is_stuck(aws.now)]
+    problems = send_again(aws.auditor().services, aws_calls(lambda: seconds_left), stuck) if is_scheduled else []
+    (found,) = findings_of(stuck, is_scheduled=is_scheduled)
+    return found, problems
+
+
+def test_by_hand_it_is_named_and_not_sent(aws: Aws) -> None:
+    found, _ = audit(aws, is_scheduled=False)
+    assert (found.code, found.target, found.database) == ("SUBMISSION_STUCK", "orders", None)
+    assert found.message == (
+        "A submission (waiting) should have gone on at 2026-01-31T02:00:04Z: rds trigger arn|RDS-EVENT-0043|now."
+    )
+    assert "The next scheduled audit" in found.hint
+    (unread,) = findings_of_unreadable([Unreadable("submission#orders#manual#1", "It has another form.")])
+    assert (unread.code, unread.message) == ("SUBMISSION_STUCK", "submission#orders#manual#1: It has another form.")
+    assert aws.sent == []
+
+
+def test_a_scheduled_audit_sends_its_message_once_a_day(aws: Aws) -> None:
+    found, problems = audit(aws)
+    assert (problems, "was sent again" in found.hint) == ([], True)
+    (body,) = aws.sent
+    assert (body["target"], Trigger.from_json(body["trigger"])) == ("orders", TRIGGER)
+    for hours, sent in ((1, 1), (21, 1), (1, 2), (24, 3)):
+        aws.now += hours * 3600
+        again, _ = audit(aws)
+        assert (again.key, len(aws.sent), "in vain" in again.hint) == (found.key, sent, True)
+
+
+def test_a_message_that_could_not_be_sent_is_sent_by_the_next_audit(aws: Aws) -> None:
+    aws.failing = "send_message"
+    assert [problem.code for problem in audit(aws)[1]] == ["AWS_FAILURE"]
+    assert [problem.code for problem in audit(aws, seconds_left=10)[1]] == ["OUT_OF_TIME"]
+    aws.failing = ""
+    assert (audit(aws)[1], len(aws.sent)) == ([], 1)
+
+
+def test_a_submission_that_goes_on_meanwhile_keeps_its_record(aws: Aws) -> None:
+    services = aws.auditor().services
+    (stuck,) = opened(aws)
+    changed = services.submissions.save(Change(replace(stuck, cut_offs=1)))
+    assert send_again(services, aws_calls(lambda: 100), [stuck]) == []
+    assert changed == Saved(opened(aws)[0])

@@ -1,8 +1,7 @@
 """What polls cost in reading calls, of which a tenant has 1,000 an hour; and that each job is read at some time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -38,23 +37,19 @@ class Signed(Auth):
 class Place:
     """A CommServe and readers of its jobs."""
 
-    def __init__(self, *, sandboxes: int = 1, first_poll: float = 60, page: int = PAGE) -> None:
+    def __init__(self) -> None:
         self.kernel = Kernel()
         self.server = commserve(self.kernel, {"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}}, 10 * HOUR)
         self.wire = Wire(self.kernel, self.server)
-        self.stack = ExitStack()
-        self.stack.enter_context(in_charge(self.wire, page=page))
         commvault = Commvault("https://commvault.test", lambda: None, Signed(self.server.token))
-        self.readers = [JobReader(commvault, first_poll, self.kernel.time) for _ in range(sandboxes)]
+        self.readers = [JobReader(commvault, 60, self.kernel.time) for _ in range(5)]
 
     @property
     def calls(self) -> Counter[str]:
         """The reading calls so far: of the list, and of one job."""
-        paths = [request.path for request in self.server.requests]
-        return Counter("list" if path == "/Job" else "job" for path in paths)
+        return Counter("list" if request.path == "/Job" else "job" for request in self.server.requests)
 
     def start(self, count: int, instance: str = "orders") -> list[Job]:
-        """Let jobs begin."""
         return [self.server.add_job("aws-prod", f"{instance}-{number}") for number in range(count)]
 
     def slow_down(self) -> None:
@@ -67,12 +62,9 @@ class Place:
         wanted = [JobsWanted(frozenset({job.id}), (job.id,), since=job.created) for job in jobs]
         return self.read(wanted, seconds_left, sandbox)
 
-    def look(
-        self, *, client: str = "aws-prod", ago: float = 60, fresh: float = 0, scan: Scan | None = None
-    ) -> JobsRead:
+    def look(self, client: str = "aws-prod", ago: float = 60, fresh: float = 0, scan: Scan | None = None) -> JobsRead:
         """Look for jobs of a submission that is in doubt."""
-        wanted = JobsWanted(frozenset({"key"}), (), (client,), self.kernel.now - ago, fresh, scan)
-        (read,) = self.read([wanted])
+        (read,) = self.read([JobsWanted(frozenset({"key"}), (), (client,), self.kernel.now - ago, fresh, scan)])
         return read
 
     def listing(self, **wanted: Any) -> Listing:
@@ -92,18 +84,17 @@ class Place:
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Place]]:
-    with ExitStack() as stack:
-
-        def made(**settings: float) -> Place:
-            place = Place(**settings)  # type: ignore[arg-type]
-            stack.push(place.stack)
-            return place
-
-        yield made
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A place whose pages have this many rows."""
+    found = Place()
+    with in_charge(found.wire, page=getattr(request, "param", PAGE)):
+        yield found
 
 
-def hour_of_polls(place: Place, jobs: list[Job], sandboxes: int) -> Counter[str]:
+slow_pages_of_three = pytest.mark.parametrize("place", [3], indirect=True)
+
+
+def hour_of_polls(place: Place, jobs: list[Job]) -> Counter[str]:
     """Let each job be polled every 15 minutes for two hours, in batches of ten; return the calls of the second one."""
     chance, begun = Random(1), place.kernel.now
     due = sorted((begun + chance.uniform(0, 900), number) for number in range(len(jobs)))
@@ -113,7 +104,7 @@ def hour_of_polls(place: Place, jobs: list[Job], sandboxes: int) -> Counter[str]
         place.kernel.now = max(place.kernel.now, due[0][0])
         batch = [poll for poll in due if poll[0] <= place.kernel.now][:10]
         before = before or (place.calls if place.kernel.now >= begun + HOUR else before)
-        reads = place.poll([jobs[index] for _, index in batch], sandbox=number % sandboxes)
+        reads = place.poll([jobs[index] for _, index in batch], sandbox=number % len(place.readers))
         assert all(read.rows for read in reads)
         number += 1
         due = sorted([*due[len(batch) :], *((place.kernel.now + 900 * chance.uniform(1, 1.03), i) for _, i in batch)])
@@ -121,56 +112,43 @@ def hour_of_polls(place: Place, jobs: list[Job], sandboxes: int) -> Counter[str]
 
 
 @pytest.mark.parametrize(("jobs", "others", "most"), [(1, 0, 5), (200, 600, 600)])
-def test_polls_stay_within_the_hourly_budget(make: Callable[..., Place], jobs: int, others: int, most: int) -> None:
-    place = make(sandboxes=5)
+def test_polls_of_five_sandboxes_stay_within_the_hourly_budget(place: Place, jobs: int, others: int, most: int) -> None:
     place.start(others, "other")
-    calls = hour_of_polls(place, place.start(jobs), 5)
-    assert calls.total() <= most
+    assert hour_of_polls(place, place.start(jobs)).total() <= most
 
 
-def test_one_job_is_read_alone_and_several_from_the_list(make: Callable[..., Place]) -> None:
-    place = make()
+def test_one_job_is_read_alone_and_several_from_the_list(place: Place) -> None:
     jobs = place.start(5)
-    place.poll(jobs[:1])
-    assert place.calls == {"job": 1}
-    place.poll(jobs[1:])
-    assert place.calls == {"job": 1, "list": 1}
+    for some, calls in ((jobs[:1], {"job": 1}), (jobs[1:], {"job": 1, "list": 1})):
+        place.poll(some)
+        assert place.calls == calls
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(5, 60), (25, 300)])
-def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(
-    make: Callable[..., Place], jobs: int, seconds: float
-) -> None:
-    place = make()
+def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(place: Place, jobs: int, seconds: float) -> None:
     started = place.start(jobs)
-    place.poll(started)
-    place.kernel.now += seconds - 10
-    assert all(read.rows for read in place.poll(started))
-    assert place.calls.total() == 1
-    place.kernel.now += 20
-    place.poll(started)
-    assert place.calls.total() == 2
+    for later, calls in ((0, 1), (seconds - 10, 1), (20, 2)):
+        place.kernel.now += later
+        assert all(read.rows for read in place.poll(started))
+        assert place.calls.total() == calls
 
 
-def test_a_job_that_commvault_does_not_know_is_absent(make: Callable[..., Place]) -> None:
-    place = make()
+def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_is_not(place: Place) -> None:
     jobs = place.start(2)
+    (read,) = place.poll(jobs[:1], seconds_left=1.5)
+    assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
+    assert not place.calls
     place.server.change_job(jobs[0].id, vanish_after=0)
     absent, there = place.poll(jobs)
     assert (*absent.absent, *absent.rows) == (jobs[0].id,)
     assert (there.absent, *there.rows) == (frozenset(), jobs[1].id)
-
-
-def test_a_job_that_there_was_no_time_to_ask_for_is_not_absent(make: Callable[..., Place]) -> None:
-    place = make()
-    (read,) = place.poll(place.start(1), seconds_left=1.5)
-    assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
-    assert not place.calls
+    place.fails("reset", "reset")
+    unread = place.look()
+    assert (unread.listing, unread.problem is None) == (None, False), "no empty list"
 
 
 @pytest.mark.parametrize("fault", ["500", "reset"])
-def test_one_job_that_cannot_be_read_does_not_stop_others(make: Callable[..., Place], fault: str) -> None:
-    place = make()
+def test_one_job_that_cannot_be_read_does_not_stop_others(place: Place, fault: str) -> None:
     jobs = place.start(2)
     place.fails("500", fault)  # The list, and the job that is read first.
     reads = place.poll(jobs)
@@ -178,20 +156,19 @@ def test_one_job_that_cannot_be_read_does_not_stop_others(make: Callable[..., Pl
     assert all(not read.absent for read in reads)
 
 
-def test_each_job_is_read_at_some_time_however_slow_the_list_is(make: Callable[..., Place]) -> None:
-    """Sixty jobs in pages of three, of which a run reads few."""
-    place = make(page=3)
+@slow_pages_of_three
+def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Place) -> None:
+    """Sixty jobs in pages of three, of which a run reads few, by chance: ten runs are enough mostly, forty always."""
     jobs = place.start(60)
     place.wire.page_seconds = 2.0
     seen: set[str] = set()
-    for _ in range(20):
+    for _ in range(40):
         place.kernel.now += 400
         seen.update(job_id for read in place.poll(jobs) for job_id in read.rows)
     assert len(seen) == 60
 
 
-def test_a_rate_limit_pauses_all_polls(make: Callable[..., Place]) -> None:
-    place = make()
+def test_a_rate_limit_pauses_all_polls(place: Place) -> None:
     jobs = place.start(3)
     place.fails("throttled")
     assert {read.problem.code for read in place.poll(jobs) if read.problem} == {"HTTP_429"}
@@ -204,10 +181,9 @@ def test_a_rate_limit_pauses_all_polls(make: Callable[..., Place]) -> None:
 
 @pytest.mark.parametrize("other", [{"ago": 80}, {"client": "aws-prod-2"}, {"fresh": 9e9}])
 def test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again(
-    make: Callable[..., Place], other: dict[str, Any]
+    place: Place, other: dict[str, Any]
 ) -> None:
     """Absence is proved only by what covers the attempt and its window, however many jobs the sandbox knows."""
-    place = make()
     place.start(25)
     first = place.listing()
     place.kernel.now += 10
@@ -217,56 +193,36 @@ def test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again(
     assert again.clients == (other.get("client", "aws-prod"),)
 
 
-def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(make: Callable[..., Place]) -> None:
+def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Place) -> None:
     """The CommServe's clock may be two minutes behind, and the call takes its time."""
-    place = make()
     (job,) = place.start(1)
     job.end()
     place.kernel.now += 200
     assert [row.id for row in place.listing(ago=0).rows] == [job.id]
 
 
-def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(make: Callable[..., Place]) -> None:
-    place = make(page=3)
-    place.start(40)
+@slow_pages_of_three
+def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Place) -> None:
+    """A row without names in any part of it is remembered."""
+    last = place.start(40)[-1]
+    last.subclient = replace(last.subclient, client="", instance="", name="")
     place.slow_down()
     begun, since = place.kernel.now, place.kernel.now - 60
     listing = place.listing()
+    assert not listing.has_nameless
     listed = {row.id for row in listing.rows}
     while listing.scan:
         place.kernel.now += 5
         listing = place.listing(ago=1, scan=listing.scan)
         listed.update(row.id for row in listing.rows)
-    assert len(listed) == 40
+    assert (len(listed), listing.since, listing.has_nameless) == (40, since, True)
     assert listing.begun == pytest.approx(begun, abs=1)
-    assert listing.since == since
     # Its end is no whole list.
     assert place.listing(ago=1).begun > begun + 15
 
 
-def test_a_row_without_names_in_an_earlier_part_of_a_long_list_is_remembered(make: Callable[..., Place]) -> None:
-    place = make(page=3)
-    jobs = place.start(40)
-    place.slow_down()
-    jobs[-1].subclient = replace(jobs[-1].subclient, client="", instance="", name="")
-    listing = place.listing()
-    assert not listing.has_nameless
-    while listing.scan:
-        listing = place.listing(scan=listing.scan)
-    assert listing.has_nameless
-
-
-def test_an_unreadable_list_is_a_problem_and_no_empty_list(make: Callable[..., Place]) -> None:
-    place = make()
-    place.fails("reset", "reset")
-    read = place.look()
-    assert read.listing is None
-    assert read.problem
-
-
 @pytest.mark.parametrize("jobs", [1, 25])
-def test_a_whole_list_serves_all_that_is_in_doubt(make: Callable[..., Place], jobs: int) -> None:
-    place = make()
+def test_a_whole_list_serves_all_that_is_in_doubt(place: Place, jobs: int) -> None:
     started = place.start(jobs)
     first = place.listing()
     assert {row.id for row in first.rows} == {job.id for job in started}

@@ -1,25 +1,20 @@
-"""Rows of Commvault's job list: any shape is read, and no value raises."""
+"""Rows of jobs and of restore points: any shape is read, and no value raises."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from rds_snap_backup.commvault.restore_points import RestorePoint, read_restore_point
 from rds_snap_backup.commvault.rows import read_job
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.targets import Association
 
-SUMMARY: dict[str, Any] = {
-    "jobId": 1354,
-    "status": "Running",
-    "pendingReason": "",
-    "jobStartTime": 1000,
-    "jobEndTime": 0,
-    "jobType": "Snap Backup",
-    "backupLevelName": "Full",
-    "opType": 59,
-    "subclient": {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "orders-db"},
-}
+TIMES = {"jobStartTime": "started", "jobEndTime": "ended"}
+NAMES = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "orders-db"}
+SUMMARY: dict[str, Any] = {"jobId": 1354, "status": "Running", "jobStartTime": 1000, "jobEndTime": 0}
+SUMMARY |= {"jobType": "Snap Backup", "backupLevelName": "Full", "opType": 59, "subclient": NAMES}
 
 
 def read(**fields: Any) -> Job:
@@ -28,7 +23,7 @@ def read(**fields: Any) -> Job:
     return job
 
 
-def test_a_row_is_read() -> None:
+def test_a_row_of_jobs() -> None:
     assert read() == Job("1354", "aws-prod", "RDS", "orders-db", "FULL", True, "Running", 1000, 0)
 
 
@@ -37,126 +32,111 @@ def test_a_row_is_read() -> None:
     [
         ({}, True),
         ({"opType": 5, "jobType": "Restore"}, False),
-        *(({"subclient": {**SUMMARY["subclient"], name: "Default"}}, False) for name in SUMMARY["subclient"]),
+        *(({"subclient": {**NAMES, name: "Default"}}, False) for name in NAMES),
         ({"subclient": None}, False),
     ],
 )
 def test_a_job_is_of_an_association_by_its_exact_names(fields: dict[str, Any], is_its_own: bool) -> None:
     job = read(**fields)
-    assert (
-        job.is_of(
-            Association(client_name="aws-prod", instance_name="RDS", display_name="Orders", subclient_name="orders-db")
-        )
-        is is_its_own
-    )
-    assert (job.names == ("aws-prod", "RDS", "orders-db")) is ("subclient" not in fields)
-
-
-@pytest.mark.parametrize(
-    ("fields", "is_backup"),
-    [
-        ({"opType": 59, "jobType": "x"}, True),
-        ({"opType": 4, "jobType": "x"}, True),
-        ({"opType": "59", "jobType": "x"}, True),
-        ({"opType": None, "jobType": "Snap Backup"}, True),
-        ({"opType": None, "jobType": "SNAPBACKUP"}, True),
-        ({"opType": [], "jobType": "Backup"}, True),
-        ({"opType": 5, "jobType": "Restore"}, False),
-        ({"opType": None, "jobType": None}, False),
-        ({"opType": None, "jobType": "Backup Copy"}, False),
-    ],
-)
-def test_what_is_a_backup(fields: dict[str, Any], is_backup: bool) -> None:
-    assert read(**fields).is_backup is is_backup
+    assert job.is_of(Association("aws-prod", "RDS", "orders-db", "Orders")) is is_its_own
+    assert (job.names == tuple(NAMES.values())) is ("subclient" not in fields)
 
 
 NO_IDS: list[Any] = [None, 0, "0", "", "x", [], {}, True]
+NO_TIMES: list[Any] = [10**18, 10**400, -1, True, 1.5e9, "soon", None, {}]
+NO_NAMES: list[Any] = ["orders\n", "x" * 501, "\x1b[31m", {"name": "orders"}, ["orders"], 7, None]
+LEVELS = {"Full": "FULL", "Synthetic Full": "SYNTHETIC_FULL", " incremental ": "INCREMENTAL", "1": "", (): ""}
+# Every documented status that is an end.
+ENDS = {
+    "completed": ("Completed", "completed"),
+    "completed_with_errors": ("Completed w/ one or more errors", "Completed w/ one or more warnings", "Committed"),
+    "killed": ("Killed",),
+    "failed": ("Failed", "Failed to Start"),
+}
+GOING_ON = ["Running", "Waiting", "Pending", "Queued", "Suspend Pending", "Suspended", "Kill Pending"]
+GOING_ON += ["Interrupt Pending", "Interrupted", "Running (cannot be verified)", "Abnormal Terminated Cleanup"]
 
 
 @pytest.mark.parametrize(
-    "row", [*NO_IDS, {"jobSummary": {}}, *({"jobSummary": {"jobId": value}} for value in NO_IDS)], ids=str
+    "row", [*NO_IDS, {"jobSummary": {}}, *({"jobSummary": {"jobId": it}} for it in NO_IDS)], ids=str
 )
 def test_a_row_without_an_id_is_none(row: Any) -> None:
     assert read_job(row) is None
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"),
+    ("fields", "name", "expected"),
     [
-        (1_769_824_804, 1_769_824_804),
-        ("1769824804", 1_769_824_804),
-        (1_769_824_804_123, 1_769_824_804),
-        ("1769824804123", 1_769_824_804),
-        (10**11, 10**11),
-        (253402300800, 253402300),
-        (10**18, 0),
-        (10**400, 0),
-        (-1, 0),
-        (True, 0),
-        (1.5e9, 0),
-        ("soon", 0),
-        (None, 0),
-        ({}, 0),
+        *(({"opType": operation, "jobType": "x"}, "is_backup", True) for operation in (59, 4, "59")),
+        *(({"opType": None, "jobType": kind}, "is_backup", True) for kind in ("Snap Backup", "SNAPBACKUP", "Backup")),
+        ({"opType": 5, "jobType": "Restore"}, "is_backup", False),
+        *(({"opType": None, "jobType": kind}, "is_backup", False) for kind in (None, "Backup Copy")),
+        # Times are seconds within what a date can be, or not known.
+        *(
+            ({"jobStartTime": time}, "started", 1_769_824_804)
+            for time in (1_769_824_804, "1769824804", 1_769_824_804_123)
+        ),
+        *(({"jobEndTime": time}, "ended", known) for time, known in ((10**11, 10**11), (253402300800, 253402300))),
+        *(({name: time}, field, 0) for name, field in TIMES.items() for time in NO_TIMES),
+        # No target can have such names.
+        *(({"subclient": NAMES | {"clientName": name}}, "names", ("", "RDS", "orders-db")) for name in NO_NAMES),
+        *(({"backupLevelName": level}, "level", known) for level, known in LEVELS.items()),
+        *(({"backupLevelName": None, "backupLevel": level}, "level", known) for level, known in LEVELS.items()),
+        *(({"status": status}, "end", end) for end, some in ENDS.items() for status in some),
+        *(({"status": status}, "end", None) for status in (*GOING_ON, "", "Pondering", "Commit pending")),
+        *(({"status": status}, "is_known", True) for status in (*GOING_ON, "Killed")),
+        *(({"status": status}, "is_known", False) for status in ("", "Pondering", "Commit pending")),
     ],
-    ids=lambda value: str(value)[:20],
+    ids=lambda value: str(value)[:50],
 )
-def test_a_time_is_in_seconds_within_what_a_date_can_be_or_not_known(value: Any, seconds: int) -> None:
-    job = read(jobStartTime=value, jobEndTime=value)
-    assert (job.started, job.ended) == (seconds, seconds)
-    assert datetime.fromtimestamp(job.started, UTC)
+def test_a_field(fields: dict[str, Any], name: str, expected: object) -> None:
+    job = read(**fields)
+    assert getattr(job, name) == expected
+    assert job.has_ended is (job.end is not None)
+    assert datetime.fromtimestamp(max(job.started, job.ended), UTC)
 
 
-@pytest.mark.parametrize("name", ["orders\n", "x" * 501, "\x1b[31m", {"name": "orders"}, ["orders"], 7, None])
-def test_a_name_that_no_target_can_have_is_missing(name: Any) -> None:
-    assert read(subclient={"clientName": name, "instanceName": "orders-db"}).names == ("", "orders-db", "")
+# ---- Restore points
+
+ROW = {
+    "dbName": "Orders-DB",
+    "createTime": 1571087011,
+    "snapShotName": "Orders-db-us-east-2-20191014t210331z",
+    "rdsAttributes": {"availabilityZone": "us-east-2a,us-east-2b", "dbSubnetGroup": "default"},
+}
+POINT = RestorePoint("orders-db", "orders-db-us-east-2-20191014t210331z", 1571087011, "us-east-2a")
+NO_ATTRIBUTES: list[Any] = [None, [], {"availabilityZone": 7}]
 
 
 @pytest.mark.parametrize(
-    ("status", "end"),
+    ("change", "expected"),
     [
-        ("Completed", "completed"),
-        ("completed", "completed"),
-        ("Completed w/ one or more errors", "completed_with_errors"),
-        ("Completed w/ one or more warnings", "completed_with_errors"),
-        ("Committed", "completed_with_errors"),
-        ("Killed", "killed"),
-        ("Failed", "failed"),
-        ("Failed to Start", "failed"),
-        ("Running", None),
-        ("Waiting", None),
-        ("Pending", None),
-        ("Queued", None),
-        ("Suspend Pending", None),
-        ("Suspended", None),
-        ("Kill Pending", None),
-        ("Interrupt Pending", None),
-        ("Interrupted", None),
-        ("Running (cannot be verified)", None),
-        ("Abnormal Terminated Cleanup", None),
+        ({}, POINT),
+        *(({"createTime": time}, POINT) for time in ("1571087011", 1571087011000)),
+        *(({"createTime": time}, replace(POINT, created=0)) for time in (None, -1, 10**19)),
+        *(({"snapShotName": name}, replace(POINT, snapshot="")) for name in (None, "a\nb")),
+        *(({"rdsAttributes": odd}, replace(POINT, zone="")) for odd in NO_ATTRIBUTES),
+        *(({"dbName": odd}, None) for odd in (None, "", 7, "x" * 501)),
     ],
+    ids=str,
 )
-def test_every_documented_status_is_known_and_an_end_or_not(status: str, end: str | None) -> None:
-    assert read(status=status).end == end
-    assert read(status=status).has_ended == (end is not None)
-    assert read(status=status).is_known
-
-
-@pytest.mark.parametrize("status", ["", "Pondering", "Commit pending"])
-def test_any_other_status_goes_on(status: str) -> None:
-    assert not read(status=status).has_ended
-    assert not read(status=status).is_known
+def test_a_row_of_restore_points(change: dict[str, Any], expected: RestorePoint | None) -> None:
+    assert read_restore_point(ROW | change) == expected
+    assert read_restore_point([ROW]) is None
+    assert not expected or read_restore_point(ROW | change, 120) == replace(
+        expected, created=expected.created and expected.created - 120
+    )
 
 
 @pytest.mark.parametrize(
-    ("level", "read_as"),
+    ("zone", "region", "is_in"),
     [
-        ("Full", "FULL"),
-        ("Synthetic Full", "SYNTHETIC_FULL"),
-        (" incremental ", "INCREMENTAL"),
-        ("1", ""),
-        ([], ""),
+        ("us-east-1a", "us-east-1", True),
+        ("us-east-1a", "us-east-2", False),
+        ("us-east-1-bos-1a", "us-east-1", True),
+        # It is in none of the regions that are known, so it may be in any.
+        *((zone, "us-east-1", True) for zone in ("ap-south-1a", "")),
     ],
 )
-def test_levels(level: Any, read_as: str) -> None:
-    assert read(backupLevelName=level).level == read_as
-    assert read(backupLevelName=None, backupLevel=level).level == read_as
+def test_a_zone_is_in_the_region_that_it_begins_with(zone: str, region: str, is_in: bool) -> None:
+    assert RestorePoint("db", "s", 1, zone).is_in(region, {"us-east-1", "us-east-2"}) is is_in

@@ -1,10 +1,13 @@
-"""The table: what a refused condition tells, and how long a write or a read waits for others."""
+"""The table: what a refused condition tells, how long a write or a read waits for others; and the audit's item in it."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rds_snap_backup.ledger import table as module
+from rds_snap_backup.ledger.audits import AuditChangedError, Audits, AuditState, ReportLink
 from rds_snap_backup.ledger.table import ConditionFailed, Contended, Table, Update
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel
@@ -47,12 +50,8 @@ def test_a_write_that_meets_another_is_tried_again_three_times(
 ) -> None:
     kind = "transaction in the way" if updates > 1 else "update in the way"
     dynamodb._kernel.faults[kind] = ["another write"] * conflicts
-    wanted = [Update(f"item-{number}", {"value": 1}) for number in range(updates)]
-    if is_written:
-        table.write(*wanted)
-    else:
-        with pytest.raises(Contended):
-            table.write(*wanted)
+    with nullcontext() if is_written else pytest.raises(Contended):
+        table.write(*(Update(f"item-{number}", {"value": 1}) for number in range(updates)))
     assert len(table.get_many(["item-0", "item-1"])) == (updates if is_written else 0)
 
 
@@ -74,8 +73,47 @@ def test_keys_that_a_throttled_table_leaves_out_are_read_again(
     for key in "ab":
         table.write(Update(key, {"value": key}))
     dynamodb.left_out = times
-    if is_read:
+    with nullcontext() if is_read else pytest.raises(Contended):
         assert table.get_many("ab").keys() == {"a", "b"}
-    else:
-        with pytest.raises(Contended):
-            table.get_many("ab")
+
+
+# ---- The audit's state
+
+START = 1769824804.0
+KEYS = {"coverage": frozenset({"a", "b"}), "token": frozenset({"c"})}
+STATE = AuditState(
+    *("one", KEYS, {"1/us-east-1": (7, START)}, {"key": 3}, START),
+    pending={"status": "audit", "ok": False},
+    pending_new=3,
+    digest_end=START,
+    report=ReportLink("key", "hash"),
+    read_at=START,
+    read_report="key",
+)
+
+
+@pytest.fixture
+def audits(table: Table) -> Audits:
+    return Audits(table, 30, lambda: START)
+
+
+def test_a_state_is_saved_whole(audits: Audits, dynamodb: Throttled) -> None:
+    assert audits.load() == AuditState()
+    saved = audits.save(STATE)
+    assert saved == replace(STATE, version=1) == audits.load()
+    published = audits.save(replace(saved, pending=None, pending_new=0))
+    assert published == audits.load()
+    assert dynamodb.items["audit"]["expiresAt"] == {"N": str(int(START) + 30 * 86400)}
+
+
+def test_of_two_writers_of_a_version_one_saves(audits: Audits) -> None:
+    saved = audits.save(STATE)
+    for stale in (STATE, replace(saved, version=2)):
+        with pytest.raises(AuditChangedError):
+            audits.save(replace(stale, run="two"))
+    assert audits.load() == saved
+
+
+def test_a_write_whose_answer_was_lost_is_its_own(audits: Audits, dynamodb: Throttled) -> None:
+    dynamodb._kernel.faults["ledger update"] = ["twice"]
+    assert audits.save(STATE) == audits.load()

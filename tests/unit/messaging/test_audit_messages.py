@@ -1,11 +1,10 @@
 """An audit's message: JSON for programs, text for people, and never larger than SNS accepts."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from botocore.stub import Stubber
 
 from rds_snap_backup.audit.digest import SUMS
 from rds_snap_backup.messaging import audit_messages
@@ -64,8 +63,6 @@ def test_both_forms() -> None:
     document, text = forms(sent)
     assert document == sent
     assert text.splitlines() == [
-        "13 findings. Changed since the last audit, or lasts another week.",
-        "",
         "TOKEN_REFUSED: Mend TOKEN_REFUSED.",
         "- HTTP 401.",
         "",
@@ -73,19 +70,16 @@ def test_both_forms() -> None:
         *(f"- (account 111122223333, region us-east-1) db-{number} is old." for number in range(9)),
         "- 3 more",
         "",
+        "13 findings. Changed since the last audit, or lasts another week.",
         "14 databases: 2 protected, 12 stale.",
         *FACTS,
     ]
     quiet = forms(notification(news=False))[1].splitlines()
-    assert quiet == ["No findings. As in the last audit.", "", "2 databases: 2 protected.", *FACTS]
-
-
-def test_an_outage_names_the_last_report_that_could_be_read() -> None:
-    sent = notification(
-        finding("COMMVAULT_UNREADABLE"),
-        lastRead={"time": "2026-01-30T02:00:04Z", "report": "s3://audits/last.json"},
-        since={"start": "a", "end": "b", **{group: dict.fromkeys(names) for group, names in SUMS.items()}},
-    )
+    assert quiet == ["No findings. As in the last audit.", "2 databases: 2 protected.", *FACTS]
+    # In an outage it names the last report that could be read.
+    last = {"time": "2026-01-30T02:00:04Z", "report": "s3://audits/last.json"}
+    unread: dict[str, Any] = {group: dict.fromkeys(names) for group, names in SUMS.items()}
+    sent = notification(finding("COMMVAULT_UNREADABLE"), lastRead=last, since={"start": "a", "end": "b", **unread})
     sent["counts"] |= {"unreadable": 3}
     text = forms(sent)[1]
     assert "All databases could last be read at 2026-01-30T02:00:04Z, in s3://audits/last.json." in text
@@ -117,12 +111,9 @@ def test_a_message_is_never_larger_than_sns_accepts(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(("is_problem", "level"), [(True, "problem"), (False, "digest")])
 def test_it_is_published_with_its_status_and_level_for_filters(is_problem: bool, level: str) -> None:
-    client = boto3.client("sns")
     sent: list[dict[str, Any]] = []
-    client.meta.events.register("provide-client-params.sns.Publish", lambda params, **_: sent.append(params))
-    with Stubber(client) as stubber:
-        stubber.add_response("publish", {"MessageId": "1"})
-        publish(Notifications(TOPIC, client), notification(STALE[0]), is_problem=is_problem)
+    client: Any = SimpleNamespace(publish=lambda **call: sent.append(call))
+    publish(Notifications(TOPIC, client), notification(STALE[0]), is_problem=is_problem)
     (request,) = sent
     attributes = {name: value["StringValue"] for name, value in request["MessageAttributes"].items()}
     assert attributes == {"status": "audit", "level": level}

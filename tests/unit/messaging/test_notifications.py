@@ -99,7 +99,7 @@ def test_an_association_has_its_job_as_far_as_it_is_known(
     assert [association["jobId"] for association in render(record, told)["associations"]] == expected
 
 
-def test_the_end_of_a_job_has_its_times_and_reason() -> None:
+def test_the_end_of_a_job_has_its_times_and_reason_and_a_retry_its_time() -> None:
     record = submission(running("1354"))
     fields = {"job_ids": ("1354",), "error": PROBLEM, "started": NOW - 60, "ended": NOW, "reason": "No space."}
     shown = render(record, notice("failed", backups=(0,), **fields))
@@ -108,6 +108,8 @@ def test_the_end_of_a_job_has_its_times_and_reason() -> None:
     assert (shown["durationSeconds"], shown["reason"], shown["error"]) == (60, "No space.", PROBLEM.to_json())
     unknown = render(record, notice("lost"))
     assert {unknown[name] for name in ("startedAt", "endedAt", "durationSeconds", "reason")} == {None}
+    assert render(record, notice("retrying", retry_at=NOW))["retryAt"] == "2026-01-31T02:00:04Z"
+    assert "retryAt" not in unknown
 
 
 @pytest.mark.parametrize(
@@ -179,8 +181,3 @@ def test_a_title_is_one_line_and_a_subject_one_that_sns_accepts(name: str, jobs:
 def test_names_in_a_title_have_no_quotes_markup_or_mentions(name: str, shown: str) -> None:
     notification = render(replace(submission(), target=name), notice("rejected", error=Problem(name, "m", "h")))
     assert notification["title"] == f"rejected: {shown}, {shown}"
-
-
-def test_only_a_retry_says_when_it_is_tried_again() -> None:
-    assert render(submission(), notice("retrying", retry_at=NOW))["retryAt"] == "2026-01-31T02:00:04Z"
-    assert "retryAt" not in render(submission(), notice())

@@ -1,5 +1,6 @@
 """The status of an event's database: of its cluster for a member, unknown to RDS, or not to be asked for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,92 +14,75 @@ from tests.property.model.sdk import clients
 PLACE = "arn:aws:rds:us-east-1:000000000000"
 
 
-class Databases:
+class Rds:
     """RDS with one instance, one cluster and its member; `denied` calls are refused. It counts calls."""
 
-    def __init__(self) -> None:
-        self.denied = False
-        self.calls = 0
+    denied, calls = False, 0
 
     def describe_db_instances(self, **call: Any) -> dict[str, Any]:
-        self._count()
-        match call["DBInstanceIdentifier"]:
-            case "orders":
-                row = {"DBInstanceIdentifier": "orders", "DBInstanceStatus": "backing-up"}
-                return {"DBInstances": [{**row, "TagList": [{"Key": "team", "Value": "a"}, {"Key": "bare"}]}]}
-            case "member":
-                member = {"DBClusterIdentifier": "billing", "DBInstanceStatus": "creating"}
-                return {"DBInstances": [{"DBInstanceIdentifier": "member", **member}]}
-        raise refused("DBInstanceNotFound")
+        tags = [{"Key": "team", "Value": "a"}, {"Key": "bare"}]
+        rows = {
+            "orders": {"DBInstanceIdentifier": "orders", "DBInstanceStatus": "backing-up", "TagList": tags},
+            "member": {
+                "DBInstanceIdentifier": "member",
+                "DBClusterIdentifier": "billing",
+                "DBInstanceStatus": "creating",
+            },
+        }
+        return {"DBInstances": [self._found(rows, call["DBInstanceIdentifier"], "DBInstanceNotFound")]}
 
     def describe_db_clusters(self, **call: Any) -> dict[str, Any]:
-        self._count()
-        if call["DBClusterIdentifier"] == "billing":
-            return {"DBClusters": [{"DBClusterIdentifier": "billing", "Status": "available"}]}
-        raise refused("DBClusterNotFoundFault")
+        rows = {"billing": {"DBClusterIdentifier": "billing", "Status": "available"}}
+        return {"DBClusters": [self._found(rows, call["DBClusterIdentifier"], "DBClusterNotFoundFault")]}
 
-    def _count(self) -> None:
+    def _found(self, rows: dict[str, Any], name: str, otherwise: str) -> Any:
         self.calls += 1
-        if self.denied:
-            raise refused("AccessDenied")
-
-
-def refused(code: str) -> ClientError:
-    response: Any = {"Error": {"Code": code, "Message": "no"}}
-    return ClientError(response, "Describe")
+        if self.denied or name not in rows:
+            code = "AccessDenied" if self.denied else otherwise
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Describe")
+        return rows[name]
 
 
 def trigger(arn: str) -> Trigger:
     return Trigger("rds", "id", "now", "RDS-EVENT-0043", arn)
 
 
-@pytest.fixture
-def databases() -> Databases:
-    return Databases()
-
-
-def statuses(databases: Databases, clock: list[float]) -> Statuses:
-    return Statuses(clients({"rds": databases}).rds, "000000000000", "us-east-1", lambda: clock[0])
+def statuses(rds: Rds, clock: Callable[[], float] = lambda: 0) -> Statuses:
+    return Statuses(clients({"rds": rds}).rds, "000000000000", "us-east-1", clock)
 
 
 @pytest.mark.parametrize(
-    ("name", "status"),
+    ("name", "status", "tags"),
     [
-        ("db:orders", "backing-up"),
-        ("db:member", "available"),
-        ("cluster:billing", "available"),
-        ("db:gone", None),
-        ("cluster:gone", None),
+        ("db:orders", "backing-up", {"team": "a", "bare": ""}),
+        ("db:member", "available", {}),  # The status of its cluster, and its own tags.
+        ("cluster:billing", "available", {}),
+        ("db:gone", None, None),
+        ("cluster:gone", None, None),
     ],
 )
-def test_the_status_is_that_of_the_instance_or_its_cluster(databases: Databases, name: str, status: str | None) -> None:
-    assert statuses(databases, [0]).status(trigger(f"{PLACE}:{name}")) == status
+def test_the_status_is_that_of_the_instance_or_its_cluster(name: str, status: str | None, tags: object) -> None:
+    assert statuses(Rds()).status(trigger(f"{PLACE}:{name}")) == status
+    assert statuses(Rds()).tags(f"{PLACE}:{name}") == tags
 
 
 @pytest.mark.parametrize(
     "arn", ["arn:aws:rds:eu-west-1:000000000000:db:orders", "arn:aws:rds:us-east-1:1:db:orders", ""]
 )
-def test_a_database_of_another_account_or_region_is_not_asked_for(databases: Databases, arn: str) -> None:
-    assert isinstance(statuses(databases, [0]).status(trigger(arn)), Problem)
-    assert databases.calls == 0
+def test_a_database_of_another_account_or_region_is_not_asked_for(arn: str) -> None:
+    rds = Rds()
+    assert isinstance(statuses(rds).status(trigger(arn)), Problem)
+    assert rds.calls == 0
 
 
-def test_that_rds_cannot_be_asked_is_believed_for_a_minute(databases: Databases) -> None:
-    clock = [1000.0]
-    asked = statuses(databases, clock)
-    databases.denied = True
-    assert isinstance(asked.status(trigger(f"{PLACE}:db:orders")), Problem)
-    databases.denied = False
+def test_that_rds_cannot_be_asked_is_believed_for_a_minute() -> None:
+    rds, clock = Rds(), [1000.0]
+    asked, orders = statuses(rds, lambda: clock[0]), trigger(f"{PLACE}:db:orders")
+    rds.denied = True
+    assert isinstance(asked.status(orders), Problem)
+    rds.denied = False
     clock[0] += 59
-    assert isinstance(asked.status(trigger(f"{PLACE}:db:orders")), Problem)
-    assert databases.calls == 1
+    assert isinstance(asked.status(orders), Problem)
+    assert rds.calls == 1
     clock[0] += 2
-    assert asked.status(trigger(f"{PLACE}:db:orders")) == "backing-up"
-
-
-@pytest.mark.parametrize(
-    ("name", "tags"),
-    [("db:orders", {"team": "a", "bare": ""}), ("db:member", {}), ("cluster:billing", {}), ("db:gone", None)],
-)
-def test_the_tags_are_those_of_the_database_itself(databases: Databases, name: str, tags: object) -> None:
-    assert statuses(databases, [0]).tags(f"{PLACE}:{name}") == tags
+    assert asked.status(orders) == "backing-up"
