@@ -35,24 +35,20 @@ class Evidence:
         self._commserves[name] = commserve
         self._tokens.add(commserve.token)
 
-    def save_once(self, test: str, error: BaseException) -> Path:
-        """Save it for a test that failed; a fixture that failed does so once, for all the tests that need it."""
-        if self._last is None or self._last[0] is not error:
-            self._last = (error, self.save(test))
-        return self._last[1]
-
     def add_to(self, report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Save it where a test has failed, and let its report say where."""
+        """Save it where a test has failed, and let its report say where; of a fixture that failed once for all tests."""
         if report.failed and call.excinfo:
-            folder = self.save_once(f"{item.path.stem}-{item.name}", call.excinfo.value)
-            report.sections.append(("Logs, ledgers, queues and requests are saved in", str(folder)))
+            error = call.excinfo.value
+            if self._last is None or self._last[0] is not error:
+                self._last = (error, self.save(f"{item.path.stem}-{item.name}"))
+            report.sections.append(("Logs, ledgers, queues and requests are saved in", str(self._last[1])))
 
-    def save(self, test: str, failures: Path = FAILURES) -> Path:
+    def save(self, test: str) -> Path:
         """Save everything into a new folder named after a test, and return the folder.
 
         What cannot be read is replaced by the reason, since a broken emulator may be what made the test fail.
         """
-        folder = failures / f"{re.sub(r'[^\w.-]+', '-', test)}-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
+        folder = FAILURES / f"{re.sub(r'[^\w.-]+', '-', test)}-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         folder.mkdir(parents=True)
         for kind in (_requests, _emulator_log, _function_logs, _tables, _queues):
             try:

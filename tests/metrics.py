@@ -35,6 +35,14 @@ def sums(lines: Iterable[str]) -> Counter[Metric]:
     return found
 
 
+def counted(output: str) -> Counter[str]:
+    """Return the sums of the metrics in a function's output by name."""
+    found: Counter[str] = Counter()
+    for (_, name, _), value in sums(output.splitlines()).items():
+        found[name] += value
+    return found
+
+
 class ToCloudWatch(StringIO):
     """A function's standard output whose metrics become CloudWatch's, at the function's time, as the log service does it."""
 

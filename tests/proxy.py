@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from select import select
-from types import TracebackType
 from typing import Self
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -20,11 +19,7 @@ class ConnectProxy:
     """
 
     def __init__(
-        self,
-        *answer: bytes,
-        to: tuple[str, int] | None = None,
-        pause: float = 0,
-        is_endless: bool = False,
+        self, *answer: bytes, to: tuple[str, int] | None = None, pause: float = 0, is_endless: bool = False
     ) -> None:
         self.answer, self.to, self.pause, self.is_endless = answer, to, pause, is_endless
         # The head of every request, and everything that clients sent after it.
@@ -44,9 +39,7 @@ class ConnectProxy:
         threading.Thread(target=self._accept, daemon=True, name="proxy").start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for connection in self._open:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

@@ -51,14 +51,13 @@ class Product:
         """Return a document with these groups."""
         return {"associations": [association(group) for group in groups]}
 
-    def target_of(self, number: int, *, databases: bool = False) -> tuple[str, list[str]]:
-        """Add a target of several groups; return its name and theirs. With `databases` each has that of its name."""
+    def target_of(self, number: int) -> tuple[str, list[str]]:
+        """Add a target of several groups; return its name and theirs."""
         name = f"several-{next(_NUMBERS)}"
         names = [f"{name}-{place}" for place in range(number)]
-        associations = [association(group) | ({"databases": [group]} if databases else {}) for group in names]
         for group in names:
             self.commserve.set_content(CLIENT, group, [content.instance(group)])
-        self.stack.put_target(name, {"associations": associations})
+        self.stack.put_target(name, self.document(*names))
         return name, names
 
     def calls(self, *targets: str) -> list[Recorded]:

@@ -1,31 +1,25 @@
 """The Audit function of a deployed stack, with the permissions of its own role."""
 
-import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-import boto3
 import pytest
 
 from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
 from local.rds import RdsAccount, create_instance
-from local.stack import Stack
-from local.tools import ROOT
 from rds_snap_backup.messaging.notifications import iso
 from tests.e2e.conftest import CANARY, deploy_quick
-from tests.e2e.product import Product, association, only, scheduled, wait_until
+from tests.e2e.product import Product, association, wait_until
 from tests.evidence import Evidence
 
 pytestmark = pytest.mark.e2e
 
-HOUR = 3600
 DAYS = count(1)
-MEMBER = "111122223333"
 OLD = datetime(2026, 1, 31, tzinfo=UTC)
 
 
@@ -53,58 +47,15 @@ class Audited:
         return {finding for finding in codes if finding[1] in places}, answer["news"], message.attributes["level"]
 
 
-class Member:
-    """Another account, which has the member's stack of the stack `audited`."""
-
-    def __init__(self, aws: Emulator, stack: Stack) -> None:
-        self._session: Any = boto3.Session(MEMBER, "any", region_name=REGION)
-        self._endpoint = aws.endpoint_url
-        given = {"HubStackName": "audited", "AuditRoleArn": stack.outputs["AuditRoleArn"]}
-        given["MembersBusArn"] = stack.outputs["MembersBusArn"]
-        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
-        stacks, body = self.client("cloudformation"), (ROOT / "member.yaml").read_text()
-        stacks.create_stack(
-            StackName="member", TemplateBody=body, Parameters=parameters, Capabilities=["CAPABILITY_NAMED_IAM"]
-        )
-        stacks.get_waiter("stack_create_complete").wait(StackName="member", WaiterConfig={"Delay": 1})
-
-    def client(self, service: str) -> Any:
-        """Return a client of the account."""
-        return self._session.client(service, endpoint_url=self._endpoint)
-
-
 @pytest.fixture(scope="module")
 def audited(aws: Emulator, evidence: Evidence) -> Iterator[Audited]:
     with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as commserve:
         evidence.add("audited", commserve)
-        members = {"AuditMembers": MEMBER, "OrganizationId": "o-a1b2c3d4e5"}
-        stack = deploy_quick(aws, "audited", commserve, {"ScheduleExpression": "off", "Databases": "off"} | members)
+        stack = deploy_quick(aws, "audited", commserve, {"ScheduleExpression": "off", "Databases": "off"})
         aws.client("sns").subscribe(
             TopicArn=stack.outputs["AlarmTopicArn"], Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:000000000000:ops"
         )
         yield Audited(Product(stack, commserve, stack.subscribe()))
-
-
-def lose_message(product: Product, target: str) -> None:
-    """Defer a submission, lose its message, and let two hours have passed since it should have come."""
-    stack = product.stack
-    with product.queue_disabled():
-        product.commserve.fault("maintenance", about=target)
-        stack.invoke(scheduled(target, "stuck"))
-        stack.aws.client("sqs").purge_queue(QueueUrl=stack.outputs["SubmissionsQueueUrl"])
-    item = only([row for row in stack.ledger() if row["pk"]["S"].startswith(f"submission#{target}#")])
-    record = json.loads(item["record"]["S"])
-    record["created"] -= 2 * HOUR
-    record["wake_at"] -= 2 * HOUR
-    for backup in record["backups"]:
-        backup["phase"]["due"] -= 2 * HOUR
-    stack.aws.client("dynamodb").update_item(
-        TableName=stack.outputs["LedgerTableName"],
-        Key={"pk": item["pk"]},
-        UpdateExpression="SET wakeAt = :at, #record = :record",
-        ExpressionAttributeNames={"#record": "record"},
-        ExpressionAttributeValues={":at": {"N": str(record["wake_at"])}, ":record": {"S": json.dumps(record)}},
-    )
 
 
 def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audited, aws: Emulator) -> None:
@@ -112,27 +63,22 @@ def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audit
     stack, rds = product.stack, aws.client("rds")
     commserve.attach("aws-prod", RdsAccount((rds,)))
     # The target backs up the group of its name, whose database is stopped.
-    weekly, stuck = product.target("weekly", maxAgeHours=1, accounts=["000000000000"]), product.target("stuck")
+    weekly = product.target("weekly", maxAgeHours=1, accounts=["000000000000"])
     create_instance(rds, weekly, "mysql", created=OLD)
     rds.stop_db_instance(DBInstanceIdentifier=weekly)
     commserve.set_content("aws-prod", weekly, [content.instance(weekly)])
-    commserve.set_content("aws-prod", stuck, [content.region("eu-north-1")])
     commserve.plan_jobs(times=None, group=weekly, seconds=0)
     stack.invoke({"target": weekly})
     assert [message["status"] for message in product.story(weekly)] == ["submitted", "completed"]
-    places = ("crm", weekly, stuck, "broken")
+    places = ("crm", weekly, "broken")
     audited.daily()
     assert audited.daily(*places) == ({("BACKUP_STALE", weekly)}, False, "digest")
 
     create_instance(rds, "crm", "postgres")
     stack.put_target("broken", {"associations": []})
-    lose_message(product, stuck)
-
-    lasting = {("DATABASE_UNCOVERED", "crm"), ("BACKUP_STALE", weekly), ("TARGET_INVALID", "broken")}
-    assert audited.daily(*places) == ({*lasting, ("SUBMISSION_STUCK", stuck)}, True, "problem")
-    wait_until(lambda: product.jobs(stuck), "its message was sent again, and its backup starts")
-    assert audited.daily(*places) == (lasting, True, "digest")
-    assert audited.daily(*places) == (lasting, False, "digest")
+    found = {("DATABASE_UNCOVERED", "crm"), ("BACKUP_STALE", weekly), ("TARGET_INVALID", "broken")}
+    assert audited.daily(*places) == (found, True, "problem")
+    assert audited.daily(*places) == (found, False, "digest")
 
     stack.put_target("broken", {"associations": [association(weekly)]})
     rds.start_db_instance(DBInstanceIdentifier=weekly)
@@ -146,64 +92,6 @@ def test_findings_are_published_daily_until_their_causes_are_gone(audited: Audit
     assert (verdicts["crm"], verdicts[weekly]) == ("new", "protected")
     arn = f"arn:aws:rds:{REGION}:000000000000:db:{weekly}"
     assert audited.ask({"prove": {"database": arn, "since": since}})["proved"] is True
-
-
-def verdicts(answer: Any, known: Iterable[str]) -> dict[str, str]:
-    """Return the verdicts on these databases; those of the member have an `m:` before their names."""
-    found: dict[str, str] = {}
-    for row in answer["databases"]:
-        account, name = row["arn"].split(":")[4], row["arn"].rpartition(":")[2]
-        by = f" by {row['by']}" if row["verdict"] == "protected" else ""
-        found["m:" * (account == MEMBER) + name] = f"{row['verdict']}{by}"
-    return {name: found[name] for name in known}
-
-
-def test_databases_of_two_accounts_have_every_verdict(audited: Audited, aws: Emulator) -> None:
-    product, commserve = audited.product, audited.product.commserve
-    stack, member = product.stack, Member(aws, product.stack)
-    hub, theirs = aws.client("rds"), member.client("rds")
-    expected = {
-        "h-stack": "protected by stack",
-        "h-own": "protected by commvault",
-        "h-stale": "stale",
-        "h-new": "new",
-        "h-none": "uncovered",
-        "h-odd": "ambiguous",
-        "h-scratch": "excluded",
-        "m:m-own": "protected by commvault",
-        "m:m-none": "uncovered",
-        "m:h-stack": "uncovered",  # It has the name of a database that the hub's client selects.
-    }
-    for name in expected:
-        place, _, own = name.rpartition(":")
-        tags = {"rds-snap-backup:exclude": "true"} if own == "h-scratch" else {}
-        create_instance(theirs if place else hub, own, "mysql", tags, None if own == "h-new" else OLD)
-    commserve.attach("aws-prod", RdsAccount((hub,)))
-    commserve.attach("aws-member", RdsAccount((theirs,)))
-    hub.stop_db_instance(DBInstanceIdentifier="h-stale")
-    commserve.set_content("aws-prod", "plan", [content.instance(name) for name in ("h-own", "h-stale")])
-    for name in ("h-stack", "h-new"):
-        commserve.set_content("aws-prod", name, [content.instance(name)])
-    commserve.set_content("aws-prod", "odd", [{**content.instance("h-odd"), "type": 7}], [content.rule("h-none")])
-    commserve.set_content("aws-member", "plan", [content.rule("^m-own")])
-    start = commserve.clock.now() - HOUR
-    for client in ("aws-prod", "aws-member"):
-        commserve.add_job(client, "plan", start=start, seconds=60)
-    stack.put_target("h-stack", {"associations": [association("h-stack")]})
-    commserve.plan_jobs(group="h-stack", seconds=0)
-    stack.invoke({"target": "h-stack"})
-    assert [message["status"] for message in product.story("h-stack")] == ["submitted", "completed"]
-
-    audited.daily()
-    assert verdicts(audited.ask({"audit": True}), expected) == expected
-    member.client("cloudformation").delete_stack(StackName="member")
-    audited.daily()
-    answer = audited.ask({"audit": True})
-    remaining = {name: verdict for name, verdict in expected.items() if not name.startswith("m:")}
-    assert verdicts(answer, remaining) == remaining
-    (row,) = [row for row in answer["databases"] if row["arn"].split(":")[4] == MEMBER]
-    assert (row["verdict"], bool(row["lastRead"])) == ("unreadable", True)
-    assert [finding["account"] for finding in answer["findings"] if finding["code"] == "MEMBER_UNREADABLE"] == [MEMBER]
 
 
 def test_the_preflight_is_well_and_names_a_refused_token(audited: Audited) -> None:

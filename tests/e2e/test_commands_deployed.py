@@ -46,38 +46,6 @@ def cli(aws: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return calling(capsys)
 
 
-def test_all_targets_are_backed_up_right_after_they_were_stored(cli: Cli, own: Product) -> None:
-    """Also by a sandbox that has read the targets a moment ago."""
-    line = ("backup", own.stack.name, "*", "--wait", "--yes")
-    assert cli(*line).status == Exit.FINDINGS  # there are none
-    first = own.target("all")
-    assert cli(*line).status == Exit.OK
-    second = own.target("all")
-    assert cli(*line).status == Exit.OK
-    assert [len(own.jobs(target)) for target in (first, second)] == [2, 1]
-
-
-def test_a_deferred_backup_is_open_and_asked_about_again(cli: Cli, own: Product) -> None:
-    target = own.target("deferred")
-    own.commserve.fault("maintenance", about=target)
-    line = ("backup", own.stack.name, target, "--request-id", "deferred-1")
-    assert cli(*line).status == Exit.OK
-    rows = json.loads(cli("status", own.stack.name, "--format", "json").out)
-    assert [(row["target"], row["trigger"]) for row in rows if row["target"] == target] in (
-        [(target, "manual deferred-1")],
-        [],  # it is over already
-    )
-    done = cli(*line, "--wait", "--format", "json")
-    assert done.status == Exit.OK
-    (row,) = json.loads(done.out)
-    assert (row["target"], row["state"], row["job"]) == (target, "completed", only(own.jobs(target)).id)
-
-
-def test_an_unknown_target_sends_nothing(cli: Cli, own: Product) -> None:
-    assert "there is no target not-there" in cli("backup", own.stack.name, "not-there").line
-    assert own.stack.messages("DeadLetterQueueUrl") == []
-
-
 def test_an_event_does_what_was_explained(cli: Cli, product: Product, tmp_path: Path) -> None:
     target, file = product.target("explained"), tmp_path / "event.json"
     event = delivered(rds_event("explained-db", tags={TARGET_TAG: target}))

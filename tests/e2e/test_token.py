@@ -38,5 +38,5 @@ def _everything_written(product: Product, tap: Tap) -> Iterator[str]:
     for queue in ("SubmissionsQueueUrl", "DeadLetterQueueUrl"):
         yield from (str(message["Body"]) for message in product.stack.messages(queue))
     yield from (json.dumps(item) for item in product.stack.ledger())
-    yield from (call.body for call in tap.calls)
+    yield from (call.text for call in tap.calls)
     yield product.stack.aws.log.read_text(errors="replace")

@@ -1,6 +1,5 @@
 """The Audit function in this process: emulated AWS with databases of its own, the simulator, and a clock that tests move."""
 
-import json
 import time
 from collections import Counter
 from dataclasses import replace
@@ -10,19 +9,16 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config as SdkConfig
-from botocore.exceptions import ClientError
 
 from local.commserve import CommServe, Job
 from local.emulator import REGION, Emulator
 from local.rds import RdsAccount, create_instance
 from rds_snap_backup.audit import handler
 from rds_snap_backup.bootstrap import Services
-from rds_snap_backup.core.opening import Defaults, begin, reject_trigger
+from rds_snap_backup.core.opening import Defaults, begin
 from rds_snap_backup.core.record import Change
-from rds_snap_backup.core.subclients import CompletedJob
-from rds_snap_backup.problems import Problem
 from rds_snap_backup.triggers import Trigger
-from tests.integration.world import World
+from tests.integration.world import SERVICES, World
 from tests.support import Context
 
 DAY = 86400
@@ -51,7 +47,7 @@ class AuditScene:
 
     def cold_start(self, **clients: Any) -> None:
         """Begin another sandbox, where nothing is cached; `clients` replace some of its own."""
-        own = {name: self._counting(name) for name in ("dynamodb", "rds", "secretsmanager", "sns", "sqs", "ssm")}
+        own = {name: self._counting(name) for name in SERVICES}
         self._monkeypatch.setattr(handler, "AUDITOR", self.world.auditor(self.clock, **(own | clients)))
 
     @property
@@ -81,28 +77,12 @@ class AuditScene:
 
     def remove_databases(self) -> None:
         """Delete all databases and snapshots: the emulator's account is shared by all tests."""
-        rds = self.aws.client("rds")
-        for row in rds.describe_db_instances()["DBInstances"]:
-            rds.delete_db_instance(DBInstanceIdentifier=row["DBInstanceIdentifier"], SkipFinalSnapshot=True)
-        for row in rds.describe_db_clusters()["DBClusters"]:
-            rds.delete_db_cluster(DBClusterIdentifier=row["DBClusterIdentifier"], SkipFinalSnapshot=True)
-        for row in rds.describe_db_snapshots()["DBSnapshots"]:
-            rds.delete_db_snapshot(DBSnapshotIdentifier=row["DBSnapshotIdentifier"])
-        for row in rds.describe_db_cluster_snapshots()["DBClusterSnapshots"]:
-            rds.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=row["DBClusterSnapshotIdentifier"])
+        remove_databases(self.aws.client("rds"))
 
     def back_up(self, group: str, hours_ago: float = 1, **job: Any) -> Job:
         """Let Commvault run a job of a group of `aws-prod` so many hours ago, for a minute."""
         start = self.commserve.clock.now() - hours_ago * 3600
         return self.commserve.add_job("aws-prod", group, start=start, **{"seconds": 60, **job})
-
-    def own(self, job: Job) -> None:
-        """Let the ledger have a job as one of the target `default`."""
-        submissions, target = self.services.submissions, self.services.targets.load("default")
-        over = replace(reject_trigger(Trigger("manual", job.id), "default", Problem("", "", ""), 1), outbox=())
-        (found,) = submissions.subclients([target.request.associations[0].key]).values()
-        completed = CompletedJob(job.id, self.clock(), "FULL", over.key)
-        submissions.save(Change(over, (found.with_completed(completed),)))
 
     def lose_message(self, target: str = "default") -> None:
         """Let a submission's message be lost two hours ago."""
@@ -135,41 +115,9 @@ class AuditScene:
         return [message for message in self.world.notifications() if message["status"] == "audit"]
 
     def _counting(self, service: str) -> Any:
-        session: Any = boto3.Session("test", "test", region_name=REGION)
-        client = session.client(service, endpoint_url=self.aws.endpoint_url)
-
-        def count(model: Any, **_: Any) -> None:
-            self.calls[model.name] += 1
-
-        client.meta.events.register("before-call", count)
+        client = self.world.client(service)
+        client.meta.events.register("before-call", lambda model, **_: self.calls.update([model.name]))
         return client
-
-
-class Publishing:
-    """A client of SNS whose publishing ends in this exception."""
-
-    def __init__(self, client: Any, end: BaseException) -> None:
-        self._client, self._end = client, end
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "publish":
-            raise self._end
-        return getattr(self._client, name)
-
-
-class Denying:
-    """A client of RDS that may not list the pages of an operation."""
-
-    def __init__(self, client: Any, operation: str) -> None:
-        self._client, self._operation = client, operation
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def get_paginator(self, operation: str) -> Any:
-        if operation == self._operation:
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": f"not {operation}"}}, operation)
-        return self._client.get_paginator(operation)
 
 
 def unreachable(service: str) -> Any:
@@ -177,6 +125,18 @@ def unreachable(service: str) -> Any:
     session: Any = boto3.Session("test", "test", region_name=REGION)
     once = SdkConfig(connect_timeout=1, retries={"total_max_attempts": 1})
     return session.client(service, endpoint_url="http://127.0.0.1:9", config=once)
+
+
+def remove_databases(rds: Any) -> None:
+    """Delete all databases and snapshots of an account."""
+    for row in rds.describe_db_instances()["DBInstances"]:
+        rds.delete_db_instance(DBInstanceIdentifier=row["DBInstanceIdentifier"], SkipFinalSnapshot=True)
+    for row in rds.describe_db_clusters()["DBClusters"]:
+        rds.delete_db_cluster(DBClusterIdentifier=row["DBClusterIdentifier"], SkipFinalSnapshot=True)
+    for row in rds.describe_db_snapshots()["DBSnapshots"]:
+        rds.delete_db_snapshot(DBSnapshotIdentifier=row["DBSnapshotIdentifier"])
+    for row in rds.describe_db_cluster_snapshots()["DBClusterSnapshots"]:
+        rds.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=row["DBClusterSnapshotIdentifier"])
 
 
 def codes(answer: Any) -> list[tuple[str, str | None]]:
@@ -187,16 +147,3 @@ def codes(answer: Any) -> list[tuple[str, str | None]]:
 def verdicts(answer: Any) -> dict[str, str]:
     """Return the databases' verdicts by name."""
     return {row["arn"].rpartition(":")[2]: row["verdict"] for row in answer["databases"]}
-
-
-def metrics(text: str) -> Counter[str]:
-    """Return the sums of the metrics in a function's output."""
-    found: Counter[str] = Counter()
-    for line in text.splitlines():
-        if '"_aws"' in line:
-            document = json.loads(line)
-            for directive in document["_aws"]["CloudWatchMetrics"]:
-                for metric in directive["Metrics"]:
-                    value = document[metric["Name"]]
-                    found[metric["Name"]] += int(value[0] if isinstance(value, list) else value)
-    return found

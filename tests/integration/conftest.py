@@ -14,6 +14,7 @@ from local.emulator import Emulator
 from rds_snap_backup.commvault import connection
 from tests.evidence import Evidence
 from tests.integration.leaks import leaks
+from tests.integration.recording import Recorded, recording
 from tests.integration.timeline import Timeline
 from tests.integration.world import World
 from tests.support import ENVIRONMENT
@@ -40,6 +41,12 @@ def aws() -> Iterator[Emulator]:
         EVIDENCE.aws = emulator
         yield emulator
         EVIDENCE.aws = None
+
+
+@pytest.fixture(scope="session")
+def recorded(aws: Emulator) -> Recorded:
+    """Both functions' calls of AWS; tests that use them share a process (`xdist_group("recorded")`)."""
+    return recording(aws)
 
 
 @pytest.fixture

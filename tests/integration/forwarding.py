@@ -17,12 +17,17 @@ class Call:
     operation: str
     body: bytes
 
+    @property
+    def text(self) -> str:
+        """The parameters as text."""
+        return self.body.decode()
+
 
 class ForwardingWire:
     """Forwards to an AWS endpoint, and keeps every call."""
 
-    def __init__(self, endpoint_url: str) -> None:
-        self._address = urlsplit(endpoint_url).netloc
+    def __init__(self, endpoint_url: str = "") -> None:
+        self.address = urlsplit(endpoint_url).netloc
         self.calls: list[Call] = []
         wire = self
 
@@ -32,7 +37,11 @@ class ForwardingWire:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 operation = operation_of(self.headers.get("X-Amz-Target", ""), body)
-                wire.calls.append(Call(service_of(self.headers["Authorization"]), operation, body))
+                call = Call(service_of(self.headers["Authorization"]), operation, body)
+                wire.calls.append(call)
+                if not wire._takes(call):
+                    self.close_connection = True
+                    return
                 status, headers, answer = wire._forward(self.path, dict(self.headers), body)
                 self.send_response(status)
                 for name, value in headers:
@@ -57,8 +66,12 @@ class ForwardingWire:
         self._server.shutdown()
         self._server.server_close()
 
+    def _takes(self, _call: Call) -> bool:
+        """Tell whether a call reaches AWS; the connection of any other is closed."""
+        return True
+
     def _forward(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection(self._address, timeout=60)
+        connection = http.client.HTTPConnection(self.address, timeout=60)
         connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         content = answer.read()

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from local.tools import ROOT, uv
@@ -19,22 +18,14 @@ CLOUDSHELL = "3.9"
 RUNS_OLD_PIP = ">=3.8,<3.12"
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
-    """A Python in an empty environment, or in one with only pip."""
-
-    path: Path
-    version: tuple[int, int]
-
-
-def interpreter(folder: Path, *, pip: bool) -> Interpreter:
-    """Return the Python that runs the tests, the one that compiles what `sam build` makes, with or without its pip."""
+def interpreter(folder: Path) -> Path:
+    """Return the Python that runs the tests, the one that compiles what `sam build` makes, with its pip and nothing else."""
     base = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-    subprocess.run([str(base), "-m", "venv", *([] if pip else ["--without-pip"]), str(folder)], check=True)
-    return Interpreter(folder / "bin" / "python", sys.version_info[:2])
+    subprocess.run([str(base), "-m", "venv", str(folder)], check=True)
+    return folder / "bin" / "python"
 
 
-def old_interpreter(folder: Path) -> Interpreter | None:
+def old_interpreter(folder: Path) -> Path | None:
     """Return a Python 3.9 with an old pip, as in CloudShell: one that is on the PATH, or one that uv can fetch.
 
     Where neither is to be had, another Python that such a pip runs on; where there is none, None.
@@ -45,14 +36,11 @@ def old_interpreter(folder: Path) -> Interpreter | None:
             break
     else:
         return None
-    lock = folder / "pip.txt"
+    lock, python = folder / "pip.txt", folder / "bin" / "python"
     lock.write_text(OLD_PIP)
-    python = folder / "bin" / "python"
     install = ["pip", "install", "--quiet", "--require-hashes", "--python", str(python), "--requirement", str(lock)]
     subprocess.run([uv(), *install], check=True)
-    script = "import sys; print(*sys.version_info[:2])"
-    major, minor = subprocess.run([python, "-c", script], capture_output=True, check=True).stdout.split()
-    return Interpreter(python, (int(major), int(minor)))
+    return python
 
 
 def machine(folder: Path, **programs: Path) -> Path:

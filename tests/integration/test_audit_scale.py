@@ -156,29 +156,28 @@ def test_600_databases_of_12_accounts_in_3_regions(
     assert seconds < SECONDS
 
 
-def answer_of(unit: str, head: str = '{"clientProperties": [', tail: str = "]}") -> str:
-    """Return an answer of 4 MiB that consists of a text again and again."""
+def of_4_mib(unit: str) -> str:
+    """Return a list of clients of 4 MiB that consists of a text again and again."""
+    head, tail = '{"clientProperties": [', "]}"
     number = (MAX_BODY - len(head) - len(tail)) // (len(unit) + 1)
     return f"{head}{','.join([unit] * number)}{tail}"
 
 
 @pytest.mark.parametrize(
-    "body",
+    "unit",
     [
-        answer_of("[" * 44 + "]" * 44),
-        answer_of('{"a":' * 44 + "1" + "}" * 44),
-        answer_of('{"client":{"clientEntity":{}}}'),
-        answer_of('{"a":{},"bb":[]}'.ljust(3 * MAX_BODY // MAX_CONTAINERS + 1)),
-        answer_of('"ab"'),
-        answer_of("1.5"),
+        "[" * 44 + "]" * 44,
+        '{"client":{"clientEntity":{}}}',
+        '{"a":{},"bb":[]}'.ljust(3 * MAX_BODY // MAX_CONTAINERS + 1),
+        '"ab"',
     ],
-    ids=["lists", "objects", "rows", "as many as are read", "texts", "numbers"],
+    ids=["lists", "rows", "as many as are read", "texts"],
 )
 def test_an_answer_of_4_mib_is_read_within_the_functions_memory(
-    aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch, body: str
+    aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch, unit: str
 ) -> None:
     scene = AuditScene(aws, commserve, monkeypatch)
-    commserve.fault("status", None, "*", status=200, body=body)
+    commserve.fault("status", None, "*", status=200, body=of_4_mib(unit))
     answer, _, megabytes = audit(scene, aws.endpoint_url)
     scene.remove_databases()
     assert answer["ok"] is False

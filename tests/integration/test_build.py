@@ -9,7 +9,6 @@ import io
 import json
 import marshal
 import shutil
-import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from local.runtime import Runtime
 from local.stack import build
 from local.tools import ROOT
 from tests.integration.machines import contents
-from tests.ledger import create_ledger
+from tests.integration.recording import Recorded
 from tests.support import ENVIRONMENT
 
 _spec = importlib.util.spec_from_file_location("trim", ROOT / "src" / "trim.py")
@@ -42,6 +41,12 @@ PAGINATED = {
 }
 CALLS = [(service, operation) for service in sorted(OPERATIONS) for operation in sorted(OPERATIONS[service])]
 ANYBODY = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
+ONCE = (
+    "ConditionalCheckFailedException",
+    "InvalidParameterException",
+    "TransactionCanceledException",
+    "PreconditionFailed",
+)
 MAGIC_AND_FLAGS = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")  # a hash, not checked
 
 
@@ -100,26 +105,6 @@ def test_every_module_has_unchecked_bytecode(package: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def resources(aws: Emulator) -> dict[str, Any]:
-    """What the calls below act on."""
-    table = "build-ledger"
-    create_ledger(aws.client("dynamodb"), table)
-    secret = aws.client("secretsmanager").create_secret(Name="build-token", SecretString="canary")
-    topic = aws.client("sns").create_topic(Name="build-notifications")["TopicArn"]
-    queue = aws.client("sqs").create_queue(QueueName="build-queue")["QueueUrl"]
-    aws.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
-    (message,) = aws.client("sqs").receive_message(QueueUrl=queue)["Messages"]
-    aws.client("s3").create_bucket(Bucket="build-audits")
-    aws.client("s3").put_object(Bucket="build-audits", Key="there", Body=b"{}")
-    aws.client("ssm").put_parameter(Name="/build/targets/default", Value="{}", Type="String")
-    role = aws.client("iam").create_role(
-        RoleName="build", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [ANYBODY]})
-    )["Role"]["Arn"]
-    found = {"table": table, "topic": topic, "queue": queue, "receipt": message["ReceiptHandle"], "role": role}
-    return {**found, "secret": secret["ARN"], "version": secret["VersionId"]}
-
-
-@pytest.fixture(scope="module")
 def probe(aws: Emulator, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     """The built package and the probe, in the Lambda runtime."""
     folder = tmp_path_factory.mktemp("probe") / "package"
@@ -129,95 +114,33 @@ def probe(aws: Emulator, package: Path, tmp_path_factory: pytest.TempPathFactory
         yield runtime
 
 
-def arguments(service: str, operation: str, resources: dict[str, Any]) -> dict[str, Any]:
-    """Arguments in the shapes that the functions use."""
-    table, queue = resources["table"], resources["queue"]
-    key = {"pk": {"S": "item"}}
-    update = {
-        "TableName": table,
-        "Key": key,
-        "UpdateExpression": "SET #a = :a",
-        "ExpressionAttributeNames": {"#a": "a"},
-        "ExpressionAttributeValues": {":a": {"N": "1"}},
-    }
-    match service, operation:
-        case "dynamodb", "BatchGetItem":
-            return {"RequestItems": {table: {"Keys": [key], "ConsistentRead": True}}}
-        case "dynamodb", "UpdateItem":
-            return update | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-        case "dynamodb", "TransactWriteItems":
-            check = {
-                "TableName": table,
-                "Key": {"pk": {"S": "none"}},
-                "ConditionExpression": "attribute_not_exists(pk)",
-            }
-            return {"TransactItems": [{"Update": update}, {"ConditionCheck": check}]}
-        case "dynamodb", "Query":
-            names, values = {"#hash": "open"}, {":hash": {"S": "yes"}}
-            index = {"IndexName": "open-submissions", "KeyConditionExpression": "#hash = :hash"}
-            return {"TableName": table, **index, "ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
-        case "secretsmanager", "PutSecretValue":
-            stored = {"SecretString": "{}", "VersionStages": ["BUILD"], "ClientRequestToken": str(uuid.uuid4())}
-            return {"SecretId": resources["secret"]} | stored
-        case "secretsmanager", "UpdateSecretVersionStage":
-            moved = {"VersionStage": "AWSCURRENT", "MoveToVersionId": resources["version"]}
-            return {"SecretId": resources["secret"], "RemoveFromVersionId": resources["version"]} | moved
-        case "secretsmanager", _:
-            return {"SecretId": resources["secret"]}
-        case "rds", "DescribeAccountAttributes":
-            return {}
-        case "rds", "DescribeDBSnapshots":
-            return {"SnapshotType": "manual", "Filters": [{"Name": "db-snapshot-id", "Values": ["a", "b"]}]}
-        case "cloudwatch", "GetMetricData":
-            metric = {"Namespace": "RdsSnapBackup", "MetricName": "BackupSubmitted", "Dimensions": []}
-            query = {"Id": "m0", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
-            span = {"StartTime": "2026-01-30T02:00:00Z", "EndTime": "2026-01-31T02:00:00Z"}
-            return {"MetricDataQueries": [query], **span}
-        case "s3", "GetObject":
-            return {"Bucket": "build-audits", "Key": "there"}
-        case "s3", "PutObject":
-            once = {"IfNoneMatch": "*", "ChecksumAlgorithm": "SHA256", "ContentType": "application/json"}
-            return {"Bucket": "build-audits", "Key": str(uuid.uuid4()), "Body": "{}", **once}
-        case "scheduler", _:
-            return {"GroupName": "default"}
-        case "rds", _:
-            return {"MaxRecords": 100}
-        case "sns", "ListSubscriptionsByTopic":
-            return {"TopicArn": resources["topic"]}
-        case "sns", _:
-            attributes = {"status": {"DataType": "String", "StringValue": "submitted"}}
-            text = {"Message": '{"default": "{}"}', "MessageStructure": "json", "Subject": "s"}
-            return {"TopicArn": resources["topic"], "MessageAttributes": attributes} | text
-        case "sqs", "ChangeMessageVisibilityBatch":
-            entry = {"Id": "1", "ReceiptHandle": resources["receipt"], "VisibilityTimeout": 5}
-            return {"QueueUrl": queue, "Entries": [entry]}
-        case "sqs", "GetQueueUrl":
-            return {"QueueName": "build-queue"}
-        case "sqs", "GetQueueAttributes":
-            return {"QueueUrl": queue, "AttributeNames": ["ApproximateNumberOfMessages"]}
-        case "sts", _:
-            return {"RoleArn": resources["role"], "RoleSessionName": "build", "DurationSeconds": 900}
-        case "sqs", "SendMessage":
-            return {"QueueUrl": queue, "MessageBody": "{}", "DelaySeconds": 1}
-        case "sqs", "SendMessageBatch":
-            return {"QueueUrl": queue, "Entries": [{"Id": "1", "MessageBody": "{}"}]}
-        case "ssm", "GetParametersByPath":
-            return {"Path": "/build/targets/", "Recursive": False, "WithDecryption": False}
-        case "ssm", "GetParameter":
-            return {"Name": "/build/targets/default"}
-    raise AssertionError(f"Give {service} {operation} arguments here")
+def arguments(aws: Emulator, recorded: Recorded, operation: str) -> dict[str, Any]:
+    """Return the arguments of a function's call, or for those that are made in a member account such ones."""
+    match operation:
+        case "AssumeRole":
+            trust = json.dumps({"Version": "2012-10-17", "Statement": [ANYBODY]})
+            role = aws.client("iam").create_role(RoleName="build", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+            return {"RoleArn": role, "RoleSessionName": "build", "DurationSeconds": 900}
+        case "GetQueueUrl" | "GetQueueAttributes":
+            url = aws.client("sqs").create_queue(QueueName="build")["QueueUrl"]
+            by_name = operation == "GetQueueUrl"
+            return {"QueueName": "build"} if by_name else {"QueueUrl": url, "AttributeNames": ["All"]}
+    calls = (call for calls in recorded.calls.values() for call in calls if call.operation == operation)
+    return dict(next(calls).parameters)
 
 
+@pytest.mark.xdist_group("recorded")
 @pytest.mark.parametrize(("service", "operation"), CALLS)
-def test_it_makes_every_call(service: str, operation: str, probe: Runtime, resources: dict[str, Any]) -> None:
-    event = {
-        "service": service,
-        "method": xform_name(operation),
-        "arguments": arguments(service, operation, resources),
-    }
-    response = probe.invoke(event)
+def test_it_makes_every_call(service: str, operation: str, probe: Runtime, aws: Emulator, recorded: Recorded) -> None:
+    given = json.dumps(
+        arguments(aws, recorded, operation),
+        default=lambda value: value.decode() if isinstance(value, bytes) else str(value),
+    )
+    response = probe.invoke({"service": service, "method": xform_name(operation), "arguments": json.loads(given)})
     assert response.error is None, probe.output
     assert response.payload["sdk"] == str(probe.package / "boto3")
+    # It was made before: what it was to change once, it does not change again.
+    assert response.payload["refused"] in {"", *ONCE}
     assert "ResponseMetadata" in response.payload["answer"]
     assert response.payload["paginates"] is (operation in PAGINATED)
 
@@ -262,9 +185,10 @@ def test_it_finds_every_endpoint_that_the_whole_sdk_finds(package: Path) -> None
 
 
 @pytest.mark.parametrize("entry", ["backup", "audit"])
-def test_an_entry_starts(entry: str, package: Path, aws: Emulator, resources: dict[str, Any]) -> None:
+def test_an_entry_starts(entry: str, package: Path, aws: Emulator) -> None:
     """Init, with every import and client, and the first event: one that is refused."""
-    environment = ENVIRONMENT | aws.environment | {"DEAD_LETTER_QUEUE_URL": resources["queue"]}
+    queue = aws.client("sqs").create_queue(QueueName="build-letters")["QueueUrl"]
+    environment = ENVIRONMENT | aws.environment | {"DEAD_LETTER_QUEUE_URL": queue}
     with Runtime(package, f"rds_snap_backup.{entry}.handler.lambda_handler", environment) as function:
         response = function.invoke({})
         assert response.init_ms is not None

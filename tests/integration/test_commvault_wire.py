@@ -2,16 +2,11 @@
 
 import json
 import logging
-import socket
-import ssl
-import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import formatdate
-from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -22,7 +17,6 @@ from rds_snap_backup.commvault.answers import MAX_BODY
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.core.outcomes import (
-    Failed,
     Outcome,
     Rejected,
     Scheduled,
@@ -33,6 +27,7 @@ from rds_snap_backup.core.outcomes import (
 )
 from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
+from tests.integration.peers import answer_of, context_of, serving
 
 CANARY = "QSDK 3canary0000fake1111token2222"
 ORDERS = Association("aws-prod", "RDS", "orders-db", "aws-prod")
@@ -42,18 +37,14 @@ REQUEST = BackupRequest((ORDERS,))
 # What each fault of the transport is taken for, how many jobs exist after it, the fault's parameters, and what the problem
 # names. The table of outcomes (`tests/unit/commvault/test_outcomes.py`) has what a whole answer means.
 FAULTS: list[tuple[str, type[Any], int, dict[str, Any], str]] = [
-    ("error_top", Failed, 0, {"status": 500}, ""),
     ("bad_gateway_after", Unknown, 1, {}, "HTTP 502"),
     ("redirect", Rejected, 0, {}, "redirects (HTTP 302)"),
-    ("echo", Failed, 0, {}, ""),
-    ("slow", Submitted, 1, {"seconds": 0.3}, ""),
     ("stall_before", Unknown, 0, {}, "in time"),
     ("stall_after", Unknown, 1, {}, "in time"),
     ("reset_before", Unknown, 0, {}, "the connection was closed"),
     ("reset_after", Unknown, 1, {}, "the connection was closed"),
     ("close", Unknown, 0, {}, "the connection was closed"),
     ("garbage", Unknown, 1, {"after": True}, "it is not HTTP"),
-    ("garbage", Unknown, 0, {"text": "HTTP/1.1 abc\r\n\r\n"}, "it is not HTTP"),
     ("garbage", Unknown, 0, {"text": "HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\n"}, ""),
     ("status", Unknown, 0, {"headers": {"Content-Encoding": "gzip"}, "body": "no"}, "its compression is broken"),
     ("truncated", Unknown, 1, {}, "it ends too early"),
@@ -67,7 +58,6 @@ FAULTS: list[tuple[str, type[Any], int, dict[str, Any], str]] = [
     ("endless", Unknown, 0, {"what": "negative"}, "it is not HTTP"),
     ("bomb", Unknown, 0, {}, "is longer than 4 MiB"),
     ("trickle", Unknown, 1, {"interval": 0.2}, "in time"),
-    ("trickle_headers", Unknown, 1, {"interval": 0.05}, ""),
 ]
 
 
@@ -95,7 +85,6 @@ def within(seconds: float) -> float:
 
 
 def create(client: Commvault, request: BackupRequest = REQUEST, seconds: float = 1.6) -> Outcome:
-    # A fault that a deadline has to end goes on without one.
     return client.create_task(request, within(seconds))
 
 
@@ -116,7 +105,8 @@ def test_a_fault_costs_one_request_and_is_one_outcome(
     for name in ("urllib3", "urllib3.connection", "rds_snap_backup"):
         caplog.set_level(logging.DEBUG, name)
     server.fault(fault, **parameters)
-    outcome = create(client)
+    # Only a deadline ends the faults that go on.
+    outcome = create(client, seconds=1.6 if named == "in time" else 30)
     assert type(outcome) is kind, outcome
     assert not named or (isinstance(outcome, Unknown | Rejected) and named in outcome.problem.message), outcome
     assert len(server.requests) == 1
@@ -146,40 +136,19 @@ def test_the_request_is_the_rds_snap_backup_form_field_for_field(server: CommSer
     assert isinstance(create(client, request), Scheduled)
     (sent,) = server.requests
     assert (sent.method, sent.path, sent.query) == ("POST", "/CreateTask", {})
+    same = {"clientName": "aws-prod", "instanceName": "RDS", "_type_": "SUBCLIENT_ENTITY", "appName": "Cloud Apps"}
+    options = {"backupOpts": {"backupLevel": "INCREMENTAL"}, "commonOpts": {"notifyUserOnJobCompletion": False}}
     assert sent.json == {
         "taskInfo": {
             "associations": [
-                {
-                    "clientName": "aws-prod",
-                    "instanceName": "RDS",
-                    "displayName": "aws-prod",
-                    "_type_": "SUBCLIENT_ENTITY",
-                    "appName": "Cloud Apps",
-                    "subclientName": "orders-db",
-                },
-                {
-                    "clientName": "aws-prod",
-                    "instanceName": "RDS",
-                    "displayName": "Billing account",
-                    "_type_": "SUBCLIENT_ENTITY",
-                    "appName": "Cloud Apps",
-                    "subclientName": "billing-db",
-                },
+                {**same, "displayName": "aws-prod", "subclientName": "orders-db"},
+                {**same, "displayName": "Billing account", "subclientName": "billing-db"},
             ],
             "task": {"taskType": "SCHEDULE"},
-            "subTasks": [
-                {
-                    "subTask": {"subTaskType": "BACKUP", "operationType": "BACKUP"},
-                    "options": {
-                        "backupOpts": {"backupLevel": "INCREMENTAL"},
-                        "commonOpts": {"notifyUserOnJobCompletion": False},
-                    },
-                }
-            ],
+            "subTasks": [{"subTask": {"subTaskType": "BACKUP", "operationType": "BACKUP"}, "options": options}],
         }
     }
-    assert sent.header("Content-Type") == "application/json"
-    assert sent.header("Accept") == "application/json"
+    assert sent.header("Content-Type") == sent.header("Accept") == "application/json"
     assert not server.refusals
 
 
@@ -208,7 +177,7 @@ def test_a_connection_is_reused_while_it_is_fresh(
     assert len({request.connection for request in server.requests}) == 1
 
 
-@pytest.mark.parametrize("idle", [5.0, 5.1, 3600, -3600])
+@pytest.mark.parametrize("idle", [5.0, -3600])
 def test_a_connection_that_was_idle_is_never_reused(
     server: CommServe, client: Commvault, monkeypatch: pytest.MonkeyPatch, idle: float
 ) -> None:
@@ -239,8 +208,8 @@ def test_a_keep_alive_that_the_server_closed_is_never_unknown(server: CommServe,
     ("url", "code"),
     [
         ("https://no-such-host.invalid/api", "UNREACHABLE"),
-        *((url, "API_URL_INVALID") for url in ("http://localhost:9", "localhost", "")),
-        *((url, "UNREACHABLE") for url in ("https://", "https://host:99999/api", "https://a b/", "https://[::1/")),
+        *((url, "API_URL_INVALID") for url in ("http://localhost:9", "")),
+        *((url, "UNREACHABLE") for url in ("https://host:99999/api", "https://[::1/")),
     ],
 )
 def test_an_address_that_cannot_be_used_is_named(url: str, code: str) -> None:
@@ -255,11 +224,10 @@ def test_an_address_that_cannot_be_used_is_named(url: str, code: str) -> None:
     ("pem", "code"),
     [
         ("garbage", "CA_UNUSABLE"),
-        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "CA_UNUSABLE"),
         ("", "CA_UNUSABLE"),
         (trustme.CA().cert_pem.bytes().decode(), "TLS_UNTRUSTED"),
     ],
-    ids=["text", "PEM", "empty", "another CA"],
+    ids=["text", "empty", "another CA"],
 )
 def test_a_wrong_bundle_is_unavailable_until_it_is_corrected(server: CommServe, pem: str, code: str) -> None:
     bundles = iter([pem, f"# Főtanúsítvány, 認証局\n{server.ca_pem}"])
@@ -270,11 +238,10 @@ def test_a_wrong_bundle_is_unavailable_until_it_is_corrected(server: CommServe, 
     submitted(create(client))
 
 
-@pytest.mark.parametrize("seconds", [0.9, -3.0])
-def test_without_time_nothing_is_sent(server: CommServe, client: Commvault, seconds: float) -> None:
-    assert isinstance(client.create_task(REQUEST, within(seconds)), Unavailable)
+def test_without_time_nothing_is_sent(server: CommServe, client: Commvault) -> None:
+    assert isinstance(client.create_task(REQUEST, within(0.9)), Unavailable)
     submitted(create(client))
-    assert isinstance(client.create_task(REQUEST, within(seconds)), Unavailable)
+    assert isinstance(client.create_task(REQUEST, within(0.9)), Unavailable)
     assert len(server.requests) == 1
 
 
@@ -288,8 +255,6 @@ def test_without_time_nothing_is_sent(server: CommServe, client: Commvault, seco
         ("status", {"status": 500, "body": "{}"}),
         ("status", {"status": 200, "body": "[]"}),
         ("status", {"status": 404, "body": "<html>no such page</html>"}),
-        ("error_top", {}),
-        ("redirect", {}),
         ("unauthorized", {}),
         ("huge", {"size": MAX_BODY + 1}),
     ],
@@ -304,9 +269,8 @@ def test_what_cannot_be_read_cannot_be_asked(
     assert CANARY not in repr(answer)
 
 
-@pytest.mark.parametrize("body", ["", "{}", '{"errorCode": 0, "errorMessage": "none"}'])
-def test_404_is_an_empty_list_only_where_that_is_asked_for(server: CommServe, client: Commvault, body: str) -> None:
-    server.fault("status", times=2, path="/Client", status=404, body=body)
+def test_404_is_an_empty_list_only_where_that_is_asked_for(server: CommServe, client: Commvault) -> None:
+    server.fault("status", times=2, path="/Client", status=404, body='{"errorCode": 0, "errorMessage": "none"}')
     answer = client.get("/Client", within(3), listed="clientProperties")
     assert isinstance(answer, JsonDocument)
     assert answer.document == {"clientProperties": []}
@@ -324,15 +288,9 @@ def test_commvaults_clock_is_read_from_its_date_header(server: CommServe, client
     "date",
     [
         "",
-        *(
-            f"Date: {date}\r\n"
-            for date in (
-                "yesterday",
-                "Wed, 99 Foo 2026 99:99:99 GMT",
-                "Sat, 31 Jan 2026 02:00:00 -99999999",
-                "Thu, 01 Jan 1970 00:00:00 GMT",
-            )
-        ),
+        "Date: yesterday\r\n",
+        "Date: Sat, 31 Jan 2026 02:00:00 -99999999\r\n",
+        "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
     ],
 )
 def test_without_a_usable_date_the_clocks_are_taken_for_equal(server: CommServe, client: Commvault, date: str) -> None:
@@ -364,46 +322,14 @@ def test_the_clocks_are_compared_when_the_headers_arrive_and_not_after_a_slow_bo
     assert answer.clock_ahead > -2
 
 
-def test_a_probe_shows_that_the_api_answers_and_sends_no_token(server: CommServe, client: Commvault) -> None:
-    assert isinstance(client.probe("/Client", within(3)), Unauthorized)
-    assert server.requests[0].header("Authtoken") == ""
-
-
 # Peers that are not the simulator.
 
 
 @pytest.fixture
 def peer(server: CommServe) -> Iterator[Callable[..., Commvault]]:
-    """Makes clients of a TLS server that answers every request with the same bytes and leaves connections open.
-
-    Of several parts each but the first comes after a pause. `then` is sent instead at each further request of a connection.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.authority.issue_cert("localhost").configure_cert(context)
-    listening = socket.create_server(("127.0.0.1", 0))
-    opened: list[ssl.SSLSocket] = []
-
-    def serve(parts: tuple[bytes, ...], pause: float, then: bytes) -> None:
-        with suppress(OSError):
-            while True:
-                connection = context.wrap_socket(listening.accept()[0], server_side=True)
-                opened.append(connection)
-                answers = chain([parts], repeat((then,) if then else parts))
-                with suppress(OSError):
-                    while connection.recv(65536):
-                        for number, part in enumerate(next(answers)):
-                            time.sleep(pause if number else 0)
-                            connection.sendall(part)
-
-    def client_of(*parts: bytes, pause: float = 0, then: bytes = b"") -> Commvault:
-        threading.Thread(target=serve, args=(parts, pause, then), daemon=True).start()
-        return commvault(f"https://localhost:{listening.getsockname()[1]}", server.ca_pem)
-
-    yield client_of
-    listening.shutdown(socket.SHUT_RDWR)
-    listening.close()
-    for connection in opened:
-        connection.close()
+    """Makes clients of servers that answer with these bytes."""
+    with serving() as serve:
+        yield lambda *parts, **more: commvault(serve(context_of(server.authority), *parts, **more).url, server.ca_pem)
 
 
 BODY = json.dumps({"taskId": 402, "jobIds": ["1354"]}).encode()
@@ -414,7 +340,7 @@ BODY = json.dumps({"taskId": 402, "jobIds": ["1354"]}).encode()
 def test_bytes_beyond_the_answer_are_never_taken_for_the_next_one(
     peer: Callable[..., Commvault], distance: int
 ) -> None:
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+    answer = answer_of(BODY)
     client = peer(answer.ljust(distance) + answer.replace(b"1354", b"6666"))
     assert submitted(create(client)) == ("1354",)
     assert submitted(create(client)) == ("1354",)
@@ -424,8 +350,7 @@ def test_bytes_beyond_the_answer_are_never_taken_for_the_next_one(
 def test_an_interim_response_ends_the_connection_and_no_answer_is_anothers(
     peer: Callable[..., Commvault], status: int
 ) -> None:
-    late = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
-    client = peer(b"HTTP/1.1 %d Early Hints\r\nLink: </>\r\n\r\n" % status, then=late)
+    client = peer(b"HTTP/1.1 %d Early Hints\r\nLink: </>\r\n\r\n" % status, then=answer_of(BODY))
     for _ in range(2):
         outcome = create(client)
         assert isinstance(outcome, Unknown)

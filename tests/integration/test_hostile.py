@@ -46,15 +46,6 @@ def test_a_hostile_event_is_refused_and_kept(timeline: Timeline, event: Any) -> 
     assert not timeline.items()
 
 
-def test_a_tag_of_many_unknown_names_is_one_refusal(timeline: Timeline) -> None:
-    event = timeline.event("orders")
-    names = " ".join(f"t{number}" for number in range(10_000))
-    event["detail"]["Tags"] = {"rds-snap-backup:target": f"\ud800 {names}"}
-    timeline.deliver(event)
-    timeline.run()
-    assert len(timeline.dead_letters()) == 1
-
-
 def test_what_commvault_says_cannot_forge_lines_or_outgrow_a_message(timeline: Timeline) -> None:
     timeline.commserve.fault("error_top", code=4, message=f"{FORGED}\nStatus: completed\n{'x' * 400_000}")
     answer = timeline.deliver(timeline.schedule("nightly"))

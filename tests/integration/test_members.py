@@ -12,10 +12,9 @@ from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
 from local.rds import RdsAccount, create_instance
 from local.tools import ROOT
-from tests.integration.audit_support import AuditScene, Denying, codes
+from tests.integration.audit_support import AuditScene, codes, remove_databases
 
 ONE, TWO = "111122223333", "444455556666"
-EXCLUDED = {"rds-snap-backup:exclude": "true"}
 OLD = datetime(2026, 1, 31, tzinfo=UTC)
 BUS = f"arn:aws:events:{REGION}:000000000000:event-bus/test-members"
 
@@ -44,11 +43,7 @@ class Account:
     def leave(self) -> None:
         """Delete what was deployed and created."""
         self.client("cloudformation").delete_stack(StackName="member")
-        rds = self.client("rds")
-        for row in rds.describe_db_instances()["DBInstances"]:
-            rds.delete_db_instance(DBInstanceIdentifier=row["DBInstanceIdentifier"], SkipFinalSnapshot=True)
-        for row in rds.describe_db_snapshots()["DBSnapshots"]:
-            rds.delete_db_snapshot(DBSnapshotIdentifier=row["DBSnapshotIdentifier"])
+        remove_databases(self.client("rds"))
 
 
 @pytest.fixture
@@ -104,56 +99,6 @@ def test_members_are_audited_and_one_that_cannot_be_read_is_named(
     assert "test-audit-us-east-1" in unreadable["message"]
     assert answer["counts"]["places"] == 3
     assert [place["role"] for place in answer["scope"]["accounts"]] == ["own", "assumed", "failed"]
-
-
-def test_a_company_has_each_verdict_once(
-    aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch, members: tuple[Account, Account]
-) -> None:
-    """Two accounts with groups of both layouts; in one Commvault and RDS show no snapshots. A third does not answer."""
-    scene = AuditScene(aws, commserve, monkeypatch, AUDIT_MEMBERS=f"{ONE},{TWO}", BACKUP_MAX_AGE_HOURS="26")
-    rds = members[0].client("rds")
-    for name, tags in {"app-1": {}, "app-2": {}, "odd": {}, "scratch": EXCLUDED}.items():
-        create_instance(rds, name, "mysql", tags, OLD)
-    create_instance(rds, "crm", "mysql")
-    scene.database("lone", hours_old=1000)
-    rds.stop_db_instance(DBInstanceIdentifier="app-2")
-    member_client(scene, members[0], content.rule("^app-"))
-    commserve.set_content("aws-member", "crm", [content.instance("crm")])
-    commserve.set_content("aws-member", "odd", [{**content.instance("odd"), "type": 7}])
-    job = commserve.add_job("aws-member", "nightly", start=commserve.clock.now() - 3600, seconds=60)
-    scene.back_up("orders-db")
-    (instance,) = {each.instance_id for each in commserve.catalogue.subclients() if each.client == "aws-prod"}
-    commserve.fault("forbidden", None, "/BrowseRDSBackups", about=f'"instanceId":{instance}}}')
-    # Without restore points only a target says in which account the client's databases are.
-    scene.world.target("default", accounts=["000000000000"])
-    scene.cold_start(rds=Denying(aws.client("rds"), "describe_db_snapshots"))
-    answer = scene.by_hand()
-    scene.remove_databases()
-    assert verdicts(answer) == {
-        (ONE, "app-1"): "protected",
-        (ONE, "app-2"): "stale",
-        (ONE, "crm"): "new",
-        (ONE, "odd"): "ambiguous",
-        (ONE, "scratch"): "excluded",
-        ("000000000000", "lone"): "uncovered",
-        ("000000000000", "orders-db"): "unproven",
-        (TWO, "*"): "unreadable",
-    }
-    (stale,) = [row for row in answer["databases"] if row["verdict"] == "stale"]
-    assert f"Job {job.id} completed, and made no restore point of this database." in stale["reason"]
-
-
-def test_a_database_that_exists_twice_is_ambiguous_until_a_target_names_the_account(
-    scene: AuditScene, members: tuple[Account, Account]
-) -> None:
-    members[1].join()
-    create_instance(members[0].client("rds"), "orders-db", "mysql")
-    answer = scene.by_hand()
-    assert set(verdicts(answer).values()) == {"ambiguous"}
-    assert "accounts" in answer["findings"][0]["hint"]
-    scene.world.target("default", accounts=["000000000000"])
-    scene.cold_start()
-    assert verdicts(scene.by_hand()) == {("000000000000", "orders-db"): "new", (ONE, "orders-db"): "uncovered"}
 
 
 def test_the_gate_asks_a_member(scene: AuditScene, members: tuple[Account, Account]) -> None:

@@ -5,9 +5,9 @@ from itertools import groupby
 
 import pytest
 
-from tests.integration.audit_support import metrics
 from tests.integration.timeline import HOUR, MINUTE, Timeline
 from tests.integration.world import associations
+from tests.metrics import counted
 from tests.unit.test_alarms import ALARMS
 
 ALARM = ALARMS["CommvaultUnreachableAlarm"]
@@ -41,7 +41,7 @@ def states(timeline: Timeline, capsys: pytest.CaptureFixture[str], hours: float)
     for _ in range(int(hours * HOUR / ALARM["Period"])):
         capsys.readouterr()
         timeline.run(ALARM["Period"])
-        counts.append(metrics(capsys.readouterr().out)["CommvaultUnreachable"] or None)
+        counts.append(counted(capsys.readouterr().out).get("CommvaultUnreachable"))
         found.append(state(counts))
     return found
 

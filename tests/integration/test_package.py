@@ -1,6 +1,7 @@
 """The files of `make package`: the same bytes each time, whole, and small. `tests/e2e/test_install.py` deploys the zip."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -14,10 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
-from local.locks import COMMAND_LINE
+from local.locks import COMMAND_LINE, SHIPPED, packages
 from local.package import CODE, write
 from local.stack import build
-from local.tools import ROOT, command
+from local.tools import LOCKS, ROOT, command, environment
 from rds_snap_backup_cli import VERSION
 from tests.integration import machines
 
@@ -31,6 +32,13 @@ FILES = (f"{NAME}.zip", f"{NAME}-plain.yaml", f"{NAME}-functions.zip", f"{NAME}.
 # Of a function in SAM's template; the transform makes resources of them, and `Code`.
 SAMS = ("CodeUri", "EventInvokeConfig", "Events")
 IN_A_REQUEST = 51_200  # bytes of a template that CloudFormation takes without a bucket
+VALIDATE = """
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+validator = JsonStrictValidator(SchemaVersion.V1_6)
+print([validator.validate_str(line) is None for line in sys.stdin])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +78,6 @@ def test_it_holds_what_it_says(unpacked: Path) -> None:
     }
     assert machines.contents(unpacked / "functions") == machines.contents(build() / "BackupFunction")
     assert (unpacked / "README.md").read_text() == (ROOT / "docs" / "install.md").read_text()
-    assert (unpacked / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
 def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None:
@@ -104,21 +111,20 @@ def test_its_template_is_the_stacks_with_paths_of_its_own(
 def test_the_plain_template_is_the_stacks_without_a_transform(dist: Path, built: dict[str, Any]) -> None:
     plain = read(dist / f"{NAME}-plain.yaml")
     resources, shared = plain["Resources"], built["Globals"]["Function"]
-    code = {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}}
     made = {"BackupFunctionSubmissions", "BackupFunctionEventInvokeConfig", "AuditFunctionEventInvokeConfig"}
     assert resources.keys() - built["Resources"].keys() == made
     for name, resource in built["Resources"].items():
         if resource["Type"] != "AWS::Serverless::Function":
             assert resources[name] == resource
             continue
-        own = resource["Properties"]
-        logging = {**shared["LoggingConfig"], **own["LoggingConfig"]}
-        variables = {**shared["Environment"]["Variables"], **own["Environment"]["Variables"]}
-        wanted = {key: value for key, value in {**shared, **own}.items() if key not in SAMS}
-        properties = resources[name]["Properties"]
+        own, properties = resource["Properties"], resources[name]["Properties"]
         assert properties.pop("Tags") == [{"Key": "lambda:createdBy", "Value": "SAM"}]
-        merged = {"LoggingConfig": logging, "Environment": {"Variables": variables}, "Code": code}
-        assert properties == {**wanted, **merged}
+        assert properties == {
+            **{key: value for key, value in {**shared, **own}.items() if key not in SAMS},
+            "LoggingConfig": {**shared["LoggingConfig"], **own["LoggingConfig"]},
+            "Environment": {"Variables": {**shared["Environment"]["Variables"], **own["Environment"]["Variables"]}},
+            "Code": {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}},
+        }
         options = resources[f"{name}EventInvokeConfig"]["Properties"]
         assert options["MaximumRetryAttempts"] == own["EventInvokeConfig"]["MaximumRetryAttempts"]
     events = built["Resources"]["BackupFunction"]["Properties"]
@@ -148,10 +154,24 @@ def test_the_plain_template_is_valid_and_its_zip_holds_the_functions(dist: Path,
 def test_it_is_small_and_its_readme_knows_how_large_the_template_is(dist: Path, unpacked: Path) -> None:
     assert (dist / f"{NAME}.zip").stat().st_size < 4_000_000
     size = (unpacked / "template.yaml").stat().st_size
-    assert size < 500_000  # half of what CloudFormation takes from a bucket
     deploy = re.search(r"aws cloudformation deploy(?:.*\\\n)*.*\n", (unpacked / "README.md").read_text())
     assert deploy
     assert ("--s3-bucket" in deploy[0]) is (size > IN_A_REQUEST)
+
+
+def test_the_sbom_is_valid_and_names_what_ships_no_more_and_no_less(dist: Path) -> None:
+    document = json.loads((dist / f"{NAME}.cdx.json").read_text())
+    python = environment(LOCKS / "cyclonedx-py.txt") / "bin" / "python"
+    lines = "\n".join(json.dumps(each) for each in (document, document | {"components": [{"name": "no type"}]}))
+    done = subprocess.run([python, "-c", VALIDATE], input=lines, capture_output=True, text=True, check=False)
+    assert done.stdout == "[True, False]\n", done.stderr
+    components = {component["purl"]: component for component in document["components"]}
+    shipped = {package.purl: package for package in packages(SHIPPED)}
+    assert components.keys() == shipped.keys()
+    for purl, component in components.items():
+        (source,) = (reference for reference in component["externalReferences"] if reference["type"] == "distribution")
+        assert (component["version"], bool(component["licenses"])) == (shipped[purl].version, True)
+        assert {f"sha256:{digest['content']}" for digest in source["hashes"]} == set(shipped[purl].hashes)
 
 
 def test_the_wheel_and_all_that_it_requires_are_installed_by_hash(dist: Path) -> None:

@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from typing import Any
 
-import boto3
 import pytest
 
 from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
 from rds_snap_backup.audit.dispatch import answer
-from rds_snap_backup.audit.reports import Reports
 from rds_snap_backup.messaging.notifications import iso
 from tests.integration.audit_support import SCHEDULE, AuditScene, codes
 from tests.integration.timeline import DAY, HOUR, MINUTE, Timeline
@@ -91,7 +89,7 @@ def test_runs_of_the_same_time_write_one_report(scene: AuditScene) -> None:
     ] * 2
 
 
-def test_overlapping_runs_keep_one_chain(scene: AuditScene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlapping_runs_keep_one_chain(scene: AuditScene) -> None:
     daily(scene)
     scene.later += DAY
     inner: list[Any] = []
@@ -102,8 +100,7 @@ def test_overlapping_runs_keep_one_chain(scene: AuditScene, monkeypatch: pytest.
             inner.append(None)
             inner.append(scene.invoke(event))
 
-    session: Any = boto3.Session("test", "test", region_name=REGION)
-    client = session.client("s3", endpoint_url=scene.aws.endpoint_url)
+    client = scene.world.client("s3")
     client.meta.events.register("before-call.s3.PutObject", overlap)
     scene.cold_start(s3=client)
     outer = scene.invoke(event)
@@ -117,8 +114,7 @@ def test_overlapping_runs_keep_one_chain(scene: AuditScene, monkeypatch: pytest.
 def test_a_bucket_that_refuses_is_a_finding_and_the_chain_goes_on_after_it(scene: AuditScene) -> None:
     daily(scene)
     s3, bucket = scene.aws.client("s3"), scene.world.config.report_bucket
-    session: Any = boto3.Session("test", "test", region_name=REGION)
-    refused = session.client("s3", endpoint_url=scene.aws.endpoint_url)
+    refused = scene.world.client("s3")
     elsewhere = lambda params, **_: params | {"Bucket": f"no-{params['Bucket']}"}  # noqa: E731
     refused.meta.events.register("provide-client-params.s3.PutObject", elsewhere)
     scene.cold_start(s3=refused)
@@ -131,16 +127,6 @@ def test_a_bucket_that_refuses_is_a_finding_and_the_chain_goes_on_after_it(scene
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 2
     first, second = reports(scene).values()
     assert json.loads(second)["previous"]["sha256"] == hashlib.sha256(first).hexdigest()
-
-
-def test_a_report_larger_than_an_answer_of_lambda_is_written_whole_and_once(scene: AuditScene) -> None:
-    written = Reports(scene.world.config, lambda: scene.aws.client("s3"))
-    key, large = written.key("2026-01-31T06:00:00Z", 0), json.dumps(["x" * 1000] * 7000).encode()
-    assert len(large) > 6_291_456
-    link = written.write(key, large)
-    assert link.sha256 == hashlib.sha256(large).hexdigest()
-    assert written.write(key, b"of a repeated run") == link
-    assert list(reports(scene).values()) == [large]
 
 
 def test_in_an_outage_the_last_report_that_could_be_read_is_named(scene: AuditScene) -> None:

@@ -108,14 +108,10 @@ def written(folder: Path) -> dict[str, dict[str, Any]]:
     return {resource["address"]: resource["values"] for resource in state["root_module"]["resources"]}
 
 
-def test_it_is_formatted() -> None:
-    done = terraform(EXAMPLE, "fmt", "-check", "-diff", "-recursive")
-    assert done.returncode == 0, done.stdout
-
-
-def test_it_is_valid(folder: Path) -> None:
-    done = terraform(folder, "validate", "-no-color")
-    assert done.returncode == 0, done.stderr
+def test_it_is_formatted_and_valid(folder: Path) -> None:
+    for at, command in ((EXAMPLE, ("fmt", "-check", "-diff", "-recursive")), (folder, ("validate", "-no-color"))):
+        done = terraform(at, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_stack_reads_template_and_functions_by_their_content(written: dict[str, dict[str, Any]]) -> None:
@@ -147,22 +143,22 @@ def test_targets_are_those_of_the_template(folder: Path, written: dict[str, dict
 def test_schedules_are_those_of_the_template(folder: Path, written: dict[str, dict[str, Any]]) -> None:
     made = [values for address, values in written.items() if address.startswith("aws_scheduler_schedule")]
     wanted = [imported(part) for part in template(folder).of_type("AWS::Scheduler::Schedule").values()]
-    assert {schedule["name"]: shown(schedule) for schedule in made} == {
-        schedule["Name"]: (
-            *(schedule[name] for name in ("GroupName", "ScheduleExpression", "ScheduleExpressionTimezone")),
-            *(schedule["Target"][name] for name in ("Arn", "RoleArn", "Input")),
-            schedule["Target"]["DeadLetterConfig"]["Arn"],
-        )
-        for schedule in wanted
-    }
+    names = ("name", "group_name", "schedule_expression", "schedule_expression_timezone")
+    assert sorted([*(each[name] for name in names), *targeted(each)] for each in made) == sorted(
+        [
+            *(each[name] for name in ("Name", "GroupName", "ScheduleExpression", "ScheduleExpressionTimezone")),
+            *(each["Target"][name] for name in ("Arn", "RoleArn", "Input")),
+            each["Target"]["DeadLetterConfig"]["Arn"],
+        ]
+        for each in wanted
+    )
 
 
-def shown(values: dict[str, Any]) -> tuple[Any, ...]:
-    """Return the values of a schedule in Terraform's state that make it start its target."""
-    (target,) = values["target"]
-    names = ("group_name", "schedule_expression", "schedule_expression_timezone")
+def targeted(schedule: dict[str, Any]) -> list[str]:
+    """Return what a schedule in Terraform's state starts, and how."""
+    (target,) = schedule["target"]
     (letters,) = target["dead_letter_config"]
-    return (*(values[name] for name in names), *(target[name] for name in ("arn", "role_arn", "input")), letters["arn"])
+    return [target["arn"], target["role_arn"], target["input"], letters["arn"]]
 
 
 def template(folder: Path) -> Resolved:

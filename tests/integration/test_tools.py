@@ -1,14 +1,12 @@
 """A tool's environment is made of its lock: by hash or not at all, once, and whole."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from local.locks import SHIPPED
-from local.tools import ROOT, ToolError, environment
+from local.tools import ToolError, environment
 
 WRONG = "sha256:" + "0" * 64
 
@@ -29,17 +27,6 @@ def test_it_is_not_made_of_what_has(hashes: str, lock: Path, tmp_path: Path) -> 
     with pytest.raises(ToolError, match=r"[Hh]ash"):
         environment(lock, tmp_path)
     assert list((tmp_path / "tool").iterdir()) == []
-
-
-def test_uv_itself_is_not_installed_with_a_wrong_hash(tmp_path: Path) -> None:
-    (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    pins = re.sub(r"sha256:[0-9a-f]{64}", WRONG, (ROOT / "tools" / "uv.txt").read_text())
-    (tmp_path / "tools" / "uv.txt").write_text(pins)
-    done = subprocess.run(["make", "-C", tmp_path, ".tools/bin/uv"], capture_output=True, text=True, check=False)
-    assert done.returncode
-    assert "DO NOT MATCH THE HASHES" in done.stderr
-    assert not (tmp_path / ".tools" / "bin" / "uv").exists()
 
 
 def test_a_changed_lock_is_made_again_and_what_was_made_before_goes(lock: Path, tmp_path: Path) -> None:

@@ -63,21 +63,12 @@ def test_it_is_green_when_every_package_was_asked_about() -> None:
     asked: list[dict[str, Any]] = []
     with database({}, asked) as url:
         done = audit(url, SHIPPED)
-    assert done.returncode == 0, done.stderr
     shipped = {(package.name, package.version) for package in packages(SHIPPED)}
     assert {(query["package"]["name"], query["version"]) for query in asked} == shipped
-    assert f"{len(shipped)} packages audited" in done.stdout
+    assert (done.returncode, f"{len(shipped)} packages audited" in done.stdout) == (0, True), done.stderr
 
 
-def test_it_names_a_vulnerability() -> None:
-    with database({"six": {"vulns": [vulnerable("six", 1)]}}, []) as url:
-        done = audit(url, SHIPPED)
-    assert done.returncode == 1
-    assert "six 1.17.0: PYSEC-0000-1 (CVE-0000-1), fixed in 9.9" in done.stderr
-    assert "audited" not in done.stdout
-
-
-def test_an_advisory_is_accepted_for_its_package_until_its_date(tmp_path: Path) -> None:
+def test_a_vulnerability_is_named_unless_it_is_accepted_for_its_package_until_its_date(tmp_path: Path) -> None:
     entries = [
         ("PYSEC-0000-1", "six", "2999-12-31"),
         ("CVE-0000-2", "jmespath", "2999-12-31"),
@@ -98,8 +89,8 @@ def test_an_advisory_is_accepted_for_its_package_until_its_date(tmp_path: Path) 
         done = audit(url, SHIPPED, "--accepted", accepted)
     assert done.returncode == 1
     assert re.findall(r"for (\w+)", done.stdout) == ["jmespath", "six"]
-    assert done.stdout.count("Accepted until 2999-12-31") == 2
-    assert re.findall(r"^(\w+) \S+: PYSEC", done.stderr, re.MULTILINE) == ["boto3", "botocore", "urllib3"]
+    found = re.findall(r"^(\w+) \S+: PYSEC-0000-\d \(CVE-0000-\d\), fixed in 9.9", done.stderr, re.MULTILINE)
+    assert found == ["boto3", "botocore", "urllib3"]
     assert "accepted until 2020-01-01" in done.stderr
 
 

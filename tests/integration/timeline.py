@@ -5,7 +5,7 @@ Its queues are in memory, at the SDK's wire, so that a message waits for this ti
 
 import json
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -53,9 +53,7 @@ class Timeline(World):
         commserve.job_seconds = JOB_SECONDS
         self.calls: list[Call] = []
         self.queues: defaultdict[str, list[Message]] = defaultdict(list)
-        self.failed_entries = 0  # how many entries of the next batches SQS does not accept
-        self._failures: Counter[str] = Counter()
-        self._throttled: Counter[str] = Counter()
+        self._failures: defaultdict[str, list[Exception]] = defaultdict(list)
         super().__init__(aws, commserve, **(PAUSES | settings))
 
     def clock(self) -> float:
@@ -84,13 +82,10 @@ class Timeline(World):
             backup["subclientName"]: backup["state"] for part in answer["submissions"] for backup in part["backups"]
         }
 
-    def fail(self, operation: str, times: int = 1) -> None:
-        """Let the next calls of an operation, such as `Publish`, find no connection."""
-        self._failures[operation] += times
-
-    def throttle(self, operation: str, times: int = 1) -> None:
-        """Let AWS throttle the next calls of an operation, after the SDK's retries."""
-        self._throttled[operation] += times
+    def fail(self, operation: str, *codes: str) -> None:
+        """Let AWS refuse the next calls of an operation with these codes, after the SDK's retries; without one it is not there."""
+        refusals = [ClientError({"Error": {"Code": code, "Message": code}}, operation) for code in codes]
+        self._failures[operation] += refusals or [EndpointConnectionError(endpoint_url=operation)]
 
     @property
     def queue(self) -> list[Message]:
@@ -140,25 +135,16 @@ class Timeline(World):
 
     def _record(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
         self.calls.append(Call(model.service_model.signing_name, model.name, dict(params)))
-        if self._failures[model.name] > 0:
-            self._failures[model.name] -= 1
-            raise EndpointConnectionError(endpoint_url=model.name)
-        if self._throttled[model.name] > 0:
-            self._throttled[model.name] -= 1
-            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, model.name)
+        if failures := self._failures[model.name]:
+            raise failures.pop(0)
 
     def _answer(self, model: Any, params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
-        call, reply = json.loads(params["body"]), {}
+        call = json.loads(params["body"])
         match model.name:
             case "SendMessage":
                 self._put(call["QueueUrl"], call["MessageBody"], call.get("DelaySeconds", 0))
             case "SendMessageBatch":
-                refused, accepted = call["Entries"][: self.failed_entries], call["Entries"][self.failed_entries :]
-                self.failed_entries -= len(refused)
-                reply = {
-                    "Failed": [{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in refused]
-                }
-                for entry in accepted:
+                for entry in call["Entries"]:
                     self._put(call["QueueUrl"], entry["MessageBody"])
             case "ChangeMessageVisibilityBatch":
                 messages = {message.id: message for message in self.queues[call["QueueUrl"]]}
@@ -166,4 +152,4 @@ class Timeline(World):
                     messages[entry["ReceiptHandle"]].due = self.clock() + entry["VisibilityTimeout"]
             case other:
                 raise NotImplementedError(other)
-        return SimpleNamespace(status_code=200), reply
+        return SimpleNamespace(status_code=200), {}

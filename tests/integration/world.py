@@ -5,8 +5,7 @@ import time
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import boto3
@@ -155,26 +154,16 @@ class World:
         path = self.config.targets_path + name
         self.aws.client("ssm").put_parameter(Name=path, Value=text, Type="String", Tier="Advanced", Overwrite=True)
 
-    @contextmanager
-    def set_token(self, value: str) -> Iterator[None]:
-        """Store another text in the secret for a while."""
-        secrets = self.aws.client("secretsmanager")
-        secrets.put_secret_value(SecretId=self.secret, SecretString=value)
-        yield
-        secrets.put_secret_value(SecretId=self.secret, SecretString=self.commserve.token)
+    def set_token(self, value: str) -> None:
+        """Store another text in the secret."""
+        self.aws.client("secretsmanager").put_secret_value(SecretId=self.secret, SecretString=value)
 
     def messages_of(self, url: str) -> list[dict[str, Any]]:
         """Look at all messages of a queue, without receiving any."""
         query = urllib.parse.urlencode({"QueueUrl": url})
         with urllib.request.urlopen(f"{self.aws.endpoint_url}/_ministack/sqs/messages?{query}", timeout=10) as answer:
-            accounts = json.load(answer)["messages"]
-        return [
-            message
-            for regions in accounts.values()
-            for queues in regions.values()
-            for rows in queues.values()
-            for message in rows
-        ]
+            (regions,) = json.load(answer)["messages"].values() or [{}]
+        return [message for queues in regions.values() for rows in queues.values() for message in rows]
 
     def waiting(self) -> int:
         """Return how many messages the Submissions queue holds."""

@@ -1,72 +1,22 @@
 """A wire between the function and AWS that can stop answering, from a chosen call on."""
 
-import http.client
-import re
 import threading
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
-from urllib.parse import urlsplit
+
+from tests.integration.forwarding import Call, ForwardingWire
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call as it was sent: the service that it was signed for, AWS's name of the operation, and its parameters."""
-
-    service: str
-    operation: str
-    body: bytes
-
-
-class StallingWire:
-    """Forwards to an AWS endpoint, and keeps every call.
-
-    After `stall`, the nth call of an operation and all that follow get no answer.
-    """
+class StallingWire(ForwardingWire):
+    """After `stall`, the nth call of an operation and all that follow get no answer."""
 
     def __init__(self, endpoint_url: str) -> None:
-        self._address = urlsplit(endpoint_url).netloc
+        super().__init__(endpoint_url)
         self._lock, self._released = threading.Lock(), threading.Event()
         self._operation, self._left, self._stalls = "", 0, False
         self.reached = threading.Event()
-        self.calls: list[Call] = []
-        wire = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                operation = operation_of(self.headers.get("X-Amz-Target", ""), body)
-                wire.calls.append(Call(service_of(self.headers["Authorization"]), operation, body))
-                if wire._is_stalled(operation):
-                    wire._released.wait()
-                    self.close_connection = True
-                    return
-                status, headers, answer = wire._forward(self.path, dict(self.headers), body)
-                self.send_response(status)
-                for name, value in headers:
-                    if name.lower() not in {"content-length", "connection", "transfer-encoding", "date", "server"}:
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__(*error)
 
     def stall(self, operation: str, nth: int = 1) -> None:
         """Stop answering at the nth call of an operation from now, such as `Publish`, and for good."""
@@ -79,30 +29,16 @@ class StallingWire:
             self._operation, self._stalls = "", False
         self._released.set()
 
-    def _is_stalled(self, operation: str) -> bool:
+    def _takes(self, call: Call) -> bool:
         with self._lock:
-            if operation == self._operation:
+            if self._is_meant(call):
                 self._left -= 1
                 self._stalls = self._stalls or self._left <= 0
-            if self._stalls:
-                self.reached.set()
-            return self._stalls
+            is_held = self._stalls
+        if is_held:
+            self.reached.set()
+            self._released.wait()
+        return not is_held
 
-    def _forward(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection(self._address, timeout=60)
-        connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
-        return answer.status, answer.getheaders(), content
-
-
-def operation_of(target: str, body: bytes) -> str:
-    """Return an AWS call's operation: from the JSON protocols' header, or the query protocol's body."""
-    in_body = re.search(rb"(?:^|&)Action=(\w+)", body)
-    return target.rpartition(".")[2] or (in_body[1].decode() if in_body else "")
-
-
-def service_of(authorization: str) -> str:
-    """Return the service that a call was signed for: the fourth part of the credential's scope."""
-    return authorization.partition("Credential=")[2].split("/")[3]
+    def _is_meant(self, call: Call) -> bool:
+        return call.operation == self._operation
