@@ -1,24 +1,30 @@
-"""The reference has every command, as `--help` prints it, and its examples are understood."""
+"""What follows from the code is in the documents, and the examples of the commands are understood."""
 
 import re
 import shlex
 
 import pytest
 
+from documents.reference import TEXTS, described
 from rds_snap_backup_cli.program import app
-from tests.cli import reference
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
 from tests.unit.documents import read
 
 COMMANDS = [registered.name for registered in app.registered_commands if registered.name]
 EXAMPLE = rf"^(?:\$ |  \$ )?(rds-snap-backup (?:{'|'.join(COMMANDS)})\b.*?)(?: +# .*)?$"
-EXAMPLES = sorted(set(re.findall(EXAMPLE, read(reference.PAGE), re.MULTILINE)))
+EXAMPLES = sorted(set(re.findall(EXAMPLE, read("docs/cli.md"), re.MULTILINE)))
 
 
-def test_the_reference_is_what_help_prints() -> None:
-    assert sorted(reference.described()) == sorted(COMMANDS) == sorted({example.split()[1] for example in EXAMPLES})
-    assert read(reference.PAGE) == reference.page(), "run: python -m tests.cli.reference"
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_follows_from_the_code_is_written(name: str) -> None:
+    text = read(name)
+    assert text.splitlines() == TEXTS[name](text).splitlines(), "run: python -m documents.reference"
+
+
+def test_the_reference_has_every_command_with_an_example() -> None:
+    shown = sorted({example.split()[1] for example in EXAMPLES})
+    assert sorted(described(read("docs/cli.md"))) == sorted(COMMANDS) == shown
 
 
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if " deploy" not in example])
