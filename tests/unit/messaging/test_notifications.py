@@ -127,8 +127,7 @@ def test_attributes_serve_filters(status: str, level: str) -> None:
 
 def test_a_message_is_json_for_programs_and_text_for_people() -> None:
     shown = render(
-        submission(running("1354")),
-        notice(job_ids=("1354", "1355"), task_id=402, submitted_at=NOW, error=PROBLEM),
+        submission(running("1354")), notice(job_ids=("1354", "1355"), task_id=402, submitted_at=NOW, error=PROBLEM)
     )
     request = published(shown)
     assert (request["TopicArn"], request["MessageStructure"]) == (TOPIC, "json")
