@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import pytest
 
@@ -100,32 +100,25 @@ def test_a_stack_of_another_version_is_refused(cli: Cli, wire: AwsWire, outputs:
 )
 def test_the_region_is_the_given_one_then_the_environments_then_the_profiles(
     cli: Cli,
-    profiles: AwsWire,
+    wire: AwsWire,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     *,
-    variables: dict[str, str],
+    variables: Any,
     options: str,
     region: str,
 ) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    cli("redrive", "prod", *options.split()).could_not_run(f"in {region}.")
-    ((_, _, authorization),) = profiles.calls
-    assert authorization.split("/")[2] == region
-
-
-@pytest.fixture
-def profiles(wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AwsWire:
-    """A shell with profiles and without a region, in which no stack exists."""
+    keys = "aws_access_key_id = other\naws_secret_access_key = other\n"
+    profiles = f"[default]\nregion = ap-northeast-1\n{keys}[profile frankfurt]\nregion = eu-central-1\n{keys}"
+    (tmp_path / "config").write_text(profiles)
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name)
-    keys = "aws_access_key_id = other\naws_secret_access_key = other\n"
-    (tmp_path / "config").write_text(
-        f"[default]\nregion = ap-northeast-1\n{keys}[profile frankfurt]\nregion = eu-central-1\n{keys}"
-    )
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name, value in {"AWS_CONFIG_FILE": str(tmp_path / "config"), **variables}.items():
+        monkeypatch.setenv(name, value)
     wire.no_stack()
-    return wire
+    cli("redrive", "prod", *options.split()).could_not_run(f"in {region}.")
+    ((_, _, authorization),) = wire.calls
+    assert authorization.split("/")[2] == region
 
 
 def test_missing_configuration_is_one_line(
