@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Never
 
@@ -23,10 +24,11 @@ type Piped = subprocess.Popen[str]
 COMMAND = [sys.executable, "-m", "rds_snap_backup_cli"]
 
 
-def shell(*arguments: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE, **environment: str) -> Piped:
+def shell(*arguments: str, environment: Mapping[str, str] | None = None, **streams: int) -> Piped:
     """Start the program as a shell does."""
-    given = os.environ | {"PYTHONPATH": "src"} | environment
-    return subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, env=given, stdout=stdout, stderr=stderr, text=True)
+    given = {**os.environ, "PYTHONPATH": "src", **(environment or {})}
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    return subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, env=given, text=True, **both)
 
 
 def ended(process: Piped) -> tuple[int, str, str]:
@@ -187,7 +189,7 @@ def test_ctrl_c_says_what_was_done(cli: Cli, wire: AwsWire) -> None:
 
 def test_ctrl_c_ends_it_plainly_while_it_is_loading(tmp_path: Path) -> None:
     (tmp_path / "boto3.py").write_text("raise KeyboardInterrupt")
-    status, _, said = ended(shell("status", "prod", PYTHONPATH=f"{tmp_path}:src"))
+    status, _, said = ended(shell("status", "prod", environment={"PYTHONPATH": f"{tmp_path}:src"}))
     assert (status, said) == (Exit.INTERRUPTED, "rds-snap-backup: interrupted. Nothing was changed.")
 
 
@@ -243,7 +245,7 @@ def completed(line: str, **environment: str) -> list[str]:
     """Return what bash shows, and that nothing is said to the terminal."""
     words = {"COMP_WORDS": f"rds-snap-backup {line}", "COMP_CWORD": str(len(line.split()))}
     words["_RDS_SNAP_BACKUP_COMPLETE"] = "complete_bash"
-    status, shown, said = ended(shell(**words, **environment))
+    status, shown, said = ended(shell(environment=words | environment))
     assert (status, said) == (0, "")
     return shown.split()
 
