@@ -1,6 +1,5 @@
 """The documents hold together: links, samples, commands, the names of the tree, and words."""
 
-import json
 import re
 from pathlib import Path
 from typing import get_args
@@ -9,7 +8,7 @@ import pytest
 
 from local.tools import ROOT
 from rds_snap_backup.core.outcomes import Outcome
-from tests.unit.documents import DOCUMENTS, FENCE, anchors, first_column, read, section, spans
+from tests.unit.documents import DOCUMENTS, FENCE, anchors, first_column, read, samples, section, spans
 from tests.unit.template import TEMPLATE
 
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
@@ -28,8 +27,7 @@ def test_links_samples_and_make_commands_are_right(document: Path) -> None:
         target = (document.parent / name).resolve() if name else document
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
-    for sample in re.findall(r"^( *)```json\n(.*?)```", text, re.MULTILINE | re.DOTALL):
-        assert json.loads(sample[1])
+    assert all(samples(str(document)))
     for command in re.findall(r"(?:^ *|`)make ([a-z][a-z-]*)", text, re.MULTILINE):
         assert re.search(rf"^([\w-]+ )*{command}( [\w-]+)*:", makefile, re.MULTILINE), command
 
