@@ -24,11 +24,15 @@ type Piped = subprocess.Popen[str]
 COMMAND = [sys.executable, "-m", "rds_snap_backup_cli"]
 
 
-def shell(*arguments: str, environment: Mapping[str, str] | None = None, **streams: int) -> Piped:
+def shell(
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+) -> Piped:
     """Start the program as a shell does."""
     given = {**os.environ, "PYTHONPATH": "src", **(environment or {})}
-    both = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    return subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, env=given, text=True, **both)
+    return subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, env=given, stdout=stdout, stderr=stderr, text=True)
 
 
 def ended(process: Piped) -> tuple[int, str, str]:
