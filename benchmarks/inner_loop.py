@@ -35,4 +35,8 @@ def goals(taken: dict[str, Spread]) -> list[Goal]:
 def section(taken: dict[str, Spread]) -> list[str]:
     """Return the section in Markdown."""
     rows = [[name, spread.show(1)] for name, spread in taken.items()]
-    return ["## The inner loop", "Median of rounds in turn, after a first one that fills caches.", table(["", "seconds"], rows)]
+    return [
+        "## The inner loop",
+        "Median of rounds in turn, after a first one that fills caches.",
+        table(["", "seconds"], rows),
+    ]

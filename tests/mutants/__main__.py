@@ -110,7 +110,9 @@ def _first_failure(copy: Path, test: str) -> str:
     if not run.returncode:
         return ""
     # Lines of a log can begin so too; the name of a test has a double colon.
-    lines = (line.split() for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR ")) and "::" in line)
+    lines = (
+        line.split() for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR ")) and "::" in line
+    )
     return next((words[1] for words in lines), test)
 
 
