@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from documents.reference import TEXTS, described
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.program import app
 from tests.cli.calls import Cli
 from tests.cli.wire import AwsWire
+from tests.documents.reference import TEXTS, described
 from tests.unit.documents import read
 
 COMMANDS = {registered.name for registered in app.registered_commands if registered.name}
@@ -27,7 +27,7 @@ EXAMPLES = {page: {found[1] or found[2] for found in EXAMPLE.finditer(read(page)
 @pytest.mark.parametrize("name", TEXTS)
 def test_what_follows_from_the_code_is_written(name: str) -> None:
     text = read(name)
-    assert text.splitlines() == TEXTS[name](text).splitlines(), "run: python -m documents.reference"
+    assert text.splitlines() == TEXTS[name](text).splitlines(), "run: python -m tests.documents.reference"
 
 
 def test_the_reference_has_every_command_with_an_example_and_the_runbook_those_of_operations() -> None:

@@ -5,9 +5,11 @@ import logging
 
 import pytest
 
-from documents.fortnight import Pages, pages_of
-from documents.pictures import IMAGES, hash_in
 from local.emulator import Emulator
+from tests.documents.fortnight import Pages, pages_of
+from tests.documents.pictures import IMAGES, hash_in
+
+pytestmark = pytest.mark.xdist_group("pictures")  # one process, so that the fortnight passes once
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,6 @@ COPIED = (
     "src",
     "tests",
     "benchmarks",
-    "documents",
     "local",
     "tools",
     "events",

@@ -1,6 +1,6 @@
 """Texts that follow from the code: each command's `--help`, the tables of fields, the JSON Schemas, the diagram of phases.
 
-`python -m documents.reference` writes them; a test compares.
+`python -m tests.documents.reference` writes them; a test compares.
 """
 
 import json
