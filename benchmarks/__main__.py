@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import cold, cost, drain, fleet_capacity, imports, members, phases, polling, usual_way, warm
+from benchmarks import cold, cost, drain, fleet_capacity, imports, inner_loop, members, phases, polling, usual_way, warm
 from benchmarks.faults import FAULTS
 from benchmarks.figures import Goal, table
 from benchmarks.packages import packages
@@ -60,6 +60,8 @@ def measure(*, quick: bool) -> str:
     profile = imports.profile(built["product"].folder, runs=1 if quick else 9)
     say("the same faults against the usual way")
     faults = usual_way.run(FAULTS[1:2] if quick else FAULTS)
+    say("the inner loop")
+    waits = inner_loop.measure(rounds=1 if quick else 3)
     goals = [
         *cold.goals(starts, built),
         *warm.goals(one, many),
@@ -68,6 +70,7 @@ def measure(*, quick: bool) -> str:
         *members.goals(audited),
         *fleet_capacity.goals(capacity),
         *drain.goals(drained),
+        *inner_loop.goals(waits),
     ]
     return "\n\n".join(
         [
@@ -82,6 +85,7 @@ def measure(*, quick: bool) -> str:
             *drain.section(drained),
             *cost.section(backup, statistics.median(starts["product"].init)),
             *usual_way.section(faults),
+            *inner_loop.section(waits),
         ]
     )
 

@@ -13,6 +13,7 @@ import pytest
 from local.commserve import CommServe, content
 from local.emulator import REGION, Emulator
 from rds_snap_backup.audit.dispatch import answer
+from rds_snap_backup.audit.reports import Reports
 from rds_snap_backup.messaging.notifications import iso
 from tests.integration.audit_support import SCHEDULE, AuditScene, codes
 from tests.integration.timeline import DAY, HOUR, MINUTE, Timeline
@@ -127,6 +128,16 @@ def test_a_bucket_that_refuses_is_a_finding_and_the_chain_goes_on_after_it(scene
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 2
     first, second = reports(scene).values()
     assert json.loads(second)["previous"]["sha256"] == hashlib.sha256(first).hexdigest()
+
+
+def test_a_report_larger_than_an_answer_of_lambda_is_written_whole_and_once(scene: AuditScene) -> None:
+    written = Reports(scene.world.config, lambda: scene.aws.client("s3"))
+    key, large = written.key("2026-01-31T06:00:00Z", 0), json.dumps(["x" * 1000] * 7000).encode()
+    assert len(large) > 6_291_456
+    link = written.write(key, large)
+    assert link.sha256 == hashlib.sha256(large).hexdigest()
+    assert written.write(key, b"of a repeated run") == link
+    assert list(reports(scene).values()) == [large]
 
 
 def test_in_an_outage_the_last_report_that_could_be_read_is_named(scene: AuditScene) -> None:

@@ -108,7 +108,10 @@ def _first_failure(copy: Path, test: str) -> str:
         raise RuntimeError(f"{test} cannot be run: {run.stdout[-2000:]}{run.stderr[-2000:]}")
     if not run.returncode:
         return ""
-    lines = (line.split() for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR ")))
+    # Lines of a log can begin so too; the name of a test has a double colon.
+    lines = (
+        line.split() for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR ")) and "::" in line
+    )
     return next((words[1] for words in lines), test)
 
 

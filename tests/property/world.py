@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "reconcile_seconds": 600,
     "retry_failed_jobs": 0,
 }
-MAX_DELIVERIES, BATCH = 3000, 10
+MAX_DELIVERIES, BATCH = 500, 10
 # When Lambda's destination sends an invocation that was cut off.
 ENVELOPE_SECONDS = 85.0
 JOB_ENDS = ("completed", "completed_with_errors", "failed", "killed", "lost", "retrying")

@@ -16,8 +16,8 @@ from rds_snap_backup.core.phases import (
     Running,
     Unlisted,
     Waiting,
+    counts_as_trying,
     name_of,
-    patience_of,
 )
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, TaskType
@@ -106,7 +106,7 @@ class Tried:
         passed = max(now - self.at, 0)
         if isinstance(phase, (Running, Ended)):
             return replace(self, at=now)
-        if patience_of(phase).counts:
+        if counts_as_trying(phase):
             return Tried(max(now, self.at), self.counted + passed, self.uncounted)
         return Tried(max(now, self.at), self.counted, self.uncounted + passed)
 
@@ -114,7 +114,7 @@ class Tried:
         """Return when a backup that stays in this phase has been tried for long enough."""
         spare = policy.uncounted_seconds - self.uncounted
         left = policy.retry_seconds - self.counted + min(spare, 0)
-        return self.at + max(left, 0) + (0 if patience_of(phase).counts else max(spare, 0))
+        return self.at + max(left, 0) + (0 if counts_as_trying(phase) else max(spare, 0))
 
     def again(self, at: float, policy: Policy) -> "Tried":
         """Begin again after a job has failed; the time that did not count stays used up."""

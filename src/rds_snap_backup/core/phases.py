@@ -24,25 +24,6 @@ REOPENABLE: frozenset[End] = frozenset({"rejected", "abandoned"})
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How a time without a job counts: as trying (`RetryHours`) or not, and whether it keeps the claim on the subclient."""
-
-    counts: bool
-    keeps_claim: bool
-
-
-# Each reason to wait, in the order in which they are asked. Another reason is another row.
-PATIENCE: Mapping[WaitReason, Patience] = {
-    "gathering": Patience(counts=False, keeps_claim=False),
-    "settling": Patience(counts=False, keeps_claim=False),
-    "busy": Patience(counts=False, keeps_claim=True),
-    "throttled": Patience(counts=False, keeps_claim=True),
-    "trying": Patience(counts=True, keeps_claim=True),
-}
-IN_DOUBT = Patience(counts=False, keeps_claim=True)
-
-
-@dataclass(frozen=True)
 class JobRef:
     """A backup's job.
 
@@ -179,14 +160,14 @@ def name_of(phase: Phase) -> str:
     return phase.end if isinstance(phase, Ended) else type(phase).__name__
 
 
-def patience_of(phase: Phase) -> Patience:
-    """Return how the time in a phase counts."""
+def counts_as_trying(phase: Phase) -> bool:
+    """Tell whether time in a phase without a job counts towards `RetryHours`; other waits have a limit of their own."""
     match phase:
         case Waiting(reason=reason):
-            return PATIENCE[reason]
-        case Named() | Doubted() | Unlisted():
-            return IN_DOUBT
-        case Out() | Running() | Ended():
-            return Patience(counts=isinstance(phase, Out), keeps_claim=not isinstance(phase, Ended))
+            return reason == "trying"
+        case Out():
+            return True
+        case Named() | Doubted() | Unlisted() | Running() | Ended():
+            return False
         case never:
             assert_never(never)

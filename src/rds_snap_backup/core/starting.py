@@ -7,7 +7,7 @@ from itertools import groupby
 from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, HOUR, Attempt, Backup, Policy, keys_of, names_of
 from rds_snap_backup.core.elapsing import end_each
 from rds_snap_backup.core.levels import covers
-from rds_snap_backup.core.phases import COMPLETED, Ended, JobRef, Out, Waiting, patience_of
+from rds_snap_backup.core.phases import COMPLETED, Ended, JobRef, Out, Waiting
 from rds_snap_backup.core.record import Change, Pin, Submission, Unreadable
 from rds_snap_backup.core.subclients import Subclient, Subclients
 from rds_snap_backup.problems import Problem
@@ -128,9 +128,8 @@ def _is_busy(submission: Submission, claimer: Submission | Unreadable, key: str,
         return doubted is not None and now < claimer.attempt_of(theirs).ended + room
     if now > claimer.last_due + PASSED_OVER_SECONDS:
         return False
-    if isinstance(theirs.phase, Waiting):
-        return patience_of(theirs.phase).keeps_claim and claimer.created <= submission.created
-    return True
+    # Of two that wait the older goes first.
+    return not isinstance(theirs.phase, Waiting) or claimer.created <= submission.created
 
 
 def _joined(submission: Submission, joined: Iterable[Backup], now: float) -> Submission:

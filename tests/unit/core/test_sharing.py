@@ -1,10 +1,13 @@
 """Who has a subclient, who waits for it, and who joins whose job: rules 3 and 4."""
 
+from dataclasses import replace
+
 import pytest
 
 from rds_snap_backup.core.coordinator import Save
 from rds_snap_backup.core.opening import Defaults
 from rds_snap_backup.core.outcomes import AlreadyRunning, Rejected
+from rds_snap_backup.core.phases import Doubted, Named, Out, Phase, Unlisted, Waiting
 from rds_snap_backup.core.record import Unreadable
 from rds_snap_backup.core.starting import StartInputs, start
 from rds_snap_backup.core.subclients import CompletedJob, Subclient
@@ -38,9 +41,14 @@ def test_who_waits_for_a_deferred_claimer_joins_its_job(world: World) -> None:
     assert (joined.status, joined.job_ids) == ("joined", ("1",))
 
 
-def test_a_job_of_which_no_row_has_told_keeps_its_subclients(world: World) -> None:
-    world.begin("A", X, Y).run("A", jobs("1", "2")).at(30).begin("B", X).run("B")
-    assert world.phases("B") == "Waiting"
+@pytest.mark.parametrize(
+    "phase", [Waiting(BEGIN, "throttled"), Out(1), Named(1, BEGIN), Doubted(1, "refused", BEGIN), Unlisted(1, BEGIN)]
+)
+def test_a_backup_that_has_or_may_get_a_job_keeps_its_subclient(world: World, phase: Phase) -> None:
+    world.begin("A", X).run("A", DOWN).at(10).begin("B", X)
+    claimer = world["A"].with_backup(replace(world.backup("A"), phase=phase))
+    inputs = replace(world.start_inputs(world["B"], (X.key,)), claimers={claimer.key: claimer})
+    assert start(world["B"], inputs, POLICY, world.now).submission.out is None
 
 
 def test_a_claim_depends_on_the_item_that_was_read(world: World) -> None:
