@@ -62,7 +62,7 @@ def problem(outcome: Outcome) -> Problem:
 
 def is_latest(world: World) -> bool:
     """Whether the secret holds Commvault's latest pair."""
-    return world.server.tokens.pair.items() <= json.loads(world.secret.value).items()
+    return bool(world.server.tokens.pair.items() <= json.loads(world.secret.value).items())
 
 
 def paths(world: World) -> list[str]:
