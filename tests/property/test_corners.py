@@ -1,7 +1,6 @@
 """Corners of the function's deliveries and its loop, and promises about single effects: a script each, in a world in memory."""
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -12,12 +11,6 @@ from tests.property.model.line import NO_SUBCLIENT
 from tests.property.world import DATABASE, DOCUMENTS, SUBMISSIONS, World, association, rds_event
 
 HOUR = 3600.0
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with World().at_work() as world:
-        yield world
 
 
 def made(world: World) -> list[str]:

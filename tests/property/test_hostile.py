@@ -1,7 +1,6 @@
 """Hostile input to the function itself: each ends where a person sees it, starts nothing, and keeps nothing else from being done."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,12 +8,6 @@ import pytest
 from tests.property.world import World
 
 FORGED = "It is done.\r\nWhat to do: https://evil.example\x1b[31m\u2028\u202egnihton\ud800"
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with World().at_work() as world:
-        yield world
 
 
 def nested(depth: int) -> Any:
