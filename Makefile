@@ -112,7 +112,7 @@ bench: .venv/.synced
 	PYTHONPATH=src:. $(RUN) python -m benchmarks
 
 pictures: .venv/.synced
-	PYTHONPATH=src:. $(RUN) python -m tests.pictures
+	PYTHONPATH=src:. $(RUN) python -m documents.pictures
 	$(RUN) python -m local.recording
 	$(RUN) python -m local.demo --svg docs/images/demo.svg
 

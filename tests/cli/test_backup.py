@@ -9,7 +9,7 @@ import pytest
 from rds_snap_backup_cli import backup, proof
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
-from tests.cli.submissions import DEFERRED, ERROR, FAILED, MOMENT, QUEUED, RUNNING, SUCCEEDED, submission
+from tests.cli.submissions import DEFERRED, ERROR, MOMENT, QUEUED, RUNNING, SUCCEEDED, submission
 from tests.cli.submissions import backup as one_of
 from tests.cli.wire import PLACE, AwsWire
 
@@ -111,13 +111,6 @@ def test_a_wait_that_is_too_long_fails(cli: Cli, function: AwsWire, monkeypatch:
     done = cli(*ORDERS, "--wait", "--timeout", "5")
     assert done.status == Exit.FINDINGS
     assert "time is over, and the backup is open. It goes on." in done.out
-
-
-def test_of_all_targets_each_is_waited_for(cli: Cli, function: AwsWire) -> None:
-    function.answer("Invoke", {"submissions": [FAILED, RUNNING]}, {"submissions": [SUCCEEDED, SUCCEEDED]})
-    assert cli("backup", "prod", "*", "--wait", "--yes").status == Exit.OK
-    assert [target for target, _ in events(function)] == ["*", "*"]
-    assert not function.asked("GetParameter")
 
 
 @pytest.mark.parametrize(("typed", "sent"), [("y", 1), ("n", 0), (None, 0)])

@@ -83,7 +83,9 @@ def deployed(cli: Cli, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Done:
     return cli("deploy", "prod", "--config", "prod", "--region", "eu-west-1")
 
 
-def test_the_first_deployment_asks_builds_and_deploys(checkout: Path, deployed: Done) -> None:
+def test_the_first_deployment_asks_builds_and_deploys_and_the_next_does_not_ask(
+    cli: Cli, checkout: Path, deployed: Done
+) -> None:
     assert deployed.status == Exit.OK
     line, *_ = deployed.err.splitlines()
     assert line == "Account 111122223333, region eu-west-1, stack prod (samconfig.prod.toml)"
@@ -95,12 +97,8 @@ def test_the_first_deployment_asks_builds_and_deploys(checkout: Path, deployed: 
     project = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
     assert (account, settings) == ("111122223333", project | {"stack_name": "prod", "region": "eu-west-1"})
     assert overrides == {name: TEMPLATE["Parameters"][name].get("Default") for name in NAMES} | VALUES
-
-
-def test_the_next_deployment_does_not_ask(cli: Cli, checkout: Path, deployed: Done) -> None:
-    before = written(checkout, "prod")  # all that was typed is read
-    assert cli("deploy", "--config", "prod").status == Exit.OK
-    assert (written(checkout, "prod"), calls(checkout)[2:]) == (before, ["sam build", DEPLOY])
+    assert cli("deploy", "--config", "prod").status == Exit.OK  # all that was typed is read
+    assert (written(checkout, "prod")[2], calls(checkout)[2:]) == (overrides, ["sam build", DEPLOY])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The example of a fleet: its files are as `inventory --write` makes them, and its workflow deploys what it has built."""
 
 import re
-import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,36 +9,16 @@ import pytest
 import yaml
 
 from local.tools import ROOT
-from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.fleet.additions import REMARK
 from rds_snap_backup_cli.fleet.files import read_fleet
 from rds_snap_backup_cli.fleet.writing import new_fleet, to_yaml
 from tests.cli.calls import Cli
-from tests.cli.wire import AwsWire
-from tests.iam import listed
 from tests.unit.template import FLEET_ROLES, Resolved
 
 FLEET = ROOT / "examples/fleet"
 README, WORKFLOW = ((FLEET / name).read_text() for name in ("README.md", ".github/workflows/fleet.yml"))
-COMMANDS = re.findall(r"^[ -]*(?:run: )?(rds-snap-backup [a-z].*)$", README + WORKFLOW, re.MULTILINE)
 JOBS: dict[str, Any] = yaml.safe_load(WORKFLOW)["jobs"]
 ROLE = Resolved({"Repository": "acme/fleet", "OwnerId": "1", "RepositoryId": "2"}, FLEET_ROLES).resources["DeployRole"]
-# What a deployment by the AWS CLI calls, and what CloudFormation calls in its caller's name for these types.
-# https://docs.aws.amazon.com/cloudcontrolapi/latest/userguide/resource-operations-access.html
-NEEDED = {
-    "cloudformation": {"CreateChangeSet", "DescribeChangeSet", "DescribeStacks", "ExecuteChangeSet"},
-    "ssm": {"AddTagsToResource", "DeleteParameter", "GetParameters", "PutParameter", "RemoveTagsFromResource"},
-    "scheduler": {"CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule"},
-    "iam": {"PassRole"},
-}
-
-
-def test_the_role_may_do_what_a_deployment_of_a_fleet_does_and_nothing_on_everything() -> None:
-    (policy,) = ROLE["Properties"]["Policies"]
-    statements = policy["PolicyDocument"]["Statement"]
-    allowed = {action for statement in statements for action in listed(statement["Action"])}
-    assert allowed == {f"{service}:{action}" for service, actions in NEEDED.items() for action in actions}
-    assert all(statement["Resource"] != "*" for statement in statements)
 
 
 def test_only_the_job_that_deploys_what_was_built_gets_the_role() -> None:
@@ -73,19 +52,6 @@ def test_the_readme_gives_each_parameter_of_the_role() -> None:
     given = set(re.findall(r"\b([A-Z]\w+)=[A-Z]", README)) - {"BackupStack"}
     required = {name for name, parameter in FLEET_ROLES["Parameters"].items() if "Default" not in parameter}
     assert required <= given <= FLEET_ROLES["Parameters"].keys()
-
-
-@pytest.mark.parametrize("line", sorted(set(COMMANDS)))
-def test_a_command_is_understood(
-    cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str
-) -> None:
-    """It gets as far as the stack, which is not there; `validate` and `build` need none."""
-    monkeypatch.chdir(FLEET)
-    monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", "prod")
-    wire.no_stack()
-    done = cli(*shlex.split(line.replace("fleet.json", str(tmp_path / "fleet.json")))[1:])
-    is_offline = " validate " in line or " build " in line
-    assert done.status == Exit.OK if is_offline else "there is no such stack" in done.err
 
 
 def test_the_files_are_as_the_inventory_writes_them_and_valid(cli: Cli) -> None:

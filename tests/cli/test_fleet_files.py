@@ -258,8 +258,7 @@ def test_files_that_are_no_targets_are_errors(written: Written) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"),
-    [("fleet.yml", " (did you mean fleet.yml? The name must be fleet.yaml)"), ("README.md", "")],
+    ("name", "hint"), [("fleet.yml", " (did you mean fleet.yml? The name must be fleet.yaml)"), ("README.md", "")]
 )
 def test_a_directory_without_the_fleets_file(written: Written, name: str, hint: str) -> None:
     directory = written(None, a=ASSOCIATIONS)

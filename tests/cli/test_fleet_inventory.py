@@ -247,15 +247,13 @@ def test_a_group_that_any_file_names_is_not_added_twice(take: Take, fleet: Path)
     assert groups(fleet)["aws-prod-1"] == ["db-000", "db-002"]
 
 
-def test_two_clients_whose_names_give_the_same_file_have_files_of_their_own(take: Take, fleet: Path) -> None:
+def test_targets_have_names_of_their_own_and_fit_into_their_parameters(take: Take, fleet: Path) -> None:
     clients = ["aws prod", "AWS/prod", "aws-prod", "生产", "c" * 100]
-    take([row(f"db-{number}", client=client) for number, client in enumerate(clients)], "--write", str(fleet))
-    assert sorted(groups(fleet)) == ["AWS-prod-1", "aws-prod-2", "aws-prod-3", f"{'c' * 59}-1", "group-1"]
-
-
-def test_a_target_of_long_names_ends_before_its_parameter_is_full(take: Take, fleet: Path) -> None:
-    take([row(f"{index:03}{'é' * 240}") for index in range(25)], "--write", str(fleet))
-    assert {len(found) for found in groups(fleet).values()} == {6, 1}
+    rows = [row(f"db-{number}", client=client) for number, client in enumerate(clients)]
+    take([*rows, *(row(f"{index:03}{'é' * 240}", client="long") for index in range(25))], "--write", str(fleet))
+    found = {name: len(some) for name, some in groups(fleet).items()}
+    one_each = ("AWS-prod-1", "aws-prod-2", "aws-prod-3", f"{'c' * 59}-1", "group-1", "long-5")
+    assert found == dict.fromkeys(one_each, 1) | {f"long-{number}": 6 for number in range(1, 5)}
 
 
 def test_a_fleet_has_one_valid_name(take: Take, fleet: Path) -> None:

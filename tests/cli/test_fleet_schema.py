@@ -1,6 +1,5 @@
 """The JSON Schemas of a fleet's files: what editors accept is what `validate` accepts."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,9 +18,7 @@ from rds_snap_backup_cli.fleet.files import (
 )
 from rds_snap_backup_cli.fleet.schema import SCHEMAS, FileKind
 from tests.cli.calls import Cli
-from tests.cli.reference import REFERENCE, reference
 from tests.target_documents import document
-from tests.unit.documents import read
 
 TARGET, HEAD = (Draft7Validator(SCHEMAS[kind]()) for kind in (FileKind.TARGET, FileKind.FLEET))
 
@@ -101,12 +98,7 @@ def test_schema_and_parser_agree_on_the_number_of_associations(number: int) -> N
 
 
 @pytest.mark.parametrize("kind", FileKind)
-def test_the_shipped_schemas_are_those_of_the_command(cli: Cli, kind: FileKind) -> None:
-    done, path = cli("validate", "--schema", kind), f"examples/fleet/{kind}.schema.json"
-    assert (done.status, done.err) == (0, "")
-    assert read(path) == done.out, f"{path}: run python -m tests.cli.reference"
-    Draft7Validator.check_schema(json.loads(done.out))
-
-
-def test_the_reference_has_the_tables_of_the_fields() -> None:
-    assert read(REFERENCE).splitlines() == reference().splitlines(), f"{REFERENCE}: run python -m tests.cli.reference"
+def test_the_command_prints_the_schemas(cli: Cli, kind: FileKind) -> None:
+    done = cli("validate", "--schema", kind)
+    assert (done.status, done.err, done.json) == (0, "", SCHEMAS[kind]())
+    Draft7Validator.check_schema(done.json)

@@ -6,13 +6,12 @@ import socket
 import subprocess
 import sys
 import threading
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import pytest
 
-from local.package import CLI
 from local.tools import ROOT
 from rds_snap_backup_cli import program
 from rds_snap_backup_cli.errors import Exit
@@ -21,7 +20,25 @@ from tests.cli.submissions import QUEUED
 from tests.cli.wire import OUTPUT, STACK, AwsWire, members, stacks
 
 DENIED = "User: arn:aws:iam::000000000000:user/me is not authorized to perform: cloudformation:DescribeStacks"
+type Piped = subprocess.Popen[str]
 COMMAND = [sys.executable, "-m", "rds_snap_backup_cli"]
+
+
+def shell(
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+) -> Piped:
+    """Start the program as a shell does."""
+    given = {**os.environ, "PYTHONPATH": "src", **(environment or {})}
+    return subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, env=given, stdout=stdout, stderr=stderr, text=True)
+
+
+def ended(process: Piped) -> tuple[int, str, str]:
+    """Return how the program ended: its status, and in one line what it said on its streams."""
+    out, err = process.communicate()
+    return process.returncode, out, " ".join(err.split())
 
 
 @pytest.mark.parametrize(
@@ -89,32 +106,25 @@ def test_a_stack_of_another_version_is_refused(cli: Cli, wire: AwsWire, outputs:
 )
 def test_the_region_is_the_given_one_then_the_environments_then_the_profiles(
     cli: Cli,
-    profiles: AwsWire,
+    wire: AwsWire,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     *,
-    variables: dict[str, str],
+    variables: Any,
     options: str,
     region: str,
 ) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    cli("redrive", "prod", *options.split()).could_not_run(f"in {region}.")
-    ((_, _, authorization),) = profiles.calls
-    assert authorization.split("/")[2] == region
-
-
-@pytest.fixture
-def profiles(wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AwsWire:
-    """A shell with profiles and without a region, in which no stack exists."""
+    keys = "aws_access_key_id = other\naws_secret_access_key = other\n"
+    profiles = f"[default]\nregion = ap-northeast-1\n{keys}[profile frankfurt]\nregion = eu-central-1\n{keys}"
+    (tmp_path / "config").write_text(profiles)
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name)
-    keys = "aws_access_key_id = other\naws_secret_access_key = other\n"
-    (tmp_path / "config").write_text(
-        f"[default]\nregion = ap-northeast-1\n{keys}[profile frankfurt]\nregion = eu-central-1\n{keys}"
-    )
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name, value in {"AWS_CONFIG_FILE": str(tmp_path / "config"), **variables}.items():
+        monkeypatch.setenv(name, value)
     wire.no_stack()
-    return wire
+    cli("redrive", "prod", *options.split()).could_not_run(f"in {region}.")
+    ((_, _, authorization),) = wire.calls
+    assert authorization.split("/")[2] == region
 
 
 def test_missing_configuration_is_one_line(
@@ -183,16 +193,8 @@ def test_ctrl_c_says_what_was_done(cli: Cli, wire: AwsWire) -> None:
 
 def test_ctrl_c_ends_it_plainly_while_it_is_loading(tmp_path: Path) -> None:
     (tmp_path / "boto3.py").write_text("raise KeyboardInterrupt")
-    done = subprocess.run(
-        [*COMMAND, "status", "prod"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"{tmp_path}:src"},
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == Exit.INTERRUPTED
-    assert " ".join(done.stderr.split()) == "rds-snap-backup: interrupted. Nothing was changed."
+    status, _, said = ended(shell("status", "prod", environment={"PYTHONPATH": f"{tmp_path}:src"}))
+    assert (status, said) == (Exit.INTERRUPTED, "rds-snap-backup: interrupted. Nothing was changed.")
 
 
 def test_a_closed_pipe_is_a_sentence(wire: AwsWire) -> None:
@@ -202,32 +204,14 @@ def test_a_closed_pipe_is_a_sentence(wire: AwsWire) -> None:
     os.close(closed)
     check = ("prod", "check", "prod", "--quiet", "--format")
     for name, *arguments in ((*check, "table"), (*check, "csv"), ("rds-snap-backup", "--version")):
-        environment = os.environ | {"PYTHONPATH": "src"}
-        done = subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdout=theirs,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == Exit.COULD_NOT_RUN
-        said = " ".join(done.stderr.split())
+        status, _, said = ended(shell(*arguments, stdout=theirs))
+        assert status == Exit.COULD_NOT_RUN
         assert said == f"{name}: the program that reads the output has ended, and the rest was not printed."
     os.close(theirs)
 
 
 def test_the_version_is_printed(cli: Cli) -> None:
     assert cli("--version").out == "2.0.0.dev0\n"
-
-
-@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_each_shell_gets_completion(name: str) -> None:
-    environment = os.environ | {"PYTHONPATH": "src", "_RDS_SNAP_BACKUP_COMPLETE": f"source_{name}"}
-    line = [sys.executable, "-m", "rds_snap_backup_cli"]
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert "rds-snap-backup" in done.stdout
 
 
 PATH = "/rds-snap-backup/prod/targets/"
@@ -265,23 +249,9 @@ def completed(line: str, **environment: str) -> list[str]:
     """Return what bash shows, and that nothing is said to the terminal."""
     words = {"COMP_WORDS": f"rds-snap-backup {line}", "COMP_CWORD": str(len(line.split()))}
     words["_RDS_SNAP_BACKUP_COMPLETE"] = "complete_bash"
-    given = os.environ | {"PYTHONPATH": "src"} | words | environment
-    command = [sys.executable, "-m", "rds_snap_backup_cli"]
-    done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True)
-    assert not done.stderr
-    return done.stdout.split()
-
-
-def shell(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rds_snap_backup_cli", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": "src"},
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        check=True,
-    )
+    status, shown, said = ended(shell(environment=words | environment))
+    assert (status, said) == (0, "")
+    return shown.split()
 
 
 def test_progress_is_shown_on_a_terminal_and_as_a_line_elsewhere(wire: AwsWire) -> None:
@@ -291,30 +261,18 @@ def test_progress_is_shown_on_a_terminal_and_as_a_line_elsewhere(wire: AwsWire) 
     ours, theirs = pty.openpty()
     on_a_terminal = shell(*line, stderr=theirs)
     os.close(theirs)
+    assert on_a_terminal.communicate()[0] == "[]\n"
     assert b"Reading the stack" in os.read(ours, 65_536)
     os.close(ours)
     said = threading.Event()
     quick = wire.answers["Invoke"]
     wire.answers["Invoke"] = lambda asked: (said.wait(), quick(asked))[1]
-    with subprocess.Popen(
-        [*COMMAND, *line],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": "src"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as piped:
+    with shell(*line) as piped:
         assert piped.stdout
         assert piped.stderr
         try:
             assert "The Audit function runs the checks ...\n" in piped.stderr
         finally:
             said.set()
-        assert piped.stdout.read() == on_a_terminal.stdout == "[]\n"
-    assert shell(*line, "--quiet").stderr == ""
-
-
-def test_the_lock_has_what_the_wheel_requires() -> None:
-    required = tomllib.loads((CLI / "pyproject.toml").read_text())["project"]["dependencies"]
-    locked = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["cli"]
-    assert {line.split("=")[0] for line in locked} == {line.split(">")[0] for line in required}
+        assert piped.stdout.read() == "[]\n"
+    assert ended(shell(*line, "--quiet")) == (Exit.OK, "[]\n", "")

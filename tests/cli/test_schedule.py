@@ -26,6 +26,14 @@ ORDERS = ("schedule", "prod", "orders", "--expression", "cron(0 3 * * ? *)")
 INPUT = {"target": "orders", "schedule": "<aws.scheduler.schedule-arn>", "time": "<aws.scheduler.scheduled-time>"}
 
 
+# An AWS CLI that knows the outputs, and prints the arguments of any other call.
+AWS_CLI = r"""aws() {
+  [ "$2" = describe-stacks ] || { printf '%s\0' "$@"; return; }
+  [[ "$*" =~ OutputKey==.([A-Za-z]+) ]] && printenv "${BASH_REMATCH[1]}"
+}
+"""
+
+
 @pytest.fixture
 def scheduler(wire: AwsWire) -> AwsWire:
     """A stack with the target `orders`, which has no schedule."""
@@ -45,9 +53,10 @@ def existing(wire: AwsWire, function: str = OUTPUTS["BackupFunctionArn"], event:
 def test_a_schedule_has_all_that_the_stacks_own_has(cli: Cli, scheduler: AwsWire) -> None:
     done = cli(*ORDERS, "--timezone", "Europe/Berlin")
     (made,) = scheduler.asked("CreateSchedule")
-    event = json.loads(made["Target"].pop("Input"))
+    event = json.loads(made["Target"]["Input"])
     own = TEMPLATE["Resources"]["DefaultSchedule"]["Properties"]["Target"]
     assert event == json.loads(own["Input"]) | {"target": "orders"} == INPUT
+    made["Target"]["Input"] = INPUT
     assert made.pop("ClientToken")
     assert made == {
         "Name": "orders",
@@ -60,12 +69,23 @@ def test_a_schedule_has_all_that_the_stacks_own_has(cli: Cli, scheduler: AwsWire
             "RoleArn": OUTPUTS["SchedulerRoleArn"],
             "DeadLetterConfig": {"Arn": OUTPUTS["DeadLetterQueueArn"]},
             "RetryPolicy": own["RetryPolicy"],
+            "Input": INPUT,
         },
     }
     assert scheduler.asked("GetParameter") == [{"Name": "/rds-snap-backup/prod/targets/orders"}]
     said = re.escape(f"{PLACE}: the schedule orders of the group backups is made. ")
     assert re.fullmatch(said + r"Next run: \d{4}-\d\d-\d\d 03:00 Europe/Berlin \(0[12]:00 UTC\)\.\n", done.out)
     assert done.status == Exit.OK
+    # The command of the documents makes the same.
+    (script,) = re.findall(r"```bash\n(output\(\).*?)```", read("docs/operations.md"), re.DOTALL)
+    line = ["bash", "-euc", AWS_CLI + script]
+    shown = subprocess.run(line, env=os.environ | OUTPUTS, capture_output=True, text=True, check=True)
+    given = dict(batched(shown.stdout.split("\0")[2:-1], 2, strict=True))
+    target = json.loads(given["--target"])
+    assert target | {"Input": json.loads(target["Input"])} == made["Target"]
+    names = {"--name": "Name", "--group-name": "GroupName", "--schedule-expression": "ScheduleExpression"}
+    names["--schedule-expression-timezone"] = "ScheduleExpressionTimezone"
+    assert [given[option] for option in names] == [made[name] for name in names.values()]
 
 
 def test_one_that_exists_is_changed_and_the_rest_of_it_is_kept(cli: Cli, scheduler: AwsWire) -> None:
@@ -97,27 +117,3 @@ def test_a_schedule_of_another_stack_or_target_is_left_alone(
     existing(scheduler, function, event)
     cli(*ORDERS).could_not_run("a schedule orders exists already, for another function or target.")
     assert not scheduler.asked("UpdateSchedule")
-
-
-# An AWS CLI that knows the outputs, and prints the arguments of any other call.
-AWS_CLI = r"""aws() {
-  [ "$2" = describe-stacks ] || { printf '%s\0' "$@"; return; }
-  [[ "$*" =~ OutputKey==.([A-Za-z]+) ]] && printenv "${BASH_REMATCH[1]}"
-}
-"""
-
-
-def test_the_documents_command_makes_the_same_schedule(cli: Cli, scheduler: AwsWire) -> None:
-    cli(*ORDERS, "--timezone", "Europe/Berlin")
-    (made,) = scheduler.asked("CreateSchedule")
-    (script,) = re.findall(r"```bash\n(output\(\).*?)```", read("docs/operations.md"), re.DOTALL)
-    line = ["bash", "-euc", AWS_CLI + script]
-    done = subprocess.run(line, env=os.environ | OUTPUTS, capture_output=True, text=True, check=True)
-    given = dict(batched(done.stdout.split("\0")[2:-1], 2, strict=True))
-    target = json.loads(given["--target"])
-    for each in (target, made["Target"]):
-        each["Input"] = json.loads(each["Input"])
-    assert target == made["Target"]
-    names = {"--name": "Name", "--group-name": "GroupName", "--schedule-expression": "ScheduleExpression"}
-    names["--schedule-expression-timezone"] = "ScheduleExpressionTimezone"
-    assert [given[option] for option in names] == [made[name] for name in names.values()]

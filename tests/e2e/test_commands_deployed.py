@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from documents.reference import SCRIPT
 from local.commserve import CommServe, content
 from local.emulator import Emulator
 from local.rds import RdsAccount, create_instance, delivered, rds_event
@@ -15,7 +16,6 @@ from rds_snap_backup_cli import backup
 from rds_snap_backup_cli.errors import Exit
 from rds_snap_backup_cli.program import app
 from tests.cli.calls import Cli, calling
-from tests.cli.reference import SCRIPT
 from tests.e2e.conftest import CANARY, deploy_quick
 from tests.e2e.product import CLIENT, Product, only
 from tests.evidence import Evidence

@@ -5,9 +5,9 @@ import logging
 
 import pytest
 
+from documents.fortnight import Pages, pages_of
+from documents.pictures import IMAGES, hash_in
 from local.emulator import Emulator
-from tests.pictures.__main__ import IMAGES, hash_in
-from tests.pictures.fortnight import Pages, pages_of
 
 
 @pytest.fixture(scope="module")

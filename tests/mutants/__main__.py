@@ -26,6 +26,7 @@ COPIED = (
     "src",
     "tests",
     "benchmarks",
+    "documents",
     "local",
     "tools",
     "events",

@@ -1,9 +1,11 @@
 """The project's documents as tests read them: sections, tables, the code spans in a cell, and the words of a picture."""
 
 import html
+import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from local.tools import ROOT
 
@@ -26,6 +28,12 @@ def section(name: str, heading: str) -> str:
     begin = next(found for found in HEADING.finditer(text) if found[2] == heading)
     following = (found.start() for found in HEADING.finditer(text, begin.end()) if len(found[1]) <= len(begin[1]))
     return text[begin.end() : next(following, len(text))]
+
+
+def samples(name: str, heading: str = "") -> list[Any]:
+    """Return the JSON in a document, or under a heading of it."""
+    text = section(name, heading) if heading else read(name)
+    return [json.loads(sample) for sample in re.findall(r"^ *```json\n(.*?)```", text, re.MULTILINE | re.DOTALL)]
 
 
 def tables(name: str, heading: str) -> list[list[list[str]]]:

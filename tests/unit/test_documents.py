@@ -1,15 +1,12 @@
 """The documents hold together: links, samples, commands, the names of the tree, and words."""
 
-import json
 import re
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from local.tools import ROOT
-from rds_snap_backup.core.outcomes import Outcome
-from tests.unit.documents import DOCUMENTS, FENCE, anchors, first_column, read, section, spans
+from tests.unit.documents import DOCUMENTS, FENCE, anchors, read, samples, section, spans
 from tests.unit.template import TEMPLATE
 
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
@@ -28,8 +25,7 @@ def test_links_samples_and_make_commands_are_right(document: Path) -> None:
         target = (document.parent / name).resolve() if name else document
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
-    for sample in re.findall(r"^( *)```json\n(.*?)```", text, re.MULTILINE | re.DOTALL):
-        assert json.loads(sample[1])
+    assert all(samples(str(document)))
     for command in re.findall(r"(?:^ *|`)make ([a-z][a-z-]*)", text, re.MULTILINE):
         assert re.search(rf"^([\w-]+ )*{command}( [\w-]+)*:", makefile, re.MULTILINE), command
 
@@ -44,10 +40,8 @@ def test_every_file_and_name_of_the_tree_exists(name: str) -> None:
         ] == [], path
 
 
-def test_the_outcomes_are_those_of_the_code_and_the_readme_is_short() -> None:
+def test_the_readme_is_short() -> None:
     assert len(read("README.md").splitlines()) <= 180
-    named = {outcome.__name__ for outcome in get_args(Outcome.__value__)}
-    assert set(first_column("docs/architecture.md", "Outcomes of an attempt")) == named
 
 
 def test_the_removal_names_what_stays_and_the_members_before_the_stack() -> None:

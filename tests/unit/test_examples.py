@@ -1,10 +1,8 @@
 """The examples and costs: key policies, endpoints, sizes and deployments are what template, code and prices say."""
 
 import ast
-import json
 import math
 import re
-from typing import Any
 
 import pytest
 
@@ -12,25 +10,17 @@ from benchmarks import standing
 from benchmarks.prices import PRICES
 from local.package import CODE
 from rds_snap_backup.audit.digest import WRITES_AN_HOUR
-from rds_snap_backup.core.backups import Backup, Tried
-from rds_snap_backup.core.phases import Ended, JobRef
-from rds_snap_backup.core.record import Notice, Submission
-from rds_snap_backup.messaging.notifications import ALL, FIELDS, JOB_ENDS, PROBLEMS, render
-from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import Association
-from rds_snap_backup.triggers import Trigger
+from rds_snap_backup.messaging.notifications import JOB_ENDS, PROBLEMS
 from tests.iam import decide
-from tests.unit.documents import read, rows, section
+from tests.unit.documents import read, rows, samples, section
 from tests.unit.template import CHAT, EVENTS_OUT, PSEUDO, TEMPLATE, Resolved
 
 ACCOUNT, REGION = PSEUDO["AWS::AccountId"], PSEUDO["AWS::Region"]
-AT = 1769824804.0
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
 
 
 def test_the_example_of_a_key_policy_admits_who_uses_the_key() -> None:
-    text = section("docs/operations.md", "Key policies")
-    stack = json.loads(re.findall(r"```json\n(.*?)```", text, re.DOTALL)[0])
+    stack, *_ = samples("docs/operations.md", "Key policies")
     services = [statement for statement in stack["Statement"] if "Service" in statement["Principal"]]
 
     def use(action: str, service: str, account: str) -> str:
@@ -114,28 +104,13 @@ def test_the_examples_pass_the_required_parameters_and_read_outputs_of_the_stack
 # ---- Events out, and chat
 
 
-def test_the_shown_event_is_a_notification() -> None:
-    blocks = re.findall(r"```json\n(.*?)```", read("examples/events-out/README.md"), re.DOTALL)
-    event, pattern = map(json.loads, blocks)
-    failed = Problem("JOB_FAILED", "…", "…")
-    association = Association("aws-prod", "RDS", "nightly", "aws-prod")
-    backup = Backup(association, AT, Ended("failed", JobRef("1354", "FULL", AT)), Tried(AT))
-    trigger = Trigger("schedule", "…", "2026-01-31T02:00:00Z")
-    facts: dict[str, Any] = {"job_ids": ("1354",), "error": failed, "started": AT + 1, "ended": AT + 841}
-    notice = Notice("failed", AT, (0,), 1, "FULL", reason="The snapshot quota is reached.", submitted_at=AT, **facts)
-    detail = render(Submission(trigger, "orders", AT, AT, backups=(backup,)), notice)
-    assert event["detail"] == detail, "the example in examples/events-out/README.md"
+def test_the_shown_event_is_that_of_the_pipe_and_of_the_pattern() -> None:
+    event, pattern = samples("examples/events-out/README.md")
     assert all(event[name] in pattern[name] for name in ("source", "detail-type"))
     pipe = Resolved({"EventBusName": "bus"}, EVENTS_OUT).resources["Pipe"]["Properties"]["TargetParameters"]
     put = {"Source": event["source"], "DetailType": event["detail-type"]}
     assert put.items() <= pipe["EventBridgeEventBusParameters"].items()
     assert pipe["InputTemplate"] == "<$.body>"
-
-
-def test_the_shown_message_has_every_field() -> None:
-    shown = json.loads(re.findall(r"```json\n(.*?)```", section("docs/reference.md", "Notifications"), re.DOTALL)[0])
-    expected = {name for name, field in FIELDS.items() if field.presence is ALL}
-    assert shown.keys() == expected, "the example in docs/reference.md, Notifications"
 
 
 def test_chat_shows_every_status_of_a_problem_once() -> None:

@@ -61,20 +61,12 @@ def test_nothing_that_the_sdk_and_urllib3_say_is_logged(filters: str) -> None:
 NEW_MAKE = [r"^\.ONESHELL", r"\.RECIPEPREFIX", r"\.SHELLFLAGS", r"!=\s*\$\(", r"::=", r"&:", r"\$\((?:file|guile|let|intcmp)\b",
     r"^(?:undefine|private|load)\b", r"^define \w+ *:?="]  # fmt: skip
 # What bash has had since 4.0, and what /bin/sh need not have.
-NEW_BASH = [
-    r"\$\$\{\w+(?:,,|\^\^)",
-    r"\b(?:mapfile|readarray|coproc)\b",
-    r"declare -A",
-    r"&>>",
-    r"\|&",
-    r";;&",
-    r"\*\*/",
-]
-NOT_POSIX = [r"\[\[", r"<<<", r"\becho -[en]", r"<\(", r"\bsource\b", r"\bfunction \w", r"\blocal \w+="]
+NEW_BASH = [r"\$\$\{\w+(?:,,|\^\^)", r"\b(?:mapfile|readarray|coproc)\b", r"declare -A", r"&>>|\|&|;;&|\*\*/"]
+NOT_POSIX = [r"\[\[|<<<|<\(", r"\becho -[en]|\bsource\b|\bfunction \w|\blocal \w+="]
 # What GNU's tools have and BSD's have not, or have with another meaning.
-GNU_TOOLS = [r"\bsed -i", r"(?:^\t@?|; |&& )(?:cp|rm|mkdir|touch) (?:\S+ )*--\w", r"\bcp -\w*[adltT]", r"\btouch -\w*d", r"\breadlink -f",
-    r"-printf\b", r"\bxargs (?:\S+ )*-(?:r|d)\b", r"\bgrep -\w*P", r"\bdate -d", r"\bstat -c", r"\bsort -V", r"\bnproc\b",
-    r"\bsha256sum\b", r"\binstall -D", r"(?<!-)\btimeout\b", r"\btac\b"]  # fmt: skip
+GNU_TOOLS = [r"\b(?:sed -i|readlink -f|date -d|stat -c|sort -V|install -D|nproc\b|sha256sum\b|tac\b)|-printf\b",
+    r"(?:^\t@?|; |&& )(?:cp|rm|mkdir|touch) (?:\S+ )*--\w", r"\b(?:cp -\w*[adltT]|touch -\w*d|grep -\w*P)",
+    r"\bxargs (?:\S+ )*-(?:r|d)\b|(?<!-)\btimeout\b"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("makefile", "more"), [("Makefile", []), ("src/Makefile", NOT_POSIX)])

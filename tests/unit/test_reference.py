@@ -9,6 +9,7 @@ import pytest
 from local.tools import ROOT
 from rds_snap_backup.audit.verdicts import VerdictName
 from rds_snap_backup.commvault import answers, outcomes
+from rds_snap_backup.core.outcomes import Outcome
 from rds_snap_backup.core.phases import End
 from rds_snap_backup.messaging.notifications import PROBLEMS
 from rds_snap_backup.observability import NAMESPACE, MetricName
@@ -17,8 +18,6 @@ from tests.unit.documents import first_column, section, spans, tables
 from tests.unit.template import TEMPLATE, Resolved
 
 REFERENCE = "docs/reference.md"
-# The tables under its heading "The audit".
-VERDICTS, FINDINGS = 1, 3
 PARAMETERS = TEMPLATE["Parameters"]
 ALARMS = Resolved().of_type("AWS::CloudWatch::Alarm")
 ROWS = [row for table in tables(REFERENCE, "Parameters") for row in table]
@@ -26,13 +25,12 @@ SOURCES = "\n".join(path.read_text() for path in (ROOT / "src" / "rds_snap_backu
 CODE = re.compile(r'(?:Problem|InvalidInput|Malformed|_unusable|problem|_problem)\(\s*"([A-Z][A-Z_]+)"')
 
 
-def column(heading: str, number: int = 0, table: int = 0) -> list[str]:
-    """Return the code spans in a column of a table, sorted."""
-    return sorted(span for row in tables(REFERENCE, heading)[table] for span in spans(row[number]))
+def column(heading: str, table: int = 0, page: str = REFERENCE) -> list[str]:
+    """Return the code spans in the first column of a table, sorted."""
+    return sorted(span for row in tables(page, heading)[table] for span in spans(row[0]))
 
 
-def test_the_parameters_are_those_of_the_template() -> None:
-    assert sorted(name for row in ROWS for name in spans(row[0])) == sorted(PARAMETERS)
+FINDINGS = column("The audit", 3)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
@@ -46,42 +44,36 @@ def test_a_parameter_has_its_default_and_range(row: list[str]) -> None:
             assert f"({parameter['MinValue']:,} to {parameter['MaxValue']:,})" in row[1]
 
 
-@pytest.mark.parametrize(
-    ("heading", "table", "names"),
-    [
-        ("Triggers", 0, get_args(Kind.__value__)),
-        ("RDS events", 0, PARAMETERS["RdsEventIds"]["Default"].split(",")),
-        ("RDS events", 1, SELF_TRIGGERS),
-        ("The audit", VERDICTS, get_args(VerdictName.__value__)),
-        ("Metrics", 0, get_args(MetricName.__value__)),
-        ("Alarms", 0, ALARMS),
-    ],
-)
-def test_a_table_has_the_names_of_the_code(heading: str, table: int, names: Collection[str]) -> None:
-    assert column(heading, table=table) == sorted(names)
+TABLES: list[tuple[str, str, int, Collection[str]]] = [
+    (REFERENCE, "Triggers", 0, get_args(Kind.__value__)),
+    (REFERENCE, "RDS events", 0, PARAMETERS["RdsEventIds"]["Default"].split(",")),
+    (REFERENCE, "RDS events", 1, SELF_TRIGGERS),
+    (REFERENCE, "Notifications", 0, {*get_args(End.__value__), "submitted", "retrying", "audit"}),
+    (REFERENCE, "The audit", 1, get_args(VerdictName.__value__)),
+    (REFERENCE, "Metrics", 0, get_args(MetricName.__value__)),
+    (REFERENCE, "Alarms", 0, ALARMS),
+    ("docs/operations.md", "The report", 0, get_args(VerdictName.__value__)),
+    ("docs/operations.md", "Findings", 0, FINDINGS),
+    ("docs/architecture.md", "Outcomes of an attempt", 0, [it.__name__ for it in get_args(Outcome.__value__)]),
+]
 
 
-def test_the_statuses_are_those_of_the_code() -> None:
-    assert column("Notifications") == sorted({*get_args(End.__value__), "submitted", "retrying", "audit"})
+@pytest.mark.parametrize(("page", "heading", "table", "names"), TABLES)
+def test_a_table_has_the_names_of_the_code(page: str, heading: str, table: int, names: Collection[str]) -> None:
+    assert column(heading, table, page) == sorted(names)
+
+
+def test_texts_have_the_names_of_the_code() -> None:
+    assert sorted(name for row in ROWS for name in spans(row[0])) == sorted(PARAMETERS)
     named = set(spans(section(REFERENCE, "Notifications").partition("`problem` are ")[2].partition("and an")[0]))
     assert named == PROBLEMS
+    assert [code for code in FINDINGS if f'"{code}"' not in SOURCES] == []
+    assert f"`{NAMESPACE}`" in section(REFERENCE, "Metrics")
+    all_clear = {spans(row[0])[0] for row in tables(REFERENCE, "Alarms")[0] if row[2] == "yes"}
+    assert all_clear == {name for name, alarm in ALARMS.items() if "OKActions" in alarm}
 
 
 def test_every_error_code_is_explained() -> None:
     explained = {code for code in first_column(REFERENCE, "Errors") if not code.startswith("HTTP_")}
     assert {*CODE.findall(SOURCES), *outcomes.PERMANENT, *answers.LOGIN_REFUSED, "2"} <= explained
     assert [code for code in explained if not code.isdigit() and f'"{code}"' not in SOURCES] == []
-
-
-def test_the_findings_are_those_of_the_code_and_of_the_runbook() -> None:
-    findings = column("The audit", table=FINDINGS)
-    assert [code for code in findings if f'"{code}"' not in SOURCES] == []
-    assert sorted(first_column("docs/operations.md", "Findings")) == findings
-
-
-def test_the_report_has_all_verdicts_and_levels_give_the_all_clear() -> None:
-    report = [span for row in tables("docs/operations.md", "The report")[0] for span in spans(row[0])]
-    assert sorted(report) == column("The audit", table=VERDICTS)
-    assert f"`{NAMESPACE}`" in section(REFERENCE, "Metrics")
-    all_clear = {spans(row[0])[0] for row in tables(REFERENCE, "Alarms")[0] if row[2] == "yes"}
-    assert all_clear == {name for name, alarm in ALARMS.items() if "OKActions" in alarm}

@@ -51,11 +51,6 @@ def refused(text: str) -> str:
     return problem.message
 
 
-def test_only_associations_are_required() -> None:
-    request = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),), "FULL", "IMMEDIATE", True)
-    assert parse() == Target("orders", request)
-
-
 SOURCES = [path for path in (ROOT / "src").rglob("*.py") if path.name != "targets.py"]
 
 
@@ -72,21 +67,18 @@ def test_every_field_is_read_and_used(name: str, value: Any) -> None:
     assert any(f".{attribute}" in path.read_text() for path in SOURCES), f"nothing in src/ uses {name}"
 
 
-def test_every_field_of_an_association_is_read() -> None:
+def test_the_fields_of_an_association_are_read_and_kept_without_databases() -> None:
     full = {**ASSOCIATION, "displayName": "Production", "databases": ["orders-db"]}
     assert full.keys() == ASSOCIATION_FIELDS.keys()
     target = parse(associations=[full, {**ASSOCIATION, "subclientName": "archive", "displayName": "", "databases": []}])
-    assert target.request.associations == (
-        Association("aws-prod", "RDS", "orders-db", "Production", ("orders-db",)),
-        Association("aws-prod", "RDS", "archive", "aws-prod", ()),
-    )
-
-
-def test_an_association_is_kept_without_databases() -> None:
-    association = Association("aws-prod", "RDS", "orders-db", "aws-prod", ("orders-db",))
-    assert association.to_json() == {**ASSOCIATION, "displayName": "aws-prod"}
-    assert Association.from_json(association.to_json()) == replace(association, databases=None)
-    assert association.key == '["aws-prod", "RDS", "orders-db"]'
+    production = Association("aws-prod", "RDS", "orders-db", "Production", ("orders-db",))
+    assert target.request.associations == (production, Association("aws-prod", "RDS", "archive", "aws-prod", ()))
+    assert production.to_json() == {**ASSOCIATION, "displayName": "Production"}
+    assert Association.from_json(production.to_json()) == replace(production, databases=None)
+    assert production.key == '["aws-prod", "RDS", "orders-db"]'
+    # Nothing but associations is required.
+    request = BackupRequest((Association("aws-prod", "RDS", "orders-db", "aws-prod"),), "FULL", "IMMEDIATE", True)
+    assert parse() == Target("orders", request)
 
 
 TEXT = "a text of 1 to 500 printable characters"

@@ -157,6 +157,19 @@ def test_queues_and_topics_are_encrypted_with_the_key_or_as_without_one(key: str
     assert {topic.get("KmsMasterKeyId") for topic in resolved.of_type("AWS::SNS::Topic").values()} == {key}
 
 
+LISTENERS = re.compile(r"AWS::(ApiGateway|AppSync|CloudFront|EC2|ElasticLoadBalancing|Lambda::Url|IoT)")
+KEYS = re.compile(r"AWS::IAM::(User|Group|AccessKey)")
+
+
+def test_nothing_listens_and_nobody_gets_a_key() -> None:
+    kinds = {resource["Type"] for resource in TEMPLATE["Resources"].values()}
+    assert [kind for kind in kinds if LISTENERS.match(kind) or KEYS.match(kind)] == []
+    functions = FULL.of_type("AWS::Serverless::Function").values()
+    assert not [function for function in functions if "FunctionUrlConfig" in function]
+    sources = {event["Type"] for function in functions for event in function.get("Events", {}).values()}
+    assert {"SQS"} <= sources <= {"SQS", "EventBridgeRule", "ScheduleV2"}
+
+
 def test_no_resource_bears_a_name_that_a_second_stack_would_use() -> None:
     names = {"Name", "FunctionName", "QueueName", "TopicName", "TableName", "RoleName", "AlarmName", "DashboardName"}
     names |= {"LogGroupName", "ManagedPolicyName"}

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.property.model.kernel import READ_FAULTS, Kernel
+from tests.property.model.kernel import ONCE_FAULTS, READ_FAULTS, Kernel
 
 type Item = dict[str, dict[str, Any]]
 type Condition = Callable[[Item, Mapping[str, str], Mapping[str, Any]], bool]
@@ -116,8 +116,7 @@ class DynamoDB:
         if kernel.fault("transaction in the way", ("another write",)):
             kernel.begin_effect()
             raise _cancelled(keys, {keys[-1]})
-        # The SDK repeats a transaction with the same token, and then it takes effect once.
-        kernel.effect("ledger transaction", act, READ_FAULTS)
+        kernel.effect("ledger transaction", act, ONCE_FAULTS)
 
     def _holds(self, request: Mapping[str, Any]) -> bool:
         if "ConditionExpression" not in request:

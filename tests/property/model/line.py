@@ -1,7 +1,6 @@
 """urllib3's `HTTPSConnection`, as far as the product uses it, to the CommServe simulator: in memory, in the kernel's time."""
 
 import json
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
@@ -25,7 +24,7 @@ LATE_SECONDS = 20.0
 AUTHORITY = trustme.CA()
 
 DEATHS = ("die before", "die after")
-CONNECTS = ("die before", "refused", "untrusted", "timeout", "slow")
+CONNECTS = ("die before", "refused", "timeout", "slow")
 NO_SUBCLIENT = 587207178
 # What can befall a request for jobs, by the simulator's faults and what they are given.
 REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -198,8 +197,6 @@ class Line:
                 raise Killed
             case "refused":
                 raise ConnectionRefusedError("refused")
-            case "untrusted":
-                raise ssl.SSLCertVerificationError("CERTIFICATE_VERIFY_FAILED")
             case "timeout":
                 kernel.sleep(self.timeout)
                 raise TimeoutError("connect")
@@ -230,7 +227,8 @@ class Line:
         elif method == "GET" and exchange.recorded.path == "/Job":
             exchange.pause(wire.page_seconds)
         late = ("reset, accepted late", "die with it under way") if kind == "request" else ()
-        name = kernel.fault(kind, (*DEATHS, *late, *faults))
+        deaths = DEATHS[:1] if kind == "read" else DEATHS
+        name = kernel.fault(kind, (*deaths, *late, *faults))
         if name in late:
             wire.late.append((kernel.now + LATE_SECONDS, exchange))
             exchange.reset()

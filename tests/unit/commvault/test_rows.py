@@ -23,10 +23,6 @@ def read(**fields: Any) -> Job:
     return job
 
 
-def test_a_row_of_jobs() -> None:
-    assert read() == Job("1354", "aws-prod", "RDS", "orders-db", "FULL", True, "Running", 1000, 0)
-
-
 @pytest.mark.parametrize(
     ("fields", "is_its_own"),
     [
@@ -37,6 +33,7 @@ def test_a_row_of_jobs() -> None:
     ],
 )
 def test_a_job_is_of_an_association_by_its_exact_names(fields: dict[str, Any], is_its_own: bool) -> None:
+    assert read() == Job("1354", "aws-prod", "RDS", "orders-db", "FULL", True, "Running", 1000, 0)
     job = read(**fields)
     assert job.is_of(Association("aws-prod", "RDS", "orders-db", "Orders")) is is_its_own
     assert (job.names == tuple(NAMES.values())) is ("subclient" not in fields)

@@ -65,15 +65,6 @@ def ledger() -> Ledger:
     return Ledger()
 
 
-def test_a_submission_is_read_as_it_was_saved(ledger: Ledger) -> None:
-    made = ledger.make(error=WHY)
-    saved = ledger.save(made)
-    assert ledger.submissions.load(made.key) == saved
-    assert replace(saved, version=0, write_id="") == made
-    assert ledger.submissions.load_all([made.key, "other"]) == {made.key: saved}
-    assert ledger.submissions.load("other") is None
-
-
 def test_of_two_writers_of_a_version_one_is_stale_and_gets_the_others_record(ledger: Ledger) -> None:
     # Our own write whose answer was lost is no conflict.
     ledger.kernel.faults["ledger update"] = ["twice"]

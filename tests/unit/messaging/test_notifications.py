@@ -15,6 +15,7 @@ from rds_snap_backup.messaging.notifications import Notifications, render
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
+from tests.unit.documents import samples
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:notifications"
 NOW = 1769824804.9
@@ -54,33 +55,28 @@ def published(notification: dict[str, Any]) -> dict[str, Any]:
     return request
 
 
-def test_a_submission_has_the_documented_form() -> None:
-    shown = render(submission(), notice(job_ids=("1354", "1355"), task_id=402, submitted_at=NOW))
-    assert shown == {
-        "version": "2",
-        "status": "submitted",
-        "target": "default",
-        "attempt": 1,
-        "jobIds": ["1354", "1355"],
-        "taskId": 402,
-        "backupLevel": "FULL",
-        "associations": [
-            {"clientName": "c", "instanceName": "i", "displayName": "d", "subclientName": "s", "jobId": None},
-            {"clientName": "c", "instanceName": "i2", "displayName": "c", "subclientName": "s", "jobId": None},
-        ],
-        "trigger": {
-            "kind": "rds",
-            "id": "arn|RDS-EVENT-0043|now",
-            "time": "now",
-            "rdsEventId": "RDS-EVENT-0043",
-            "sourceArn": "arn:aws:rds:x:1:db:o",
-            "message": "Restored",
-        },
-        "submittedAt": "2026-01-31T02:00:04Z",
-        "reconciled": False,
-        "unsettled": False,
-        "title": "submitted: default, jobs 1354, 1355",
-    }
+EVENT = Trigger("rds", "…", "…", "RDS-EVENT-0043", "…", "…")
+NIGHTLY = Trigger("schedule", "…", "2026-01-31T02:00:00Z")
+FAILURE: dict[str, Any] = {"error": Problem("JOB_FAILED", "…", "…"), "reason": "The snapshot quota is reached."}
+FAILURE |= {"started": NOW + 1, "ended": NOW + 841}
+
+
+@pytest.mark.parametrize(
+    ("shown_in", "trigger", "target", "told"),
+    [
+        (("docs/reference.md", "Notifications"), EVENT, "default", ("submitted", {"task_id": 402})),
+        (("examples/events-out/README.md", ""), NIGHTLY, "orders", ("failed", FAILURE)),
+    ],
+)
+def test_the_documents_show_what_is_published(
+    shown_in: tuple[str, str], trigger: Trigger, target: str, told: Any
+) -> None:
+    association = Association("aws-prod", "RDS", "nightly", "aws-prod")
+    backups = (Backup(association, NOW, running("1354"), Tried(NOW)),)
+    status, facts = told
+    notified = notice(status, backups=(0,), job_ids=("1354",), submitted_at=NOW, **facts)
+    example, *_ = samples(*shown_in)
+    assert example.get("detail", example) == render(Submission(trigger, target, NOW, NOW, backups=backups), notified)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +123,7 @@ def test_attributes_serve_filters(status: str, level: str) -> None:
 
 def test_a_message_is_json_for_programs_and_text_for_people() -> None:
     shown = render(
-        submission(running("1354")),
-        notice(job_ids=("1354", "1355"), task_id=402, submitted_at=NOW, error=PROBLEM),
+        submission(running("1354")), notice(job_ids=("1354", "1355"), task_id=402, submitted_at=NOW, error=PROBLEM)
     )
     request = published(shown)
     assert (request["TopicArn"], request["MessageStructure"]) == (TOPIC, "json")

@@ -18,9 +18,9 @@ from tests.support import ENVIRONMENT
 
 os.environ.update(ENVIRONMENT)
 
+from documents.fortnight import pages_of
 from local.emulator import Emulator
 from local.tools import ROOT
-from tests.pictures.fortnight import pages_of
 
 IMAGES = ROOT / "docs" / "images"
 WIDTH = 1200
