@@ -14,6 +14,7 @@ from local.emulator import Emulator
 from rds_snap_backup.commvault import connection
 from tests.evidence import Evidence
 from tests.integration.leaks import leaks
+from tests.integration.peers import CANARY
 from tests.integration.recording import Recorded, recording
 from tests.integration.timeline import Timeline
 from tests.integration.world import World
@@ -54,6 +55,13 @@ def commserve() -> Iterator[CommServe]:
     """A CommServe over TLS with a private CA."""
     with CommServe(job_seconds=3600) as server:
         yield server
+
+
+@pytest.fixture
+def server() -> Iterator[CommServe]:
+    """A CommServe with the canary for its token, which records the tokens that it gets."""
+    with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,15 +1,14 @@
-"""The package as `sam build` makes it: small, and complete for every call it makes to AWS.
+"""The package as `sam build` makes it: nothing unused, and complete for every call it makes to AWS.
 
-That other machines make the same bytes is shown by `test_machines.py`.
+That other machines make the same bytes is shown by `test_machines.py`, its size and one package for all functions by
+`test_package.py`.
 """
 
 import ast
 import importlib.util
-import io
 import json
 import marshal
 import shutil
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from local.emulator import Emulator
 from local.runtime import Runtime
 from local.stack import build
 from local.tools import ROOT
-from tests.integration.machines import contents
 from tests.integration.recording import Recorded
 from tests.support import ENVIRONMENT
 
@@ -53,20 +51,6 @@ MAGIC_AND_FLAGS = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")  # 
 @pytest.fixture(scope="module")
 def package() -> Path:
     return build() / "BackupFunction"
-
-
-def test_all_functions_are_the_same_package(package: Path) -> None:
-    functions = [path for path in package.parent.iterdir() if path.is_dir()]
-    assert {path.name for path in functions} == {"BackupFunction", "AuditFunction"}
-    assert [path.name for path in functions if contents(path) != contents(package)] == []
-
-
-def test_it_is_small(package: Path) -> None:
-    zipped = io.BytesIO()
-    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(package.rglob("*")):
-            archive.write(path, path.relative_to(package))
-    assert len(zipped.getvalue()) < 4_000_000
 
 
 def test_it_holds_nothing_unused(package: Path) -> None:

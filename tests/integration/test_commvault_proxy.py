@@ -1,37 +1,18 @@
 """The proxy for Commvault: a tunnel that sees no token, bounded in time, and used for nothing but Commvault."""
 
 import logging
-import time
-from collections.abc import Iterator
 
 import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
-from rds_snap_backup.core.outcomes import Outcome, Submitted, Unavailable
-from tests.auth import FixedToken
-from tests.integration.pairs import REQUEST
+from rds_snap_backup.core.outcomes import Submitted, Unavailable
+from tests.integration.peers import CANARY, client_of, create, within
 from tests.integration.world import World, scheduled
 from tests.proxy import ESTABLISHED, ConnectProxy
 
-CANARY = "QSDK 3canary0000fake1111token2222"
 PASSWORD = "fake-password-of-the-proxy"
-
-
-@pytest.fixture
-def server() -> Iterator[CommServe]:
-    with CommServe(token=CANARY, job_seconds=3600, keep_tokens=True) as running:
-        yield running
-
-
-def through(proxy: str, server: CommServe) -> Commvault:
-    return Commvault(server.url, lambda: server.ca_pem, FixedToken(CANARY), proxy)
-
-
-def create(client: Commvault, seconds: float = 30) -> Outcome:
-    return client.create_task(REQUEST, time.monotonic() + seconds)
 
 
 def authority(server: CommServe) -> str:
@@ -40,9 +21,9 @@ def authority(server: CommServe) -> str:
 
 def test_the_tunnel_is_tls_from_end_to_end(server: CommServe) -> None:
     with ConnectProxy() as proxy:
-        client = through(proxy.url, server)
+        client = client_of(server, proxy.url)
         assert isinstance(create(client), Submitted)
-        assert isinstance(client.get("/Client", time.monotonic() + 5), JsonDocument)
+        assert isinstance(client.get("/Client", within(5)), JsonDocument)
     assert proxy.connects == [authority(server)]  # both requests by one connection
     assert [request.header("Authtoken") for request in server.requests] == [CANARY] * 2
     assert server.requests[0].header("Host") == authority(server)
@@ -54,7 +35,7 @@ def test_the_tunnel_is_tls_from_end_to_end(server: CommServe) -> None:
 
 def test_an_impostor_behind_the_proxy_gets_no_token(server: CommServe) -> None:
     with CommServe(token=CANARY) as impostor, ConnectProxy(to=("127.0.0.1", impostor.port)) as proxy:
-        outcome = create(through(proxy.url, server))
+        outcome = create(client_of(server, proxy.url))
     assert isinstance(outcome, Unavailable)
     assert outcome.problem.code == "TLS_UNTRUSTED"
     assert f"through the proxy {proxy.url}" in outcome.problem.message
@@ -79,9 +60,9 @@ def test_a_refused_connect_is_unavailable_and_names_the_proxy(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with ConnectProxy(answer) as proxy:
-        client = through(proxy.url, server)
+        client = client_of(server, proxy.url)
         outcome = create(client)
-        asked = client.get("/Client", time.monotonic() + 30)
+        asked = client.get("/Client", within(30))
     assert isinstance(outcome, Unavailable)
     assert isinstance(asked, QueryFailed)
     for problem in (outcome.problem, asked.problem):
@@ -98,7 +79,7 @@ def test_a_refused_connect_is_unavailable_and_names_the_proxy(
 
 def test_an_endless_answer_of_the_proxy_ends(server: CommServe) -> None:
     with ConnectProxy(ESTABLISHED[:-2], b"X: y\r\n", pause=0.2, is_endless=True) as proxy:
-        outcome = create(through(proxy.url, server), seconds=2)
+        outcome = create(client_of(server, proxy.url), seconds=2)
     assert isinstance(outcome, Unavailable)
     assert outcome.problem.code == "PROXY_FAILED"
     assert not server.requests
@@ -116,7 +97,7 @@ def test_an_endless_answer_of_the_proxy_ends(server: CommServe) -> None:
 def test_what_is_not_a_proxys_address_is_unavailable_and_not_shown(server: CommServe, form: str) -> None:
     with ConnectProxy() as proxy:
         setting = form.format(port=proxy.address[1])
-        outcome = create(through(setting, server))
+        outcome = create(client_of(server, setting))
     assert isinstance(outcome, Unavailable)
     assert outcome.problem.code == "PROXY_INVALID"
     assert "http://HOST:PORT" in outcome.problem.hint
@@ -130,10 +111,10 @@ def test_the_environments_proxies_are_not_ours(server: CommServe, monkeypatch: p
     with ConnectProxy() as other, ConnectProxy() as proxy:
         for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, other.url)
-        assert isinstance(create(through("", server)), Submitted)
+        assert isinstance(create(client_of(server, "")), Submitted)
         assert not other.heads
         monkeypatch.setenv("NO_PROXY", "*")
-        assert isinstance(create(through(proxy.url, server)), Submitted)
+        assert isinstance(create(client_of(server, proxy.url)), Submitted)
         assert not other.heads
         assert proxy.connects == [authority(server)]
 

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 import pytest
 
 from local.commserve import CommServe
-from rds_snap_backup.commvault.client import Commvault
-from rds_snap_backup.core.outcomes import Outcome, Submitted, Unavailable
-from tests.auth import FixedToken
-from tests.integration.pairs import REQUEST
+from rds_snap_backup.core.outcomes import Submitted, Unavailable
+from tests.integration.peers import CANARY, commvault, create
 
 NAME = "commvault.example"
 RESOLVE = socket.getaddrinfo
@@ -79,33 +76,28 @@ def timeouts(black_holes: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
     return TimedSocket.timeouts
 
 
-def create(url: str, ca_pem: str | None = None, proxy: str = "", seconds: float = 20) -> Outcome:
-    client = Commvault(url, lambda: ca_pem, FixedToken("fake-token"), proxy)
-    return client.create_task(REQUEST, time.monotonic() + seconds)
-
-
 @pytest.mark.parametrize(("proxy", "seconds"), [("", 20.0), ("", 1.2), (f"http://{NAME}:3128", 20.0)])
 def test_all_addresses_of_a_name_share_the_time_for_connecting(
     names: Names, black_holes: list[tuple[str, int]], timeouts: list[float], proxy: str, seconds: float
 ) -> None:
     names.addresses = black_holes
     url = "https://localhost" if proxy else f"https://{NAME}"
-    outcome = create(url, proxy=proxy, seconds=seconds)
+    outcome = create(commvault(url, None, proxy), seconds=seconds)
     assert isinstance(outcome, Unavailable)
     assert outcome.problem.code == ("PROXY_FAILED" if proxy else "UNREACHABLE")
     assert sum(timeouts) <= min(SECONDS, seconds)
 
 
 def test_a_dead_address_leaves_time_for_the_next_one(names: Names, black_holes: list[tuple[str, int]]) -> None:
-    with CommServe(token="fake-token", names=(NAME,)) as server:
+    with CommServe(token=CANARY, names=(NAME,)) as server:
         names.addresses = [black_holes[0], ("127.0.0.1", server.port)]
-        outcome = create(f"https://{NAME}/commandcenter/api", server.ca_pem)
+        outcome = create(commvault(f"https://{NAME}/commandcenter/api", server.ca_pem))
         assert isinstance(outcome, Submitted), outcome
 
 
 def test_a_name_that_is_not_resolved_in_time_is_unavailable(names: Names) -> None:
     names.answers.clear()
-    outcome = create(f"https://{NAME}")
+    outcome = create(commvault(f"https://{NAME}", None))
     assert isinstance(outcome, Unavailable)
     assert "not resolved in time" in outcome.problem.message
 
@@ -115,6 +107,6 @@ def test_a_handshake_has_only_the_rest_of_the_time(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         names.addresses = [*black_holes[:3], silent.getsockname()]
-        assert isinstance(create(f"https://{NAME}"), Unavailable)
+        assert isinstance(create(commvault(f"https://{NAME}", None)), Unavailable)
     *shares, _, handshake = timeouts
     assert handshake <= SECONDS - sum(shares)

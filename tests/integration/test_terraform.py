@@ -6,8 +6,10 @@ Skipped where Terraform or its AWS provider cannot be had.
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -129,49 +131,36 @@ def test_the_stack_reads_template_and_functions_by_their_content(written: dict[s
     }
 
 
-def test_targets_are_those_of_the_template(folder: Path, written: dict[str, dict[str, Any]]) -> None:
-    made = {
-        values["name"]: json.loads(values["insecure_value"])
-        for address, values in written.items()
-        if address.startswith("aws_ssm_parameter")
-    }
-    assert made == {
-        part["Name"]: json.loads(part["Value"]) for part in template(folder).of_type("AWS::SSM::Parameter").values()
-    }
-
-
-def test_schedules_are_those_of_the_template(folder: Path, written: dict[str, dict[str, Any]]) -> None:
-    made = [values for address, values in written.items() if address.startswith("aws_scheduler_schedule")]
-    wanted = [imported(part) for part in template(folder).of_type("AWS::Scheduler::Schedule").values()]
-    names = ("name", "group_name", "schedule_expression", "schedule_expression_timezone")
-    assert sorted([*(each[name] for name in names), *targeted(each)] for each in made) == sorted(
-        [
-            *(each[name] for name in ("Name", "GroupName", "ScheduleExpression", "ScheduleExpressionTimezone")),
-            *(each["Target"][name] for name in ("Arn", "RoleArn", "Input")),
-            each["Target"]["DeadLetterConfig"]["Arn"],
-        ]
-        for each in wanted
-    )
-
-
-def targeted(schedule: dict[str, Any]) -> list[str]:
-    """Return what a schedule in Terraform's state starts, and how."""
-    (target,) = schedule["target"]
-    (letters,) = target["dead_letter_config"]
-    return [target["arn"], target["role_arn"], target["input"], letters["arn"]]
-
-
-def template(folder: Path) -> Resolved:
+def test_targets_and_schedules_are_those_of_the_template(folder: Path, written: dict[str, dict[str, Any]]) -> None:
     fleet = read_fleet(folder / "fleet")
     assert fleet.errors == ()
-    return Resolved({"BackupStack": STACK}, template_of(fleet) | {"Conditions": {}, "Outputs": {}})
-
-
-def imported(part: Any) -> Any:
-    """Return a part of the template with the stack's outputs in the places of its imports."""
-    match part:
-        case {"Fn::ImportValue": str(name)}:
-            return OUTPUTS[name.removeprefix(f"{STACK}-")]
-        case dict():
-            return {key: imported(value) for key, value in part.items()}
-    return part
+    template = Resolved({"BackupStack": STACK}, template_of(fleet) | {"Conditions": {}, "Outputs": {}})
+    made: dict[str, list[Any]] = {"targets": [], "schedules": []}
+    for address, values in written.items():
+        match address.partition(".")[0]:
+            case "aws_ssm_parameter":
+                made["targets"].append([values["name"], json.loads(values["insecure_value"])])
+            case "aws_scheduler_schedule":
+                (target,) = values["target"]
+                (letters,) = target["dead_letter_config"]
+                own = ("name", "group_name", "schedule_expression", "schedule_expression_timezone")
+                started = [target[name] for name in ("arn", "role_arn", "input")]
+                made["schedules"].append([*(values[name] for name in own), *started, letters["arn"]])
+    wanted = {
+        "targets": [
+            [part["Name"], json.loads(part["Value"])] for part in template.of_type("AWS::SSM::Parameter").values()
+        ],
+        "schedules": [
+            [
+                *(part[name] for name in ("Name", "GroupName", "ScheduleExpression", "ScheduleExpressionTimezone")),
+                *(part["Target"][name] for name in ("Arn", "RoleArn", "Input")),
+                part["Target"]["DeadLetterConfig"]["Arn"],
+            ]
+            for part in template.of_type("AWS::Scheduler::Schedule").values()
+        ],
+    }
+    imported = re.sub(
+        rf'{{"Fn::ImportValue": "{STACK}-(\w+)"}}', lambda found: json.dumps(OUTPUTS[found[1]]), json.dumps(wanted)
+    )
+    by_name = {kind: sorted(rows, key=itemgetter(0)) for kind, rows in json.loads(imported).items()}
+    assert {kind: sorted(rows, key=itemgetter(0)) for kind, rows in made.items()} == by_name

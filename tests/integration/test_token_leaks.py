@@ -22,7 +22,7 @@ def test_what_a_server_gives_back_is_not_shown(pair: PairInSecret, capfd: pytest
     secrets, outcomes, commserve = {*pair.commserve.tokens.pair.values()}, list[Any](), pair.commserve
     for where in PLACES:
         fault: dict[str, Any] = {"where": where, "form": "plain"}
-        sandbox = pair.sandbox()
+        sandbox = pair.world.sandbox()
         for status in (500, 401, 400):
             commserve.fault("echo", path="/CreateTask", status=status, **fault)
             outcomes.append(pair.submit(sandbox, 20))

@@ -6,18 +6,16 @@ Its queues are in memory, at the SDK's wire, so that a message waits for this ti
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
-
-from botocore.exceptions import ClientError, EndpointConnectionError
 
 from local.commserve import CommServe
 from local.emulator import Emulator
 from local.rds import RESTORED, delivered, rds_event
 from rds_snap_backup.messaging.notifications import iso
-from tests.integration.world import RUN_SECONDS, World, record, scheduled
+from tests.integration.world import World, record, scheduled
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 VISIBILITY_SECONDS = 90
@@ -33,7 +31,6 @@ class Message:
     body: str
     due: float
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    receives: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,14 +43,13 @@ class Call:
 
 
 class Timeline(World):
-    """It moves only by `run`. `calls` are the functions' calls of AWS; `fail` cuts some of them."""
+    """It moves only by `run`. `calls` are the functions' calls of AWS."""
 
     def __init__(self, aws: Emulator, commserve: CommServe, **settings: str) -> None:
         commserve.clock.freeze()
         commserve.job_seconds = JOB_SECONDS
         self.calls: list[Call] = []
         self.queues: defaultdict[str, list[Message]] = defaultdict(list)
-        self._failures: defaultdict[str, list[Exception]] = defaultdict(list)
         super().__init__(aws, commserve, **(PAUSES | settings))
 
     def clock(self) -> float:
@@ -76,17 +72,6 @@ class Timeline(World):
         """Return the input of a schedule that is due now."""
         return {**scheduled(name, target), "time": iso(self.clock())}
 
-    def states(self, answer: Any) -> dict[str, str]:
-        """Return the states in a direct delivery's answer, by instance."""
-        return {
-            backup["subclientName"]: backup["state"] for part in answer["submissions"] for backup in part["backups"]
-        }
-
-    def fail(self, operation: str, *codes: str) -> None:
-        """Let AWS refuse the next calls of an operation with these codes, after the SDK's retries; without one it is not there."""
-        refusals = [ClientError({"Error": {"Code": code, "Message": code}}, operation) for code in codes]
-        self._failures[operation] += refusals or [EndpointConnectionError(endpoint_url=operation)]
-
     @property
     def queue(self) -> list[Message]:
         """The messages of the Submissions queue."""
@@ -101,15 +86,12 @@ class Timeline(World):
         if self.queue:
             self.commserve.advance(until - self.clock())
 
-    def receive(self, seconds_left: Callable[[], float] = lambda: RUN_SECONDS) -> None:
+    def receive(self) -> None:
         """Be the event source once, with up to ten messages that are due."""
         batch = [message for message in self.queue if message.due <= self.clock()][:BATCH]
         for message in batch:
             message.due = self.clock() + VISIBILITY_SECONDS
-            message.receives += 1
-        answer = self.handle(
-            {"Records": [record(message.id, message.id, message.body) for message in batch]}, seconds_left
-        )
+        answer = self.handle({"Records": [record(message.id, message.id, message.body) for message in batch]})
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         self.queues[self.submissions] = [
             message for message in self.queue if message not in batch or message.id in failed
@@ -135,8 +117,6 @@ class Timeline(World):
 
     def _record(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
         self.calls.append(Call(model.service_model.signing_name, model.name, dict(params)))
-        if failures := self._failures[model.name]:
-            raise failures.pop(0)
 
     def _answer(self, model: Any, params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
         call = json.loads(params["body"])

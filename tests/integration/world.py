@@ -103,20 +103,15 @@ class World:
 
     # ---- Deliveries
 
-    def deliver(
-        self,
-        event: Any,
-        function: Deliveries | None = None,
-        seconds_left: Callable[[], float] = lambda: RUN_SECONDS,
-    ) -> Any:
+    def deliver(self, event: Any, function: Deliveries | None = None) -> Any:
         """Invoke the function with an event; return its answer."""
-        answer = (function or self.backup).receive(event, str(uuid.uuid4()), seconds_left)
+        answer = (function or self.backup).receive(event, str(uuid.uuid4()), lambda: RUN_SECONDS)
         return json.loads(json.dumps(answer))
 
-    def handle(self, event: Mapping[str, Any], seconds_left: Callable[[], float] = lambda: RUN_SECONDS) -> Any:
+    def handle(self, event: Mapping[str, Any]) -> Any:
         """Hand an event of the event source to the function."""
         assert self.backup.is_batch(event)
-        return self.backup.receive_batch(event["Records"], seconds_left)
+        return self.backup.receive_batch(event["Records"], lambda: RUN_SECONDS)
 
     def poll(self, handler: Callable[[Any], Any] | None = None, wait: int = 0) -> int:
         """Be the event source once: receive messages that are due, hand them over, delete what is done.

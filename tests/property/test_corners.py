@@ -1,22 +1,16 @@
 """Corners of the function's deliveries and its loop, and promises about single effects: a script each, in a world in memory."""
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
 from rds_snap_backup.backup.polling import READ_SECONDS
+from rds_snap_backup.ledger.table import CONFLICT_PAUSES
 from tests.property.model.line import NO_SUBCLIENT
 from tests.property.world import DATABASE, DOCUMENTS, SUBMISSIONS, World, association, rds_event
 
 HOUR = 3600.0
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with World().at_work() as world:
-        yield world
 
 
 def made(world: World) -> list[str]:
@@ -145,7 +139,7 @@ def test_what_rows_do_not_show_is_looked_for_in_the_same_run(world: World, page_
 
 def test_an_event_whose_targets_take_too_long_to_read_goes_on_the_queue(world: World) -> None:
     world.rds.statuses[DATABASE] = "available"
-    world.kernel.faults["parameter"] = ["slow"]
+    world.kernel.faults["parameters"] = ["slow"]
     assert world.call(rds_event()) == {"submissions": []}
     world.drain()
     assert sorted(world.sent()) == ["a b", "orders"]
@@ -264,3 +258,107 @@ def test_a_redriven_letter_reads_the_document_past_the_cache(world: World) -> No
     world.redrive(letter)
     world.deliver_until(world.kernel.now + 1)
     assert world.sent() == ["a orders", "orders", "a"]
+
+
+def test_all_targets_are_queued_those_that_were_just_stored_too_except_those_with_a_record(world: World) -> None:
+    world.parameters.clear()
+    world.put("one", DOCUMENTS["one"])
+    world.start("*", requestId="warm")
+    world.drain()
+    names = [f"target-{number}" for number in range(24)]
+    for name in names:
+        world.put(name, DOCUMENTS["one"])
+
+    def statuses() -> dict[str, str]:
+        answer = world.start("*", requestId="all")
+        return {submission["target"]: submission["status"] for submission in answer["submissions"]}
+
+    world.start("one", requestId="all")
+    assert statuses() == {"one": "open", **dict.fromkeys(names, "queued")}
+    assert len(world.waiting) == 1 + len(names)
+    world.drain()
+    assert statuses() == dict.fromkeys(["one", *names], "succeeded")
+    assert not world.waiting
+
+
+@pytest.mark.parametrize(
+    ("tag", "target", "reads"),
+    [
+        ("two", "two", ["parameter"]),
+        ("gone two", "two", ["parameter", "parameter"]),
+        ("closed a,b", "one", ["parameter", "parameters"]),
+    ],
+)
+def test_an_event_whose_tag_names_its_target_reads_the_named_documents_and_no_list(
+    world: World, tag: str, target: str, reads: list[str]
+) -> None:
+    world.put("closed", {**DOCUMENTS["two"], "allowTag": False})
+    world.put("three", {"associations": [association("a")]})
+    answer = world.call(rds_event(Tags={"rds-snap-backup:target": tag}))
+    assert [submission["target"] for submission in answer["submissions"]] == [target]
+    assert [kind for kind in made(world) if kind.startswith("parameter")] == reads
+
+
+def test_a_batch_sends_while_time_is_left_and_what_it_did_not_reach_is_visible_at_once(world: World) -> None:
+    for name in "abc":
+        world.put(name, {"associations": [association(name)]})
+        world.sqs.put(SUBMISSIONS, json.dumps({"target": name, "trigger": {"kind": "manual", "id": name}}))
+    world.wire.answer_seconds = 25.0
+    world.go([world.batch(world.due)])
+    assert world.sent() == ["a"]
+    assert [json.loads(message.body)["target"] for message in world.due] == ["b", "c"]
+
+
+def test_a_contended_save_leaves_the_submission_alone_for_the_rest_of_the_run(world: World) -> None:
+    world.start("one")
+    world.kernel.now += HOUR
+    world.kernel.faults["update in the way"] = ["another write"] * (len(CONFLICT_PAUSES) + 1)
+    world.go([world.batch(world.due)])
+    assert len(world.published("completed")) == 1, "the end is published once in this run"
+    (message,) = world.waiting
+    assert 30 <= message.visible_at - world.kernel.now <= 33
+    world.drain()
+    assert len(world.published("completed")) == 2
+
+
+def test_the_answer_follows_a_submission_that_joined_another_one_itself(world: World) -> None:
+    world.put("one", {**DOCUMENTS["one"], "retryFailedJobs": 1})
+    world.server.plan_jobs(ending="Failed")
+    world.server.fault("maintenance")
+    first, joined = (
+        rds_event(EventID=f"RDS-EVENT-{number}", Tags={"rds-snap-backup:target": "one"}) for number in ("0043", "0014")
+    )
+    world.call(first)
+    world.call(joined)
+    world.deliver_until(world.kernel.now + 120)
+    world.server.fault("error_top", code=4)
+    world.drain()
+    (letter,) = world.letters
+    world.start("one", requestId="by-hand")
+    world.redrive(letter)
+    world.deliver_until(world.kernel.now + 1)
+    told = [message["status"] for message in world.sns.messages]
+    assert told == ["submitted", "joined", "retrying", "rejected", "submitted", "joined"]
+    (submission,) = world.call(joined)["submissions"]
+    assert submission["backups"][0]["state"] == "running"
+    world.drain()
+    assert world.call(joined)["submissions"][0]["status"] == "succeeded"
+
+
+def test_a_run_counts_what_it_defers_starts_and_finds_once(world: World) -> None:
+    def counted() -> dict[str, int]:
+        found = dict(world.kernel.counted)
+        world.kernel.counted.clear()
+        return found
+
+    world.server.fault("maintenance")
+    world.start("three")
+    assert counted() == {"SubmissionDeferred": 1, "CommvaultUnreachable": 1}
+    # A backup is counted as submitted once it has a job, and the answer names two of three.
+    world.server.fault("job_ids", named=[0, 1])
+    world.deliver_until(world.kernel.now + 60)
+    assert counted() == {"BackupSubmitted": 2}
+    world.deliver_until(world.kernel.now + 180)
+    assert counted() == {"BackupSubmitted": 1, "SubmissionReconciled": 1}
+    world.drain()
+    assert counted() == {"BackupCompleted": 3}

@@ -1,14 +1,22 @@
 """What `explain` says of an event in any state of the ledger is what the function then does, and saying it only reads."""
 
 import copy
+import json
 import os
 from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+import pytest
+
 from rds_snap_backup.core.record import Submission
-from tests.property.world import DATABASE, DOCUMENTS, World, association, rds_event
+from rds_snap_backup.ledger.audits import Audits, AuditState
+from rds_snap_backup.messaging.notifications import iso
+from tests.property.world import CONFIG, DATABASE, DOCUMENTS, SUBMISSIONS, World, association, rds_event
+from tests.unit.documents import rows
+
+OWN, RDS_ARN, TAG = "000000000000", "arn:aws:rds:us-east-1", "rds-snap-backup:target"
 
 SEEDS = int(os.environ.get("PROPERTY_EXAMPLES", "40"))
 FIRST = int(os.environ.get("PROPERTY_SEED", "0"))
@@ -67,7 +75,7 @@ def step(world: World, rng: Random) -> None:
 def event_of(world: World, rng: Random) -> dict[str, Any]:
     """Return a new event: by hand or by a schedule, for one target or all, or of RDS, for a target or the database's."""
     name = rng.choice((*DOCUMENTS, "*"))
-    time = datetime.fromtimestamp(world.kernel.now - rng.randrange(1000), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = str(iso(world.kernel.now - rng.randrange(1000)))
     match rng.randrange(3):
         case 0:
             return {"target": name, "requestId": f"by-hand-{time}"}
@@ -130,3 +138,188 @@ def compare(row: dict[str, Any], before: Submission | None, after: Submission | 
             assert now == "rejected" or (after and after.error), row
         case _:
             assert not is_sent, row
+
+
+# ---- What is said: the table of docs/operations.md has what is explained here.
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A world with a target `orders`, for the databases `orders-*`."""
+    with World(retry_failed_jobs=1).at_work() as world:
+        world.parameters.clear()
+        prepare(world)
+        yield world
+
+
+def prepare(world: World, **document: Any) -> None:
+    world.put("orders", {"associations": [association("orders")], "databases": ["orders-*"], **document})
+
+
+def event_of_rds(world: World, database: str = "orders-db", **members: Any) -> dict[str, Any]:
+    arn = f"arn:aws:rds:us-east-1:{OWN}:db:{database}"
+    return rds_event(SourceArn=arn, Date=str(iso(world.kernel.now)), **members)
+
+
+def explained(world: World, event: Any) -> dict[str, Any]:
+    """Explain an event, which changes nothing."""
+    before = state(world)
+    answer = world.call({"explain": event})
+    assert state(world) == before
+    return answer
+
+
+def verdicts(answer: dict[str, Any]) -> list[tuple[str, str | None, str]]:
+    return [
+        (submission["target"], row["subclientName"], row["would"])
+        for submission in answer["explain"]["submissions"]
+        for row in submission["associations"]
+    ]
+
+
+def just_begun(world: World) -> dict[str, Any]:
+    prepare(world, gatherMinutes=5)
+    world.call(event := event_of_rds(world))
+    world.kernel.now += 60
+    world.start("orders")
+    return event
+
+
+def busy(world: World) -> dict[str, Any]:
+    world.server.fault("maintenance")
+    world.start("orders")
+    return event_of_rds(world)
+
+
+def settling(world: World) -> dict[str, Any]:
+    world.rds.statuses["orders-db"] = "stopped"
+    return event_of_rds(world)
+
+
+def disabled(world: World) -> dict[str, Any]:
+    prepare(world, enabled=False)
+    return event_of_rds(world)
+
+
+def duplicate(world: World) -> dict[str, Any]:
+    world.call(event := event_of_rds(world))
+    world.drain()
+    return event
+
+
+SITUATIONS: dict[str, Callable[[World], dict[str, Any]]] = {
+    "its name matches a pattern": event_of_rds,
+    "its tag names a target": lambda world: event_of_rds(world, "stock-db", Tags={TAG: "orders"}),
+    "nothing covers it": lambda world: event_of_rds(world, "stock-db"),
+    "it gathers, and a job has begun since": just_begun,
+    "its subclient is busy": busy,
+    "its database is not available": settling,
+    "the target is disabled": disabled,
+    "its tag names no target": lambda world: event_of_rds(world, "stock-db", Tags={TAG: "order"}),
+    "it is of another account": lambda world: json.loads(json.dumps(event_of_rds(world)).replace(OWN, "444455556666")),
+    "a backup causes it": lambda world: event_of_rds(world, EventID="RDS-EVENT-0042"),
+    "it is a duplicate": duplicate,
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_the_runbook_shows_what_is_explained(world: World, situation: str) -> None:
+    answer = explained(world, SITUATIONS[situation](world))
+    shown = [
+        [f"{submission['target']}, by {submission['selectedBy']}", f"`{row['would']}`", row["why"]]
+        for submission in answer.get("explain", {"submissions": []})["submissions"]
+        for row in submission["associations"]
+    ] or [["", "`ignored`", answer["ignored"]]]
+    text = (
+        json.dumps(shown).replace(OWN, "111122223333").replace(CONFIG.targets_path, "/rds-snap-backup/STACK/targets/")
+    )
+    for job_id in world.server.jobs:
+        text = text.replace(job_id, "1354")
+    documented = {cells[0]: cells[1:] for cells in rows("docs/operations.md", "Explain an event")}
+    assert documented.keys() == SITUATIONS.keys()
+    assert json.loads(text) == [documented[situation]]
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 database:"), (40, "40 databases:")])
+def test_a_job_is_explained_with_its_number_of_databases(world: World, count: int, said: str) -> None:
+    services = world.services()
+    key = services.targets.load("orders").request.associations[0].key
+    Audits(services.table, 90, world.kernel.time).save(AuditState(groups={key: count, "another": 7}))
+    (submission,) = explained(world, event_of_rds(world))["explain"]["submissions"]
+    assert submission["associations"][0]["why"].endswith(f"selected {said} one snapshot of each.")
+
+
+@pytest.mark.parametrize(
+    ("arn", "fault", "selected", "warning"),
+    [
+        (f"{RDS_ARN}:{OWN}:db:stock-db", [], "orders", ""),
+        (f"{RDS_ARN}:{OWN}:db:stock-db", ["fail before"], "", "cannot be read"),
+        (f"{RDS_ARN}:{OWN}:db:gone", [], "", "RDS does not know"),
+        (f"{RDS_ARN}:111122223333:db:gone", [], "", "tags of"),
+        (f"{RDS_ARN}:{OWN}:db:", [], "refused", "arn:aws:rds"),
+    ],
+)
+def test_a_databases_event_has_the_tags_that_rds_shows(
+    world: World, arn: str, fault: list[str], selected: str, warning: str
+) -> None:
+    world.rds.statuses["stock-db"], world.rds.tags = "available", {TAG: "orders"}
+    world.kernel.faults["status"] = fault
+    answer = explained(world, {"database": arn, "event": "RDS-EVENT-0043"})
+    assert warning in answer.get("warning", answer.get("refused", {}).get("hint", ""))
+    assert ("warning" in answer) is (selected == "" and bool(warning))
+    match selected:
+        case "orders":
+            assert verdicts(answer) == [("orders", "orders", "submit")]
+        case "":
+            assert arn in answer["ignored"]
+    # What RDS did not answer delays no event.
+    assert verdicts(explained(world, event_of_rds(world))) == [("orders", "orders", "submit")]
+
+
+@pytest.mark.parametrize("event", [{}, {"explain": {"target": "orders"}}, {"Records": []}])
+def test_what_is_no_event_is_refused_without_a_dead_letter(world: World, event: Any) -> None:
+    assert explained(world, event)["refused"]["code"] == "EVENT_UNKNOWN"
+
+
+def test_a_queues_message_is_not_explained(world: World) -> None:
+    world.sqs.put(SUBMISSIONS, json.dumps({"explain": {"target": "orders"}}))
+    world.drain()
+    assert [json.loads(letter.body)["refused"]["code"] for letter in world.letters] == ["EVENT_UNKNOWN"]
+
+
+def test_a_repeated_manual_call_would_only_report_or_send_a_lost_message_again(world: World) -> None:
+    event = {"target": "orders", "requestId": "by-hand"}
+    answer = world.call(event)
+    repeated = explained(world, event)
+    assert verdicts(repeated) == [("orders", "orders", "nothing")]
+    assert [submission["known"] for submission in repeated["explain"]["submissions"]] == answer["submissions"]
+    world.sqs.queues[SUBMISSIONS].clear()
+    world.kernel.now += 2 * 3600
+    assert verdicts(explained(world, event)) == [("orders", "orders", "wait")]
+
+
+def test_of_two_targets_with_one_subclient_the_second_waits(world: World) -> None:
+    world.put("other", {"associations": [association("a"), association("orders")]})
+    answer = explained(world, {"target": "*"})
+    assert verdicts(answer) == [("orders", "orders", "submit"), ("other", "a", "submit"), ("other", "orders", "wait")]
+    sent = [submission["request"]["taskInfo"]["associations"] for submission in answer["explain"]["submissions"]]
+    assert [[row["subclientName"] for row in rows] for rows in sent] == [["orders"], ["a"]]
+
+
+def test_a_dead_letter_shows_what_its_redrive_would_do(world: World) -> None:
+    world.server.fault("error_top", code=4)
+    world.start("orders")
+    world.drain()
+    (letter,) = world.letters
+    event = {"Records": [{"body": letter.body, "messageId": "1"}]}
+    assert verdicts(explained(world, event)) == [("orders", "orders", "submit")]
+    world.parameters[f"{CONFIG.targets_path}orders"] = "{"
+    assert verdicts(explained(world, event)) == [("orders", None, "nothing")]
+    # Its record has expired: it is kept as it is.
+    world.dynamodb.items.clear()
+    assert [would for *_, would in verdicts(explained(world, event))] == ["nothing"]
+    world.redrive(letter)
+    world.drain()
+    (kept,) = [json.loads(kept.body) for kept in world.letters]
+    assert (kept["letter"], kept["error"]["code"]) == (json.loads(letter.body)["letter"], "SUBMISSION_EXPIRED")
+    assert len(world.server.requests) == 1

@@ -146,7 +146,7 @@ class SSM:
                 ]
             }
 
-        return self._kernel.effect("parameter", act, READ_FAULTS)
+        return self._kernel.effect("parameters", act, READ_FAULTS)
 
 
 class RDS:
@@ -154,6 +154,7 @@ class RDS:
 
     def __init__(self, kernel: Kernel) -> None:
         self.statuses: dict[str, str] = {}
+        self.tags: dict[str, str] = {}  # of all databases
         self._kernel = kernel
 
     def describe_db_instances(self, **call: Any) -> dict[str, Any]:
@@ -166,7 +167,9 @@ class RDS:
                 case "denied":
                     raise _refused("AccessDenied", "DescribeDBInstances")
                 case status:
-                    return {"DBInstances": [{"DBInstanceIdentifier": name, "DBInstanceStatus": status}]}
+                    tags = [{"Key": key, "Value": value} for key, value in self.tags.items()]
+                    row = {"DBInstanceIdentifier": name, "DBInstanceStatus": status, "TagList": tags}
+                    return {"DBInstances": [row]}
 
         return self._kernel.effect("status", act, READ_FAULTS)
 
