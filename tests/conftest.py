@@ -21,12 +21,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "e2e" in item.path.parts and "aws" in fixtures:
             group = "e2e" if "product" in fixtures else "e2e of other stacks"
             item.add_marker(pytest.mark.xdist_group(group))
-    # They take longest, then the many examples of the property tests;
+    # They take longest, then the other stacks, what waits for a lease, and the many examples of the property tests;
     # pytest-xdist hands out what comes first, and what is short fills the gaps at the end.
     items.sort(
         key=lambda item: (
             not item.get_closest_marker("xdist_group"),
-            "property" not in item.path.parts,
+            {"e2e", "kill", "property"}.isdisjoint(item.path.parts),
         )
     )
 
