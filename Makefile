@@ -56,7 +56,7 @@ playground: .venv/.synced
 	$(RUN) python -m local.playground
 
 test: lint
-	$(RUN) pytest -n 8 --dist loadgroup
+	$(RUN) pytest -n 6 --dist loadgroup
 
 TEMPLATES := template.yaml member.yaml examples/chat/template.yaml examples/events-out/template.yaml examples/fleet/roles.yaml local/commserve_lambda/template.yaml
 # Two at a time; each is also a target. `collect` compiles the tests once, before several processes need them.
