@@ -5,7 +5,7 @@ The token goes from the terminal to Secrets Manager: it is on no command line, i
 
 import json
 import warnings
-from getpass import GetPassWarning, getpass
+from getpass import GetPassWarning, getpass  # noqa: TID251 - it gets a cleaned prompt
 from typing import TYPE_CHECKING, Annotated
 
 import typer
