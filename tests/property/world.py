@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "reconcile_seconds": 600,
     "retry_failed_jobs": 0,
 }
-MAX_DELIVERIES, BATCH = 500, 10
+MAX_DELIVERIES, BATCH = 2000, 10
 # When Lambda's destination sends an invocation that was cut off.
 ENVELOPE_SECONDS = 85.0
 JOB_ENDS = ("completed", "completed_with_errors", "failed", "killed", "lost", "retrying")
@@ -105,6 +105,7 @@ class World:
         self.requests: dict[int, str] = {}
         self.errors: list[BaseException] = []
         self.answers: dict[str, dict[str, Any]] = {}
+        self.deliveries = 0
         # Whether each delivery arrives twice at one time.
         self.is_twice = False
         self.events: list[Event] = []
@@ -211,12 +212,11 @@ class World:
 
     def deliver_until(self, until: float) -> None:
         """Let time pass, and hand over messages when they are due."""
-        number = 0
         while (waiting := self.waiting) and waiting[0].visible_at <= until:
             self.kernel.now = max(self.kernel.now, waiting[0].visible_at)
-            self.go([self.batch(self.due)], first=number)
-            number += 1
-            assert number < MAX_DELIVERIES, "a message is received without an end"
+            self.go([self.batch(self.due)], first=self.deliveries)
+            self.deliveries += 1
+            assert self.deliveries < MAX_DELIVERIES, "a message is received without an end"
         self.kernel.now = max(self.kernel.now, until)
 
     def drain(self) -> None:
