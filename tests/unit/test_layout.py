@@ -4,10 +4,13 @@ import ast
 import re
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
 from local.tools import ROOT
+from rds_snap_backup.core.outcomes import Outcome
+from rds_snap_backup.core.phases import Phase
 from tests.unit.documents import read
 
 SRC = ROOT / "src"
@@ -29,6 +32,17 @@ def test_no_module_but_credentials_is_handed_a_token() -> None:
         tree = ast.parse((SRC / f"{module}.py").read_text())
         parameters = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
         assert module.parts[1] == "credentials" or not parameters & SECRETS, module
+
+
+def test_mypy_names_each_match_that_lacks_a_phase_or_an_outcome() -> None:
+    """A wildcard would hide what is new, so each such match ends in `assert_never`."""
+    # `Unauthorized` also stands for an answer that a token never got.
+    kinds = {kind.__name__ for union in (Phase, Outcome) for kind in get_args(union.__value__)} - {"Unauthorized"}
+    for path in sorted(SRC.rglob("*.py")):
+        for node in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Match)):
+            parts = [part for case in node.cases for part in ast.walk(case.pattern)]
+            if kinds & {ast.unparse(part.cls) for part in parts if isinstance(part, ast.MatchClass)}:
+                assert "assert_never" in ast.unparse(node.cases[-1]), f"{path}:{node.lineno} must end in assert_never"
 
 
 WARN = """
