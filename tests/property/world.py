@@ -110,7 +110,7 @@ class World:
         self.is_twice = False
         self.events: list[Event] = []
         self.dynamodb, self.rds = DynamoDB(kernel, self._saved), RDS(kernel)
-        self.sqs, self.sns = SQS(kernel, lambda _url, _body: None), SNS(kernel, lambda _message: None)
+        self.sqs, self.sns = SQS(kernel, self._sends), SNS(kernel, lambda _message: None)
         self.secret = SecretsManager(kernel, self.pair() if has_pair else self.server.token)
         models = {"dynamodb": self.dynamodb, "rds": self.rds, "secretsmanager": self.secret}
         models |= {"sns": self.sns, "sqs": self.sqs, "ssm": SSM(kernel, self.parameters)}
@@ -302,6 +302,12 @@ class World:
             self.records[key], self.changed[key] = record, self.kernel.now
             if self.kernel.current and record.out:
                 self.kernel.current.out = key, record.out.number
+
+    def _sends(self, url: str, _body: str) -> None:
+        """A message is sent to a queue: never again by a run that messages of the queue have started."""
+        run = self.kernel.current
+        if url == SUBMISSIONS and run and run.is_queued:
+            self.kernel.fail("a message of the queue was sent to it again")
 
     def _requested(self, run: Run, request: Recorded) -> None:
         """A request leaves: recorded, for groups of which no job runs and no request is under way."""

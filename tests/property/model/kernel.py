@@ -89,7 +89,6 @@ class Kernel:
     made: list[tuple[str, Sequence[str]]] = field(default_factory=list)
     # The calls of runs at one time come one after the other here: where there are many, each takes a part of its time.
     call_seconds: float = CALL_SECONDS
-    seen: Counter[str] = field(default_factory=Counter)
     # The function's metrics.
     counted: Counter[str] = field(default_factory=Counter)
     now: float = START
