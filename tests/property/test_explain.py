@@ -39,7 +39,8 @@ def test_what_is_explained_happens() -> None:
 def play(rng: Random, seen: Counter[str]) -> None:
     """Play steps, and judge an event after each: a new one, or one that was delivered before."""
     config: dict[str, Any] = {"settle_minutes": rng.choice((0, 60)), "reconcile_seconds": 60, "retry_failed_jobs": 1}
-    with World(job_seconds=rng.choice((120.0, 600.0)), sandboxes=1, **config).at_work() as world:
+    with World(job_seconds=rng.choice((120.0, 600.0)), **config).at_work() as world:
+        del world.sandboxes[1:]
         events: list[dict[str, Any]] = []
         for _ in range(STEPS):
             step(world, rng)

@@ -90,9 +90,9 @@ class World:
     """One account, one CommServe, some sandboxes. `requests` has which submission sent each request for jobs."""
 
     def __init__(
-        self, *, job_seconds: float = 300.0, has_pair: bool = False, sandboxes: int = 3, **config: Any
+        self, *, job_seconds: float = 300.0, has_pair: bool = False, kernel: Kernel | None = None, **config: Any
     ) -> None:
-        kernel = self.kernel = Kernel()
+        kernel = self.kernel = kernel or Kernel()
         self.server = commserve(kernel, CLIENTS, job_seconds)
         self.server.unknown = "refuse"
         self.wire = Wire(kernel, self.server, observe=self._requested)
@@ -115,7 +115,7 @@ class World:
         models = {"dynamodb": self.dynamodb, "rds": self.rds, "secretsmanager": self.secret}
         models |= {"sns": self.sns, "sqs": self.sqs, "ssm": SSM(kernel, self.parameters)}
         self._clients = clients(models)
-        self.sandboxes = [Sandbox(number) for number in range(sandboxes)]
+        self.sandboxes = [Sandbox(number) for number in range(3)]
 
     @contextmanager
     def at_work(self) -> Iterator["World"]:
@@ -273,6 +273,10 @@ class World:
             if backup.job and record.state_of(backup) != "joined"
         ]
         assert len(owned) == len({*owned}), f"two submissions have one job: {owned}"
+        self.check_token()
+
+    def check_token(self) -> None:
+        """Check that no older pair was presented while a newer one is stored."""
         assert not (self.server.tokens.deleted and self.has_latest_pair), "an older pair was presented"
 
     # ---- Inside
@@ -296,7 +300,7 @@ class World:
         else:
             self.errors.append(error)
 
-    def _saved(self, key: str, _old: dict[str, Any], new: dict[str, Any]) -> None:
+    def _saved(self, key: str, new: dict[str, Any]) -> None:
         if key.startswith("submission#"):
             record = from_text(new["record"]["S"], int(new["version"]["N"]), new["writeId"]["S"])
             self.records[key], self.changed[key] = record, self.kernel.now
