@@ -80,7 +80,7 @@ class Queue(SQS):
     """Queues that know which of their messages is visible next."""
 
     def __init__(self, time: Time) -> None:
-        super().__init__(time, lambda _url, _body: None)
+        super().__init__(time)
         self._time = time
         self._numbers = count()
         self._visible: list[tuple[float, int, Message]] = []
@@ -136,7 +136,7 @@ class Fleet:
             {CONFIG.targets_path + batch[0]: _document(batch) for batch in batched(groups, size, strict=False)},
         )
         self.queue, self.ledger = Queue(self.time), DynamoDB(self.time)
-        self.topic = SNS(self.time, lambda _message: None)
+        self.topic = SNS(self.time)
         models: dict[str, Any] = {
             "dynamodb": self.ledger,
             "secretsmanager": SecretsManager(self.time, self.tenant.server.token),

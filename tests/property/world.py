@@ -110,7 +110,7 @@ class World:
         self.is_twice = False
         self.events: list[Event] = []
         self.dynamodb, self.rds = DynamoDB(kernel, self._saved), RDS(kernel)
-        self.sqs, self.sns = SQS(kernel, self._sends), SNS(kernel, lambda _message: None)
+        self.sqs, self.sns = SQS(kernel, self._sends), SNS(kernel)
         self.secret = SecretsManager(kernel, self.pair() if has_pair else self.server.token)
         models = {"dynamodb": self.dynamodb, "rds": self.rds, "secretsmanager": self.secret}
         models |= {"sns": self.sns, "sqs": self.sqs, "ssm": SSM(kernel, self.parameters)}
@@ -307,7 +307,7 @@ class World:
             if self.kernel.current and record.out:
                 self.kernel.current.out = key, record.out.number
 
-    def _sends(self, url: str, _body: str) -> None:
+    def _sends(self, url: str) -> None:
         """A message is sent to a queue: never again by a run that messages of the queue have started."""
         run = self.kernel.current
         if url == SUBMISSIONS and run and run.is_queued:

@@ -27,12 +27,12 @@ class Message:
 
 
 class SQS:
-    """Queues by their URL."""
+    """Queues by their URL. `observe` sees the URL of each message that is sent by itself."""
 
-    def __init__(self, kernel: Kernel, check: Callable[[str, str], None]) -> None:
+    def __init__(self, kernel: Kernel, observe: Callable[[str], None] = lambda _url: None) -> None:
         self.queues: dict[str, list[Message]] = {}
         self._kernel = kernel
-        self._check = check
+        self._observe = observe
         self._receipts: dict[str, Message] = {}
 
     def put(self, url: str, body: str, delay: float = 0) -> None:
@@ -65,7 +65,7 @@ class SQS:
         assert 0 <= delay <= 900
 
         def act() -> None:
-            self._check(call["QueueUrl"], call["MessageBody"])
+            self._observe(call["QueueUrl"])
             self.put(call["QueueUrl"], call["MessageBody"], delay)
 
         self._kernel.effect("queue send", act)
@@ -101,24 +101,18 @@ class SQS:
 
 
 class SNS:
-    """The topic. `messages` has what was published; `check` sees it."""
+    """The topic. `messages` has what was published."""
 
-    def __init__(self, kernel: Kernel, check: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self.messages: list[dict[str, Any]] = []
         self._kernel = kernel
-        self._check = check
 
     def publish(self, **call: Any) -> None:
         attributes = {name: value for name, value in call.items() if name.startswith("MessageAttributes")}
         _limit(call["Message"] + json.dumps(attributes), "Publish")
         assert 0 < len(call["Subject"]) < 100
         message = json.loads(json.loads(call["Message"])["default"])
-
-        def act() -> None:
-            self._check(message)
-            self.messages.append(message)
-
-        self._kernel.effect("publish", act)
+        self._kernel.effect("publish", lambda: self.messages.append(message))
 
 
 class SSM:
@@ -140,11 +134,8 @@ class SSM:
         def act() -> dict[str, Any]:
             found = sorted(name for name in self.parameters if name.startswith(call["Path"]))
             date = datetime.fromtimestamp(self._kernel.now, UTC)
-            return {
-                "Parameters": [
-                    {"Name": name, "Value": self.parameters[name], "LastModifiedDate": date} for name in found
-                ]
-            }
+            rows = [{"Name": name, "Value": self.parameters[name], "LastModifiedDate": date} for name in found]
+            return {"Parameters": rows}
 
         return self._kernel.effect("parameters", act, READ_FAULTS)
 

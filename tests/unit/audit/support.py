@@ -25,6 +25,7 @@ from rds_snap_backup.rds.members import Listing
 from rds_snap_backup.targets import Document, Target, Targets
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel
+from tests.property.model.sdk import clients
 from tests.support import ENVIRONMENT
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
@@ -136,7 +137,7 @@ class Aws:
         self.levels: list[str] = []
         self.sent: list[dict[str, Any]] = []
         self.failing = ""
-        ledger: Any = DynamoDB(Kernel())
+        ledger = clients({"dynamodb": DynamoDB(Kernel())}).dynamodb
         here: Any = self
         apis = {"rds": lambda: here, "secretsmanager": here, "sns": here, "sqs": lambda: here}
         self.clients = Clients(dynamodb=ledger, ssm=boto3.client("ssm"), **apis)
