@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from rds_snap_backup.core.backups import Attempt, Backup, Policy
 from rds_snap_backup.core.coordinator import Send
 from rds_snap_backup.core.levels import covers
-from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Phase, Running, Unlisted, Waiting, name_of
+from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Running, Unlisted, Waiting, name_of
 from rds_snap_backup.core.record import Notice, Submission
 from rds_snap_backup.core.starting import StartInputs
 from tests.property.core.commserve import ENDS, CommServe, TrueJob
@@ -52,11 +52,6 @@ class Story:
     published: set[int] = field(default_factory=set)
     done: int = 0
     sent: set[int] = field(default_factory=set)
-
-
-def kind_of(phase: Phase) -> str:
-    """Return why a backup waits, or the name of its phase."""
-    return phase.reason if isinstance(phase, Waiting) else name_of(phase)
 
 
 class Judge:
@@ -170,8 +165,8 @@ class Judge:
 
     def _backup(self, before: Submission | None, after: Submission, new: Backup, now: float) -> None:
         truth, old = self.truth(after.key, new.key), before.backup_of(new.key) if before else None
-        was = kind_of(old.phase) if old else "trying"
-        if was == (name := kind_of(new.phase)):
+        was, name = name_of(old.phase) if old else "Waiting", name_of(new.phase)
+        if was == name:
             return
         self.seen[f"{was} -> {name}"] += 1
         if was in LETTERS:
@@ -205,17 +200,15 @@ class Judge:
         if job.cause is None:
             latest = self.story(after.key).ends[attempt.number] + self.policy.reconcile_seconds
             is_inside = attempt.began - SKEW <= job.begin + self.commserve.skew <= latest
-            self.must(
-                is_inside and covers(job.level, attempt.level), f"{after.key} adopted job {job.id}, which is foreign."
-            )
+            is_good = is_inside and covers(job.level, attempt.level)
+            self.must(is_good, f"{after.key} adopted job {job.id}, which is foreign.")
             self.must(not item.user, f"{after.key} adopted another user's job.")
         elif job.cause[0] == after.key:
             self.must(self.is_beyond_window(job), f"{after.key} is credited with job {job.id} of an earlier attempt.")
         else:
-            later = [
-                o for o in self.commserve.jobs.values() if o.association == job.association and int(o.id) > int(job.id)
-            ]
-            is_known = len(later) < KNOWN_IDS and not self._is_given_up(job) and not self.is_beyond_window(job)
+            jobs = self.commserve.jobs.values()
+            later = sum(other.association == job.association and int(other.id) > int(job.id) for other in jobs)
+            is_known = later < KNOWN_IDS and not self._is_given_up(job) and not self.is_beyond_window(job)
             self.must(not is_known, f"{after.key} is credited with job {job.id} of {job.cause[0]}.")
 
     def _ended(self, after: Submission, old: Backup, new: Backup, now: float) -> None:
@@ -237,8 +230,10 @@ class Judge:
                 is_reused = is_limit or (after.key, old.attempt) in self.commserve.misnamed
                 self.must(is_reused, "A job was lost whose ID is its own.")
             case "rejected", code:
-                names = {backup.key for backup in after.backups} & self.bad_names
-                self.must(names or code == "ASSOCIATION_REMOVED", f"{key} was rejected, and its name is good.")
+                # A schedule of several is refused as a whole.
+                names = {backup.key for backup in after.backups} if after.pin.task_type == "SCHEDULE" else {key}
+                is_removed = code == "ASSOCIATION_REMOVED"
+                self.must(names & self.bad_names or is_removed, f"{key} was rejected, and its name is good.")
             case ("lost", "JOB_MISSING" | "JOB_STILL_RUNNING") | ("abandoned", "RUNS_CUT_OFF" | "SCHEDULE_UNKNOWN"):
                 pass
             case "lost" | "abandoned", code:
@@ -305,11 +300,10 @@ class Judge:
     def left(self, key: str, letter: int, now: float, *, is_left: bool) -> None:
         """A run leaves its submission over, or with a message, and in time. `is_left`: no message comes back."""
         stored = self.ledger.submissions.get(key)
+        self.must(not is_left or (stored and stored.is_over), f"The message of {key} is gone, and it is not over.")
         if stored is None:
-            self.must(not is_left, f"The message of {key} is gone, and it has no record.")
             return
         self.must(letter <= stored.opened_letter, f"A letter of {key} opened nothing.")
-        self.must(not is_left or stored.is_over, f"The message of {key} is gone, and it is not over.")
         longest = self.policy.retry_seconds + max(72 * HOUR, self.policy.follow_seconds)
         for backup in stored.backups if stored.wake_at > now and stored.runs < MANY_RUNS else ():
             if isinstance(backup.phase, (Waiting, Named, Doubted, Unlisted)) and not stored.out:
@@ -317,7 +311,7 @@ class Judge:
                 self.must(now <= over + SLACK, f"{key} is tried {now - over:.0f} s too long.")
 
     def finish(self) -> None:
-        """Judge what is true when everything is over."""
+        """When everything is over, the end of every job was published."""
         for job in self.commserve.jobs.values() if not self.is_restored else ():
             if job.cause is None:
                 continue
@@ -325,8 +319,6 @@ class Judge:
             if not (truth.is_beyond_limits or self.is_beyond_window(job) or self._is_given_up(job)):
                 is_told = job.id in truth.published or "lost" in truth.published
                 self.must(is_told, f"The end of {job.id} of {job.cause[0]} was not published.")
-        for submission in self.ledger.submissions.values():
-            self.must(submission.is_over, f"{submission.key} is not over.")
 
     # ---- The limits
 
