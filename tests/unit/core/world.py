@@ -203,7 +203,9 @@ class World:
         self.now = BEGIN + seconds
         return self
 
-    def edit(self, name: str, *associations: Association, level: str = "FULL", retries: int = 1, **fields: Any) -> Self:
+    def edit(
+        self, name: str, *associations: Association, level: str = "FULL", retries: int | None = None, **fields: Any
+    ) -> Self:
         """Write a target's document."""
         request = BackupRequest(associations, level, fields.pop("task_type", "IMMEDIATE"))
         self.documents[name] = Target(name, request, retry_failed_jobs=retries, **fields)
