@@ -274,7 +274,9 @@ def test_the_clocks_are_compared_when_the_headers_arrive_and_not_after_a_slow_bo
 def peer(server: CommServe) -> Iterator[Callable[..., Commvault]]:
     """Makes clients of servers that answer with these bytes."""
     with serving() as serve:
-        yield lambda *parts, **more: commvault(serve(context_of(server.authority), *parts, **more).url, server.ca_pem)
+        yield lambda *answers, **more: commvault(
+            serve(context_of(server.authority), *answers, **more).url, server.ca_pem
+        )
 
 
 BODY = json.dumps({"taskId": 402, "jobIds": ["1354"]}).encode()
