@@ -9,10 +9,11 @@ again after a restore.
 from collections import Counter
 from dataclasses import dataclass, field
 
-from rds_snap_backup.core.backups import Attempt, Backup, Policy
+from rds_snap_backup.core.backups import Attempt, Backup
 from rds_snap_backup.core.coordinator import Send
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Running, Unlisted, Waiting, name_of
+from rds_snap_backup.core.policy import Policy
 from rds_snap_backup.core.record import Notice, Submission
 from rds_snap_backup.core.starting import StartInputs
 from tests.property.core.commserve import ENDS, CommServe, TrueJob
