@@ -23,7 +23,7 @@ from rds_snap_backup.ledger.keys import OPEN
 from rds_snap_backup.messaging.notifications import iso
 from tests.property.model.aws import RDS, SNS, SQS, SSM, Message, SecretsManager
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import TIMEOUT_SECONDS, Kernel, Run, Sandbox
+from tests.property.model.kernel import TIMEOUT_SECONDS, Kernel, Run
 from tests.property.model.line import Line, Wire, commserve
 from tests.property.wire import on_wire
 from tests.support import ENVIRONMENT
@@ -172,12 +172,7 @@ class Fleet:
         works = [partial(self._poll, due + DAY - TIMEOUT_SECONDS)] * CONCURRENCY + [
             partial(self._invoke, events)
         ] * DIRECT
-        self.time.go(
-            [
-                Run(Sandbox(place), work=partial(work, sandbox))
-                for place, (work, sandbox) in enumerate(zip(works, self._sandboxes, strict=True))
-            ]
-        )
+        self.time.go([Run(partial(work, sandbox)) for work, sandbox in zip(works, self._sandboxes, strict=True)])
         self.time.now = due + DAY
         jobs = [job for job_id, job in self.tenant.server.jobs.items() if job_id not in before]
         requests, statuses = self.tenant.server.requests, self.tenant.server.statuses

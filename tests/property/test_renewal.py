@@ -11,7 +11,7 @@ from random import Random
 from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.core.outcomes import Submitted
 from rds_snap_backup.targets import Association, BackupRequest
-from tests.property.model.kernel import Kernel, Killed, Run, Sandbox
+from tests.property.model.kernel import Kernel, Killed, Run
 from tests.property.seeds import IS_USUAL, play_each
 from tests.property.world import World
 
@@ -56,7 +56,7 @@ class Chance(Kernel):
         if not self.idle:
             return False
         services = self.idle.pop(self.random.randrange(len(self.idle)))
-        outer, self.current = self.current, Run(Sandbox(0), started=self.now)
+        outer, self.current = self.current, Run(started=self.now)
         is_accepted = False
         try:
             is_accepted = self._submit(services)
@@ -70,8 +70,7 @@ class Chance(Kernel):
         return is_accepted
 
     def _submit(self, services: Services) -> bool:
-        assert self.current
-        deadline = self.now + self.current.remaining_seconds(self.now) - RESERVE_SECONDS
+        deadline = self.now + self.seconds_left() - RESERVE_SECONDS
         services.commvault.prepare(deadline)
         return isinstance(services.commvault.create_task(REQUEST, deadline), Submitted)
 

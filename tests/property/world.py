@@ -14,7 +14,7 @@ from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.records import from_text
 from tests.property.model.aws import RDS, SNS, SQS, SSM, Message, SecretsManager
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import Kernel, Killed, Run, Sandbox
+from tests.property.model.kernel import Kernel, Killed, Run
 from tests.property.model.line import Wire, commserve
 from tests.property.model.sdk import clients
 from tests.property.wire import in_charge
@@ -75,6 +75,14 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 }
 CLIENTS = {"aws-prod": {"RDS": ["orders", "a", "b", "c", "plan"]}, "elsewhere": {"RDS": ["erp"]}}
 
+
+@dataclass(slots=True)
+class Sandbox:
+    """One of the function's sandboxes; it has nothing while it is cold."""
+
+    deliveries: Deliveries | None = None
+
+
 type Start = Callable[[Sandbox], Run]
 
 
@@ -115,7 +123,7 @@ class World:
         models = {"dynamodb": self.dynamodb, "rds": self.rds, "secretsmanager": self.secret}
         models |= {"sns": self.sns, "sqs": self.sqs, "ssm": SSM(kernel, self.parameters)}
         self._clients = clients(models)
-        self.sandboxes = [Sandbox(number) for number in range(3)]
+        self.sandboxes = [Sandbox(), Sandbox(), Sandbox()]
 
     @contextmanager
     def at_work(self) -> Iterator["World"]:
@@ -153,38 +161,38 @@ class World:
     def invocation(self, event: Event) -> Start:
         """Return an asynchronous invocation; what it did not survive goes to the queue."""
 
-        def handle(run: Run) -> None:
+        def handle(sandbox: Sandbox) -> None:
             try:
-                answer = self._deliveries(run.sandbox).receive(event.body, event.request_id, self._seconds_left(run))
+                answer = self._warm(sandbox).receive(event.body, event.request_id, self.kernel.seconds_left)
             except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
-                self._ended(run, error)
+                self._ended(sandbox, error)
                 request = {"requestId": event.request_id, "condition": "RetriesExhausted"}
                 envelope = {"version": "1.0", "requestContext": request, "requestPayload": event.body}
                 self.sqs.put(SUBMISSIONS, json.dumps(envelope), ENVELOPE_SECONDS)
             else:
                 self.answers[event.request_id] = answer
 
-        return lambda sandbox: _run(Run(sandbox), handle)
+        return lambda sandbox: Run(partial(handle, sandbox))
 
     def batch(self, messages: Sequence[Message]) -> Start:
         """Return a delivery of messages of the queue; what it did not survive is received again."""
 
-        def handle(run: Run) -> None:
+        def handle(sandbox: Sandbox) -> None:
             batch = [message for message in messages if message in self.sqs.queues[SUBMISSIONS]]
             records = [self.sqs.receive(SUBMISSIONS, message) for message in batch]
             if not records:
                 return
             try:
-                answer = self._deliveries(run.sandbox).receive_batch(records, self._seconds_left(run))
+                answer = self._warm(sandbox).receive_batch(records, self.kernel.seconds_left)
             except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
-                self._ended(run, error)
+                self._ended(sandbox, error)
             else:
                 failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
                 for message in batch:
                     if message.id not in failed:
                         self.sqs.delete(SUBMISSIONS, message)
 
-        return lambda sandbox: _run(Run(sandbox, is_queued=True), handle)
+        return lambda sandbox: Run(partial(handle, sandbox), is_queued=True)
 
     def go(self, deliveries: Sequence[Start], first: int = 0) -> None:
         """Handle deliveries at one time, each in a sandbox of its own."""
@@ -285,18 +293,14 @@ class World:
         """Return the services of a cold sandbox, whose clock is off by `skew` seconds."""
         return bootstrap(self.config, self._clients, lambda: self.kernel.time() + skew)
 
-    def _deliveries(self, sandbox: Sandbox) -> Deliveries:
+    def _warm(self, sandbox: Sandbox) -> Deliveries:
         """Return what a sandbox works with; a cold one is made warm."""
-        sandbox.services = sandbox.services or Deliveries(self.services(), self._clients.rds)
-        deliveries: Deliveries = sandbox.services
-        return deliveries
+        sandbox.deliveries = sandbox.deliveries or Deliveries(self.services(), self._clients.rds)
+        return sandbox.deliveries
 
-    def _seconds_left(self, run: Run) -> Callable[[], float]:
-        return lambda: run.remaining_seconds(self.kernel.now)
-
-    def _ended(self, run: Run, error: BaseException) -> None:
+    def _ended(self, sandbox: Sandbox, error: BaseException) -> None:
         if isinstance(error, Killed):
-            run.sandbox.services = None
+            sandbox.deliveries = None
         else:
             self.errors.append(error)
 
@@ -329,11 +333,6 @@ class World:
                     self.kernel.fail(f"{key} sends {names} beside job {job_id} of {self.requests[made_by]}")
             if names in under_way:
                 self.kernel.fail(f"{key} sends {names} while a request for it is under way")
-
-
-def _run(run: Run, handle: Callable[[Run], None]) -> Run:
-    run.work = partial(handle, run)
-    return run
 
 
 def _names(document: dict[str, Any]) -> list[tuple[str, str, str]]:

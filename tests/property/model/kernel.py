@@ -1,4 +1,4 @@
-"""A model of time and of sandboxes: every call at the wire is an effect, and at every effect a run can be cut off.
+"""A model of time and of runs: every call at the wire is an effect, and at every effect a run can be cut off.
 
 It knows no service. What goes wrong, and when runs hand over to each other, the test says.
 """
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from botocore.exceptions import EndpointConnectionError
 
@@ -32,29 +31,16 @@ class Broken(AssertionError):
     """A promise was broken while runs were under way."""
 
 
-@dataclass(slots=True)
-class Sandbox:
-    """One of the function's sandboxes; its clock is off by `skew` seconds. `services` is None while it is cold."""
-
-    number: int
-    skew: float = 0.0
-    services: Any = None
-
-
 @dataclass(slots=True, eq=False)
 class Run:
     """One invocation. `out`: the submission and the attempt that it saved last; `is_queued`: messages started it."""
 
-    sandbox: Sandbox
-    is_queued: bool = False
     work: Callable[[], None] = lambda: None
+    is_queued: bool = False
     started: float = 0.0
     out: tuple[str, int] = ("", 0)
     wakes_at: float = 0.0
     worker: "Worker | None" = None
-
-    def remaining_seconds(self, now: float) -> float:
-        return self.started + TIMEOUT_SECONDS - now
 
 
 class Worker(threading.Thread):
@@ -98,10 +84,14 @@ class Kernel:
     _main: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def time(self) -> float:
-        return self.now + (self.current.sandbox.skew if self.current else 0.0)
-
-    def monotonic(self) -> float:
         return self.now
+
+    monotonic = time
+
+    def seconds_left(self) -> float:
+        """Return how long the run that goes on has until it is cut off."""
+        assert self.current
+        return self.current.started + TIMEOUT_SECONDS - self.now
 
     def sleep(self, seconds: float) -> None:
         """Let the other runs go on meanwhile, as far as they do not sleep too."""
@@ -152,7 +142,7 @@ class Kernel:
             self.hand_over = 0
             self._wait_for(next(run for run in self._ready if run is not self.current))
         self.now += self.call_seconds
-        if self.broken or (self.current and self.current.remaining_seconds(self.now) <= 0):
+        if self.broken or (self.current and self.seconds_left() <= 0):
             raise Killed
 
     def fail(self, message: str) -> None:

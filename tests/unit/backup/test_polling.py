@@ -17,7 +17,7 @@ from rds_snap_backup.commvault.jobs import PAGE
 from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Scan
-from tests.property.model.kernel import Kernel, Run, Sandbox
+from tests.property.model.kernel import Kernel, Run
 from tests.property.model.line import Wire, commserve
 from tests.property.wire import in_charge
 
@@ -75,7 +75,7 @@ class Place:
 
     def read(self, asked: list[JobsWanted], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
         """Read in one run."""
-        self.kernel.current = Run(Sandbox(sandbox), started=self.kernel.now)
+        self.kernel.current = Run(started=self.kernel.now)
         return self.readers[sandbox].read(asked, seconds_left)
 
     def fails(self, *faults: str) -> None:
