@@ -1,7 +1,6 @@
 """Corners of the function's deliveries and its loop, and promises about single effects: a script each, in a world in memory."""
 
 import json
-from itertools import pairwise
 
 import pytest
 
@@ -45,19 +44,6 @@ def test_a_manual_call_sends_the_lost_message_of_a_stuck_submission(world: World
     assert len(world.waiting) == 1
     world.drain()
     assert world.published("completed")
-
-
-def test_pauses_double_up_to_15_minutes_until_retry_hours_are_over(world: World) -> None:
-    world.server.fault("errlist", 20, code=99)
-    world.start("one")
-    world.drain()
-    times = [request.at for request in world.server.create_tasks]
-    pauses = [later - earlier for earlier, later in pairwise(times)]
-    # The message of a direct run arrives after FirstPollSeconds; the jitter is a tenth of a pause, 30 s at most.
-    assert pauses[:7] == pytest.approx([60, 60, 120, 240, 480, 900, 900], abs=40)
-    (abandoned,) = world.published("abandoned")
-    assert [at - times[0] for at in world.changed.values()] == pytest.approx([HOUR], abs=60)
-    assert abandoned["error"]["code"] == "99"
 
 
 def test_a_run_that_leaves_neither_message_nor_record_fails(world: World) -> None:
@@ -145,16 +131,6 @@ def test_an_event_whose_targets_take_too_long_to_read_goes_on_the_queue(world: W
     assert sorted(world.sent()) == ["a b", "orders"]
 
 
-def test_an_event_waits_until_its_database_is_available(world: World) -> None:
-    world.rds.statuses[DATABASE] = "backing-up"
-    world.call(rds_event(Tags={"rds-snap-backup:target": "one"}))
-    world.deliver_until(world.kernel.now + 1000)
-    assert not world.sent()
-    world.rds.statuses[DATABASE] = "available"
-    world.drain()
-    assert world.sent() == ["orders"]
-
-
 def test_a_name_that_commvault_does_not_know_is_rejected_alone(world: World) -> None:
     world.server.refuse_subclient("aws-prod", "b")
     world.put(
@@ -167,14 +143,6 @@ def test_a_name_that_commvault_does_not_know_is_rejected_alone(world: World) -> 
     assert [entry["subclientName"] for message in rejected for entry in message["associations"]] == ["unknown", "b"]
     assert {message["error"]["code"] for message in rejected} == {str(NO_SUBCLIENT)}
     assert [json.loads(letter.body)["letter"] for letter in world.letters] == [1, 2]
-
-
-def test_a_group_that_is_refused_twice_for_a_running_job_is_taken_apart(world: World) -> None:
-    world.server.fault("conflict")
-    world.server.fault("already_running")
-    world.start("three")
-    world.drain()
-    assert world.sent() == ["a b c", "a b c", "a", "b", "c"]
 
 
 def test_a_list_that_takes_longer_than_a_run_is_read_on_by_the_next(world: World) -> None:

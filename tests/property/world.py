@@ -109,7 +109,6 @@ class World:
         for name, document in DOCUMENTS.items():
             self.put(name, document)
         self.records: dict[str, Submission] = {}
-        self.changed: dict[str, float] = {}
         self.requests: dict[int, str] = {}
         self.errors: list[BaseException] = []
         self.answers: dict[str, dict[str, Any]] = {}
@@ -306,8 +305,7 @@ class World:
 
     def _saved(self, key: str, new: dict[str, Any]) -> None:
         if key.startswith("submission#"):
-            record = from_text(new["record"]["S"], int(new["version"]["N"]), new["writeId"]["S"])
-            self.records[key], self.changed[key] = record, self.kernel.now
+            record = self.records[key] = from_text(new["record"]["S"], int(new["version"]["N"]), new["writeId"]["S"])
             if self.kernel.current and record.out:
                 self.kernel.current.out = key, record.out.number
 

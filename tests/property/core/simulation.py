@@ -45,6 +45,7 @@ from tests.target_documents import values
 from tests.unit.core.world import POLICY
 
 BEGIN = 1_800_000_000.0
+FAULTS = ("edit", "foreign", "lose message", "copy message", "name", "busy database", "newer", "standstill")
 ASSOCIATIONS = tuple(Association(f"client-{n % 2}", f"database-{n}", "default", "client") for n in range(4))
 LEVELS = ("FULL", "FULL", "FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL")
 TARGETS = "abc"
@@ -353,16 +354,7 @@ class Simulation:
             return
         span = rng.choice((600, HOUR, 6 * HOUR, 40 * HOUR))
         kinds = ["schedule", "manual", "event", "event"] * rng.randint(1, 3)
-        for fault in (
-            "edit",
-            "foreign",
-            "lose message",
-            "copy message",
-            "name",
-            "busy database",
-            "newer",
-            "standstill",
-        ):
+        for fault in FAULTS:
             kinds += [fault] * rng.choice((0, 0, 1, 2))
         kinds += ["restore"] * (rng.random() < 0.1)
         kinds += ["outage"] * (rng.random() < 0.15)
@@ -426,11 +418,8 @@ class Simulation:
             case "outage over":
                 self.commserve.faults = self.faults
             case "name":
-                names, key = (
-                    rng.choice((self.commserve.unknown, self.commserve.ineligible)),
-                    rng.choice(ASSOCIATIONS).key,
-                )
-                names ^= {key}
+                names = rng.choice((self.commserve.unknown, self.commserve.ineligible))
+                names ^= {key := rng.choice(ASSOCIATIONS).key}
                 self.judge.bad_names.add(key)
             case "busy database":
                 self.busy_until = self.now + rng.choice((60, HOUR, 10 * HOUR))
