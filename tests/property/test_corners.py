@@ -83,7 +83,7 @@ def test_one_message_that_fails_does_not_stop_its_batch(world: World) -> None:
         body = {"target": f"t{number}", "trigger": {"kind": "manual", "id": f"batch-{number}"}}
         world.sqs.put(SUBMISSIONS, json.dumps(body))
     world.kernel.faults["ledger read"] = ["fail before"]
-    world.go([world.batch(world.due)])
+    world.deliver()
     assert "a" in world.sent()
     # What joined is over: its message is gone. The failed one is received again, in its own time.
     assert max(message.visible_at for message in world.waiting) > world.kernel.now + 80
@@ -115,7 +115,7 @@ def test_what_rows_do_not_show_is_looked_for_in_the_same_run(world: World, page_
     world.start("three")
     begun = world.kernel.now = world.waiting[0].visible_at + 5
     world.wire.page_seconds = page_seconds
-    world.go([world.batch(world.due)])
+    world.deliver()
     assert page_seconds <= world.kernel.now - begun < READ_SECONDS + 1
     assert len(world.published("submitted")) == (1 if page_seconds else 2)
     world.wire.page_seconds = 0.0
@@ -272,7 +272,7 @@ def test_a_batch_sends_while_time_is_left_and_what_it_did_not_reach_is_visible_a
         world.put(name, {"associations": [association(name)]})
         world.sqs.put(SUBMISSIONS, json.dumps({"target": name, "trigger": {"kind": "manual", "id": name}}))
     world.wire.answer_seconds = 25.0
-    world.go([world.batch(world.due)])
+    world.deliver()
     assert world.sent() == ["a"]
     assert [json.loads(message.body)["target"] for message in world.due] == ["b", "c"]
 
@@ -281,7 +281,7 @@ def test_a_contended_save_leaves_the_submission_alone_for_the_rest_of_the_run(wo
     world.start("one")
     world.kernel.now += HOUR
     world.kernel.faults["update in the way"] = ["another write"] * (len(CONFLICT_PAUSES) + 1)
-    world.go([world.batch(world.due)])
+    world.deliver()
     assert len(world.published("completed")) == 1, "the end is published once in this run"
     (message,) = world.waiting
     assert 30 <= message.visible_at - world.kernel.now <= 33

@@ -1,7 +1,7 @@
 """The Backup function between models of AWS and the CommServe simulator: deliveries, the queue, and the audit's resend."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -83,17 +83,6 @@ class Sandbox:
     deliveries: Deliveries | None = None
 
 
-type Start = Callable[[Sandbox], Run]
-
-
-@dataclass(slots=True)
-class Event:
-    """An event, and the request ID it is invoked with."""
-
-    body: dict[str, Any]
-    request_id: str
-
-
 class World:
     """One account, one CommServe, some sandboxes. `requests` has which submission sent each request for jobs."""
 
@@ -111,11 +100,9 @@ class World:
         self.records: dict[str, Submission] = {}
         self.requests: dict[int, str] = {}
         self.errors: list[BaseException] = []
-        self.answers: dict[str, dict[str, Any]] = {}
-        self.deliveries = 0
+        self.calls = self.deliveries = 0
         # Whether each delivery arrives twice at one time.
         self.is_twice = False
-        self.events: list[Event] = []
         self.dynamodb, self.rds = DynamoDB(kernel, self._saved), RDS(kernel)
         self.sqs, self.sns = SQS(kernel, self._sends), SNS(kernel)
         self.secret = SecretsManager(kernel, self.pair() if has_pair else self.server.token)
@@ -147,34 +134,29 @@ class World:
     # ---- Deliveries
 
     def call(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Deliver an event directly, in a sandbox of its own; return the answer."""
-        event = Event(body, f"request-{len(self.events)}")
-        self.events.append(event)
-        self.go([self.invocation(event)])
-        return self.answers.get(event.request_id, {})
+        """Deliver an event directly; what its run did not survive goes to the queue. Return the answer."""
+        request_id, answers = f"request-{self.calls}", list[dict[str, Any]]()
+        self.calls += 1
+
+        def handle(sandbox: Sandbox) -> None:
+            try:
+                answers.append(self._warm(sandbox).receive(body, request_id, self.kernel.seconds_left))
+            except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
+                self._ended(sandbox, error)
+                request = {"requestId": request_id, "condition": "RetriesExhausted"}
+                envelope = {"version": "1.0", "requestContext": request, "requestPayload": body}
+                self.sqs.put(SUBMISSIONS, json.dumps(envelope), ENVELOPE_SECONDS)
+
+        self._go(handle)
+        return answers[-1] if answers else {}
 
     def start(self, target: str, **members: Any) -> dict[str, Any]:
         """Start a target by hand; return the answer."""
         return self.call({"target": target, **members})
 
-    def invocation(self, event: Event) -> Start:
-        """Return an asynchronous invocation; what it did not survive goes to the queue."""
-
-        def handle(sandbox: Sandbox) -> None:
-            try:
-                answer = self._warm(sandbox).receive(event.body, event.request_id, self.kernel.seconds_left)
-            except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
-                self._ended(sandbox, error)
-                request = {"requestId": event.request_id, "condition": "RetriesExhausted"}
-                envelope = {"version": "1.0", "requestContext": request, "requestPayload": event.body}
-                self.sqs.put(SUBMISSIONS, json.dumps(envelope), ENVELOPE_SECONDS)
-            else:
-                self.answers[event.request_id] = answer
-
-        return lambda sandbox: Run(partial(handle, sandbox))
-
-    def batch(self, messages: Sequence[Message]) -> Start:
-        """Return a delivery of messages of the queue; what it did not survive is received again."""
+    def deliver(self, first: int = 0) -> None:
+        """Deliver the messages of the queue that are due; what their run did not survive is received again."""
+        messages = self.due
 
         def handle(sandbox: Sandbox) -> None:
             batch = [message for message in messages if message in self.sqs.queues[SUBMISSIONS]]
@@ -191,14 +173,13 @@ class World:
                     if message.id not in failed:
                         self.sqs.delete(SUBMISSIONS, message)
 
-        return lambda sandbox: Run(partial(handle, sandbox), is_queued=True)
+        self._go(handle, first, is_queued=True)
 
-    def go(self, deliveries: Sequence[Start], first: int = 0) -> None:
-        """Handle deliveries at one time, each in a sandbox of its own."""
-        if self.is_twice and len(deliveries) == 1:
-            deliveries = [*deliveries, *deliveries]
-        sandboxes = [self.sandboxes[(first + number) % len(self.sandboxes)] for number in range(len(deliveries))]
-        self.kernel.go([start(sandbox) for start, sandbox in zip(deliveries, sandboxes, strict=True)])
+    def _go(self, handle: Callable[[Sandbox], None], first: int = 0, *, is_queued: bool = False) -> None:
+        """Handle a delivery in a sandbox; one that arrives twice in two sandboxes at one time."""
+        places = range(first, first + 1 + self.is_twice)
+        sandboxes = [self.sandboxes[place % len(self.sandboxes)] for place in places]
+        self.kernel.go([Run(partial(handle, sandbox), is_queued) for sandbox in sandboxes])
 
     # ---- The queue
 
@@ -221,7 +202,7 @@ class World:
         """Let time pass, and hand over messages when they are due."""
         while (waiting := self.waiting) and waiting[0].visible_at <= until:
             self.kernel.now = max(self.kernel.now, waiting[0].visible_at)
-            self.go([self.batch(self.due)], first=self.deliveries)
+            self.deliver(first=self.deliveries)
             self.deliveries += 1
             assert self.deliveries < MAX_DELIVERIES, "a message is received without an end"
         self.kernel.now = max(self.kernel.now, until)
