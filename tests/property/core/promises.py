@@ -6,7 +6,7 @@ window of adoption; a foreign job inside that window; more jobs than an item kno
 again after a restore.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from rds_snap_backup.core.backups import Attempt, Backup
@@ -61,19 +61,11 @@ class Judge:
     def __init__(self, policy: Policy, commserve: CommServe) -> None:
         self.policy, self.commserve = policy, commserve
         self.ledger = Ledger()
-        self.truths: dict[tuple[str, str], Truth] = {}
-        self.stories: dict[str, Story] = {}
+        self.truths: defaultdict[tuple[str, str], Truth] = defaultdict(Truth)
+        self.stories: defaultdict[str, Story] = defaultdict(Story)
         self.bad_names: set[str] = set()
         self.is_restored = False
         self.seen: Counter[str] = Counter()
-
-    def truth(self, key: str, association: str) -> Truth:
-        """Return what is known of a backup."""
-        return self.truths.setdefault((key, association), Truth())
-
-    def story(self, key: str) -> Story:
-        """Return what is known of a submission."""
-        return self.stories.setdefault(key, Story())
 
     def must(self, is_kept: object, what: str) -> None:
         """Raise `Broken` unless a promise is kept."""
@@ -84,7 +76,7 @@ class Judge:
 
     def saved(self, before: Submission | None, after: Submission, now: float) -> None:
         """Judge one save."""
-        self.story(after.key).ends |= {attempt.number: attempt.ended for attempt in after.attempts if attempt.ended}
+        self.stories[after.key].ends |= {attempt.number: attempt.ended for attempt in after.attempts if attempt.ended}
         self._outbox(before, after)
         for backup in after.backups:
             old = before.backup_of(backup.key) if before else None
@@ -98,7 +90,7 @@ class Judge:
 
     def _outbox(self, before: Submission | None, after: Submission) -> None:
         """What changes is told once, in order, and what was told is published before it is forgotten."""
-        story, was = self.story(after.key), before.outbox if before else ()
+        story, was = self.stories[after.key], before.outbox if before else ()
         new = after.outbox[len(was) :]
         if after.outbox[: len(was)] != was:
             self.must(after.outbox == was[1:], "A notice was forgotten, or another came before it.")
@@ -165,7 +157,7 @@ class Judge:
     # ---- One backup
 
     def _backup(self, before: Submission | None, after: Submission, new: Backup, now: float) -> None:
-        truth, old = self.truth(after.key, new.key), before.backup_of(new.key) if before else None
+        truth, old = self.truths[after.key, new.key], before.backup_of(new.key) if before else None
         was, name = name_of(old.phase) if old else "Waiting", name_of(new.phase)
         if was == name:
             return
@@ -184,7 +176,7 @@ class Judge:
         """A backup gets the job that its own attempt started, unless nobody could know better."""
         assert new.job
         truth, job, item = (
-            self.truth(after.key, new.key),
+            self.truths[after.key, new.key],
             self.commserve.jobs.get(new.job.id),
             self.ledger.items[new.key],
         )
@@ -199,7 +191,7 @@ class Judge:
             return
         truth.is_beyond_limits = True
         if job.cause is None:
-            latest = self.story(after.key).ends[attempt.number] + self.policy.reconcile_seconds
+            latest = self.stories[after.key].ends[attempt.number] + self.policy.reconcile_seconds
             is_inside = attempt.began - SKEW <= job.begin + self.commserve.skew <= latest
             is_good = is_inside and covers(job.level, attempt.level)
             self.must(is_good, f"{after.key} adopted job {job.id}, which is foreign.")
@@ -215,13 +207,14 @@ class Judge:
     def _ended(self, after: Submission, old: Backup, new: Backup, now: float) -> None:
         """A backup ends as its job truly did, or for a reason that is true, and not before its time is over."""
         assert isinstance(new.phase, Ended)
-        truth, key, end = self.truth(after.key, new.key), new.key, new.phase.end
+        truth, key, end = self.truths[after.key, new.key], new.key, new.phase.end
         job = self.commserve.jobs.get(new.job.id) if new.job and not self.is_restored else None
         match end, new.phase.error.code if new.phase.error else "":
             case "joined", _:
                 if job and job.cause and not self.is_beyond_window(job):
-                    is_good = job.association.key == key and job.begin >= new.moment - (SKEW if new.failures else 0)
-                    self.must(is_good, f"{after.key} joined job {job.id}, which began too early.")
+                    is_timely = job.begin >= new.moment - (SKEW if new.failures else 0)
+                    is_good = job.association.key == key and is_timely and covers(job.level, after.pin.level)
+                    self.must(is_good, f"{after.key} joined job {job.id}, which does not satisfy it.")
             case "scheduled", _:
                 self.must(self.commserve.schedules[after.key, key], "It was not scheduled.")
             case "lost" | "abandoned", "OPEN_TOO_LONG" | "JOB_NOT_FOLLOWED":
@@ -235,7 +228,11 @@ class Judge:
                 names = {backup.key for backup in after.backups} if after.pin.task_type == "SCHEDULE" else {key}
                 is_removed = code == "ASSOCIATION_REMOVED"
                 self.must(names & self.bad_names or is_removed, f"{key} was rejected, and its name is good.")
-            case ("lost", "JOB_MISSING" | "JOB_STILL_RUNNING") | ("abandoned", "RUNS_CUT_OFF" | "SCHEDULE_UNKNOWN"):
+            case "lost", "JOB_MISSING" | "JOB_STILL_RUNNING" as why:
+                is_missing = why == "JOB_MISSING"
+                least = max(600, self.policy.reconcile_seconds) if is_missing else self.policy.follow_seconds
+                self.must(now >= self.stories[after.key].ends[old.attempt] + least, f"{why}: it was lost too early.")
+            case "abandoned", "RUNS_CUT_OFF" | "SCHEDULE_UNKNOWN":
                 pass
             case "lost" | "abandoned", code:
                 is_over = now + SLACK >= truth.since + self.policy.retry_seconds
@@ -255,7 +252,7 @@ class Judge:
             match theirs.phase:
                 case Out() | Doubted() | Unlisted() | Ended() if not is_over:
                     raise Broken(f"Two requests for {association} are out or in doubt: {other.key}, {after.key}")
-                case Named() | Running() if not self.truth(other.key, association).is_passed_over:
+                case Named() | Running() if not self.truths[other.key, association].is_passed_over:
                     raise Broken(f"A request of {after.key} was sent beside a job of {other.key}.")
 
     # ---- At each request and notice, and when a run ends
@@ -265,29 +262,29 @@ class Judge:
         for key, item in inputs.subclients.items():
             claimer = inputs.claimers.get(item.claimer)
             if isinstance(claimer, Submission) and now > claimer.last_due + PASSED_OVER:
-                self.truth(claimer.key, key).is_passed_over = True
+                self.truths[claimer.key, key].is_passed_over = True
 
     def sending(self, submission: Submission, send: Send, now: float) -> None:
         """A request is recorded, sent once, and never for what has a job, except at its level or a fuller one."""
-        story, level = self.story(submission.key), send.request.backup_level
+        story, level = self.stories[submission.key], send.request.backup_level
         self.must(
             self.ledger.submissions[submission.key].out == send.attempt, "A request was sent that is not recorded."
         )
         self.must(send.attempt.number not in story.sent, "A request was sent twice.")
         story.sent.add(send.attempt.number)
         for association in send.request.associations:
-            truth = self.truth(submission.key, association.key)
+            truth = self.truths[submission.key, association.key]
             self.must(not self.commserve.schedules[submission.key, association.key], "A schedule is made twice.")
             for job in self.commserve.jobs.values():
                 if job.association.key != association.key or not job.cause or job.cause[0] != submission.key:
                     continue
                 is_limit = self.is_restored or truth.is_beyond_limits or self.is_beyond_window(job)
-                is_retried = job.has_failed and job.end <= now and covers(level, job.level)
+                is_retried = job.status == "Failed" and job.end <= now and covers(level, job.level)
                 self.must(is_limit or is_retried, f"{submission.key} has job {job.id} already, of level {job.level}.")
 
     def publishing(self, submission: Submission, notice: Notice) -> None:
         """A notice is recorded before it is published, and published in order."""
-        story = self.story(submission.key)
+        story = self.stories[submission.key]
         self.must(notice in story.notices, "A notice was published that is not recorded.")
         index = story.notices.index(notice)
         self.must(index <= story.done, "A notice was published before an earlier one.")
@@ -296,7 +293,7 @@ class Judge:
             # Backups of one attempt are lost together: the IDs of their jobs are not known.
             key = submission.backups[position].key
             if notice.status not in {"submitted", "joined", "scheduled"}:
-                self.truth(submission.key, key).published.update((*notice.job_ids, notice.status))
+                self.truths[submission.key, key].published.update((*notice.job_ids, notice.status))
 
     def left(self, key: str, letter: int, now: float, *, is_left: bool) -> None:
         """A run leaves its submission over, or with a message, and in time. `is_left`: no message comes back."""
@@ -308,7 +305,7 @@ class Judge:
         longest = self.policy.retry_seconds + max(72 * HOUR, self.policy.follow_seconds)
         for backup in stored.backups if stored.wake_at > now and stored.runs < MANY_RUNS else ():
             if isinstance(backup.phase, (Waiting, Named, Doubted, Unlisted)) and not stored.out:
-                over = self.truth(key, backup.key).since + longest
+                over = self.truths[key, backup.key].since + longest
                 self.must(now <= over + SLACK, f"{key} is tried {now - over:.0f} s too long.")
 
     def finish(self) -> None:
@@ -316,7 +313,7 @@ class Judge:
         for job in self.commserve.jobs.values() if not self.is_restored else ():
             if job.cause is None:
                 continue
-            truth = self.truth(job.cause[0], job.association.key)
+            truth = self.truths[job.cause[0], job.association.key]
             if not (truth.is_beyond_limits or self.is_beyond_window(job) or self._is_given_up(job)):
                 is_told = job.id in truth.published or "lost" in truth.published
                 self.must(is_told, f"The end of {job.id} of {job.cause[0]} was not published.")
@@ -332,5 +329,5 @@ class Judge:
     def is_beyond_window(self, job: TrueJob) -> bool:
         """Tell whether a job's row came, or its start moved, past the window of adoption: the limit of the documentation."""
         assert job.cause
-        latest = self.story(job.cause[0]).ends.get(job.cause[1], 0) + self.policy.reconcile_seconds
+        latest = self.stories[job.cause[0]].ends.get(job.cause[1], 0) + self.policy.reconcile_seconds
         return job.visible > latest or job.begin + self.commserve.skew > latest

@@ -50,7 +50,7 @@ ASSOCIATIONS = tuple(Association(f"client-{n % 2}", f"database-{n}", "default", 
 LEVELS = ("FULL", "FULL", "FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL")
 TARGETS = "abc"
 RUN_SECONDS, SEND_SECONDS, VISIBILITY = 50, 38, 90
-MAX_RUNS, MAX_RETRIES, NIGHTS = 3, 2, 14
+MAX_RUNS, MAX_RETRIES = 3, 2
 MAX_STEPS, MAX_QUIET_STEPS, MAX_QUIET_SECONDS = 100_000, 400, 48 * HOUR
 # Steps of a run take this long, in seconds; a request, and its answer, can take longer.
 PAUSES = (0.01, 0.01, 0.2, 0.2, 1, 3)
@@ -349,9 +349,6 @@ class Simulation:
 
     def _draw_events(self) -> None:
         rng = self.rng
-        if rng.random() < 0.04:
-            self._draw_nights()
-            return
         span = rng.choice((600, HOUR, 6 * HOUR, 40 * HOUR))
         kinds = ["schedule", "manual", "event", "event"] * rng.randint(1, 3)
         for fault in FAULTS:
@@ -367,18 +364,6 @@ class Simulation:
             heappush(self.events, (BEGIN + number * DAY + rng.random() * DAY, 200 + number, "audit"))
         if rng.random() < 0.05 and "storm" not in kinds:
             self.commserve.durations += (10 * DAY,)
-
-    def _draw_nights(self) -> None:
-        """Weeks of nights: every target's schedule, storms of events, and jobs of four hours."""
-        rng = self.rng
-        self.commserve.durations = (600, 600, 4 * HOUR)
-        self.kills = min(self.kills, 0.01)
-        for night in range(NIGHTS):
-            at = BEGIN + night * DAY + 2 * HOUR
-            kinds = ["schedule"] * 3 + ["storm"] * (rng.random() < 0.2) + ["event"] * rng.randint(0, 2)
-            kinds += [rng.choice(("edit", "foreign", "busy database", "lose message", "name", "redrive", "standstill"))]
-            for number, kind in enumerate([*kinds, "audit"]):
-                heappush(self.events, (at + rng.random() * HOUR, night * 100 + number, kind))
 
     def _happen(self, kind: str) -> None:
         rng = self.rng
@@ -402,7 +387,7 @@ class Simulation:
                 self.commserve.start_foreign(rng.choice(ASSOCIATIONS), rng.choice(LEVELS), self.now, seconds)
             case "restore":
                 # IDs that are counted again may be taken for what was known before: few promises hold from here on.
-                self.judge.is_restored |= bool(self.commserve.restore(rng.randint(1, 3)))
+                self.judge.is_restored |= self.commserve.restore(rng.randint(1, 3))
             case "lose message" if self.messages:
                 self.messages.pop(rng.randrange(len(self.messages)))
             case "copy message" if self.messages:
