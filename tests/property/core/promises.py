@@ -26,7 +26,7 @@ SKEW = 120
 RETRY_PAUSES, KNOWN_IDS = 30, 5
 PASSED_OVER, OPEN = 6 * HOUR, 9 * DAY
 # From this many runs on a submission goes on only after a long pause.
-MANY_RUNS, MAX_RECEIVES = 100, 500
+MANY_RUNS = 100
 LETTERS = frozenset({"rejected", "abandoned"})
 
 

@@ -40,7 +40,7 @@ from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import FIELDS, Association, BackupRequest, Target
 from rds_snap_backup.triggers import Kind, Trigger
 from tests.property.core.commserve import UNREADABLE, CommServe, Faults
-from tests.property.core.promises import DAY, HOUR, MAX_RECEIVES, MINUTE, Broken, Judge
+from tests.property.core.promises import DAY, HOUR, MINUTE, Broken, Judge
 from tests.target_documents import values
 from tests.unit.core.world import POLICY
 
@@ -66,7 +66,6 @@ class Message:
     associations: tuple[Association, ...]
     visible: float
     letter: int = 0
-    receives: int = 0
 
     @property
     def key(self) -> str:
@@ -300,14 +299,11 @@ class Simulation:
             self.judge.left(finished.key, message.letter if message else 0, self.now, is_left=is_left)
         if not message or message not in self.messages:
             return
-        if isinstance(until, Problem):
+        if until is None or isinstance(until, Problem):
             self.messages.remove(message)
-            self.letters.append(message)
-        elif until is None:
-            self.messages.remove(message)
+            self.letters += [message] if until else []
         else:
-            message.visible, message.receives = max(until, self.now + 0.01), message.receives + 1
-            self.judge.must(message.receives < MAX_RECEIVES, f"The message of {message.key} is received too often.")
+            message.visible = max(until, self.now + 0.01)
 
     def _deliver(self) -> None:
         for message in self.messages if self.now >= self.stopped_until else ():
@@ -391,9 +387,9 @@ class Simulation:
             case "lose message" if self.messages:
                 self.messages.pop(rng.randrange(len(self.messages)))
             case "copy message" if self.messages:
-                self.messages.append(replace(rng.choice(self.messages), visible=self.now, receives=0))
+                self.messages.append(replace(rng.choice(self.messages), visible=self.now))
             case "redrive" if self.letters:
-                self.messages.append(replace(rng.choice(self.letters), visible=self.now, receives=0))
+                self.messages.append(replace(rng.choice(self.letters), visible=self.now))
             case "outage":
                 # Days in which no answer arrives, nothing can be read, or no request is taken.
                 lasting = rng.choice((("lost",), ("unreadable",), ("lost", "unreadable"), ("refused",)))
