@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from botocore.exceptions import EndpointConnectionError
 
@@ -40,25 +39,7 @@ class Run:
     started: float = 0.0
     out: tuple[str, int] = ("", 0)
     wakes_at: float = 0.0
-    worker: "Worker | None" = None
-
-
-class Worker(threading.Thread):
-    """Runs what it is given while it holds the baton."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.baton = threading.Semaphore(0)
-        self.job: Callable[[], None] = lambda: None
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            self.baton.acquire()
-            self.job()
-
-
-WORKERS: list[Worker] = []
+    baton: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
 
 @dataclass(slots=True)
@@ -73,8 +54,6 @@ class Kernel:
     cut: tuple[int, str] = (0, "")
     hand_over: int = 0
     made: list[tuple[str, Sequence[str]]] = field(default_factory=list)
-    # The calls of runs at one time come one after the other here: where there are many, each takes a part of its time.
-    call_seconds: float = CALL_SECONDS
     # The function's metrics.
     counted: Counter[str] = field(default_factory=Counter)
     now: float = START
@@ -141,7 +120,7 @@ class Kernel:
         if self.hand_over and len(self.made) >= self.hand_over and len(self._ready) > 1:
             self.hand_over = 0
             self._wait_for(next(run for run in self._ready if run is not self.current))
-        self.now += self.call_seconds
+        self.now += CALL_SECONDS
         if self.broken or (self.current and self.seconds_left() <= 0):
             raise Killed
 
@@ -158,10 +137,9 @@ class Kernel:
             self.current = runs[0]
             runs[0].work()
         else:
-            WORKERS.extend(Worker() for _ in range(len(runs) - len(WORKERS)))
-            for run, worker in zip(runs, WORKERS, strict=False):
-                run.worker, worker.job = worker, partial(self._work, run)
             self._ready = list(runs)
+            for run in runs:
+                threading.Thread(target=self._work, args=(run,), daemon=True).start()
             self._hand_to(runs[0])
             self._main.acquire()
         self.current = None
@@ -169,6 +147,7 @@ class Kernel:
             raise self.broken
 
     def _work(self, run: Run) -> None:
+        run.baton.acquire()
         try:
             run.work()
         except BaseException as error:  # noqa: BLE001 - an error of the test itself ends it, not the thread
@@ -182,13 +161,11 @@ class Kernel:
     def _wait_for(self, run: Run) -> None:
         """Let another run go on, until the baton is handed over again."""
         me = self.current
-        assert me is not None
-        assert me.worker is not None
+        assert me
         self._hand_to(run)
-        me.worker.baton.acquire()
+        me.baton.acquire()
         self.current = me
 
     def _hand_to(self, run: Run) -> None:
-        assert run.worker is not None
         self.current = run
-        run.worker.baton.release()
+        run.baton.release()
