@@ -175,11 +175,8 @@ class Judge:
     def _credited(self, attempt: Attempt, after: Submission, new: Backup) -> None:
         """A backup gets the job that its own attempt started, unless nobody could know better."""
         assert new.job
-        truth, job, item = (
-            self.truths[after.key, new.key],
-            self.commserve.jobs.get(new.job.id),
-            self.ledger.items[new.key],
-        )
+        truth, item = self.truths[after.key, new.key], self.ledger.items[new.key]
+        job = self.commserve.jobs.get(new.job.id)
         # Opened again in doubt, it can find its job while the subclient is another's.
         truth.is_passed_over |= item.claimer != after.key
         self.must(new.job.id in item.known_ids, f"Another can adopt job {new.job.id}.")
@@ -196,13 +193,11 @@ class Judge:
             is_good = is_inside and covers(job.level, attempt.level)
             self.must(is_good, f"{after.key} adopted job {job.id}, which is foreign.")
             self.must(not item.user, f"{after.key} adopted another user's job.")
-        elif job.cause[0] == after.key:
-            self.must(self.is_beyond_window(job), f"{after.key} is credited with job {job.id} of an earlier attempt.")
         else:
             jobs = self.commserve.jobs.values()
             later = sum(other.association == job.association and int(other.id) > int(job.id) for other in jobs)
             is_known = later < KNOWN_IDS and not self._is_given_up(job) and not self.is_beyond_window(job)
-            self.must(not is_known, f"{after.key} is credited with job {job.id} of {job.cause[0]}.")
+            self.must(not is_known, f"{after.key} is credited with job {job.id} of {job.cause}.")
 
     def _ended(self, after: Submission, old: Backup, new: Backup, now: float) -> None:
         """A backup ends as its job truly did, or for a reason that is true, and not before its time is over."""
@@ -265,7 +260,7 @@ class Judge:
                 self.truths[claimer.key, key].is_passed_over = True
 
     def sending(self, submission: Submission, send: Send, now: float) -> None:
-        """A request is recorded, sent once, and never for what has a job, except at its level or a fuller one."""
+        """A request is recorded, sent once, and never for what has a job, unless that failed and was of no fuller level."""
         story, level = self.stories[submission.key], send.request.backup_level
         self.must(
             self.ledger.submissions[submission.key].out == send.attempt, "A request was sent that is not recorded."
