@@ -131,6 +131,16 @@ def test_an_event_whose_targets_take_too_long_to_read_goes_on_the_queue(world: W
     assert sorted(world.sent()) == ["a b", "orders"]
 
 
+def test_an_event_waits_until_its_database_is_available(world: World) -> None:
+    world.rds.statuses[DATABASE] = "backing-up"
+    world.call(rds_event(Tags={"rds-snap-backup:target": "one"}))
+    world.deliver_until(world.kernel.now + 1000)
+    assert not world.sent()
+    world.rds.statuses[DATABASE] = "available"
+    world.drain()
+    assert world.sent() == ["orders"]
+
+
 def test_a_name_that_commvault_does_not_know_is_rejected_alone(world: World) -> None:
     world.server.refuse_subclient("aws-prod", "b")
     world.put(
