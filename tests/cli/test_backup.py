@@ -64,6 +64,21 @@ def test_the_call_is_repeated_until_the_backup_is_over(cli: Cli, function: AwsWi
     assert done.out.endswith(f"{PLACE}: the backup succeeded.\n")
 
 
+def test_the_wait_for_all_targets_ends_when_each_has_ended(cli: Cli, function: AwsWire) -> None:
+    lost = submission("failed", one_of("lost", "1355", ERROR), target="billing")
+    states = (submission("open", one_of("running", "1355"), target="billing"), lost)
+    function.answer("Invoke", *({"submissions": [SUCCEEDED, billing]} for billing in states))
+    done = cli("backup", "prod", "*", "--wait", "--yes", "--request-id", "all")
+    assert (done.status, events(function)) == (Exit.FINDINGS, [("*", "all")] * 2)
+    assert [line.split(" ", 1)[1].partition(".")[0] for line in done.err.splitlines()[1:]] == [
+        "orders / aws-prod / RDS / nightly: completed, job 1354",
+        "billing / aws-prod / RDS / nightly: running, job 1355",
+        "billing / aws-prod / RDS / nightly: lost, job 1355",
+    ]
+    assert [row[:4:2] for row in done.rows] == [["orders", "completed"], ["billing", "lost"]]
+    assert done.out.endswith(f"{PLACE}: the backup failed.\n")
+
+
 def test_each_backup_of_a_group_has_its_row(cli: Cli, function: AwsWire) -> None:
     other = one_of("failed", "1355", ERROR) | {"subclientName": "billing"}
     answers(function, submission("failed", one_of("completed"), other))

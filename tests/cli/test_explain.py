@@ -54,13 +54,8 @@ def stack(wire: AwsWire) -> AwsWire:
 
 @pytest.fixture
 def event_file(tmp_path: Path) -> str:
-    return saved(tmp_path, EVENT)
-
-
-def saved(folder: Path, event: Any) -> str:
-    path = folder / "event.json"
-    path.write_text(json.dumps(event))
-    return str(path)
+    (tmp_path / "event.json").write_text(json.dumps(EVENT))
+    return str(tmp_path / "event.json")
 
 
 @pytest.mark.parametrize(
@@ -122,17 +117,19 @@ def test_a_stack_without_rules_lets_nothing_through(cli: Cli, stack: AwsWire, ev
 
 @pytest.mark.parametrize("place", [{"account": "444455556666"}, {"region": "eu-west-1"}], ids=str)
 def test_an_event_of_another_account_or_region_may_come_by_the_members_bus(
-    cli: Cli, stack: AwsWire, tmp_path: Path, place: dict[str, str]
+    cli: Cli, stack: AwsWire, event_file: str, place: dict[str, str]
 ) -> None:
     named(stack, "own", MembersEvents="prod-members|of-members")
     stack.answer("TestEventPattern", {"Result": False}, {"Result": True})
-    done = cli("explain", "prod", saved(tmp_path, EVENT | place))
+    Path(event_file).write_text(json.dumps(EVENT | place))
+    done = cli("explain", "prod", event_file)
     assert (done.status, "The rule of-members lets the event through" in done.out) == (Exit.OK, True)
     assert [call.get("EventBusName") for call in stack.asked("DescribeRule")] == [None, "prod-members"]
 
 
-def test_a_rule_is_asked_for_rds_events_only(cli: Cli, stack: AwsWire, tmp_path: Path) -> None:
-    done = cli("explain", "prod", saved(tmp_path, {"target": "orders"}))
+def test_a_rule_is_asked_for_rds_events_only(cli: Cli, stack: AwsWire, event_file: str) -> None:
+    Path(event_file).write_text('{"target": "orders"}')
+    done = cli("explain", "prod", event_file)
     assert (done.status, done.out.splitlines()[-1]) == (Exit.OK, f"{PLACE}: a backup would start.")
     assert stack.operations == ["DescribeStacks", "Invoke"]
 

@@ -30,13 +30,14 @@ def written(tmp_path: Path) -> Written:
 
     def write(head: str | None = HEAD, **targets: str | bytes) -> Path:
         """`targets` are contents by file name, `.yaml` unless it has another ending after `__`."""
-        (tmp_path / "targets").mkdir()
+        directory = tmp_path / "fleet"
+        (directory / "targets").mkdir(parents=True)
         if head is not None:
-            (tmp_path / "fleet.yaml").write_text(head)
+            (directory / "fleet.yaml").write_text(head)
         for name, text in targets.items():
-            file = tmp_path / "targets" / (name.replace("__", ".") if "__" in name else f"{name}.yaml")
+            file = directory / "targets" / (name.replace("__", ".") if "__" in name else f"{name}.yaml")
             file.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return tmp_path
+        return directory
 
     return write
 
@@ -101,17 +102,13 @@ def test_json_is_read_as_json(written: Written, blank: str) -> None:
 
 # ---- Errors
 
-IN_QUOTES = "is not allowed: text in quotes is text"
 SHARED = "databases: an event of one of them backs up 2 associations: give each association its own databases"
 MANY = "gatherMinutes: each event of a group of many starts a job of all"
 AT = "expression of schedule"
-NO_MORE = f"{AT}: it does not come twice in two years, and maxAgeHours is 26, the stack's default"
 # What a target has beside its associations on the first line, and how the only remark about it begins.
 REMARKS = {
-    "&x allowTag: true\n": "2: allowTag: the anchor &x is not allowed",
     "databases:\n  - *x\n": "3: database 1: the alias *x is not allowed: write the value again",
-    "fleet: !!str prod\n": f"2: fleet: the tag tag:yaml.org,2002:str {IN_QUOTES}",
-    "fleet: ! prod\n": f"2: fleet: the tag ! {IN_QUOTES}",
+    "fleet: !!str prod\n": "2: fleet: the tag tag:yaml.org,2002:str is not allowed: text in quotes is text",
     "enabled: true\n\nenabled: true\n": "4: enabled: is repeated: line 2 has it, too",
     "<<: {enabled: true}\n": "2: <<: merge keys are not allowed: write the fields again",
     "? [enabled]\n: true\n": "2: the document: a field's name must be a text",
@@ -119,16 +116,9 @@ REMARKS = {
     "---\nenabled: true\n": "2: the document: a file holds one document: remove the line ---",
     "databases: [a\n": "3: the document: is not YAML: did not find expected ',' or ']'",
     "# ü\nfleet: a\x07\n": "3: the document: has the character U+0007, which YAML does not admit",
-    "'': 1\n": '2: "": must be left out (known fields are ',
-    "accounts: [111122223333]\n": "2: accounts: must be a list of 1 or more account IDs of 12",
     f"maxAgeHours: {'9' * 5000}\n": "2: maxAgeHours: must be a whole number, 1 to 8784",
     # What the product, Scheduler or SSM refuses.
-    "shedule: null\n": "2: shedule: must be left out (did you mean schedule?)",
     "schedule: nightly\n": "2: schedule: must be an object with expression and timezone, or null",
-    "schedule: {}\n": f"2: {AT}: must be cron(…), rate(…) or at(…), in at most 256 characters",
-    f"schedule: {{expression: 'cron(0 3 * * ? {'2030,' * 60}2030)'}}\n": f"2: {AT}: must be cron(…),",
-    "schedule: {expression: rate(1 days)}\n": f"2: {AT}: 'rate(1 days)' is not a schedule",
-    "schedule: {expression: rate(1 day), timezone: null}\n": "2: timezone of schedule: must be a time zone such as",
     'databases: [a, "b{{x}}"]\n': "2: databases: must not have {{: CloudFormation would put a secret there",
     # What is probably not meant.
     "enabled: false\n": "2: enabled: nothing starts this target",
@@ -137,16 +127,16 @@ REMARKS = {
     "gatherMinutes: 4\ndatabases: ['web-*']\n": f"2: {MANY}",
     "gatherMinutes: 5\ndatabases: [a, b]\n": "",
     "gatherMinutes: 0\ndatabases: [a]\n": "",
-    "schedule: {expression: cron(0 3 1 1 ? 2199)}\n": f"2: {NO_MORE}",
+    "schedule: {expression: cron(0 3 1 1 ? 2199)}\n": (
+        f"2: {AT}: it does not come twice in two years, and maxAgeHours is 26, the stack's default"
+    ),
     "schedule: {expression: cron(0 3 1 1 ? 2199)}\nenabled: false\n": "3: enabled: nothing starts",
     "schedule: {expression: cron(0 3 ? * MON *)}\n": f"2: {AT}: it comes every 168 hours at most",
     "schedule: {expression: cron(0 3 ? * MON *)}\nmaxAgeHours: 168\n": "",
     "schedule: {expression: cron(0 3 ? * MON-FRI *)}\n": "",
     NIGHTLY + "maxAgeHours: 8784\n": "3: maxAgeHours: the audit finds a missing backup after 366 days only",
     NIGHTLY + "maxAgeHours: 744\n": "",
-    NIGHTLY + "maxAgeHours: 12\n": f"2: {AT}: it comes every 24 hours at most, and maxAgeHours is 12:",
     "schedule: {expression: rate(2 days)}\n": f"2: {AT}: it comes every 48 hours at most",
-    "schedule: {expression: cron(0/1 * * * ? *)}\n": "",
 }
 
 
@@ -162,9 +152,6 @@ def test_a_remark_names_line_and_field(written: Written, text: str) -> None:
 WRONG_JSON = {
     '{"enabled": true,\n"enabled": true}': "2: enabled: is repeated: line 1 has it, too",
     "{} # none": "1: the document: is not JSON: Extra data",
-    "{\nenabled: true}": "2: the document: is not JSON: Expecting property name enclosed in double quotes",
-    '{"databases": ["a",\n]}': "1: the document: is not JSON: Illegal trailing comma before end of array",
-    '{"maxAgeHours": 26.0}': "1: maxAgeHours: must be a whole number",
     f'{{"maxAgeHours": {"9" * 5000}}}': "1: the document: is not JSON: a number is too long",
     '{"databases": ["\\ud800"]}': "1: databases: must be a list of names",
 }
@@ -271,19 +258,15 @@ def test_a_directory_without_the_fleets_file(written: Written, name: str, hint: 
     [
         ("fleet.yaml", "fleet.yaml:1: the document: cannot be read: it is a link"),
         ("targets", "targets:1: the directory: is a link"),
-        (".", "fleet:1: the directory: is a link"),
+        ("", "fleet:1: the directory: is a link"),
     ],
 )
 def test_links_are_not_followed(written: Written, tmp_path: Path, link: str, error: str) -> None:
-    other, fleet = written(a=ASSOCIATIONS), tmp_path / "fleet"
-    if link != ".":
-        fleet.mkdir()
-        (fleet / "fleet.yaml").write_text(HEAD)
-        (fleet / link).unlink(missing_ok=True)
-    (fleet / link).symlink_to(other / link)
-    assert [str(found).replace(f"{tmp_path}/", "").removeprefix("fleet/") for found in read_fleet(fleet).errors] == [
-        error
-    ]
+    directory = written(a=ASSOCIATIONS)
+    (directory / link).rename(tmp_path / "elsewhere")
+    (directory / link).symlink_to(tmp_path / "elsewhere")
+    (found,) = read_fleet(directory).errors
+    assert str(found).endswith(f"/{error}")
 
 
 # ---- Warnings
@@ -304,19 +287,12 @@ def test_databases_of_a_target_with_several_associations(written: Written, own: 
 
 
 @pytest.mark.parametrize(
-    ("default", "field"),
-    [
-        ("enabled: false", "enabled"),
-        ("maxAgeHours: 8784", "maxAgeHours"),
-        ("schedule: {expression: cron(0 3 1 1 ? 2199)}", "expression of schedule"),
-        ("schedule: {expression: cron(0 2 * * ? *), timezone: Europe/Berlin}", "daylight saving skips 02:00 on "),
-    ],
+    "default", ["maxAgeHours: 8784", "schedule: {expression: cron(0 2 * * ? *), timezone: Europe/Berlin}"]
 )
-def test_a_default_that_is_warned_of_is_one_warning_at_its_line(written: Written, default: str, field: str) -> None:
+def test_a_default_that_is_warned_of_is_one_warning_at_its_line(written: Written, default: str) -> None:
     schedule = "" if "schedule" in default else f"  {NIGHTLY}"
     (found,) = remarks(written(f"name: prod\ndefaults:\n  {default}\n{schedule}", a=of("one"), b=of("two")))
     assert found.startswith("fleet.yaml:3: ")
-    assert field in found
 
 
 @pytest.mark.parametrize(
