@@ -217,9 +217,7 @@ def test_a_new_group_changes_one_file(take: Take, fleet: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "edited"), [("associations", "# owned by sales\nassociations"), (arn("db-000"), "db-000")]
 )
-def test_an_edited_file_is_kept_and_a_newcomer_goes_to_another(
-    take: Take, fleet: Path, text: str, edited: str
-) -> None:
+def test_an_edited_file_is_kept_and_a_newcomer_goes_to_another(take: Take, fleet: Path, text: str, edited: str) -> None:
     take(many(2), "--write", str(fleet))
     file = fleet / "targets/aws-prod-1.yaml"
     file.write_text(own := file.read_text().replace(text, edited))

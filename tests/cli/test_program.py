@@ -7,13 +7,14 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Never
+from typing import Never
 
 import pytest
 from botocore import exceptions as sdk
 
 from local.tools import ROOT
 from rds_snap_backup_cli.errors import Exit
+from rds_snap_backup_cli.stack import session_of
 from tests.cli.calls import Cli
 from tests.cli.submissions import QUEUED
 from tests.cli.wire import OUTPUT, STACK, AwsWire, members, stacks
@@ -52,8 +53,8 @@ def test_the_environment_names_a_stack_that_is_left_out(
 ) -> None:
     monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", named)
     wire.no_stack()
-    for arguments in (("backup", *order), ("backup", "--wait", *order, "--region", "eu-west-1")):
-        cli(*arguments).could_not_run("prod: there is no such stack in ")
+    cli("backup", *order).could_not_run("prod: there is no such stack in us-east-1.")
+    cli("backup", "--wait", *order, "--region", "eu-west-1").could_not_run("prod: there is no such stack in eu-west-1.")
     assert {asked["StackName"] for asked in wire.asked("DescribeStacks")} == {"prod"}
 
 
@@ -68,11 +69,11 @@ def refused(code: str, message: str) -> sdk.ClientError:
         (refused("ExpiredToken", "It is expired"), "AWS does not accept the credentials (ExpiredToken). Sign in again"),
         (refused("AccessDenied", DENIED), f"{DENIED}. Ask for that permission"),
         (refused("Throttling", "arn:secret:key"), "DescribeStacks failed (Throttling): arn:secret:key."),  # no emoji
-        (sdk.ProfileNotFound(profile="x"), "The config profile (x) could not be found. `aws configure list-profiles` lists"),
+        (sdk.ProfileNotFound(profile="x"), "(x) could not be found. `aws configure list-profiles` lists the profiles."),
         (sdk.NoCredentialsError(), "Unable to locate credentials. Sign in again"),
         (sdk.TokenRetrievalError(provider="sso", error_msg="It is expired"), "Error when retrieving token from sso: "),
         (sdk.NoRegionError(), "no region is configured. Name one with --region."),
-        (sdk.EndpointConnectionError(endpoint_url="u"), 'the endpoint URL: "u" Check the network and the region\'s name.'),
+        (sdk.EndpointConnectionError(endpoint_url="u"), 'URL: "u" Check the network and the region\'s name.'),
         (EOFError(), "the input has ended. Nothing was changed."),
         (OSError(28, "No space left"), "this machine: No space left."),
         (FileNotFoundError(2, "No such file", "a.json"), "there is no a.json. Check the path."),
@@ -111,24 +112,22 @@ def test_a_stack_of_another_version_is_refused(cli: Cli, wire: AwsWire, outputs:
 
 
 @pytest.mark.parametrize(
-    ("variables", "options", "region"),
+    ("variables", "region", "profile", "found"),
     [
-        ({"AWS_REGION": "us-west-2"}, ("--region", "ap-south-1"), "ap-south-1"),
-        ({"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, (), "us-west-2"),
-        ({}, ("--profile", "frankfurt"), "eu-central-1"),
+        ({"AWS_REGION": "us-west-2"}, "ap-south-1", None, "ap-south-1"),
+        ({"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, None, None, "us-west-2"),
+        ({}, None, "frankfurt", "eu-central-1"),
     ],
 )
 def test_the_region_is_the_given_one_then_the_environments_then_the_profiles(
-    cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, variables: Any, options: Any, region: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, variables: dict[str, str], region: str, profile: str, found: str
 ) -> None:
-    keys = "aws_access_key_id = other\naws_secret_access_key = other\n"
-    (tmp_path / "config").write_text(f"[profile frankfurt]\nregion = eu-central-1\n{keys}")
-    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+    (tmp_path / "config").write_text("[profile frankfurt]\nregion = eu-central-1\n")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)
     for name, value in {"AWS_CONFIG_FILE": str(tmp_path / "config"), **variables}.items():
         monkeypatch.setenv(name, value)
-    wire.no_stack()
-    cli("redrive", "prod", *options).could_not_run(f"in {region}.")
+    assert session_of(region, profile).region_name == found
 
 
 def test_ctrl_c_says_what_was_done(cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch) -> None:
