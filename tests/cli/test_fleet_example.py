@@ -37,7 +37,6 @@ def test_only_the_job_that_deploys_what_was_built_gets_the_role() -> None:
     assert (build["permissions"], deploy["permissions"]) == ({"contents": "read"}, {"id-token": "write"})
     used = [step["uses"].partition("@")[0] for step in deploy["steps"] if "uses" in step]
     assert (deploy["environment"], used) == ("production", ["actions/download-artifact"])
-    assert not re.search(r"pip|npm|apt|rds-snap-backup ", str(deploy["steps"]))
 
 
 @pytest.mark.parametrize("deployed", ["built", "other"])
