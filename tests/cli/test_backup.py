@@ -9,7 +9,7 @@ import pytest
 from rds_snap_backup_cli import backup, proof
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
-from tests.cli.submissions import DEFERRED, ERROR, MOMENT, QUEUED, RUNNING, SUCCEEDED, submission
+from tests.cli.submissions import DEFERRED, ERROR, FAILED, MOMENT, QUEUED, RUNNING, SUCCEEDED, submission
 from tests.cli.submissions import backup as one_of
 from tests.cli.wire import PLACE, AwsWire
 
@@ -65,17 +65,19 @@ def test_the_call_is_repeated_until_the_backup_is_over(cli: Cli, function: AwsWi
 
 
 def test_the_wait_for_all_targets_ends_when_each_has_ended(cli: Cli, function: AwsWire) -> None:
-    lost = submission("failed", one_of("lost", "1355", ERROR), target="billing")
-    states = (submission("open", one_of("running", "1355"), target="billing"), lost)
-    function.answer("Invoke", *({"submissions": [SUCCEEDED, billing]} for billing in states))
+    billing = [
+        submission(status, one_of(state, "1355"), target="billing")
+        for status, state in (("open", "running"), ("succeeded", "completed"))
+    ]
+    function.answer("Invoke", *({"submissions": [FAILED, other]} for other in billing))
     done = cli("backup", "prod", "*", "--wait", "--yes", "--request-id", "all")
     assert (done.status, events(function)) == (Exit.FINDINGS, [("*", "all")] * 2)
     assert [line.split(" ", 1)[1].partition(".")[0] for line in done.err.splitlines()[1:]] == [
-        "orders / aws-prod / RDS / nightly: completed, job 1354",
+        "orders / aws-prod / RDS / nightly: failed, job 1354",
         "billing / aws-prod / RDS / nightly: running, job 1355",
-        "billing / aws-prod / RDS / nightly: lost, job 1355",
+        "billing / aws-prod / RDS / nightly: completed, job 1355",
     ]
-    assert [row[:4:2] for row in done.rows] == [["orders", "completed"], ["billing", "lost"]]
+    assert [row[:4:2] for row in done.rows] == [["orders", "failed"], ["billing", "completed"]]
     assert done.out.endswith(f"{PLACE}: the backup failed.\n")
 
 

@@ -71,7 +71,10 @@ def refused(code: str, message: str) -> sdk.ClientError:
         (refused("Throttling", "arn:secret:key"), "DescribeStacks failed (Throttling): arn:secret:key."),  # no emoji
         (sdk.ProfileNotFound(profile="x"), "(x) could not be found. `aws configure list-profiles` lists the profiles."),
         (sdk.NoCredentialsError(), "Unable to locate credentials. Sign in again"),
-        (sdk.TokenRetrievalError(provider="sso", error_msg="It is expired"), "Error when retrieving token from sso: "),
+        (
+            sdk.TokenRetrievalError(provider="sso", error_msg="It is expired"),
+            "token from sso: It is expired Sign in again",
+        ),
         (sdk.NoRegionError(), "no region is configured. Name one with --region."),
         (sdk.EndpointConnectionError(endpoint_url="u"), 'URL: "u" Check the network and the region\'s name.'),
         (EOFError(), "the input has ended. Nothing was changed."),

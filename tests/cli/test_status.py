@@ -67,17 +67,10 @@ def test_open_submissions_are_shown_the_oldest_first(cli: Cli, ledger: Ledger) -
     ledger.save("over", HOUR, 0, Ended("completed"))
     done = cli("status", "prod")
     assert (done.status, done.err) == (Exit.OK, "")
+    states = "2 running, 1 waiting, 1 rejected"
     assert done.rows == [
         ["billing", "schedule arn|billing", "1 waiting", "", "2 d", "overdue 2 h", ""],
-        [
-            "orders",
-            "schedule arn|orders",
-            "2 running, 1 waiting, 1 rejected",
-            "1354, 1355",
-            "5 h",
-            "in 1 min",
-            ERROR.code,
-        ],
+        ["orders", "schedule arn|orders", states, "1354, 1355", "5 h", "in 1 min", ERROR.code],
     ]
     cause = ["UNREACHABLE", "  Commvault cannot be reached.", "  What to do: It is retried."]
     *_, last = lines = done.out.splitlines()
@@ -114,10 +107,8 @@ def test_the_runbook_restores_the_ledger(cli: Cli, emulator: Emulator, ledger: L
     ledger.save("orders", HOUR, 60, Waiting(0))
     client, wanted = emulator.client("dynamodb"), TEMPLATE["Resources"]["Ledger"]["Properties"]
     client.update_table(TableName=ledger.table, DeletionProtectionEnabled=wanted["DeletionProtectionEnabled"])
-    blocks = re.findall(
-        r"^ *```sh\n(.*?)^ *```$", section("docs/operations.md", "Restore the ledger"), re.MULTILINE | re.DOTALL
-    )
-    _, past, _, restore, _ = blocks
+    text = section("docs/operations.md", "Restore the ledger")
+    _, past, _, restore, _ = re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
     path = os.pathsep.join([str(Path(*tool("aws")).parent), os.defpath])
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "UV"))}
     environment |= emulator.environment | {"PATH": path, "AWS_PAGER": ""}
