@@ -70,26 +70,19 @@ def test_the_wait_for_all_targets_ends_when_each_has_ended(cli: Cli, function: A
         for status, state in (("open", "running"), ("succeeded", "completed"))
     ]
     function.answer("Invoke", *({"submissions": [FAILED, other]} for other in billing))
-    done = cli("backup", "prod", "*", "--wait", "--yes", "--request-id", "all")
+    done = cli("backup", "prod", "*", "--wait", "--yes", "--request-id", "all", "--format", "json")
     assert (done.status, events(function)) == (Exit.FINDINGS, [("*", "all")] * 2)
-    assert [line.split(" ", 1)[1].partition(".")[0] for line in done.err.splitlines()[1:]] == [
+    *lines, last = done.err.splitlines()[1:]
+    assert [line.split(" ", 1)[1].partition(".")[0] for line in lines] == [
         "orders / aws-prod / RDS / nightly: failed, job 1354",
         "billing / aws-prod / RDS / nightly: running, job 1355",
         "billing / aws-prod / RDS / nightly: completed, job 1355",
     ]
-    assert [row[:4:2] for row in done.rows] == [["orders", "failed"], ["billing", "completed"]]
-    assert done.out.endswith(f"{PLACE}: the backup failed.\n")
-
-
-def test_each_backup_of_a_group_has_its_row(cli: Cli, function: AwsWire) -> None:
-    other = one_of("failed", "1355", ERROR) | {"subclientName": "billing"}
-    answers(function, submission("failed", one_of("completed"), other))
-    done = cli(*ORDERS, "--format", "json", "--quiet")
-    assert (done.status, done.err) == (Exit.FINDINGS, "")
-    assert [(row["subclient"], row["state"], row["job"], row["error"], row["hint"]) for row in done.json] == [
-        ("aws-prod / RDS / nightly", "completed", "1354", None, None),
-        ("aws-prod / RDS / billing", "failed", "1355", "UNREACHABLE: Commvault cannot be reached.", "It is retried."),
+    assert [(row["target"], row["state"], row["job"], row["hint"]) for row in done.json] == [
+        ("orders", "failed", "1354", "It is retried."),
+        ("billing", "completed", "1355", None),
     ]
+    assert last == f"{PLACE}: the backup failed."
 
 
 def test_one_cause_is_said_once_below_the_rows(cli: Cli, function: AwsWire) -> None:
