@@ -65,7 +65,6 @@ def test_defaults_fill_whole_fields_that_a_document_lacks(written: Written) -> N
         own=f"{ASSOCIATIONS}databases: [c]\nschedule: {{expression: rate(1 day)}}\n",
         unscheduled__json=json.dumps({"associations": [ASSOCIATION], "schedule": None}),
     )
-
     fleet = read_fleet(directory)
     assert (fleet.name, fleet.errors) == ("prod", ())
     assert {name: (entry.document["databases"], entry.schedule) for name, entry in fleet.entries.items()} == {
@@ -101,7 +100,10 @@ def test_json_is_read_as_json(written: Written, blank: str) -> None:
 # ---- Errors
 
 MANY = "gatherMinutes: each event of a group of many starts a job of all"
-AT = "expression of schedule"
+AT, NO_MORE = (
+    "expression of schedule",
+    "it does not come twice in two years, and maxAgeHours is 26, the stack's default",
+)
 # What a target has beside its associations on the first line, and how the only remark about it begins.
 REMARKS = {
     "databases:\n  - *x\n": "3: database 1: the alias *x is not allowed: write the value again",
@@ -124,9 +126,7 @@ REMARKS = {
     "gatherMinutes: 4\ndatabases: ['web-*']\n": f"2: {MANY}",
     "gatherMinutes: 5\ndatabases: [a, b]\n": "",
     "gatherMinutes: 0\ndatabases: [a]\n": "",
-    "schedule: {expression: cron(0 3 1 1 ? 2199)}\n": (
-        f"2: {AT}: it does not come twice in two years, and maxAgeHours is 26, the stack's default"
-    ),
+    "schedule: {expression: cron(0 3 1 1 ? 2199)}\n": f"2: {AT}: {NO_MORE}",
     "schedule: {expression: cron(0 3 1 1 ? 2199)}\nenabled: false\n": "3: enabled: nothing starts",
     "schedule: {expression: cron(0 3 ? * MON *)}\n": f"2: {AT}: it comes every 168 hours at most",
     "schedule: {expression: cron(0 3 ? * MON *)}\nmaxAgeHours: 168\n": "",
@@ -180,7 +180,8 @@ def test_content_that_is_no_document(written: Written, content: bytes, reason: s
 def test_all_errors_are_found_at_once(written: Written) -> None:
     head = "nane: prod\ndefaults:\n  associations: []\n  schedule: {timezone: Europe/Berlim}\n"
     wrong = "  - clientName: ''\n    instancename: x\n    subclientName: default\n"
-    target = f"associations:\n  - {ONE}\n{wrong}  - {ONE}\ndatabases: &all [a]\nschedule:\n  time: 3\n"
+    schedule = "schedule:\n  expression: cron(0 25 * * ? *)\n  time: 3\n"
+    target = f"associations:\n  - {ONE}\n{wrong}  - {ONE}\ndatabases: &all [a]\n{schedule}"
     directory = written(head, a=target, b=ASSOCIATIONS, c=f"{ASSOCIATIONS}maxAgeHours: 0\n")
     assert remarks(directory) == [
         'fleet.yaml:1: name: must be a text of 1 to 64 letters, digits, "_", "." or "-"',
@@ -193,8 +194,8 @@ def test_all_errors_are_found_at_once(written: Written) -> None:
         "targets/a.yaml:4: instancename of association 2: must be left out (did you mean instanceName?)",
         "targets/a.yaml:6: association 3: must be different from association 1 in clientName, instanceName, subclientName",
         "targets/a.yaml:7: databases: the anchor &all is not allowed",
-        "targets/a.yaml:8: expression of schedule: must be cron(…), rate(…) or at(…), in at most 256 characters",
-        "targets/a.yaml:9: time of schedule: must be left out (did you mean timezone?)",
+        "targets/a.yaml:9: expression of schedule: 'cron(0 25 * * ? *)': '25' is not valid for hours: 0 to 23",
+        "targets/a.yaml:10: time of schedule: must be left out (did you mean timezone?)",
         "targets/c.yaml:2: maxAgeHours: must be a whole number, 1 to 8784",
     ]
 
