@@ -133,6 +133,7 @@ REMARKS = {
     "schedule: {expression: cron(0 3 ? * MON-FRI *)}\n": "",
     NIGHTLY + "maxAgeHours: 8784\n": "3: maxAgeHours: the audit finds a missing backup after 366 days only",
     NIGHTLY + "maxAgeHours: 744\n": "",
+    "schedule: {expression: cron(0/1 * * * ? *)}\n": "",
     "schedule: {expression: rate(2 days)}\n": f"2: {AT}: it comes every 48 hours at most",
 }
 
@@ -241,7 +242,8 @@ def test_files_that_are_no_targets_are_errors(written: Written) -> None:
 
 
 def test_a_directory_without_the_fleets_file(written: Written) -> None:
-    directory = written(None, a=ASSOCIATIONS)
+    directory = written(None)
+    (directory / "targets").rmdir()
     (directory / "fleet.yml").write_text(HEAD)
     hint = "did you mean fleet.yml? The name must be fleet.yaml"
     assert remarks(directory) == [f"fleet.yaml:1: the document: does not exist ({hint})"]

@@ -153,7 +153,7 @@ def test_on_a_terminal_it_asks(
 
 
 def test_letters_that_another_person_reads_are_not_taken_for_none(cli: Cli, queue: Queue) -> None:
-    assert "no letters in the dead-letter queue." in cli("letters", "prod").out
+    assert "no letters in the dead-letter queue." in cli("discard", "prod", "--all").out
     queue.put(REJECTED)
     assert len(queue.left()) == 1  # received, and not handed back
     cli("discard", "prod", "--all").could_not_run("another person is reading 1 letter. Try again")

@@ -19,7 +19,6 @@ from tests.cli.calls import Cli
 from tests.cli.submissions import QUEUED
 from tests.cli.wire import OUTPUT, STACK, AwsWire, members, stacks
 
-DENIED = "User: arn:aws:iam::000000000000:user/me is not authorized to perform: cloudformation:DescribeStacks"
 type Piped = subprocess.Popen[str]
 COMMAND = [sys.executable, "-m", "rds_snap_backup_cli"]
 
@@ -67,7 +66,6 @@ def refused(code: str, message: str) -> sdk.ClientError:
     ("error", "said"),
     [
         (refused("ExpiredToken", "It is expired"), "AWS does not accept the credentials (ExpiredToken). Sign in again"),
-        (refused("AccessDenied", DENIED), f"{DENIED}. Ask for that permission"),
         (refused("Throttling", "arn:secret:key"), "DescribeStacks failed (Throttling): arn:secret:key."),  # no emoji
         (sdk.ProfileNotFound(profile="x"), "(x) could not be found. `aws configure list-profiles` lists the profiles."),
         (sdk.NoCredentialsError(), "Unable to locate credentials. Sign in again"),
@@ -94,6 +92,12 @@ def test_an_error_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch, error: 
     done, is_interrupted = cli("redrive", "prod", "--yes"), isinstance(error, KeyboardInterrupt)
     assert (done.status, said in done.line) == (Exit.INTERRUPTED if is_interrupted else Exit.COULD_NOT_RUN, True)
     assert done.line.startswith("prod: ")
+
+
+def test_a_stack_that_may_not_be_read_is_not_taken_for_none(cli: Cli, wire: AwsWire) -> None:
+    said = "User: arn:aws:iam::000000000000:user/me is not authorized to perform: cloudformation:DescribeStacks"
+    wire.refuse("DescribeStacks", 403, "AccessDenied", said)
+    cli("redrive", "prod", "--yes").could_not_run(f"prod: {said}. Ask for that permission")
 
 
 TOO_NEW = "version 3.1.0 is too new for 2.0.0.dev0 of this command. Install the command's version 3.1.0."
