@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from subprocess import PIPE
 from typing import Never
 
 import pytest
@@ -20,18 +21,15 @@ from tests.cli.submissions import QUEUED
 from tests.cli.wire import OUTPUT, STACK, AwsWire, members, stacks
 
 type Piped = subprocess.Popen[str]
-COMMAND = [sys.executable, "-m", "rds_snap_backup_cli"]
 
 
 def shell(
-    *arguments: str,
-    environment: Mapping[str, str] | None = None,
-    stdout: int = subprocess.PIPE,
-    stderr: int = subprocess.PIPE,
+    *arguments: str, environment: Mapping[str, str] | None = None, stdout: int = PIPE, stderr: int = PIPE
 ) -> Piped:
     """Start the program as a shell does."""
     given = {**os.environ, "PYTHONPATH": "src", **(environment or {})}
-    return subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, env=given, stdout=stdout, stderr=stderr, text=True)
+    command = [sys.executable, "-m", "rds_snap_backup_cli", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=given, stdout=stdout, stderr=stderr, text=True)
 
 
 def ended(process: Piped) -> tuple[int, str, str]:
