@@ -28,7 +28,6 @@ from tests.unit.core.world import (
     Z,
     jobs,
 )
-from tests.unit.template import TEMPLATE
 
 if TYPE_CHECKING:
     from rds_snap_backup.core.record import Submission
@@ -264,8 +263,8 @@ def receives(world: World) -> int:
 
 
 def test_a_message_is_received_less_than_half_as_often_as_the_queue_allows(world: World) -> None:
-    policy = TEMPLATE["Resources"]["SubmissionsQueue"]["Properties"]["RedrivePolicy"]
-    assert 300 < receives(world) < policy["maxReceiveCount"] / 2
+    """It allows 1,000."""
+    assert 300 < receives(world) < 500
 
 
 def test_each_run_that_does_something_is_counted_once(world: World) -> None:
