@@ -1,9 +1,7 @@
 """What the audit asks Commvault and RDS: within the calls of an audit, and never more than is needed."""
 
 import math
-import time
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -20,80 +18,29 @@ from rds_snap_backup.audit.metered import CONTENT_CALLS, MAX_CALLS, MAX_SAAS_QUE
 from rds_snap_backup.audit.verdicts import Judge
 from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.commvault.job_lists import OVERLAP
-from rds_snap_backup.commvault.jobs import PAGE
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Databases
 from rds_snap_backup.rds.members import Listing
-from tests.unit.audit.support import EVERYTHING, HOME, HOUR, NOW, database, judge, target
+from tests.unit.audit.support import HOME, HOUR, NOW, database, judge, target
+from tests.unit.commserve import Place
 
 OWN, SAAS = "https://commvault.example/commandcenter/api", "https://api.metallic.example"
-TOO_LONG = QueryFailed(Problem("ANSWER_TOO_LONG", "Longer than 4 MiB.", "-"))
-DOWN = QueryFailed(Problem("UNREACHABLE", "Connection refused", "-"))
 ORDERS = database("orders")
+BROWSE = "/BrowseRDSBackups"
+PAGE = 50
 
 
-def job_row(number: int, group: str = "a", **more: Any) -> dict[str, Any]:
-    """Return the job that began this many minutes ago."""
-    names = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": group}
-    times = {"jobStartTime": int(NOW) - 60 * number, "jobEndTime": int(NOW) - 60 * number + 30}
-    fields = {"jobId": 100_000 - number, "status": "Completed", "jobType": "Snap Backup", "subclient": names}
-    return {"jobSummary": fields | times | more}
+@pytest.fixture
+def place() -> Iterator[Place]:
+    with Place({}, NOW).at_work(PAGE) as place:
+        yield place
 
 
-class Tenant:
-    """Commvault with clients `c-000` and so on, each with one RDS instance whose group `nightly` has everything.
-
-    `refused` are answers to paths by their first part. `rows` is the list of restore points. It has a number of `jobs`,
-    one a minute, of `groups` in turn; `fail` is the call for them that fails.
-    """
-
-    def __init__(self, clients: int = 1, *, lists_content: bool = True, servers: int = 0, **jobs: Any) -> None:
-        self.clients, self.lists_content, self.servers = clients, lists_content, servers
-        self.refused: dict[str, QueryFailed] = {}
-        self.rows: list[dict[str, Any]] = []
-        self.spans: list[float] = []
-        self.most_hours = float("inf")
-        self.calls: Counter[str] = Counter()
-        self.path, self.fail, groups = "", jobs.get("fail", 0), jobs.get("groups", "a")
-        self.jobs = [job_row(number, groups[number % len(groups)]) for number in range(jobs.get("jobs", 0))]
-
-    def add(self, *changes: dict[str, Any]) -> None:
-        """Add jobs, the newest last."""
-        for number, more in enumerate(changes):
-            self.jobs.insert(0, job_row(-1 - number, **more))
-
-    def get(self, path: str, _deadline: float, headers: Any = None, *, listed: str = "") -> JsonDocument | QueryFailed:
-        self.path = path
-        kind, _, rest = path[1:].partition("?")
-        kind, _, identity = kind.partition("/")
-        self.calls[kind] += 1
-        if kind in self.refused:
-            return self.refused[kind]
-        if kind == "Job":
-            first, limit = int(headers["offset"]), int(headers["limit"])
-            page = {"totalRecordsWithoutPaging": len(self.jobs), "jobs": self.jobs[first : first + limit]}
-            return DOWN if self.calls[kind] == self.fail else JsonDocument(page, 0)
-        number = int(identity or rest.partition("=")[2].partition("&")[0] or 0)
-        rows: list[Any] = []
-        match kind:
-            case "Client":
-                numbers = range(self.clients + self.servers)
-                entities = [{"clientId": one + 1, "clientName": f"c-{one:03}"} for one in numbers]
-                rows = [{"client": {"clientEntity": entity}} for entity in entities]
-            case "Instance":
-                kind_of = {"cloudAppsInstance": {"instanceType": "4"}} if number <= self.clients else {}
-                rows = [{"instance": {"instanceName": "RDS", "instanceId": 1000 + number}, **kind_of}, {"odd": 1}, None]
-            case "Subclient":
-                entity = {"instanceName": "RDS", "subclientName": "nightly", "subclientId": number}
-                content = {"cloudDbContent": {"children": [EVERYTHING]}} if self.lists_content or identity else {}
-                rows = [{"subClientEntity": entity, **content}]
-        return JsonDocument({listed or "clientProperties": rows}, 0)
-
-    def query(self, _path: str, body: Any, _deadline: float, *, listed: str) -> JsonDocument | QueryFailed:
-        self.calls["Browse"] += 1
-        self.spans.append((NOW - body["startTime"]) / HOUR)
-        return TOO_LONG if self.spans[-1] > self.most_hours else JsonDocument({listed: self.rows}, 0)
+def with_accounts(place: Place, count: int) -> Place:
+    """Add clients `c-000` and so on, each with an RDS instance whose group `nightly` has everything."""
+    place.server.extend({f"c-{number:03}": {"RDS": ["nightly"]} for number in range(count)})
+    return place
 
 
 class Rds:
@@ -112,24 +59,24 @@ class Rds:
         yield {"DBSnapshots": [row for row in self.snapshots if row["DBSnapshotIdentifier"] in names["Values"]]}
 
 
-def begun(commvault: Any, base_url: str = OWN) -> tuple[Discovery, Metered]:
-    limited = Metered(commvault, base_url)
+def begun(place: Place, base_url: str = OWN) -> tuple[Discovery, Metered]:
+    limited = Metered(place.commvault, base_url)
     discovery = Discovery(limited, lambda: 1000.0)
     discovery.begin(None)
     return discovery, limited
 
 
-def read(tenant: Tenant, named: Collection[Any] = ()) -> tuple[Contents, int]:
+def read(place: Place, named: Collection[Any] = ()) -> tuple[Contents, int]:
     """Read the groups; return also the number of calls."""
-    discovery, limited = begun(tenant)
+    discovery, limited = begun(place)
     return read_groups(discovery, limited, named), limited.calls
 
 
-def gathered(tenant: Tenant, of: Database = ORDERS, rds: Rds | None = None, url: str = OWN, **facts: Any) -> Judge:
+def gathered(place: Place, of: Database = ORDERS, rds: Rds | None = None, url: str = OWN, **facts: Any) -> Judge:
     """Read the groups and what proves a database."""
     client: Any = rds or Rds()
     estate = Estate(HOME, {HOME: Listing([of.resource], [], databases=Databases(lambda: client))}, [of])
-    discovery, limited = begun(tenant, url)
+    discovery, limited = begun(place, url)
     judged = judge(of, groups=read_groups(discovery, limited, ()).groups, **facts)
     found = gather(judged, discovery, estate, lambda: 1000.0)
     assert limited.calls <= MAX_CALLS
@@ -139,15 +86,16 @@ def gathered(tenant: Tenant, of: Database = ORDERS, rds: Rds | None = None, url:
 # ---- Groups
 
 
-def test_a_client_without_rds_costs_one_call_and_one_with_it_two() -> None:
-    tenant = Tenant(2, servers=5)
-    contents, calls = read(tenant)
-    assert tenant.calls == {"Client": 1, "Instance": 7, "Subclient": 2}
+def test_a_client_without_rds_costs_one_call_and_one_with_it_two(place: Place) -> None:
+    place.server.extend({f"server-{number}": {} for number in range(5)})
+    contents, calls = read(with_accounts(place, 2))
+    assert place.calls == {"/Client": 1, "/Instance": 7, "/Subclient": 2}
     assert (calls, len(contents.groups), contents.problems) == (10, 2, [])
 
 
-def test_contents_that_the_list_lacks_are_read_singly_those_of_targets_first() -> None:
-    contents, calls = read(Tenant(80, lists_content=False), {("c-070", "RDS", "nightly")})
+def test_contents_that_the_list_lacks_are_read_singly_those_of_targets_first(place: Place) -> None:
+    place.server.state.lists_content = False
+    contents, calls = read(with_accounts(place, 80), {("c-070", "RDS", "nightly")})
     assert calls == CONTENT_CALLS
     understood = [group for group in contents.groups if not isinstance(group.content, Problem)]
     assert len(understood) == CONTENT_CALLS - 1 - 2 * 80
@@ -155,8 +103,8 @@ def test_contents_that_the_list_lacks_are_read_singly_those_of_targets_first() -
     assert contents.problems == [OUT_OF_CALLS] * (80 - len(understood))
 
 
-def test_clients_that_were_not_reached_are_unread_those_of_targets_last() -> None:
-    contents, calls = read(Tenant(150), {("c-149", "RDS", "nightly")})
+def test_clients_that_were_not_reached_are_unread_those_of_targets_last(place: Place) -> None:
+    contents, calls = read(with_accounts(place, 150), {("c-149", "RDS", "nightly")})
     assert calls <= CONTENT_CALLS + 1
     assert {each.instance.client for each in contents.groups} >= {"c-149", "c-000"}
     assert len(contents.groups) + len(contents.unread) == 150
@@ -164,78 +112,95 @@ def test_clients_that_were_not_reached_are_unread_those_of_targets_last() -> Non
 
 
 @pytest.mark.parametrize(
-    ("kind", "unread", "calls"), [("Subclient", {"c-000", "c-001", "c-002"}, 3), ("Client", set(), 1)]
+    ("path", "unread", "calls"), [("/Subclient", {"c-000", "c-001", "c-002"}, 3), ("/Client", set(), 1)]
 )
-def test_what_is_refused_is_a_problem_and_stops_nothing_else(kind: str, unread: set[str], calls: int) -> None:
-    tenant = Tenant(3)
-    tenant.refused[kind] = QueryFailed(Problem("HTTP_403", "No.", "-"))
-    contents, _ = read(tenant)
-    assert (contents.groups, set(contents.unread), tenant.calls[kind]) == ([], unread, calls)
+def test_what_is_refused_is_a_problem_and_stops_nothing_else(
+    place: Place, path: str, unread: set[str], calls: int
+) -> None:
+    place.server.fault("forbidden", None, path)
+    contents, _ = read(with_accounts(place, 3))
+    assert (contents.groups, set(contents.unread), place.calls[path]) == ([], unread, calls)
     assert {problem.code for problem in contents.problems} == {"HTTP_403"}
 
 
 # ---- Restore points
 
 
-def row(name: str, hours: float, snapshot: str) -> dict[str, Any]:
-    return {"dbName": name, "createTime": int(NOW - hours * HOUR), "snapShotName": snapshot}
+def with_points(place: Place, *points: tuple[str, float, str]) -> Place:
+    """Add a client whose restore points are each of a database, so many hours old, with its snapshot; and a row that is none."""
+    with_accounts(place, 1)
+    for name, hours, snapshot in points:
+        row = {"dbName": name, "createTime": int(NOW - hours * HOUR), "snapShotName": snapshot}
+        place.server.add_restore_point("c-000", row)
+    place.server.add_restore_point("c-000", {"odd": 1})
+    return place
 
 
-def test_rds_is_asked_for_the_newest_snapshot_and_then_for_the_next_one() -> None:
-    tenant = Tenant()
-    tenant.rows = [row("orders", hours, f"S-{hours}") for hours in (3, 1, 2)] + [row("other", 1, "o"), {"odd": 1}]
+def spans(place: Place) -> list[float]:
+    """Return of how many hours restore points were asked for."""
+    return [(NOW - request.json["startTime"]) / HOUR for request in place.server.requests if request.path == BROWSE]
+
+
+def test_rds_is_asked_for_the_newest_snapshot_and_then_for_the_next_one(place: Place) -> None:
+    points = [("orders", hours, f"S-{hours}") for hours in (3, 1, 2)]
     at = SimpleNamespace(timestamp=lambda: NOW - 2 * HOUR)
     resource = {"DBInstanceIdentifier": "orders", "DbiResourceId": "id-orders", "Status": "available"}
     rds = Rds({"DBSnapshotIdentifier": "s-2", "DBSnapshotArn": "arn:s-2", "SnapshotCreateTime": at, **resource})
-    verdict = gathered(tenant, rds=rds).judge(ORDERS)
+    verdict = gathered(with_points(place, *points, ("other", 1, "o")), rds=rds).judge(ORDERS)
     assert rds.asked == [["s-1"], ["s-2"]]
     assert (verdict.name, verdict.proof and verdict.proof.arn) == ("protected", "arn:s-2")
-    assert tenant.spans == [168]
+    assert spans(place) == [168]
 
 
-@pytest.mark.parametrize(
-    ("of", "rows"), [(ORDERS, []), (database("orders", exclude="true"), [row("orders", 1, "s-1")])]
-)
-def test_rds_is_not_asked_without_restore_points_or_for_an_excluded_database(of: Database, rows: list[Any]) -> None:
-    tenant, rds = Tenant(), Rds()
-    tenant.rows = rows
-    gathered(tenant, of, rds)
+@pytest.mark.parametrize(("of", "points"), [(ORDERS, []), (database("orders", exclude="true"), [("orders", 1, "s-1")])])
+def test_rds_is_not_asked_without_restore_points_or_for_an_excluded_database(
+    place: Place, of: Database, points: list[Any]
+) -> None:
+    rds = Rds()
+    gathered(with_points(place, *points), of, rds)
     assert rds.asked == []
 
 
-def test_a_list_that_is_too_long_is_asked_for_from_later_on() -> None:
-    tenant = Tenant()
-    tenant.most_hours = 50
-    found = gathered(tenant)
-    assert tenant.spans == [168, 42]
+def test_a_list_that_is_too_long_is_asked_for_from_later_on(place: Place) -> None:
+    too_long = {"status": 200, "body": " " * (5 << 20)}
+    place.server.fault("status", 1, BROWSE, **too_long)
+    found = gathered(with_accounts(place, 1))
+    assert spans(place) == [168, 42]
     assert found.judge(ORDERS).name == "stale"
     # Nothing is known of the hours before, which another maximum age includes.
     weekly = replace(found, ages=replace(found.ages, default_hours=100))
     assert weekly.judge(ORDERS).name == "unreadable"
     # As far back as the greatest maximum age, a week at least.
-    gathered(tenant, targets=[target(maxAgeHours=1000)])
-    assert tenant.spans[2:] == [1000, 250, 62.5]
+    place.server.fault("status", 2, BROWSE, **too_long)
+    gathered(place, targets=[target(maxAgeHours=1000)])
+    assert spans(place)[2:] == [1000, 250, 62.5]
 
 
 @pytest.mark.parametrize(("url", "most"), [(OWN, 30), (SAAS, MAX_SAAS_QUERIES), (f"{SAAS}/", MAX_SAAS_QUERIES)])
-def test_on_saas_few_queries_are_made_and_what_was_not_reached_is_unreadable(url: str, most: int) -> None:
-    tenant = Tenant(30)
-    judged = gathered(tenant, url=url)
-    assert tenant.calls["Browse"] == most
+def test_on_saas_few_queries_are_made_and_what_was_not_reached_is_unreadable(place: Place, url: str, most: int) -> None:
+    judged = gathered(with_accounts(place, 30), url=url)
+    assert place.calls[BROWSE] == most
     unread = [each for each in judged.listed.values() if not isinstance(each, Listed)]
     assert len(unread) == 30 - most
     assert judged.judge(ORDERS).name == ("unreadable" if unread else "stale")
 
 
-def test_the_list_of_jobs_is_left_some_calls() -> None:
-    _, limited = begun(Tenant())
+def test_the_list_of_jobs_is_left_some_calls(place: Place) -> None:
+    _, limited = begun(place)
     limited.calls = MAX_CALLS - metered.JOB_CALLS
-    answer = limited.query("/BrowseRDSBackups", {}, time.monotonic() + 10, listed="snapList")
+    answer = limited.query(BROWSE, {}, place.kernel.now + 10, listed="snapList")
     assert answer == QueryFailed(OUT_OF_CALLS)
-    assert isinstance(limited.get("/Client", time.monotonic() + 10), JsonDocument)
+    assert isinstance(limited.get("/Client", place.kernel.now + 10), JsonDocument)
 
 
 # ---- Jobs: newest first, only as far as needed
+
+
+def with_jobs(place: Place, count: int, groups: str = "a") -> list[str]:
+    """Add jobs of 30 s, one a minute until a minute ago, of groups in turn; return their IDs, the newest first."""
+    for number in range(count, 0, -1):
+        place.server.add_job("aws-prod", groups[number % len(groups)], start=NOW - 60 * number, waiting=0, seconds=30)
+    return [*place.server.jobs][::-1]
 
 
 def pages(rows: int) -> int:
@@ -243,69 +208,80 @@ def pages(rows: int) -> int:
     return 1 + math.ceil((rows - PAGE) / (PAGE - OVERLAP))
 
 
-def history(tenant: Tenant, *groups: str, seconds_left: float = 100, **hours: float) -> Jobs:
+def history(place: Place, *groups: str, seconds_left: float = 100, **hours: float) -> Jobs:
     """Read the jobs of groups; `hours` are their maximum ages, 26 without one."""
-    commvault: Any = tenant
     wanted = {("aws-prod", "RDS", group): NOW - hours.get(group, 26) * HOUR for group in (*groups, *hours)}
-    return read_jobs(Metered(commvault, OWN), wanted, NOW, lambda: seconds_left)
+    return read_jobs(Metered(place.commvault, OWN), wanted, NOW, lambda: seconds_left)
 
 
-@pytest.mark.parametrize(("wanted", "calls"), [("", 0), ("a", 1), ("ab", 1), ("ax", pages(1000))])
-def test_the_list_is_read_as_far_as_it_is_needed(wanted: str, calls: int) -> None:
-    tenant = Tenant(jobs=1000, groups="ab")
-    jobs = history(tenant, *wanted)
-    assert (tenant.calls["Job"], jobs.problem) == (calls, None)
+@pytest.mark.parametrize(("wanted", "calls"), [("", 0), ("a", 1), ("ab", 1), ("ax", pages(200))])
+def test_the_list_is_read_as_far_as_it_is_needed(place: Place, wanted: str, calls: int) -> None:
+    with_jobs(place, 200, "ab")
+    jobs = history(place, *wanted)
+    assert (place.calls["/Job"], jobs.problem) == (calls, None)
     assert {names[2] for names in jobs.of_group} == {*wanted} - {"x"}
 
 
-def test_a_subclient_is_not_looked_for_longer_than_its_maximum_age() -> None:
-    tenant = Tenant(jobs=1000, groups="ab")
-    history(tenant, "a", x=1)
-    assert tenant.calls["Job"] == 1
-    tenant.jobs.reverse()
-    assert {names[2] for names in history(tenant, "a", "x").of_group} == {"a"}
-    assert tenant.calls["Job"] == 1 + pages(1000), "a list that is not newest first is read to its end"
+def test_a_subclient_is_not_looked_for_longer_than_its_maximum_age(place: Place) -> None:
+    with_jobs(place, 200, "ab")
+    history(place, "a", x=0.5)
+    assert place.calls["/Job"] == 1
+    book = place.server.state.jobs
+    book.jobs = dict(reversed(book.jobs.items()))
+    assert {names[2] for names in history(place, "a", "x").of_group} == {"a"}
+    assert place.calls["/Job"] == 1 + pages(200), "a list that is not newest first is read to its end"
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [(26, 26 * 3600), (1000, MAX_LOOK_BACK_SECONDS)])
-def test_it_looks_back_for_the_maximum_age_and_seven_days_at_most(hours: float, seconds: float) -> None:
-    tenant = Tenant(jobs=1)
-    history(tenant, a=hours)
-    assert f"completedJobLookupTime={seconds}&" in tenant.path
+def test_it_looks_back_for_the_maximum_age_and_seven_days_at_most(place: Place, hours: float, seconds: float) -> None:
+    history(place, a=hours)
+    assert place.server.requests[-1].query["completedJobLookupTime"] == str(seconds)
 
 
-def test_the_last_completed_job_counts() -> None:
-    tenant = Tenant(jobs=3)
-    tenant.add({"status": "Failed"}, {"status": "Running"}, {"jobType": "Restore"})
-    tenant.jobs.insert(0, job_row(-4, status="Committed", jobStartTime=0))
-    jobs = history(tenant, "a")
-    names = ("aws-prod", "RDS", "a")
-    last, completed = jobs.last(names), jobs.completed(names, 0)
-    assert (last and last.id, completed and completed.id) == ("100004", "100000")
-    assert jobs.completed(names, NOW) is None
-    at = [jobs.at(names, NOW - seconds, 10) for seconds in (60, 15, 5)]
-    assert [job and job.id for job in at] == ["99999", None, "100000"]
-    assert jobs.last(("aws-prod", "RDS", "b")) is None
+def test_the_last_completed_job_counts(place: Place) -> None:
+    newest, before, _ = with_jobs(place, 3)
+    place.server.end_job(place.server.add_job("aws-prod", "a").id, "Failed")
+    place.server.add_job("aws-prod", "a")
+    last = place.server.add_job("aws-prod", "a", queued=HOUR).id  # It ends without a start.
+    place.kernel.now += 1
+    place.server.end_job(last, "Committed")
+    jobs, names = history(place, "a"), ("aws-prod", "RDS", "a")
+    found = (
+        jobs.last(names),
+        jobs.completed(names, 0),
+        jobs.completed(names, NOW),
+        jobs.last(("aws-prod", "RDS", "b")),
+    )
+    assert [job and job.id for job in found] == [last, newest, None, None]
+    at = [jobs.at(names, NOW - seconds, 10) for seconds in (120, 75, 65)]
+    assert [job and job.id for job in at] == [before, None, newest]
 
 
-def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it() -> None:
-    assert history(Tenant(jobs=2 * PAGE, fail=1), "a", "x") == Jobs(problem=DOWN.problem)
-    jobs = history(Tenant(jobs=2 * PAGE, fail=2), "a", "x")
-    assert (len(jobs.of_group), jobs.problem) == (1, DOWN.problem)
+@pytest.mark.parametrize("read", [0, 1])
+def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it(place: Place, read: int) -> None:
+    with_jobs(place, 2 * PAGE)
+    for _ in range(read):
+        place.server.fault("slow", path="/Job", seconds=0)
+    place.server.fault("forbidden", path="/Job")
+    jobs = history(place, "a", "x")
+    assert (len(jobs.of_group), jobs.problem and jobs.problem.code) == (read, "HTTP_403")
 
 
-def test_of_a_storm_the_newest_jobs_are_kept_and_the_last_completed_one() -> None:
-    tenant = Tenant(jobs=1)
-    tenant.add(*[{"status": "Failed"}] * (2 * MAX_KEPT))
-    (mine,) = history(tenant, a=0.001).of_group.values()
+def test_of_a_storm_the_newest_jobs_are_kept_and_the_last_completed_one(place: Place) -> None:
+    with_jobs(place, 1)
+    for _ in range(2 * MAX_KEPT):
+        place.server.end_job(place.server.add_job("aws-prod", "a").id, "Failed")
+    (mine,) = history(place, a=0.02).of_group.values()
     assert len(mine) == MAX_KEPT + 1
     assert mine[-1].end == "completed"
 
 
-def test_no_more_calls_are_made_than_the_budget_and_none_without_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_calls_are_made_than_the_budget_and_none_without_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(metered, "MAX_CALLS", 3)
-    tenant = Tenant(jobs=10 * PAGE)
-    jobs = history(tenant, "x")
-    assert (tenant.calls["Job"], jobs.problem) == (3, metered.OUT_OF_CALLS)
-    late = history(tenant, "a", seconds_left=1)
-    assert (tenant.calls["Job"], late.of_group, late.problem is None) == (3, {}, False)
+    with_jobs(place, 10 * PAGE)
+    jobs = history(place, "x")
+    assert (place.calls["/Job"], jobs.problem) == (3, metered.OUT_OF_CALLS)
+    late = history(place, "a", seconds_left=1)
+    assert (place.calls["/Job"], late.of_group, late.problem is None) == (3, {}, False)

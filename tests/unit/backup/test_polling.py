@@ -10,44 +10,21 @@ import pytest
 
 from local.commserve.jobs import Job
 from rds_snap_backup.backup.polling import JobReader
-from rds_snap_backup.commvault.answers import Answer, HttpRequest
-from rds_snap_backup.commvault.auth import Auth, Flow
-from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.jobs import PAGE
-from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Scan
-from tests.property.model.kernel import Kernel, Run, Sandbox
-from tests.property.model.line import Wire, commserve
-from tests.property.wire import in_charge
+from tests.property.model.kernel import Run, Sandbox
+from tests.unit.commserve import HOUR, Place
 
-HOUR = 3600.0
-
-
-class Signed(Auth):
-    """Sends the token of a CommServe."""
-
-    def __init__(self, token: str) -> None:
-        self.token = token
-
-    def send(self, request: HttpRequest) -> Flow[Answer | Unauthorized]:
-        return (yield request.with_header("Authtoken", self.token))
+CLIENTS = {"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}}
 
 
-class Place:
-    """A CommServe and readers of its jobs."""
+class Sandboxes(Place):
+    """A CommServe and the sandboxes that read its jobs."""
 
     def __init__(self) -> None:
-        self.kernel = Kernel()
-        self.server = commserve(self.kernel, {"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}}, 10 * HOUR)
-        self.wire = Wire(self.kernel, self.server)
-        commvault = Commvault("https://commvault.test", lambda: None, Signed(self.server.token))
-        self.readers = [JobReader(commvault, 60, self.kernel.time) for _ in range(5)]
-
-    @property
-    def calls(self) -> Counter[str]:
-        """The reading calls so far: of the list, and of one job."""
-        return Counter("list" if request.path == "/Job" else "job" for request in self.server.requests)
+        super().__init__(CLIENTS)
+        self.readers = [JobReader(self.commvault, 60, self.kernel.time) for _ in range(5)]
 
     def start(self, count: int, instance: str = "orders") -> list[Job]:
         return [self.server.add_job("aws-prod", f"{instance}-{number}") for number in range(count)]
@@ -84,17 +61,16 @@ class Place:
 
 
 @pytest.fixture
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
     """A place whose pages have this many rows."""
-    found = Place()
-    with in_charge(found.wire, page=getattr(request, "param", PAGE)):
-        yield found
+    with Sandboxes().at_work(getattr(request, "param", PAGE)) as place:
+        yield place
 
 
 slow_pages_of_three = pytest.mark.parametrize("place", [3], indirect=True)
 
 
-def hour_of_polls(place: Place, jobs: list[Job]) -> Counter[str]:
+def hour_of_polls(place: Sandboxes, jobs: list[Job]) -> Counter[str]:
     """Let each job be polled every 15 minutes for two hours, in batches of ten; return the calls of the second one."""
     chance, begun = Random(1), place.kernel.now
     due = sorted((begun + chance.uniform(0, 900), number) for number in range(len(jobs)))
@@ -112,20 +88,24 @@ def hour_of_polls(place: Place, jobs: list[Job]) -> Counter[str]:
 
 
 @pytest.mark.parametrize(("jobs", "others", "most"), [(1, 0, 5), (200, 600, 600)])
-def test_polls_of_five_sandboxes_stay_within_the_hourly_budget(place: Place, jobs: int, others: int, most: int) -> None:
+def test_polls_of_five_sandboxes_stay_within_the_hourly_budget(
+    place: Sandboxes, jobs: int, others: int, most: int
+) -> None:
     place.start(others, "other")
     assert hour_of_polls(place, place.start(jobs)).total() <= most
 
 
-def test_one_job_is_read_alone_and_several_from_the_list(place: Place) -> None:
+def test_one_job_is_read_alone_and_several_from_the_list(place: Sandboxes) -> None:
     jobs = place.start(5)
-    for some, calls in ((jobs[:1], {"job": 1}), (jobs[1:], {"job": 1, "list": 1})):
+    for some, calls in ((jobs[:1], {"/Job/": 1}), (jobs[1:], {"/Job/": 1, "/Job": 1})):
         place.poll(some)
         assert place.calls == calls
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(5, 60), (25, 300)])
-def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(place: Place, jobs: int, seconds: float) -> None:
+def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(
+    place: Sandboxes, jobs: int, seconds: float
+) -> None:
     started = place.start(jobs)
     for later, calls in ((0, 1), (seconds - 10, 1), (20, 2)):
         place.kernel.now += later
@@ -133,7 +113,7 @@ def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(place: Place
         assert place.calls.total() == calls
 
 
-def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_is_not(place: Place) -> None:
+def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_is_not(place: Sandboxes) -> None:
     jobs = place.start(2)
     (read,) = place.poll(jobs[:1], seconds_left=1.5)
     assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
@@ -148,7 +128,7 @@ def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_
 
 
 @pytest.mark.parametrize("fault", ["500", "reset"])
-def test_one_job_that_cannot_be_read_does_not_stop_others(place: Place, fault: str) -> None:
+def test_one_job_that_cannot_be_read_does_not_stop_others(place: Sandboxes, fault: str) -> None:
     jobs = place.start(2)
     place.fails("500", fault)  # The list, and the job that is read first.
     reads = place.poll(jobs)
@@ -157,7 +137,7 @@ def test_one_job_that_cannot_be_read_does_not_stop_others(place: Place, fault: s
 
 
 @slow_pages_of_three
-def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Place) -> None:
+def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Sandboxes) -> None:
     """Sixty jobs in pages of three, of which a run reads few, by chance: ten runs are enough mostly, forty always."""
     jobs = place.start(60)
     place.wire.page_seconds = 2.0
@@ -168,7 +148,7 @@ def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Place) ->
     assert len(seen) == 60
 
 
-def test_a_rate_limit_pauses_all_polls(place: Place) -> None:
+def test_a_rate_limit_pauses_all_polls(place: Sandboxes) -> None:
     jobs = place.start(3)
     place.fails("throttled")
     assert {read.problem.code for read in place.poll(jobs) if read.problem} == {"HTTP_429"}
@@ -181,19 +161,19 @@ def test_a_rate_limit_pauses_all_polls(place: Place) -> None:
 
 @pytest.mark.parametrize("other", [{"ago": 80}, {"client": "aws-prod-2"}, {"fresh": 9e9}])
 def test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again(
-    place: Place, other: dict[str, Any]
+    place: Sandboxes, other: dict[str, Any]
 ) -> None:
     """Absence is proved only by what covers the attempt and its window, however many jobs the sandbox knows."""
     place.start(25)
     first = place.listing()
     place.kernel.now += 10
     again = place.listing(**{"ago": 70} | other)
-    assert (again.begun > first.begun, place.calls["list"]) == (True, 2)
+    assert (again.begun > first.begun, place.calls["/Job"]) == (True, 2)
     assert place.kernel.now - again.since == pytest.approx(other.get("ago", 70), abs=1)
     assert again.clients == (other.get("client", "aws-prod"),)
 
 
-def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Place) -> None:
+def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Sandboxes) -> None:
     """The CommServe's clock may be two minutes behind, and the call takes its time."""
     (job,) = place.start(1)
     job.end()
@@ -202,7 +182,7 @@ def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Place) -
 
 
 @slow_pages_of_three
-def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Place) -> None:
+def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Sandboxes) -> None:
     """A row without names in any part of it is remembered."""
     last = place.start(40)[-1]
     last.subclient = replace(last.subclient, client="", instance="", name="")
@@ -222,12 +202,12 @@ def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Pl
 
 
 @pytest.mark.parametrize("jobs", [1, 25])
-def test_a_whole_list_serves_all_that_is_in_doubt(place: Place, jobs: int) -> None:
+def test_a_whole_list_serves_all_that_is_in_doubt(place: Sandboxes, jobs: int) -> None:
     started = place.start(jobs)
     first = place.listing()
     assert {row.id for row in first.rows} == {job.id for job in started}
     assert first.begun == pytest.approx(place.kernel.now, abs=5)
-    assert (place.listing(ago=30), place.calls["list"]) == (first, 1)
+    assert (place.listing(ago=30), place.calls["/Job"]) == (first, 1)
     place.kernel.now += 290 if jobs > 1 else 50
     assert place.listing(ago=30) == first
     place.kernel.now += 20
