@@ -1,6 +1,7 @@
 """How a submission begins, gathers and settles, follows its document, and is opened again: rules 1 and 5, and letters."""
 
 import json
+import re
 from dataclasses import fields
 
 import pytest
@@ -70,13 +71,9 @@ def test_an_event_is_sent_when_it_has_gathered_and_its_database_is_available(
 def test_a_database_that_is_not_available_is_named(world: World) -> None:
     world.database = "modifying"
     world.begin("A", X, kind="rds")
-    problem = world.backup("A").error
-    assert problem
-    assert (problem.code, "'x'" in problem.message, "'modifying'" in problem.message) == (
-        "DATABASE_NOT_AVAILABLE",
-        True,
-        True,
-    )
+    assert (problem := world.backup("A").error)
+    assert problem.code == "DATABASE_NOT_AVAILABLE"
+    assert re.search("'x'.*'modifying'", problem.message)
 
 
 @pytest.mark.parametrize(

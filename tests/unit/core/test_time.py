@@ -103,7 +103,6 @@ def nothing(world: World) -> None:
         (nothing, (X,), LOST, 84, "abandoned", "WHY"),
         (nothing, (X,), BUSY, 84, "abandoned", "WHY"),
         (nothing, (X,), Throttled(WHY, 10 * HOUR), 84, "abandoned", "WHY"),
-        (nothing, (X, Y), LOST, 84, "abandoned abandoned", "WHY"),
         (nothing, (X, Y), BUSY, 84, "abandoned abandoned", "WHY"),
         (unreadable, (X,), LOST, 84, "abandoned", "WHY"),
         (unreadable, (X, Y), REFUSED, 84, "abandoned abandoned", "WHY"),
