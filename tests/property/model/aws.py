@@ -139,12 +139,12 @@ class SSM:
     def get_parameters_by_path(self, **call: Any) -> dict[str, Any]:
         def act() -> dict[str, Any]:
             found = sorted(name for name in self.parameters if name.startswith(call["Path"]))
-            date = datetime.fromtimestamp(self._kernel.now, UTC)
-            return {
-                "Parameters": [
-                    {"Name": name, "Value": self.parameters[name], "LastModifiedDate": date} for name in found
-                ]
-            }
+            first, date = int(call.get("NextToken", 0)), datetime.fromtimestamp(self._kernel.now, UTC)
+            last = first + 10
+            rows = [
+                {"Name": name, "Value": self.parameters[name], "LastModifiedDate": date} for name in found[first:last]
+            ]
+            return {"Parameters": rows} | ({"NextToken": str(last)} if found[last:] else {})
 
         return self._kernel.effect("parameters", act, READ_FAULTS)
 
