@@ -87,22 +87,6 @@ def test_a_document_sets_how_long_events_gather(world: World, kind: str, minutes
     assert world["A"].attempts[0].began == BEGIN + began
 
 
-def test_a_database_that_was_restored_joins_no_job_that_began_before_it_was_available(world: World) -> None:
-    world.defaults = Defaults(gather_minutes=5, retries=1)
-    world.database = "creating"
-    world.begin("restored", X, kind="rds")
-    world.database = "available"
-    world.at(1).begin("neighbour", X, kind="rds")
-    world.go("neighbour", 301, jobs("1")).job("1", X, started=301)
-    world.database = "creating"
-    world.go("restored neighbour", 25 * MINUTE)
-    world.database = "available"
-    world.go("restored neighbour", 45 * MINUTE)
-    assert world.phases("restored") == "Waiting"
-    world.job("1", X, "Completed", started=301).go("restored neighbour", 65 * MINUTE, jobs("2"))
-    assert (world.job_of("restored"), world.requests("restored")) == ("2", ["X"])
-
-
 def test_neither_a_retry_nor_what_is_opened_again_gathers_or_settles_again(world: World) -> None:
     world.begin("A", X, kind="rds").run("A", jobs("1")).at(60).job("1", X, "Failed")
     world.database = "modifying"
@@ -159,13 +143,6 @@ def test_a_letter_opens_all_and_the_letters_of_before_open_nothing(world: World)
     assert (world.phases("A"), world["A"].opened_letter) == ("Waiting Waiting", 2)
     version = world["A"].version
     assert world.run("A", letter=2)["A"].version == version
-
-
-def test_a_letter_opens_whatever_the_time_and_what_a_neighbour_waits_for(world: World) -> None:
-    world.unknown_names = {"Y"}
-    world.begin("A", X, Y).go("A", 700, REFUSED, jobs("1")).job("1", X, "Failed").go("A", 2000, jobs("2"))
-    world.redrive("A", jobs("3"))
-    assert world.phases("A") == "Running Running"
 
 
 def test_what_is_opened_again_has_its_retries_and_days_again(world: World) -> None:

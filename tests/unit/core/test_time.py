@@ -133,18 +133,6 @@ def test_a_backup_without_a_job_ends_in_time_whatever_its_attempts_came_to(
     assert bool(doubted) == (always == LOST or (setting is unreadable and "lost" not in ends))
 
 
-def test_settling_is_no_trying(world: World) -> None:
-    world.policy = replace(POLICY, retry_seconds=HOUR, settle_seconds=6 * HOUR)
-    world.database = "modifying"
-    world.begin("A", X, kind="rds").go("A", 2 * HOUR)
-    world.database, world.always = "available", DOWN
-    world.go("A", 3 * HOUR)
-    first = world["A"].wake_at
-    assert (world.phases("A"), world.error("A")) == ("Waiting", "WHY")
-    world.go("A", 3 * HOUR + 15 * MINUTE)
-    assert (world.phases("A"), first < world.now) == ("abandoned", True)
-
-
 def test_the_time_of_a_retry_begins_when_it_is_due(world: World) -> None:
     world.policy = replace(POLICY, retry_seconds=HOUR, first_retry_seconds=120)
     world.begin("A", X).run("A", jobs("1")).at(60).job("1", X, "Failed").run("A")
