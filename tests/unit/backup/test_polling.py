@@ -1,9 +1,7 @@
-"""What polls cost in reading calls, of which a tenant has 1,000 an hour; and that each job is read at some time."""
+"""What polls cost in reading calls, and that each job is read at some time. `benchmarks/polling.py` counts those of an hour."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from random import Random
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from rds_snap_backup.commvault.jobs import PAGE
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Scan
 from tests.property.model.kernel import Run, Sandbox
-from tests.unit.commserve import HOUR, Place
+from tests.unit.commserve import Place
 
 CLIENTS = {"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}}
 
@@ -68,31 +66,6 @@ def place(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
 
 
 slow_pages_of_three = pytest.mark.parametrize("place", [3], indirect=True)
-
-
-def hour_of_polls(place: Sandboxes, jobs: list[Job]) -> Counter[str]:
-    """Let each job be polled every 15 minutes for two hours, in batches of ten; return the calls of the second one."""
-    chance, begun = Random(1), place.kernel.now
-    due = sorted((begun + chance.uniform(0, 900), number) for number in range(len(jobs)))
-    number = 0
-    before: Counter[str] = Counter()
-    while due[0][0] < begun + 2 * HOUR:
-        place.kernel.now = max(place.kernel.now, due[0][0])
-        batch = [poll for poll in due if poll[0] <= place.kernel.now][:10]
-        before = before or (place.calls if place.kernel.now >= begun + HOUR else before)
-        reads = place.poll([jobs[index] for _, index in batch], sandbox=number % len(place.readers))
-        assert all(read.rows for read in reads)
-        number += 1
-        due = sorted([*due[len(batch) :], *((place.kernel.now + 900 * chance.uniform(1, 1.03), i) for _, i in batch)])
-    return place.calls - before
-
-
-@pytest.mark.parametrize(("jobs", "others", "most"), [(1, 0, 5), (200, 600, 600)])
-def test_polls_of_five_sandboxes_stay_within_the_hourly_budget(
-    place: Sandboxes, jobs: int, others: int, most: int
-) -> None:
-    place.start(others, "other")
-    assert hour_of_polls(place, place.start(jobs)).total() <= most
 
 
 def test_one_job_is_read_alone_and_several_from_the_list(place: Sandboxes) -> None:
