@@ -11,35 +11,35 @@ from rds_snap_backup.backup.polling import JobReader
 from rds_snap_backup.commvault.jobs import PAGE
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Scan
-from tests.property.model.kernel import Run, Sandbox
 from tests.unit.commserve import Place
 
 CLIENTS = {"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}}
 
 
-class Sandboxes(Place):
-    """A CommServe and the sandboxes that read its jobs."""
+class Polling(Place):
+    """A CommServe, and the reader of its jobs in a sandbox."""
 
     def __init__(self) -> None:
         super().__init__(CLIENTS)
-        self.readers = [JobReader(self.commvault, 60, self.kernel.time) for _ in range(5)]
+        self.reader = JobReader(self.commvault, 60, self.kernel.time)
 
-    def start(self, count: int, instance: str = "orders") -> list[Job]:
-        return [self.server.add_job("aws-prod", f"{instance}-{number}") for number in range(count)]
+    def start(self, count: int) -> list[Job]:
+        return [self.server.add_job("aws-prod", f"orders-{number}") for number in range(count)]
 
     def slow_down(self) -> None:
         """Let each page of a list take two seconds, and lists of one client not be had."""
         self.wire.page_seconds = 2.0
         self.server.fault("not_found", None, "/Client/byName*")
 
-    def poll(self, jobs: Sequence[Job], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
+    def poll(self, jobs: Sequence[Job], seconds_left: float = 38.0) -> list[JobsRead]:
         """Poll jobs as one batch of submissions that have one job each."""
         wanted = [JobsWanted(frozenset({job.id}), (job.id,), since=job.created) for job in jobs]
-        return self.read(wanted, seconds_left, sandbox)
+        return self.reader.read(wanted, seconds_left)
 
     def look(self, client: str = "aws-prod", ago: float = 60, fresh: float = 0, scan: Scan | None = None) -> JobsRead:
         """Look for jobs of a submission that is in doubt."""
-        (read,) = self.read([JobsWanted(frozenset({"key"}), (), (client,), self.kernel.now - ago, fresh, scan)])
+        wanted = JobsWanted(frozenset({"key"}), (), (client,), self.kernel.now - ago, fresh, scan)
+        (read,) = self.reader.read([wanted], 38.0)
         return read
 
     def listing(self, **wanted: Any) -> Listing:
@@ -48,27 +48,22 @@ class Sandboxes(Place):
         assert listing
         return listing
 
-    def read(self, asked: list[JobsWanted], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
-        """Read in one run."""
-        self.kernel.current = Run(Sandbox(sandbox), started=self.kernel.now)
-        return self.readers[sandbox].read(asked, seconds_left)
-
     def fails(self, *faults: str) -> None:
         """Let the next reading calls fail so."""
         self.kernel.faults["read"] = [*faults]
 
 
 @pytest.fixture
-def place(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
+def place(request: pytest.FixtureRequest) -> Iterator[Polling]:
     """A place whose pages have this many rows."""
-    with Sandboxes().at_work(getattr(request, "param", PAGE)) as place:
+    with Polling().at_work(getattr(request, "param", PAGE)) as place:
         yield place
 
 
 slow_pages_of_three = pytest.mark.parametrize("place", [3], indirect=True)
 
 
-def test_one_job_is_read_alone_and_several_from_the_list(place: Sandboxes) -> None:
+def test_one_job_is_read_alone_and_several_from_the_list(place: Polling) -> None:
     jobs = place.start(5)
     for some, calls in ((jobs[:1], {"/Job/": 1}), (jobs[1:], {"/Job/": 1, "/Job": 1})):
         place.poll(some)
@@ -76,9 +71,7 @@ def test_one_job_is_read_alone_and_several_from_the_list(place: Sandboxes) -> No
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(5, 60), (25, 300)])
-def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(
-    place: Sandboxes, jobs: int, seconds: float
-) -> None:
+def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(place: Polling, jobs: int, seconds: float) -> None:
     started = place.start(jobs)
     for later, calls in ((0, 1), (seconds - 10, 1), (20, 2)):
         place.kernel.now += later
@@ -86,7 +79,7 @@ def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(
         assert place.calls.total() == calls
 
 
-def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_is_not(place: Sandboxes) -> None:
+def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_is_not(place: Polling) -> None:
     jobs = place.start(2)
     (read,) = place.poll(jobs[:1], seconds_left=1.5)
     assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
@@ -101,7 +94,7 @@ def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_
 
 
 @pytest.mark.parametrize("fault", ["500", "reset"])
-def test_one_job_that_cannot_be_read_does_not_stop_others(place: Sandboxes, fault: str) -> None:
+def test_one_job_that_cannot_be_read_does_not_stop_others(place: Polling, fault: str) -> None:
     jobs = place.start(2)
     place.fails("500", fault)  # The list, and the job that is read first.
     reads = place.poll(jobs)
@@ -110,7 +103,7 @@ def test_one_job_that_cannot_be_read_does_not_stop_others(place: Sandboxes, faul
 
 
 @slow_pages_of_three
-def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Sandboxes) -> None:
+def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Polling) -> None:
     """Sixty jobs in pages of three, of which a run reads few, by chance: ten runs are enough mostly, forty always."""
     jobs = place.start(60)
     place.wire.page_seconds = 2.0
@@ -121,7 +114,7 @@ def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Sandboxes
     assert len(seen) == 60
 
 
-def test_a_rate_limit_pauses_all_polls(place: Sandboxes) -> None:
+def test_a_rate_limit_pauses_all_polls(place: Polling) -> None:
     jobs = place.start(3)
     place.fails("throttled")
     assert {read.problem.code for read in place.poll(jobs) if read.problem} == {"HTTP_429"}
@@ -134,7 +127,7 @@ def test_a_rate_limit_pauses_all_polls(place: Sandboxes) -> None:
 
 @pytest.mark.parametrize("other", [{"ago": 80}, {"client": "aws-prod-2"}, {"fresh": 9e9}])
 def test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again(
-    place: Sandboxes, other: dict[str, Any]
+    place: Polling, other: dict[str, Any]
 ) -> None:
     """Absence is proved only by what covers the attempt and its window, however many jobs the sandbox knows."""
     place.start(25)
@@ -146,7 +139,7 @@ def test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again(
     assert again.clients == (other.get("client", "aws-prod"),)
 
 
-def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Sandboxes) -> None:
+def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Polling) -> None:
     """The CommServe's clock may be two minutes behind, and the call takes its time."""
     (job,) = place.start(1)
     job.end()
@@ -155,7 +148,7 @@ def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Sandboxe
 
 
 @slow_pages_of_three
-def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Sandboxes) -> None:
+def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Polling) -> None:
     """A row without names in any part of it is remembered."""
     last = place.start(40)[-1]
     last.subclient = replace(last.subclient, client="", instance="", name="")
@@ -175,7 +168,7 @@ def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Sa
 
 
 @pytest.mark.parametrize("jobs", [1, 25])
-def test_a_whole_list_serves_all_that_is_in_doubt(place: Sandboxes, jobs: int) -> None:
+def test_a_whole_list_serves_all_that_is_in_doubt(place: Polling, jobs: int) -> None:
     started = place.start(jobs)
     first = place.listing()
     assert {row.id for row in first.rows} == {job.id for job in started}
