@@ -293,15 +293,6 @@ def test_what_was_read_is_applied_though_an_item_has_changed(world: World) -> No
     assert (world.told("A"), world.ledger.items[X.key].user) == ("submitted completed", "somebody")
 
 
-def test_of_two_deliveries_of_a_message_one_sends_and_one_publishes(world: World) -> None:
-    world.begin("A", X)
-    first = world.steps("A", 0, jobs("1"))
-    world.until(first, Send).until(first, Send)
-    world.run("A")
-    world.finish(first)
-    assert (len(world.sent), world.told("A")) == (1, "submitted")
-
-
 def test_each_step_is_recorded_before_it_can_be_seen(world: World) -> None:
     world.begin("A", X)
     steps = world.steps("A", 0, jobs("1"))

@@ -95,13 +95,6 @@ def test_a_start_that_moves_or_is_unknown_proves_nothing(world: World) -> None:
     assert world.phases("A") == "completed"
 
 
-def test_an_answer_that_names_a_job_of_an_earlier_attempt_leads_to_an_end(world: World) -> None:
-    world.begin("A", X, Y, Z).run("A", jobs("1", "2", "3"))
-    world.at(60).job("1", X, "Completed").job("2", Y, "Failed").job("3", Z, "Failed").run("A")
-    world.go("A", 2 * HOUR, jobs("1"))
-    assert world.phases("A") == "completed lost lost"
-
-
 # ---- A job that is not shown
 
 
