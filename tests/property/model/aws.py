@@ -101,10 +101,11 @@ class SQS:
 
 
 class SNS:
-    """The topic. `messages` has what was published; `check` sees it."""
+    """The topic. `messages` has what was published, `levels` their levels; `check` sees it."""
 
     def __init__(self, kernel: Kernel, check: Callable[[dict[str, Any]], None]) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.levels: list[str] = []
         self._kernel = kernel
         self._check = check
 
@@ -117,6 +118,8 @@ class SNS:
         def act() -> None:
             self._check(message)
             self.messages.append(message)
+            (name,) = (name for name, value in attributes.items() if value == "level")
+            self.levels.append(attributes[name.replace("Name", "Value.StringValue")])
 
         self._kernel.effect("publish", act)
 
