@@ -142,7 +142,8 @@ def test_a_letter_opens_all_and_the_letters_of_before_open_nothing(world: World)
     world.run("A", DOWN, letter=1)
     assert (world.phases("A"), world["A"].opened_letter) == ("Waiting Waiting", 2)
     version = world["A"].version
-    assert world.run("A", letter=2)["A"].version == version
+    for letter in (2, 7):  # The last was never written.
+        assert world.run("A", letter=letter)["A"].version == version
 
 
 def test_what_is_opened_again_has_its_retries_and_days_again(world: World) -> None:
@@ -210,9 +211,3 @@ def test_a_letter_waits_for_nothing_that_its_submission_waits_for(world: World) 
     assert world.phases("A") == "Waiting rejected"
     world.redrive("A")
     assert world.error("A", Y) == "RATE_LIMITED"
-
-
-def test_a_letter_that_was_never_written_opens_nothing(world: World) -> None:
-    world.begin("A", X).run("A", REJECTED)
-    version = world["A"].version
-    assert world.run("A", letter=7)["A"].version == version

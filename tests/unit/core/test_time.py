@@ -266,10 +266,7 @@ def test_a_submission_is_stuck_an_hour_after_something_was_due(world: World, ans
     submission = world.begin("A", X).run("A", answer)["A"]
     assert [submission.is_stuck(BEGIN + due + HOUR + late) for late in (0, 1)] == [False, True]
     assert replace(submission, wake_at=0).is_stuck(BEGIN + 80 + HOUR) == (answer is not Killed)
-
-
-def test_a_submission_that_is_over_is_not_stuck(world: World) -> None:
-    assert not world.begin("A", X).run("A", Rejected(WHY))["A"].is_stuck(BEGIN + DAY)
+    assert not World().begin("A", X).run("A", Rejected(WHY))["A"].is_stuck(BEGIN + DAY), "It is over."
 
 
 def test_what_is_unpublished_is_due_since_the_first_of_it(world: World) -> None:
