@@ -1,5 +1,6 @@
 """What the audit asks Commvault and RDS: within the calls of an audit, and never more than is needed."""
 
+import json
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -87,10 +88,19 @@ def gathered(place: Place, of: Database = ORDERS, rds: Rds | None = None, url: s
 
 
 def test_a_client_without_rds_costs_one_call_and_one_with_it_two(place: Place) -> None:
-    place.server.extend({f"server-{number}": {} for number in range(5)})
-    contents, calls = read(with_accounts(place, 2))
-    assert place.calls == {"/Client": 1, "/Instance": 7, "/Subclient": 2}
-    assert (calls, len(contents.groups), contents.problems) == (10, 2, [])
+    place.server.extend({f"server-{number}": {"other": ["default"]} for number in range(5)})
+    for number in range(5):
+        place.server.set_instance_type(f"server-{number}", "other", 5)
+    with_accounts(place, 3).server.set_instance_type("c-002", "RDS", None)  # It may be one of RDS.
+    contents, calls = read(place)
+    assert place.calls == {"/Client": 1, "/Instance": 8, "/Subclient": 3}
+    assert (calls, len(contents.groups), contents.problems) == (12, 3, [])
+
+
+def test_rows_that_are_no_instances_are_left_out(place: Place) -> None:
+    rows = json.dumps({"instanceProperties": [{"odd": 1}, None, {"instance": {"instanceName": 7}}]})
+    place.server.fault("status", path="/Instance", status=200, body=rows)
+    assert read(with_accounts(place, 2))[0].groups[0].instance.client == "c-001"
 
 
 def test_contents_that_the_list_lacks_are_read_singly_those_of_targets_first(place: Place) -> None:
@@ -171,7 +181,7 @@ def test_a_list_that_is_too_long_is_asked_for_from_later_on(place: Place) -> Non
     weekly = replace(found, ages=replace(found.ages, default_hours=100))
     assert weekly.judge(ORDERS).name == "unreadable"
     # As far back as the greatest maximum age, a week at least.
-    place.server.fault("status", 2, BROWSE, **too_long)
+    place.server.fault("status", 3, BROWSE, **too_long)
     gathered(place, targets=[target(maxAgeHours=1000)])
     assert spans(place)[2:] == [1000, 250, 62.5]
 
