@@ -251,7 +251,7 @@ def test_all_documents_are_listed_once_a_minute(store: Store) -> None:
     store.put(**listed)
     assert store.targets.documents() == listed
     store.put(orders="1")
-    assert list(store.targets.stored()) == [("orders", Document("1", pytest.approx(store.kernel.now)))]
+    assert list(store.targets.stored()) == [("orders", Document("1", store.kernel.now))]
     assert store.targets.documents() == listed
     assert store.targets.load("orders") == parse()
     assert store.targets.documents(past_cache=True) == store.targets.documents() == {"orders": "1"}

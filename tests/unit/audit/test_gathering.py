@@ -172,7 +172,7 @@ def test_rds_is_not_asked_without_restore_points_or_for_an_excluded_database(
 
 
 def test_a_list_that_is_too_long_is_asked_for_from_later_on(place: Place) -> None:
-    too_long = {"status": 200, "body": " " * (5 << 20)}
+    too_long: dict[str, Any] = {"status": 200, "body": " " * (5 << 20)}
     place.server.fault("status", 1, BROWSE, **too_long)
     found = gathered(with_accounts(place, 1))
     assert spans(place) == [168, 42]

@@ -13,14 +13,12 @@ from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Scan
 from tests.unit.commserve import Place
 
-CLIENTS = {"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}}
-
 
 class Polling(Place):
     """A CommServe, and the reader of its jobs in a sandbox."""
 
     def __init__(self) -> None:
-        super().__init__(CLIENTS)
+        super().__init__({"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}})
         self.reader = JobReader(self.commvault, 60, self.kernel.time)
 
     def start(self, count: int) -> list[Job]:
