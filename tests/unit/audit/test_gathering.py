@@ -267,6 +267,14 @@ def test_the_last_completed_job_counts(place: Place) -> None:
     assert [job and job.id for job in at] == [before, None, newest]
 
 
+def test_a_restore_is_no_backup(place: Place) -> None:
+    names = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "a"}
+    row = {"jobSummary": {"jobId": 9, "status": "Completed", "jobType": "Restore", "subclient": names}}
+    page = {"totalRecordsWithoutPaging": 1, "jobs": [row]}
+    place.server.fault("status", path="/Job", status=200, body=json.dumps(page))
+    assert history(place, "a") == Jobs()
+
+
 @pytest.mark.parametrize("read", [0, 1])
 def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it(place: Place, read: int) -> None:
     with_jobs(place, 2 * PAGE)
