@@ -35,14 +35,6 @@ def test_who_has_none_of_too_few_ids_is_looked_for_and_followed(world: World) ->
     assert len(world.sent) == 1
 
 
-def test_who_is_looked_for_is_found_though_a_neighbour_is_retried(world: World) -> None:
-    world.begin("A", X, Y, Z).run("A", jobs("1", "2"))
-    world.at(60).job("1", X, "Failed").job("2", Y).run("A")
-    assert world.phases("A") == "Waiting Running Doubted"
-    world.at(70).job("3", Z, started=1).go("A", 300)
-    assert world.job_of("A", Z) == "3"
-
-
 def test_a_row_without_names_tells_nothing_while_it_may_be_of_several(world: World) -> None:
     world.begin("A", X, Y).run("A", jobs("1", "2")).at(60).job("1", X, **NAMELESS).job("2", X).run("A")
     assert (world.job_of("A", X), world.job_of("A", Y)) == ("2", "")

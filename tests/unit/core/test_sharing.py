@@ -113,6 +113,7 @@ def test_a_record_of_another_form_keeps_its_subclients(world: World) -> None:
         (1000, "Completed", "SYNTHETIC_FULL", 0, "Running"),
         (1000, "Killed", "FULL", 0, "Running"),
         (1000, "Failed", "FULL", 0, "Running"),
+        (1000, "Failed", "FULL", 1, "Waiting"),
         (999, "Running", "FULL", 1, "Waiting"),
         (999, "Completed", "FULL", 1, "Running"),
     ],
@@ -147,14 +148,6 @@ def test_the_last_completed_job_never_goes_backwards() -> None:
         for job in order:
             item = item.with_completed(job)
         assert item.completed == later
-
-
-def test_an_event_waits_for_the_retry_of_a_failed_job_and_joins_it_if_tries_are_left(world: World) -> None:
-    world.begin("A", X, retries=2).run("A", jobs("1")).at(60).job("1", X, "Failed", started=1).run("A")
-    world.at(120).begin("B", X, kind="rds").run("B")
-    assert world.phases("B") == "Waiting"
-    world.go("A", 960, jobs("2")).go("B", 2000)
-    assert (world.phases("B"), world.job_of("B")) == ("joined", "2")
 
 
 def test_a_retry_is_not_satisfied_by_a_job_that_began_before_the_one_that_failed(world: World) -> None:
