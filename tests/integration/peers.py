@@ -40,12 +40,12 @@ def create(client: Commvault, request: BackupRequest = REQUEST, seconds: float =
 class TlsServer:
     """Answers every request with the same bytes, leaves connections open, and records what it received.
 
-    Of several parts each but the first comes after a pause. `then` is sent instead at each further request of a connection.
+    `then` is sent instead at each further request of a connection.
     """
 
-    def __init__(self, context: ssl.SSLContext, *parts: bytes, pause: float = 0, then: bytes = b"") -> None:
+    def __init__(self, context: ssl.SSLContext, answer: bytes, then: bytes = b"") -> None:
         self.received = b""
-        self._context, self._parts, self._pause, self._then = context, parts, pause, then
+        self._context, self._answer, self._then = context, answer, then or answer
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._opened: list[ssl.SSLSocket] = []
         self.url = f"https://localhost:{self._listening.getsockname()[1]}/api"
@@ -65,13 +65,11 @@ class TlsServer:
 
     def _serve(self, connection: ssl.SSLSocket) -> None:
         self._opened.append(connection)
-        answers = chain([self._parts], repeat((self._then,) if self._then else self._parts))
+        answers = chain([self._answer], repeat(self._then))
         while received := connection.recv(65536):
             self.received += received
             if received.endswith((b"}", b"\r\n\r\n")):
-                for number, part in enumerate(next(answers)):
-                    time.sleep(self._pause if number else 0)
-                    connection.sendall(part)
+                connection.sendall(next(answers))
 
 
 type Serve = Callable[..., TlsServer]
@@ -82,8 +80,8 @@ def serving() -> Iterator[Serve]:
     """Make servers, and close them at the end."""
     servers: list[TlsServer] = []
 
-    def serve(context: ssl.SSLContext, *parts: bytes, pause: float = 0, then: bytes = b"") -> TlsServer:
-        servers.append(TlsServer(context, *parts, pause=pause, then=then))
+    def serve(context: ssl.SSLContext, answer: bytes, then: bytes = b"") -> TlsServer:
+        servers.append(TlsServer(context, answer, then))
         return servers[-1]
 
     yield serve
