@@ -24,7 +24,7 @@ from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Databases
 from rds_snap_backup.rds.members import Listing
 from tests.unit.audit.support import HOME, HOUR, NOW, database, judge, target
-from tests.unit.commserve import Place
+from tests.unit.tenant import Tenant
 
 OWN, SAAS = "https://commvault.example/commandcenter/api", "https://api.metallic.example"
 ORDERS = database("orders")
@@ -33,15 +33,15 @@ PAGE = 50
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    with Place({}, NOW).at_work(PAGE) as place:
-        yield place
+def tenant() -> Iterator[Tenant]:
+    with Tenant({}, NOW).at_work(PAGE) as tenant:
+        yield tenant
 
 
-def with_accounts(place: Place, count: int) -> Place:
+def with_accounts(tenant: Tenant, count: int) -> Tenant:
     """Add clients `c-000` and so on, each with an RDS instance whose group `nightly` has everything."""
-    place.server.extend({f"c-{number:03}": {"RDS": ["nightly"]} for number in range(count)})
-    return place
+    tenant.server.extend({f"c-{number:03}": {"RDS": ["nightly"]} for number in range(count)})
+    return tenant
 
 
 class Rds:
@@ -60,24 +60,24 @@ class Rds:
         yield {"DBSnapshots": [row for row in self.snapshots if row["DBSnapshotIdentifier"] in names["Values"]]}
 
 
-def begun(place: Place, base_url: str = OWN) -> tuple[Discovery, Metered]:
-    limited = Metered(place.commvault, base_url)
+def begun(tenant: Tenant, base_url: str = OWN) -> tuple[Discovery, Metered]:
+    limited = Metered(tenant.commvault, base_url)
     discovery = Discovery(limited, lambda: 1000.0)
     discovery.begin(None)
     return discovery, limited
 
 
-def read(place: Place, named: Collection[Any] = ()) -> tuple[Contents, int]:
+def read(tenant: Tenant, named: Collection[Any] = ()) -> tuple[Contents, int]:
     """Read the groups; return also the number of calls."""
-    discovery, limited = begun(place)
+    discovery, limited = begun(tenant)
     return read_groups(discovery, limited, named), limited.calls
 
 
-def gathered(place: Place, of: Database = ORDERS, rds: Rds | None = None, url: str = OWN, **facts: Any) -> Judge:
+def gathered(tenant: Tenant, of: Database = ORDERS, rds: Rds | None = None, url: str = OWN, **facts: Any) -> Judge:
     """Read the groups and what proves a database."""
     client: Any = rds or Rds()
     estate = Estate(HOME, {HOME: Listing([of.resource], [], databases=Databases(lambda: client))}, [of])
-    discovery, limited = begun(place, url)
+    discovery, limited = begun(tenant, url)
     judged = judge(of, groups=read_groups(discovery, limited, ()).groups, **facts)
     found = gather(judged, discovery, estate, lambda: 1000.0)
     assert limited.calls <= MAX_CALLS
@@ -87,25 +87,25 @@ def gathered(place: Place, of: Database = ORDERS, rds: Rds | None = None, url: s
 # ---- Groups
 
 
-def test_a_client_without_rds_costs_one_call_and_one_with_it_two(place: Place) -> None:
-    place.server.extend({f"server-{number}": {"other": ["default"]} for number in range(5)})
+def test_a_client_without_rds_costs_one_call_and_one_with_it_two(tenant: Tenant) -> None:
+    tenant.server.extend({f"server-{number}": {"other": ["default"]} for number in range(5)})
     for number in range(5):
-        place.server.set_instance_type(f"server-{number}", "other", 5)
-    with_accounts(place, 3).server.set_instance_type("c-002", "RDS", None)  # It may be one of RDS.
-    contents, calls = read(place)
-    assert place.calls == {"/Client": 1, "/Instance": 8, "/Subclient": 3}
+        tenant.server.set_instance_type(f"server-{number}", "other", 5)
+    with_accounts(tenant, 3).server.set_instance_type("c-002", "RDS", None)  # It may be one of RDS.
+    contents, calls = read(tenant)
+    assert tenant.calls == {"/Client": 1, "/Instance": 8, "/Subclient": 3}
     assert (calls, len(contents.groups), contents.problems) == (12, 3, [])
 
 
-def test_rows_that_are_no_instances_are_left_out(place: Place) -> None:
+def test_rows_that_are_no_instances_are_left_out(tenant: Tenant) -> None:
     rows = json.dumps({"instanceProperties": [{"odd": 1}, None, {"instance": {"instanceName": 7}}]})
-    place.server.fault("status", path="/Instance", status=200, body=rows)
-    assert read(with_accounts(place, 2))[0].groups[0].instance.client == "c-001"
+    tenant.server.fault("status", path="/Instance", status=200, body=rows)
+    assert read(with_accounts(tenant, 2))[0].groups[0].instance.client == "c-001"
 
 
-def test_contents_that_the_list_lacks_are_read_singly_those_of_targets_first(place: Place) -> None:
-    place.server.state.lists_content = False
-    contents, calls = read(with_accounts(place, 80), {("c-070", "RDS", "nightly")})
+def test_contents_that_the_list_lacks_are_read_singly_those_of_targets_first(tenant: Tenant) -> None:
+    tenant.server.state.lists_content = False
+    contents, calls = read(with_accounts(tenant, 80), {("c-070", "RDS", "nightly")})
     assert calls == CONTENT_CALLS
     understood = [group for group in contents.groups if not isinstance(group.content, Problem)]
     assert len(understood) == CONTENT_CALLS - 1 - 2 * 80
@@ -113,8 +113,8 @@ def test_contents_that_the_list_lacks_are_read_singly_those_of_targets_first(pla
     assert contents.problems == [OUT_OF_CALLS] * (80 - len(understood))
 
 
-def test_clients_that_were_not_reached_are_unread_those_of_targets_last(place: Place) -> None:
-    contents, calls = read(with_accounts(place, 150), {("c-149", "RDS", "nightly")})
+def test_clients_that_were_not_reached_are_unread_those_of_targets_last(tenant: Tenant) -> None:
+    contents, calls = read(with_accounts(tenant, 150), {("c-149", "RDS", "nightly")})
     assert calls <= CONTENT_CALLS + 1
     assert {each.instance.client for each in contents.groups} >= {"c-149", "c-000"}
     assert len(contents.groups) + len(contents.unread) == 150
@@ -125,92 +125,94 @@ def test_clients_that_were_not_reached_are_unread_those_of_targets_last(place: P
     ("path", "unread", "calls"), [("/Subclient", {"c-000", "c-001", "c-002"}, 3), ("/Client", set(), 1)]
 )
 def test_what_is_refused_is_a_problem_and_stops_nothing_else(
-    place: Place, path: str, unread: set[str], calls: int
+    tenant: Tenant, path: str, unread: set[str], calls: int
 ) -> None:
-    place.server.fault("forbidden", None, path)
-    contents, _ = read(with_accounts(place, 3))
-    assert (contents.groups, set(contents.unread), place.calls[path]) == ([], unread, calls)
+    tenant.server.fault("forbidden", None, path)
+    contents, _ = read(with_accounts(tenant, 3))
+    assert (contents.groups, set(contents.unread), tenant.calls[path]) == ([], unread, calls)
     assert {problem.code for problem in contents.problems} == {"HTTP_403"}
 
 
 # ---- Restore points
 
 
-def with_points(place: Place, *points: tuple[str, float, str]) -> Place:
+def with_points(tenant: Tenant, *points: tuple[str, float, str]) -> Tenant:
     """Add a client whose restore points are each of a database, so many hours old, with its snapshot; and a row that is none."""
-    with_accounts(place, 1)
+    with_accounts(tenant, 1)
     for name, hours, snapshot in points:
         row = {"dbName": name, "createTime": int(NOW - hours * HOUR), "snapShotName": snapshot}
-        place.server.add_restore_point("c-000", row)
-    place.server.add_restore_point("c-000", {"odd": 1})
-    return place
+        tenant.server.add_restore_point("c-000", row)
+    tenant.server.add_restore_point("c-000", {"odd": 1})
+    return tenant
 
 
-def spans(place: Place) -> list[float]:
+def spans(tenant: Tenant) -> list[float]:
     """Return of how many hours restore points were asked for."""
-    return [(NOW - request.json["startTime"]) / HOUR for request in place.server.requests if request.path == BROWSE]
+    return [(NOW - request.json["startTime"]) / HOUR for request in tenant.server.requests if request.path == BROWSE]
 
 
-def test_rds_is_asked_for_the_newest_snapshot_and_then_for_the_next_one(place: Place) -> None:
+def test_rds_is_asked_for_the_newest_snapshot_and_then_for_the_next_one(tenant: Tenant) -> None:
     points = [("orders", hours, f"S-{hours}") for hours in (3, 1, 2)]
     at = SimpleNamespace(timestamp=lambda: NOW - 2 * HOUR)
     resource = {"DBInstanceIdentifier": "orders", "DbiResourceId": "id-orders", "Status": "available"}
     rds = Rds({"DBSnapshotIdentifier": "s-2", "DBSnapshotArn": "arn:s-2", "SnapshotCreateTime": at, **resource})
-    verdict = gathered(with_points(place, *points, ("other", 1, "o")), rds=rds).judge(ORDERS)
+    verdict = gathered(with_points(tenant, *points, ("other", 1, "o")), rds=rds).judge(ORDERS)
     assert rds.asked == [["s-1"], ["s-2"]]
     assert (verdict.name, verdict.proof and verdict.proof.arn) == ("protected", "arn:s-2")
-    assert spans(place) == [168]
+    assert spans(tenant) == [168]
 
 
 @pytest.mark.parametrize(("of", "points"), [(ORDERS, []), (database("orders", exclude="true"), [("orders", 1, "s-1")])])
 def test_rds_is_not_asked_without_restore_points_or_for_an_excluded_database(
-    place: Place, of: Database, points: list[Any]
+    tenant: Tenant, of: Database, points: list[Any]
 ) -> None:
     rds = Rds()
-    gathered(with_points(place, *points), of, rds)
+    gathered(with_points(tenant, *points), of, rds)
     assert rds.asked == []
 
 
-def test_a_list_that_is_too_long_is_asked_for_from_later_on(place: Place) -> None:
+def test_a_list_that_is_too_long_is_asked_for_from_later_on(tenant: Tenant) -> None:
     too_long: dict[str, Any] = {"status": 200, "body": " " * (5 << 20)}
-    place.server.fault("status", 1, BROWSE, **too_long)
-    found = gathered(with_accounts(place, 1))
-    assert spans(place) == [168, 42]
+    tenant.server.fault("status", 1, BROWSE, **too_long)
+    found = gathered(with_accounts(tenant, 1))
+    assert spans(tenant) == [168, 42]
     assert found.judge(ORDERS).name == "stale"
     # Nothing is known of the hours before, which another maximum age includes.
     weekly = replace(found, ages=replace(found.ages, default_hours=100))
     assert weekly.judge(ORDERS).name == "unreadable"
     # As far back as the greatest maximum age, a week at least.
-    place.server.fault("status", 3, BROWSE, **too_long)
-    gathered(place, targets=[target(maxAgeHours=1000)])
-    assert spans(place)[2:] == [1000, 250, 62.5]
+    tenant.server.fault("status", 3, BROWSE, **too_long)
+    gathered(tenant, targets=[target(maxAgeHours=1000)])
+    assert spans(tenant)[2:] == [1000, 250, 62.5]
 
 
 @pytest.mark.parametrize(("url", "most"), [(OWN, 30), (SAAS, MAX_SAAS_QUERIES), (f"{SAAS}/", MAX_SAAS_QUERIES)])
-def test_on_saas_few_queries_are_made_and_what_was_not_reached_is_unreadable(place: Place, url: str, most: int) -> None:
-    judged = gathered(with_accounts(place, 30), url=url)
-    assert place.calls[BROWSE] == most
+def test_on_saas_few_queries_are_made_and_what_was_not_reached_is_unreadable(
+    tenant: Tenant, url: str, most: int
+) -> None:
+    judged = gathered(with_accounts(tenant, 30), url=url)
+    assert tenant.calls[BROWSE] == most
     unread = [each for each in judged.listed.values() if not isinstance(each, Listed)]
     assert len(unread) == 30 - most
     assert judged.judge(ORDERS).name == ("unreadable" if unread else "stale")
 
 
-def test_the_list_of_jobs_is_left_some_calls(place: Place) -> None:
-    _, limited = begun(place)
+def test_the_list_of_jobs_is_left_some_calls(tenant: Tenant) -> None:
+    _, limited = begun(tenant)
     limited.calls = MAX_CALLS - metered.JOB_CALLS
-    answer = limited.query(BROWSE, {}, place.kernel.now + 10, listed="snapList")
+    answer = limited.query(BROWSE, {}, tenant.kernel.now + 10, listed="snapList")
     assert answer == QueryFailed(OUT_OF_CALLS)
-    assert isinstance(limited.get("/Client", place.kernel.now + 10), JsonDocument)
+    assert isinstance(limited.get("/Client", tenant.kernel.now + 10), JsonDocument)
 
 
 # ---- Jobs: newest first, only as far as needed
 
 
-def with_jobs(place: Place, count: int, groups: str = "a") -> list[str]:
+def with_jobs(tenant: Tenant, count: int, groups: str = "a") -> list[str]:
     """Add jobs of 30 s, one a minute until a minute ago, of groups in turn; return their IDs, the newest first."""
     for number in range(count, 0, -1):
-        place.server.add_job("aws-prod", groups[number % len(groups)], start=NOW - 60 * number, waiting=0, seconds=30)
-    return [*place.server.jobs][::-1]
+        tenant.server.add_job("aws-prod", groups[number % len(groups)], start=NOW - 60 * number, waiting=0, seconds=30)
+    return [*tenant.server.jobs][::-1]
 
 
 def pages(rows: int) -> int:
@@ -218,44 +220,44 @@ def pages(rows: int) -> int:
     return 1 + math.ceil((rows - PAGE) / (PAGE - OVERLAP))
 
 
-def history(place: Place, *groups: str, seconds_left: float = 100, **hours: float) -> Jobs:
+def history(tenant: Tenant, *groups: str, seconds_left: float = 100, **hours: float) -> Jobs:
     """Read the jobs of groups; `hours` are their maximum ages, 26 without one."""
     wanted = {("aws-prod", "RDS", group): NOW - hours.get(group, 26) * HOUR for group in (*groups, *hours)}
-    return read_jobs(Metered(place.commvault, OWN), wanted, NOW, lambda: seconds_left)
+    return read_jobs(Metered(tenant.commvault, OWN), wanted, NOW, lambda: seconds_left)
 
 
 @pytest.mark.parametrize(("wanted", "calls"), [("", 0), ("a", 1), ("ab", 1), ("ax", pages(200))])
-def test_the_list_is_read_as_far_as_it_is_needed(place: Place, wanted: str, calls: int) -> None:
-    with_jobs(place, 200, "ab")
-    jobs = history(place, *wanted)
-    assert (place.calls["/Job"], jobs.problem) == (calls, None)
+def test_the_list_is_read_as_far_as_it_is_needed(tenant: Tenant, wanted: str, calls: int) -> None:
+    with_jobs(tenant, 200, "ab")
+    jobs = history(tenant, *wanted)
+    assert (tenant.calls["/Job"], jobs.problem) == (calls, None)
     assert {names[2] for names in jobs.of_group} == {*wanted} - {"x"}
 
 
-def test_a_subclient_is_not_looked_for_longer_than_its_maximum_age(place: Place) -> None:
-    with_jobs(place, 200, "ab")
-    history(place, "a", x=0.5)
-    assert place.calls["/Job"] == 1
-    book = place.server.state.jobs
+def test_a_subclient_is_not_looked_for_longer_than_its_maximum_age(tenant: Tenant) -> None:
+    with_jobs(tenant, 200, "ab")
+    history(tenant, "a", x=0.5)
+    assert tenant.calls["/Job"] == 1
+    book = tenant.server.state.jobs
     book.jobs = dict(reversed(book.jobs.items()))
-    assert {names[2] for names in history(place, "a", "x").of_group} == {"a"}
-    assert place.calls["/Job"] == 1 + pages(200), "a list that is not newest first is read to its end"
+    assert {names[2] for names in history(tenant, "a", "x").of_group} == {"a"}
+    assert tenant.calls["/Job"] == 1 + pages(200), "a list that is not newest first is read to its end"
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [(26, 26 * 3600), (1000, MAX_LOOK_BACK_SECONDS)])
-def test_it_looks_back_for_the_maximum_age_and_seven_days_at_most(place: Place, hours: float, seconds: float) -> None:
-    history(place, a=hours)
-    assert place.server.requests[-1].query["completedJobLookupTime"] == str(seconds)
+def test_it_looks_back_for_the_maximum_age_and_seven_days_at_most(tenant: Tenant, hours: float, seconds: float) -> None:
+    history(tenant, a=hours)
+    assert tenant.server.requests[-1].query["completedJobLookupTime"] == str(seconds)
 
 
-def test_the_last_completed_job_counts(place: Place) -> None:
-    newest, before, _ = with_jobs(place, 3)
-    place.server.end_job(place.server.add_job("aws-prod", "a").id, "Failed")
-    place.server.add_job("aws-prod", "a")
-    last = place.server.add_job("aws-prod", "a", queued=HOUR).id  # It ends without a start.
-    place.kernel.now += 1
-    place.server.end_job(last, "Committed")
-    jobs, names = history(place, "a"), ("aws-prod", "RDS", "a")
+def test_the_last_completed_job_counts(tenant: Tenant) -> None:
+    newest, before, _ = with_jobs(tenant, 3)
+    tenant.server.end_job(tenant.server.add_job("aws-prod", "a").id, "Failed")
+    tenant.server.add_job("aws-prod", "a")
+    last = tenant.server.add_job("aws-prod", "a", queued=HOUR).id  # It ends without a start.
+    tenant.kernel.now += 1
+    tenant.server.end_job(last, "Committed")
+    jobs, names = history(tenant, "a"), ("aws-prod", "RDS", "a")
     found = (
         jobs.last(names),
         jobs.completed(names, 0),
@@ -267,39 +269,39 @@ def test_the_last_completed_job_counts(place: Place) -> None:
     assert [job and job.id for job in at] == [before, None, newest]
 
 
-def test_a_restore_is_no_backup(place: Place) -> None:
+def test_a_restore_is_no_backup(tenant: Tenant) -> None:
     names = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "a"}
     row = {"jobSummary": {"jobId": 9, "status": "Completed", "jobType": "Restore", "subclient": names}}
     page = {"totalRecordsWithoutPaging": 1, "jobs": [row]}
-    place.server.fault("status", path="/Job", status=200, body=json.dumps(page))
-    assert history(place, "a") == Jobs()
+    tenant.server.fault("status", path="/Job", status=200, body=json.dumps(page))
+    assert history(tenant, "a") == Jobs()
 
 
 @pytest.mark.parametrize("read", [0, 1])
-def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it(place: Place, read: int) -> None:
-    with_jobs(place, 2 * PAGE)
+def test_a_page_that_cannot_be_read_leaves_what_was_read_before_it(tenant: Tenant, read: int) -> None:
+    with_jobs(tenant, 2 * PAGE)
     for _ in range(read):
-        place.server.fault("slow", path="/Job", seconds=0)
-    place.server.fault("forbidden", path="/Job")
-    jobs = history(place, "a", "x")
+        tenant.server.fault("slow", path="/Job", seconds=0)
+    tenant.server.fault("forbidden", path="/Job")
+    jobs = history(tenant, "a", "x")
     assert (len(jobs.of_group), jobs.problem and jobs.problem.code) == (read, "HTTP_403")
 
 
-def test_of_a_storm_the_newest_jobs_are_kept_and_the_last_completed_one(place: Place) -> None:
-    with_jobs(place, 1)
+def test_of_a_storm_the_newest_jobs_are_kept_and_the_last_completed_one(tenant: Tenant) -> None:
+    with_jobs(tenant, 1)
     for _ in range(2 * MAX_KEPT):
-        place.server.end_job(place.server.add_job("aws-prod", "a").id, "Failed")
-    (mine,) = history(place, a=0.02).of_group.values()
+        tenant.server.end_job(tenant.server.add_job("aws-prod", "a").id, "Failed")
+    (mine,) = history(tenant, a=0.02).of_group.values()
     assert len(mine) == MAX_KEPT + 1
     assert mine[-1].end == "completed"
 
 
 def test_no_more_calls_are_made_than_the_budget_and_none_without_time(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metered, "MAX_CALLS", 3)
-    with_jobs(place, 10 * PAGE)
-    jobs = history(place, "x")
-    assert (place.calls["/Job"], jobs.problem) == (3, metered.OUT_OF_CALLS)
-    late = history(place, "a", seconds_left=1)
-    assert (place.calls["/Job"], late.of_group, late.problem is None) == (3, {}, False)
+    with_jobs(tenant, 10 * PAGE)
+    jobs = history(tenant, "x")
+    assert (tenant.calls["/Job"], jobs.problem) == (3, metered.OUT_OF_CALLS)
+    late = history(tenant, "a", seconds_left=1)
+    assert (tenant.calls["/Job"], late.of_group, late.problem is None) == (3, {}, False)

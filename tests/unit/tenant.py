@@ -16,7 +16,7 @@ from tests.property.wire import in_charge
 HOUR = 3600.0
 
 
-class Place:
+class Tenant:
     """A CommServe whose jobs take ten hours, and a client of it."""
 
     def __init__(self, clients: Clients, now: float = START) -> None:
