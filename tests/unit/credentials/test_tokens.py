@@ -14,7 +14,7 @@ from rds_snap_backup.commvault.answers import HttpRequest, HttpResponse
 from rds_snap_backup.commvault.trust import ca_certificates
 from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.credentials.pair import MAX_TOKEN, Malformed, Pair, Token, read_token, successor
-from rds_snap_backup.credentials.secret import Secret
+from rds_snap_backup.credentials.secret import Secret, Version
 from rds_snap_backup.credentials.tokens import TokenAuth
 from tests.property.model.aws import SSM
 from tests.property.model.kernel import Kernel
@@ -194,6 +194,11 @@ def test_the_header_is_the_plain_token_or_the_bearer_of_the_pair(value: str, hea
     assert isinstance(token, Token)
     assert token.header == header
     assert (token.pair is None) == ("access" not in value)
+
+
+def test_nothing_that_holds_a_token_shows_it() -> None:
+    request = REQUEST.with_header("Authtoken", CANARY)
+    assert CANARY not in repr((Version("id", CANARY, 0), Token(CANARY), Pair(CANARY, CANARY), request))
 
 
 def test_a_pair_has_its_times_and_keeps_what_is_not_ours() -> None:
