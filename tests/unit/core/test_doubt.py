@@ -11,21 +11,7 @@ from rds_snap_backup.core.coordinator import Save, Send
 from rds_snap_backup.core.outcomes import AlreadyRunning, Throttled
 from rds_snap_backup.core.phases import Doubted
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing, jobs_wanted
-from tests.unit.core.world import (
-    BEGIN,
-    DOWN,
-    HOUR,
-    LOST,
-    POLICY,
-    REFUSED,
-    WHY,
-    Killed,
-    World,
-    X,
-    Y,
-    Z,
-    jobs,
-)
+from tests.unit.core.world import BEGIN, DOWN, HOUR, LOST, POLICY, REFUSED, WHY, Killed, World, X, Y, Z, jobs
 
 BUSY = AlreadyRunning(WHY)
 OTHER = replace(X, client_name="other")
