@@ -125,10 +125,7 @@ def test_all_that_is_in_doubt_is_looked_for_together(world: World) -> None:
     assert early.fresh == 0
 
 
-@pytest.mark.parametrize(
-    "row",
-    [{"client_name": "", "instance_name": "", "subclient_name": ""}, {"instance_name": ""}],
-)
+@pytest.mark.parametrize("row", [{"client_name": "", "instance_name": "", "subclient_name": ""}, {"instance_name": ""}])
 @pytest.mark.parametrize(
     ("facts", "is_sent"),
     [({}, False), ({"started": 900}, True), ({"is_backup": False}, True), ({"client_name": "other"}, True)],

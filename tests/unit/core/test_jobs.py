@@ -57,10 +57,7 @@ def test_jobs_that_no_row_ever_shows_are_lost_and_known(world: World, ids: tuple
     assert (world.phases("B"), len(world.sent)) == ("Doubted", 2)
 
 
-@pytest.mark.parametrize(
-    "row",
-    [{"of": Y}, {"of": X, "status": "Completed", "started": 1, "ended": 800}],
-)
+@pytest.mark.parametrize("row", [{"of": Y}, {"of": X, "status": "Completed", "started": 1, "ended": 800}])
 @pytest.mark.parametrize(("group", "ids"), [((X,), ("1",)), ((X, Z), ("1", "2"))])
 def test_an_id_that_was_counted_again_is_another_job(
     world: World, row: dict[str, Any], group: Any, ids: tuple[str, ...]
@@ -250,10 +247,7 @@ def test_a_retry_begins_without_the_refusals_of_its_group(world: World) -> None:
     assert world.requests("A")[4:] == ["XY"]
 
 
-@pytest.mark.parametrize(
-    ("reasons", "told"),
-    [("rrr", [("1", "2"), ("3",)]), ("rsr", [("1",), ("2",), ("3",)])],
-)
+@pytest.mark.parametrize(("reasons", "told"), [("rrr", [("1", "2"), ("3",)]), ("rsr", [("1",), ("2",), ("3",)])])
 def test_what_is_retried_is_told_for_each_attempt_and_reason(
     world: World, reasons: str, told: list[tuple[str, ...]]
 ) -> None:
