@@ -101,11 +101,11 @@ class SQS:
 
 
 class SNS:
-    """The topic. `messages` has what was published, `levels` their levels; `check` sees it."""
+    """The topic. `messages` has what was published, `calls` how; `check` sees it."""
 
     def __init__(self, kernel: Kernel, check: Callable[[dict[str, Any]], None]) -> None:
         self.messages: list[dict[str, Any]] = []
-        self.levels: list[str] = []
+        self.calls: list[dict[str, Any]] = []
         self._kernel = kernel
         self._check = check
 
@@ -118,8 +118,7 @@ class SNS:
         def act() -> None:
             self._check(message)
             self.messages.append(message)
-            (name,) = (name for name, value in attributes.items() if value == "level")
-            self.levels.append(attributes[name.replace("Name", "Value.StringValue")])
+            self.calls.append(call)
 
         self._kernel.effect("publish", act)
 
