@@ -101,10 +101,11 @@ class SQS:
 
 
 class SNS:
-    """The topic. `messages` has what was published."""
+    """The topic. `messages` has what was published, `calls` how."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.calls: list[dict[str, Any]] = []
         self._kernel = kernel
 
     def publish(self, **call: Any) -> None:
@@ -112,7 +113,12 @@ class SNS:
         _limit(call["Message"] + json.dumps(attributes), "Publish")
         assert 0 < len(call["Subject"]) < 100
         message = json.loads(json.loads(call["Message"])["default"])
-        self._kernel.effect("publish", lambda: self.messages.append(message))
+
+        def act() -> None:
+            self.messages.append(message)
+            self.calls.append(call)
+
+        self._kernel.effect("publish", act)
 
 
 class SSM:
@@ -133,9 +139,12 @@ class SSM:
     def get_parameters_by_path(self, **call: Any) -> dict[str, Any]:
         def act() -> dict[str, Any]:
             found = sorted(name for name in self.parameters if name.startswith(call["Path"]))
-            date = datetime.fromtimestamp(self._kernel.now, UTC)
-            rows = [{"Name": name, "Value": self.parameters[name], "LastModifiedDate": date} for name in found]
-            return {"Parameters": rows}
+            first, date = int(call.get("NextToken", 0)), datetime.fromtimestamp(self._kernel.now, UTC)
+            last = first + 10
+            rows = [
+                {"Name": name, "Value": self.parameters[name], "LastModifiedDate": date} for name in found[first:last]
+            ]
+            return {"Parameters": rows} | ({"NextToken": str(last)} if found[last:] else {})
 
         return self._kernel.effect("parameters", act, READ_FAULTS)
 
