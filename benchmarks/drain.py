@@ -32,7 +32,7 @@ class Drained:
 
     @property
     def ideal(self) -> float:
-        """Seconds that the server's latency alone takes."""
+        """Return the seconds that only the server's latency takes."""
         return self.count * LATENCY / CONCURRENCY
 
 

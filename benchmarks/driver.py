@@ -1,6 +1,6 @@
 """Runs inside a package under test: `python -P -S driver.py module.handler`, one JSON command a line on standard input.
 
-It imports the handler as Lambda's runtime does, calls it with each event and measures its own process alone: CPU and wall
+It imports the handler as Lambda's runtime does, calls it with each event and measures only its own process: CPU and wall
 time of each call. It imports nothing of the project. Recording notes every AWS and HTTP call that the handler makes.
 """
 

@@ -17,7 +17,7 @@ class Killed(BaseException):
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with a trigger: `name` at the server, `publishing` at the topic, each at the first try alone."""
+    """What goes wrong with a trigger: `name` at the server, `publishing` at the topic, each only at the first try."""
 
     label: str
     name: str = ""
@@ -69,7 +69,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of some triggers, each of a database of its own."""
+    """The outcome of some triggers, each of another database."""
 
     triggers: int = 0
     jobs: int = 0

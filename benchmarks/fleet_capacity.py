@@ -1,6 +1,6 @@
 """Capacity of a fleet at one hour: databases that are all due at 03:00, as singles and in groups of 25.
 
-`python -m benchmarks.fleet_capacity` prints the table alone.
+`python -m benchmarks.fleet_capacity` prints only the table.
 """
 
 from collections.abc import Sequence

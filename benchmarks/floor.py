@@ -1,6 +1,6 @@
-"""The floor: a function that imports boto3 and urllib3 alone, makes the product's clients, and makes the calls of its event.
+"""The floor: a function that imports only boto3 and urllib3, makes the product's clients, and makes the calls of its event.
 
-A package of its own (`packages.py`), so it imports nothing of the project.
+It is packaged by itself (`packages.py`), so it imports nothing of the project.
 """
 
 import os

@@ -25,7 +25,7 @@ RUNS = 9
 
 @dataclass(frozen=True)
 class Import:
-    """One module: milliseconds of its own and with what it imports first, and of its own those for each dataclass."""
+    """One module: its own milliseconds, those with what it imports first, and those of its dataclasses."""
 
     module: str
     own: float

@@ -23,7 +23,7 @@ from rds_snap_backup.ledger.keys import OPEN
 from rds_snap_backup.messaging.notifications import iso
 from tests.property.model.aws import RDS, SNS, SQS, SSM, Message, SecretsManager
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import TIMEOUT_SECONDS, Kernel, Run, Sandbox
+from tests.property.model.kernel import TIMEOUT_SECONDS, Kernel, Run
 from tests.property.model.line import Line, Wire, commserve
 from tests.property.wire import on_wire
 from tests.support import ENVIRONMENT
@@ -80,7 +80,7 @@ class Queue(SQS):
     """Queues that know which of their messages is visible next."""
 
     def __init__(self, time: Time) -> None:
-        super().__init__(time, lambda _url, _body: None)
+        super().__init__(time)
         self._time = time
         self._numbers = count()
         self._visible: list[tuple[float, int, Message]] = []
@@ -136,7 +136,7 @@ class Fleet:
             {CONFIG.targets_path + batch[0]: _document(batch) for batch in batched(groups, size, strict=False)},
         )
         self.queue, self.ledger = Queue(self.time), DynamoDB(self.time)
-        self.topic = SNS(self.time, lambda _message: None)
+        self.topic = SNS(self.time)
         models: dict[str, Any] = {
             "dynamodb": self.ledger,
             "secretsmanager": SecretsManager(self.time, self.tenant.server.token),
@@ -172,12 +172,7 @@ class Fleet:
         works = [partial(self._poll, due + DAY - TIMEOUT_SECONDS)] * CONCURRENCY + [
             partial(self._invoke, events)
         ] * DIRECT
-        self.time.go(
-            [
-                Run(Sandbox(place), work=partial(work, sandbox))
-                for place, (work, sandbox) in enumerate(zip(works, self._sandboxes, strict=True))
-            ]
-        )
+        self.time.go([Run(partial(work, sandbox)) for work, sandbox in zip(works, self._sandboxes, strict=True)])
         self.time.now = due + DAY
         jobs = [job for job_id, job in self.tenant.server.jobs.items() if job_id not in before]
         requests, statuses = self.tenant.server.requests, self.tenant.server.statuses

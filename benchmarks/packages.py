@@ -1,7 +1,7 @@
 """The packages that are compared: the product's, the floor's and the usual way's, with bytecode and without.
 
 The product as it is deployed comes from the project's own build. The others have what a plain `sam build` leaves: the
-installed requirements beside the sources. Bytecode is then added in the way in which the product adds its own.
+installed requirements next to the sources. Bytecode is then added in the way in which the product adds its own.
 """
 
 import compileall
@@ -32,7 +32,7 @@ REQUIREMENTS = ROOT / "src" / "requirements.txt"
 
 @dataclass(frozen=True)
 class Package:
-    """A function's package in a folder of its own."""
+    """A function's package in its own folder."""
 
     label: str
     folder: Path

@@ -1,4 +1,4 @@
-"""What the functions under test call: emulated AWS with the stack's resources, and a CommServe in a process of its own."""
+"""What the functions under test call: emulated AWS with the stack's resources, and a CommServe in its own process."""
 
 import json
 import subprocess
@@ -90,7 +90,7 @@ class Place:
         }
 
     def targets(self, count: int, associations: int = 1) -> list[str]:
-        """Add targets, each with associations of its own; return their names."""
+        """Add targets, each with its own associations; return their names."""
         names = [f"t{uuid.uuid4().hex[:8]}" for _ in range(count)]
         groups = {name: [f"{name}-{number}" for number in range(associations)] for name in names}
         for name in names:
@@ -107,7 +107,7 @@ class Place:
 
 
 def scheduled(target: str) -> dict[str, Any]:
-    """Return a schedule's event, of an identity of its own."""
+    """Return a schedule's event with a new identity."""
     due = datetime.now(UTC) + AHEAD
     return {
         "target": target,

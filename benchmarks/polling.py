@@ -34,7 +34,7 @@ BUDGET = 600
 
 
 def measure(jobs: int, hours: int) -> list[int]:
-    """Return the reading calls of each hour in which so many jobs run beside foreign ones."""
+    """Return the reading calls of each hour in which this number of jobs runs together with foreign ones."""
     with CommServe(job_seconds=24 * HOUR) as commserve:
         commserve.clock.freeze()
         # Commvault's clock is compared with the function's, which is this one.

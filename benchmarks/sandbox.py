@@ -1,4 +1,4 @@
-"""A package under test in a process of its own, steered through `driver.py`; and the product's calls as the floor's events."""
+"""A package under test in its own process, steered through `driver.py`; and the product's calls as the floor's events."""
 
 import json
 import re
@@ -75,7 +75,7 @@ class Sandbox:
 
 
 def replays(calls: Sequence[Any], event: Mapping[str, Any], targets: Sequence[str]) -> list[dict[str, Any]]:
-    """Return events that let the floor make a recorded event's calls, each for a target and under an identity of its own."""
+    """Return events that let the floor make a recorded event's calls, each for another target and with a new identity."""
     identity = UUID.search(json.dumps(event))
     assert identity
     text = json.dumps(calls)

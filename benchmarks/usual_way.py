@@ -1,7 +1,7 @@
 """`python -m benchmarks.usual_way`: the same faults against the product and against the usual way, side by side.
 
 The product runs as Lambda runs it: one try of an event, a failed one goes to the Submissions queue. The usual way is
-`usual_handler`, each try a process of its own, killed at its timeout, with Lambda's two more tries of an event. Both
+`usual_handler`, each try in its own process, killed at its timeout, with Lambda's two more tries of an event. Both
 call a simulated CommServe over TLS. Nothing in the table is assumed: jobs are counted in the server, messages in a
 subscriber's queue. Waits are shortened; which of two things comes first is not changed by that.
 """
@@ -144,7 +144,7 @@ def _usual_deliver(environment: Mapping[str, str], event: Mapping[str, Any], pub
 
 
 def usual_try(environment: Mapping[str, str], event: Mapping[str, Any], publishing: Publishing) -> None:
-    """Run the usual handler in a process of its own."""
+    """Run the usual handler in its own process."""
     os.environ.update(environment)
     from benchmarks import usual_handler
 

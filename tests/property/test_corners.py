@@ -1,7 +1,6 @@
 """Corners of the function's deliveries and its loop, and promises about single effects: a script each, in a world in memory."""
 
 import json
-from itertools import pairwise
 
 import pytest
 
@@ -47,19 +46,6 @@ def test_a_manual_call_sends_the_lost_message_of_a_stuck_submission(world: World
     assert world.published("completed")
 
 
-def test_pauses_double_up_to_15_minutes_until_retry_hours_are_over(world: World) -> None:
-    world.server.fault("errlist", 20, code=99)
-    world.start("one")
-    world.drain()
-    times = [request.at for request in world.server.create_tasks]
-    pauses = [later - earlier for earlier, later in pairwise(times)]
-    # The message of a direct run arrives after FirstPollSeconds; the jitter is a tenth of a pause, 30 s at most.
-    assert pauses[:7] == pytest.approx([60, 60, 120, 240, 480, 900, 900], abs=40)
-    (abandoned,) = world.published("abandoned")
-    assert [at - times[0] for at in world.changed.values()] == pytest.approx([HOUR], abs=60)
-    assert abandoned["error"]["code"] == "99"
-
-
 def test_a_run_that_leaves_neither_message_nor_record_fails(world: World) -> None:
     """Lambda then puts the event on the queue. RDS takes so long that there is no time for a request."""
     world.rds.statuses[DATABASE] = "available"
@@ -97,7 +83,7 @@ def test_one_message_that_fails_does_not_stop_its_batch(world: World) -> None:
         body = {"target": f"t{number}", "trigger": {"kind": "manual", "id": f"batch-{number}"}}
         world.sqs.put(SUBMISSIONS, json.dumps(body))
     world.kernel.faults["ledger read"] = ["fail before"]
-    world.go([world.batch(world.due)])
+    world.deliver()
     assert "a" in world.sent()
     # What joined is over: its message is gone. The failed one is received again, in its own time.
     assert max(message.visible_at for message in world.waiting) > world.kernel.now + 80
@@ -129,7 +115,7 @@ def test_what_rows_do_not_show_is_looked_for_in_the_same_run(world: World, page_
     world.start("three")
     begun = world.kernel.now = world.waiting[0].visible_at + 5
     world.wire.page_seconds = page_seconds
-    world.go([world.batch(world.due)])
+    world.deliver()
     assert page_seconds <= world.kernel.now - begun < READ_SECONDS + 1
     assert len(world.published("submitted")) == (1 if page_seconds else 2)
     world.wire.page_seconds = 0.0
@@ -167,14 +153,6 @@ def test_a_name_that_commvault_does_not_know_is_rejected_alone(world: World) -> 
     assert [entry["subclientName"] for message in rejected for entry in message["associations"]] == ["unknown", "b"]
     assert {message["error"]["code"] for message in rejected} == {str(NO_SUBCLIENT)}
     assert [json.loads(letter.body)["letter"] for letter in world.letters] == [1, 2]
-
-
-def test_a_group_that_is_refused_twice_for_a_running_job_is_taken_apart(world: World) -> None:
-    world.server.fault("conflict")
-    world.server.fault("already_running")
-    world.start("three")
-    world.drain()
-    assert world.sent() == ["a b c", "a b c", "a", "b", "c"]
 
 
 def test_a_list_that_takes_longer_than_a_run_is_read_on_by_the_next(world: World) -> None:
@@ -304,7 +282,7 @@ def test_a_batch_sends_while_time_is_left_and_what_it_did_not_reach_is_visible_a
         world.put(name, {"associations": [association(name)]})
         world.sqs.put(SUBMISSIONS, json.dumps({"target": name, "trigger": {"kind": "manual", "id": name}}))
     world.wire.answer_seconds = 25.0
-    world.go([world.batch(world.due)])
+    world.deliver()
     assert world.sent() == ["a"]
     assert [json.loads(message.body)["target"] for message in world.due] == ["b", "c"]
 
@@ -313,7 +291,7 @@ def test_a_contended_save_leaves_the_submission_alone_for_the_rest_of_the_run(wo
     world.start("one")
     world.kernel.now += HOUR
     world.kernel.faults["update in the way"] = ["another write"] * (len(CONFLICT_PAUSES) + 1)
-    world.go([world.batch(world.due)])
+    world.deliver()
     assert len(world.published("completed")) == 1, "the end is published once in this run"
     (message,) = world.waiting
     assert 30 <= message.visible_at - world.kernel.now <= 33

@@ -106,31 +106,22 @@ def test_an_expired_pair_is_renewed_stored_and_used(world: World) -> None:
     assert world.server.tokens.renewals == 1
 
 
-def test_a_pair_that_is_known_to_expire_is_renewed_before_anything_is_sent(world: World) -> None:
-    issue(world, tokenExpiry=world.kernel.now + 950)
-    world.kernel.now += 900
-    services = world.services()
-    prepare(world, services)
-    assert paths(world) == [RENEW]
-    assert isinstance(submit(world, services), Submitted)
-    assert paths(world) == [RENEW, "/CreateTask"]
-
-
-def test_a_cached_pair_is_not_renewed_once_the_owner_has_stored_another_one(world: World) -> None:
-    issue(world, tokenExpiry=world.kernel.now + 950)
-    world.kernel.now += 900
+@pytest.mark.parametrize(
+    ("seconds", "is_replaced", "renewals"), [(950, False, [RENEW]), (950, True, []), (50, False, [])]
+)
+def test_a_cached_pair_that_expires_in_50_s_is_renewed_before_anything_is_sent_unless_its_value_is_new(
+    world: World, seconds: int, is_replaced: bool, renewals: list[str]
+) -> None:
+    issue(world, tokenExpiry=world.kernel.now + seconds)
+    world.kernel.now += seconds - 50
     services = world.services()
     assert services.auth.unusable_secret() is None
-    issue(world)
+    if is_replaced:
+        issue(world)
     prepare(world, services)
-    assert paths(world) == []
+    assert paths(world) == renewals
     assert isinstance(submit(world, services), Submitted)
-
-
-def test_a_pair_is_not_renewed_every_few_minutes(world: World) -> None:
-    issue(world, tokenExpiry=world.kernel.now + 50)
-    assert isinstance(submit(world), Submitted)
-    assert paths(world) == ["/CreateTask"]
+    assert paths(world) == [*renewals, "/CreateTask"]
 
 
 def test_a_pair_that_is_no_longer_renewable_is_not_presented_at_every_try(world: World) -> None:

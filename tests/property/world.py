@@ -1,7 +1,7 @@
 """The Backup function between models of AWS and the CommServe simulator: deliveries, the queue, and the audit's resend."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from rds_snap_backup.config import Config
 from rds_snap_backup.ledger.records import from_text
 from tests.property.model.aws import RDS, SNS, SQS, SSM, Message, SecretsManager
 from tests.property.model.dynamodb import DynamoDB
-from tests.property.model.kernel import Kernel, Killed, Run, Sandbox
+from tests.property.model.kernel import Kernel, Killed, Run
 from tests.property.model.line import Wire, commserve
 from tests.property.model.sdk import clients
 from tests.property.wire import in_charge
@@ -75,24 +75,21 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 }
 CLIENTS = {"aws-prod": {"RDS": ["orders", "a", "b", "c", "plan"]}, "elsewhere": {"RDS": ["erp"]}}
 
-type Start = Callable[[Sandbox], Run]
-
 
 @dataclass(slots=True)
-class Event:
-    """An event, and the request ID it is invoked with."""
+class Sandbox:
+    """One of the function's sandboxes; it has nothing while it is cold."""
 
-    body: dict[str, Any]
-    request_id: str
+    deliveries: Deliveries | None = None
 
 
 class World:
     """One account, one CommServe, some sandboxes. `requests` has which submission sent each request for jobs."""
 
     def __init__(
-        self, *, job_seconds: float = 300.0, has_pair: bool = False, sandboxes: int = 3, **config: Any
+        self, *, job_seconds: float = 300.0, has_pair: bool = False, kernel: Kernel | None = None, **config: Any
     ) -> None:
-        kernel = self.kernel = Kernel()
+        kernel = self.kernel = kernel or Kernel()
         self.server = commserve(kernel, CLIENTS, job_seconds)
         self.server.unknown = "refuse"
         self.wire = Wire(kernel, self.server, observe=self._requested)
@@ -101,21 +98,18 @@ class World:
         for name, document in DOCUMENTS.items():
             self.put(name, document)
         self.records: dict[str, Submission] = {}
-        self.changed: dict[str, float] = {}
         self.requests: dict[int, str] = {}
         self.errors: list[BaseException] = []
-        self.answers: dict[str, dict[str, Any]] = {}
-        self.deliveries = 0
+        self.calls = self.deliveries = 0
         # Whether each delivery arrives twice at one time.
         self.is_twice = False
-        self.events: list[Event] = []
         self.dynamodb, self.rds = DynamoDB(kernel, self._saved), RDS(kernel)
-        self.sqs, self.sns = SQS(kernel, self._sends), SNS(kernel, lambda _message: None)
+        self.sqs, self.sns = SQS(kernel, self._sends), SNS(kernel)
         self.secret = SecretsManager(kernel, self.pair() if has_pair else self.server.token)
         models = {"dynamodb": self.dynamodb, "rds": self.rds, "secretsmanager": self.secret}
         models |= {"sns": self.sns, "sqs": self.sqs, "ssm": SSM(kernel, self.parameters)}
         self._clients = clients(models)
-        self.sandboxes = [Sandbox(number) for number in range(sandboxes)]
+        self.sandboxes = [Sandbox(), Sandbox(), Sandbox()]
 
     @contextmanager
     def at_work(self) -> Iterator["World"]:
@@ -140,58 +134,52 @@ class World:
     # ---- Deliveries
 
     def call(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Deliver an event directly, in a sandbox of its own; return the answer."""
-        event = Event(body, f"request-{len(self.events)}")
-        self.events.append(event)
-        self.go([self.invocation(event)])
-        return self.answers.get(event.request_id, {})
+        """Deliver an event directly; what its run did not survive goes to the queue. Return the answer."""
+        request_id, answers = f"request-{self.calls}", list[dict[str, Any]]()
+        self.calls += 1
+
+        def handle(sandbox: Sandbox) -> None:
+            try:
+                answers.append(self._warm(sandbox).receive(body, request_id, self.kernel.seconds_left))
+            except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
+                self._ended(sandbox, error)
+                request = {"requestId": request_id, "condition": "RetriesExhausted"}
+                envelope = {"version": "1.0", "requestContext": request, "requestPayload": body}
+                self.sqs.put(SUBMISSIONS, json.dumps(envelope), ENVELOPE_SECONDS)
+
+        self._go(handle)
+        return answers[-1] if answers else {}
 
     def start(self, target: str, **members: Any) -> dict[str, Any]:
         """Start a target by hand; return the answer."""
         return self.call({"target": target, **members})
 
-    def invocation(self, event: Event) -> Start:
-        """Return an asynchronous invocation; what it did not survive goes to the queue."""
+    def deliver(self, first: int = 0) -> None:
+        """Deliver the messages of the queue that are due; what their run did not survive is received again."""
+        messages = self.due
 
-        def handle(run: Run) -> None:
-            try:
-                answer = self._deliveries(run.sandbox).receive(event.body, event.request_id, self._seconds_left(run))
-            except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
-                self._ended(run, error)
-                request = {"requestId": event.request_id, "condition": "RetriesExhausted"}
-                envelope = {"version": "1.0", "requestContext": request, "requestPayload": event.body}
-                self.sqs.put(SUBMISSIONS, json.dumps(envelope), ENVELOPE_SECONDS)
-            else:
-                self.answers[event.request_id] = answer
-
-        return lambda sandbox: _run(Run(sandbox), handle)
-
-    def batch(self, messages: Sequence[Message]) -> Start:
-        """Return a delivery of messages of the queue; what it did not survive is received again."""
-
-        def handle(run: Run) -> None:
+        def handle(sandbox: Sandbox) -> None:
             batch = [message for message in messages if message in self.sqs.queues[SUBMISSIONS]]
             records = [self.sqs.receive(SUBMISSIONS, message) for message in batch]
             if not records:
                 return
             try:
-                answer = self._deliveries(run.sandbox).receive_batch(records, self._seconds_left(run))
+                answer = self._warm(sandbox).receive_batch(records, self.kernel.seconds_left)
             except (Exception, Killed) as error:  # noqa: BLE001 - as Lambda does
-                self._ended(run, error)
+                self._ended(sandbox, error)
             else:
                 failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
                 for message in batch:
                     if message.id not in failed:
                         self.sqs.delete(SUBMISSIONS, message)
 
-        return lambda sandbox: _run(Run(sandbox, is_queued=True), handle)
+        self._go(handle, first, is_queued=True)
 
-    def go(self, deliveries: Sequence[Start], first: int = 0) -> None:
-        """Handle deliveries at one time, each in a sandbox of its own."""
-        if self.is_twice and len(deliveries) == 1:
-            deliveries = [*deliveries, *deliveries]
-        sandboxes = [self.sandboxes[(first + number) % len(self.sandboxes)] for number in range(len(deliveries))]
-        self.kernel.go([start(sandbox) for start, sandbox in zip(deliveries, sandboxes, strict=True)])
+    def _go(self, handle: Callable[[Sandbox], None], first: int = 0, *, is_queued: bool = False) -> None:
+        """Handle a delivery in a sandbox; one that arrives twice in two sandboxes at one time."""
+        places = range(first, first + 1 + self.is_twice)
+        sandboxes = [self.sandboxes[place % len(self.sandboxes)] for place in places]
+        self.kernel.go([Run(partial(handle, sandbox), is_queued) for sandbox in sandboxes])
 
     # ---- The queue
 
@@ -214,7 +202,7 @@ class World:
         """Let time pass, and hand over messages when they are due."""
         while (waiting := self.waiting) and waiting[0].visible_at <= until:
             self.kernel.now = max(self.kernel.now, waiting[0].visible_at)
-            self.go([self.batch(self.due)], first=self.deliveries)
+            self.deliver(first=self.deliveries)
             self.deliveries += 1
             assert self.deliveries < MAX_DELIVERIES, "a message is received without an end"
         self.kernel.now = max(self.kernel.now, until)
@@ -273,6 +261,10 @@ class World:
             if backup.job and record.state_of(backup) != "joined"
         ]
         assert len(owned) == len({*owned}), f"two submissions have one job: {owned}"
+        self.check_token()
+
+    def check_token(self) -> None:
+        """Check that no older pair was presented while a newer one is stored."""
         assert not (self.server.tokens.deleted and self.has_latest_pair), "an older pair was presented"
 
     # ---- Inside
@@ -281,29 +273,24 @@ class World:
         """Return the services of a cold sandbox, whose clock is off by `skew` seconds."""
         return bootstrap(self.config, self._clients, lambda: self.kernel.time() + skew)
 
-    def _deliveries(self, sandbox: Sandbox) -> Deliveries:
+    def _warm(self, sandbox: Sandbox) -> Deliveries:
         """Return what a sandbox works with; a cold one is made warm."""
-        sandbox.services = sandbox.services or Deliveries(self.services(), self._clients.rds)
-        deliveries: Deliveries = sandbox.services
-        return deliveries
+        sandbox.deliveries = sandbox.deliveries or Deliveries(self.services(), self._clients.rds)
+        return sandbox.deliveries
 
-    def _seconds_left(self, run: Run) -> Callable[[], float]:
-        return lambda: run.remaining_seconds(self.kernel.now)
-
-    def _ended(self, run: Run, error: BaseException) -> None:
+    def _ended(self, sandbox: Sandbox, error: BaseException) -> None:
         if isinstance(error, Killed):
-            run.sandbox.services = None
+            sandbox.deliveries = None
         else:
             self.errors.append(error)
 
-    def _saved(self, key: str, _old: dict[str, Any], new: dict[str, Any]) -> None:
+    def _saved(self, key: str, new: dict[str, Any]) -> None:
         if key.startswith("submission#"):
-            record = from_text(new["record"]["S"], int(new["version"]["N"]), new["writeId"]["S"])
-            self.records[key], self.changed[key] = record, self.kernel.now
+            record = self.records[key] = from_text(new["record"]["S"], int(new["version"]["N"]), new["writeId"]["S"])
             if self.kernel.current and record.out:
                 self.kernel.current.out = key, record.out.number
 
-    def _sends(self, url: str, _body: str) -> None:
+    def _sends(self, url: str) -> None:
         """A message is sent to a queue: never again by a run that messages of the queue have started."""
         run = self.kernel.current
         if url == SUBMISSIONS and run and run.is_queued:
@@ -325,11 +312,6 @@ class World:
                     self.kernel.fail(f"{key} sends {names} beside job {job_id} of {self.requests[made_by]}")
             if names in under_way:
                 self.kernel.fail(f"{key} sends {names} while a request for it is under way")
-
-
-def _run(run: Run, handle: Callable[[Run], None]) -> Run:
-    run.work = partial(handle, run)
-    return run
 
 
 def _names(document: dict[str, Any]) -> list[tuple[str, str, str]]:

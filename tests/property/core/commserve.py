@@ -51,11 +51,6 @@ class TrueJob:
     visible: float
     has_names: bool = True
 
-    @property
-    def has_failed(self) -> bool:
-        """Tell whether its end is a failure."""
-        return self.status == "Failed"
-
 
 @dataclass
 class Faults:
@@ -148,12 +143,11 @@ class CommServe:
         job = self._new(association, level, None, now)
         job.begin, job.end, job.visible = now, now + seconds, now
 
-    def restore(self, count: int) -> list[TrueJob]:
-        """Restore Commvault's database: forget the last jobs and count their IDs again. Returns the forgotten jobs."""
+    def restore(self, count: int) -> bool:
+        """Restore Commvault's database: forget the last jobs and count their IDs again. Tells whether there were any."""
         gone = [self.jobs.pop(job_id) for job_id in sorted(self.jobs, key=int)[-count:]]
-        if gone:
-            self.next_id = min(int(job.id) for job in gone)
-        return gone
+        self.next_id = min((int(job.id) for job in gone), default=self.next_id)
+        return bool(gone)
 
     def _is_busy(self, association: Association, now: float) -> bool:
         return any(job.association.key == association.key and job.end > now for job in self.jobs.values())
@@ -237,5 +231,5 @@ class CommServe:
             started and started + self.skew,
             job.end + self.skew if has_ended else 0,
             ("product", "another")[job.cause is None] if self.shows_users else "",
-            "It could not be done." if has_ended and job.has_failed else "",
+            "It could not be done." if has_ended and job.status == "Failed" else "",
         )

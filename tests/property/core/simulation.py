@@ -40,16 +40,17 @@ from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import FIELDS, Association, BackupRequest, Target
 from rds_snap_backup.triggers import Kind, Trigger
 from tests.property.core.commserve import UNREADABLE, CommServe, Faults
-from tests.property.core.promises import DAY, HOUR, MAX_RECEIVES, MINUTE, Broken, Judge, Learned
+from tests.property.core.promises import DAY, HOUR, MINUTE, Broken, Judge
 from tests.target_documents import values
 from tests.unit.core.world import POLICY
 
 BEGIN = 1_800_000_000.0
+FAULTS = ("edit", "foreign", "lose message", "copy message", "name", "busy database", "newer", "standstill")
 ASSOCIATIONS = tuple(Association(f"client-{n % 2}", f"database-{n}", "default", "client") for n in range(4))
 LEVELS = ("FULL", "FULL", "FULL", "INCREMENTAL", "DIFFERENTIAL", "SYNTHETIC_FULL")
 TARGETS = "abc"
 RUN_SECONDS, SEND_SECONDS, VISIBILITY = 50, 38, 90
-MAX_RUNS, MAX_RETRIES, NIGHTS = 3, 2, 14
+MAX_RUNS, MAX_RETRIES = 3, 2
 MAX_STEPS, MAX_QUIET_STEPS, MAX_QUIET_SECONDS = 100_000, 400, 48 * HOUR
 # Steps of a run take this long, in seconds; a request, and its answer, can take longer.
 PAUSES = (0.01, 0.01, 0.2, 0.2, 1, 3)
@@ -65,7 +66,6 @@ class Message:
     associations: tuple[Association, ...]
     visible: float
     letter: int = 0
-    receives: int = 0
 
     @property
     def key(self) -> str:
@@ -75,14 +75,12 @@ class Message:
 
 @dataclass
 class Run:
-    """A run of the function. Without a message it is a direct delivery. Until `waits` it has nothing to do."""
+    """A run of the function. Without a message it is a direct delivery."""
 
     steps: Generator[Request, None, float | Problem | None]
     key: str
     deadline: float
     message: Message | None
-    learned: Learned
-    waits: float = 0
 
 
 class Simulation:
@@ -126,15 +124,7 @@ class Simulation:
 
     # ---- A run, and what it is answered
 
-    def _save(self, change: Change, learned: Learned) -> SaveResult:
-        """Save a change, and have it judged."""
-        before = self.ledger.submissions.get(change.submission.key)
-        result = self.ledger.save(change)
-        if isinstance(result, Saved):
-            self.judge.saved(before, result.submission, learned)
-        return result
-
-    def _drive(self, submission: Submission, letter: int, learned: Learned) -> Generator[Request, None, Any]:
+    def _drive(self, submission: Submission, letter: int) -> Generator[Request, None, Any]:
         """Take a submission as far as it goes now. Yields each request before it is answered, and a `Send` after it too.
 
         There time passes, or the run is killed.
@@ -147,33 +137,19 @@ class Simulation:
             except StopIteration as stop:
                 return stop.value
             yield request
-            match request:
-                case Save(change):
-                    is_contended = self.rng.random() < self.commserve.faults.contended
-                    answer = Conflict() if is_contended else self._save(change, learned)
-                    self.judge.seen[type(answer).__name__] += 1
-                case ReadSubclients(keys):
-                    answer = self.ledger.subclients(keys)
-                case _:
-                    answer = self._answer(submission, request, learned)
-            match answer:
-                case Saved(submission):
-                    learned.request, learned.looks = None, []
-                case Stale(submission):
-                    learned.request, learned.looks = learned.request if isinstance(learned.request, Send) else None, []
-                case Conflict() if isinstance(learned.request, AskStatus):
-                    learned.request, _ = None, learned.looks.pop()  # It is asked again.
-                case Conflict() if isinstance(learned.request, (ReadStart, ReadInventory)):
-                    learned.request = None
+            answer = self._answer(submission, request)
+            if isinstance(answer, (Saved, Stale)):
+                submission = answer.submission
             if isinstance(request, Send):
                 yield request
-            is_again = isinstance(answer, Conflict) or (isinstance(answer, Stale) and isinstance(learned.request, Send))
-            if not isinstance(request, ReadSubclients) and not is_again:
-                learned.at = self.now
 
-    def _answer(self, submission: Submission, request: Request, learned: Learned) -> Any:
-        learned.request = None
+    def _answer(self, submission: Submission, request: Request) -> Any:
         match request:
+            case Save(change):
+                is_contended = self.rng.random() < self.commserve.faults.contended
+                return Conflict() if is_contended else self._save(change)
+            case ReadSubclients(keys):
+                return self.ledger.subclients(keys)
             case Publish(notice):
                 self.judge.publishing(submission, notice)
                 if notice.letter:
@@ -184,25 +160,28 @@ class Simulation:
                 self.judge.must(is_out, f"{outcome} of attempt {attempt.number} of {submission.key} found nothing out.")
                 return None
             case ReadTarget():
-                return self._fresh(submission, learned)
+                return self._fresh(submission)
             case AskStatus():
-                status = self._status()
-                learned.looks.append((self.now, status))
-                answer: Any = status
+                return self._status()
             case ReadStart(keys):
-                answer = self._start_inputs(submission, keys)
+                return self._start_inputs(submission, keys)
             case ReadJobs(wanted):
-                answer = self._read_jobs(wanted)
+                return self._read_jobs(wanted)
             case ReadInventory(associations):
-                answer = frozenset(association.key for association in associations) & self.commserve.unknown
                 if self.rng.random() < self.commserve.faults.unreadable:
-                    answer = UNREADABLE
+                    return UNREADABLE
+                return frozenset(association.key for association in associations) & self.commserve.unknown
             case Send():
-                answer = self._send(submission, request)
-            case _:
-                raise AssertionError(request)
-        learned.request, learned.answer = request, answer
-        return answer
+                return self._send(submission, request)
+
+    def _save(self, change: Change) -> SaveResult:
+        """Save a change, and have it judged."""
+        before = self.ledger.submissions.get(change.submission.key)
+        result = self.ledger.save(change)
+        self.judge.seen[type(result).__name__] += 1
+        if isinstance(result, Saved):
+            self.judge.saved(before, result.submission, self.now)
+        return result
 
     def _keep_letter(self, submission: Submission, number: int) -> None:
         associations = tuple(backup.association for backup in submission.backups) or ASSOCIATIONS[:1]
@@ -211,16 +190,17 @@ class Simulation:
         if not self.quiet_at and self.rng.random() < 0.05:
             self.messages.append(replace(letter))  # It is redriven while its own run goes on.
 
-    def _fresh(self, submission: Submission, learned: Learned) -> Submission | Problem:
+    def _fresh(self, submission: Submission) -> Submission | Problem:
         """Return what the current document begins."""
         if not self.documents[submission.target]:
             return UNREADABLE
         message = Message(submission.trigger, submission.target, ASSOCIATIONS[:1], self.now)
-        return submission if submission.backups else self._begin(message, learned)
+        return submission if submission.backups else self._begin(message)
 
     def _start_inputs(self, submission: Submission, keys: tuple[str, ...]) -> StartInputs:
         """Return what a start depends on; a document that is not usable leaves what is pinned."""
         inputs, target = self.ledger.start_inputs(submission, keys), self.documents[submission.target]
+        self.judge.starting(inputs, self.now)
         return replace(inputs, target=target, pin=Pin.of(target, self.policy)) if target else inputs
 
     def _status(self) -> DatabaseStatus:
@@ -299,13 +279,11 @@ class Simulation:
             if self.rng.random() < 0.005:
                 self._happen("standstill")
             return
-        is_early, chosen.waits = chosen.waits > self.now, 0
         try:
             step = next(chosen.steps)
         except StopIteration as stop:
             self._leave(chosen, stop.value)
             return
-        self.judge.must(not is_early or isinstance(step, Save), f"{chosen.key} does not wait.")
         if isinstance(step, (ReadStart, ReadInventory, AskStatus)) and self.now > chosen.deadline - SEND_SECONDS:
             chosen.steps.close()
             self._leave(chosen, self.now, is_done=False)
@@ -315,22 +293,17 @@ class Simulation:
     def _leave(self, finished: Run, until: float | Problem | None, *, is_done: bool = True) -> None:
         self.runs.remove(finished)
         message = finished.message
-        is_recorded = not is_done or not isinstance(finished.learned.request, Send)
-        self.judge.must(is_recorded, f"The answer of a request of {finished.key} is forgotten.")
         if is_done and not isinstance(until, Problem):
             # Of two messages, one can find it over while the other opens it again.
             is_left = until is None and all(other.key != finished.key or other is message for other in self.messages)
             self.judge.left(finished.key, message.letter if message else 0, self.now, is_left=is_left)
         if not message or message not in self.messages:
             return
-        if isinstance(until, Problem):
+        if until is None or isinstance(until, Problem):
             self.messages.remove(message)
-            self.letters.append(message)
-        elif until is None:
-            self.messages.remove(message)
+            self.letters += [message] if until else []
         else:
-            message.visible, message.receives = max(until, self.now + 0.01), message.receives + 1
-            self.judge.must(message.receives < MAX_RECEIVES, f"The message of {message.key} is received too often.")
+            message.visible = max(until, self.now + 0.01)
 
     def _deliver(self) -> None:
         for message in self.messages if self.now >= self.stopped_until else ():
@@ -341,29 +314,20 @@ class Simulation:
                 else:
                     self._run(message)
 
-    def _begin(self, message: Message, learned: Learned) -> Submission:
+    def _begin(self, message: Message) -> Submission:
         target = self.documents[message.target]
         if target is None:
-            rejected = reject_trigger(message.trigger, message.target, UNREADABLE, self.now)
-            match self._save(Change(rejected), learned):
-                case Saved(submission) | Stale(submission):
-                    return submission
-                case Conflict():
-                    return rejected
+            result = self._save(Change(reject_trigger(message.trigger, message.target, UNREADABLE, self.now)))
+            assert not isinstance(result, Conflict)
+            return result.submission
         submission = begin(message.trigger, target, message.associations, self.policy, self.now)
-        status = self._status()
-        if submission.gathering:
-            learned.looks, learned.gather_seconds = [(self.now, status)], submission.gathering.seconds
-        return apply_status(submission, status, self.policy, self.now)
+        return apply_status(submission, self._status(), self.policy, self.now)
 
     def _run(self, message: Message, *, is_direct: bool = False) -> None:
-        learned, letter = Learned(self.now), message.letter
-        submission = self.ledger.submissions.get(message.key) or self._begin(message, learned)
-        others = [run for run in self.runs if run.key == message.key]
-        self.judge.seen["overlapping deliveries"] += bool(others)
-        waits = 0.0 if submission.outbox or letter > submission.opened_letter else submission.wake_at
-        steps, deadline = self._drive(submission, letter, learned), self.now + RUN_SECONDS
-        self.runs.append(Run(steps, message.key, deadline, None if is_direct else message, learned, waits))
+        submission = self.ledger.submissions.get(message.key) or self._begin(message)
+        self.judge.seen["overlapping deliveries"] += any(run.key == message.key for run in self.runs)
+        steps, deadline = self._drive(submission, message.letter), self.now + RUN_SECONDS
+        self.runs.append(Run(steps, message.key, deadline, None if is_direct else message))
 
     def _is_any_open(self) -> bool:
         return any(not submission.is_over for submission in self.ledger.submissions.values())
@@ -381,21 +345,9 @@ class Simulation:
 
     def _draw_events(self) -> None:
         rng = self.rng
-        if rng.random() < 0.04:
-            self._draw_nights()
-            return
         span = rng.choice((600, HOUR, 6 * HOUR, 40 * HOUR))
         kinds = ["schedule", "manual", "event", "event"] * rng.randint(1, 3)
-        for fault in (
-            "edit",
-            "foreign",
-            "lose message",
-            "copy message",
-            "name",
-            "busy database",
-            "newer",
-            "standstill",
-        ):
+        for fault in FAULTS:
             kinds += [fault] * rng.choice((0, 0, 1, 2))
         kinds += ["restore"] * (rng.random() < 0.1)
         kinds += ["outage"] * (rng.random() < 0.15)
@@ -408,18 +360,6 @@ class Simulation:
             heappush(self.events, (BEGIN + number * DAY + rng.random() * DAY, 200 + number, "audit"))
         if rng.random() < 0.05 and "storm" not in kinds:
             self.commserve.durations += (10 * DAY,)
-
-    def _draw_nights(self) -> None:
-        """Weeks of nights: every target's schedule, storms of events, and jobs of four hours."""
-        rng = self.rng
-        self.commserve.durations = (600, 600, 4 * HOUR)
-        self.kills = min(self.kills, 0.01)
-        for night in range(NIGHTS):
-            at = BEGIN + night * DAY + 2 * HOUR
-            kinds = ["schedule"] * 3 + ["storm"] * (rng.random() < 0.2) + ["event"] * rng.randint(0, 2)
-            kinds += [rng.choice(("edit", "foreign", "busy database", "lose message", "name", "redrive", "standstill"))]
-            for number, kind in enumerate([*kinds, "audit"]):
-                heappush(self.events, (at + rng.random() * HOUR, night * 100 + number, kind))
 
     def _happen(self, kind: str) -> None:
         rng = self.rng
@@ -443,13 +383,13 @@ class Simulation:
                 self.commserve.start_foreign(rng.choice(ASSOCIATIONS), rng.choice(LEVELS), self.now, seconds)
             case "restore":
                 # IDs that are counted again may be taken for what was known before: few promises hold from here on.
-                self.judge.is_restored |= bool(self.commserve.restore(rng.randint(1, 3)))
+                self.judge.is_restored |= self.commserve.restore(rng.randint(1, 3))
             case "lose message" if self.messages:
                 self.messages.pop(rng.randrange(len(self.messages)))
             case "copy message" if self.messages:
-                self.messages.append(replace(rng.choice(self.messages), visible=self.now, receives=0))
+                self.messages.append(replace(rng.choice(self.messages), visible=self.now))
             case "redrive" if self.letters:
-                self.messages.append(replace(rng.choice(self.letters), visible=self.now, receives=0))
+                self.messages.append(replace(rng.choice(self.letters), visible=self.now))
             case "outage":
                 # Days in which no answer arrives, nothing can be read, or no request is taken.
                 lasting = rng.choice((("lost",), ("unreadable",), ("lost", "unreadable"), ("refused",)))
@@ -459,11 +399,8 @@ class Simulation:
             case "outage over":
                 self.commserve.faults = self.faults
             case "name":
-                names, key = (
-                    rng.choice((self.commserve.unknown, self.commserve.ineligible)),
-                    rng.choice(ASSOCIATIONS).key,
-                )
-                names ^= {key}
+                names = rng.choice((self.commserve.unknown, self.commserve.ineligible))
+                names ^= {key := rng.choice(ASSOCIATIONS).key}
                 self.judge.bad_names.add(key)
             case "busy database":
                 self.busy_until = self.now + rng.choice((60, HOUR, 10 * HOUR))

@@ -27,12 +27,12 @@ class Message:
 
 
 class SQS:
-    """Queues by their URL."""
+    """Queues by their URL. `observe` sees the URL of each message that is sent by itself."""
 
-    def __init__(self, kernel: Kernel, check: Callable[[str, str], None]) -> None:
+    def __init__(self, kernel: Kernel, observe: Callable[[str], None] = lambda _url: None) -> None:
         self.queues: dict[str, list[Message]] = {}
         self._kernel = kernel
-        self._check = check
+        self._observe = observe
         self._receipts: dict[str, Message] = {}
 
     def put(self, url: str, body: str, delay: float = 0) -> None:
@@ -65,7 +65,7 @@ class SQS:
         assert 0 <= delay <= 900
 
         def act() -> None:
-            self._check(call["QueueUrl"], call["MessageBody"])
+            self._observe(call["QueueUrl"])
             self.put(call["QueueUrl"], call["MessageBody"], delay)
 
         self._kernel.effect("queue send", act)
@@ -101,13 +101,12 @@ class SQS:
 
 
 class SNS:
-    """The topic. `messages` has what was published, `calls` how; `check` sees it."""
+    """The topic. `messages` has what was published, `calls` how."""
 
-    def __init__(self, kernel: Kernel, check: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self.messages: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
         self._kernel = kernel
-        self._check = check
 
     def publish(self, **call: Any) -> None:
         attributes = {name: value for name, value in call.items() if name.startswith("MessageAttributes")}
@@ -116,7 +115,6 @@ class SNS:
         message = json.loads(json.loads(call["Message"])["default"])
 
         def act() -> None:
-            self._check(message)
             self.messages.append(message)
             self.calls.append(call)
 

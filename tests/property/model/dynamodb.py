@@ -5,10 +5,9 @@
 
 import operator
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -18,15 +17,9 @@ from tests.property.model.kernel import ONCE_FAULTS, READ_FAULTS, Kernel
 type Item = dict[str, dict[str, Any]]
 type Condition = Callable[[Item, Mapping[str, str], Mapping[str, Any]], bool]
 
-TOKEN = re.compile(r"\s*(attribute_(?:not_)?exists|AND|OR|<=|>=|<>|[<>=(),]|[#:]\w+)")
-COMPARISONS = {
-    "=": operator.eq,
-    "<>": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+EXISTS = re.compile(r"attribute_(not_)?exists\((#\w+)\)")
+COMPARED = re.compile(r"(#\w+) (=|<=?|>=?) (:\w+)")
+COMPARISONS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 MAX_ITEM_BYTES = 400 * 1024
 ROWS_PER_PAGE = 2
 
@@ -34,7 +27,7 @@ ROWS_PER_PAGE = 2
 class DynamoDB:
     """The part of a DynamoDB client that the ledger uses. `observe` sees every item that changed."""
 
-    def __init__(self, kernel: Kernel, observe: Callable[[str, Item, Item], None] = lambda *_: None) -> None:
+    def __init__(self, kernel: Kernel, observe: Callable[[str, Item], None] = lambda *_: None) -> None:
         self.items: dict[str, Item] = {}
         self._kernel = kernel
         self._observe = observe
@@ -59,8 +52,8 @@ class DynamoDB:
         found = [
             item
             for item in self.items.values()
-            if _compare(item.get(hash_name), operator.eq, values[":hash"])
-            and _compare(item.get(range_name), operator.lt, values[":range"])
+            if _compare(item.get(hash_name), "=", values[":hash"])
+            and _compare(item.get(range_name), "<", values[":range"])
         ]
         found.sort(key=lambda item: (Decimal(item[range_name]["N"]), item["pk"]["S"]))
         rows = [{name: item[name] for name in ("pk", hash_name, range_name)} for item in found]
@@ -68,21 +61,6 @@ class DynamoDB:
         page = rows[start : start + ROWS_PER_PAGE]
         more = {"LastEvaluatedKey": page[-1]} if start + ROWS_PER_PAGE < len(rows) else {}
         return self._kernel.effect("ledger query", lambda: {"Items": page, **more}, READ_FAULTS)
-
-    def get_paginator(self, name: str) -> Any:
-        """Return the pages of a query, for tests that use this model in the place of the SDK's client."""
-        assert name == "query"
-
-        def pages(**call: Any) -> Iterator[dict[str, Any]]:
-            start: dict[str, Any] = {}
-            while True:
-                page = self.query(**call, **start)
-                yield page
-                if "LastEvaluatedKey" not in page:
-                    return
-                start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-        return SimpleNamespace(paginate=pages)
 
     def update_item(self, **request: Any) -> None:
         def act() -> None:
@@ -97,14 +75,12 @@ class DynamoDB:
         self._kernel.effect("ledger update", act)
 
     def transact_write_items(self, **call: Any) -> None:
-        operations: list[dict[str, Any]] = call["TransactItems"]
-        requests = [request for operation in operations for request in operation.values()]
-        keys = [request["Key"]["pk"]["S"] for request in requests]
+        requests = [operation["Update"] for operation in call["TransactItems"]]
 
         def act() -> None:
             _validate(requests)
             if all(results := [self._holds(request) for request in requests]):
-                self._apply([operation["Update"] for operation in operations if "Update" in operation])
+                self._apply(requests)
                 return
             reasons = [
                 {"Code": "None"} if holds else {"Code": "ConditionalCheckFailed", **self._old(request)}
@@ -115,7 +91,8 @@ class DynamoDB:
         kernel = self._kernel
         if kernel.fault("transaction in the way", ("another write",)):
             kernel.begin_effect()
-            raise _cancelled(keys, {keys[-1]})
+            in_the_way = [{"Code": "None"}] * (len(requests) - 1) + [{"Code": "TransactionConflict"}]
+            raise _error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=in_the_way)
         kernel.effect("ledger transaction", act, ONCE_FAULTS)
 
     def _holds(self, request: Mapping[str, Any]) -> bool:
@@ -130,13 +107,12 @@ class DynamoDB:
         return {"Item": dict(item)} if item else {}
 
     def _apply(self, updates: list[dict[str, Any]]) -> None:
-        news: list[tuple[str, Item, Item]] = []
+        news: dict[str, Item] = {}
         for update in updates:
             key = update["Key"]["pk"]["S"]
-            old = self.items.get(key, {})
             names, values = update["ExpressionAttributeNames"], update.get("ExpressionAttributeValues", {})
             sets, _, removes = f" {update['UpdateExpression']}".removeprefix(" SET ").partition(" REMOVE ")
-            new = {"pk": {"S": key}, **old}
+            new = {"pk": {"S": key}, **self.items.get(key, {})}
             for assignment in filter(None, sets.split(", ")):
                 name, _, value = assignment.partition(" = ")
                 new[names[name]] = values[value]
@@ -144,10 +120,10 @@ class DynamoDB:
                 new.pop(names[name], None)
             if _size(new) > MAX_ITEM_BYTES:
                 raise _error("ValidationException", "UpdateItem")
-            news.append((key, old, new))
-        self.items |= {key: new for key, _, new in news}
-        for key, old, new in news:
-            self._observe(key, old, new)
+            news[key] = new
+        self.items |= news
+        for key, new in news.items():
+            self._observe(key, new)
 
 
 def _validate(requests: list[dict[str, Any]]) -> None:
@@ -172,12 +148,6 @@ def _size(item: Item) -> int:
     )
 
 
-def _cancelled(keys: list[str], in_the_way: Collection[str]) -> ClientError:
-    """Return the error of a transaction that met another write on these items."""
-    reasons = [{"Code": "TransactionConflict" if key in in_the_way else "None"} for key in keys]
-    return _error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
-
-
 def _error(code: str, operation: str, **beside: Any) -> ClientError:
     response: Any = {"Error": {"Code": code, "Message": code}, **beside}
     return ClientError(response, operation)
@@ -185,46 +155,19 @@ def _error(code: str, operation: str, **beside: Any) -> ClientError:
 
 @cache
 def _condition(text: str) -> Condition:
-    tokens = TOKEN.findall(text)
-    assert "".join(tokens) == re.sub(r"\s", "", text), text
-
-    def either() -> Condition:
-        parts = [both()]
-        while tokens and tokens[0] == "OR":
-            tokens.pop(0)
-            parts.append(both())
-        return lambda *given: any(part(*given) for part in parts)
-
-    def both() -> Condition:
-        parts = [term()]
-        while tokens and tokens[0] == "AND":
-            tokens.pop(0)
-            parts.append(term())
-        return lambda *given: all(part(*given) for part in parts)
-
-    def term() -> Condition:
-        match tokens.pop(0):
-            case "(":
-                inner = either()
-                assert tokens.pop(0) == ")"
-                return inner
-            case "attribute_not_exists" | "attribute_exists" as function:
-                _, name, _ = tokens.pop(0), tokens.pop(0), tokens.pop(0)
-                return lambda item, names, _values: (names[name] in item) is (function == "attribute_exists")
-            case name:
-                comparison, value = COMPARISONS[tokens.pop(0)], tokens.pop(0)
-                return lambda item, names, values: _compare(item.get(names[name]), comparison, values[value])
-
-    condition = either()
-    assert not tokens, text
+    """Return a condition as a function of an item, the names and the values."""
+    text = EXISTS.sub(lambda found: f"(names[{found[2]!r}] {found[1] and 'not'} in item)", text)
+    text = COMPARED.sub(r"_compare(item.get(names['\1']), '\2', values['\3'])", text)
+    text = text.replace(" AND ", " and ").replace(" OR ", " or ")
+    condition: Condition = eval(f"lambda item, names, values: {text}")
     return condition
 
 
-def _compare(attribute: dict[str, Any] | None, comparison: Callable[[Any, Any], Any], other: dict[str, Any]) -> bool:
+def _compare(attribute: dict[str, Any] | None, comparison: str, other: dict[str, Any]) -> bool:
     # A missing attribute, or one of another type, equals nothing and compares with nothing.
     if attribute is None or attribute.keys() != other.keys():
-        return comparison is operator.ne
+        return False
     (kind, mine), (_, theirs) = next(iter(attribute.items())), next(iter(other.items()))
     if kind == "N":
         mine, theirs = Decimal(mine), Decimal(theirs)
-    return bool(comparison(mine, theirs))
+    return bool(COMPARISONS[comparison](mine, theirs))

@@ -1,4 +1,4 @@
-"""A model of time and of sandboxes: every call at the wire is an effect, and at every effect a run can be cut off.
+"""A model of time and of runs: every call at the wire is an effect, and at every effect a run can be cut off.
 
 It knows no service. What goes wrong, and when runs hand over to each other, the test says.
 """
@@ -7,8 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 from botocore.exceptions import EndpointConnectionError
 
@@ -32,47 +30,16 @@ class Broken(AssertionError):
     """A promise was broken while runs were under way."""
 
 
-@dataclass(slots=True)
-class Sandbox:
-    """One of the function's sandboxes; its clock is off by `skew` seconds. `services` is None while it is cold."""
-
-    number: int
-    skew: float = 0.0
-    services: Any = None
-
-
 @dataclass(slots=True, eq=False)
 class Run:
     """One invocation. `out`: the submission and the attempt that it saved last; `is_queued`: messages started it."""
 
-    sandbox: Sandbox
-    is_queued: bool = False
     work: Callable[[], None] = lambda: None
+    is_queued: bool = False
     started: float = 0.0
     out: tuple[str, int] = ("", 0)
     wakes_at: float = 0.0
-    worker: "Worker | None" = None
-
-    def remaining_seconds(self, now: float) -> float:
-        return self.started + TIMEOUT_SECONDS - now
-
-
-class Worker(threading.Thread):
-    """Runs what it is given while it holds the baton."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.baton = threading.Semaphore(0)
-        self.job: Callable[[], None] = lambda: None
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            self.baton.acquire()
-            self.job()
-
-
-WORKERS: list[Worker] = []
+    baton: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
 
 @dataclass(slots=True)
@@ -87,8 +54,6 @@ class Kernel:
     cut: tuple[int, str] = (0, "")
     hand_over: int = 0
     made: list[tuple[str, Sequence[str]]] = field(default_factory=list)
-    # The calls of runs at one time come one after the other here: where there are many, each takes a part of its time.
-    call_seconds: float = CALL_SECONDS
     # The function's metrics.
     counted: Counter[str] = field(default_factory=Counter)
     now: float = START
@@ -98,10 +63,14 @@ class Kernel:
     _main: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def time(self) -> float:
-        return self.now + (self.current.sandbox.skew if self.current else 0.0)
-
-    def monotonic(self) -> float:
         return self.now
+
+    monotonic = time
+
+    def seconds_left(self) -> float:
+        """Return how long the run that goes on has until it is cut off."""
+        assert self.current
+        return self.current.started + TIMEOUT_SECONDS - self.now
 
     def sleep(self, seconds: float) -> None:
         """Let the other runs go on meanwhile, as far as they do not sleep too."""
@@ -151,8 +120,8 @@ class Kernel:
         if self.hand_over and len(self.made) >= self.hand_over and len(self._ready) > 1:
             self.hand_over = 0
             self._wait_for(next(run for run in self._ready if run is not self.current))
-        self.now += self.call_seconds
-        if self.broken or (self.current and self.current.remaining_seconds(self.now) <= 0):
+        self.now += CALL_SECONDS
+        if self.broken or (self.current and self.seconds_left() <= 0):
             raise Killed
 
     def fail(self, message: str) -> None:
@@ -168,10 +137,9 @@ class Kernel:
             self.current = runs[0]
             runs[0].work()
         else:
-            WORKERS.extend(Worker() for _ in range(len(runs) - len(WORKERS)))
-            for run, worker in zip(runs, WORKERS, strict=False):
-                run.worker, worker.job = worker, partial(self._work, run)
             self._ready = list(runs)
+            for run in runs:
+                threading.Thread(target=self._work, args=(run,), daemon=True).start()
             self._hand_to(runs[0])
             self._main.acquire()
         self.current = None
@@ -179,6 +147,7 @@ class Kernel:
             raise self.broken
 
     def _work(self, run: Run) -> None:
+        run.baton.acquire()
         try:
             run.work()
         except BaseException as error:  # noqa: BLE001 - an error of the test itself ends it, not the thread
@@ -192,13 +161,11 @@ class Kernel:
     def _wait_for(self, run: Run) -> None:
         """Let another run go on, until the baton is handed over again."""
         me = self.current
-        assert me is not None
-        assert me.worker is not None
+        assert me
         self._hand_to(run)
-        me.worker.baton.acquire()
+        me.baton.acquire()
         self.current = me
 
     def _hand_to(self, run: Run) -> None:
-        assert run.worker is not None
         self.current = run
-        run.worker.baton.release()
+        run.baton.release()

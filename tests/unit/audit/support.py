@@ -130,7 +130,7 @@ class Aws:
 
     def __init__(self) -> None:
         self.kernel = Kernel(now=NOW)
-        self.sns, self.sqs = SNS(self.kernel, lambda _: None), SQS(self.kernel, lambda *_: None)
+        self.sns, self.sqs = SNS(self.kernel), SQS(self.kernel)
         self.clients = clients({"dynamodb": DynamoDB(self.kernel), "sns": self.sns, "sqs": self.sqs})
 
     def auditor(self) -> Auditor:

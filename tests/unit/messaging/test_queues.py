@@ -23,7 +23,7 @@ class Sent:
 
     def __init__(self) -> None:
         self.kernel = Kernel()
-        self.sqs = SQS(self.kernel, lambda _url, _body: None)
+        self.sqs = SQS(self.kernel)
         self.queues = Queues(URL, LETTERS, clients({"sqs": self.sqs}).sqs)
 
     def bodies(self, url: str = URL) -> list[dict[str, Any]]:
