@@ -5,9 +5,14 @@ The documents that inputs edit are those of the corpus, and one that has every f
 
 import json
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, example, given
+from hypothesis import strategies as st
 
 from rds_snap_backup import triggers
 from rds_snap_backup.commvault.answers import MAX_BODY, MAX_THROTTLE_SECONDS, HttpResponse
@@ -27,7 +32,7 @@ from rds_snap_backup.selection import Rule, selected_associations
 from rds_snap_backup.targets import ASSOCIATION_FIELDS, FIELDS, parse_target
 from rds_snap_backup.triggers import Arrival, Ignored, Request, SubmissionMessage, Trigger, parse, unwrap
 from rds_snap_backup.untrusted import MAX_TEXT, is_name
-from tests.fuzz.inputs import SECRET, Choices, Samples, edited, is_choices, samples, text_of
+from tests.fuzz.inputs import SECRET, TEXTS, Samples, corpus, edited, samples, texts
 from tests.target_documents import document
 
 NOW = 1_790_000_000.0
@@ -86,9 +91,8 @@ def readable(some: Trigger) -> None:
 # ---- Events, and bodies of messages
 
 
-def events(data: bytes) -> None:
+def events(text: str) -> None:
     """Read an event as it was invoked. No redrive of what is refused is believed more than that."""
-    text = text_of(data, samples("events"))
     try:
         event = json.loads(text)
     except (ValueError, RecursionError):
@@ -101,9 +105,8 @@ def events(data: bytes) -> None:
         require(isinstance(redriven, str), "a refused event, redriven, is believed")
 
 
-def queue_bodies(data: bytes) -> None:
+def queue_bodies(text: str) -> None:
     """Read the body of a message, with the Scheduler's attributes and without."""
-    text = text_of(data, samples("queue_bodies"))
     _outcome(*unwrap(text, ID, {}, NOW))
     schedule = {"SCHEDULE_ARN": {"stringValue": text[:2000]}, "SCHEDULED_TIME": {"stringValue": "2026-01-31T02:00:00Z"}}
     for attributes in (schedule, text, [text]):
@@ -139,16 +142,16 @@ def _outcome(event: Any, arrival: Arrival) -> Request | SubmissionMessage | Igno
 
 # ---- Target documents
 
-DOCUMENTS = Samples([document(), *samples("target_documents").documents], [*FIELDS, *ASSOCIATION_FIELDS])
+DOCUMENTS = Samples((json.dumps(document()), *samples("target_documents").documents), (*FIELDS, *ASSOCIATION_FIELDS))
 TRIGGERS = [
     Trigger("rds", "id", None, "RDS-EVENT-0043", f"arn:aws:rds:us-east-1:{OWN}:db:{name}", None, ("orders",), OWN)
     for name in ("orders", "a" * 63, "[", "", "\n", "orders" * 100)
 ]
 
 
-def target_documents(data: bytes) -> None:
+def target_documents(text: str) -> None:
     """Read a document as a target and as a rule: where both can be read, they agree."""
-    text = text_of(data, DOCUMENTS)[:8192]
+    text = text[:8192]
     rule = Rule.read(text)
     for trigger in TRIGGERS:
         rule.select(trigger, OWN, is_tagged=True)
@@ -168,12 +171,12 @@ def target_documents(data: bytes) -> None:
 STATUSES = (200, 100, 201, 204, 301, 302, 400, 401, 403, 404, 408, 409, 429, 500, 502, 503, 504, 999)
 HEADERS = {"Retry-After": ("120", "-1", "9" * 30, "0x1"), "X-RateLimit-Period": ("60", "²", "")}
 XML = '\ufeff <TMMsg_GenericResp errorCode="{}" errorMessage="{}"/>'
-FRAMES = ("{}", XML, "<html><title>Scheduled Maintenance</title>{}")
+FRAMES = ("{}", "{}", XML, "<html><title>Scheduled Maintenance</title>{}")
 
 
-def answers(data: bytes) -> None:
+def answers(response: HttpResponse) -> None:
     """Classify an answer to CreateTask: one outcome, which shows no token."""
-    response = _response(data, "answers")
+    remember([SECRET])
     for task_type in ("IMMEDIATE", "SCHEDULE"):
         outcome = classify(response, task_type)
         shown(getattr(outcome, "problem", None))
@@ -188,9 +191,9 @@ def answers(data: bytes) -> None:
                 require(0 < outcome.seconds <= MAX_THROTTLE_SECONDS, "a rate limit has no usable end")
 
 
-def job_lists(data: bytes) -> None:
+def job_lists(response: HttpResponse) -> None:
     """Read an answer as a page of jobs, as one job, as a list of clients, and as a group's content."""
-    response = _response(data, "job_lists")
+    remember([SECRET])
     commvault: Any = SimpleNamespace(get=lambda *_: read(response))
     for found in (list_page(commvault, 3600, 100, 0.0), get_job(commvault, "41", 0.0)):
         match found:
@@ -228,22 +231,60 @@ def _check_job(job: Job) -> None:
     require(job.has_ended == (job.end is not None), "a job has half ended")
 
 
-def _response(data: bytes, name: str) -> HttpResponse:
-    """Return the response that an input describes: `200 Header: value` in its first line, then the body."""
-    remember([SECRET])
-    if not is_choices(data):
-        head, _, body = data.partition(b"\n")
-        status, _, header = head.decode("latin-1").partition(" ")
-        name, _, value = header.partition(": ")
-        is_number = status.isascii() and status.isdecimal() and len(status) == 3
-        return HttpResponse(int(status) if is_number else 200, {name: value}, body)
-    choices = Choices(data[1:])
-    headers = {name: choices.one_of((*values, choices.text())) for name, values in HEADERS.items() if choices.below(2)}
-    status_code, frame = choices.one_of(STATUSES), choices.one_of((*FRAMES, FRAMES[0], FRAMES[0]))
-    body = frame.replace("{}", edited(choices, samples(name))).encode("utf-8", "surrogatepass")
-    return HttpResponse(status_code, headers, body[:MAX_BODY] if choices.below(32) < 31 else None)
+# ---- Inputs
 
 
-HARNESSES: dict[str, Callable[[bytes], None]] = {
-    harness.__name__: harness for harness in (events, queue_bodies, target_documents, answers, job_lists)
+def response_of(data: bytes) -> HttpResponse:
+    """Return the response that an input of the corpus describes: `200 Header: value` in its first line, then the body."""
+    head, _, body = data.partition(b"\n")
+    status, _, header = head.decode().partition(" ")
+    name, _, value = header.partition(": ")
+    return HttpResponse(int(status), {name: value}, body)
+
+
+def responses(samples: Samples) -> st.SearchStrategy[HttpResponse]:
+    """Make responses whose bodies are edited samples, framed as JSON, XML or HTML, or longer than is read."""
+    headers = {name: st.sampled_from(values) | TEXTS for name, values in HEADERS.items()}
+    bodies = st.builds(lambda frame, text: frame.replace("{}", text), st.sampled_from(FRAMES), edited(samples))
+    contents = bodies.map(lambda body: body.encode("utf-8", "surrogatepass")[:MAX_BODY])
+    present = st.fixed_dictionaries({}, optional=headers)
+    return st.builds(HttpResponse, st.sampled_from(STATUSES), present, contents | st.just(None))
+
+
+@dataclass(frozen=True)
+class Harness:
+    """What is required of any input, how inputs are made, and those that are kept."""
+
+    check: Callable[[Any], None]
+    made: st.SearchStrategy[Any]
+    kept: Sequence[Any] = ()
+
+    def test(self, runs: int, seed: int) -> Any:
+        """Return Hypothesis's test of the inputs that are kept and of as many others, always the same for a seed."""
+        settings = hypothesis.settings(
+            max_examples=runs, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+        )
+        test = hypothesis.seed(seed)(settings(given(self.made)(self.check)))
+        for kept in self.kept:
+            test = example(kept)(test)
+        return test
+
+
+def text_of(data: bytes) -> str:
+    """Return the text of an input of the corpus."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+TEXTS_OF = {events: samples("events"), queue_bodies: samples("queue_bodies"), target_documents: DOCUMENTS}
+HARNESSES = {
+    **{
+        check.__name__: Harness(check, texts(found), list(map(text_of, corpus(check.__name__))))
+        for check, found in TEXTS_OF.items()
+    },
+    **{
+        check.__name__: Harness(
+            check, responses(samples(check.__name__)), list(map(response_of, corpus(check.__name__)))
+        )
+        for check in (answers, job_lists)
+    },
 }
