@@ -1,14 +1,6 @@
-"""Clients of Commvault, and TLS servers that are not the simulator."""
+"""Clients of Commvault with a token that is searched for."""
 
-import socket
-import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from itertools import chain, repeat
-
-import trustme
 
 from local.commserve import CommServe
 from rds_snap_backup.commvault.client import Commvault
@@ -35,69 +27,3 @@ def within(seconds: float) -> float:
 
 def create(client: Commvault, request: BackupRequest = REQUEST, seconds: float = 30) -> Outcome:
     return client.create_task(request, within(seconds))
-
-
-class TlsServer:
-    """Answers every request with the same bytes, leaves connections open, and records what it received.
-
-    Of several parts each but the first comes after a pause. `then` is sent instead at each further request of a connection.
-    """
-
-    def __init__(self, context: ssl.SSLContext, *parts: bytes, pause: float = 0, then: bytes = b"") -> None:
-        self.received = b""
-        self._context, self._parts, self._pause, self._then = context, parts, pause, then
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._opened: list[ssl.SSLSocket] = []
-        self.url = f"https://localhost:{self._listening.getsockname()[1]}/api"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        for opened in (self._listening, *self._opened):
-            opened.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                plain = self._listening.accept()[0]
-                with suppress(OSError):
-                    self._serve(self._context.wrap_socket(plain, server_side=True))
-
-    def _serve(self, connection: ssl.SSLSocket) -> None:
-        self._opened.append(connection)
-        answers = chain([self._parts], repeat((self._then,) if self._then else self._parts))
-        while received := connection.recv(65536):
-            self.received += received
-            if received.endswith((b"}", b"\r\n\r\n")):
-                for number, part in enumerate(next(answers)):
-                    time.sleep(self._pause if number else 0)
-                    connection.sendall(part)
-
-
-type Serve = Callable[..., TlsServer]
-
-
-@contextmanager
-def serving() -> Iterator[Serve]:
-    """Make servers, and close them at the end."""
-    servers: list[TlsServer] = []
-
-    def serve(context: ssl.SSLContext, *parts: bytes, pause: float = 0, then: bytes = b"") -> TlsServer:
-        servers.append(TlsServer(context, *parts, pause=pause, then=then))
-        return servers[-1]
-
-    yield serve
-    for server in servers:
-        server.close()
-
-
-def context_of(authority: trustme.CA, name: str = "localhost") -> ssl.SSLContext:
-    """Return a server's context with a certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
-
-
-def answer_of(body: bytes) -> bytes:
-    """Return an answer with this body."""
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

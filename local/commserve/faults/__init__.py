@@ -33,7 +33,7 @@ the token for it:
     reset_before        TCP RST, nothing done
     reset_after *       the job is made, then TCP RST
     close               a clean close without an answer (after)
-    garbage             bytes that are not HTTP (text, after)
+    garbage             bytes that are not HTTP (text, after, is_kept)
     truncated *         the proper answer without its last bytes (missing)
     huge                a JSON object of many bytes (size, after)
     endless             an answer of which one part does not end (what: headers, line, continue, body, chunks, negative, trailers; after)

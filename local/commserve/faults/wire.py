@@ -60,12 +60,19 @@ def close(exchange: Exchange, *, after: bool = False) -> None:
 
 
 @behaviour
-def garbage(exchange: Exchange, *, text: str = "\x00\x01 this is not HTTP \r\n\r\n", after: bool = False) -> None:
-    """Bytes that are not HTTP, then a close."""
+def garbage(
+    exchange: Exchange,
+    *,
+    text: str = "\x00\x01 this is not HTTP \r\n\r\n",
+    after: bool = False,
+    is_kept: bool = False,
+) -> None:
+    """Bytes that are not HTTP, then a close unless the connection is kept."""
     if after:
         exchange.act()
     exchange.raw(text.encode())
-    exchange.close()
+    if not is_kept:
+        exchange.close()
 
 
 @behaviour
