@@ -36,7 +36,7 @@ def pem(authority: trustme.CA) -> str:
 )
 def test_only_a_server_of_the_bundle_is_trusted(serve: Serve, name: str, bundle: trustme.CA | None) -> None:
     server = serve(name)
-    outcome = create(commvault(server.url, bundle and pem(bundle)))
+    outcome = create(commvault(server.url, pem(bundle) if bundle else None))
     assert isinstance(outcome, Unavailable)
     assert (outcome.problem.code, server.requests) == ("TLS_UNTRUSTED", [])
     assert server.url in outcome.problem.message

@@ -16,11 +16,10 @@ import pytest
 import yaml
 
 from local.locks import COMMAND_LINE, SHIPPED, packages
-from local.package import CODE, write
+from local.package import CODE, files, write
 from local.stack import build
 from local.tools import LOCKS, ROOT, command, environment
 from rds_snap_backup_cli import VERSION
-from tests.integration import machines
 
 pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that the SBOM's environment is made once
 
@@ -64,7 +63,7 @@ def test_it_holds_what_it_says(unpacked: Path) -> None:
     assert {path.name for path in unpacked.iterdir()} == {
         *("README.md", "LICENSE", "template.yaml", "member.yaml", f"{NAME}.cdx.json", "functions"),
     }
-    assert machines.contents(unpacked / "functions") == machines.contents(build() / "BackupFunction")
+    assert files(unpacked / "functions") == files(build() / "BackupFunction")
     assert (unpacked / "README.md").read_text() == (ROOT / "docs" / "install.md").read_text()
     published = read(unpacked / "template.yaml")["Metadata"]["AWS::ServerlessRepo::Application"]
     assert (unpacked / published["LicenseUrl"]).is_file()
@@ -92,7 +91,7 @@ def test_the_plain_template_is_valid_and_takes_the_place_of_the_functions_zip(di
     assert lint.returncode == 0
     with zipfile.ZipFile(dist / f"{NAME}-functions.zip") as archive:
         archive.extractall(dist / "functions")
-    assert machines.contents(dist / "functions") == machines.contents(unpacked / "functions")
+    assert files(dist / "functions") == files(unpacked / "functions")
 
 
 def test_it_is_small_and_its_readme_knows_how_large_the_template_is(dist: Path, unpacked: Path) -> None:
