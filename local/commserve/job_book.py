@@ -11,10 +11,8 @@ from local.commserve.catalogue import Catalogue, Subclient
 from local.commserve.clock import Clock
 from local.commserve.jobs import LEVEL_NAMES, SNAP_BACKUP, Job, Plan, is_success
 
-# A CreateTask for a subclient whose job has not ended: run the second job too, queue it behind the first, or refuse the
-# whole request with errorCode 2, by HTTP status 409 or 200.
-type Busy = Literal["run", "queue", "refuse", "refuse_200"]
-
+# A CreateTask for a subclient whose job has not ended: run the second job too, or refuse the whole request with errorCode 2.
+type Busy = Literal["run", "refuse"]
 
 # Who the token belongs to.
 USER = "backup-operator"
@@ -117,7 +115,6 @@ class JobBook:
                 by=by,
                 user=ADMINISTRATOR if self.user and by == "Commvault" else self.user,
                 taken=taken,
-                behind=self.running(subclient) if self.busy == "queue" else None,
             )
             self.jobs[job.id] = job
             self._of[subclient.id].append(job)
