@@ -30,13 +30,6 @@ class PairInSecret:
         """Let the access token expire."""
         self.commserve.advance(LIFETIME + 1)
 
-    @property
-    def is_the_latest(self) -> bool:
-        """Whether the secret holds Commvault's latest pair."""
-        client = self.world.aws.client("secretsmanager")
-        value = json.loads(client.get_secret_value(SecretId=self.world.secret)["SecretString"])
-        return bool(self.commserve.tokens.pair.items() <= value.items())
-
     def submit(self, services: Services | None = None, seconds: float = 38) -> Outcome:
         """Do a run that sends CreateTask, in a new sandbox without one."""
         deadline, commvault = time.monotonic() + seconds, (services or self.world.sandbox()).commvault

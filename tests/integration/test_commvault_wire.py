@@ -13,7 +13,7 @@ from local.commserve import CommServe
 from rds_snap_backup.commvault.answers import MAX_BODY
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
-from rds_snap_backup.core.outcomes import Outcome, Rejected, Scheduled, Submitted, Unauthorized, Unavailable, Unknown
+from rds_snap_backup.core.outcomes import Outcome, Rejected, Scheduled, Submitted, Unavailable, Unknown
 from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
 from tests.integration.pairs import REQUEST
@@ -190,27 +190,6 @@ def test_without_time_nothing_is_sent(server: CommServe, client: Commvault) -> N
 
 
 # Reading.
-
-
-@pytest.mark.parametrize(
-    ("fault", "parameters"),
-    [
-        ("maintenance", {}),
-        ("status", {"status": 500, "body": "{}"}),
-        ("status", {"status": 200, "body": "[]"}),
-        ("status", {"status": 404, "body": "<html>no such page</html>"}),
-        ("unauthorized", {}),
-        ("huge", {"size": MAX_BODY + 1}),
-    ],
-)
-def test_what_cannot_be_read_cannot_be_asked(
-    server: CommServe, client: Commvault, fault: str, parameters: dict[str, Any]
-) -> None:
-    server.fault(fault, path="/Job", **parameters)
-    answer = client.get("/Job", within(1.6))
-    assert isinstance(answer, Unauthorized if fault == "unauthorized" else QueryFailed)
-    assert len(server.requests) == 1
-    assert CANARY not in repr(answer)
 
 
 def test_404_is_an_empty_list_only_where_that_is_asked_for(server: CommServe, client: Commvault) -> None:
