@@ -36,8 +36,6 @@ class JobBook:
         self.clock = clock
         self.job_seconds = job_seconds
         self.catalogue = catalogue
-        # How a job ends that skipped a database and would have completed.
-        self.skipping_ends = "Completed"
         # Who starts the jobs of requests, as their rows say; None: no row says who started its job.
         self.user: str | None = USER
         self.busy: Busy = "run"
@@ -102,7 +100,7 @@ class JobBook:
             taken = self._take(subclient, created) if kind == SNAP_BACKUP and is_success(plan.ending) else Taken()
             if taken.skipped and plan.ending == "Completed":
                 names = ", ".join(database.name for database in taken.skipped)
-                plan = replace(plan, ending=self.skipping_ends, reason=plan.reason or f"Not available: {names}.")
+                plan = replace(plan, reason=plan.reason or f"Not available: {names}.")
             job = Job(
                 id=str(next(self._ids)),
                 subclient=subclient,
