@@ -9,7 +9,6 @@ from unittest.mock import patch
 from benchmarks.figures import Goal, Spread, table
 from local.commserve import CommServe
 from rds_snap_backup.backup.polling import JobReader
-from rds_snap_backup.bootstrap import policy_of
 from rds_snap_backup.commvault import connection
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.config import Config
@@ -24,7 +23,7 @@ from tests.auth import FixedToken
 from tests.support import ENVIRONMENT
 
 PAUSES = {"FIRST_RETRY_SECONDS": "30", "FIRST_POLL_SECONDS": "60", "RECONCILE_SECONDS": "600"}
-POLICY = policy_of(Config.from_env(ENVIRONMENT | PAUSES))
+POLICY = Config.from_env(ENVIRONMENT | PAUSES).policy
 JOBS = (200, 600)
 FOREIGN = 600
 SANDBOXES = 5

@@ -12,8 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.trust import ca_certificates
-from rds_snap_backup.config import HOUR, MINUTE, Config
-from rds_snap_backup.core.backups import Policy
+from rds_snap_backup.config import Config
 from rds_snap_backup.credentials.renewal import Renewer
 from rds_snap_backup.credentials.secret import Secret
 from rds_snap_backup.credentials.tokens import TokenAuth
@@ -111,16 +110,4 @@ def bootstrap(config: Config, clients: Clients, clock: Callable[[], float] = tim
         notifications=Notifications(config.notifications_topic_arn, clients.sns),
         queues=Queues(config.submissions_queue_url, config.dead_letter_queue_url, clients.sqs),
         clock=clock,
-    )
-
-
-def policy_of(config: Config) -> Policy:
-    """Return the settings that the core's rules need."""
-    return Policy(
-        retry_seconds=config.retry_hours * HOUR,
-        follow_seconds=config.follow_hours * HOUR,
-        first_retry_seconds=config.first_retry_seconds,
-        first_poll_seconds=config.first_poll_seconds,
-        reconcile_seconds=config.reconcile_seconds,
-        settle_seconds=config.settle_minutes * MINUTE,
     )

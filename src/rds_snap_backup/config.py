@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-HOUR = 3600
-MINUTE = 60
+from rds_snap_backup.core.policy import HOUR, MINUTE, Policy
 
 
 class ConfigError(Exception):
@@ -100,6 +99,20 @@ class Config:
             product_version=environ.get("PRODUCT_VERSION", ""),
             schedule_group=environ.get("SCHEDULE_GROUP", ""),
             report_bucket=environ.get("REPORT_BUCKET", ""),
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """The settings that the core's rules need."""
+        return Policy(
+            gather_minutes=self.gather_minutes,
+            retry_failed_jobs=self.retry_failed_jobs,
+            settle_seconds=self.settle_minutes * MINUTE,
+            retry_seconds=self.retry_hours * HOUR,
+            follow_seconds=self.follow_hours * HOUR,
+            first_retry_seconds=self.first_retry_seconds,
+            first_poll_seconds=self.first_poll_seconds,
+            reconcile_seconds=self.reconcile_seconds,
         )
 
     @property

@@ -45,16 +45,6 @@ def test_a_job_whose_answer_was_lost_is_adopted(product: Product, fault: str, cl
     assert len(product.calls(target)) == 1
 
 
-def test_a_request_that_was_lost_is_sent_again(product: Product) -> None:
-    target = product.target("unsent")
-    product.commserve.fault("reset_before", about=target)
-    product.stack.invoke(scheduled(target))
-    message = only(product.wait_for_messages(target))
-    assert (message["status"], message["reconciled"], message["attempt"]) == ("submitted", False, 2)
-    assert message["jobIds"] == [only(product.jobs(target)).id]
-    assert len(product.calls(target)) == 2
-
-
 def test_triggers_of_an_outage_become_one_job_each_after_it(product: Product) -> None:
     targets = [product.target("outage") for _ in range(3)]
     product.commserve.stop()
@@ -81,16 +71,6 @@ def test_a_run_that_crashed_is_repeated_from_the_on_failure_destination(product:
     product.stack.invoke_asynchronously(rds_event("crash-db"))
     message = only(product.wait_for_messages(target))
     assert sum("Traceback" in line for line in product.stack.logs()) > errors
-    assert tap.refusals_left == 0
-    assert message["jobIds"] == [only(product.jobs(target)).id]
-    assert len(product.calls(target)) == 1
-
-
-def test_a_message_that_sns_refused_is_published_later_without_a_second_request(product: Product, tap: Tap) -> None:
-    target = product.target("unpublished")
-    tap.refuse("Publish", times=3, about=target)
-    product.stack.invoke_asynchronously(scheduled(target))
-    message = only(product.wait_for_messages(target))
     assert tap.refusals_left == 0
     assert message["jobIds"] == [only(product.jobs(target)).id]
     assert len(product.calls(target)) == 1

@@ -13,7 +13,6 @@ from tests.e2e.tap import Tap
 pytestmark = pytest.mark.e2e
 
 
-# Backup and snapshot events of instances and clusters, which a snap backup itself causes.
 def test_a_schedule_fires_by_itself(product: Product) -> None:
     due = datetime.now(UTC) + timedelta(seconds=2)
     product.stack.reschedule(due)

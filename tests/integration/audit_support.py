@@ -15,7 +15,7 @@ from local.emulator import REGION, Emulator
 from local.rds import RdsAccount, create_instance
 from rds_snap_backup.audit import handler
 from rds_snap_backup.bootstrap import Services
-from rds_snap_backup.core.opening import Defaults, begin
+from rds_snap_backup.core.opening import begin
 from rds_snap_backup.core.record import Change
 from rds_snap_backup.triggers import Trigger
 from tests.integration.world import SERVICES, World
@@ -88,7 +88,7 @@ class AuditScene:
         """Let a submission's message be lost two hours ago."""
         document = self.services.targets.load(target)
         trigger = Trigger("schedule", "arn:aws:scheduler:stuck|now")
-        submission = begin(trigger, document, document.request.associations, Defaults(0, 0), self.clock())
+        submission = begin(trigger, document, document.request.associations, self.services.config.policy, self.clock())
         self.services.submissions.save(Change(replace(submission, wake_at=self.clock())))
         self.later += 2 * 3600
 

@@ -1,6 +1,6 @@
 """The function's settings: each variable is read, and an error names it."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import pytest
@@ -54,3 +54,11 @@ def test_the_address_ends_without_a_slash_and_a_proxys_password_is_not_shown(sla
     config = Config.from_env(ENVIRONMENT | given)
     assert config.commvault_api_url == url
     assert "fake-password" not in f"{config} {config!r}"
+
+
+def test_the_policy_has_each_setting_in_its_unit() -> None:
+    given = {"SETTLE_MINUTES": "3", "RETRY_HOURS": "4", "FOLLOW_HOURS": "5", "FIRST_POLL_SECONDS": "7"}
+    policy = asdict(Config.from_env(ENVIRONMENT | given | {"GATHER_MINUTES": "8", "RETRY_FAILED_JOBS": "2"}).policy)
+    wanted = {"settle_seconds": 180, "retry_seconds": 4 * 3600, "follow_seconds": 5 * 3600, "gather_minutes": 8}
+    wanted |= {"retry_failed_jobs": 2, "first_retry_seconds": 1, "first_poll_seconds": 7, "reconcile_seconds": 5}
+    assert policy | wanted == policy

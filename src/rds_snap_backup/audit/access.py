@@ -6,6 +6,7 @@ from rds_snap_backup.audit.checks import HINTS, RIGHTS, SERVER, TOKEN, Check, fa
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed, is_of_the_call
 from rds_snap_backup.config import Config
 from rds_snap_backup.core.outcomes import Unauthorized
+from rds_snap_backup.core.policy import DAY
 from rds_snap_backup.credentials.renewal import NEW_PAIR, OWN_PAIR, is_renewing
 from rds_snap_backup.credentials.tokens import TokenReport
 from rds_snap_backup.problems import Problem
@@ -15,7 +16,6 @@ REFUSED = "TOKEN_REFUSED"
 EXPIRING = "TOKEN_EXPIRING"
 UNREADABLE = "COMMVAULT_UNREADABLE"
 WARNING_DAYS = 14
-DAY = 86400
 
 type FirstAnswer = JsonDocument | Unauthorized | QueryFailed
 

@@ -14,7 +14,7 @@ from rds_snap_backup.audit.metered import Metered
 from rds_snap_backup.audit.preflight import Preflight
 from rds_snap_backup.audit.verdicts import Judge, Verdict
 from rds_snap_backup.bootstrap import Services
-from rds_snap_backup.config import HOUR
+from rds_snap_backup.core.policy import HOUR
 from rds_snap_backup.core.subclients import Subclients
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.calls import Calls

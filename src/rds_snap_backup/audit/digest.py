@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from rds_snap_backup.audit.findings import Finding, Unasked
-from rds_snap_backup.config import HOUR, MINUTE
-from rds_snap_backup.core.backups import DAY
+from rds_snap_backup.core.policy import DAY, HOUR, MINUTE
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.observability import MetricName
 from rds_snap_backup.problems import Problem

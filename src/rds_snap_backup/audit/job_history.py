@@ -12,9 +12,9 @@ from rds_snap_backup.commvault.inventory import CALL_SECONDS, OUT_OF_TIME
 from rds_snap_backup.commvault.job_lists import Page, Position
 from rds_snap_backup.commvault.jobs import list_page
 from rds_snap_backup.commvault.queries import QueryFailed
-from rds_snap_backup.core.backups import DAY
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.outcomes import Unauthorized
+from rds_snap_backup.core.policy import DAY
 from rds_snap_backup.problems import Problem
 
 MAX_LOOK_BACK_SECONDS = 7 * DAY

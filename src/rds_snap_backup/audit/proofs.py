@@ -13,8 +13,8 @@ from typing import Any
 from rds_snap_backup.audit.coverage import Coverage, Listed, Selection, is_excluded
 from rds_snap_backup.commvault.inventory import Group, Instance
 from rds_snap_backup.commvault.restore_points import RestorePoint
-from rds_snap_backup.config import HOUR
 from rds_snap_backup.core.jobs import Job
+from rds_snap_backup.core.policy import HOUR
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Kind, Place, Resource, Snapshot

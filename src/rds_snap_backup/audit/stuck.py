@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from rds_snap_backup.audit.findings import Finding, Unasked
 from rds_snap_backup.bootstrap import Services
-from rds_snap_backup.core.backups import DAY, HOUR
 from rds_snap_backup.core.coordinator import Saved
+from rds_snap_backup.core.policy import DAY, HOUR
 from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.observability import logger

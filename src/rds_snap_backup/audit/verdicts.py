@@ -8,8 +8,8 @@ from typing import Any, Literal
 from rds_snap_backup.audit.coverage import EXCLUDE_TAG, Coverage, is_excluded, names_of
 from rds_snap_backup.audit.job_history import Jobs
 from rds_snap_backup.audit.proofs import CLOCK_SECONDS, Proof, Proofs, ran_at
-from rds_snap_backup.config import HOUR
 from rds_snap_backup.core.jobs import Job
+from rds_snap_backup.core.policy import HOUR
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Resource

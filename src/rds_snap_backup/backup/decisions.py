@@ -6,8 +6,9 @@ The Backup function acts on these decisions and `explain` shows them, so the two
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from rds_snap_backup.bootstrap import Services, policy_of
-from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status, begin, reject_trigger
+from rds_snap_backup.bootstrap import Services
+from rds_snap_backup.core.opening import DatabaseStatus, apply_status, begin, reject_trigger
+from rds_snap_backup.core.policy import Pin
 from rds_snap_backup.core.record import Submission
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.observability import logger
@@ -51,8 +52,7 @@ class Decisions:
     def __init__(self, services: Services, statuses: Statuses) -> None:
         self._services = services
         self._statuses = statuses
-        self._policy = policy_of(services.config)
-        self._defaults = Defaults(services.config.gather_minutes, services.config.retry_failed_jobs)
+        self._policy = services.config.policy
 
     # ---- Which submissions
 
@@ -110,7 +110,7 @@ class Decisions:
         associations = selected_associations(target, trigger, self._services.config.own_account)
         if not associations:
             return Ignored(f"The target {name!r} does not select {clean_text(trigger.source_arn or 'it')}.")
-        submission = begin(trigger, target, associations, self._defaults, now)
+        submission = begin(trigger, target, associations, self._policy, now)
         if submission.gathering is None:
             return submission
         status = self._statuses.status(trigger)
@@ -162,4 +162,4 @@ class Decisions:
                 logger.warning("The pinned request is sent", target=submission.target, error=problem.to_json())
                 return inputs
             case target:
-                return replace(inputs, target=target, pin=self._defaults.pin_of(target))
+                return replace(inputs, target=target, pin=Pin.of(target, self._policy))

@@ -7,7 +7,7 @@ from typing import Any, Literal, assert_never
 
 from rds_snap_backup.backup.decisions import Decisions, Selected, Unusable
 from rds_snap_backup.backup.results import entries, ignored, names_in, refused
-from rds_snap_backup.bootstrap import Services, policy_of
+from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault.client import task_body
 from rds_snap_backup.core.backups import Backup
 from rds_snap_backup.core.coordinator import (
@@ -165,7 +165,7 @@ class Explainer:
         Commvault is not asked: what depends on its jobs stays as it is.
         """
         submission = _gathered(submission, self.services.clock())
-        steps = Coordinator(policy_of(self.services.config), self.services.clock).run(submission, letter)
+        steps = Coordinator(self.services.config.policy, self.services.clock).run(submission, letter)
         answer: Any = None
         while True:
             try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rds_snap_backup.backup.decisions import Decisions
 from rds_snap_backup.backup.polling import READ_SECONDS, JobReader
-from rds_snap_backup.bootstrap import Services, policy_of
+from rds_snap_backup.bootstrap import Services
 from rds_snap_backup.commvault.clients import Client
 from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.commvault.jobs import UNREACHABLE
@@ -93,7 +93,7 @@ class Loop:
     def __init__(self, services: Services, decisions: Decisions) -> None:
         self._services = services
         self._decisions = decisions
-        self._coordinator = Coordinator(policy_of(services.config), services.clock)
+        self._coordinator = Coordinator(services.config.policy, services.clock)
         self._reader = JobReader(services.commvault, services.config.first_poll_seconds, services.clock)
 
     def run(self, batch: Sequence[Work], seconds_left: Callable[[], float]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from rds_snap_backup.core.backups import Attempt, Backup, Policy, keys_of
+from rds_snap_backup.core.backups import Attempt, Backup, keys_of
 from rds_snap_backup.core.elapsing import end_each
 from rds_snap_backup.core.outcomes import (
     AlreadyRunning,
@@ -19,6 +19,7 @@ from rds_snap_backup.core.outcomes import (
     Unknown,
 )
 from rds_snap_backup.core.phases import Doubt, Doubted, Ended, JobRef, Named, Out, Running, Waiting, WaitReason
+from rds_snap_backup.core.policy import Policy
 from rds_snap_backup.core.record import Change, Submission
 from rds_snap_backup.core.subclients import Subclients
 from rds_snap_backup.problems import Problem

@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import groupby
 
-from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, HOUR, Attempt, Backup, Policy, names_of
+from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, Attempt, Backup, names_of
 from rds_snap_backup.core.elapsing import end_each, lose
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.phases import Absence, Doubted, End, Ended, JobRef, Named, Running, Unlisted, Waiting
+from rds_snap_backup.core.policy import HOUR, Policy
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Change, Submission
 from rds_snap_backup.core.starting import ALONE, SUBCLIENT_BUSY

@@ -19,19 +19,17 @@ from rds_snap_backup.core.phases import (
     counts_as_trying,
     name_of,
 )
+from rds_snap_backup.core.policy import DAY, HOUR, MINUTE, Policy
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, TaskType
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
 # The function's timeout (50 s) and 30 s.
 LEASE_SECONDS = 80
 MAX_PAUSE, MAX_LATE_PAUSE = 15 * MINUTE, HOUR
-MAX_UNCOUNTED_SECONDS = 72 * HOUR
 # The queue keeps a message for 14 days.
 MAX_OPEN_SECONDS = 9 * DAY
 # The CommServe's clock may differ by this much from its web server's, the one that we see.
 CLOCK_SKEW_SECONDS = 120
-MISSING_SECONDS = 600
 LOST_MESSAGE_SECONDS = HOUR
 UNASKED_SETTLE_SECONDS = 600
 # A submission that has been worked on this often goes on only after this time, so that its message is received fewer
@@ -40,28 +38,6 @@ LEAST_PAUSES = ((200, MAX_LATE_PAUSE), (100, MAX_PAUSE))
 # Texts of all backups together, so that a record of 90 backups fits into a DynamoDB item.
 MAX_TEXTS = 20_000
 MAX_TEXT = 500
-
-
-@dataclass(frozen=True)
-class Policy:
-    """The stack's settings that the rules need, in seconds."""
-
-    retry_seconds: float
-    follow_seconds: float
-    first_retry_seconds: float
-    first_poll_seconds: float
-    reconcile_seconds: float
-    settle_seconds: float
-
-    @property
-    def missing_seconds(self) -> float:
-        """How long a job must be missing from complete reads before it is lost."""
-        return max(MISSING_SECONDS, self.reconcile_seconds)
-
-    @property
-    def uncounted_seconds(self) -> float:
-        """How much of the time without a job does not count as trying, in all."""
-        return max(MAX_UNCOUNTED_SECONDS, self.follow_seconds)
 
 
 @dataclass(frozen=True)

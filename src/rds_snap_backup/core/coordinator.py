@@ -26,11 +26,12 @@ from typing import Any
 
 from rds_snap_backup.core.answering import apply_outcome
 from rds_snap_backup.core.applying import apply_inventory, apply_jobs
-from rds_snap_backup.core.backups import Attempt, Policy
+from rds_snap_backup.core.backups import Attempt
 from rds_snap_backup.core.elapsing import elapse
 from rds_snap_backup.core.opening import DatabaseStatus, apply_status, reopen
 from rds_snap_backup.core.outcomes import Outcome, Submitted
 from rds_snap_backup.core.phases import Doubted, Unlisted, Waiting
+from rds_snap_backup.core.policy import Policy
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, ids_given_up, items_needed, jobs_wanted
 from rds_snap_backup.core.record import Change, Notice, Submission
 from rds_snap_backup.core.starting import StartInputs, start

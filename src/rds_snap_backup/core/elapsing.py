@@ -5,8 +5,9 @@ from dataclasses import replace
 from itertools import groupby
 from typing import assert_never
 
-from rds_snap_backup.core.backups import HOUR, MAX_OPEN_SECONDS, Attempt, Backup, Policy, keys_of
+from rds_snap_backup.core.backups import MAX_OPEN_SECONDS, Attempt, Backup, keys_of
 from rds_snap_backup.core.phases import Doubted, End, Ended, Named, Out, Running, Unlisted, Waiting
+from rds_snap_backup.core.policy import HOUR, Policy
 from rds_snap_backup.core.record import Submission
 from rds_snap_backup.problems import Problem
 

@@ -1,11 +1,12 @@
 """How a submission begins, gathers and settles, and how a redriven letter opens it again. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from rds_snap_backup.core.backups import MINUTE, UNASKED_SETTLE_SECONDS, Backup, Policy, Tried
+from rds_snap_backup.core.backups import UNASKED_SETTLE_SECONDS, Backup, Tried
 from rds_snap_backup.core.phases import REOPENABLE, Ended, Waiting
-from rds_snap_backup.core.record import Gathering, Pin, Submission
+from rds_snap_backup.core.policy import MINUTE, Pin, Policy
+from rds_snap_backup.core.record import Gathering, Submission
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, Target
 from rds_snap_backup.triggers import Trigger
@@ -16,32 +17,14 @@ AVAILABLE = frozenset({"available", "storage-optimization"})
 type DatabaseStatus = str | Problem | None
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """The stack's values for what a document leaves out."""
-
-    gather_minutes: int
-    retries: int
-
-    def pin_of(self, target: Target) -> Pin:
-        """Return what a document pins."""
-        request = target.request
-        retries = self.retries if target.retry_failed_jobs is None else target.retry_failed_jobs
-        return Pin(request.backup_level, request.task_type, request.notify_user_on_job_completion, retries)
-
-    def gathering_of(self, trigger: Trigger, target: Target) -> Gathering | None:
-        """Return how an RDS event gathers; another trigger does not."""
-        minutes = self.gather_minutes if target.gather_minutes is None else target.gather_minutes
-        return Gathering(minutes * MINUTE) if trigger.kind == "rds" else None
-
-
 def begin(
-    trigger: Trigger, target: Target, associations: Iterable[Association], defaults: Defaults, now: float
+    trigger: Trigger, target: Target, associations: Iterable[Association], policy: Policy, now: float
 ) -> Submission:
     """Return a new submission; its backups, and how long it gathers, are fixed from now on."""
     backups = tuple(Backup(association, trigger.moment(now), Waiting(now), Tried(now)) for association in associations)
-    gathering = defaults.gathering_of(trigger, target)
-    return Submission(trigger, target.name, now, now, defaults.pin_of(target), backups, gathering=gathering)
+    minutes = policy.gather_minutes if target.gather_minutes is None else target.gather_minutes
+    gathering = Gathering(minutes * MINUTE) if trigger.kind == "rds" else None
+    return Submission(trigger, target.name, now, now, Pin.of(target, policy), backups, gathering=gathering)
 
 
 def reject_trigger(trigger: Trigger, target: str, problem: Problem, now: float) -> Submission:

@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from rds_snap_backup.core.backups import Attempt, Backup, Policy
+from rds_snap_backup.core.backups import Attempt, Backup
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Running, Unlisted, Waiting
+from rds_snap_backup.core.policy import Policy
 from rds_snap_backup.core.record import Scan, Submission
 from rds_snap_backup.problems import Problem
 

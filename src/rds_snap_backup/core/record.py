@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from rds_snap_backup.core.backups import (
-    DAY,
     LEAST_PAUSES,
     LOST_MESSAGE_SECONDS,
     MAX_LATE_PAUSE,
@@ -16,7 +15,6 @@ from rds_snap_backup.core.backups import (
     UNASKED_SETTLE_SECONDS,
     Attempt,
     Backup,
-    Policy,
 )
 from rds_snap_backup.core.phases import (
     Doubted,
@@ -28,20 +26,11 @@ from rds_snap_backup.core.phases import (
     Unlisted,
     Waiting,
 )
+from rds_snap_backup.core.policy import DAY, Pin, Policy
 from rds_snap_backup.core.subclients import Subclient
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.targets import BackupRequest, TaskType
+from rds_snap_backup.targets import BackupRequest
 from rds_snap_backup.triggers import Trigger
-
-
-@dataclass(frozen=True)
-class Pin:
-    """What is sent, apart from the associations, and the target's retries."""
-
-    level: str = "FULL"
-    task_type: TaskType = "IMMEDIATE"
-    notify: bool = True
-    retries: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,7 +96,7 @@ class Submission:
     target: str
     created: float
     opened: float
-    pin: Pin = Pin()
+    pin: Pin = field(default_factory=Pin)
     backups: tuple[Backup, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     outbox: tuple[Notice, ...] = ()

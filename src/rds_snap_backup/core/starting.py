@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, HOUR, Attempt, Backup, Policy, keys_of, names_of
+from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, Attempt, Backup, keys_of, names_of
 from rds_snap_backup.core.elapsing import end_each
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.phases import COMPLETED, Ended, JobRef, Out, Waiting
-from rds_snap_backup.core.record import Change, Pin, Submission, Unreadable
+from rds_snap_backup.core.policy import HOUR, Pin, Policy
+from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.core.subclients import Subclient, Subclients
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Target

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from rds_snap_backup.core.policy import DAY
 from rds_snap_backup.ledger.keys import AUDIT
-from rds_snap_backup.ledger.submissions import DAY
 from rds_snap_backup.ledger.table import ConditionFailed, Table, Update, Value
 
 type Keys = Mapping[str, frozenset[str]]

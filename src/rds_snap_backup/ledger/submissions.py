@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import batched
 
 from rds_snap_backup.core.coordinator import Conflict, Saved, SaveResult, Stale
+from rds_snap_backup.core.policy import DAY
 from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.core.subclients import CompletedJob, Subclient
@@ -23,7 +24,6 @@ from rds_snap_backup.ledger.table import (
 )
 from rds_snap_backup.observability import logger
 
-DAY = 86400
 # In the year 5138.
 FAR = 10**11
 

@@ -9,12 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from rds_snap_backup.core.backups import Backup, Policy
+from rds_snap_backup.core.backups import Backup
 from rds_snap_backup.core.coordinator import ReadJobs, ReadStart, Request, Send
 from rds_snap_backup.core.levels import covers
 from rds_snap_backup.core.opening import AVAILABLE, DatabaseStatus
 from rds_snap_backup.core.outcomes import Throttled
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Phase, Running, Unlisted, Waiting, name_of
+from rds_snap_backup.core.policy import Policy
 from rds_snap_backup.core.reading import JobsRead
 from rds_snap_backup.core.record import Notice, Submission, Unreadable
 from rds_snap_backup.core.starting import StartInputs

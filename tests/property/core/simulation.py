@@ -11,7 +11,6 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
-from rds_snap_backup.core.backups import Policy
 from rds_snap_backup.core.coordinator import (
     AskStatus,
     Conflict,
@@ -30,8 +29,9 @@ from rds_snap_backup.core.coordinator import (
     Send,
     Stale,
 )
-from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status, begin, reject_trigger
+from rds_snap_backup.core.opening import DatabaseStatus, apply_status, begin, reject_trigger
 from rds_snap_backup.core.outcomes import Outcome, Throttled
+from rds_snap_backup.core.policy import Pin
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Change, Scan, Submission, submission_key
 from rds_snap_backup.core.starting import StartInputs
@@ -42,6 +42,7 @@ from rds_snap_backup.triggers import Kind, Trigger
 from tests.property.core.commserve import UNREADABLE, CommServe, Faults
 from tests.property.core.promises import DAY, HOUR, MAX_RECEIVES, MINUTE, Broken, Judge, Learned
 from tests.target_documents import values
+from tests.unit.core.world import POLICY
 
 BEGIN = 1_800_000_000.0
 ASSOCIATIONS = tuple(Association(f"client-{n % 2}", f"database-{n}", "default", "client") for n in range(4))
@@ -91,7 +92,9 @@ class Simulation:
         rng = self.rng = Random(seed)
         self.now, self.steps, self.max_steps = BEGIN, 0, MAX_STEPS
         self.quiet_from, self.quiet_at = quiet_from, 0.0
-        self.policy = Policy(
+        self.policy = replace(
+            POLICY,
+            gather_minutes=rng.choice((0, 5, 5, 60)),
             retry_seconds=rng.choice((1, 6, 6, 72)) * HOUR,
             follow_seconds=rng.choice((1, 24, 24, 168, 336)) * HOUR,
             first_retry_seconds=rng.choice((1, 30, 30, 900)),
@@ -112,7 +115,6 @@ class Simulation:
         self.commserve.items = self.ledger.items
         self.kills = rng.choice((0, 0, 0.01, 0.05, 0.3))
         self.documents: dict[str, Target | None] = {name: self._draw_document(name) for name in TARGETS}
-        self.defaults = Defaults(rng.choice((0, 5, 5, 60)), 1)
         self.coordinator = Coordinator(self.policy, lambda: self.now)
         self.messages: list[Message] = []
         self.letters: list[Message] = []
@@ -219,7 +221,7 @@ class Simulation:
     def _start_inputs(self, submission: Submission, keys: tuple[str, ...]) -> StartInputs:
         """Return what a start depends on; a document that is not usable leaves what is pinned."""
         inputs, target = self.ledger.start_inputs(submission, keys), self.documents[submission.target]
-        return replace(inputs, target=target, pin=self.defaults.pin_of(target)) if target else inputs
+        return replace(inputs, target=target, pin=Pin.of(target, self.policy)) if target else inputs
 
     def _status(self) -> DatabaseStatus:
         is_busy = self.now < self.busy_until
@@ -348,7 +350,7 @@ class Simulation:
                     return submission
                 case Conflict():
                     return rejected
-        submission = begin(message.trigger, target, message.associations, self.defaults, self.now)
+        submission = begin(message.trigger, target, message.associations, self.policy, self.now)
         status = self._status()
         if submission.gathering:
             learned.looks, learned.gather_seconds = [(self.now, status)], submission.gathering.seconds

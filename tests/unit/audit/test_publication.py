@@ -21,7 +21,7 @@ from rds_snap_backup.audit.publication import (
 )
 from rds_snap_backup.audit.stuck import findings_of, findings_of_unreadable, send_again
 from rds_snap_backup.core.coordinator import Saved
-from rds_snap_backup.core.opening import Defaults, begin
+from rds_snap_backup.core.opening import begin
 from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.ledger.audits import AuditState
 from rds_snap_backup.messaging.audit_messages import MAX_FINDINGS, VERDICTS
@@ -166,7 +166,7 @@ def aws() -> Aws:
     """AWS with a submission that has waited for two hours."""
     found = Aws()
     target = parse_target("orders", "", text())
-    submission = begin(TRIGGER, target, target.request.associations, Defaults(5, 1), found.now)
+    submission = begin(TRIGGER, target, target.request.associations, found.config.policy, found.now)
     found.auditor().services.submissions.save(Change(submission))
     found.now += 2 * 3600
     return found

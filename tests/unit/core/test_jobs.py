@@ -235,13 +235,13 @@ def test_only_a_failed_job_is_started_again(world: World, status: str, phase: st
         assert (end.started, end.ended) == (world["A"].created + 1, world["A"].created + 60)
 
 
-@pytest.mark.parametrize("retries", [0, 1, 2])
-def test_a_failed_job_is_started_again_as_often_as_was_pinned(world: World, retries: int) -> None:
+@pytest.mark.parametrize(("retries", "times"), [(0, 0), (2, 2), (None, POLICY.retry_failed_jobs)])
+def test_a_failed_job_is_started_again_as_often_as_was_pinned(world: World, retries: int | None, times: int) -> None:
     world.begin("A", X, retries=retries)
-    for number in range(retries + 1):
+    for number in range(times + 1):
         world.go("A", number * 1000, jobs(str(number))).job(str(number), X, "Failed")
     world.go("A", 5000)
-    assert world.told("A") == "submitted retrying " * retries + "submitted failed"
+    assert world.told("A") == "submitted retrying " * times + "submitted failed"
 
 
 @pytest.mark.parametrize(

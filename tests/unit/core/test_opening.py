@@ -1,18 +1,19 @@
 """How a submission begins, gathers and settles, follows its document, and is opened again: rules 1 and 5, and letters."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 from rds_snap_backup.core.coordinator import Publish
-from rds_snap_backup.core.opening import DatabaseStatus, Defaults, reject_trigger
+from rds_snap_backup.core.opening import DatabaseStatus, reject_trigger
 from rds_snap_backup.core.outcomes import Rejected, Throttled
+from rds_snap_backup.core.policy import Pin
 from rds_snap_backup.core.record import Change
 from rds_snap_backup.targets import parse_target
 from rds_snap_backup.triggers import Trigger
 from tests.target_documents import document
-from tests.unit.core.world import BEGIN, DAY, DOWN, HOUR, MINUTE, REFUSED, WHY, Killed, World, X, Y, Z, jobs
+from tests.unit.core.world import BEGIN, DAY, DOWN, HOUR, MINUTE, POLICY, REFUSED, WHY, Killed, World, X, Y, Z, jobs
 
 REJECTED = Rejected(WHY)
 
@@ -22,7 +23,7 @@ REJECTED = Rejected(WHY)
 
 def test_all_that_is_pinned_comes_from_the_document() -> None:
     target = parse_target("A", "", json.dumps(document()))
-    pin = Defaults(gather_minutes=5, retries=1).pin_of(target)
+    pin = Pin.of(target, POLICY)
     assert [f"Pin.{fact.name}" for fact in fields(pin) if getattr(pin, fact.name) == fact.default] == []
 
 
@@ -52,7 +53,7 @@ def test_all_that_is_pinned_comes_from_the_document() -> None:
 def test_an_event_is_sent_when_it_has_gathered_and_its_database_is_available(
     world: World, *, statuses: dict[float, DatabaseStatus], ago: float, began: float, moment: float, is_unsettled: bool
 ) -> None:
-    world.defaults = Defaults(gather_minutes=5, retries=1)
+    world.policy = replace(POLICY, gather_minutes=5)
     world.at(1000)
     changes = sorted(statuses.items())
     world.database = changes[0][1]
@@ -84,14 +85,14 @@ def test_a_database_that_is_not_available_is_named(world: World) -> None:
     [("rds", None, 300), ("rds", 20, 1200), ("rds", 0, 0), ("schedule", 20, 0), ("manual", 20, 0)],
 )
 def test_a_document_sets_how_long_events_gather(world: World, kind: str, minutes: int | None, began: float) -> None:
-    world.defaults = Defaults(gather_minutes=5, retries=1)
+    world.policy = replace(POLICY, gather_minutes=5)
     world.begin("A", X, kind=kind, gather_minutes=minutes).always = jobs("1")  # type: ignore[arg-type]
     world.go("A", HOUR / 2)
     assert world["A"].attempts[0].began == BEGIN + began
 
 
 def test_a_database_that_was_restored_joins_no_job_that_began_before_it_was_available(world: World) -> None:
-    world.defaults = Defaults(gather_minutes=5, retries=1)
+    world.policy = replace(POLICY, gather_minutes=5)
     world.database = "creating"
     world.begin("restored", X, kind="rds")
     world.database = "available"

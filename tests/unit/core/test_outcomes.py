@@ -16,7 +16,8 @@ from rds_snap_backup.core.outcomes import (
     Unauthorized,
 )
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Running, Waiting
-from rds_snap_backup.core.record import Pin, Submission
+from rds_snap_backup.core.policy import Pin
+from rds_snap_backup.core.record import Submission
 from rds_snap_backup.core.subclients import Subclient
 from rds_snap_backup.triggers import Trigger
 from tests.unit.core.world import BEGIN, DOWN, LOST, POLICY, REFUSED, WHY, X, Y, jobs

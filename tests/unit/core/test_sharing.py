@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from rds_snap_backup.core.coordinator import Save
-from rds_snap_backup.core.opening import Defaults
 from rds_snap_backup.core.outcomes import AlreadyRunning, Rejected
 from rds_snap_backup.core.phases import Doubted, Named, Out, Phase, Unlisted, Waiting
 from rds_snap_backup.core.record import Unreadable
@@ -189,7 +188,7 @@ def test_a_retry_is_not_satisfied_by_a_job_that_began_before_the_one_that_failed
 
 
 def test_failovers_of_a_group_have_one_job_that_began_after_all_of_them(world: World) -> None:
-    world.defaults = Defaults(gather_minutes=5, retries=1)
+    world.policy = replace(POLICY, gather_minutes=5)
     events = [f"E{number}" for number in range(40)]
     for number, event in enumerate(events):
         world.at(number * 4.5).begin(event, X, kind="rds")

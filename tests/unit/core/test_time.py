@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rds_snap_backup.core.backups import MAX_OPEN_SECONDS, Tried
-from rds_snap_backup.core.opening import Defaults
 from rds_snap_backup.core.outcomes import AlreadyRunning, Failed, Rejected, Throttled, Unauthorized
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Phase, Unlisted, Waiting, WaitReason
 from tests.unit.core.world import (
@@ -298,6 +297,6 @@ def test_attempts_that_nothing_is_about_any_more_are_forgotten_except_the_newest
 
 
 def test_time_of_gathering_does_not_count(world: World) -> None:
-    world.defaults = Defaults(gather_minutes=60, retries=1)
+    world.policy = replace(POLICY, gather_minutes=60)
     world.begin("A", X, kind="rds").go("A", HOUR, DOWN)
     assert world.backup("A").tried == Tried(BEGIN + HOUR, 0, HOUR)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, Backup, Policy
+from rds_snap_backup.config import Config
+from rds_snap_backup.core.backups import CLOCK_SKEW_SECONDS, Backup
 from rds_snap_backup.core.coordinator import (
     AskStatus,
     Coordinator,
@@ -28,27 +29,28 @@ from rds_snap_backup.core.coordinator import (
     Stale,
 )
 from rds_snap_backup.core.jobs import Job
-from rds_snap_backup.core.opening import DatabaseStatus, Defaults, apply_status, begin
+from rds_snap_backup.core.opening import DatabaseStatus, apply_status, begin
 from rds_snap_backup.core.outcomes import Outcome, Rejected, Submitted, Throttled, Unavailable, Unknown
 from rds_snap_backup.core.phases import name_of
+from rds_snap_backup.core.policy import Pin, Policy
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Change, Notice, Scan, Submission
 from rds_snap_backup.core.starting import StartInputs
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association, BackupRequest, Target
 from rds_snap_backup.triggers import Kind, Trigger
+from tests.support import ENVIRONMENT
 from tests.unit.core.ledger import Ledger
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 BEGIN = 1_800_000_000.0
-# The template's defaults.
-POLICY = Policy(
+# As long as the template's defaults, where the tests' environment is quick.
+POLICY = replace(
+    Config.from_env(ENVIRONMENT).policy,
     retry_seconds=12 * HOUR,
-    follow_seconds=24 * HOUR,
     first_retry_seconds=30,
     first_poll_seconds=60,
     reconcile_seconds=600,
-    settle_seconds=HOUR,
 )
 X, Y, Z = (Association("client", name, "default", "client") for name in "XYZ")
 WHY = Problem("WHY", "why", "hint")
@@ -96,9 +98,6 @@ class World:
     created: dict[str, str] = field(default_factory=dict)
     # What the last run returned.
     left: object = None
-
-    def __post_init__(self) -> None:
-        self.defaults = Defaults(gather_minutes=0, retries=1)
 
     # ---- The driver
 
@@ -150,11 +149,11 @@ class World:
         if target is None:
             return WHY
         associations = target.request.associations
-        return begin(submission.trigger, target, associations, self.defaults, self.now)
+        return begin(submission.trigger, target, associations, self.policy, self.now)
 
     def start_inputs(self, submission: Submission, keys: tuple[str, ...]) -> StartInputs:
         inputs, target = self.ledger.start_inputs(submission, keys), self.documents.get(submission.target)
-        return replace(inputs, target=target, pin=self.defaults.pin_of(target)) if target else inputs
+        return replace(inputs, target=target, pin=Pin.of(target, self.policy)) if target else inputs
 
     def _send(self, submission: Submission, send: Send) -> Outcome:
         names = "".join(association.instance_name for association in send.request.associations)
@@ -204,7 +203,9 @@ class World:
         self.now = BEGIN + seconds
         return self
 
-    def edit(self, name: str, *associations: Association, level: str = "FULL", retries: int = 1, **fields: Any) -> Self:
+    def edit(
+        self, name: str, *associations: Association, level: str = "FULL", retries: int | None = None, **fields: Any
+    ) -> Self:
         """Write a target's document."""
         request = BackupRequest(associations, level, fields.pop("task_type", "IMMEDIATE"))
         self.documents[name] = Target(name, request, retry_failed_jobs=retries, **fields)
@@ -217,7 +218,7 @@ class World:
         self.edit(name, *associations, **fields)
         when = datetime.fromtimestamp(self.now - ago, UTC).isoformat()
         trigger = Trigger(kind, name, time=None if kind == "manual" else when, source_arn="arn:aws:rds:r:1:db:x")
-        submission = begin(trigger, self.documents[name], associations, self.defaults, self.now)
+        submission = begin(trigger, self.documents[name], associations, self.policy, self.now)
         submission = apply_status(submission, self.database, self.policy, self.now)
         self.created[name] = submission.key
         self.ledger.save(Change(submission.woken(self.policy)))

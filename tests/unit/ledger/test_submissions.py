@@ -8,10 +8,11 @@ import pytest
 from rds_snap_backup.core.backups import Backup, Tried
 from rds_snap_backup.core.coordinator import Conflict, Saved, Stale
 from rds_snap_backup.core.phases import Ended, Waiting
+from rds_snap_backup.core.policy import DAY
 from rds_snap_backup.core.record import Change, Submission, Unreadable
 from rds_snap_backup.core.subclients import CompletedJob, Subclient
 from rds_snap_backup.ledger.records import FORM, UnreadableRecordError
-from rds_snap_backup.ledger.submissions import DAY, Submissions
+from rds_snap_backup.ledger.submissions import Submissions
 from rds_snap_backup.ledger.table import Table
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association
