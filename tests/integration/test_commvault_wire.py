@@ -195,12 +195,15 @@ def test_without_time_nothing_is_sent(server: CommServe, client: Commvault) -> N
 # Reading.
 
 
-def test_404_is_an_empty_list_only_where_that_is_asked_for(server: CommServe, client: Commvault) -> None:
+def test_404_is_an_empty_list_only_where_that_is_asked_for_and_no_other_failure_is_an_answer(server: CommServe, client: Commvault) -> None:
     server.fault("status", times=2, path="/Client", status=404, body='{"errorCode": 0, "errorMessage": "none"}')
     answer = client.get("/Client", within(3), listed="clientProperties")
     assert isinstance(answer, JsonDocument)
     assert answer.document == {"clientProperties": []}
     assert isinstance(client.get("/Client", within(3)), QueryFailed)
+    for status, body in ((500, "{}"), (200, "[]")):
+        server.fault("status", path="/Job", status=status, body=body)
+        assert isinstance(client.get("/Job", within(3)), QueryFailed)
 
 
 @pytest.mark.parametrize(
