@@ -11,7 +11,7 @@ import trustme
 from local.commserve import CommServe
 from rds_snap_backup.commvault.trust import tls_context
 from rds_snap_backup.core.outcomes import Submitted, Unavailable
-from tests.integration.peers import CANARY, commvault, create
+from tests.integration.clients import CANARY, commvault, create
 
 AUTHORITY, OTHER = trustme.CA(), trustme.CA()
 

@@ -19,8 +19,7 @@ from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.core.outcomes import Outcome, Rejected, Scheduled, Submitted, Unavailable, Unknown
 from rds_snap_backup.targets import Association, BackupRequest
 from tests.auth import FixedToken
-from tests.integration.pairs import REQUEST
-from tests.integration.peers import CANARY, client_of, commvault, create, within
+from tests.integration.clients import CANARY, REQUEST, client_of, commvault, create, within
 
 ORDERS = Association("aws-prod", "RDS", "orders-db", "aws-prod")
 BILLING = Association("aws-prod", "RDS", "billing-db", "Billing account")
@@ -195,7 +194,9 @@ def test_without_time_nothing_is_sent(server: CommServe, client: Commvault) -> N
 # Reading.
 
 
-def test_404_is_an_empty_list_only_where_that_is_asked_for_and_no_other_failure_is_an_answer(server: CommServe, client: Commvault) -> None:
+def test_404_is_an_empty_list_only_where_that_is_asked_for_and_no_other_failure_is_an_answer(
+    server: CommServe, client: Commvault
+) -> None:
     server.fault("status", times=2, path="/Client", status=404, body='{"errorCode": 0, "errorMessage": "none"}')
     answer = client.get("/Client", within(3), listed="clientProperties")
     assert isinstance(answer, JsonDocument)

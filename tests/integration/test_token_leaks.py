@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.clients import RENEW, PairInSecret
 from tests.integration.leaks import leaks
-from tests.integration.pairs import RENEW, PairInSecret
 from tests.integration.world import World
 
 PLACES = ("text", "page", "header", "redirect", "status_line", "malformed_header", "length", "chunk")

@@ -15,8 +15,8 @@ import pytest
 
 from local.runtime import Runtime
 from local.stack import build
+from tests.integration.clients import LIFETIME, RENEW, PairInSecret
 from tests.integration.forwarding import Call, ForwardingWire
-from tests.integration.pairs import LIFETIME, RENEW, PairInSecret
 from tests.integration.timeline import HOUR, Timeline
 from tests.integration.world import World, only, record
 
