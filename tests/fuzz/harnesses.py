@@ -250,6 +250,14 @@ class Harness:
 
     def test(self, runs: int, seed: int) -> Any:
         """Return Hypothesis's test of the inputs that are kept and of as many others, always the same for a seed."""
+
+        def noted(made: Any) -> None:
+            try:
+                self.check(made)
+            except Exception as failure:
+                failure.add_note(f"The input is {made!r}.")  # atheris shows no other
+                raise
+
         settings = hypothesis.settings(
             max_examples=runs,
             database=None,
@@ -257,7 +265,7 @@ class Harness:
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         )
-        test = hypothesis.seed(seed)(settings(given(self.made)(self.check)))
+        test = hypothesis.seed(seed)(settings(given(self.made)(noted)))
         for kept in self.kept:
             test = example(kept)(test)
         return test
