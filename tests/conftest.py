@@ -2,15 +2,13 @@
 
 import functools
 import os
+import sys
 
-import botocore.loaders
 import pytest
 
 from tests.support import ENVIRONMENT
 
 os.environ.update(ENVIRONMENT)
-# Each session of the SDK would read its service models again: most of the time of a test that makes a new one.
-botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups, in the same hook
@@ -29,6 +27,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             {"e2e", "kill", "property"}.isdisjoint(item.path.parts),
         )
     )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Save the time of what the collected tests do not use, and of what they would do again."""
+    if loaders := sys.modules.get("botocore.loaders"):
+        # Each session of the SDK would read its service models again: most of the time of a test that makes a new one.
+        loaders.create_loader = functools.cache(loaders.create_loader)  # type: ignore[attr-defined]
+    if "hypothesis" not in sys.modules:
+        # Its plugin imports all of it for the summary.
+        session.config.pluginmanager.unregister(name="hypothesispytest")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rds_snap_backup_cli import backup, proof
 from rds_snap_backup_cli.errors import Exit
 from tests.cli.calls import Cli
-from tests.cli.submissions import DEFERRED, ERROR, MOMENT, QUEUED, RUNNING, SUCCEEDED, submission
+from tests.cli.submissions import DEFERRED, ERROR, FAILED, MOMENT, QUEUED, RUNNING, SUCCEEDED, submission
 from tests.cli.submissions import backup as one_of
 from tests.cli.wire import PLACE, AwsWire
 
@@ -64,15 +64,25 @@ def test_the_call_is_repeated_until_the_backup_is_over(cli: Cli, function: AwsWi
     assert done.out.endswith(f"{PLACE}: the backup succeeded.\n")
 
 
-def test_each_backup_of_a_group_has_its_row(cli: Cli, function: AwsWire) -> None:
-    other = one_of("failed", "1355", ERROR) | {"subclientName": "billing"}
-    answers(function, submission("failed", one_of("completed"), other))
-    done = cli(*ORDERS, "--format", "json", "--quiet")
-    assert (done.status, done.err) == (Exit.FINDINGS, "")
-    assert [(row["subclient"], row["state"], row["job"], row["error"], row["hint"]) for row in done.json] == [
-        ("aws-prod / RDS / nightly", "completed", "1354", None, None),
-        ("aws-prod / RDS / billing", "failed", "1355", "UNREACHABLE: Commvault cannot be reached.", "It is retried."),
+def test_the_wait_for_all_targets_ends_when_each_has_ended(cli: Cli, function: AwsWire) -> None:
+    billing = [
+        submission(status, one_of(state, "1355"), target="billing")
+        for status, state in (("open", "running"), ("succeeded", "completed"))
     ]
+    function.answer("Invoke", *({"submissions": [FAILED, other]} for other in billing))
+    done = cli("backup", "prod", "*", "--wait", "--yes", "--request-id", "all", "--format", "json")
+    assert (done.status, events(function)) == (Exit.FINDINGS, [("*", "all")] * 2)
+    *lines, last = done.err.splitlines()[1:]
+    assert [line.split(" ", 1)[1].partition(".")[0] for line in lines] == [
+        "orders / aws-prod / RDS / nightly: failed, job 1354",
+        "billing / aws-prod / RDS / nightly: running, job 1355",
+        "billing / aws-prod / RDS / nightly: completed, job 1355",
+    ]
+    assert [(row["target"], row["state"], row["job"], row["hint"]) for row in done.json] == [
+        ("orders", "failed", "1354", "It is retried."),
+        ("billing", "completed", "1355", None),
+    ]
+    assert last == f"{PLACE}: the backup failed."
 
 
 def test_one_cause_is_said_once_below_the_rows(cli: Cli, function: AwsWire) -> None:
@@ -85,7 +95,7 @@ def test_one_cause_is_said_once_below_the_rows(cli: Cli, function: AwsWire) -> N
     assert not re.search(r"\x1b|x{501}", rows)
 
 
-@pytest.mark.parametrize("wait", [(), ("--wait",), ("--wait", "--database", ARN)], ids=str)
+@pytest.mark.parametrize("wait", [(), ("--wait", "--database", ARN)], ids=str)
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -141,7 +151,6 @@ PROVES = f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}."
 @pytest.mark.parametrize(
     ("ended", "proofs", "status", "said"),
     [
-        (SUCCEEDED, [PROVED], Exit.OK, PROVES),
         (SUCCEEDED, [NOT_PROVED, NOT_ASKED, PROVED], Exit.OK, PROVES),
         (PARTLY, [PROVED], Exit.OK, PROVES),
         (SUCCEEDED, [NOT_PROVED] * 11, Exit.FINDINGS, "no restore point of this backup. No restore point was made."),

@@ -12,18 +12,12 @@ from tests.cli.wire import PLACE, AwsWire
 
 
 def row(*, ok: bool, detail: str, hint: str | None = None, name: str = "association") -> dict[str, Any]:
-    return {
-        "name": name,
-        "target": "orders" if name == "association" else None,
-        "ok": ok,
-        "detail": detail,
-        "hint": hint,
-    }
+    target = "orders" if name == "association" else None
+    return {"name": name, "target": target, "ok": ok, "detail": detail, "hint": hint}
 
 
 PASSED = row(ok=True, detail="Commvault has [bold] / RDS.")
 FAILED = row(ok=False, detail="=No client\x1b[2J.", hint="Correct clientName.")
-REFUSED = {"code": "X", "message": "'a b' is no name.", "hint": "Rename it."}
 
 
 @pytest.fixture

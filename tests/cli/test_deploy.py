@@ -42,7 +42,6 @@ if sys.argv[2] == "deploy":
     line = [{sam!r}, *sys.argv[2:], "--template-file", "template.json"]
     sys.exit(subprocess.call(line, stdout=sys.stderr))
 """
-OVERRIDES = "[default.deploy.parameters.parameter_overrides]\n"
 
 
 @pytest.fixture
@@ -125,8 +124,7 @@ def test_another_place_than_the_files_is_refused(
         (("my_stack",), None, "is not a valid name of a stack"),
         ((), "region = ", "is not as this command writes it"),
         ((), "[default]\n", "is not as this command writes it"),
-        ((), f"{OVERRIDES}ScheduleTimezone = 'Mars'\n", "'Mars' is not a time zone"),
-        ((), f"{OVERRIDES}ScheduleExpression = 'cron(0 25 * * ? *)'\n", "'25' is not valid for hours"),
+        ((), "[default.deploy.parameters.parameter_overrides]\nScheduleTimezone = 'x'\n", "'x' is not a time zone"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_asked(
@@ -151,14 +149,11 @@ def test_an_invalid_answer_is_asked_for_again(cli: Cli, checkout: Path, monkeypa
     }
     typed(monkeypatch, VALUES | tries)
     printed = " ".join(cli("deploy").err.split())
-    for name in ("CommvaultApiUrl", "ClientName"):
-        assert f"{name} {TEMPLATE['Parameters'][name]['ConstraintDescription']}" in printed
-    for said in (
-        "InstanceName must not be empty, and must",
-        "has 5 fields; cron needs 6",
-        "'Berlin' is not a time zone",
-    ):
-        assert said in printed
+    rules = [
+        f"{name} {TEMPLATE['Parameters'][name]['ConstraintDescription']}" for name in ("CommvaultApiUrl", "ClientName")
+    ]
+    rules += ["InstanceName must not be empty, and must", "has 5 fields; cron needs 6", "'Berlin' is not a time zone"]
+    assert [rule for rule in rules if rule not in printed] == []
     assert written(checkout)[2]["ClientName"] == "prod"
 
 
@@ -188,9 +183,7 @@ def test_sam_deploys_the_answers(cli: Cli, checkout: Path, emulator: Emulator, m
     assert {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]} == written(checkout)[2]
 
 
-@pytest.mark.parametrize(
-    ("step", "said"), [("build", "the functions were not built."), ("deploy", "SAM did not deploy")]
-)
+@pytest.mark.parametrize(("step", "said"), [("build", "the functions were not built."), ("deploy", "SAM did not")])
 def test_a_failure_of_sam_shows_its_output(cli: Cli, checkout: Path, deployed: Done, step: str, said: str) -> None:
     (checkout / "fails").write_text(step)
     done = cli("deploy", "--config", "prod")

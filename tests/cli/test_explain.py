@@ -17,35 +17,25 @@ ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
 EVENT = {"source": "aws.rds", "account": "111122223333", "detail-type": "RDS DB Instance Event", "detail": {}}
 NAMES = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "nightly"}
 LETS, BLOCKS = "The rule prod-rule lets the event through.", "The rule prod-rule does not let the event through"
+RULES = {"RdsEvents": "prod-rule", "MembersEvents": "prod-members|of-members"}
+RULE = RESULT.format(
+    "DescribeStackResource",
+    "<StackResourceDetail><PhysicalResourceId>{}</PhysicalResourceId></StackResourceDetail>",
+)
 REFUSED = {"code": "A", "message": "It is odd.", "hint": "Send it."}
 
 
 def answer(woulds: str) -> dict[str, Any]:
     """Return the function's answer for targets, one for each word."""
-    submissions = [
-        {
-            "target": f"to-{would}",
-            "selectedBy": "tag",
-            "associations": [{**NAMES, "would": would, "why": f"It {would}s."}],
-        }
-        for would in woulds.split()
-    ]
+    rows = [(would, {**NAMES, "would": would, "why": f"It {would}s."}) for would in woulds.split()]
+    submissions = [{"target": f"to-{would}", "selectedBy": "tag", "associations": [row]} for would, row in rows]
     return {"explain": {"kind": "rds", "identity": "a", "submissions": submissions}}
-
-
-def named(wire: AwsWire, name: str, **others: str) -> None:
-    """Give the rules of the stack their physical IDs."""
-    detail = "<StackResourceDetail><PhysicalResourceId>{}</PhysicalResourceId></StackResourceDetail>"
-    wire.answers["DescribeStackResource"] = lambda asked: (
-        200,
-        RESULT.format("DescribeStackResource", detail.format(others.get(asked["LogicalResourceId"], name))),
-    )
 
 
 @pytest.fixture
 def stack(wire: AwsWire) -> AwsWire:
     wire.stack(BackupFunctionName="prod-backup")
-    named(wire, "prod-rule")
+    wire.answers["DescribeStackResource"] = lambda asked: (200, RULE.format(RULES[asked["LogicalResourceId"]]))
     wire.answer("DescribeRule", {"EventPattern": "{}", "State": "ENABLED"})
     wire.answer("TestEventPattern", {"Result": True})
     wire.answer("Invoke", answer("submit"))
@@ -54,13 +44,8 @@ def stack(wire: AwsWire) -> AwsWire:
 
 @pytest.fixture
 def event_file(tmp_path: Path) -> str:
-    return saved(tmp_path, EVENT)
-
-
-def saved(folder: Path, event: Any) -> str:
-    path = folder / "event.json"
-    path.write_text(json.dumps(event))
-    return str(path)
+    (tmp_path / "event.json").write_text(json.dumps(EVENT))
+    return str(tmp_path / "event.json")
 
 
 @pytest.mark.parametrize(
@@ -122,17 +107,18 @@ def test_a_stack_without_rules_lets_nothing_through(cli: Cli, stack: AwsWire, ev
 
 @pytest.mark.parametrize("place", [{"account": "444455556666"}, {"region": "eu-west-1"}], ids=str)
 def test_an_event_of_another_account_or_region_may_come_by_the_members_bus(
-    cli: Cli, stack: AwsWire, tmp_path: Path, place: dict[str, str]
+    cli: Cli, stack: AwsWire, event_file: str, place: dict[str, str]
 ) -> None:
-    named(stack, "own", MembersEvents="prod-members|of-members")
     stack.answer("TestEventPattern", {"Result": False}, {"Result": True})
-    done = cli("explain", "prod", saved(tmp_path, EVENT | place))
+    Path(event_file).write_text(json.dumps(EVENT | place))
+    done = cli("explain", "prod", event_file)
     assert (done.status, "The rule of-members lets the event through" in done.out) == (Exit.OK, True)
     assert [call.get("EventBusName") for call in stack.asked("DescribeRule")] == [None, "prod-members"]
 
 
-def test_a_rule_is_asked_for_rds_events_only(cli: Cli, stack: AwsWire, tmp_path: Path) -> None:
-    done = cli("explain", "prod", saved(tmp_path, {"target": "orders"}))
+def test_a_rule_is_asked_for_rds_events_only(cli: Cli, stack: AwsWire, event_file: str) -> None:
+    Path(event_file).write_text('{"target": "orders"}')
+    done = cli("explain", "prod", event_file)
     assert (done.status, done.out.splitlines()[-1]) == (Exit.OK, f"{PLACE}: a backup would start.")
     assert stack.operations == ["DescribeStacks", "Invoke"]
 

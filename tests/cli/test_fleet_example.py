@@ -13,7 +13,6 @@ from rds_snap_backup_cli.fleet.additions import REMARK
 from rds_snap_backup_cli.fleet.files import read_fleet
 from rds_snap_backup_cli.fleet.writing import new_fleet, to_yaml
 from tests.cli.calls import Cli
-from tests.iam import listed
 from tests.unit.template import FLEET_ROLES, Resolved
 
 FLEET = ROOT / "examples/fleet"
@@ -21,22 +20,11 @@ README, WORKFLOW = ((FLEET / name).read_text() for name in ("README.md", ".githu
 JOBS: dict[str, Any] = yaml.safe_load(WORKFLOW)["jobs"]
 ROLE = Resolved({"Repository": "acme/fleet", "OwnerId": "1", "RepositoryId": "2"}, FLEET_ROLES).resources["DeployRole"]
 
-# What a deployment by the AWS CLI calls, and what CloudFormation calls in its caller's name for these types.
-# https://docs.aws.amazon.com/cloudcontrolapi/latest/userguide/resource-operations-access.html
-NEEDED = {
-    "cloudformation": {"CreateChangeSet", "DescribeChangeSet", "DescribeStacks", "ExecuteChangeSet"},
-    "ssm": {"AddTagsToResource", "DeleteParameter", "GetParameters", "PutParameter", "RemoveTagsFromResource"},
-    "scheduler": {"CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule"},
-    "iam": {"PassRole"},
-}
 
-
-def test_the_role_may_do_what_a_deployment_of_a_fleet_does_and_nothing_on_everything() -> None:
+def test_the_role_may_do_nothing_on_everything() -> None:
     (policy,) = ROLE["Properties"]["Policies"]
     statements = policy["PolicyDocument"]["Statement"]
-    allowed = {action for statement in statements for action in listed(statement["Action"])}
-    assert allowed == {f"{service}:{action}" for service, actions in NEEDED.items() for action in actions}
-    assert all(statement["Resource"] != "*" for statement in statements)
+    assert not [each for each in statements if each["Resource"] == "*" or "*" in str(each["Action"])]
 
 
 def test_only_the_job_that_deploys_what_was_built_gets_the_role() -> None:
@@ -49,7 +37,6 @@ def test_only_the_job_that_deploys_what_was_built_gets_the_role() -> None:
     assert (build["permissions"], deploy["permissions"]) == ({"contents": "read"}, {"id-token": "write"})
     used = [step["uses"].partition("@")[0] for step in deploy["steps"] if "uses" in step]
     assert (deploy["environment"], used) == ("production", ["actions/download-artifact"])
-    assert not re.search(r"pip|npm|apt|rds-snap-backup ", str(deploy["steps"]))
 
 
 @pytest.mark.parametrize("deployed", ["built", "other"])

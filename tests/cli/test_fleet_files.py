@@ -30,13 +30,14 @@ def written(tmp_path: Path) -> Written:
 
     def write(head: str | None = HEAD, **targets: str | bytes) -> Path:
         """`targets` are contents by file name, `.yaml` unless it has another ending after `__`."""
-        (tmp_path / "targets").mkdir()
+        directory = tmp_path / "fleet"
+        (directory / "targets").mkdir(parents=True)
         if head is not None:
-            (tmp_path / "fleet.yaml").write_text(head)
+            (directory / "fleet.yaml").write_text(head)
         for name, text in targets.items():
-            file = tmp_path / "targets" / (name.replace("__", ".") if "__" in name else f"{name}.yaml")
+            file = directory / "targets" / (name.replace("__", ".") if "__" in name else f"{name}.yaml")
             file.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return tmp_path
+        return directory
 
     return write
 
@@ -64,18 +65,15 @@ def test_defaults_fill_whole_fields_that_a_document_lacks(written: Written) -> N
         own=f"{ASSOCIATIONS}databases: [c]\nschedule: {{expression: rate(1 day)}}\n",
         unscheduled__json=json.dumps({"associations": [ASSOCIATION], "schedule": None}),
     )
-
-    def entry(file: str, schedule: Schedule | None, *databases: str) -> Entry:
-        wanted = {"associations": [ASSOCIATION], "databases": list(databases), "maxAgeHours": 30}
-        return Entry(file.partition(".")[0], wanted, schedule, f"{directory}/targets/{file}")
-
     fleet = read_fleet(directory)
     assert (fleet.name, fleet.errors) == ("prod", ())
-    assert fleet.entries == {
-        "defaults": entry("defaults.yaml", Schedule("cron(0 3 * * ? *)", "Europe/Berlin"), "a", "b"),
-        "own": entry("own.yaml", Schedule("rate(1 day)", "UTC"), "c"),
-        "unscheduled": entry("unscheduled.json", None, "a", "b"),
+    assert {name: (entry.document["databases"], entry.schedule) for name, entry in fleet.entries.items()} == {
+        "defaults": (["a", "b"], Schedule("cron(0 3 * * ? *)", "Europe/Berlin")),
+        "own": (["c"], Schedule("rate(1 day)", "UTC")),
+        "unscheduled": (["a", "b"], None),
     }
+    wanted = {"associations": [ASSOCIATION], "databases": ["c"], "maxAgeHours": 30}
+    assert fleet.entries["own"] == Entry("own", wanted, Schedule("rate(1 day)"), f"{directory}/targets/own.yaml")
 
 
 TEXTS = [
@@ -101,17 +99,15 @@ def test_json_is_read_as_json(written: Written, blank: str) -> None:
 
 # ---- Errors
 
-IN_QUOTES = "is not allowed: text in quotes is text"
-SHARED = "databases: an event of one of them backs up 2 associations: give each association its own databases"
 MANY = "gatherMinutes: each event of a group of many starts a job of all"
-AT = "expression of schedule"
-NO_MORE = f"{AT}: it does not come twice in two years, and maxAgeHours is 26, the stack's default"
+AT, NO_MORE = (
+    "expression of schedule",
+    "it does not come twice in two years, and maxAgeHours is 26, the stack's default",
+)
 # What a target has beside its associations on the first line, and how the only remark about it begins.
 REMARKS = {
-    "&x allowTag: true\n": "2: allowTag: the anchor &x is not allowed",
     "databases:\n  - *x\n": "3: database 1: the alias *x is not allowed: write the value again",
-    "fleet: !!str prod\n": f"2: fleet: the tag tag:yaml.org,2002:str {IN_QUOTES}",
-    "fleet: ! prod\n": f"2: fleet: the tag ! {IN_QUOTES}",
+    "fleet: !!str prod\n": "2: fleet: the tag tag:yaml.org,2002:str is not allowed: text in quotes is text",
     "enabled: true\n\nenabled: true\n": "4: enabled: is repeated: line 2 has it, too",
     "<<: {enabled: true}\n": "2: <<: merge keys are not allowed: write the fields again",
     "? [enabled]\n: true\n": "2: the document: a field's name must be a text",
@@ -119,16 +115,9 @@ REMARKS = {
     "---\nenabled: true\n": "2: the document: a file holds one document: remove the line ---",
     "databases: [a\n": "3: the document: is not YAML: did not find expected ',' or ']'",
     "# ü\nfleet: a\x07\n": "3: the document: has the character U+0007, which YAML does not admit",
-    "'': 1\n": '2: "": must be left out (known fields are ',
-    "accounts: [111122223333]\n": "2: accounts: must be a list of 1 or more account IDs of 12",
     f"maxAgeHours: {'9' * 5000}\n": "2: maxAgeHours: must be a whole number, 1 to 8784",
     # What the product, Scheduler or SSM refuses.
-    "shedule: null\n": "2: shedule: must be left out (did you mean schedule?)",
     "schedule: nightly\n": "2: schedule: must be an object with expression and timezone, or null",
-    "schedule: {}\n": f"2: {AT}: must be cron(…), rate(…) or at(…), in at most 256 characters",
-    f"schedule: {{expression: 'cron(0 3 * * ? {'2030,' * 60}2030)'}}\n": f"2: {AT}: must be cron(…),",
-    "schedule: {expression: rate(1 days)}\n": f"2: {AT}: 'rate(1 days)' is not a schedule",
-    "schedule: {expression: rate(1 day), timezone: null}\n": "2: timezone of schedule: must be a time zone such as",
     'databases: [a, "b{{x}}"]\n': "2: databases: must not have {{: CloudFormation would put a secret there",
     # What is probably not meant.
     "enabled: false\n": "2: enabled: nothing starts this target",
@@ -137,16 +126,15 @@ REMARKS = {
     "gatherMinutes: 4\ndatabases: ['web-*']\n": f"2: {MANY}",
     "gatherMinutes: 5\ndatabases: [a, b]\n": "",
     "gatherMinutes: 0\ndatabases: [a]\n": "",
-    "schedule: {expression: cron(0 3 1 1 ? 2199)}\n": f"2: {NO_MORE}",
+    "schedule: {expression: cron(0 3 1 1 ? 2199)}\n": f"2: {AT}: {NO_MORE}",
     "schedule: {expression: cron(0 3 1 1 ? 2199)}\nenabled: false\n": "3: enabled: nothing starts",
     "schedule: {expression: cron(0 3 ? * MON *)}\n": f"2: {AT}: it comes every 168 hours at most",
     "schedule: {expression: cron(0 3 ? * MON *)}\nmaxAgeHours: 168\n": "",
     "schedule: {expression: cron(0 3 ? * MON-FRI *)}\n": "",
     NIGHTLY + "maxAgeHours: 8784\n": "3: maxAgeHours: the audit finds a missing backup after 366 days only",
     NIGHTLY + "maxAgeHours: 744\n": "",
-    NIGHTLY + "maxAgeHours: 12\n": f"2: {AT}: it comes every 24 hours at most, and maxAgeHours is 12:",
-    "schedule: {expression: rate(2 days)}\n": f"2: {AT}: it comes every 48 hours at most",
     "schedule: {expression: cron(0/1 * * * ? *)}\n": "",
+    "schedule: {expression: rate(2 days)}\n": f"2: {AT}: it comes every 48 hours at most",
 }
 
 
@@ -162,9 +150,6 @@ def test_a_remark_names_line_and_field(written: Written, text: str) -> None:
 WRONG_JSON = {
     '{"enabled": true,\n"enabled": true}': "2: enabled: is repeated: line 1 has it, too",
     "{} # none": "1: the document: is not JSON: Extra data",
-    "{\nenabled: true}": "2: the document: is not JSON: Expecting property name enclosed in double quotes",
-    '{"databases": ["a",\n]}': "1: the document: is not JSON: Illegal trailing comma before end of array",
-    '{"maxAgeHours": 26.0}': "1: maxAgeHours: must be a whole number",
     f'{{"maxAgeHours": {"9" * 5000}}}': "1: the document: is not JSON: a number is too long",
     '{"databases": ["\\ud800"]}': "1: databases: must be a list of names",
 }
@@ -197,7 +182,7 @@ def test_all_errors_are_found_at_once(written: Written) -> None:
     head = "nane: prod\ndefaults:\n  associations: []\n  schedule: {timezone: Europe/Berlim}\n"
     wrong = "  - clientName: ''\n    instancename: x\n    subclientName: default\n"
     schedule = "schedule:\n  expression: cron(0 25 * * ? *)\n  time: 3\n"
-    target = f"associations:\n  - {ONE}\n{wrong}  - {ONE}\ndatabases: &all [a]\nenabled: yes\n{schedule}"
+    target = f"associations:\n  - {ONE}\n{wrong}  - {ONE}\ndatabases: &all [a]\n{schedule}"
     directory = written(head, a=target, b=ASSOCIATIONS, c=f"{ASSOCIATIONS}maxAgeHours: 0\n")
     assert remarks(directory) == [
         'fleet.yaml:1: name: must be a text of 1 to 64 letters, digits, "_", "." or "-"',
@@ -210,9 +195,8 @@ def test_all_errors_are_found_at_once(written: Written) -> None:
         "targets/a.yaml:4: instancename of association 2: must be left out (did you mean instanceName?)",
         "targets/a.yaml:6: association 3: must be different from association 1 in clientName, instanceName, subclientName",
         "targets/a.yaml:7: databases: the anchor &all is not allowed",
-        "targets/a.yaml:8: enabled: must be true or false",
-        "targets/a.yaml:10: expression of schedule: 'cron(0 25 * * ? *)': '25' is not valid for hours: 0 to 23",
-        "targets/a.yaml:11: time of schedule: must be left out (did you mean timezone?)",
+        "targets/a.yaml:9: expression of schedule: 'cron(0 25 * * ? *)': '25' is not valid for hours: 0 to 23",
+        "targets/a.yaml:10: time of schedule: must be left out (did you mean timezone?)",
         "targets/c.yaml:2: maxAgeHours: must be a whole number, 1 to 8784",
     ]
 
@@ -257,13 +241,12 @@ def test_files_that_are_no_targets_are_errors(written: Written) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"), [("fleet.yml", " (did you mean fleet.yml? The name must be fleet.yaml)"), ("README.md", "")]
-)
-def test_a_directory_without_the_fleets_file(written: Written, name: str, hint: str) -> None:
-    directory = written(None, a=ASSOCIATIONS)
-    (directory / name).write_text(HEAD)
-    assert remarks(directory) == [f"fleet.yaml:1: the document: does not exist{hint}"]
+def test_a_directory_without_the_fleets_file(written: Written) -> None:
+    directory = written(None)
+    (directory / "targets").rmdir()
+    (directory / "fleet.yml").write_text(HEAD)
+    hint = "did you mean fleet.yml? The name must be fleet.yaml"
+    assert remarks(directory) == [f"fleet.yaml:1: the document: does not exist ({hint})"]
 
 
 @pytest.mark.parametrize(
@@ -271,19 +254,15 @@ def test_a_directory_without_the_fleets_file(written: Written, name: str, hint: 
     [
         ("fleet.yaml", "fleet.yaml:1: the document: cannot be read: it is a link"),
         ("targets", "targets:1: the directory: is a link"),
-        (".", "fleet:1: the directory: is a link"),
+        ("", "fleet:1: the directory: is a link"),
     ],
 )
 def test_links_are_not_followed(written: Written, tmp_path: Path, link: str, error: str) -> None:
-    other, fleet = written(a=ASSOCIATIONS), tmp_path / "fleet"
-    if link != ".":
-        fleet.mkdir()
-        (fleet / "fleet.yaml").write_text(HEAD)
-        (fleet / link).unlink(missing_ok=True)
-    (fleet / link).symlink_to(other / link)
-    assert [str(found).replace(f"{tmp_path}/", "").removeprefix("fleet/") for found in read_fleet(fleet).errors] == [
-        error
-    ]
+    directory = written(a=ASSOCIATIONS)
+    (directory / link).rename(tmp_path / "elsewhere")
+    (directory / link).symlink_to(tmp_path / "elsewhere")
+    (found,) = read_fleet(directory).errors
+    assert str(found).endswith(f"/{error}")
 
 
 # ---- Warnings
@@ -296,27 +275,21 @@ def test_scheduled_targets_with_the_same_associations(written: Written) -> None:
     assert remarks(directory) == [f"targets/b.yaml:3: association 1: {reason}"]
 
 
-@pytest.mark.parametrize(("own", "is_warned"), [("", True), (", databases: [b]", False), (", databases: []", False)])
+@pytest.mark.parametrize(("own", "is_warned"), [("", True), (", databases: []", False)])
 def test_databases_of_a_target_with_several_associations(written: Written, own: str, is_warned: bool) -> None:
     other = ONE.replace("orders", "billing").replace("}", f"{own}}}")
     found = remarks(written(a=f"associations: [{ONE}, {other}]\ndatabases: [a]\n"))
-    assert found == [f"targets/a.yaml:2: {SHARED}"] * is_warned
+    shared = "an event of one of them backs up 2 associations: give each association its own databases"
+    assert found == [f"targets/a.yaml:2: databases: {shared}"] * is_warned
 
 
 @pytest.mark.parametrize(
-    ("default", "field"),
-    [
-        ("enabled: false", "enabled"),
-        ("maxAgeHours: 8784", "maxAgeHours"),
-        ("schedule: {expression: cron(0 3 1 1 ? 2199)}", "expression of schedule"),
-        ("schedule: {expression: cron(0 2 * * ? *), timezone: Europe/Berlin}", "daylight saving skips 02:00 on "),
-    ],
+    "default", ["maxAgeHours: 8784", "schedule: {expression: cron(0 2 * * ? *), timezone: Europe/Berlin}"]
 )
-def test_a_default_that_is_warned_of_is_one_warning_at_its_line(written: Written, default: str, field: str) -> None:
+def test_a_default_that_is_warned_of_is_one_warning_at_its_line(written: Written, default: str) -> None:
     schedule = "" if "schedule" in default else f"  {NIGHTLY}"
     (found,) = remarks(written(f"name: prod\ndefaults:\n  {default}\n{schedule}", a=of("one"), b=of("two")))
     assert found.startswith("fleet.yaml:3: ")
-    assert field in found
 
 
 @pytest.mark.parametrize(
@@ -324,9 +297,7 @@ def test_a_default_that_is_warned_of_is_one_warning_at_its_line(written: Written
     [
         ("cron(0 3 * * ? *)", {3: 1}),
         ("cron(30 3,4 * * ? *)@Europe/Berlin; cron(30 3 * * ? *)@Europe/Berlin", {2: 2, 3: 1}),
-        ("cron(0/20 3 * * ? *)@Asia/Kolkata", {21: 2, 22: 1}),
         ("cron(0 3 ? * MON *); cron(0 3 5 * ? *)", {3: 2}),
-        ("cron(0 3 1 1 ? 2199)", {}),
         ("at(2026-01-07T05:00:00)", {5: 1}),
         ("rate(1 day); rate(2 days)", dict.fromkeys(range(24), 1)),
         ("cron(0 14 ? * SUN *); cron(0 3 ? * MON *)@Pacific/Auckland", {14: 2}),
@@ -338,7 +309,7 @@ def test_requests_are_counted_by_the_hour(written: Written, schedules: str, expe
         for number, (text, _, zone) in enumerate(schedule.partition("@") for schedule in schedules.split("; "))
     }
     fleet = read_fleet(written(**targets))
-    assert (fleet.errors, requests_by_hour(fleet, NOW)) == ((), expected)
+    assert requests_by_hour(fleet, NOW) == expected
 
 
 @pytest.mark.parametrize("number", [100, 101])
@@ -379,7 +350,6 @@ def test_warnings_are_no_failure(written: Written, cli: Cli) -> None:
 @pytest.mark.parametrize(("name", "said"), [("none", "there is no {}. Check"), ("file", "{} is no folder. Name")])
 def test_a_path_that_is_no_directory_is_refused(cli: Cli, tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "file").write_text("")
-    path, out = str(tmp_path / name), tmp_path / "out.json"
-    for arguments in (("validate", path), ("build", path, "--out", str(out))):
+    path = str(tmp_path / name)
+    for arguments in (("validate", path), ("build", path, "--out", str(tmp_path / "out.json"))):
         cli(*arguments).could_not_run(said.format(path))
-    assert not out.exists()

@@ -94,10 +94,9 @@ def test_shares_gaps_and_changes_are_those_of_the_reports() -> None:
         THIRD: [row("young", "protected", young)],
     }
     found = history_of("prod", *chained(rows), THREE)
-    names = ("arn", "protectedDays", "askedDays", "longestGapHours", "change")
-    assert [found.row(line) for line in found.lines] == [
-        dict(zip(names, (f"{sample.ARN}:db:old", 1, 2, 28.0, "went after 2026-03-02"), strict=True)),
-        dict(zip(names, (f"{sample.ARN}:db:young", 1, 2, 22.0, ""), strict=True)),
+    assert [tuple(found.row(line).values()) for line in found.lines] == [
+        (f"{sample.ARN}:db:old", 1, 2, 28.0, "went after 2026-03-02"),
+        (f"{sample.ARN}:db:young", 1, 2, 22.0, ""),
     ]
     assert [list(line.verdicts) for line in found.lines] == [["protected", "stale", ""], ["new", "stale", "protected"]]
 

@@ -26,9 +26,9 @@ RDS = {
     "detail": {"EventID": "RDS-EVENT-0005", "SourceArn": "arn:db", "Date": "d"},
 }
 TIMED_OUT = {"requestContext": {"requestId": "q"}, "responsePayload": {"errorMessage": "Task timed out"}}
+OF_SCHEDULER = {"ERROR_CODE": "X", "SCHEDULE_ARN": "arn", "SCHEDULED_TIME": TIME}
 REFUSED = {"deliveryId": "d", "refused": ERROR}
 NOT_ALLOWED = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "Not allowed"}
-OF_SCHEDULER = {"ERROR_CODE": "X", "SCHEDULE_ARN": "arn", "SCHEDULED_TIME": TIME}
 SAID = "NO_JOBS: Commvault created no [red]job."
 # Deeper than Python's parser goes, than its other recursions go, and than the functions go.
 HOSTILE = [
@@ -51,13 +51,11 @@ def message(identity: str, body: Any = REJECTED, **attributes: str) -> Any:
 READ: list[tuple[Any, dict[str, str], tuple[str, str, str]]] = [
     (REJECTED, {}, ("orders", f"schedule {TRIGGER['id']}", SAID)),
     ({"event": {"target": "x", "requestId": "r"}, **REFUSED}, {}, ("x", "manual r", SAID)),
-    ({"event": "a text", **REFUSED}, {}, ("", '{"event": "a text", "deliveryId": "d"', SAID)),
     ({"requestPayload": {"target": "a", "requestId": "r"}}, {}, ("a", "manual r", "the run failed")),
     ({"requestPayload": {"target": "a"}, **TIMED_OUT}, {}, ("a", "manual q", "the run failed: Task timed out")),
     (RDS, NOT_ALLOWED, ("", "rds arn:db|RDS-EVENT-0005|d", "NO_PERMISSIONS: Not allowed")),
     (UNFILLED, OF_SCHEDULER, ("orders", f"schedule arn|{TIME}", "X")),
     ({}, {"RULE_ARN": "rule"}, ("", "rule", "")),
-    ([1], {}, ("", "[1]", "")),
     ({"target": 7, "trigger": {"kind": [], "id": {}}, "letter": "x"}, {}, ("", '{"target": 7, "trigger":', "")),
 ]
 
@@ -124,7 +122,6 @@ def test_named_letters_are_deleted_and_the_others_are_not(cli: Cli, queue: Queue
     ("arguments", "said"),
     [
         (("--all",), "there is no terminal to ask on. Nothing was done: use --yes."),
-        (("--id", "{id}"), "there is no terminal to ask on. Nothing was done: use --yes."),
         (("--id", "{id} not-there", "--yes"), "there is no letter 'not-there'"),
         (("--id", " ", "--yes"), "Name the letters with --id, or --all of them."),
         (("--id", "{id}", "--all"), "Name the letters with --id, or --all of them."),
@@ -137,7 +134,7 @@ def test_in_doubt_nothing_is_deleted(cli: Cli, queue: Queue, arguments: tuple[st
     assert queue.left() == set(put)
 
 
-@pytest.mark.parametrize(("answer", "status"), [("y", Exit.OK), ("n", Exit.FINDINGS), ("", Exit.FINDINGS)])
+@pytest.mark.parametrize(("answer", "status"), [("y", Exit.OK), ("", Exit.FINDINGS)])
 def test_on_a_terminal_it_asks(
     cli: Cli, queue: Queue, monkeypatch: pytest.MonkeyPatch, answer: str, status: Exit
 ) -> None:
@@ -155,14 +152,11 @@ def test_on_a_terminal_it_asks(
     assert queue.left() == {*late, *(ids if status else ())}
 
 
-@pytest.mark.parametrize("arguments", [("letters", "prod"), ("discard", "prod", "--all")])
-def test_letters_that_another_person_reads_are_not_taken_for_none(
-    cli: Cli, queue: Queue, arguments: tuple[str, ...]
-) -> None:
-    assert "no letters in the dead-letter queue." in cli(*arguments).out
+def test_letters_that_another_person_reads_are_not_taken_for_none(cli: Cli, queue: Queue) -> None:
+    assert "no letters in the dead-letter queue." in cli("discard", "prod", "--all").out
     queue.put(REJECTED)
     assert len(queue.left()) == 1  # received, and not handed back
-    cli(*arguments).could_not_run("another person is reading 1 letter. Try again")
+    cli("discard", "prod", "--all").could_not_run("another person is reading 1 letter. Try again")
 
 
 # ---- At the wire: what the emulator does not do

@@ -102,15 +102,14 @@ def test_the_csv_says_what_it_is_of_then_findings_databases_and_meanings(cli: Cl
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        (["--verdict", "stale"], ["billing"]),
-        (["--verdict", "stale", "--verdict", "protected"], ["billing", "orders"]),
-        (["--max-age", "5"], ["web-sessions", "billing"]),
-        (["--max-age", "100"], ["web-sessions"]),
-        (["--max-age", "5", "--verdict", "stale"], ["billing"]),
+        ("--verdict stale --verdict protected", ["billing", "orders"]),
+        ("--max-age 5", ["web-sessions", "billing"]),
+        ("--max-age 100", ["web-sessions"]),
+        ("--max-age 5 --verdict stale", ["billing"]),
     ],
 )
-def test_databases_are_chosen_by_verdict_and_age(cli: Cli, prod: AwsWire, options: list[str], names: list[str]) -> None:
-    done = cli("report", "prod", "--format", "json", *options)
+def test_databases_are_chosen_by_verdict_and_age(cli: Cli, prod: AwsWire, options: str, names: list[str]) -> None:
+    done = cli("report", "prod", "--format", "json", *options.split())
     assert [row["arn"].split(":")[-1] for row in done.json["databases"]] == names
     assert f"{4 - len(names)} databases are left out, as asked." in done.err
     assert done.status == Exit.FINDINGS
@@ -133,50 +132,35 @@ def test_an_outage_names_since_when_and_the_last_report(cli: Cli, prod: AwsWire,
     assert said in cli("report", "prod").out
 
 
-@pytest.mark.parametrize(
-    ("form", "begin"), [("html", "<!DOCTYPE html>"), ("json", "{"), ("csv", '"row"'), ("txt", PLACE)]
-)
+@pytest.mark.parametrize("ending", ["html", "json", "csv", "txt"])
 def test_a_file_gets_what_would_be_printed_in_the_form_of_its_ending(
-    cli: Cli, prod: AwsWire, tmp_path: Path, form: str, begin: str
+    cli: Cli, prod: AwsWire, tmp_path: Path, ending: str
 ) -> None:
-    out = tmp_path / f"a report.{form}"
+    out = tmp_path / f"a report.{ending}"
     done = cli("report", "prod", "--out", str(out))
     assert (done.status, f"{PLACE}: 2 findings. The report is in {out}.\n" in done.out) == (Exit.FINDINGS, True)
-    written = out.read_bytes().decode()
-    assert (written[: len(begin)], "web-sessions" in written) == (begin, True)
-    assert written == cli("report", "prod", "--format", form.replace("txt", "table")).out
+    assert out.read_bytes().decode() == cli("report", "prod", "--format", ending.replace("txt", "table")).out
 
 
-@pytest.mark.parametrize(
-    ("form", "content_type"), [(Form.HTML, "text/html; charset=utf-8"), (Form.JSON, "application/json")]
-)
-def test_a_bucket_gets_what_a_file_gets_and_gives_it_back(
-    cli: Cli, prod: AwsWire, aws: Emulator, form: Form, content_type: str
-) -> None:
+def test_a_bucket_gets_what_a_file_gets_and_gives_it_back(cli: Cli, prod: AwsWire, aws: Emulator) -> None:
     s3, bucket = aws.client("s3"), f"audits-{uuid.uuid4().hex}"
     s3.create_bucket(Bucket=bucket)
-    out = f"s3://{bucket}/rds/a report"
-    done = cli("report", "prod", "--format", form, "--out", out)
-    assert f"{PLACE}: 2 findings. The report is in {out}.\n" in done.out
-    assert s3.get_object(Bucket=bucket, Key="rds/a report")["ContentType"] == content_type
-    again = cli("report", "--from", out)
-    if form is Form.JSON:
-        assert again == cli("report", "prod")
-    else:
-        again.could_not_run("is no report")
+    for form, content_type in ((Form.HTML, "text/html; charset=utf-8"), (Form.JSON, "application/json")):
+        out = f"s3://{bucket}/rds/a report"
+        done = cli("report", "prod", "--format", form, "--out", out)
+        assert f"{PLACE}: 2 findings. The report is in {out}.\n" in done.out
+        assert s3.get_object(Bucket=bucket, Key="rds/a report")["ContentType"] == content_type
+    assert cli("report", "--from", out) == cli("report", "prod")
     cli("report", "prod", "--out", f"s3://no-{bucket}/report").could_not_run("PutObject failed (NoSuchBucket)")
 
 
-def test_a_stored_report_needs_no_stack(cli: Cli, wire: AwsWire, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", Form)
+def test_a_stored_report_needs_no_stack(cli: Cli, wire: AwsWire, tmp_path: Path, form: Form) -> None:
     source = tmp_path / "stored.json"
-    source.write_text(json.dumps(sample.answer(previous={"key": "before.json", "sha256": "0"})))
-    for form in Form:
-        done = cli("report", "--from", str(source), "--format", form)
-        assert done.status == Exit.FINDINGS
-        assert "web-sessions" in done.out
-        assert "before.json" in done.out or form is Form.TABLE
-        assert "arn:schedule|2026-03-31T06:00:00Z" in done.out
-    assert wire.calls == []
+    source.write_text(json.dumps(sample.answer()))
+    done = cli("report", "--from", str(source), "--format", form)
+    assert (done.status, wire.calls) == (Exit.FINDINGS, [])
+    assert "arn:schedule|2026-03-31T06:00:00Z" in done.out
     assert "STACK must be given" in cli("report").err
 
 

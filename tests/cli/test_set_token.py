@@ -2,10 +2,8 @@
 
 import json
 import os
-import pty
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
@@ -20,8 +18,6 @@ from tests.cli.wire import AwsWire
 ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:token-1"
 ACCESS, REFRESH = "fake-access/1+=", "fake-refresh/1+="
 NEW, OLD, OLDER = ("n" * 32, "o" * 32, "p" * 32)
-PATH = {"PYTHONPATH": str(ROOT / "src")}
-LINE = [sys.executable, "-m", "rds_snap_backup_cli", "token", "prod"]
 
 type Typed = Callable[..., None]
 
@@ -94,9 +90,9 @@ def test_old_versions_lose_their_labels(cli: Cli, wire: AwsWire) -> None:
 
 def test_without_a_terminal_nothing_is_asked(wire: AwsWire, typed: Typed) -> None:
     done = subprocess.run(
-        LINE,
+        [sys.executable, "-m", "rds_snap_backup_cli", "token", "prod"],
         input=f"{ACCESS}\n",
-        env=os.environ | PATH,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
         check=False,
@@ -104,24 +100,3 @@ def test_without_a_terminal_nothing_is_asked(wire: AwsWire, typed: Typed) -> Non
     )
     assert (done.returncode, "no terminal" in done.stderr) == (Exit.COULD_NOT_RUN, True)
     assert ACCESS not in done.stdout + done.stderr
-
-
-def test_on_a_terminal_nothing_is_echoed(wire: AwsWire, typed: Typed) -> None:
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        LINE, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | PATH, start_new_session=True
-    )
-    os.close(theirs)
-    seen = b""
-    for prompt, answer in ((b"plain token: ", ACCESS), (b"for a plain token: ", REFRESH)):
-        until = time.monotonic() + 30
-        while not seen.endswith(prompt):
-            assert time.monotonic() < until, seen
-            seen += os.read(ours, 1024)
-        os.write(ours, f"{answer}\n".encode())
-    assert process.wait(30) == 0
-    seen += os.read(ours, 4096)
-    os.close(ours)
-    assert b"rds-snap-backup check prod" in seen.replace(b"\r\n", b" ")
-    assert ACCESS.encode() not in seen
-    assert ACCESS in wire.asked("PutSecretValue")[0]["SecretString"]

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from rds_snap_backup import observability, targets
+from rds_snap_backup.audit import job_history
 from rds_snap_backup.backup import loop, polling
 from rds_snap_backup.commvault import connection as commvault
 from rds_snap_backup.commvault import inventory, jobs
@@ -18,7 +19,7 @@ from rds_snap_backup.observability import logger
 from tests.property.model.kernel import Kernel
 from tests.property.model.line import Line, Wire
 
-TIMED = (commvault, inventory, jobs, renewal, table, queues, targets, loop, polling)
+TIMED = (commvault, inventory, job_history, jobs, renewal, table, queues, targets, loop, polling)
 PAGE = 3
 
 

@@ -59,9 +59,9 @@ def spans(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-def first_column(name: str, heading: str) -> list[str]:
+def first_column(name: str, heading: str, table: int = 0) -> list[str]:
     """Return the code spans of a table's first column."""
-    return [span for row in rows(name, heading) for span in spans(row[0])]
+    return [span for row in tables(name, heading)[table] for span in spans(row[0])]
 
 
 def anchors(path: Path) -> set[str]:

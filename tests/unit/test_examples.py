@@ -1,15 +1,11 @@
 """The examples and costs: key policies, endpoints, sizes and deployments are what template, code and prices say."""
 
 import ast
-import math
 import re
-
-import pytest
 
 from benchmarks import standing
 from benchmarks.prices import PRICES
 from local.package import CODE
-from rds_snap_backup.audit.digest import WRITES_AN_HOUR
 from rds_snap_backup.messaging.notifications import JOB_ENDS, PROBLEMS
 from tests.iam import decide
 from tests.unit.documents import read, rows, samples, section
@@ -44,15 +40,6 @@ def test_the_endpoints_of_a_closed_vpc_are_the_services_that_the_code_calls() ->
     text = section("docs/operations.md", "A closed VPC")
     endpoints = set(re.findall(r"`com\.amazonaws\.REGION\.([a-z0-9]+)`", text))
     assert {"cloudwatch" if name == "monitoring" else name for name in endpoints} == called
-
-
-@pytest.mark.parametrize("row", rows("docs/reference.md", "Sizes"), ids=" ".join)
-def test_the_sizes_are_computed(row: list[str]) -> None:
-    databases, in_each, *computed = map(float, row)
-    requests = math.ceil(databases / in_each)
-    standing, backup = re.findall(r"\$(6\.\d+|0\.0+\d+)", section("docs/reference.md", "Sizes"))
-    minutes = (requests - 1) // WRITES_AN_HOUR * 60
-    assert computed == [requests, minutes, round(float(standing) + databases * 30 * float(backup), 2)]
 
 
 # ---- Costs of a stack that stands by

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.iam import decide, listed
+from tests.integration.permissions import LISTED
 from tests.unit.template import MEMBER, PSEUDO, TEMPLATE, Resolved, rule_arn
 
 ACCOUNT, REGION = PSEUDO["AWS::AccountId"], PSEUDO["AWS::Region"]
@@ -267,14 +268,9 @@ def test_the_hubs_audit_role_alone_is_trusted() -> None:
 
 def test_the_hub_may_only_look() -> None:
     statements = allowed("AuditRole")
-    kinds = {
-        "DBInstances": "db",
-        "DBClusters": "cluster",
-        "DBSnapshots": "snapshot",
-        "DBClusterSnapshots": "cluster-snapshot",
-    }
-    for name, kind in kinds.items():
-        assert decide(statements, f"rds:Describe{name}", ARN.format("rds", f"{kind}:*")) == "Allow"
+    for operation, kinds in LISTED.items():
+        for kind in kinds:
+            assert decide(statements, f"rds:{operation}", ARN.format("rds", f"{kind}:*")) == "Allow"
     assert decide(statements, "rds:DescribeAccountAttributes", "*") == "Allow"
     assert decide(statements, "sqs:GetQueueAttributes", ARN.format("sqs", "backups-members-dead")) == "Allow"
     assert decide(statements, "sqs:GetQueueAttributes", ARN.format("sqs", "another")) == "Nothing"

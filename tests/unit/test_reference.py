@@ -25,12 +25,7 @@ SOURCES = "\n".join(path.read_text() for path in (ROOT / "src" / "rds_snap_backu
 CODE = re.compile(r'(?:Problem|InvalidInput|Malformed|_unusable|problem|_problem)\(\s*"([A-Z][A-Z_]+)"')
 
 
-def column(heading: str, table: int = 0, page: str = REFERENCE) -> list[str]:
-    """Return the code spans in the first column of a table, sorted."""
-    return sorted(span for row in tables(page, heading)[table] for span in spans(row[0]))
-
-
-FINDINGS = column("The audit", 3)
+FINDINGS = first_column(REFERENCE, "The audit", 3)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
@@ -60,7 +55,7 @@ TABLES: list[tuple[str, str, int, Collection[str]]] = [
 
 @pytest.mark.parametrize(("page", "heading", "table", "names"), TABLES)
 def test_a_table_has_the_names_of_the_code(page: str, heading: str, table: int, names: Collection[str]) -> None:
-    assert column(heading, table, page) == sorted(names)
+    assert sorted(first_column(page, heading, table)) == sorted(names)
 
 
 def test_texts_have_the_names_of_the_code() -> None:

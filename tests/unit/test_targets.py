@@ -2,14 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
-from botocore.stub import Stubber
+from botocore.exceptions import ClientError
 
 from local.tools import ROOT
 from rds_snap_backup.problems import InvalidInput
@@ -26,6 +24,9 @@ from rds_snap_backup.targets import (
     wrong_fields,
 )
 from rds_snap_backup.triggers import Trigger
+from tests.property.model.aws import SSM
+from tests.property.model.kernel import Kernel
+from tests.property.model.sdk import clients
 from tests.target_documents import values
 
 PATH = "/rds-snap-backup/test/targets/"
@@ -183,113 +184,86 @@ def test_what_a_target_declines(fields: dict[str, Any], trigger: Trigger, reason
 
 # ---- Parameters
 
-CHANGED = datetime(2026, 1, 31, tzinfo=UTC)
 
-
-class Ssm:
-    """SSM's client, and the answers that it is about to give."""
+class Store:
+    """Documents in a model of SSM, in a time of its own."""
 
     def __init__(self) -> None:
-        self.client = boto3.client("ssm")
-        self.stubber = Stubber(self.client)
-        self.targets = Targets(PATH, self.client)
+        self.kernel = Kernel()
+        self.ssm = SSM(self.kernel, {})
+        self.targets = Targets(PATH, clients({"ssm": self.ssm}).ssm)
 
-    def answer(self, text: str) -> None:
-        found = {"Parameter": {"Name": PARAMETER, "Value": text}}
-        self.stubber.add_response("get_parameter", found, {"Name": PARAMETER})
-
-    def list(self, **documents: str) -> None:
-        """Answer a listing, one document to a page."""
-        rows = [{"Name": PATH + name, "Value": text, "LastModifiedDate": CHANGED} for name, text in documents.items()]
-        for number, row in enumerate(rows or [{}], 1):
-            page: dict[str, Any] = {"Parameters": [row] if row else []}
-            more = {"NextToken": str(number)} if number < len(rows) else {}
-            begin = {"Path": PATH} if number == 1 else {"Path": PATH, "NextToken": str(number - 1)}
-            self.stubber.add_response("get_parameters_by_path", page | more, begin)
+    def put(self, **documents: str) -> None:
+        """Store these documents and no others."""
+        self.ssm.parameters = {PATH + name: text for name, text in documents.items()}
 
 
 @pytest.fixture
-def ssm() -> Iterator[Ssm]:
-    found = Ssm()
-    with found.stubber:
-        yield found
-        found.stubber.assert_no_pending_responses()
-
-
-class Clock:
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr("rds_snap_backup.targets.time", found)
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    found = Store()
+    monkeypatch.setattr("rds_snap_backup.targets.time", found.kernel)
     return found
 
 
-def test_a_target_is_read_once_a_minute_or_past_the_cache(ssm: Ssm, clock: Clock) -> None:
-    targets = Targets(PATH.rstrip("/"), ssm.client)
-    ssm.answer("{")
-    for _ in range(2):
+def test_a_target_is_read_once_a_minute_or_past_the_cache(store: Store) -> None:
+    targets = Targets(PATH.rstrip("/"), store.targets._client)
+    for text in ("{", document()):
+        store.put(orders=text)
         with pytest.raises(InvalidInput, match=f"{PARAMETER} is not valid: the document must be JSON"):
             targets.load("orders")
-    ssm.answer(document())
-    assert targets.load("orders", past_cache=True) == targets.load("orders") == parse()
-    clock.now += 60
-    ssm.answer(document(backupLevel="INCREMENTAL"))
+    assert targets.load("orders", past_cache=True) == parse()
+    store.put(orders=document(backupLevel="INCREMENTAL"))
+    assert targets.load("orders") == parse()
+    store.kernel.now += 60
     assert targets.load("orders").request.backup_level == "INCREMENTAL"
 
 
-def test_an_unknown_target_names_the_parameter_to_create(ssm: Ssm) -> None:
-    ssm.answer(document())
-    ssm.targets.load("orders")
+def test_an_unknown_target_names_the_parameter_to_create(store: Store) -> None:
+    store.put(orders=document())
+    store.targets.load("orders")
+    store.put()
     for past_cache in (True, False):
-        ssm.stubber.add_client_error("get_parameter", "ParameterNotFound")
         with pytest.raises(InvalidInput, match=PARAMETER) as caught:
-            ssm.targets.load("orders", past_cache=past_cache)
+            store.targets.load("orders", past_cache=past_cache)
         assert caught.value.problem.code == "TARGET_UNKNOWN"
-    for name in ("a/b", "", "*"):  # No target can have it: no call is made.
+    for name in ("a/b", "", "*"):
         with pytest.raises(InvalidInput) as caught:
-            ssm.targets.load(name)
+            store.targets.load(name)
         assert caught.value.problem.code == "TARGET_NAME_INVALID"
 
 
 @pytest.mark.parametrize(
-    ("operation", "read"),
-    [
-        ("get_parameter", lambda targets: targets.load("orders")),
-        ("get_parameter", lambda targets: targets.named(["orders"])),
-        ("get_parameters_by_path", lambda targets: targets.documents()),
-    ],
+    "read",
+    [lambda targets: targets.load("orders"), lambda targets: targets.named(["orders"]), Targets.documents],
+    ids=["load", "named", "documents"],
 )
-def test_ssms_limit_of_reads_is_a_lack_of_time(ssm: Ssm, operation: str, read: Callable[[Targets], object]) -> None:
-    ssm.stubber.add_client_error(operation, "ThrottlingException", "Rate exceeded")
+def test_ssms_limit_of_reads_is_a_lack_of_time(store: Store, read: Callable[[Targets], object]) -> None:
+    def throttle(**_call: Any) -> None:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "Get")
+
+    store.ssm.get_parameter = store.ssm.get_parameters_by_path = throttle  # type: ignore[assignment,method-assign]
     with pytest.raises(OutOfTime):
-        read(ssm.targets)
+        read(store.targets)
 
 
-def test_all_documents_are_listed_once_a_minute(ssm: Ssm, clock: Clock) -> None:
-    ssm.list(orders=document(), billing="{")
-    expected = {"billing": "{", "orders": document()}
-    assert ssm.targets.documents() == ssm.targets.documents() == expected
-    assert ssm.targets.load("orders") == parse()
-    ssm.list(orders="1", billing="2")
-    changed = CHANGED.timestamp()
-    assert list(ssm.targets.stored()) == [("orders", Document("1", changed)), ("billing", Document("2", changed))]
-    ssm.list(stock="{")
-    assert ssm.targets.documents(past_cache=True) == ssm.targets.documents() == {"stock": "{"}
-    clock.now += 60
-    ssm.list()
-    assert ssm.targets.documents() == {}
+def test_all_documents_are_listed_once_a_minute(store: Store) -> None:
+    listed = {f"target-{number}": "{" for number in range(20)} | {"orders": document()}
+    store.put(**listed)
+    assert store.targets.documents() == listed
+    store.put(orders="1")
+    assert list(store.targets.stored()) == [("orders", Document("1", store.kernel.now))]
+    assert store.targets.documents() == listed
+    assert store.targets.load("orders") == parse()
+    assert store.targets.documents(past_cache=True) == store.targets.documents() == {"orders": "1"}
+    store.put()
+    store.kernel.now += 60
+    assert store.targets.documents() == {}
 
 
-def test_listing_stops_when_its_time_is_over(ssm: Ssm) -> None:
-    ssm.list(orders=document(), billing="{")
+def test_listing_stops_when_its_time_is_over(store: Store) -> None:
+    store.put(orders=document(), billing="{")
     left = iter([5.0, 0.0])
     with pytest.raises(OutOfTime):
-        ssm.targets.documents(seconds_left=lambda: next(left))
-    ssm.list(orders=document())
-    assert ssm.targets.documents(seconds_left=lambda: 5.0) == {"orders": document()}
+        store.targets.documents(seconds_left=lambda: next(left))
+    store.put(orders=document())
+    assert store.targets.documents(seconds_left=lambda: 5.0) == {"orders": document()}

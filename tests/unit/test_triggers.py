@@ -134,14 +134,6 @@ def test_an_event(event: Any, expected: Request | str) -> None:
 # ---- RDS events
 
 
-def test_an_rds_event_is_known_by_what_happened_not_by_its_delivery() -> None:
-    first = trigger_of(rds() | {"id": "one"}, "one")
-    assert first.id == f"{DB_ARN}|RDS-EVENT-0043|{HAPPENED}"
-    assert trigger_of(rds() | {"id": "another", "time": "2026-01-31T03:00:00Z"}, "another") == first
-    for other in ({"Date": DUE}, {"SourceArn": f"{DB_ARN}2"}, {"EventID": "RDS-EVENT-0005"}):
-        assert trigger_of(rds(**other)).id != first.id
-
-
 @pytest.mark.parametrize(
     ("detail_type", "detail"),
     [

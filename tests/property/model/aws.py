@@ -101,10 +101,11 @@ class SQS:
 
 
 class SNS:
-    """The topic. `messages` has what was published; `check` sees it."""
+    """The topic. `messages` has what was published, `calls` how; `check` sees it."""
 
     def __init__(self, kernel: Kernel, check: Callable[[dict[str, Any]], None]) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.calls: list[dict[str, Any]] = []
         self._kernel = kernel
         self._check = check
 
@@ -117,6 +118,7 @@ class SNS:
         def act() -> None:
             self._check(message)
             self.messages.append(message)
+            self.calls.append(call)
 
         self._kernel.effect("publish", act)
 
@@ -139,12 +141,12 @@ class SSM:
     def get_parameters_by_path(self, **call: Any) -> dict[str, Any]:
         def act() -> dict[str, Any]:
             found = sorted(name for name in self.parameters if name.startswith(call["Path"]))
-            date = datetime.fromtimestamp(self._kernel.now, UTC)
-            return {
-                "Parameters": [
-                    {"Name": name, "Value": self.parameters[name], "LastModifiedDate": date} for name in found
-                ]
-            }
+            first, date = int(call.get("NextToken", 0)), datetime.fromtimestamp(self._kernel.now, UTC)
+            last = first + 10
+            rows = [
+                {"Name": name, "Value": self.parameters[name], "LastModifiedDate": date} for name in found[first:last]
+            ]
+            return {"Parameters": rows} | ({"NextToken": str(last)} if found[last:] else {})
 
         return self._kernel.effect("parameters", act, READ_FAULTS)
 

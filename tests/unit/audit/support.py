@@ -6,15 +6,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
-from botocore.exceptions import EndpointConnectionError
-
 from rds_snap_backup.audit.auditor import Auditor
 from rds_snap_backup.audit.coverage import Contents, Listed
 from rds_snap_backup.audit.documents import StoredTarget, read_targets
 from rds_snap_backup.audit.estate import Estate, judge_of
 from rds_snap_backup.audit.verdicts import Judge
-from rds_snap_backup.bootstrap import Clients
 from rds_snap_backup.commvault.contents import read_content
 from rds_snap_backup.commvault.inventory import Group, Instance
 from rds_snap_backup.commvault.restore_points import RestorePoint
@@ -23,8 +19,10 @@ from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Database, Place, Resource, Snapshot
 from rds_snap_backup.rds.members import Listing
 from rds_snap_backup.targets import Document, Target, Targets
+from tests.property.model.aws import SNS, SQS
 from tests.property.model.dynamodb import DynamoDB
 from tests.property.model.kernel import Kernel
+from tests.property.model.sdk import clients
 from tests.support import ENVIRONMENT
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
@@ -128,32 +126,17 @@ def judge(*databases: Database, **facts: Any) -> Judge:
 
 
 class Aws:
-    """AWS in memory: the ledger, and what is published and sent. `now` is the time, `failing` a call that fails."""
+    """AWS in memory: the ledger, what is published, and what is sent."""
 
     def __init__(self) -> None:
-        self.now = NOW
-        self.published: list[dict[str, Any]] = []
-        self.levels: list[str] = []
-        self.sent: list[dict[str, Any]] = []
-        self.failing = ""
-        ledger: Any = DynamoDB(Kernel())
-        here: Any = self
-        apis = {"rds": lambda: here, "secretsmanager": here, "sns": here, "sqs": lambda: here}
-        self.clients = Clients(dynamodb=ledger, ssm=boto3.client("ssm"), **apis)
-        self.config = Config.from_env(ENVIRONMENT)
+        self.kernel = Kernel(now=NOW)
+        self.sns, self.sqs = SNS(self.kernel, lambda _: None), SQS(self.kernel, lambda *_: None)
+        self.clients = clients({"dynamodb": DynamoDB(self.kernel), "sns": self.sns, "sqs": self.sqs})
 
     def auditor(self) -> Auditor:
-        return Auditor.make(self.config, self.clients, lambda: self.now)
+        """Return a sandbox of the Audit function."""
+        return Auditor.make(Config.from_env(ENVIRONMENT), self.clients, self.kernel.time)
 
-    def publish(self, **call: Any) -> None:
-        self._fail("publish")
-        self.published.append(json.loads(json.loads(call["Message"])["default"]))
-        self.levels.append(call["MessageAttributes"]["level"]["StringValue"])
-
-    def send_message(self, **call: Any) -> None:
-        self._fail("send_message")
-        self.sent.append(json.loads(call["MessageBody"]))
-
-    def _fail(self, operation: str) -> None:
-        if self.failing == operation:
-            raise EndpointConnectionError(endpoint_url="https://aws.example")
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        return [json.loads(message.body) for queue in self.sqs.queues.values() for message in queue]

@@ -108,8 +108,14 @@ def run(aws: Aws, name: str, new: int = 1) -> None:
     publish(auditor.services, auditor.audits, recorded)
 
 
+def level_of(call: dict[str, Any]) -> str:
+    """Return the level of a message, as the SDK writes attributes."""
+    (name,) = (name for name, value in call.items() if value == "level")
+    return str(call[name.replace("Name", "Value.StringValue")])
+
+
 def published(aws: Aws) -> list[tuple[str, str]]:
-    return [(each["title"], level) for each, level in zip(aws.published, aws.levels, strict=True)]
+    return [(each["title"], level_of(call)) for each, call in zip(aws.sns.messages, aws.sns.calls, strict=True)]
 
 
 @pytest.mark.parametrize("fails_first", [False, True])
@@ -118,12 +124,11 @@ def test_a_notification_is_published_once_by_its_run_or_the_next_one(
 ) -> None:
     aws = Aws()
     if fails_first:
-        aws.failing = "publish"
+        aws.kernel.faults["publish"] = ["fail before"]
         with pytest.raises(EndpointConnectionError):
             run(aws, "monday", new=2)
         assert aws.auditor().audits.load().run == "monday"
         assert "AuditFinding" not in capsys.readouterr().out
-        aws.failing = ""
     else:
         run(aws, "monday", new=2)
     run(aws, "tuesday", new=0)
@@ -166,9 +171,10 @@ def aws() -> Aws:
     """AWS with a submission that has waited for two hours."""
     found = Aws()
     target = parse_target("orders", "", text())
-    submission = begin(TRIGGER, target, target.request.associations, found.config.policy, found.now)
-    found.auditor().services.submissions.save(Change(submission))
-    found.now += 2 * 3600
+    services = found.auditor().services
+    submission = begin(TRIGGER, target, target.request.associations, services.config.policy, found.kernel.now)
+    services.submissions.save(Change(submission))
+    found.kernel.now += 2 * 3600
     return found
 
 
@@ -177,7 +183,7 @@ def opened(aws: Aws) -> list[Submission]:
 
 
 def audit(aws: Aws, *, is_scheduled: bool = True, seconds_left: float = 100) -> tuple[Finding, list[Problem]]:
-    stuck = [submission for submission in opened(aws) if submission.is_stuck(aws.now)]
+    stuck = [submission for submission in opened(aws) if submission.is_stuck(aws.kernel.now)]
     problems = send_again(aws.auditor().services, aws_calls(lambda: seconds_left), stuck) if is_scheduled else []
     (found,) = findings_of(stuck, is_scheduled=is_scheduled)
     return found, problems
@@ -201,16 +207,15 @@ def test_a_scheduled_audit_sends_its_message_once_a_day(aws: Aws) -> None:
     (body,) = aws.sent
     assert (body["target"], Trigger.from_json(body["trigger"])) == ("orders", TRIGGER)
     for hours, sent in ((1, 1), (21, 1), (1, 2), (24, 3)):
-        aws.now += hours * 3600
+        aws.kernel.now += hours * 3600
         again, _ = audit(aws)
         assert (again.key, len(aws.sent), "in vain" in again.hint) == (found.key, sent, True)
 
 
 def test_a_message_that_could_not_be_sent_is_sent_by_the_next_audit(aws: Aws) -> None:
-    aws.failing = "send_message"
+    aws.kernel.faults["queue send"] = ["fail before"]
     assert [problem.code for problem in audit(aws)[1]] == ["AWS_FAILURE"]
     assert [problem.code for problem in audit(aws, seconds_left=10)[1]] == ["OUT_OF_TIME"]
-    aws.failing = ""
     assert (audit(aws)[1], len(aws.sent)) == ([], 1)
 
 

@@ -1,70 +1,43 @@
-"""What polls cost in reading calls, of which a tenant has 1,000 an hour; and that each job is read at some time."""
+"""What polls cost in reading calls, and that each job is read at some time. `benchmarks/polling.py` counts those of an hour."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from random import Random
 from typing import Any
 
 import pytest
 
 from local.commserve.jobs import Job
 from rds_snap_backup.backup.polling import JobReader
-from rds_snap_backup.commvault.answers import Answer, HttpRequest
-from rds_snap_backup.commvault.auth import Auth, Flow
-from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.jobs import PAGE
-from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.core.reading import JobsRead, JobsWanted, Listing
 from rds_snap_backup.core.record import Scan
-from tests.property.model.kernel import Kernel, Run, Sandbox
-from tests.property.model.line import Wire, commserve
-from tests.property.wire import in_charge
-
-HOUR = 3600.0
+from tests.unit.tenant import Tenant
 
 
-class Signed(Auth):
-    """Sends the token of a CommServe."""
-
-    def __init__(self, token: str) -> None:
-        self.token = token
-
-    def send(self, request: HttpRequest) -> Flow[Answer | Unauthorized]:
-        return (yield request.with_header("Authtoken", self.token))
-
-
-class Place:
-    """A CommServe and readers of its jobs."""
+class Polling(Tenant):
+    """A CommServe, and the reader of its jobs in a sandbox."""
 
     def __init__(self) -> None:
-        self.kernel = Kernel()
-        self.server = commserve(self.kernel, {"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}}, 10 * HOUR)
-        self.wire = Wire(self.kernel, self.server)
-        commvault = Commvault("https://commvault.test", lambda: None, Signed(self.server.token))
-        self.readers = [JobReader(commvault, 60, self.kernel.time) for _ in range(5)]
+        super().__init__({"aws-prod": {"RDS": []}, "aws-prod-2": {"RDS": []}})
+        self.reader = JobReader(self.commvault, 60, self.kernel.time)
 
-    @property
-    def calls(self) -> Counter[str]:
-        """The reading calls so far: of the list, and of one job."""
-        return Counter("list" if request.path == "/Job" else "job" for request in self.server.requests)
-
-    def start(self, count: int, instance: str = "orders") -> list[Job]:
-        return [self.server.add_job("aws-prod", f"{instance}-{number}") for number in range(count)]
+    def start(self, count: int) -> list[Job]:
+        return [self.server.add_job("aws-prod", f"orders-{number}") for number in range(count)]
 
     def slow_down(self) -> None:
         """Let each page of a list take two seconds, and lists of one client not be had."""
         self.wire.page_seconds = 2.0
         self.server.fault("not_found", None, "/Client/byName*")
 
-    def poll(self, jobs: Sequence[Job], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
+    def poll(self, jobs: Sequence[Job], seconds_left: float = 38.0) -> list[JobsRead]:
         """Poll jobs as one batch of submissions that have one job each."""
         wanted = [JobsWanted(frozenset({job.id}), (job.id,), since=job.created) for job in jobs]
-        return self.read(wanted, seconds_left, sandbox)
+        return self.reader.read(wanted, seconds_left)
 
     def look(self, client: str = "aws-prod", ago: float = 60, fresh: float = 0, scan: Scan | None = None) -> JobsRead:
         """Look for jobs of a submission that is in doubt."""
-        (read,) = self.read([JobsWanted(frozenset({"key"}), (), (client,), self.kernel.now - ago, fresh, scan)])
+        wanted = JobsWanted(frozenset({"key"}), (), (client,), self.kernel.now - ago, fresh, scan)
+        (read,) = self.reader.read([wanted], 38.0)
         return read
 
     def listing(self, **wanted: Any) -> Listing:
@@ -73,162 +46,133 @@ class Place:
         assert listing
         return listing
 
-    def read(self, asked: list[JobsWanted], seconds_left: float = 38.0, sandbox: int = 0) -> list[JobsRead]:
-        """Read in one run."""
-        self.kernel.current = Run(Sandbox(sandbox), started=self.kernel.now)
-        return self.readers[sandbox].read(asked, seconds_left)
-
     def fails(self, *faults: str) -> None:
         """Let the next reading calls fail so."""
         self.kernel.faults["read"] = [*faults]
 
 
 @pytest.fixture
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    """A place whose pages have this many rows."""
-    found = Place()
-    with in_charge(found.wire, page=getattr(request, "param", PAGE)):
-        yield found
+def tenant(request: pytest.FixtureRequest) -> Iterator[Polling]:
+    """A tenant whose pages have this many rows."""
+    with Polling().at_work(getattr(request, "param", PAGE)) as tenant:
+        yield tenant
 
 
-slow_pages_of_three = pytest.mark.parametrize("place", [3], indirect=True)
+slow_pages_of_three = pytest.mark.parametrize("tenant", [3], indirect=True)
 
 
-def hour_of_polls(place: Place, jobs: list[Job]) -> Counter[str]:
-    """Let each job be polled every 15 minutes for two hours, in batches of ten; return the calls of the second one."""
-    chance, begun = Random(1), place.kernel.now
-    due = sorted((begun + chance.uniform(0, 900), number) for number in range(len(jobs)))
-    number = 0
-    before: Counter[str] = Counter()
-    while due[0][0] < begun + 2 * HOUR:
-        place.kernel.now = max(place.kernel.now, due[0][0])
-        batch = [poll for poll in due if poll[0] <= place.kernel.now][:10]
-        before = before or (place.calls if place.kernel.now >= begun + HOUR else before)
-        reads = place.poll([jobs[index] for _, index in batch], sandbox=number % len(place.readers))
-        assert all(read.rows for read in reads)
-        number += 1
-        due = sorted([*due[len(batch) :], *((place.kernel.now + 900 * chance.uniform(1, 1.03), i) for _, i in batch)])
-    return place.calls - before
-
-
-@pytest.mark.parametrize(("jobs", "others", "most"), [(1, 0, 5), (200, 600, 600)])
-def test_polls_of_five_sandboxes_stay_within_the_hourly_budget(place: Place, jobs: int, others: int, most: int) -> None:
-    place.start(others, "other")
-    assert hour_of_polls(place, place.start(jobs)).total() <= most
-
-
-def test_one_job_is_read_alone_and_several_from_the_list(place: Place) -> None:
-    jobs = place.start(5)
-    for some, calls in ((jobs[:1], {"job": 1}), (jobs[1:], {"job": 1, "list": 1})):
-        place.poll(some)
-        assert place.calls == calls
+def test_one_job_is_read_alone_and_several_from_the_list(tenant: Polling) -> None:
+    jobs = tenant.start(5)
+    for some, calls in ((jobs[:1], {"/Job/": 1}), (jobs[1:], {"/Job/": 1, "/Job": 1})):
+        tenant.poll(some)
+        assert tenant.calls == calls
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(5, 60), (25, 300)])
-def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(place: Place, jobs: int, seconds: float) -> None:
-    started = place.start(jobs)
+def test_rows_are_used_again_for_a_minute_and_of_many_jobs_for_five(tenant: Polling, jobs: int, seconds: float) -> None:
+    started = tenant.start(jobs)
     for later, calls in ((0, 1), (seconds - 10, 1), (20, 2)):
-        place.kernel.now += later
-        assert all(read.rows for read in place.poll(started))
-        assert place.calls.total() == calls
+        tenant.kernel.now += later
+        assert all(read.rows for read in tenant.poll(started))
+        assert tenant.calls.total() == calls
 
 
-def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_is_not(place: Place) -> None:
-    jobs = place.start(2)
-    (read,) = place.poll(jobs[:1], seconds_left=1.5)
+def test_what_commvault_does_not_know_is_absent_and_what_could_not_be_asked_for_is_not(tenant: Polling) -> None:
+    jobs = tenant.start(2)
+    (read,) = tenant.poll(jobs[:1], seconds_left=1.5)
     assert (read.absent, read.rows, read.problem and read.problem.code) == (frozenset(), {}, "NOT_ASKED")
-    assert not place.calls
-    place.server.change_job(jobs[0].id, vanish_after=0)
-    absent, there = place.poll(jobs)
+    assert not tenant.calls
+    tenant.server.change_job(jobs[0].id, vanish_after=0)
+    absent, there = tenant.poll(jobs)
     assert (*absent.absent, *absent.rows) == (jobs[0].id,)
     assert (there.absent, *there.rows) == (frozenset(), jobs[1].id)
-    place.fails("reset", "reset")
-    unread = place.look()
+    tenant.fails("reset", "reset")
+    unread = tenant.look()
     assert (unread.listing, unread.problem is None) == (None, False), "no empty list"
 
 
 @pytest.mark.parametrize("fault", ["500", "reset"])
-def test_one_job_that_cannot_be_read_does_not_stop_others(place: Place, fault: str) -> None:
-    jobs = place.start(2)
-    place.fails("500", fault)  # The list, and the job that is read first.
-    reads = place.poll(jobs)
+def test_one_job_that_cannot_be_read_does_not_stop_others(tenant: Polling, fault: str) -> None:
+    jobs = tenant.start(2)
+    tenant.fails("500", fault)  # The list, and the job that is read first.
+    reads = tenant.poll(jobs)
     assert sorted(bool(read.rows) for read in reads) == [False, True]
     assert all(not read.absent for read in reads)
 
 
 @slow_pages_of_three
-def test_each_job_is_read_at_some_time_however_slow_the_list_is(place: Place) -> None:
+def test_each_job_is_read_at_some_time_however_slow_the_list_is(tenant: Polling) -> None:
     """Sixty jobs in pages of three, of which a run reads few, by chance: ten runs are enough mostly, forty always."""
-    jobs = place.start(60)
-    place.wire.page_seconds = 2.0
+    jobs = tenant.start(60)
+    tenant.wire.page_seconds = 2.0
     seen: set[str] = set()
     for _ in range(40):
-        place.kernel.now += 400
-        seen.update(job_id for read in place.poll(jobs) for job_id in read.rows)
+        tenant.kernel.now += 400
+        seen.update(job_id for read in tenant.poll(jobs) for job_id in read.rows)
     assert len(seen) == 60
 
 
-def test_a_rate_limit_pauses_all_polls(place: Place) -> None:
-    jobs = place.start(3)
-    place.fails("throttled")
-    assert {read.problem.code for read in place.poll(jobs) if read.problem} == {"HTTP_429"}
-    place.kernel.now += 600
-    place.poll(jobs)
-    assert place.calls.total() == 1
-    place.kernel.now += 400
-    assert all(read.rows for read in place.poll(jobs))
+def test_a_rate_limit_pauses_all_polls(tenant: Polling) -> None:
+    jobs = tenant.start(3)
+    tenant.fails("throttled")
+    assert {read.problem.code for read in tenant.poll(jobs) if read.problem} == {"HTTP_429"}
+    tenant.kernel.now += 600
+    tenant.poll(jobs)
+    assert tenant.calls.total() == 1
+    tenant.kernel.now += 400
+    assert all(read.rows for read in tenant.poll(jobs))
 
 
 @pytest.mark.parametrize("other", [{"ago": 80}, {"client": "aws-prod-2"}, {"fresh": 9e9}])
 def test_a_list_that_covers_less_or_is_older_than_is_needed_is_not_used_again(
-    place: Place, other: dict[str, Any]
+    tenant: Polling, other: dict[str, Any]
 ) -> None:
     """Absence is proved only by what covers the attempt and its window, however many jobs the sandbox knows."""
-    place.start(25)
-    first = place.listing()
-    place.kernel.now += 10
-    again = place.listing(**{"ago": 70} | other)
-    assert (again.begun > first.begun, place.calls["list"]) == (True, 2)
-    assert place.kernel.now - again.since == pytest.approx(other.get("ago", 70), abs=1)
+    tenant.start(25)
+    first = tenant.listing()
+    tenant.kernel.now += 10
+    again = tenant.listing(**{"ago": 70} | other)
+    assert (again.begun > first.begun, tenant.calls["/Job"]) == (True, 2)
+    assert tenant.kernel.now - again.since == pytest.approx(other.get("ago", 70), abs=1)
     assert again.clients == (other.get("client", "aws-prod"),)
 
 
-def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(place: Place) -> None:
+def test_a_list_has_the_jobs_that_ended_shortly_before_it_begins(tenant: Polling) -> None:
     """The CommServe's clock may be two minutes behind, and the call takes its time."""
-    (job,) = place.start(1)
+    (job,) = tenant.start(1)
     job.end()
-    place.kernel.now += 200
-    assert [row.id for row in place.listing(ago=0).rows] == [job.id]
+    tenant.kernel.now += 200
+    assert [row.id for row in tenant.listing(ago=0).rows] == [job.id]
 
 
 @slow_pages_of_three
-def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(place: Place) -> None:
+def test_a_long_list_is_read_on_and_counts_from_when_its_reading_began(tenant: Polling) -> None:
     """A row without names in any part of it is remembered."""
-    last = place.start(40)[-1]
+    last = tenant.start(40)[-1]
     last.subclient = replace(last.subclient, client="", instance="", name="")
-    place.slow_down()
-    begun, since = place.kernel.now, place.kernel.now - 60
-    listing = place.listing()
+    tenant.slow_down()
+    begun, since = tenant.kernel.now, tenant.kernel.now - 60
+    listing = tenant.listing()
     assert not listing.has_nameless
     listed = {row.id for row in listing.rows}
     while listing.scan:
-        place.kernel.now += 5
-        listing = place.listing(ago=1, scan=listing.scan)
+        tenant.kernel.now += 5
+        listing = tenant.listing(ago=1, scan=listing.scan)
         listed.update(row.id for row in listing.rows)
     assert (len(listed), listing.since, listing.has_nameless) == (40, since, True)
     assert listing.begun == pytest.approx(begun, abs=1)
     # Its end is no whole list.
-    assert place.listing(ago=1).begun > begun + 15
+    assert tenant.listing(ago=1).begun > begun + 15
 
 
 @pytest.mark.parametrize("jobs", [1, 25])
-def test_a_whole_list_serves_all_that_is_in_doubt(place: Place, jobs: int) -> None:
-    started = place.start(jobs)
-    first = place.listing()
+def test_a_whole_list_serves_all_that_is_in_doubt(tenant: Polling, jobs: int) -> None:
+    started = tenant.start(jobs)
+    first = tenant.listing()
     assert {row.id for row in first.rows} == {job.id for job in started}
-    assert first.begun == pytest.approx(place.kernel.now, abs=5)
-    assert (place.listing(ago=30), place.calls["list"]) == (first, 1)
-    place.kernel.now += 290 if jobs > 1 else 50
-    assert place.listing(ago=30) == first
-    place.kernel.now += 20
-    assert place.listing().begun > first.begun + 60
+    assert first.begun == pytest.approx(tenant.kernel.now, abs=5)
+    assert (tenant.listing(ago=30), tenant.calls["/Job"]) == (first, 1)
+    tenant.kernel.now += 290 if jobs > 1 else 50
+    assert tenant.listing(ago=30) == first
+    tenant.kernel.now += 20
+    assert tenant.listing().begun > first.begun + 60

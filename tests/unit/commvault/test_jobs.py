@@ -1,48 +1,37 @@
 """Reading Commvault's list of jobs: page by page, by client and across deliveries."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from local.commserve import CommServe
-from rds_snap_backup.commvault.client import Commvault
 from rds_snap_backup.commvault.job_lists import JobList, Position
-from rds_snap_backup.commvault.jobs import PAGE, list_jobs
+from rds_snap_backup.commvault.jobs import list_jobs
 from rds_snap_backup.problems import Problem
-from tests.auth import FixedToken
+from tests.unit.tenant import Tenant
 
-TOKEN = "fake-token"
+PAGE = 50
 NAMES = {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": "orders-db"}
 
 
-@pytest.fixture(scope="module")
-def commserve() -> Iterator[CommServe]:
-    with CommServe(token=TOKEN, job_seconds=3600) as server:
-        yield server
-
-
 @pytest.fixture
-def server(commserve: CommServe) -> CommServe:
-    commserve.clear()
-    commserve.paged_by = "both"
-    return commserve
+def tenant() -> Iterator[Tenant]:
+    with Tenant({"aws-prod": {"RDS": []}, "aws-test": {"RDS": []}}).at_work(PAGE) as tenant:
+        yield tenant
 
 
-def add(server: CommServe, count: int, client: str = "aws-prod") -> set[str]:
-    return {server.add_job(client, "orders-db").id for _ in range(count)}
+def add(tenant: Tenant, count: int, client: str = "aws-prod") -> set[str]:
+    return {tenant.server.add_job(client, "orders-db").id for _ in range(count)}
 
 
-def ask(server: CommServe, clients: str, seconds: float, position: Position | None = None) -> JobList | Problem:
-    client = Commvault(server.url, lambda: server.ca_pem, FixedToken(TOKEN))
-    found = list_jobs(client, set(clients.split()), 600, time.monotonic() + seconds, position)
+def ask(tenant: Tenant, clients: str, seconds: float, position: Position | None = None) -> JobList | Problem:
+    found = list_jobs(tenant.commvault, set(clients.split()), 600, tenant.kernel.now + seconds, position)
     return found if isinstance(found, JobList) else found.problem
 
 
-def listed(server: CommServe, position: Position | None = None, clients: str = "aws-prod") -> JobList:
-    found = ask(server, clients, 10, position)
+def listed(tenant: Tenant, position: Position | None = None, clients: str = "aws-prod") -> JobList:
+    found = ask(tenant, clients, 10, position)
     assert isinstance(found, JobList), found
     return found
 
@@ -51,21 +40,20 @@ def ids(*lists: JobList) -> set[str]:
     return {job.id for each in lists for job in each.rows}
 
 
-def refused(server: CommServe, seconds: float = 5) -> Problem:
-    found = ask(server, "aws-prod", seconds)
-    server.clear_faults()
+def refused(tenant: Tenant, seconds: float = 5) -> Problem:
+    found = ask(tenant, "aws-prod", seconds)
     assert isinstance(found, Problem), found
     return found
 
 
 @pytest.mark.parametrize("paged_by", ["headers", "query"])
-def test_all_pages_are_read_with_snap_backups_and_ended_jobs(server: CommServe, paged_by: str) -> None:
-    server.paged_by = paged_by
-    made = add(server, 2 * PAGE + 3) | {server.add_job("aws-prod", "billing-db", kind="Backup").id}
-    server.end_job(next(iter(made)))
-    jobs = listed(server)
-    assert (ids(jobs), jobs.next, len(server.requests)) == (made, None, 3)
-    assert {request.query["completedJobLookupTime"] for request in server.requests} == {"600"}
+def test_all_pages_are_read_with_snap_backups_and_ended_jobs(tenant: Tenant, paged_by: str) -> None:
+    tenant.server.paged_by = paged_by
+    made = add(tenant, 2 * PAGE + 3) | {tenant.server.add_job("aws-prod", "billing-db", kind="Backup").id}
+    tenant.server.end_job(next(iter(made)))
+    jobs = listed(tenant)
+    assert (ids(jobs), jobs.next, len(tenant.server.requests)) == (made, None, 3)
+    assert {request.query["completedJobLookupTime"] for request in tenant.server.requests} == {"600"}
     assert all(job.is_backup for job in jobs.rows)
 
 
@@ -79,51 +67,51 @@ def test_all_pages_are_read_with_snap_backups_and_ended_jobs(server: CommServe, 
     ],
     ids=str,
 )
-def test_an_answer_without_a_list_of_jobs_is_not_believed(server: CommServe, body: Any) -> None:
-    server.fault("status", None, path="/Job", status=200, body=json.dumps(body))
-    assert refused(server)
+def test_an_answer_without_a_list_of_jobs_is_not_believed(tenant: Tenant, body: Any) -> None:
+    tenant.server.fault("status", None, path="/Job", status=200, body=json.dumps(body))
+    assert refused(tenant)
 
 
-def test_a_full_page_whose_total_cannot_be_right_has_another_one_behind_it(server: CommServe) -> None:
+def test_a_full_page_whose_total_cannot_be_right_has_another_one_behind_it(tenant: Tenant) -> None:
     rows = [{"jobSummary": {"jobId": number, "subclient": NAMES}} for number in range(1, PAGE + 2)]
     for body in ({"totalRecordsWithoutPaging": 0, "jobs": rows[:PAGE]}, {"jobs": rows[PAGE:]}):
-        server.fault("status", path="/Job", status=200, body=json.dumps(body))
-    assert ids(listed(server)) == {str(number) for number in range(1, PAGE + 2)}
+        tenant.server.fault("status", path="/Job", status=200, body=json.dumps(body))
+    assert ids(listed(tenant)) == {str(number) for number in range(1, PAGE + 2)}
 
 
 @pytest.mark.parametrize("fault", ["unauthorized", "reset_before", "status"])
-def test_a_later_page_that_fails_leaves_what_was_read_and_where_to_read_on(server: CommServe, fault: str) -> None:
-    made = add(server, 3 * PAGE)
-    server.fault("slow", path="/Job", seconds=0)
-    server.fault(fault, path="/Job")
-    first = listed(server)
+def test_a_later_page_that_fails_leaves_what_was_read_and_where_to_read_on(tenant: Tenant, fault: str) -> None:
+    made = add(tenant, 3 * PAGE)
+    tenant.server.fault("slow", path="/Job", seconds=0)
+    tenant.server.fault(fault, path="/Job")
+    first = listed(tenant)
     assert len(first.rows) == PAGE
     # Rows before the position leave the list: those behind it move up.
     for job in first.rows[:3]:
-        server.change_job(job.id, vanish_after=0)
-    rest = listed(server, first.next)
+        tenant.server.change_job(job.id, vanish_after=0)
+    rest = listed(tenant, first.next)
     assert (ids(first, rest), rest.next) == (made, None)
 
 
 def test_a_list_of_more_jobs_than_memory_should_hold_is_read_across_deliveries(
-    server: CommServe, monkeypatch: pytest.MonkeyPatch
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rds_snap_backup.commvault.jobs.MAX_KEPT", PAGE)
-    made = add(server, 3 * PAGE)
-    first = listed(server)
+    made = add(tenant, 3 * PAGE)
+    first = listed(tenant)
     assert first.next
     assert PAGE < len(first.rows) <= 2 * PAGE
-    rest = listed(server, Position.from_json(json.loads(json.dumps(first.next.to_json()))))
+    rest = listed(tenant, Position.from_json(json.loads(json.dumps(first.next.to_json()))))
     assert ids(first, rest) == made
 
 
-def test_a_list_of_many_jobs_is_asked_by_client(server: CommServe) -> None:
-    add(server, 6 * PAGE, "aws-test")
-    made = add(server, PAGE + 1)
-    jobs = listed(server)
+def test_a_list_of_many_jobs_is_asked_by_client(tenant: Tenant) -> None:
+    add(tenant, 6 * PAGE, "aws-test")
+    made = add(tenant, PAGE + 1)
+    jobs = listed(tenant)
     assert made <= ids(jobs)
     assert jobs.next is None
-    assert [(request.path, request.query.get("clientId")) for request in server.requests] == [
+    assert [(request.path, request.query.get("clientId")) for request in tenant.server.requests] == [
         ("/Job", None),
         ("/Client/byName(clientName='aws-prod')", None),
         ("/Job", "5"),
@@ -140,42 +128,30 @@ def test_a_list_of_many_jobs_is_asked_by_client(server: CommServe) -> None:
         ("aws-gone", 9),
     ],
 )
-def test_the_lists_of_several_clients_and_of_one_that_is_not_found(server: CommServe, clients: str, calls: int) -> None:
-    made = add(server, 3 * PAGE) | add(server, 4 * PAGE, "aws-test")
-    jobs = listed(server, clients=clients)
-    assert (ids(jobs), jobs.next, len(server.requests)) == (made, None, calls)
+def test_the_lists_of_several_clients_and_of_one_that_is_not_found(tenant: Tenant, clients: str, calls: int) -> None:
+    made = add(tenant, 3 * PAGE) | add(tenant, 4 * PAGE, "aws-test")
+    jobs = listed(tenant, clients=clients)
+    assert (ids(jobs), jobs.next, len(tenant.server.requests)) == (made, None, calls)
 
 
 TOO_MANY = json.dumps({"totalRecordsWithoutPaging": 10_001, "jobs": [{}] * 10_001})
 
 
 @pytest.mark.parametrize(
-    ("status", "body"),
+    "fault",
     [
-        (504, "Gateway Timeout"),
-        (500, ""),
-        (200, " " * (5 << 20)),
-        (200, TOO_MANY),
-        (200, '{"totalRecordsWithoutPaging": 300}'),
+        *({"name": "status", "status": status, "body": "Gateway Timeout"} for status in (500, 504)),
+        *({"name": "status", "status": 200, "body": body} for body in (" " * (5 << 20), TOO_MANY)),
+        {"name": "status", "status": 200, "body": '{"totalRecordsWithoutPaging": 300}'},
+        {"name": "stall_before"},
     ],
-    ids=["504", "500", "too many bytes", "too many rows", "no rows of 300"],
+    ids=["500", "504", "too many bytes", "too many rows", "no rows of 300", "too slow"],
 )
-def test_a_list_of_all_that_fails_for_its_length_is_asked_by_client(server: CommServe, status: int, body: str) -> None:
-    made = add(server, 3)
-    server.fault("status", path="/Job", status=status, body=body)
-    assert ids(listed(server)) == made
-    assert server.requests[-1].query["clientId"] == "5"
-
-
-def test_a_list_of_all_that_is_too_slow_for_one_page_is_asked_by_client(
-    server: CommServe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rds_snap_backup.commvault.connection.REQUEST_SECONDS", 1.5)
-    made = add(server, 3)
-    server.fault("stall_before", path="/Job")
-    assert ids(listed(server)) == made
-    assert server.requests[-1].query["clientId"] == "5"
-    server.clear_faults()
+def test_a_list_of_all_that_fails_for_its_length_is_asked_by_client(tenant: Tenant, fault: dict[str, Any]) -> None:
+    made = add(tenant, 3)
+    tenant.server.fault(**fault, path="/Job")
+    assert ids(listed(tenant)) == made
+    assert tenant.server.requests[-1].query["clientId"] == "5"
 
 
 @pytest.mark.parametrize(
@@ -190,9 +166,9 @@ def test_a_list_of_all_that_is_too_slow_for_one_page_is_asked_by_client(
     ],
 )
 def test_a_list_of_which_no_page_can_be_read_says_why(
-    server: CommServe, fault: dict[str, Any], seconds: float, code: str, requests: int
+    tenant: Tenant, fault: dict[str, Any], seconds: float, code: str, requests: int
 ) -> None:
-    server.fault(**fault, times=None, path="/Job")
-    problem = refused(server, seconds)
-    assert (problem.code, len(server.requests)) == (code, requests)
+    tenant.server.fault(**fault, times=None, path="/Job")
+    problem = refused(tenant, seconds)
+    assert (problem.code, len(tenant.server.requests)) == (code, requests)
     assert "DNS" not in f"{problem}"

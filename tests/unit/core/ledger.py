@@ -1,6 +1,6 @@
 """The ledger in memory: submissions and subclient items, saved together on condition of their versions."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from rds_snap_backup.core.coordinator import Conflict, Saved, SaveResult, Stale
@@ -11,13 +11,12 @@ from rds_snap_backup.core.subclients import Subclient
 
 @dataclass
 class Ledger:
-    """`unreadable` are keys of submissions that cannot be read; `saves` is told of each change that was saved."""
+    """`unreadable` are keys of submissions that cannot be read."""
 
     submissions: dict[str, Submission] = field(default_factory=dict)
     items: dict[str, Subclient] = field(default_factory=dict)
     throttled_until: float = 0
     unreadable: set[str] = field(default_factory=set)
-    saves: Callable[[Change], object] = lambda _: None
 
     def subclients(self, keys: Iterable[str]) -> dict[str, Subclient]:
         """Return the items of these subclients; one that does not exist has version 0."""
@@ -45,5 +44,4 @@ class Ledger:
         self.items |= {item.key: replace(item, version=item.version + 1) for item in change.subclients}
         saved = replace(submission, version=submission.version + 1)
         self.submissions[submission.key] = saved
-        self.saves(change)
         return Saved(saved)

@@ -1,6 +1,7 @@
 """How a submission begins, gathers and settles, follows its document, and is opened again: rules 1 and 5, and letters."""
 
 import json
+import re
 from dataclasses import fields, replace
 
 import pytest
@@ -71,13 +72,9 @@ def test_an_event_is_sent_when_it_has_gathered_and_its_database_is_available(
 def test_a_database_that_is_not_available_is_named(world: World) -> None:
     world.database = "modifying"
     world.begin("A", X, kind="rds")
-    problem = world.backup("A").error
-    assert problem
-    assert (problem.code, "'x'" in problem.message, "'modifying'" in problem.message) == (
-        "DATABASE_NOT_AVAILABLE",
-        True,
-        True,
-    )
+    assert (problem := world.backup("A").error)
+    assert problem.code == "DATABASE_NOT_AVAILABLE"
+    assert re.search("'x'.*'modifying'", problem.message)
 
 
 @pytest.mark.parametrize(
@@ -89,22 +86,6 @@ def test_a_document_sets_how_long_events_gather(world: World, kind: str, minutes
     world.begin("A", X, kind=kind, gather_minutes=minutes).always = jobs("1")  # type: ignore[arg-type]
     world.go("A", HOUR / 2)
     assert world["A"].attempts[0].began == BEGIN + began
-
-
-def test_a_database_that_was_restored_joins_no_job_that_began_before_it_was_available(world: World) -> None:
-    world.policy = replace(POLICY, gather_minutes=5)
-    world.database = "creating"
-    world.begin("restored", X, kind="rds")
-    world.database = "available"
-    world.at(1).begin("neighbour", X, kind="rds")
-    world.go("neighbour", 301, jobs("1")).job("1", X, started=301)
-    world.database = "creating"
-    world.go("restored neighbour", 25 * MINUTE)
-    world.database = "available"
-    world.go("restored neighbour", 45 * MINUTE)
-    assert world.phases("restored") == "Waiting"
-    world.job("1", X, "Completed", started=301).go("restored neighbour", 65 * MINUTE, jobs("2"))
-    assert (world.job_of("restored"), world.requests("restored")) == ("2", ["X"])
 
 
 def test_neither_a_retry_nor_what_is_opened_again_gathers_or_settles_again(world: World) -> None:
@@ -162,14 +143,8 @@ def test_a_letter_opens_all_and_the_letters_of_before_open_nothing(world: World)
     world.run("A", DOWN, letter=1)
     assert (world.phases("A"), world["A"].opened_letter) == ("Waiting Waiting", 2)
     version = world["A"].version
-    assert world.run("A", letter=2)["A"].version == version
-
-
-def test_a_letter_opens_whatever_the_time_and_what_a_neighbour_waits_for(world: World) -> None:
-    world.unknown_names = {"Y"}
-    world.begin("A", X, Y).go("A", 700, REFUSED, jobs("1")).job("1", X, "Failed").go("A", 2000, jobs("2"))
-    world.redrive("A", jobs("3"))
-    assert world.phases("A") == "Running Running"
+    for letter in (2, 7):  # The last was never written.
+        assert world.run("A", letter=letter)["A"].version == version
 
 
 def test_what_is_opened_again_has_its_retries_and_days_again(world: World) -> None:
@@ -237,9 +212,3 @@ def test_a_letter_waits_for_nothing_that_its_submission_waits_for(world: World) 
     assert world.phases("A") == "Waiting rejected"
     world.redrive("A")
     assert world.error("A", Y) == "RATE_LIMITED"
-
-
-def test_a_letter_that_was_never_written_opens_nothing(world: World) -> None:
-    world.begin("A", X).run("A", REJECTED)
-    version = world["A"].version
-    assert world.run("A", letter=7)["A"].version == version

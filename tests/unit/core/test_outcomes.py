@@ -6,15 +6,7 @@ import pytest
 
 from rds_snap_backup.core.answering import apply_outcome
 from rds_snap_backup.core.backups import Attempt, Backup, Tried
-from rds_snap_backup.core.outcomes import (
-    AlreadyRunning,
-    Failed,
-    Outcome,
-    Rejected,
-    Scheduled,
-    Throttled,
-    Unauthorized,
-)
+from rds_snap_backup.core.outcomes import AlreadyRunning, Failed, Outcome, Rejected, Scheduled, Throttled, Unauthorized
 from rds_snap_backup.core.phases import Doubted, Ended, Named, Out, Running, Waiting
 from rds_snap_backup.core.policy import Pin
 from rds_snap_backup.core.record import Submission

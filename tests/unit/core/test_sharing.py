@@ -24,15 +24,6 @@ def test_a_busy_subclient_waits_and_the_others_of_its_group_go_at_once(world: Wo
     assert world.error("B", X) == "SUBCLIENT_BUSY"
 
 
-def test_who_waits_for_one_in_doubt_sends_its_own_after_the_job_that_began_before(world: World) -> None:
-    world.begin("A", X).run("A", LOST).at(10).begin("B", X).run("B")
-    assert world.phases("B") == "Waiting"
-    world.job("1", X, started=1).go("A B", 5 * MINUTE)
-    assert (world.job_of("A"), world.phases("B")) == ("1", "Waiting")
-    world.job("1", X, "Completed", started=1).go("A B", HOUR, jobs("2"))
-    assert (world.phases("A"), world.job_of("B")) == ("completed", "2")
-
-
 def test_who_waits_for_a_deferred_claimer_joins_its_job(world: World) -> None:
     world.begin("A", X).run("A", DOWN).at(10).begin("B", X).run("B").go("A B", 70, jobs("1"))
     assert (world.phases("B"), world.job_of("B"), world.error("B")) == ("joined", "1", "")
@@ -122,6 +113,7 @@ def test_a_record_of_another_form_keeps_its_subclients(world: World) -> None:
         (1000, "Completed", "SYNTHETIC_FULL", 0, "Running"),
         (1000, "Killed", "FULL", 0, "Running"),
         (1000, "Failed", "FULL", 0, "Running"),
+        (1000, "Failed", "FULL", 1, "Waiting"),
         (999, "Running", "FULL", 1, "Waiting"),
         (999, "Completed", "FULL", 1, "Running"),
     ],
@@ -158,26 +150,6 @@ def test_the_last_completed_job_never_goes_backwards() -> None:
         assert item.completed == later
 
 
-def test_an_event_waits_for_the_retry_of_a_failed_job_and_joins_it_if_tries_are_left(world: World) -> None:
-    world.begin("A", X, retries=2).run("A", jobs("1")).at(60).job("1", X, "Failed", started=1).run("A")
-    world.at(120).begin("B", X, kind="rds").run("B")
-    assert world.phases("B") == "Waiting"
-    world.go("A", 960, jobs("2")).go("B", 2000)
-    assert (world.phases("B"), world.job_of("B")) == ("joined", "2")
-
-
-def test_nobody_joins_the_last_try_and_one_of_those_who_waited_sends_its_own(world: World) -> None:
-    world.begin("A", X, kind="schedule").run("A", jobs("1")).at(60).job("1", X, "Failed", started=1).run("A")
-    events = [f"E{number}" for number in range(19)]
-    for number, event in enumerate(events):
-        world.at(100 + number).begin(event, X, kind="rds")
-    world.go(" ".join(["A", *events]), 1200, jobs("2"))
-    assert {world.phases(event) for event in events} == {"Waiting"}
-    world.job("2", X, "Failed", started=970).job("3", X, started=1300).go(" ".join(["A", *events]), 2 * HOUR, jobs("3"))
-    assert sorted(world.phases(event) for event in events) == ["Running", *["joined"] * 18]
-    assert {world.job_of(event) for event in events} == {"3"}
-
-
 def test_a_retry_is_not_satisfied_by_a_job_that_began_before_the_one_that_failed(world: World) -> None:
     """Another stack's job; the failed one was queued behind it."""
     world.begin("A", X).run("A", jobs("1")).job("1", X, "Queued", started=None)
@@ -185,29 +157,6 @@ def test_a_retry_is_not_satisfied_by_a_job_that_began_before_the_one_that_failed
     world.ledger.items[X.key] = item.with_completed(CompletedJob("0", BEGIN + 299, "FULL", "C"))
     world.at(400).job("1", X, "Failed", started=300).go("A", 2000, jobs("3"))
     assert world.job_of("A") == "3"
-
-
-def test_failovers_of_a_group_have_one_job_that_began_after_all_of_them(world: World) -> None:
-    world.policy = replace(POLICY, gather_minutes=5)
-    events = [f"E{number}" for number in range(40)]
-    for number, event in enumerate(events):
-        world.at(number * 4.5).begin(event, X, kind="rds")
-    world.go(" ".join(events), 10 * MINUTE, jobs("1"))
-    assert [world.job_of(event) for event in events] == ["1"] * 40
-    assert sorted(world.told(event) for event in events) == [*["joined"] * 39, "submitted"]
-    assert world["E0"].attempts[0].began >= BEGIN + 39 * 4.5
-
-
-def test_events_that_come_while_a_job_runs_have_one_job_after_it(world: World) -> None:
-    world.begin("A", X, kind="schedule").run("A", jobs("1")).job("1", X)
-    events = [f"E{number}" for number in range(24)]
-    for number, event in enumerate(events):
-        world.at(60 + number * 600).begin(event, X, kind="rds")
-    everybody = " ".join(["A", *events])
-    world.go(everybody, 4 * HOUR)
-    assert len(world.sent) == 1
-    world.job("1", X, "Completed", started=0).go(everybody, 5 * HOUR, jobs("2"))
-    assert {world.job_of(event) for event in events} == {"2"}
 
 
 def test_a_job_does_not_begin_after_it_was_first_seen_by_a_clock_that_is_ahead(world: World) -> None:

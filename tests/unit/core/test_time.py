@@ -27,7 +27,6 @@ from tests.unit.core.world import (
     Z,
     jobs,
 )
-from tests.unit.template import TEMPLATE
 
 if TYPE_CHECKING:
     from rds_snap_backup.core.record import Submission
@@ -103,7 +102,6 @@ def nothing(world: World) -> None:
         (nothing, (X,), LOST, 84, "abandoned", "WHY"),
         (nothing, (X,), BUSY, 84, "abandoned", "WHY"),
         (nothing, (X,), Throttled(WHY, 10 * HOUR), 84, "abandoned", "WHY"),
-        (nothing, (X, Y), LOST, 84, "abandoned abandoned", "WHY"),
         (nothing, (X, Y), BUSY, 84, "abandoned abandoned", "WHY"),
         (unreadable, (X,), LOST, 84, "abandoned", "WHY"),
         (unreadable, (X, Y), REFUSED, 84, "abandoned abandoned", "WHY"),
@@ -132,18 +130,6 @@ def test_a_backup_without_a_job_ends_in_time_whatever_its_attempts_came_to(
     assert [notice.letter for notice in world.notices("A") if notice.status == "abandoned"] == [1] * ("aband" in ends)
     doubted = world.backup("A").phase.doubted  # type: ignore[union-attr]
     assert bool(doubted) == (always == LOST or (setting is unreadable and "lost" not in ends))
-
-
-def test_settling_is_no_trying(world: World) -> None:
-    world.policy = replace(POLICY, retry_seconds=HOUR, settle_seconds=6 * HOUR)
-    world.database = "modifying"
-    world.begin("A", X, kind="rds").go("A", 2 * HOUR)
-    world.database, world.always = "available", DOWN
-    world.go("A", 3 * HOUR)
-    first = world["A"].wake_at
-    assert (world.phases("A"), world.error("A")) == ("Waiting", "WHY")
-    world.go("A", 3 * HOUR + 15 * MINUTE)
-    assert (world.phases("A"), first < world.now) == ("abandoned", True)
 
 
 def test_the_time_of_a_retry_begins_when_it_is_due(world: World) -> None:
@@ -263,8 +249,8 @@ def receives(world: World) -> int:
 
 
 def test_a_message_is_received_less_than_half_as_often_as_the_queue_allows(world: World) -> None:
-    policy = TEMPLATE["Resources"]["SubmissionsQueue"]["Properties"]["RedrivePolicy"]
-    assert 300 < receives(world) < policy["maxReceiveCount"] / 2
+    """It allows 1,000."""
+    assert 300 < receives(world) < 500
 
 
 def test_each_run_that_does_something_is_counted_once(world: World) -> None:
@@ -279,10 +265,7 @@ def test_a_submission_is_stuck_an_hour_after_something_was_due(world: World, ans
     submission = world.begin("A", X).run("A", answer)["A"]
     assert [submission.is_stuck(BEGIN + due + HOUR + late) for late in (0, 1)] == [False, True]
     assert replace(submission, wake_at=0).is_stuck(BEGIN + 80 + HOUR) == (answer is not Killed)
-
-
-def test_a_submission_that_is_over_is_not_stuck(world: World) -> None:
-    assert not world.begin("A", X).run("A", Rejected(WHY))["A"].is_stuck(BEGIN + DAY)
+    assert not World().begin("A", X).run("A", Rejected(WHY))["A"].is_stuck(BEGIN + DAY), "It is over."
 
 
 def test_what_is_unpublished_is_due_since_the_first_of_it(world: World) -> None:

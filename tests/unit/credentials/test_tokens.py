@@ -14,8 +14,11 @@ from rds_snap_backup.commvault.answers import HttpRequest, HttpResponse
 from rds_snap_backup.commvault.trust import ca_certificates
 from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.credentials.pair import MAX_TOKEN, Malformed, Pair, Token, read_token, successor
-from rds_snap_backup.credentials.secret import Secret
+from rds_snap_backup.credentials.secret import Secret, Version
 from rds_snap_backup.credentials.tokens import TokenAuth
+from tests.property.model.aws import SSM
+from tests.property.model.kernel import Kernel
+from tests.property.model.sdk import clients
 
 ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:token"
 CANARY = "QSDK 3canary0000fake1111token2222"
@@ -154,13 +157,10 @@ def test_the_token_is_cached_for_five_minutes(secret: Holding) -> None:
 # ---- The private CA
 
 
-@pytest.mark.parametrize("code", ["ParameterNotFound", "AccessDeniedException"])
-def test_a_ca_that_cannot_be_read_is_named(code: str) -> None:
-    client = boto3.client("ssm")
-    with Stubber(client) as stubber:
-        stubber.add_client_error("get_parameter", code)
-        with pytest.raises(LookupError, match=f"CaCertificateParameter /ca cannot be read.*{code}"):
-            ca_certificates("/ca", client)
+def test_a_ca_that_cannot_be_read_is_named() -> None:
+    ssm = clients({"ssm": SSM(Kernel(), {})}).ssm
+    with pytest.raises(LookupError, match=r"CaCertificateParameter /ca cannot be read.*ParameterNotFound"):
+        ca_certificates("/ca", ssm)
 
 
 # ---- The secret's value, and the pair in an answer to a renewal
@@ -194,6 +194,11 @@ def test_the_header_is_the_plain_token_or_the_bearer_of_the_pair(value: str, hea
     assert isinstance(token, Token)
     assert token.header == header
     assert (token.pair is None) == ("access" not in value)
+
+
+def test_nothing_that_holds_a_token_shows_it() -> None:
+    request = REQUEST.with_header("Authtoken", CANARY)
+    assert CANARY not in repr((Version("id", CANARY, 0), Token(CANARY), Pair(CANARY, CANARY), request))
 
 
 def test_a_pair_has_its_times_and_keeps_what_is_not_ours() -> None:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds import members as module
-from rds_snap_backup.rds.databases import Databases, Place, Snapshot, Wanted
+from rds_snap_backup.rds.databases import Databases, Place, Wanted
 from rds_snap_backup.rds.members import Hub, Listing, Members, read_snapshots
 
 PLACES = [Place(f"{number:012}", "eu-west-1") for number in range(20)]
@@ -108,19 +108,17 @@ def test_members_have_their_time_each_and_all_together(monkeypatch: pytest.Monke
     assert Members(HUB, [], sdk.client).read() == {}
 
 
-def test_snapshots_of_places_are_read_and_one_that_fails_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    def source(account: str) -> Databases:
-        def snapshots(_wanted: Wanted) -> Any:
-            if account == PLACES[1].account:
+def test_snapshots_of_places_are_read_and_one_that_fails_hides_no_other() -> None:
+    def source(place: Place) -> Databases:
+        def paginate(**_: Any) -> Any:
+            if place == PLACES[1]:
                 raise DENIED
-            yield from (Snapshot("instance", f"{account}-{number}", "", "", "", 0, True) for number in range(2))
+            yield {"DBSnapshots": [{"DBSnapshotIdentifier": name} for name in "ab"]}
 
-        client: Any = None
-        databases = Databases(lambda: client)
-        monkeypatch.setattr(databases, "snapshots", snapshots)
-        return databases
+        client: Any = SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=paginate))
+        return Databases(lambda: client)
 
-    sources = {place: source(place.account) for place in PLACES}
+    sources = {place: source(place) for place in PLACES}
     wanted = {place: [Wanted("instance", "name", frozenset({"s"}))] for place in sources}
     found = read_snapshots(sources, wanted, 100)
     assert {place for place, each in found.items() if isinstance(each, Problem)} == {PLACES[1]}

@@ -14,33 +14,31 @@ from tests.property.model.sdk import clients
 PLACE = "arn:aws:rds:us-east-1:000000000000"
 
 
+TAGS = [{"Key": "team", "Value": "a"}, {"Key": "bare"}]
+ROWS = {
+    "orders": {"DBInstanceIdentifier": "orders", "DBInstanceStatus": "backing-up", "TagList": TAGS},
+    "member": {"DBInstanceIdentifier": "member", "DBClusterIdentifier": "billing", "DBInstanceStatus": "creating"},
+    "billing": {"DBClusterIdentifier": "billing", "Status": "available"},
+}
+
+
 class Rds:
     """RDS with one instance, one cluster and its member; `denied` calls are refused. It counts calls."""
 
     denied, calls = False, 0
 
     def describe_db_instances(self, **call: Any) -> dict[str, Any]:
-        tags = [{"Key": "team", "Value": "a"}, {"Key": "bare"}]
-        rows = {
-            "orders": {"DBInstanceIdentifier": "orders", "DBInstanceStatus": "backing-up", "TagList": tags},
-            "member": {
-                "DBInstanceIdentifier": "member",
-                "DBClusterIdentifier": "billing",
-                "DBInstanceStatus": "creating",
-            },
-        }
-        return {"DBInstances": [self._found(rows, call["DBInstanceIdentifier"], "DBInstanceNotFound")]}
+        return {"DBInstances": [self._found(call["DBInstanceIdentifier"], "DBInstanceNotFound")]}
 
     def describe_db_clusters(self, **call: Any) -> dict[str, Any]:
-        rows = {"billing": {"DBClusterIdentifier": "billing", "Status": "available"}}
-        return {"DBClusters": [self._found(rows, call["DBClusterIdentifier"], "DBClusterNotFoundFault")]}
+        return {"DBClusters": [self._found(call["DBClusterIdentifier"], "DBClusterNotFoundFault")]}
 
-    def _found(self, rows: dict[str, Any], name: str, otherwise: str) -> Any:
+    def _found(self, name: str, otherwise: str) -> Any:
         self.calls += 1
-        if self.denied or name not in rows:
+        if self.denied or name not in ROWS:
             code = "AccessDenied" if self.denied else otherwise
             raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Describe")
-        return rows[name]
+        return ROWS[name]
 
 
 def trigger(arn: str) -> Trigger:
