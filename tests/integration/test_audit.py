@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.commserve import CommServe, content
 from local.emulator import ACCOUNT, REGION, Emulator
@@ -142,6 +143,19 @@ def test_a_failure_of_aws_is_a_finding_and_never_good_news(
     assert verdicts(answer) == unread.get(service, {"orders-db": "protected"})
     (finding,) = [row for row in answer["findings"] if row["code"] == code and asked in row["message"]]
     assert "127.0.0.1:9" in finding["message"]
+
+
+def test_snapshots_that_rds_does_not_show_count_by_name(scene: AuditScene) -> None:
+    def deny(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeDBSnapshots")
+
+    rds = scene.world.client("rds")
+    rds.meta.events.register("before-call.rds.DescribeDBSnapshots", deny)
+    scene.back_up("orders-db")
+    scene.cold_start(rds=rds)
+    answer = scene.by_hand()
+    assert (verdicts(answer), codes(answer)) == ({"orders-db": "protected"}, [("ACCOUNT_UNREADABLE", None)])
+    assert "counts by name" in answer["databases"][0]["reason"]
 
 
 def test_an_empty_secret_and_schedules_that_repeat_an_association_are_findings(scene: AuditScene) -> None:
