@@ -14,6 +14,7 @@ from benchmarks.place import Place
 from local.emulator import ACCOUNT, REGION
 from local.runtime import Runtime
 from local.stack import build
+from tests.answering import Request, Response
 from tests.integration.forwarding import ForwardingWire
 from tests.unit.template import TEMPLATE
 
@@ -39,9 +40,9 @@ class Audited:
 class DistantWire(ForwardingWire):
     """A wire to AWS on which each call takes a while."""
 
-    def _forward(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _forward(self, request: Request) -> Response:
         time.sleep(CALL_SECONDS)
-        return super()._forward(path, headers, body)
+        return super()._forward(request)
 
 
 def measure(place: Place, members: int) -> Audited:

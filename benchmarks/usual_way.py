@@ -26,7 +26,7 @@ from local.emulator import Emulator
 from local.subscriber import Subscriber
 from rds_snap_backup.backup.deliveries import Deliveries
 from rds_snap_backup.observability import logger
-from tests.integration.world import World, associations, scheduled
+from tests.integration.world import RUN_SECONDS, World, associations, record, scheduled
 from tests.support import ENVIRONMENT
 
 TOKEN = "QSDK fake-token"
@@ -91,11 +91,11 @@ def product(aws: Emulator, server: CommServe, fault: Fault) -> Tally:
         _at_once(fault.deliveries, partial(_deliver, world, scheduled("nightly", name), function))
     if fault.is_outage:
         while time.monotonic() < clearing:
-            world.poll(wait=1)
+            poll(world)
         server.clear_faults()
     deadline = time.monotonic() + SETTLED_WITHIN
     while world.waiting() and time.monotonic() < deadline:
-        world.poll(wait=1)
+        poll(world)
     return Tally.count(DATABASES, server, world.notifications())
 
 
@@ -105,6 +105,20 @@ def _deliver(world: World, event: Mapping[str, Any], function: Deliveries) -> No
         world.deliver(event, function)
     except (Exception, Killed):  # noqa: BLE001 # Lambda sends the event there, whatever it is
         world.redrive({"requestContext": {"requestId": str(uuid.uuid4())}, "requestPayload": event})
+
+
+def poll(world: World) -> None:
+    """Be the event source once: receive messages that are due, hand them over, delete what is done."""
+    sqs = world.aws.client("sqs")
+    received = sqs.receive_message(
+        QueueUrl=world.submissions, MaxNumberOfMessages=10, WaitTimeSeconds=1, AttributeNames=["All"]
+    ).get("Messages", [])
+    records = [record(message["MessageId"], message["ReceiptHandle"], message["Body"]) for message in received]
+    answer = world.backup.receive_batch(records, lambda: RUN_SECONDS)
+    failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+    for message in received:
+        if message["MessageId"] not in failed:
+            sqs.delete_message(QueueUrl=world.submissions, ReceiptHandle=message["ReceiptHandle"])
 
 
 def usual_way(aws: Emulator, server: CommServe, fault: Fault) -> Tally:

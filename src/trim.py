@@ -2,8 +2,8 @@
 
 It runs on any Python from 3.8 on.
 
-Every call that the functions make to AWS is listed here, and nowhere else. `tests/integration/test_build.py` makes each of
-them with the built package: a call that is missing here fails there and not in a deployment.
+Every call that the functions make to AWS is listed here, and nowhere else. `tests/integration/test_build.py` compares each of
+them in the built package with the whole SDK's: a call that is missing here fails there and not in a deployment.
 """
 
 from __future__ import annotations

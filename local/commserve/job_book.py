@@ -11,10 +11,8 @@ from local.commserve.catalogue import Catalogue, Subclient
 from local.commserve.clock import Clock
 from local.commserve.jobs import LEVEL_NAMES, SNAP_BACKUP, Job, Plan, is_success
 
-# A CreateTask for a subclient whose job has not ended: run the second job too, queue it behind the first, or refuse the
-# whole request with errorCode 2, by HTTP status 409 or 200.
-type Busy = Literal["run", "queue", "refuse", "refuse_200"]
-
+# A CreateTask for a subclient whose job has not ended: run the second job too, or refuse the whole request with errorCode 2.
+type Busy = Literal["run", "refuse"]
 
 # Who the token belongs to.
 USER = "backup-operator"
@@ -38,8 +36,6 @@ class JobBook:
         self.clock = clock
         self.job_seconds = job_seconds
         self.catalogue = catalogue
-        # How a job ends that skipped a database and would have completed.
-        self.skipping_ends = "Completed"
         # Who starts the jobs of requests, as their rows say; None: no row says who started its job.
         self.user: str | None = USER
         self.busy: Busy = "run"
@@ -104,7 +100,7 @@ class JobBook:
             taken = self._take(subclient, created) if kind == SNAP_BACKUP and is_success(plan.ending) else Taken()
             if taken.skipped and plan.ending == "Completed":
                 names = ", ".join(database.name for database in taken.skipped)
-                plan = replace(plan, ending=self.skipping_ends, reason=plan.reason or f"Not available: {names}.")
+                plan = replace(plan, reason=plan.reason or f"Not available: {names}.")
             job = Job(
                 id=str(next(self._ids)),
                 subclient=subclient,
@@ -117,7 +113,6 @@ class JobBook:
                 by=by,
                 user=ADMINISTRATOR if self.user and by == "Commvault" else self.user,
                 taken=taken,
-                behind=self.running(subclient) if self.busy == "queue" else None,
             )
             self.jobs[job.id] = job
             self._of[subclient.id].append(job)

@@ -59,8 +59,6 @@ class Job:
     by: str = "CreateTask"
     user: str | None = None  # who started it; None: its row does not say
     taken: Taken = field(default_factory=Taken)
-    behind: "Job | None" = None
-    _free_at: float | None = None  # when the job ahead of it ended
     _ended: tuple[float, str, str] | None = field(default=None)  # an end from outside: time, status, reason
 
     @property
@@ -101,9 +99,7 @@ class Job:
     @property
     def start_time(self) -> float:
         """The start that its row shows: 0 where it is unknown, and later than its creation if it was queued."""
-        now = self.clock.now()
-        released = self._released(now)
-        if released is not None and released <= now:
+        if (released := self.created + self.plan.queued) <= self.clock.now():
             return released
         return 0.0 if self.plan.queued_start == "unknown" else self.created
 
@@ -111,8 +107,8 @@ class Job:
     def end_time(self) -> float | None:
         """When it ended, if it has."""
         now = self.clock.now()
-        end = self._ended[0] if self._ended else self._planned_end(now)
-        return end if end is not None and end <= now else None
+        end = self._ended[0] if self._ended else self._planned_end
+        return end if end <= now else None
 
     @property
     def has_restore_points(self) -> bool:
@@ -122,8 +118,7 @@ class Job:
     @property
     def progress(self) -> float:
         """The part of it that is done, from 0 to 1."""
-        begins = self._begins(self.clock.now())
-        return 0.0 if begins is None else max(0.0, self.clock.now() - begins) / max(self._after_begin(), 1e-9)
+        return max(0.0, self.clock.now() - self._begins) / max(self._after_begin(), 1e-9)
 
     @property
     def visible(self) -> bool:
@@ -169,31 +164,15 @@ class Job:
     def _running_seconds(self) -> float:
         return self.job_seconds if self.plan.seconds is None else self.plan.seconds
 
-    def _released(self, now: float) -> float | None:
-        """Return when it leaves the queue; None while another job is ahead of it."""
-        chain: list[Job] = []
-        job = self
-        while job.behind is not None:
-            chain.append(job)
-            job = job.behind
-        for waiting in reversed(chain):
-            free_at = waiting.behind.end_time if waiting.behind else None
-            if free_at is None or free_at > now:
-                return None
-            waiting.behind, waiting._free_at = None, free_at  # noqa: SLF001 (its own class)
-        return max(self.created + self.plan.queued, self._free_at or 0.0)
-
-    def _begins(self, now: float) -> float | None:
-        """Return when it starts running; None while another job is ahead of it."""
-        released = self._released(now)
+    @property
+    def _begins(self) -> float:
+        """When it starts running, after it was queued and has waited."""
         waiting = self._running_seconds() / 10 if self.plan.waiting is None else self.plan.waiting
-        return None if released is None else released + waiting
+        return self.created + self.plan.queued + waiting
 
-    def _planned_end(self, now: float) -> float | None:
-        begins = self._begins(now)
-        if begins is None:
-            return None
-        return begins if self.plan.ending == "Failed to Start" else begins + self._after_begin()
+    @property
+    def _planned_end(self) -> float:
+        return self._begins if self.plan.ending == "Failed to Start" else self._begins + self._after_begin()
 
     def _after_begin(self) -> float:
         # The waiting time is part of the running time where it is not given, so that a job takes `job_seconds` in all.
@@ -203,10 +182,8 @@ class Job:
     def _state(self, now: float) -> tuple[str, str]:
         if self._ended and self._ended[0] <= now:
             return self._ended[1], self._ended[2]
-        released, begins = self._released(now), self._begins(now)
-        if begins is None:
-            return "Queued", "Another job is running for the same subclient."
-        if released is not None and now < released:
+        begins = self._begins
+        if now < self.created + self.plan.queued:
             return "Queued", "The job is waiting for resources."
         if now < begins:
             return "Waiting", ""

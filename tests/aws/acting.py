@@ -12,7 +12,7 @@ from rds_snap_backup_cli.errors import CannotRun
 from rds_snap_backup_cli.functions import BACKUP, invoke
 from rds_snap_backup_cli.redrive import move
 from rds_snap_backup_cli.schedule import invocation
-from tests.aws.subject import STALE_SECONDS, Subject, require, until
+from tests.aws.subject import STALE_SECONDS, Later, Subject, require, until
 
 # Scheduler's precision is a minute: the next but one.
 MINUTE = timedelta(minutes=1)
@@ -21,6 +21,8 @@ SCHEDULED_SECONDS = 300
 REDELIVERED_SECONDS = 300
 DELIVERED_SECONDS = 60
 MESSAGE_SECONDS = 120
+# A restart, and RDS's report of it.
+FORWARDED_SECONDS = 900
 TIME = "%Y-%m-%dT%H:%M:00"
 # Nothing may invoke this, and it does not exist.
 NO_ALIAS = ":verify-no-such-alias"
@@ -206,3 +208,22 @@ def compare_and_set(subject: Subject) -> str:
     move(renewed, current)
     require(until(is_read, STALE_SECONDS), "AWSCURRENT was moved, and is read from another version")
     return "refused from the version before, done from the current one"
+
+
+def member_event(subject: Subject) -> str:
+    """RDS reports the restart of a member's database, and the hub gets the event by the members' bus."""
+    subject.given("OrganizationId")
+    if not (member := subject.member):
+        raise Later("no database of a member is named: --member-database, --member-profile")
+    rds, group = member.session.client("rds"), subject.log_group()
+    (found,) = rds.describe_db_instances(DBInstanceIdentifier=member.name)["DBInstances"]
+    arn, status = found["DBInstanceArn"], found["DBInstanceStatus"]
+    require((arn, status) == (member.database, "available"), f"{arn} is {status}, and was not restarted")
+    rds.reboot_db_instance(DBInstanceIdentifier=member.name)
+    # An event that selects no target is logged with the reason, which names the database too.
+    require(
+        until(lambda: subject.log(f'"{arn}"', group), FORWARDED_SECONDS),
+        f"{arn} was restarted, and the log of {group} has no event of it. Check RdsEventIds here and there "
+        "(RDS-EVENT-0006), MembersBusArn there, and the queue of undelivered events",
+    )
+    return f"{arn} was restarted, and the hub got the event"

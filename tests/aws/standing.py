@@ -5,8 +5,9 @@ import json
 import re
 from typing import Any
 
+from local import rds
 from rds_snap_backup_cli.errors import CannotRun
-from rds_snap_backup_cli.functions import AUDIT, BACKUP, invoke
+from rds_snap_backup_cli.functions import AUDIT, BACKUP, invoke, unknown_answer
 from tests.aws.subject import STALE_SECONDS, Later, Subject, require, until
 from tests.unit.template import TEMPLATE
 
@@ -23,13 +24,7 @@ TAGGED = {
 UNKNOWN_TO_RDS = "RDS does not know"
 # An event of a database of each kind, which RDS's two calls describe.
 ASKED = {"db": "RDS-EVENT-0005", "cluster": "RDS-EVENT-0170"}
-EVENT = {
-    "version": "0",
-    "id": "00000000-0000-0000-0000-000000000000",
-    "detail-type": "RDS DB Instance Event",
-    "source": "aws.rds",
-    "time": "2026-01-31T02:00:00Z",
-}
+MEMBER_FINDINGS = {"MEMBER_UNREADABLE", "MEMBER_EVENTS_WAITING"}
 
 
 def deployment(subject: Subject) -> str:
@@ -96,10 +91,9 @@ def rds_access(subject: Subject) -> str:
 
 def rds_event(subject: Subject, event_id: str) -> dict[str, Any]:
     """Return an event of a database of the hub's account that does not exist."""
-    arn = f"arn:aws:rds:{subject.place}:db:verify"
-    detail = {"EventID": event_id, "SourceType": "DB_INSTANCE", "SourceArn": arn, "SourceIdentifier": "verify"}
+    event, arn = rds.delivered(rds.rds_event("verify", event_id)), f"arn:aws:rds:{subject.place}:db:verify"
     place = {"account": subject.stack.account, "region": subject.stack.region, "resources": [arn]}
-    return {**EVENT, **place, "detail": detail}
+    return {**event, **place, "time": "2026-01-31T02:00:00Z", "detail": event["detail"] | {"SourceArn": arn}}
 
 
 def rds_rule(subject: Subject) -> str:
@@ -147,3 +141,20 @@ def dashboard(subject: Subject) -> str:
     url = subject.stack.output("DashboardUrl")
     body = subject.client("cloudwatch").get_dashboard(DashboardName=re.split(r"[/=]", url)[-1])["DashboardBody"]
     return f"{len(json.loads(body)['widgets'])} widgets; open {url}"
+
+
+def member_role(subject: Subject) -> str:
+    """The audit assumes the role in each member and reads it; no event waits there undelivered."""
+    members = [
+        value for name in ("AuditMembers", "AuditRegions") if (value := subject.parameter(name)) not in {"", "off"}
+    ]
+    if not members:
+        raise Later("the stack has neither AuditMembers nor AuditRegions")
+    match invoke(subject.stack, AUDIT, {"audit": True}):
+        case {"findings": list(findings)}:
+            bad = [[one[name] for name in ("code", "account", "region", "message")] for one in findings]
+        case answer:
+            raise unknown_answer(subject.stack, AUDIT, answer)
+    bad = [one for one in bad if one[0] in MEMBER_FINDINGS]
+    require(not bad, "; ".join(", ".join(one) for one in bad))
+    return f"no finding about {' in '.join(members)}"

@@ -6,7 +6,7 @@ from typing import Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_snap_backup_cli.errors import CannotRun, in_one_line
-from tests.aws import acting, counted, hops, standing, watched
+from tests.aws import acting, counted, standing, watched
 from tests.aws.subject import Later, Subject
 
 # Returns what it saw. Raises `Later`, or any error of the command line or AWS where it fails.
@@ -27,8 +27,8 @@ STEPS = named(
         standing.dashboard,
         acting.compare_and_set,
         acting.topic,
-        hops.member_role,
-        hops.member_event,
+        standing.member_role,
+        acting.member_event,
     ),
     *(acting.queue, acting.placeholders, acting.dead_letters, acting.killed_run),
     *(watched.metrics, watched.alarm_action, watched.dead_mans_switch, watched.recursion, watched.redaction),

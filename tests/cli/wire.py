@@ -3,13 +3,13 @@
 import functools
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import botocore.session
 import cbor2
+
+from tests.answering import Request, Response, answering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,47 +40,31 @@ def model(service: str) -> "ServiceModel":
 class AwsWire:
     """`answers` holds, by operation, what makes the answer out of a call's parameters."""
 
+    url = ""
+
     def __init__(self) -> None:
         self.answers: dict[str, Callable[[Mapping[str, Any]], Answer]] = {}
         self.calls: list[tuple[str, dict[str, Any], str]] = []  # operation, parameters, the credential's scope
-        wire = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                authorization = self.headers["Authorization"]
-                operation, parameters = understand(self.command, self.path, dict(self.headers), body)
-                wire.calls.append((operation, parameters, authorization))
-                status, text, *more = wire.answers[operation](parameters)
-                is_cbor = "Smithy-Protocol" in {name.title() for name in self.headers}
-                content = cbor2.dumps(json.loads(text, object_hook=with_times)) if is_cbor else text.encode()
-                headers = {
-                    "Content-Type": "text/xml" if text.startswith("<") else "application/x-amz-json-1.0",
-                    "Content-Length": str(len(content)),
-                }
-                if is_cbor:
-                    headers |= {"Content-Type": "application/cbor", "Smithy-Protocol": "rpc-v2-cbor"}
-                self.send_response(status)
-                for name, value in (headers | (more[0] if more else {})).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_PUT = do_DELETE = do_POST  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = answering(self._answer)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self.url = self._server.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__(None, None, None)
+
+    def _answer(self, request: Request) -> Response:
+        operation, parameters = understand(request)
+        self.calls.append((operation, parameters, request.headers["authorization"]))
+        status, text, *more = self.answers[operation](parameters)
+        if "smithy-protocol" in request.headers:
+            content = cbor2.dumps(json.loads(text, object_hook=with_times))
+            headers = {"Content-Type": "application/cbor", "Smithy-Protocol": "rpc-v2-cbor"}
+        else:
+            content = text.encode()
+            headers = {"Content-Type": "text/xml" if text.startswith("<") else "application/x-amz-json-1.0"}
+        return Response(status, content, headers | (more[0] if more else {}))
 
     @property
     def operations(self) -> list[str]:
@@ -139,22 +123,22 @@ def with_times(members: dict[str, Any]) -> dict[str, Any]:
     return {name: cbor2.CBORTag(1, value) if name.endswith("Timestamp") else value for name, value in members.items()}
 
 
-def understand(method: str, path: str, headers: "Mapping[str, str]", body: bytes) -> tuple[str, dict[str, Any]]:
+def understand(request: Request) -> tuple[str, dict[str, Any]]:
     """Return operation and parameters of a call, whichever of AWS's protocols it is made in."""
-    headers = {name.lower(): value for name, value in headers.items()}
+    headers, body = request.headers, request.body
     if target := headers.get("x-amz-target"):
         return target.rpartition(".")[2], json.loads(body)
     if "smithy-protocol" in headers:
-        return path.rpartition("/")[2], cbor2.loads(body)
+        return request.path.rpartition("/")[2], cbor2.loads(body)
     if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         parameters: dict[str, Any] = dict(parse_qsl(body.decode()))
         return parameters["Action"], parameters
     service = headers["authorization"].split("/")[3]
-    url = urlsplit(path)
+    url = urlsplit(request.path)
     for name in model(service).operation_names:
         http = model(service).operation_model(name).http
         pattern = re.sub(r"\{(\w+)\+?\}", r"(?P<\1>[^/]+)", http["requestUri"].partition("?")[0])
-        if http["method"] == method and (found := re.fullmatch(pattern, url.path)):
+        if http["method"] == request.method and (found := re.fullmatch(pattern, url.path)):
             named = {key: unquote(value) for key, value in found.groupdict().items()}
             return name, named | dict(parse_qsl(url.query)) | (json.loads(body) if body else {})
-    raise AssertionError(f"no operation of {service} is {method} {path}")
+    raise AssertionError(f"no operation of {service} is {request.method} {request.path}")

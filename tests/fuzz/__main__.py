@@ -1,7 +1,7 @@
 """Fuzzes all code that reads bytes from outside, at length. `make fuzz`.
 
-A failing input and inputs that increased coverage are kept in `build/fuzz/NAME/`. An input that is worth keeping goes
-into `tests/fuzz/corpus/NAME/`, with which every run begins. Exit status 1: a promise was broken.
+With atheris, which follows coverage, inputs are kept in `build/fuzz/NAME/`. A failure shows the input, which goes as a
+file into `tests/fuzz/corpus/NAME/`, with which every run begins. Exit status 1: a promise was broken.
 """
 
 import argparse
@@ -12,12 +12,13 @@ import subprocess
 import sys
 
 from local.tools import ROOT
-from tests.fuzz.inputs import CORPUS, MAX_INPUT, corpus, made_up
+from tests.fuzz.inputs import CORPUS
 from tests.support import ENVIRONMENT
 
 FOUND = ROOT / "build" / "fuzz"
 RUNS_WITHOUT_ATHERIS = 20_000
 HANGS_SECONDS = 60
+SEEDS, MAX_CHOICES = 20, 2000
 NAMES = sorted(path.name for path in CORPUS.iterdir())
 
 
@@ -32,38 +33,40 @@ def main() -> int:
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if len(given.names) == 1:
-        _run(given)
+        run(given.names[0], given)
         return 0
     print(f"Seed {given.seed}", flush=True)
-    arguments = ["--seconds", str(given.seconds), "--seed", str(given.seed)]
-    arguments += ["--runs", str(given.runs)] if given.runs else []
-    each = [[sys.executable, "-m", "tests.fuzz", name, *arguments] for name in given.names or NAMES]
+    options = ["--seconds", str(given.seconds), "--seed", str(given.seed)]
+    options += ["--runs", str(given.runs)] if given.runs else []
+    each = [[sys.executable, "-m", "tests.fuzz", name, *options] for name in given.names or NAMES]
     failed = [command for command in each if subprocess.run(command, check=False).returncode]
     return 1 if failed else 0
 
 
-def _run(given: argparse.Namespace) -> None:
-    """Run one harness; libFuzzer ends the process itself."""
+def run(name: str, given: argparse.Namespace) -> None:
+    """Run one harness; atheris ends the process itself."""
     os.environ.update(ENVIRONMENT)
-    (name,) = given.names
     if not importlib.util.find_spec("atheris"):
         from tests.fuzz.harnesses import HARNESSES
 
         print("Without coverage: atheris has wheels for Linux on x86_64 only.")
-        for data in (*corpus(name), *made_up(given.runs or RUNS_WITHOUT_ATHERIS, given.seed)):
-            HARNESSES[name](data)
+        HARNESSES[name].test(given.runs or RUNS_WITHOUT_ATHERIS, given.seed)()
         return
     import atheris
 
     with atheris.instrument_imports(include=["rds_snap_backup"]):
         from tests.fuzz.harnesses import HARNESSES
+    HARNESSES[name].test(1, given.seed)()
     folder = FOUND / name
-    (folder / "corpus").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    # It would begin with a few bytes, of which nothing can be made.
+    for number in range(SEEDS):
+        (folder / f"seed-{number}").write_bytes(random.Random(given.seed + number).randbytes(MAX_CHOICES))
     limit = f"-runs={given.runs}" if given.runs else f"-max_total_time={given.seconds}"
     flags = [f"-seed={given.seed}", f"-artifact_prefix={folder}/", f"-timeout={HANGS_SECONDS}", limit]
-    flags += ["-len_control=0", f"-max_len={MAX_INPUT}"]
-    folders = [folder / "corpus", CORPUS / name, *([ROOT / "events"] if name in {"events", "queue_bodies"} else [])]
-    atheris.Setup([sys.argv[0], *flags, *map(str, folders)], HARNESSES[name])
+    flags += ["-len_control=0", f"-max_len={MAX_CHOICES}"]
+    fuzz_one = HARNESSES[name].test(1, given.seed).hypothesis.fuzz_one_input
+    atheris.Setup([sys.argv[0], *flags, str(folder)], fuzz_one)
     atheris.Fuzz()
 
 

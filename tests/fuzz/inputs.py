@@ -1,32 +1,29 @@
-"""Inputs: turns bytes into JSON as a hostile sender would write it.
+"""Inputs: JSON as a hostile sender would write it.
 
-Random bytes find little beyond JSON's own errors. So an input that begins with a control character is a list of choices:
-a real document, and edits that put hostile values into it. Any other input is the text itself.
+Random bytes find little beyond JSON's own errors. So most inputs are a real document with hostile values in it.
 """
 
 import json
-import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+
 from local.tools import ROOT
 
 CORPUS = Path(__file__).parent / "corpus"
 # Stands in the place of the token, and must never be shown.
 SECRET = "planted/Secret+Token=0123456789abcdefghijklmnop"
-MAX_INPUT = 5000
 MAX_SAMPLE = 1500
-MAX_EDITS = 6
-MAX_DESCENT = 6
+MAX_EDITS = 3
 MAX_DOCUMENT = 512 * 1024
-SCALARS: tuple[Any, ...] = (None, True, False, 0, 1, -1, 0.5, "", " ", [], {}, float("nan"), float("inf"), 1e308, -0.0)
 # Python reads and writes no more than 4,300 digits.
-DIGITS = (5, 9, 12, 19, 20, 21, 39, 400, 4299)
+DIGITS = st.sampled_from((5, 9, 12, 19, 20, 21, 39, 400, 4299))
 UNITS = (
     *("x", "9", "é", "\u200b", "\x1b[31m", "\n", "\x00", "\u2028", "\u202e", "\ud800", "😀", "\\", '"', "'", "%41"),
     *("&#65;", "\\u0041", "*", "[", "*a", " a", "²", "-", "/"),
@@ -35,6 +32,12 @@ UNITS = (
 LENGTHS = (1, 2, 12, 64, 65, 256, 500, 501, 1024, 1025, 2048, 8193, 42_000, 126_000)
 DEPTHS = (2, 5, 10, 11, 12, 49, 50, 51, 200, 990)
 COUNTS = (2, 10, 91, 101, 1000)
+CHARACTERS = st.text(st.characters(), max_size=40)  # lone surrogates too
+TEXTS = st.builds(
+    lambda text, unit, count: text + unit * count, CHARACTERS, st.sampled_from(UNITS), st.sampled_from(LENGTHS)
+)
+SCALARS = st.sampled_from((None, True, False, 0, 1, -1, 0.5, "", " ", float("nan"), float("inf"), 1e308, -0.0))
+SECRETS = st.sampled_from((SECRET, f"Bearer {SECRET}", f"refused: {SECRET}.", json.dumps(SECRET)))
 
 
 def corpus(name: str) -> list[bytes]:
@@ -45,138 +48,79 @@ def corpus(name: str) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Samples:
-    """Documents that inputs edit, and the names of their members."""
+    """Documents that inputs edit, as JSON, and the names of their members."""
 
-    documents: Sequence[Any]
-    fields: Sequence[str]
+    documents: tuple[str, ...]
+    fields: tuple[str, ...]
 
 
 @cache
 def samples(name: str) -> Samples:
     """Return the documents in the inputs that are kept for a harness; the body of an answer follows its first line."""
     bodies = [re.sub(rb"^\d{3} .*\n", b"", data) for data in corpus(name) if len(data) <= MAX_SAMPLE]
-    found: list[Any] = []
+    found: list[str] = []
     for body in bodies:
         with suppress(ValueError, RecursionError):
-            found.append(json.loads(body))
-    fields = sorted(set(re.findall(rb'"([\w:-]+)":', b"".join(bodies))))
-    return Samples(
-        [it for it in found if isinstance(it, dict | list)][:256], [field.decode() for field in fields][:255]
+            if isinstance(json.loads(body), dict | list):
+                found.append(body.decode())
+    fields = {field.decode() for field in re.findall(rb'"([\w:-]+)":', b"".join(bodies))}
+    return Samples(tuple(found), tuple(sorted(fields)))
+
+
+@cache
+def hostile(samples: Samples) -> st.SearchStrategy[Any]:
+    """Make values that a sender should never have written."""
+    documents, fields = st.sampled_from(samples.documents).map(json.loads), st.sampled_from(samples.fields)
+    return st.one_of(
+        *(SCALARS, TEXTS, SECRETS, documents, DIGITS.map(lambda count: "9" * count)),
+        st.builds(lambda sign, digits: sign * 10**digits, st.sampled_from((1, -1)), DIGITS),
+        st.builds(nested, st.sampled_from(DEPTHS), st.none() | fields),
+        st.builds(repeated, SCALARS | CHARACTERS | documents, st.sampled_from(COUNTS)),
+        st.dictionaries(fields | TEXTS, SCALARS | documents, max_size=3),
     )
 
 
-def made_up(count: int, seed: int) -> Iterator[bytes]:
-    """Yield that many inputs, always the same for a seed: nine lists of choices to one text."""
-    chance = random.Random(seed)
-    for number in range(count):
-        yield (b"\1" if number % 10 else b"") + chance.randbytes(chance.randrange(400))
+def nested(depth: int, field: str | None) -> Any:
+    """Return lists or objects in each other."""
+    value: Any = []
+    for _ in range(depth):
+        value = [value] if field is None else {field: value}
+    return value
 
 
-class Choices:
-    """The choices that an input makes, one after the other; an input that is used up chooses the first of everything."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def below(self, bound: int) -> int:
-        """Choose a number from 0 up to, without, a bound of at most 256."""
-        self._at += 1
-        return self._data[self._at - 1] % bound if self._at <= len(self._data) else 0
-
-    def one_of[T](self, some: Sequence[T]) -> T:
-        """Choose one of at most 256."""
-        return some[self.below(len(some))]
-
-    def text(self) -> str:
-        """Choose a text of up to 40 bytes, which need not be UTF-8."""
-        length = self.below(41)
-        self._at += length
-        return self._data[self._at - length : self._at].decode("utf-8", "surrogateescape")
+def repeated(value: Any, count: int) -> list[Any]:
+    """Return a list that is not too large."""
+    return [value] * min(count, MAX_DOCUMENT // len(json.dumps(value)))
 
 
-def is_choices(data: bytes) -> bool:
-    """Tell whether an input is a list of choices; otherwise it is the text itself."""
-    return data[:1] < b" "
-
-
-def text_of(data: bytes, samples: Samples) -> str:
-    """Return the text of an input: itself, or one of the samples with edits."""
-    return edited(Choices(data[1:]), samples) if is_choices(data) else data.decode("utf-8", "surrogateescape")
-
-
-def edited(choices: Choices, samples: Samples) -> str:
-    """Return one of the samples with up to six edits as JSON; empty if it is too large."""
-    editor = Editor(choices, samples)
-    document = editor.sample()
-    for _ in range(choices.below(MAX_EDITS + 1)):
-        document = editor.edited(document, MAX_DESCENT)
-    text = json.dumps(document, ensure_ascii=bool(choices.below(2)))
+@st.composite
+def edited(draw: st.DrawFn, samples: Samples) -> str:
+    """Make one of the samples with up to three edits, as JSON."""
+    document = [json.loads(draw(st.sampled_from(samples.documents)))]
+    for _ in range(draw(st.integers(0, MAX_EDITS))):
+        place = draw(st.sampled_from(list(containers(document))))
+        is_new = isinstance(place, dict) and draw(st.integers(0, 3)) == 0
+        key = draw(
+            st.sampled_from(samples.fields if is_new else [*place] if isinstance(place, dict) else range(len(place)))
+        )
+        if key in place and isinstance(place, dict) and draw(st.booleans()):
+            del place[key]
+        else:
+            place[key] = draw(hostile(samples))
+    text = json.dumps(document[0], ensure_ascii=draw(st.booleans()))
     return text if len(text) <= MAX_DOCUMENT else ""
 
 
-@dataclass(frozen=True)
-class Editor:
-    """Edits documents by choices."""
+def containers(document: Any) -> Iterator[Any]:
+    """Yield all lists and objects in a document that have members."""
+    left = [document]
+    while left:
+        node = left.pop()
+        if isinstance(node, list | dict) and node:
+            yield node
+            left += node.values() if isinstance(node, dict) else node[:256]
 
-    choices: Choices
-    samples: Samples
 
-    def sample(self) -> Any:
-        return self.choices.one_of(self.samples.documents)
-
-    def field(self) -> str:
-        return self.choices.one_of(self.samples.fields)
-
-    def edited(self, node: Any, descent: int) -> Any:
-        """Replace, remove or add something at a place in a document."""
-        choices = self.choices
-        if descent and isinstance(node, dict) and node:
-            name = choices.one_of(list(node)[:256])
-            match choices.below(8):
-                case 0:
-                    return self.hostile()
-                case 1:
-                    return {**node, self.field(): self.hostile()}
-                case 2:
-                    return {**node, self.text(): self.hostile()}
-                case 3:
-                    return {other: value for other, value in node.items() if other != name}
-            return {**node, name: self.edited(node[name], descent - 1)}
-        if descent and isinstance(node, list) and node and choices.below(4):
-            if not choices.below(4):
-                return self.repeated(self.edited(node[0], descent - 1))
-            at = choices.below(min(len(node), 256))
-            return [*node[:at], self.edited(node[at], descent - 1), *node[at + 1 :]]
-        return self.hostile()
-
-    def hostile(self) -> Any:
-        """Return a value that a sender should never have written."""
-        choices, scalar = self.choices, self.choices.one_of(SCALARS)
-        kinds: Sequence[Callable[[], Any]] = (
-            lambda: scalar,
-            lambda: choices.one_of((1, -1)) * 10 ** choices.one_of(DIGITS),
-            lambda: "9" * choices.one_of(DIGITS),
-            self.text,
-            self.nested,
-            self.sample,
-            lambda: self.repeated(choices.one_of((scalar, "a b", choices.text()))),
-            lambda: {self.field(): choices.one_of(SCALARS) for _ in range(choices.below(4))},
-            lambda: {self.field(): self.sample()},
-            lambda: choices.one_of((SECRET, f"Bearer {SECRET}", f"refused: {SECRET}.", json.dumps(SECRET))),
-        )
-        return choices.one_of(kinds)()
-
-    def nested(self) -> Any:
-        value: Any = []
-        field = self.field() if self.choices.below(4) else None
-        for _ in range(self.choices.one_of(DEPTHS)):
-            value = [value] if field is None else {field: value}
-        return value
-
-    def text(self) -> str:
-        return self.choices.text() + self.choices.one_of(UNITS) * self.choices.one_of(LENGTHS)
-
-    def repeated(self, value: Any) -> list[Any]:
-        """Return a list that is not too large."""
-        return [value] * min(self.choices.one_of(COUNTS), MAX_DOCUMENT // len(json.dumps(value)))
+def texts(samples: Samples) -> st.SearchStrategy[str]:
+    """Make the texts of a sender: edited samples, or anything."""
+    return edited(samples) | TEXTS

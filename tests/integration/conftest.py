@@ -13,8 +13,8 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from rds_snap_backup.commvault import connection
 from tests.evidence import Evidence
+from tests.integration.clients import CANARY
 from tests.integration.leaks import leaks
-from tests.integration.peers import CANARY
 from tests.integration.recording import Recorded, recording
 from tests.integration.timeline import Timeline
 from tests.integration.world import World

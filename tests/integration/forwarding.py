@@ -2,11 +2,14 @@
 
 import http.client
 import re
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
+
+from tests.answering import Request, Response, answering
+
+# What the server sets itself.
+OWN_HEADERS = {"content-length", "connection", "transfer-encoding", "date", "server"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,65 +29,40 @@ class Call:
 class ForwardingWire:
     """Forwards to an AWS endpoint, and keeps every call."""
 
+    url = ""
+
     def __init__(self, endpoint_url: str = "") -> None:
         self.address = urlsplit(endpoint_url).netloc
         self.calls: list[Call] = []
-        wire = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                operation = operation_of(self.headers.get("X-Amz-Target", ""), body)
-                call = Call(service_of(self.headers["Authorization"]), operation, body)
-                wire.calls.append(call)
-                if not wire._takes(call):
-                    self.close_connection = True
-                    return
-                status, headers, answer = wire._forward(self.path, dict(self.headers), body)
-                self.send_response(status)
-                for name, value in headers:
-                    if name.lower() not in {"content-length", "connection", "transfer-encoding", "date", "server"}:
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = answering(self._answer)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self.url = self._server.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__(None, None, None)
 
     def _takes(self, _call: Call) -> bool:
         """Tell whether a call reaches AWS; the connection of any other is closed."""
         return True
 
-    def _forward(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _answer(self, request: Request) -> Response | None:
+        # The fourth part of the credential's scope; the JSON protocols' header, or the query protocol's body.
+        service = request.headers["authorization"].partition("Credential=")[2].split("/")[3]
+        in_body = re.search(rb"(?:^|&)Action=(\w+)", request.body)
+        operation = request.headers.get("x-amz-target", "").rpartition(".")[2] or (
+            in_body[1].decode() if in_body else ""
+        )
+        call = Call(service, operation, request.body)
+        self.calls.append(call)
+        return self._forward(request) if self._takes(call) else None
+
+    def _forward(self, request: Request) -> Response:
         connection = http.client.HTTPConnection(self.address, timeout=60)
-        connection.request("POST", path, body, headers)
+        connection.request(request.method, request.path, request.body, dict(request.headers))
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
-        return answer.status, answer.getheaders(), content
-
-
-def operation_of(target: str, body: bytes) -> str:
-    """Return an AWS call's operation: from the JSON protocols' header, or the query protocol's body."""
-    in_body = re.search(rb"(?:^|&)Action=(\w+)", body)
-    return target.rpartition(".")[2] or (in_body[1].decode() if in_body else "")
-
-
-def service_of(authorization: str) -> str:
-    """Return the service that a call was signed for: the fourth part of the credential's scope."""
-    return authorization.partition("Credential=")[2].split("/")[3]
+        headers = {name: value for name, value in answer.getheaders() if name.lower() not in OWN_HEADERS}
+        return Response(answer.status, content, headers)

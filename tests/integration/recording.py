@@ -13,7 +13,7 @@ from local.rds import RdsAccount, create_instance, delivered, rds_event
 from rds_snap_backup.audit.dispatch import answer
 from rds_snap_backup.commvault import connection
 from rds_snap_backup.messaging.notifications import iso
-from tests.integration.pairs import LIFETIME, PairInSecret
+from tests.integration.clients import LIFETIME, PairInSecret
 from tests.integration.permissions import arn, queue_arn
 from tests.integration.timeline import DAY, Call, Timeline
 from tests.integration.world import associations

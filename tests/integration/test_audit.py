@@ -17,7 +17,6 @@ from tests.integration.audit_support import (
     unreachable,
     verdicts,
 )
-from tests.integration.world import ASSOCIATION
 from tests.metrics import counted
 
 
@@ -121,42 +120,6 @@ def test_by_hand_nothing_is_published_counted_recorded_or_sent(
     assert timeless.published() == timeless.world.items("audit") == []
     assert counted(capsys.readouterr().out).keys() & {"AuditFinding", "AuditCompleted"} == set()
     assert timeless.calls.keys() & {"UpdateItem", "TransactWriteItems", "Publish", "SendMessage"} == set()
-
-
-def test_each_cause_is_found_and_its_end_is_news(timeless: AuditScene) -> None:
-    world, sns = timeless.world, timeless.aws.client("sns")
-    topic = world.config.alarm_topic_arn
-    (listener,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    sns.unsubscribe(SubscriptionArn=listener["SubscriptionArn"])
-    timeless.database("crm")
-    world.target("broken", backupLevel="HALF")
-    names = {**ASSOCIATION, "subclientName": "order-db"}
-    world.target("misspelt", associations=[names, {**names, "subclientName": "archives"}])
-    misspelt = next(finding for finding in timeless.by_hand()["findings"] if finding["target"] == "misspelt")
-    assert "1 more of its associations" in misspelt["message"]
-    assert "Did you mean 'orders-db'?" in misspelt["hint"]
-
-    def fix() -> None:
-        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=listener["Endpoint"])
-        for target in ("broken", "misspelt"):
-            world.target(target)
-        timeless.commserve.set_content("aws-prod", "crm", [content.instance("crm")])
-
-    for _ in range(2):
-        answer = timeless.daily()
-        assert codes(answer) == [
-            ("TARGET_INVALID", "broken"),
-            ("TARGET_UNKNOWN_TO_COMMVAULT", "misspelt"),
-            ("NOBODY_LISTENS", None),
-            ("DATABASE_UNCOVERED", "crm"),
-        ]
-        assert all(finding["message"] and finding["hint"] for finding in answer["findings"])
-        assert {**answer, "title": timeless.published()[-1]["title"]} == timeless.published()[-1]
-    fix()
-    for _ in range(2):
-        assert timeless.daily()["ok"] is True
-    found = [(message["ok"], message["news"]) for message in timeless.published()]
-    assert found == [(False, True), (False, False), (True, True), (True, False)]
 
 
 @pytest.mark.parametrize(

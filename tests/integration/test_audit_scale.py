@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import boto3
 import pytest
@@ -24,8 +25,9 @@ from local.stack import build
 from rds_snap_backup.audit.metered import MAX_CALLS, MAX_SAAS_QUERIES
 from rds_snap_backup.commvault.answers import MAX_BODY
 from rds_snap_backup.untrusted import MAX_CONTAINERS
+from tests.answering import Request, Response
 from tests.integration.audit_support import DAY, SCHEDULE, AuditScene
-from tests.integration.paging import PagingWire
+from tests.integration.forwarding import ForwardingWire
 from tests.integration.world import ASSOCIATION
 from tests.unit.documents import read
 
@@ -40,6 +42,23 @@ pytestmark = [
     pytest.mark.xdist_group("audit-scale"),
     pytest.mark.skipif(platform.system() != "Linux", reason="reads the peak of memory from /proc"),
 ]
+
+
+class PagingWire(ForwardingWire):
+    """A wire on which RDS's lists come in pages, as AWS sends them and the emulator does not: 100 rows, or `MaxRecords`."""
+
+    def _forward(self, request: Request) -> Response:
+        form, answer = dict(parse_qsl(request.body.decode(errors="replace"))), super()._forward(request)
+        # `DescribeDBInstances` lists `DBInstance` in `DBInstances`.
+        listed = form.get("Action", "").removeprefix("Describe")
+        if not listed.startswith("DB") or answer.status != 200:
+            return answer
+        text, first, size = answer.body.decode(), int(form.get("Marker", 0)), int(form.get("MaxRecords", 100))
+        rows = re.findall(rf"<{listed[:-1]}>.*?</{listed[:-1]}>", text, re.DOTALL)
+        last = first + size
+        page = f"<{listed}>{''.join(rows[first:last])}</{listed}>"
+        page += f"<Marker>{last}</Marker>" if last < len(rows) else ""
+        return answer._replace(body=re.sub(rf"<{listed}>.*</{listed}>", lambda _: page, text, flags=re.DOTALL).encode())
 
 
 def peak_megabytes(runtime: Runtime) -> float:

@@ -1,4 +1,4 @@
-"""The package as `sam build` makes it: nothing unused, and complete for every call it makes to AWS.
+"""The package as `sam build` makes it: nothing unused, and all that a call to AWS needs.
 
 That other machines make the same bytes is shown by `test_machines.py`, its size and one package for all functions by
 `test_package.py`.
@@ -6,10 +6,7 @@ That other machines make the same bytes is shown by `test_machines.py`, its size
 
 import ast
 import importlib.util
-import json
 import marshal
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +16,8 @@ from botocore import xform_name
 from botocore.loaders import Loader
 
 from local import locks
-from local.emulator import Emulator
-from local.runtime import Runtime
 from local.stack import build
 from local.tools import ROOT
-from tests.integration.recording import Recorded
-from tests.support import ENVIRONMENT
 
 _spec = importlib.util.spec_from_file_location("trim", ROOT / "src" / "trim.py")
 assert _spec is not None
@@ -33,18 +26,7 @@ trim = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(trim)
 
 OPERATIONS: dict[str, set[str]] = trim.OPERATIONS
-PAGINATED = {
-    *("DescribeDBClusters", "DescribeDBClusterSnapshots", "DescribeDBInstances", "DescribeDBSnapshots"),
-    *("GetParametersByPath", "GetMetricData", "ListSchedules", "ListSubscriptionsByTopic", "Query"),
-}
 CALLS = [(service, operation) for service in sorted(OPERATIONS) for operation in sorted(OPERATIONS[service])]
-ANYBODY = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
-ONCE = (
-    "ConditionalCheckFailedException",
-    "InvalidParameterException",
-    "TransactionCanceledException",
-    "PreconditionFailed",
-)
 MAGIC_AND_FLAGS = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")  # a hash, not checked
 
 
@@ -88,45 +70,41 @@ def test_every_module_has_unchecked_bytecode(package: Path) -> None:
         assert marshal.loads(compiled[16:]).co_filename == f"/var/task/{module.relative_to(package)}"
 
 
-@pytest.fixture(scope="module")
-def probe(aws: Emulator, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    """The built package and the probe, in the Lambda runtime."""
-    folder = tmp_path_factory.mktemp("probe") / "package"
-    shutil.copytree(package, folder)
-    shutil.copy(Path(__file__).parent / "probe.py", folder)
-    with Runtime(folder, "probe.handler", aws.environment) as runtime:
-        yield runtime
+def session_of(package: Path | None) -> Any:
+    """Return a session of the SDK that knows what a package knows, or all, without the extras that the build leaves out."""
+    session, extra = botocore.session.get_session(), [str(package / "botocore" / "data")] if package else None
+    loader = Loader(extra, include_default_search_paths=not package, include_default_extras=False)
+    session.register_component("data_loader", loader)
+    return session
 
 
-def arguments(aws: Emulator, recorded: Recorded, operation: str) -> dict[str, Any]:
-    """Return the arguments of a function's call, or for those that are made in a member account such ones."""
-    match operation:
-        case "AssumeRole":
-            trust = json.dumps({"Version": "2012-10-17", "Statement": [ANYBODY]})
-            role = aws.client("iam").create_role(RoleName="build", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-            return {"RoleArn": role, "RoleSessionName": "build", "DurationSeconds": 900}
-        case "GetQueueUrl" | "GetQueueAttributes":
-            url = aws.client("sqs").create_queue(QueueName="build")["QueueUrl"]
-            by_name = operation == "GetQueueUrl"
-            return {"QueueName": "build"} if by_name else {"QueueUrl": url, "AttributeNames": ["All"]}
-    calls = (call for calls in recorded.calls.values() for call in calls if call.operation == operation)
-    return dict(next(calls).parameters)
-
-
-@pytest.mark.xdist_group("recorded")
-@pytest.mark.parametrize(("service", "operation"), CALLS)
-def test_it_makes_every_call(service: str, operation: str, probe: Runtime, aws: Emulator, recorded: Recorded) -> None:
-    given = json.dumps(
-        arguments(aws, recorded, operation),
-        default=lambda value: value.decode() if isinstance(value, bytes) else str(value),
+def described(shape: Any, known: frozenset[str] = frozenset()) -> Any:
+    """Return a shape with all shapes within it, but for those that hold themselves."""
+    if shape is None or shape.name in known:
+        return shape and shape.name
+    within = [
+        *getattr(shape, "members", {}).items(),
+        *((part, getattr(shape, part, None)) for part in ("member", "key", "value")),
+    ]
+    return (
+        shape.type_name,
+        [(name, described(part, known | {shape.name})) for name, part in within],
+        shape.serialization,
     )
-    response = probe.invoke({"service": service, "method": xform_name(operation), "arguments": json.loads(given)})
-    assert response.error is None, probe.output
-    assert response.payload["sdk"] == str(probe.package / "boto3")
-    # It was made before: what it was to change once, it does not change again.
-    assert response.payload["refused"] in {"", *ONCE}
-    assert "ResponseMetadata" in response.payload["answer"]
-    assert response.payload["paginates"] is (operation in PAGINATED)
+
+
+def test_it_knows_every_call_as_the_whole_sdk_does(package: Path) -> None:
+    found = []
+    for session in (session_of(package), session_of(None)):
+        calls = {}
+        for service, operation in CALLS:
+            model = session.get_service_model(service).operation_model(operation)
+            shapes = (model.input_shape, model.output_shape, *model.error_shapes)
+            client = session.create_client(service, "eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
+            paginates = client.can_paginate(xform_name(operation))
+            calls[service, operation] = (paginates, model.http, list(map(described, shapes)))
+        found.append(calls)
+    assert found[0] == found[1]
 
 
 def test_the_code_makes_no_other_call() -> None:
@@ -146,11 +124,7 @@ def test_the_code_makes_no_other_call() -> None:
 
 
 def test_it_finds_every_endpoint_that_the_whole_sdk_finds(package: Path) -> None:
-    whole, small = botocore.session.get_session(), botocore.session.get_session()
-    small.register_component(
-        "data_loader",
-        Loader(extra_search_paths=[str(package / "botocore" / "data")], include_default_search_paths=False),
-    )
+    whole, small = botocore.session.get_session(), session_of(package)
     partitions = whole.get_available_partitions()
     assert small.get_available_partitions() == partitions
     regions = [region for part in partitions for region in whole.get_available_regions("sqs", part)]
@@ -166,15 +140,3 @@ def test_it_finds_every_endpoint_that_the_whole_sdk_finds(package: Path) -> None
         return {key: client.meta.endpoint_url for key, client in clients.items()}
 
     assert endpoints(small) == endpoints(whole)
-
-
-@pytest.mark.parametrize("entry", ["backup", "audit"])
-def test_an_entry_starts(entry: str, package: Path, aws: Emulator) -> None:
-    """Init, with every import and client, and the first event: one that is refused."""
-    queue = aws.client("sqs").create_queue(QueueName="build-letters")["QueueUrl"]
-    environment = ENVIRONMENT | aws.environment | {"DEAD_LETTER_QUEUE_URL": queue}
-    with Runtime(package, f"rds_snap_backup.{entry}.handler.lambda_handler", environment) as function:
-        response = function.invoke({})
-        assert response.init_ms is not None
-        assert "EVENT_UNKNOWN" in str(response.payload), function.output
-        assert "ImportModuleError" not in function.output

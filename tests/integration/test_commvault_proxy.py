@@ -8,7 +8,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.core.outcomes import Submitted, Unavailable
-from tests.integration.peers import CANARY, client_of, create, within
+from tests.integration.clients import CANARY, client_of, create, within
 from tests.integration.world import World, scheduled
 from tests.proxy import ESTABLISHED, ConnectProxy
 

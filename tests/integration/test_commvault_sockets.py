@@ -10,7 +10,7 @@ import pytest
 
 from local.commserve import CommServe
 from rds_snap_backup.core.outcomes import Submitted, Unavailable
-from tests.integration.peers import CANARY, commvault, create
+from tests.integration.clients import CANARY, commvault, create
 
 NAME = "commvault.example"
 RESOLVE = socket.getaddrinfo

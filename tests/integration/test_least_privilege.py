@@ -57,21 +57,11 @@ def test_every_function_is_driven_and_finds_its_settings_in_the_template(recorde
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_nothing_is_missing(recorded: Recorded, function: str) -> None:
-    granted = statements(recorded, function)
-    refused = [
-        permission
-        for permission in made(recorded, function)
-        if decide(granted, permission.action, permission.resource) != "Allow"
-    ]
-    assert refused == []
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_nothing_is_spare(recorded: Recorded, function: str) -> None:
-    calls = made(recorded, function)
-    granted = [(sid, permission) for sid, permission in allowed(recorded, function) if permission.action not in BY_AWS]
-    assert [(sid, permission) for sid, permission in granted if not uses(calls, permission)] == []
+def test_nothing_is_missing_and_nothing_is_spare(recorded: Recorded, function: str) -> None:
+    granted, calls = statements(recorded, function), made(recorded, function)
+    assert [call for call in calls if decide(granted, call.action, call.resource) != "Allow"] == []
+    own = [(sid, each) for sid, each in allowed(recorded, function) if each.action not in BY_AWS]
+    assert [(sid, permission) for sid, permission in own if not uses(calls, permission)] == []
 
 
 def test_what_aws_does_itself_is_allowed_and_never_called(recorded: Recorded) -> None:

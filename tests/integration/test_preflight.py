@@ -77,21 +77,26 @@ def test_all_is_well(world: World, commserve: CommServe) -> None:
     assert calls(commserve) == ["/Client", "/Instance", "/Subclient"]
 
 
+API = "https://127.0.0.1:{port}/commandcenter/api"
+
+
 @pytest.mark.parametrize(
-    ("url", "requests", "expected"),
+    ("url", "ca", "requests", "expected"),
     [
-        ("http://127.0.0.1:{port}/commandcenter/api", 0, ("begins with https://",)),
-        ("https://127.0.0.1:{port}/commandcentre/api", 1, ("https://HOST/commandcenter/api",)),
-        ("https://127.0.0.1:{plain}/commandcenter/api", 0, ("does not speak TLS", "Check the port")),
-        ("https://127.0.0.1:9/commandcenter/api", 0, ("cannot be reached: Connection refused", "security groups")),
+        (API.replace("https", "http"), None, 0, ("begins with https://",)),
+        (API.replace("center", "centre"), None, 1, ("https://HOST/commandcenter/api",)),
+        (API.replace("port", "plain"), None, 0, ("does not speak TLS", "Check the port")),
+        (API.replace("{port}", "9"), None, 0, ("cannot be reached: Connection refused", "security groups")),
+        (API, "", 0, ("not trusted", "deploy with CaCertificateParameter")),
     ],
 )
-def test_an_address_that_is_not_the_apis(
-    aws: Emulator, commserve: CommServe, url: str, requests: int, expected: tuple[str, ...]
+def test_an_address_that_is_not_the_apis_or_not_trusted(
+    aws: Emulator, commserve: CommServe, *, url: str, ca: str | None, requests: int, expected: tuple[str, ...]
 ) -> None:
+    settings = {} if ca is None else {"CA_CERTIFICATE_PARAMETER": ca}
     with CommServe(tls=False) as plain:
-        url = url.format(port=commserve.port, plain=plain.port)
-        answer = preflight(listened(aws, commserve, COMMVAULT_API_URL=url))
+        settings["COMMVAULT_API_URL"] = url.format(port=commserve.port, plain=plain.port)
+        answer = preflight(listened(aws, commserve, **settings))
         assert plain.requests == []
     assert set(failed(answer)) - {"configuration"} == {"reach", "token", "association"}
     assert all(text in " ".join(failed(answer).values()) for text in expected)
@@ -105,7 +110,10 @@ UNREACHED, UNSEEN = {"reach", "token", "association"}, {"token", "association"}
     "row",
     [
         ("not_found", {}, UNREACHED, ("not as the API does (HTTP 404)", "https://HOST/commandcenter/api")),
-        ("status", {"status": 200, "body": "<html/>"}, UNREACHED, ("(HTTP 200)", "https://HOST/commandcenter/api")),
+        *(
+            ("status", {"status": 200, "body": body}, UNREACHED, ("(HTTP 200)", "https://HOST/commandcenter/api"))
+            for body in ("<html/>", "[]")
+        ),
         ("redirect", {}, UNREACHED, ("(HTTP 302)", "never followed with the token")),
         ("maintenance", {}, UNREACHED, ("maintenance page", "web server")),
         ("status", {"status": 502, "body": "<html/>"}, UNREACHED, ("(HTTP 502)", "web server")),
@@ -124,12 +132,6 @@ def test_an_answer_that_is_not_what_is_asked_for(
     assert found.keys() == names
     assert all(text in found["reach" if names is UNREACHED else "token"] for text in expected)
     assert len(commserve.requests) == 1
-
-
-def test_a_ca_that_is_not_trusted(aws: Emulator, commserve: CommServe) -> None:
-    found = failed(preflight(listened(aws, commserve, CA_CERTIFICATE_PARAMETER="")))
-    assert found.keys() == {"reach", "token", "association"}
-    assert all(text in found["reach"] for text in ("not trusted", "deploy with CaCertificateParameter"))
 
 
 def test_a_secret_without_a_token(world: World, commserve: CommServe) -> None:

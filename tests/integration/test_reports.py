@@ -90,28 +90,6 @@ def test_runs_of_the_same_time_write_one_report(scene: AuditScene) -> None:
     ] * 2
 
 
-def test_overlapping_runs_keep_one_chain(scene: AuditScene) -> None:
-    daily(scene)
-    scene.later += DAY
-    inner: list[Any] = []
-    event = {"audit": True, "schedule": SCHEDULE, "time": iso(scene.clock() - 60)}
-
-    def overlap(**_: Any) -> None:
-        if not inner:
-            inner.append(None)
-            inner.append(scene.invoke(event))
-
-    client = scene.world.client("s3")
-    client.meta.events.register("before-call.s3.PutObject", overlap)
-    scene.cold_start(s3=client)
-    outer = scene.invoke(event)
-    kept = reports(scene)
-    last = list(kept)[-1]
-    assert (len(kept), outer["report"]) == (2, inner[1]["report"])
-    assert recorded(scene)["report"] == {"key": last, "sha256": hashlib.sha256(kept[last]).hexdigest()}
-    assert len(scene.published()) == 2
-
-
 def test_a_bucket_that_refuses_is_a_finding_and_the_chain_goes_on_after_it(scene: AuditScene) -> None:
     daily(scene)
     s3, bucket = scene.aws.client("s3"), scene.world.config.report_bucket

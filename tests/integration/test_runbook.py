@@ -1,16 +1,12 @@
-"""Situations of docs/operations.md: its commands that stop one backup, as they stand there, and a storm of events."""
+"""The commands of docs/operations.md that stop one backup, as they stand there."""
 
 import json
 import os
 import re
 import subprocess
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from local.commserve import content
 from local.tools import command as tool
 from tests.integration.timeline import MINUTE, Timeline
 from tests.integration.world import associations
@@ -19,9 +15,6 @@ from tests.unit.documents import section
 KILL, LEAVE_OUT = re.findall(
     r"^ *```sh\n(.*?)^ *```$", section("docs/operations.md", "Stop one backup"), re.MULTILINE | re.DOTALL
 )
-
-DATABASES = [f"db-{number}" for number in range(8)]
-FAILED_OVER = "RDS-EVENT-0049"
 
 
 def test_two_commands_stop_a_running_and_a_waiting_backup(timelines: Callable[..., Timeline], tmp_path: Path) -> None:
@@ -71,31 +64,3 @@ def test_two_commands_stop_a_running_and_a_waiting_backup(timelines: Callable[..
     (letter,) = timeline.dead_letters()
     assert letter["error"]["code"] == "ASSOCIATION_REMOVED"
     assert [job.group for job in commserve.jobs.values()] == ["users-db", "billing-db"]
-
-
-@pytest.mark.parametrize(
-    ("groups", "writes", "jobs"),
-    [(["all"], None, 1), (DATABASES, None, len(DATABASES)), (DATABASES, 4, len(DATABASES))],
-)
-def test_a_storm_of_events_ends_in_a_job_for_each_group(
-    timelines: Callable[..., Timeline], groups: list[str], writes: int | None, jobs: int
-) -> None:
-    """Whether a group has all databases or one, and a limit of writing calls an hour admits them all or not."""
-    timeline = timelines(GATHER_MINUTES="5")
-    timeline.commserve.rate_limit(writes)
-    for group in groups:
-        timeline.commserve.set_content("aws-prod", group, [content.everything()])
-    each = [
-        {**one, "databases": [group.replace("all", "db-*")]}
-        for one, group in zip(associations(*groups), groups, strict=True)
-    ]
-    timeline.target("storm", associations=each)
-    for name in DATABASES:
-        timeline.deliver(timeline.event(name, FAILED_OVER))
-        timeline.commserve.advance(10)
-    timeline.run()
-    assert Counter(job.group for job in timeline.commserve.jobs.values()) == dict.fromkeys(groups, 1)
-    assert Counter(timeline.statuses()) == Counter(
-        {"submitted": jobs, "completed": jobs, "joined": len(DATABASES) - jobs}
-    )
-    assert not timeline.dead_letters()

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -135,32 +134,22 @@ def test_targets_and_schedules_are_those_of_the_template(folder: Path, written: 
     fleet = read_fleet(folder / "fleet")
     assert fleet.errors == ()
     template = Resolved({"BackupStack": STACK}, template_of(fleet) | {"Conditions": {}, "Outputs": {}})
-    made: dict[str, list[Any]] = {"targets": [], "schedules": []}
+    made: dict[str, Any] = {}
     for address, values in written.items():
         match address.partition(".")[0]:
             case "aws_ssm_parameter":
-                made["targets"].append([values["name"], json.loads(values["insecure_value"])])
+                made[values["name"]] = json.loads(values["insecure_value"])
             case "aws_scheduler_schedule":
                 (target,) = values["target"]
                 (letters,) = target["dead_letter_config"]
-                own = ("name", "group_name", "schedule_expression", "schedule_expression_timezone")
-                started = [target[name] for name in ("arn", "role_arn", "input")]
-                made["schedules"].append([*(values[name] for name in own), *started, letters["arn"]])
-    wanted = {
-        "targets": [
-            [part["Name"], json.loads(part["Value"])] for part in template.of_type("AWS::SSM::Parameter").values()
-        ],
-        "schedules": [
-            [
-                *(part[name] for name in ("Name", "GroupName", "ScheduleExpression", "ScheduleExpressionTimezone")),
-                *(part["Target"][name] for name in ("Arn", "RoleArn", "Input")),
-                part["Target"]["DeadLetterConfig"]["Arn"],
-            ]
-            for part in template.of_type("AWS::Scheduler::Schedule").values()
-        ],
-    }
+                own = [values[name] for name in ("group_name", "schedule_expression", "schedule_expression_timezone")]
+                made[values["name"]] = [*own, target["arn"], target["role_arn"], target["input"], letters["arn"]]
+    wanted = {part["Name"]: json.loads(part["Value"]) for part in template.of_type("AWS::SSM::Parameter").values()}
+    for part in template.of_type("AWS::Scheduler::Schedule").values():
+        own = [part[name] for name in ("GroupName", "ScheduleExpression", "ScheduleExpressionTimezone")]
+        started = [part["Target"][name] for name in ("Arn", "RoleArn", "Input")]
+        wanted[part["Name"]] = [*own, *started, part["Target"]["DeadLetterConfig"]["Arn"]]
     imported = re.sub(
         rf'{{"Fn::ImportValue": "{STACK}-(\w+)"}}', lambda found: json.dumps(OUTPUTS[found[1]]), json.dumps(wanted)
     )
-    by_name = {kind: sorted(rows, key=itemgetter(0)) for kind, rows in json.loads(imported).items()}
-    assert {kind: sorted(rows, key=itemgetter(0)) for kind, rows in made.items()} == by_name
+    assert made == json.loads(imported)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.clients import RENEW, PairInSecret
 from tests.integration.leaks import leaks
-from tests.integration.pairs import RENEW, PairInSecret
 from tests.integration.world import World
 
 PLACES = ("text", "page", "header", "redirect", "status_line", "malformed_header", "length", "chunk")
@@ -21,15 +21,14 @@ def pair(world: World) -> PairInSecret:
 def test_what_a_server_gives_back_is_not_shown(pair: PairInSecret, capfd: pytest.CaptureFixture[str]) -> None:
     secrets, outcomes, commserve = {*pair.commserve.tokens.pair.values()}, list[Any](), pair.commserve
     for where in PLACES:
-        fault: dict[str, Any] = {"where": where, "form": "plain"}
         sandbox = pair.world.sandbox()
         for status in (500, 401, 400):
-            commserve.fault("echo", path="/CreateTask", status=status, **fault)
+            commserve.fault("echo", path="/CreateTask", status=status, where=where)
             outcomes.append(pair.submit(sandbox, 20))
-        commserve.fault("echo", path="/Client", **fault)
+        commserve.fault("echo", path="/Client", where=where)
         outcomes.append(sandbox.commvault.get("/Client", time.monotonic() + 10))
         pair.expire()
-        commserve.fault("echo", path=RENEW, **fault)
+        commserve.fault("echo", path=RENEW, where=where)
         outcomes.append(pair.submit())
         # The next place begins with a new pair.
         secrets |= {*commserve.tokens.pair.values(), *pair.issue().values()}

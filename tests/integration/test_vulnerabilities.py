@@ -5,15 +5,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from local.locks import SHIPPED, packages
 from local.tools import ROOT
+from tests.answering import Request, Response, answering
 
 
 def vulnerable(package: str, number: int) -> dict[str, Any]:
@@ -25,27 +24,14 @@ def vulnerable(package: str, number: int) -> dict[str, Any]:
     return {"id": f"PYSEC-0000-{number}", "aliases": [f"CVE-0000-{number}"], "affected": [affected]}
 
 
-@contextmanager
-def database(answers: Mapping[str, Any], asked: list[dict[str, Any]], status: int = 200) -> Iterator[str]:
+def database(answers: Mapping[str, Any], asked: list[dict[str, Any]], status: int = 200) -> AbstractContextManager[str]:
     """Serve OSV's query API on a loopback port: an answer for each package that has one, and `{}` for all others."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append(query)
-            body = json.dumps(answers.get(query["package"]["name"], {})).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(request: Request) -> Response:
+        asked.append(json.loads(request.body))
+        return Response(status, json.dumps(answers.get(asked[-1]["package"]["name"], {})).encode())
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the standard library's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    return answering(answer)
 
 
 def audit(url: str, *arguments: Path | str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from local.commserve import CommServe
 from local.emulator import Emulator
 from local.rds import RESTORED, delivered, rds_event
 from rds_snap_backup.messaging.notifications import iso
-from tests.integration.world import World, record, scheduled
+from tests.integration.world import RUN_SECONDS, World, record, scheduled
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 VISIBILITY_SECONDS = 90
@@ -91,7 +91,8 @@ class Timeline(World):
         batch = [message for message in self.queue if message.due <= self.clock()][:BATCH]
         for message in batch:
             message.due = self.clock() + VISIBILITY_SECONDS
-        answer = self.handle({"Records": [record(message.id, message.id, message.body) for message in batch]})
+        records = [record(message.id, message.id, message.body) for message in batch]
+        answer = self.backup.receive_batch(records, lambda: RUN_SECONDS)
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         self.queues[self.submissions] = [
             message for message in self.queue if message not in batch or message.id in failed

@@ -108,31 +108,6 @@ class World:
         answer = (function or self.backup).receive(event, str(uuid.uuid4()), lambda: RUN_SECONDS)
         return json.loads(json.dumps(answer))
 
-    def handle(self, event: Mapping[str, Any]) -> Any:
-        """Hand an event of the event source to the function."""
-        assert self.backup.is_batch(event)
-        return self.backup.receive_batch(event["Records"], lambda: RUN_SECONDS)
-
-    def poll(self, handler: Callable[[Any], Any] | None = None, wait: int = 0) -> int:
-        """Be the event source once: receive messages that are due, hand them over, delete what is done.
-
-        `handler` takes the event source's event, and is this process's function unless another one is given.
-        """
-        sqs = self.aws.client("sqs")
-        received = sqs.receive_message(
-            QueueUrl=self.submissions, MaxNumberOfMessages=10, WaitTimeSeconds=wait, AttributeNames=["All"]
-        ).get("Messages", [])
-        if received:
-            records = [record(message["MessageId"], message["ReceiptHandle"], message["Body"]) for message in received]
-            failed = {
-                failure["itemIdentifier"]
-                for failure in (handler or self.handle)({"Records": records})["batchItemFailures"]
-            }
-            for message in received:
-                if message["MessageId"] not in failed:
-                    sqs.delete_message(QueueUrl=self.submissions, ReceiptHandle=message["ReceiptHandle"])
-        return len(received)
-
     def redrive(self, body: Any) -> None:
         """Send a dead letter, or any other message, to the Submissions queue."""
         text = body if isinstance(body, str) else json.dumps(body)
@@ -184,11 +159,6 @@ class World:
         rows = self.aws.client("dynamodb").scan(TableName=self.name)["Items"]
         plain = [{name: next(iter(value.values())) for name, value in row.items()} for row in rows]
         return [row for row in plain if row["pk"].startswith(prefix)]
-
-    def sent(self) -> list[list[str]]:
-        """Return the groups of each CreateTask request."""
-        tasks = [request.json["taskInfo"]["associations"] for request in self.commserve.create_tasks]
-        return [[association["subclientName"] for association in sent] for sent in tasks]
 
     def _clients(self, clients: Mapping[str, Any]) -> Clients:
         made = {name: clients.get(name) or self.client(name) for name in SERVICES}

@@ -1,5 +1,6 @@
 """The simulator as a Lambda function, in the package that is deployed: with Lambda's modules only."""
 
+import base64
 import json
 import os
 import signal
@@ -57,10 +58,13 @@ CREATE = request("/commandcenter/api/CreateTask", body=json.dumps(form(associati
 def test_requests_to_the_url_start_jobs_that_a_control_counts(package: Path) -> None:
     named = request("/commandcenter/api/Client/byName(clientName='aws-prod')")
     listed = request("/commandcenter/api/Subclient", rawQueryString="clientId=5&applicationId=134")
-    *_, created, jobs = answers = handle(package, *PREPARED, named, listed, CREATE, control("jobs"))
-    assert [answer["statusCode"] for answer in answers[2:5]] == [200, 200, 200]
+    lost = [part for name in ("bad_gateway_after", "reset_after") for part in (control("fault", name=name), CREATE)]
+    answers = handle(package, *PREPARED, named, listed, CREATE, *lost, control("jobs"))
+    created, jobs = answers[4], answers[-1]
+    assert [answer["statusCode"] for answer in answers if "statusCode" in answer] == [200, 200, 200, 502, 502]
     assert created["headers"]["Content-Type"] == "application/json; charset=utf-8"
-    assert [(job["by"], job["group"]) for job in jobs["value"]] == [("CreateTask", "orders-db")]
+    assert [(job["by"], job["group"]) for job in jobs["value"]] == [("CreateTask", "orders-db")] * 3
+    assert json.loads(base64.b64decode(created["body"]))["jobIds"] == [jobs["value"][0]["id"]]
     assert jobs["sandbox"] == "one"
 
 

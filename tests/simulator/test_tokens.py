@@ -1,6 +1,5 @@
 """The simulator's access tokens: they expire, are renewed, and a chain ends as Commvault ends it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,6 @@ from local.commserve import CommServe
 from tests.simulator.client import Wire, log_in
 
 DAY = 24 * 3600
-
-
-@pytest.fixture
-def server() -> Iterator[CommServe]:
-    with CommServe() as running:
-        running.frozen = True
-        yield running
 
 
 def renew(wire: Wire, pair: dict[str, Any]) -> Any:

@@ -50,9 +50,9 @@ def create_task(state: State, request: Recorded) -> Answer:
 
 def already_running(state: State, subclients: list[Subclient]) -> Answer | None:
     """Return the refusal of a request for subclients of which one has a job that has not ended, if it is refused."""
-    if not state.jobs.busy.startswith("refuse") or not any(state.jobs.running(subclient) for subclient in subclients):
+    if state.jobs.busy == "run" or not any(state.jobs.running(subclient) for subclient in subclients):
         return None
-    return error(2, "Another backup is already running for the subclient.", 409 if state.jobs.busy == "refuse" else 200)
+    return error(2, "Another backup is already running for the subclient.", 409)
 
 
 def read_form(body: Any) -> tuple[list[dict[str, str]], str, str]:

@@ -40,7 +40,6 @@ class Controls(ABC):
     # A CreateTask that names unknown or refused subclients and others: see `state.Unknown`.
     unknown = setting("", "unknown")
     # How a job ends that skipped a database of its content.
-    skipping_ends = setting("jobs", "skipping_ends")
     # Who starts the jobs of requests, as their rows say; None: they do not say.
     user = setting("jobs", "user")
     # Whether the list of subclients shows contents, or only `GET /Subclient/{id}` does.

@@ -27,7 +27,6 @@ SETTINGS = (
     "job_seconds",
     "busy",
     "unknown",
-    "skipping_ends",
     "user",
     "lists_content",
     "paged_by",

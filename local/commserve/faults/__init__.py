@@ -25,21 +25,19 @@ the token for it:
     missing_job_ids     200 with only a task ID, no job (task_id)
     bad_gateway_after * the job is made and a proxy answers 502 (status)
     echo                the answer repeats what was sent, the token too (where: text, page, header, redirect, status_line,
-                        malformed_header, length, chunk; form: plain, json, url, hex, upper, lower, and
-                        base64, base64+1, base64+2, in which the secret begins at that byte)
+                        malformed_header, length, chunk)
     slow                the proper answer, late; the job before (after=True) or after the wait (seconds, after)
     stall_before        nothing done, no answer, until released or the client leaves
     stall_after *       the job is made, no answer until released or the client leaves
     reset_before        TCP RST, nothing done
     reset_after *       the job is made, then TCP RST
     close               a clean close without an answer (after)
-    garbage             bytes that are not HTTP (text, after)
+    garbage             bytes that are not HTTP (text, after, is_kept)
     truncated *         the proper answer without its last bytes (missing)
     huge                a JSON object of many bytes (size, after)
     endless             an answer of which one part does not end (what: headers, line, continue, body, chunks, negative, trailers; after)
     bomb                a small compressed body that is `size` bytes when it is unpacked (size, after)
     trickle *           the proper answer, its body byte by byte (interval)
-    trickle_headers *   the proper answer, all of it byte by byte (interval)
 """
 
 # Importing these modules is what registers their faults.

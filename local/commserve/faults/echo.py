@@ -1,34 +1,16 @@
 """The fault `echo`: a server or a proxy that gives back what it was sent, in every place where a client may read it."""
 
-import json
-from base64 import b64encode
-from collections.abc import Callable
-from urllib.parse import quote
-
 from local.commserve import answers
 from local.commserve.answers import HTML, Answer
 from local.commserve.faults.book import Exchange, behaviour
 
-FORMS: dict[str, Callable[[str], str]] = {
-    "plain": lambda text: text,
-    # As JSON may write it: every slash and every character of the token's own in an escape.
-    "json": lambda text: json.dumps(text)[1:-1].replace("/", "\\/").replace("+", "\\u002b"),
-    "url": lambda text: quote(text, safe=""),
-    "hex": lambda text: text.encode().hex(),
-    "upper": str.upper,
-    "lower": str.lower,
-    # Each offset within a group of three bytes gives other characters.
-    "base64": lambda text: b64encode(text.encode()).decode(),
-    "base64+1": lambda text: b64encode(b":" + text.encode()).decode(),
-    "base64+2": lambda text: b64encode(b"::" + text.encode()).decode(),
-}
 END = b"\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"
 
 
 @behaviour
-def echo(exchange: Exchange, *, where: str = "text", form: str = "plain", status: int = 500) -> None:
+def echo(exchange: Exchange, *, where: str = "text", status: int = 500) -> None:
     """Give back what was sent. The places `status_line` to `chunk` are no proper HTTP."""
-    said = f"Refused: {FORMS[form](exchange.sent())}"
+    said = f"Refused: {exchange.sent()}"
     line = said.encode()
     match where:
         case "text":

@@ -60,12 +60,19 @@ def close(exchange: Exchange, *, after: bool = False) -> None:
 
 
 @behaviour
-def garbage(exchange: Exchange, *, text: str = "\x00\x01 this is not HTTP \r\n\r\n", after: bool = False) -> None:
-    """Bytes that are not HTTP, then a close."""
+def garbage(
+    exchange: Exchange,
+    *,
+    text: str = "\x00\x01 this is not HTTP \r\n\r\n",
+    after: bool = False,
+    is_kept: bool = False,
+) -> None:
+    """Bytes that are not HTTP, then a close unless the connection is kept."""
     if after:
         exchange.act()
     exchange.raw(text.encode())
-    exchange.close()
+    if not is_kept:
+        exchange.close()
 
 
 @behaviour
@@ -96,14 +103,11 @@ def trickle(exchange: Exchange, *, interval: float = 1.0) -> None:
     """The proper answer; each byte of its body is sent `interval` seconds after the previous one."""
     head, body = exchange.render(exchange.act())
     exchange.raw(head)
-    _drip(exchange, body, interval)
-
-
-@behaviour
-def trickle_headers(exchange: Exchange, *, interval: float = 1.0) -> None:
-    """The proper answer, byte by byte from its status line on."""
-    head, body = exchange.render(exchange.act())
-    _drip(exchange, head + body, interval)
+    for at in range(len(body)):
+        if not exchange.pause(interval):
+            exchange.close()
+            return
+        exchange.raw(body[at : at + 1])
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -142,11 +146,3 @@ def bomb(exchange: Exchange, *, size: int = 1024 * 1024 * 1024, after: bool = Fa
     body = gzip.compress(b" " * member) * (size // member)
     head, _ = exchange.render(Answer(body=b"", content_type=JSON))
     exchange.raw(head.replace(b"Content-Length: 0", b"Content-Encoding: gzip\r\nContent-Length: %d" % len(body)) + body)
-
-
-def _drip(exchange: Exchange, data: bytes, interval: float) -> None:
-    for at in range(len(data)):
-        if not exchange.pause(interval):
-            exchange.close()
-            return
-        exchange.raw(data[at : at + 1])
