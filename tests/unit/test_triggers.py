@@ -186,6 +186,15 @@ def test_the_databases_tag_names_targets_of_this_stack(tag: Any, names: tuple[st
 
 
 @pytest.mark.parametrize(
+    ("message", "shown"),
+    [("Restored\u202e \x1b[31m", "Restored [31m"), *((value, None) for value in [*NO_TEXTS, ""])],
+    ids=str,
+)
+def test_an_events_message_can_be_shown(message: Any, shown: str | None) -> None:
+    assert trigger_of(rds(Message=message)).message == shown
+
+
+@pytest.mark.parametrize(
     ("time", "moment"),
     [
         *((time, 1769824800.0) for time in (DUE, "2026-01-31T03:00:00+01:00", "2026-01-31T02:00:00")),
