@@ -39,7 +39,6 @@ class Controls(ABC):
     busy = setting("jobs", "busy")
     # A CreateTask that names unknown or refused subclients and others: see `state.Unknown`.
     unknown = setting("", "unknown")
-    # How a job ends that skipped a database of its content.
     # Who starts the jobs of requests, as their rows say; None: they do not say.
     user = setting("jobs", "user")
     # Whether the list of subclients shows contents, or only `GET /Subclient/{id}` does.
