@@ -9,7 +9,7 @@ import typer
 
 from rds_snap_backup_cli.completion import target_names
 from rds_snap_backup_cli.errors import Exit
-from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
+from rds_snap_backup_cli.functions import AUDIT, pages_of, unknown_answer
 from rds_snap_backup_cli.output import Row, counted, findings_to_text
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.stack import DeployedStack
@@ -36,8 +36,8 @@ def check(call: Call, target: OneTarget = "", show_all: ShowAll = False) -> Exit
     """
     stack = call.stack()
     with call.progress("The Audit function runs the checks"):
-        report = preflight(stack, target)
-    checks = [{name: item.get(name) for name in COLUMNS} | {"result": result_of(item)} for item in report["checks"]]
+        found = preflight(stack, target)
+    checks = [{name: item.get(name) for name in COLUMNS} | {"result": result_of(item)} for item in found]
     wrong = [item for item in checks if item["result"] != OK]
     if show_all or not call.is_table:
         call.show(COLUMNS, checks if show_all else wrong)
@@ -50,18 +50,19 @@ def check(call: Call, target: OneTarget = "", show_all: ShowAll = False) -> Exit
         call.conclude(f"{stack.place}: {counts[FAILED]} of {counted(len(checks), 'check')} failed{unmade}.", "bold red")
     else:
         call.conclude(f"{stack.place}: {counted(len(checks), 'check')} passed.", "green")
-    return Exit.OK if report["ok"] and not wrong else Exit.FINDINGS
+    return Exit.FINDINGS if wrong else Exit.OK
 
 
-def preflight(stack: DeployedStack, target: str = "") -> Mapping[str, Any]:
-    """Return the preflight's answer, about one target if it is named."""
-    event = {"check": True} | ({"target": target} if target else {})
-    match answer := invoke(stack, AUDIT, event):
-        case {"ok": bool(), "checks": [*rows]} if all(isinstance(row, dict) for row in rows):
-            found: dict[str, Any] = answer
-            return found
-        case _:
-            raise unknown_answer(stack, AUDIT, answer)
+def preflight(stack: DeployedStack, target: str = "") -> list[Row]:
+    """Return the preflight's checks of all pages, about one target if it is named."""
+    found: list[Row] = []
+    for page in pages_of(stack, {"check": True} | ({"target": target} if target else {})):
+        match page:
+            case {"ok": bool(), "checks": [*rows]} if all(isinstance(row, dict) for row in rows):
+                found += rows
+            case _:
+                raise unknown_answer(stack, AUDIT, page)
+    return found
 
 
 def result_of(row: Mapping[str, Any]) -> str:

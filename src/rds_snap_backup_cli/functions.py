@@ -1,12 +1,12 @@
 """Invokes the functions of a deployed stack, as a person would: synchronously, with an event."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.config import Config
 
-from rds_snap_backup.untrusted import clean_text
+from rds_snap_backup.untrusted import clean_text, whole_number
 from rds_snap_backup_cli.errors import NO_LEDGER, NO_TABLE, CannotRun
 from rds_snap_backup_cli.stack import DeployedStack
 
@@ -48,6 +48,16 @@ def invoke(stack: DeployedStack, function: str, event: Mapping[str, Any], attemp
             raise Refused(problem)
         case _:
             return payload
+
+
+def pages_of(stack: DeployedStack, event: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the pages of the Audit function's answer to a question. Each may be of another reading, so a row can come twice."""
+    page = pages = 1
+    while page <= pages:
+        answer = invoke(stack, AUDIT, {**event, "page": page} if page > 1 else event)
+        pages = whole_number(answer.pop("pages", 1), 1) or 1 if isinstance(answer, dict) else 1
+        yield answer
+        page += 1
 
 
 def unknown_answer(stack: DeployedStack, function: str, answer: Any) -> CannotRun:

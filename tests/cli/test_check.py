@@ -51,6 +51,14 @@ def test_failures_are_paragraphs_and_the_rest_is_shown_on_request(cli: Cli, func
     assert cli("check", "prod", "--all").out.count("Commvault has [bold] / RDS.") == 63
 
 
+def test_the_checks_of_all_pages_are_shown(cli: Cli, function: AwsWire) -> None:
+    function.answer("Invoke", *({"ok": False, "checks": [check], "pages": 2} for check in (PASSED, FAILED)))
+    done = cli("check", "prod")
+    assert "What to do: Correct clientName." in done.out
+    assert done.out.endswith("1 of 2 checks failed.\n")
+    assert [asked.get("page") for asked in function.asked("Invoke")] == [None, 2]
+
+
 def test_one_cause_is_said_once_and_last(cli: Cli, function: AwsWire) -> None:
     cause = "Connection refused."
     unmade = row(ok=False, detail=f"aws-prod / RDS / nightly: not checked. {cause}", hint="Check the host.")

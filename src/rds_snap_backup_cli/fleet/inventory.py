@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from rds_snap_backup.targets import NAMES
-from rds_snap_backup.untrusted import clean_text, whole_number
+from rds_snap_backup.untrusted import clean_text
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.fleet.additions import Addition, additions_of, extend, files_of, reason_to_leave_out
 from rds_snap_backup_cli.fleet.files import (
@@ -23,7 +23,7 @@ from rds_snap_backup_cli.fleet.files import (
     require_fleet_name,
 )
 from rds_snap_backup_cli.fleet.writing import new_fleet, write_files
-from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
+from rds_snap_backup_cli.functions import AUDIT, pages_of, unknown_answer
 from rds_snap_backup_cli.output import Format, Row, counted, moment, stderr
 from rds_snap_backup_cli.program import Call, command
 from rds_snap_backup_cli.stack import DeployedStack
@@ -98,21 +98,16 @@ def inventory(
 
 
 def take_inventory(stack: DeployedStack) -> Inventory:
-    """Return the answer's rows of all pages. Each page may be of another reading, so each row counts once."""
+    """Return the answer's rows of all pages, each once."""
     rows: dict[tuple[Any, ...], Row] = {}
     unread: dict[tuple[Any, ...], Row] = {}
-    page = pages = 1
-    while page <= pages:
-        match invoke(stack, AUDIT, {"inventory": True} | ({"page": page} if page > 1 else {})):
-            case {"inventory": [*found], "unread": [*others], **rest} if all(map(is_row, found)) and are_texts(
-                others, UNREAD
-            ):
+    for page in pages_of(stack, {"inventory": True}):
+        match page:
+            case {"inventory": [*found], "unread": [*others]} if all(map(is_row, found)) and are_texts(others, UNREAD):
                 rows |= {(*names_in(row), row["arn"]): row for row in found}
                 unread |= {tuple(item[name] for name in UNREAD): item for item in others}
-                pages = whole_number(rest.get("pages", 1), 1) or 1
             case answer:
                 raise unknown_answer(stack, AUDIT, answer)
-        page += 1
     return Inventory(list(rows.values()), list(unread.values()))
 
 

@@ -8,9 +8,8 @@ import typer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rds_snap_backup.untrusted import whole_number
 from rds_snap_backup_cli.errors import Exit
-from rds_snap_backup_cli.functions import AUDIT, invoke, unknown_answer
+from rds_snap_backup_cli.functions import AUDIT, pages_of, unknown_answer
 from rds_snap_backup_cli.output import (
     Format,
     Row,
@@ -102,20 +101,16 @@ def caller(stack: DeployedStack) -> str:
 
 
 def audit(stack: DeployedStack) -> dict[str, Any]:
-    """Return the audit's answer with the databases of all its pages. Each page is an audit, so each database counts once."""
+    """Return the audit's answer with the databases of all its pages, each once."""
     answer: dict[str, Any] = {}
     databases: dict[str, Any] = {}
-    page = pages = 1
-    while page <= pages:
-        part = invoke(stack, AUDIT, {"audit": True} | ({"page": page} if page > 1 else {}))
-        match part:
+    for page in pages_of(stack, {"audit": True}):
+        match page:
             case {"status": "audit", "databases": [*rows]} if all(isinstance(row, dict) for row in rows):
                 databases |= {str(row.get("arn")): row for row in rows}
             case _:
-                raise unknown_answer(stack, AUDIT, part)
-        answer = answer or part
-        pages = whole_number(part.pop("pages", 1), 1) or 1
-        page += 1
+                raise unknown_answer(stack, AUDIT, page)
+        answer = answer or page
     return {**answer, "databases": list(databases.values())}
 
 
