@@ -2,9 +2,8 @@
 
 import json
 import threading
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -63,19 +62,6 @@ class Subscriber:
         with self._lock:
             self.received += new
         return new
-
-    def wait_for(
-        self, count: int, *, within: float, where: Callable[[Message], bool] = lambda _: True
-    ) -> list[Message]:
-        """Wait until `count` messages that `where` accepts have been received in all, and return them; else raise."""
-        deadline = time.monotonic() + within
-        while True:
-            found = [message for message in self.received if where(message)]
-            if len(found) >= count:
-                return found
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{len(found)} of {count} messages within {within} s; received: {self.received}")
-            self.receive(seconds=1)
 
 
 def _admits(topic: str, queue: str) -> dict[str, Any]:
