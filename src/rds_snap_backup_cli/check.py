@@ -36,7 +36,7 @@ def check(call: Call, target: OneTarget = "", show_all: ShowAll = False) -> Exit
     """
     stack = call.stack()
     with call.progress("The Audit function runs the checks"):
-        found = preflight(stack, target)
+        is_ok, found = preflight(stack, target)
     checks = [{name: item.get(name) for name in COLUMNS} | {"result": result_of(item)} for item in found]
     wrong = [item for item in checks if item["result"] != OK]
     if show_all or not call.is_table:
@@ -50,19 +50,20 @@ def check(call: Call, target: OneTarget = "", show_all: ShowAll = False) -> Exit
         call.conclude(f"{stack.place}: {counts[FAILED]} of {counted(len(checks), 'check')} failed{unmade}.", "bold red")
     else:
         call.conclude(f"{stack.place}: {counted(len(checks), 'check')} passed.", "green")
-    return Exit.FINDINGS if wrong else Exit.OK
+    return Exit.OK if is_ok and not wrong else Exit.FINDINGS
 
 
-def preflight(stack: DeployedStack, target: str = "") -> list[Row]:
-    """Return the preflight's checks of all pages, about one target if it is named."""
-    found: list[Row] = []
+def preflight(stack: DeployedStack, target: str = "") -> tuple[bool, list[Row]]:
+    """Return whether the preflight is well, and its checks of all pages; about one target if it is named."""
+    is_ok, found = True, list[Row]()
     for page in pages_of(stack, {"check": True} | ({"target": target} if target else {})):
         match page:
-            case {"ok": bool(), "checks": [*rows]} if all(isinstance(row, dict) for row in rows):
+            case {"ok": bool() as is_well, "checks": [*rows]} if all(isinstance(row, dict) for row in rows):
+                is_ok = is_ok and is_well
                 found += rows
             case _:
                 raise unknown_answer(stack, AUDIT, page)
-    return found
+    return is_ok, found
 
 
 def result_of(row: Mapping[str, Any]) -> str:

@@ -106,7 +106,7 @@ class _Application:
             for backup in without:
                 self._set(self._polled(backup))
         elif attempt.has_matched:
-            # Rows show whose each ID is: a backup without one may have a job all the same.
+            # Rows show whose each ID is: a backup without one may have a job nevertheless.
             for backup in without:
                 self._set(backup.moved_to(Doubted(number, "unanswered", self._now), self._now))
         else:
