@@ -99,8 +99,8 @@ class Job:
     @property
     def start_time(self) -> float:
         """The start that its row shows: 0 where it is unknown, and later than its creation if it was queued."""
-        if (released := self.created + self.plan.queued) <= self.clock.now():
-            return released
+        if self._released <= self.clock.now():
+            return self._released
         return 0.0 if self.plan.queued_start == "unknown" else self.created
 
     @property
@@ -165,10 +165,15 @@ class Job:
         return self.job_seconds if self.plan.seconds is None else self.plan.seconds
 
     @property
+    def _released(self) -> float:
+        """When it leaves the queue."""
+        return self.created + self.plan.queued
+
+    @property
     def _begins(self) -> float:
         """When it starts running, after it was queued and has waited."""
         waiting = self._running_seconds() / 10 if self.plan.waiting is None else self.plan.waiting
-        return self.created + self.plan.queued + waiting
+        return self._released + waiting
 
     @property
     def _planned_end(self) -> float:
@@ -183,7 +188,7 @@ class Job:
         if self._ended and self._ended[0] <= now:
             return self._ended[1], self._ended[2]
         begins = self._begins
-        if now < self.created + self.plan.queued:
+        if now < self._released:
             return "Queued", "The job is waiting for resources."
         if now < begins:
             return "Waiting", ""
