@@ -100,7 +100,7 @@ def _head(goals: list[Goal]) -> list[str]:
     return [
         "# Benchmarks",
         (
-            f"{machine()}, {datetime.now(UTC):%Y-%m-%d}. Written by `make bench`. Each time stands beside its reference of the "
+            f"{machine()}, {datetime.now(UTC):%Y-%m-%d}. Written by `make bench`. Each time stands next to its reference of the "
             "same run, measured in turn with it; medians, in brackets the quartiles."
         ),
         "## Goals",
