@@ -8,7 +8,7 @@ from random import Random
 
 from rds_snap_backup.core.phases import CHANGES
 from tests.property.core.simulation import Simulation
-from tests.property.seeds import FIRST, IS_USUAL, play_each
+from tests.property.seeds import ARE_FEW, FIRST, play_each
 
 IS_SOAK = os.environ.get("PROPERTY_PROFILE") == "soak"
 # What must have happened, or the simulations would prove little.
@@ -26,9 +26,9 @@ def play(seed: int) -> Counter[str]:
 
 
 def test_no_simulation_breaks_a_promise(record_property: Callable[[str, object], None]) -> None:
-    first = time.time_ns() % 10**9 if IS_SOAK else FIRST
+    first = time.time_ns() % 10**9 if IS_SOAK and "PROPERTY_SEED" not in os.environ else FIRST
     seen = play_each(play, 100_000 if IS_SOAK else 120, first)
     record_property("the core's simulation", f"{seen['steps']} steps, {seen['overlapping deliveries']} overlapping")
     changes = {f"{was} -> {name}" for was, names in CHANGES.items() for name in names} - RARE
     never = (changes | FAULTS | READS) - seen.keys()
-    assert not IS_USUAL or not never, f"never happened: {sorted(never)}"
+    assert ARE_FEW or not never, f"never happened: {sorted(never)}"
