@@ -74,8 +74,8 @@ def product(aws: Emulator, evidence: Evidence) -> Iterator[Product]:
         # A warm sandbox lists the targets once a minute: those that are selected by pattern are stored first.
         for name in ("inventory", "crash"):
             product.started[name] = product.target(name, databases=[f"{name}-*"])
-        _fail_a_job(product)
         _kill_a_run(product)
+        _fail_a_job(product)
         yield product
 
 
