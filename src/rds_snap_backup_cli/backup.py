@@ -78,7 +78,7 @@ def backup(  # noqa: PLR0913, PLR0917 # each is an option
     starts all targets, it asks.
 
     With --database only a restore point opens the gate: exit status 0 if one of this database was made after the backup was
-    asked for, 1 if none is listed ten minutes after the jobs' end, 2 if that is not known.
+    asked for, 1 if none is listed ten minutes after the jobs' end or no job is known, 2 if that could not be asked.
     """
     request_id = request_id or str(uuid.uuid4())
     if not REQUEST_ID.fullmatch(request_id):
@@ -110,6 +110,11 @@ def backup(  # noqa: PLR0913, PLR0917 # each is an option
     if database and status in OVER and (since := moment_of(submissions)):
         call.say(f"{stack.place}: the backup {status}. Its restore points are asked for.")
         return prove(call, stack, database, since)
+    if database and status == "succeeded":
+        call.conclude(
+            f"{stack.place}: the backup has no known job, and no restore point proves {database}.", "bold red"
+        )
+        return Exit.FINDINGS
     return conclude(call, stack, status, reason=reason, is_timed_out=wait and status not in OVER)
 
 

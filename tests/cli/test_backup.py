@@ -145,6 +145,7 @@ PROVED = {"proved": True, "restorePoint": POINT, "reason": ""}
 NOT_PROVED = {"proved": False, "restorePoint": None, "reason": "No restore point was made."}
 NOT_ASKED = {"proved": None, "restorePoint": None, "reason": "Commvault cannot be reached."}
 PARTLY = submission("failed", one_of("completed_with_errors", error=ERROR))
+UNFOLLOWED = submission("succeeded", one_of("scheduled", None))
 PROVES = f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}."
 
 
@@ -155,6 +156,7 @@ PROVES = f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}."
         (PARTLY, [PROVED], Exit.OK, PROVES),
         (SUCCEEDED, [NOT_PROVED] * 11, Exit.FINDINGS, "no restore point of this backup. No restore point was made."),
         (SUCCEEDED, [NOT_PROVED, *[NOT_ASKED] * 10], Exit.COULD_NOT_RUN, "is not known. Commvault cannot be reached."),
+        (UNFOLLOWED, [], Exit.FINDINGS, f"the backup has no known job, and no restore point proves {ARN}."),
     ],
 )
 def test_the_gate_opens_for_a_restore_point_alone(
