@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from rds_snap_backup.core.record import Submission
+from rds_snap_backup.core.record import Submission, Unreadable
 from rds_snap_backup.ledger.keys import OPEN, OPEN_INDEX
-from rds_snap_backup.ledger.records import from_text
+from rds_snap_backup.ledger.records import UnreadableRecordError, from_text
 from rds_snap_backup.problems import Problem
 from rds_snap_backup_cli.errors import CannotRun, Exit
 from rds_snap_backup_cli.output import causes_of, counted, duration
@@ -38,10 +38,13 @@ def status(call: Call) -> Exit:
     """Show what is open now: one line a submission, the oldest first.
 
     Reads the ledger only. A next try that is overdue by more than an hour means that the submission's message is lost.
+    A record that this version cannot read is named, with the reason.
     """
     stack, now = call.stack(), time.time()
     with call.progress("Reading the ledger"):
-        submissions = sorted(open_submissions(stack), key=lambda item: item.created)
+        found = list(open_submissions(stack))
+    submissions = sorted((item for item in found if isinstance(item, Submission)), key=lambda item: item.created)
+    unreadable = [item for item in found if isinstance(item, Unreadable)]
     rows = [row_of(submission) for submission in submissions]
     call.show(
         COLUMNS,
@@ -52,14 +55,17 @@ def status(call: Call) -> Exit:
         wakeAt=lambda text: next_try(seconds_of(text) - now),
     )
     call.explain(causes_of(error.to_json() for submission in submissions if (error := last_error(submission))))
+    for record in unreadable:
+        call.say(f"{record.key}: {record.reason}")
     stuck = sum(submission.is_stuck(now) for submission in submissions)
     lost = f", {stuck} without a message: the next audit sends it again" if stuck else ""
-    call.conclude(f"{stack.place}: {counted(len(rows), 'open submission')}{lost}.")
+    unread = f", {len(unreadable)} that cannot be read" if unreadable else ""
+    call.conclude(f"{stack.place}: {counted(len(found), 'open submission')}{lost}{unread}.")
     return Exit.OK
 
 
-def open_submissions(stack: DeployedStack) -> Iterator[Submission]:
-    """Yield the open submissions. The index may be a moment old, the items are not."""
+def open_submissions(stack: DeployedStack) -> Iterator[Submission | Unreadable]:
+    """Yield the open submissions, and those that cannot be read. The index may be a moment old, the items are not."""
     client: DynamoDBClient = stack.session.client("dynamodb")
     table = stack.output("LedgerTableName")
     pages = client.get_paginator("query").paginate(
@@ -73,13 +79,16 @@ def open_submissions(stack: DeployedStack) -> Iterator[Submission]:
     for batch in batched(keys, MAX_READ):  # noqa: B911 # 3.12 has no `strict`
         for item in read_items(client, table, batch):
             submission = submission_of(item)
-            if not submission.is_over:
+            if isinstance(submission, Unreadable) or not submission.is_over:
                 yield submission
 
 
-def submission_of(item: Any) -> Submission:
+def submission_of(item: Any) -> Submission | Unreadable:
     """Return the submission of a ledger's item."""
-    return from_text(item["record"]["S"], int(item["version"]["N"]), item["writeId"]["S"])
+    try:
+        return from_text(item["record"]["S"], int(item["version"]["N"]), item["writeId"]["S"])
+    except UnreadableRecordError as error:
+        return Unreadable(item["pk"]["S"], str(error))
 
 
 def read_items(client: "DynamoDBClient", table: str, keys: tuple[str, ...]) -> Iterator[Any]:

@@ -94,6 +94,21 @@ def test_more_submissions_than_one_read_takes(cli: Cli, ledger: Ledger, monkeypa
     assert len(cli("status", "prod", "--format", "json").json) == 3
 
 
+def test_a_record_that_cannot_be_read_is_named_and_the_others_are_shown(
+    cli: Cli, ledger: Ledger, aws: Emulator
+) -> None:
+    ledger.save("orders", HOUR, 60, Waiting(0))
+    item = {"pk": "later", "record": '{"form": 3}', "writeId": "a", "open": "yes"}
+    numbers = {"version": {"N": "1"}, "wakeAt": {"N": "1"}}
+    typed = {**{name: {"S": text} for name, text in item.items()}, **numbers}
+    aws.client("dynamodb").put_item(TableName=ledger.table, Item=typed)
+    done = cli("status", "prod")
+    assert (done.status, [row[0] for row in done.rows]) == (Exit.OK, ["orders"])
+    assert done.out.endswith(": 2 open submissions, 1 that cannot be read.\n")
+    said = "later: The record has the form 3, and this version reads 2: deploy the version that wrote it."
+    assert done.err.splitlines() == [said]
+
+
 def test_a_deleted_ledger_has_an_error_that_leads_to_the_runbook(cli: Cli, wire: AwsWire) -> None:
     wire.stack(LedgerTableName="ledger", AuditFunctionName="audit")
     wire.fail("Query", 400, "ResourceNotFoundException", "Requested resource not found")
