@@ -49,6 +49,7 @@ def row(name: str, verdict: str, at: str = "") -> dict[str, Any]:
 
 # ---- The chain
 
+NO_DAY = f'"previous": {{"key": "{"9" * 20}/03/02/a.json", "sha256": ""}}'.encode()
 OTHER = f"{PREFIX}2026/03/02/other.json"
 CHAINS: dict[str, tuple[Callable[[list[Stored]], list[Stored]], list[str]]] = {
     "it holds": (lambda found: found, []),
@@ -67,6 +68,10 @@ CHAINS: dict[str, tuple[Callable[[list[Stored]], list[Stored]], list[str]]] = {
         lambda found: [found[0], Stored(key(SECOND), b"[]"), found[2]],
         [f"{key(SECOND)} is no report", f"{key(SECOND)} was changed"],
     ),
+    "one names a key of no day": (
+        lambda found: [Stored(key(FIRST), found[0].body.replace(b'"previous": null', NO_DAY)), *found[1:]],
+        [f"{key(FIRST)} was changed", f"{'9' * 20}/03/02/a.json is missing: {key(FIRST)} names it."],
+    ),
     "one is not linked": (lambda found: [*found, Stored(OTHER, found[1].body)], [f"{OTHER} is not linked"]),
 }
 
@@ -81,6 +86,25 @@ def test_a_report_that_is_missing_or_was_changed_is_found(change: str) -> None:
     assert [text for text, problem in zip(expected, found.problems, strict=True) if text not in problem] == []
     (unknown,) = history_of("prod", reports, None, THREE).problems
     assert "The ledger names no report" in unknown
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"time": "0001-01-01T00:00:00+01:00"},
+        {"time": "2026-03-01T06:00:00"},
+        {"databases": [row("db", "new") | {"arn": "arn:aws:rds:db"}]},
+        {"databases": [row("db", "new") | {"arn": None}]},
+        {"databases": [row("db", "protected", "2026-03-01T02:00:00")]},
+    ],
+    ids=repr,
+)
+def test_a_report_with_values_of_another_form_is_named(broken: dict[str, Any]) -> None:
+    reports, last = chained({day: [row("db", "new")] for day in THREE[:2]})
+    changed = json.dumps(json.loads(reports[0].body) | broken).encode()
+    found = history_of("prod", [Stored(key(FIRST), changed), reports[1]], last, THREE)
+    assert any(problem.startswith(f"{key(FIRST)} is no report") for problem in found.problems)
+    assert [line.place for line in found.lines] == ["111122223333 eu-central-1"]
 
 
 # ---- The days

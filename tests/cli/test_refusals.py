@@ -72,6 +72,7 @@ def test_what_cannot_be_meant_does_nothing(cli: Cli, stack: AwsWire, line: str) 
 BACKUP = f"backup prod orders --wait --quiet --database {ARN}"
 UNKNOWN, FORM = "returned an answer that this command does not understand: ", "has another form than this command reads"
 TIMED_OUT = {"errorMessage": "Task timed\nout"}
+NO_ZONE = {"name": "s", "createdAt": "2026-03-31T02:00:00", "snapshot": None}
 ANSWERS: list[tuple[str, list[Any], str]] = [
     ("check prod", [None], f"prod-AuditFunctionName {UNKNOWN}null See its log."),
     ("check prod", [{"ok": True, "checks": [1]}], f'{UNKNOWN}{{"ok": true, "checks": [1]}} See its log.'),
@@ -89,6 +90,9 @@ ANSWERS: list[tuple[str, list[Any], str]] = [
     ("report prod", [sample.answer() | {"databases": None}], UNKNOWN),
     ("report prod", [sample.answer() | {"counts": {}}], f"{FORM} (KeyError: 'databases')"),
     ("report prod", [sample.answer([sample.database("a", "stale", "1", startedAt="yesterday")])], FORM),
+    ("report prod", [sample.answer(time="0001-01-01T00:00:00+01:00")], f"{FORM} (OverflowError"),
+    ("report prod", [sample.answer(time="2026-03-31T06:00:00")], f"{FORM} (ValueError"),
+    ("report prod --max-age 5", [sample.answer([sample.database("a", "new", restorePoint=NO_ZONE)])], FORM),
     ("report prod", [sample.answer([], [sample.finding("A") | {"hint": 7}])], FORM),
     ("inventory prod", [inventory([row("a", arn=7)])], UNKNOWN),
     ("inventory prod", [inventory([row("a", targets="b")])], UNKNOWN),

@@ -105,6 +105,7 @@ def test_the_csv_says_what_it_is_of_then_findings_databases_and_meanings(cli: Cl
         ("--verdict stale --verdict protected", ["billing", "orders"]),
         ("--max-age 5", ["web-sessions", "billing"]),
         ("--max-age 100", ["web-sessions"]),
+        ("--max-age 999999999", ["web-sessions"]),
         ("--max-age 5 --verdict stale", ["billing"]),
     ],
 )

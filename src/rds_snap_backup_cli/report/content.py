@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
@@ -41,6 +41,8 @@ PROBLEMS = frozenset(list(Verdict)[:5])
 COUNTS = ("databases", *Verdict, "places", "targets", "stuck", "findings", "commvaultCalls")
 DIGEST = ("backups", "submissions", "events")
 STARTERS = {"stack": "this stack", "commvault": "Commvault"}
+# What reading a report of another form raises.
+MALFORMED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 ORDER = {name: number for number, name in enumerate(Verdict)}
 
 
@@ -75,9 +77,9 @@ class Content:
                 sorted(map(database, answer["databases"]), key=lambda row: ORDER.get(row["verdict"], -1)),
                 digest(answer["since"]),
                 outage(answer["lastRead"]) if counts["unreadable"] else "",
-                datetime.fromisoformat(answer["time"]).astimezone(UTC),
+                utc(answer["time"]),
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise CannotRun(
                 f"the report has another form than this command reads ({type(error).__name__}: {error}). Use the "
                 "command of the stack's version."
@@ -86,14 +88,17 @@ class Content:
     def narrowed(self, verdicts: Iterable[Verdict], max_age: float | None) -> Self:
         """Keep the databases of these verdicts, if any are given, without a restore point in the last `max_age` hours."""
         wanted = set(verdicts) or set(Verdict)
-        oldest = self.at - timedelta(hours=max_age or 0)
         kept = [
             row
             for row in self.databases
             if row["verdict"] in wanted
-            and (max_age is None or not row["createdAt"] or datetime.fromisoformat(row["createdAt"]) < oldest)
+            and (max_age is None or not row["createdAt"] or self.age(row["createdAt"]) > max_age)
         ]
         return replace(self, databases=kept, hidden=len(self.databases) - len(kept))
+
+    def age(self, at: str) -> float:
+        """Return the hours from a time to the audit."""
+        return (self.at - utc(at)).total_seconds() / 3600
 
     @property
     def place(self) -> str:
@@ -225,8 +230,16 @@ def words(name: str) -> str:
 
 
 def minute(at: str) -> str:
-    """Return an ISO 8601 time in UTC, to the minute; nothing of nothing. Raises `ValueError`."""
-    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M}" if at else ""
+    """Return an ISO 8601 time in UTC, to the minute; nothing of nothing. Raises one of `MALFORMED`."""
+    return f"{utc(at):%Y-%m-%d %H:%M}" if at else ""
+
+
+def utc(at: str) -> datetime:
+    """Return an ISO 8601 time in UTC. Raises one of `MALFORMED`, also if it has no time zone."""
+    found = datetime.fromisoformat(at)
+    if found.tzinfo is None:
+        raise ValueError(f"{at!r} has no time zone")
+    return found.astimezone(UTC)
 
 
 def text(value: object) -> str:

@@ -1,18 +1,21 @@
 """The history of a stack's reports: whether their chain holds, and each database's verdict on each day. Pure."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache, cached_property
 from itertools import groupby, pairwise
 from typing import Any
 
 from rds_snap_backup.untrusted import clean_text
 from rds_snap_backup_cli.errors import CannotRun
-from rds_snap_backup_cli.report.content import Verdict, text
+from rds_snap_backup_cli.report.content import MALFORMED, Verdict, text, utc
 from rds_snap_backup_cli.report.form import parsed
 
+# Of an account and region that could not be listed it ends in `:*`.
+ARN = re.compile(r"arn:[^:]*:rds:[^:]*:[^:]*:(?:[^:]+:.+|\*)")
 # The days of these verdicts ask for no restore point.
 NOT_ASKED = frozenset({Verdict.EXCLUDED, Verdict.NEW})
 # A row of these verdicts without a restore point says that there is none.
@@ -44,7 +47,7 @@ def day_of(key: str) -> date | None:
     """Return the day on which a report was due: its key is `…/YYYY/MM/DD/TIME.json`; None for another key."""
     try:
         return date(*map(int, key.split("/")[-4:-1]))
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None
 
 
@@ -69,24 +72,28 @@ class Report:
             raise CannotRun(f"{stored.key} is no report of a day: its key has no date.")
         try:
             rows = {
-                name(row["arn"]): (Verdict(row["verdict"]).value, moment((row["restorePoint"] or {}).get("createdAt")))
+                name(row["arn"]): (Verdict(row["verdict"]).value, created_at(row["restorePoint"]))
                 for row in answer["databases"]
             }
-            at = datetime.fromisoformat(answer["time"]).astimezone(UTC)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            at = utc(answer["time"])
+        except MALFORMED as error:
             raise CannotRun(f"{stored.key} is no report ({type(error).__name__}: {error}).") from None
         return cls(stored.key, day, at, rows, link_of(answer.get("previous")))
 
 
 @cache
 def name(arn: str) -> str:
-    """Return an ARN as one line of text. Each is in many reports. Raises `TypeError`."""
-    return text(arn)
+    """Return an ARN as one line of text. Each is in many reports. Raises one of `MALFORMED`."""
+    found = text(arn)
+    if not ARN.fullmatch(found):
+        raise ValueError(f"{found!r} is not the ARN of a database")
+    return found
 
 
-def moment(at: str | None) -> datetime | None:
-    """Return an ISO 8601 time. Raises `ValueError` or `TypeError`."""
-    return datetime.fromisoformat(at).astimezone(UTC) if at else None
+def created_at(point: Mapping[str, Any] | None) -> datetime | None:
+    """Return when a restore point was made, None without one. Raises one of `MALFORMED`."""
+    at = (point or {}).get("createdAt")
+    return utc(at) if at else None
 
 
 def link_of(value: object) -> Link | None:
