@@ -60,6 +60,7 @@ class Rule:
     "explain prod event.json",
     "explain prod --database ARN --event RDS-EVENT-0043",
     rows=True,
+    instead="database",
 )
 def explain(call: Call, event_file: EventFile = "", database: Database = "", event_id: EventId = "") -> Exit:
     """Show what an event would do if it arrived now, and why. Submits nothing.

@@ -162,11 +162,16 @@ QUIET = shared("quiet", bool, False, typer.Option("--quiet", "-q", help="Print r
 
 
 def command(
-    *examples: str, rows: bool = False, asks: bool = False, needs_stack: bool = True, is_offline: bool = False
+    *examples: str,
+    rows: bool = False,
+    asks: bool = False,
+    needs_stack: bool = True,
+    instead: str = "",
+    is_offline: bool = False,
 ) -> Callable[[Command], Command]:
     """Make a function the command of its name. Its first parameter is the `Call`.
 
-    With `rows`, `--format` is an option; with `asks`, `--yes`.
+    With `rows`, `--format` is an option; with `asks`, `--yes`. The option `instead` stands for the optional arguments.
 
     An offline command has neither the argument STACK nor the options of AWS.
     """
@@ -187,7 +192,8 @@ def command(
             if not is_offline:
                 names = ["stack_name", *(argument.name for argument in arguments)]
                 needed = len([item for item in arguments if item.default is Parameter.empty]) + needs_stack
-                values |= placed(names, [values.pop(name) for name in names], needed)
+                expected = needed if values.get(instead) else len(names)
+                values |= placed(names, [values.pop(name) for name in names], needed, expected)
             call = Call(**{name: values.pop(name) for name in Call.__annotations__ if name in values})
             if status := attempt(lambda: function(call, **values), call):
                 raise typer.Exit(status)
@@ -207,10 +213,13 @@ def is_argument(parameter: Parameter) -> bool:
     return any(isinstance(arg, ArgumentInfo) for arg in get_args(parameter.annotation))
 
 
-def placed(names: Sequence[str], values: Sequence[str], needed: int) -> dict[str, str]:
-    """Return the arguments by name. The environment names the stack unless all are given; the first `needed` must be."""
+def placed(names: Sequence[str], values: Sequence[str], needed: int, expected: int) -> dict[str, str]:
+    """Return the arguments by name. The environment names the stack unless all that are expected are given.
+
+    The first `needed` must be given.
+    """
     given = [value for value in values if value]
-    if needed - 1 <= len(given) < len(names) and (stack := os.environ.get(STACK_VARIABLE)):
+    if needed - 1 <= len(given) < expected and (stack := os.environ.get(STACK_VARIABLE)):
         given.insert(0, stack)
     if len(given) < needed:
         missing = " ".join(name.removesuffix("_name").upper() for name in names[:needed])

@@ -20,6 +20,8 @@ from tests.cli.calls import Cli
 from tests.cli.submissions import QUEUED
 from tests.cli.wire import OUTPUT, STACK, AwsWire, members, stacks
 
+ARN = "arn:aws:rds:eu-central-1:111122223333:db:orders-db"
+
 type Piped = subprocess.Popen[str]
 
 
@@ -44,14 +46,22 @@ def test_a_missing_argument_is_an_error(cli: Cli, wire: AwsWire, line: str) -> N
     assert (done.status, done.out, "must be given" in done.err, wire.calls) == (Exit.COULD_NOT_RUN, "", True, [])
 
 
-@pytest.mark.parametrize(("named", "order"), [("other", ("prod", "orders")), ("prod", ("orders",))])
+@pytest.mark.parametrize(
+    ("named", "line"),
+    [
+        ("other", "backup prod orders"),
+        ("prod", "backup --wait orders"),
+        ("other", f"explain prod --database {ARN} --event RDS-EVENT-0043"),
+        ("prod", f"explain --database {ARN} --event RDS-EVENT-0043"),
+    ],
+)
 def test_the_environment_names_a_stack_that_is_left_out(
-    cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, named: str, order: tuple[str, ...]
+    cli: Cli, wire: AwsWire, monkeypatch: pytest.MonkeyPatch, named: str, line: str
 ) -> None:
     monkeypatch.setenv("RDS_SNAP_BACKUP_STACK", named)
     wire.no_stack()
-    cli("backup", *order).could_not_run("prod: there is no such stack in us-east-1.")
-    cli("backup", "--wait", *order, "--region", "eu-west-1").could_not_run("prod: there is no such stack in eu-west-1.")
+    cli(*line.split()).could_not_run("prod: there is no such stack in us-east-1.")
+    cli(*line.split(), "--region", "eu-west-1").could_not_run("prod: there is no such stack in eu-west-1.")
     assert {asked["StackName"] for asked in wire.asked("DescribeStacks")} == {"prod"}
 
 
