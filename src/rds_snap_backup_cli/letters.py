@@ -15,7 +15,12 @@ from rds_snap_backup_cli.program import Call, command
 SHORT_ID = 8
 COLUMNS = {"id": "ID", "target": "Target", "trigger": "Trigger", "error": "Error", "sent": "Age"}
 
-Ids = Annotated[str, typer.Option("--id", help="IDs of letters, or their beginnings, separated by blanks.")]
+Ids = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id", metavar="ID", help="IDs of letters, or their beginnings, separated by blanks; can be repeated."
+    ),
+]
 All = Annotated[bool, typer.Option("--all", help="All letters.")]
 
 
@@ -35,17 +40,18 @@ def letters(call: Call) -> Exit:
 
 
 @command("discard prod --id '3f0c1d52 9a41b7e0'", "discard prod --all --yes", asks=True)
-def discard(call: Call, ids: Ids = "", everything: All = False) -> Exit:
+def discard(call: Call, ids: Ids = None, everything: All = False) -> Exit:
     """Delete dead letters, after showing them and asking.
 
     Exactly the letters that are shown are deleted, however many arrive meanwhile.
     """
-    if bool(ids.split()) == everything:
+    named = dict.fromkeys(" ".join(ids or ()).split())
+    if bool(named) == everything:
         raise typer.BadParameter("Name the letters with --id, or --all of them.")
     stack = call.stack()
     queue = DeadLetterQueue.of(stack)
     with call.progress("Reading the dead-letter queue"), queue.held() as held:
-        chosen = held if everything else [pick(held, letter_id) for letter_id in dict.fromkeys(ids.split())]
+        chosen = held if everything else [pick(held, letter_id) for letter_id in named]
     if not chosen:
         call.conclude(f"{stack.place}: no letters in the dead-letter queue.")
         return Exit.OK

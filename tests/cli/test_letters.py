@@ -1,6 +1,7 @@
 """Listing, discarding and reading dead letters, in queues of emulated AWS and at the wire."""
 
 import json
+import shlex
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,9 +111,10 @@ def test_letters_are_shown_and_stay_where_they_are(cli: Cli, queue: Queue) -> No
     assert queue.left() == set(ids)
 
 
-def test_named_letters_are_deleted_and_the_others_are_not(cli: Cli, queue: Queue) -> None:
+@pytest.mark.parametrize("ids", ["--id '{} {}'", "--id {} --id {}"])
+def test_named_letters_are_deleted_and_the_others_are_not(cli: Cli, queue: Queue, ids: str) -> None:
     first, second, third = queue.put(REJECTED, REJECTED, REJECTED)
-    done = cli("discard", "prod", "--id", f"{first} {second[:8]}", "--yes")
+    done = cli("discard", "prod", "--yes", *shlex.split(ids.format(first, second[:8])))
     assert (done.status, first[:8] in done.err, third[:8] in done.err) == (Exit.OK, True, False)
     assert "2 letters deleted." in done.out
     assert queue.left() == {third}
