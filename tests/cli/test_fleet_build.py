@@ -124,6 +124,18 @@ REFUSED: dict[str, Mapping[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"), [("no-such-folder/x.json", "No such file or directory"), ("", "Is a directory")]
+)
+def test_a_file_that_cannot_be_written_is_named_as_it_was_given(
+    cli: Cli, tmp_path: Path, name: str, reason: str
+) -> None:
+    fleet, out = write_fleet(tmp_path / "fleet", {"a": document("a")}), tmp_path / name
+    done = cli("build", str(fleet), "--out", str(out), "--quiet")
+    done.could_not_run(f": {out} cannot be written: {reason}. Name another file.")
+    assert [path.name for path in tmp_path.iterdir()] == ["fleet"]
+
+
 @pytest.mark.parametrize("reason", REFUSED)
 def test_nothing_is_written_where_something_is_wrong(build: Build, out: Path, reason: str) -> None:
     out.write_text("of yesterday")

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from rds_snap_backup_cli.errors import CannotRun
+
 # As the stack's own default. Without a schedule a target is backed up after RDS events only.
 NIGHTLY = {"schedule": {"expression": "cron(0 3 * * ? *)", "timezone": "UTC"}}
 ENDLESS = 2**30
@@ -44,7 +46,15 @@ def write_files(directory: Path, files: Mapping[str, str]) -> None:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a text to a file, whole or not at all, by a new file in its directory; a link is replaced, not followed."""
+    """Write a text to a file, whole or not at all; a link is replaced, not followed. Raises `CannotRun`."""
+    try:
+        replace_file(path, text)
+    except OSError as error:  # It names the new file, which nobody knows.
+        raise CannotRun(f"{path} cannot be written: {error.strerror}. Name another file.") from None
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a text to a new file in a file's directory, and put it in its place. Raises `OSError`."""
     # Random names, O_EXCL and O_NOFOLLOW: nobody can have put a link there.
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     part = Path(name)
