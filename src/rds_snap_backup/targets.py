@@ -64,7 +64,7 @@ DATABASES = Field(is_texts, "a list of names, globs or ARN globs", TEXTS)
 EVENT_IDS = Field(is_texts, 'a list of IDs like "RDS-EVENT-0043"', TEXTS)
 ACCOUNTS = Field(
     is_accounts,
-    "a list of 1 or more account IDs of 12 digits, as texts",
+    "a list of 1 or more account IDs of 12 digits, in quotes",
     {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[0-9]{12}$", "maxLength": 12}},
 )
 DISPLAY_NAME = replace(

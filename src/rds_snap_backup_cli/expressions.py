@@ -128,9 +128,10 @@ def next_run(expression: str, timezone: str, now: datetime) -> str:
     """Return in a sentence when a valid expression is due next; of a rate its interval. `now` is in UTC."""
     if found := RATE.fullmatch(expression):
         return f"It runs every {found[1].removeprefix('1 ')}."
-    days = FOUR_YEARS if CRON.fullmatch(expression) else (datetime.max.replace(tzinfo=UTC) - now).days
+    is_cron = CRON.fullmatch(expression)
+    days = FOUR_YEARS if is_cron else (datetime.max.replace(tzinfo=UTC) - now).days
     if not (found_run := next(runs(expression, timezone, now, days), None)):
-        return "It is over."
+        return "It is not due within four years." if is_cron else "It is over."
     local = found_run.astimezone(ZoneInfo(timezone))
     return f"Next run: {local:%Y-%m-%d %H:%M} {timezone}{'' if timezone == 'UTC' else f' ({found_run:%H:%M} UTC)'}."
 

@@ -83,6 +83,7 @@ def test_a_time_that_daylight_saving_skips_is_told_with_one_that_exists(
         ("cron(0 3 ? 12 L *)", "UTC", "Next run: 2026-12-05 03:00 UTC."),
         ("at(2026-12-24T13:00:00)", "Asia/Tokyo", "Next run: 2026-12-24 13:00 Asia/Tokyo (04:00 UTC)."),
         ("at(2026-11-20T13:00:00)", "UTC", "It is over."),
+        ("cron(0 0 1 1 ? 2040)", "UTC", "It is not due within four years."),
         ("rate(36 hours)", "UTC", "It runs every 36 hours."),
         ("rate(1 day)", "UTC", "It runs every day."),
     ],

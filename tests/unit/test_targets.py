@@ -94,7 +94,7 @@ TEXT = "a text of 1 to 500 printable characters"
         ("enabled", "true", "true or false"),
         ("databases", ["a\n"], "a list of names, globs"),
         ("rdsEventIds", "RDS-EVENT-0043", "a list of IDs like"),
-        ("accounts", [111122223333], "a list of 1 or more account IDs"),
+        ("accounts", [111122223333], "a list of 1 or more account IDs of 12 digits, in quotes"),
         ("gatherMinutes", 10**401, "a whole number, 0 to 1440"),
         ("retryFailedJobs", True, "a whole number, 0 to 5"),
         ("maxAgeHours", 1.0, "a whole number, 1 to 8784"),
