@@ -7,10 +7,12 @@ import pytest
 
 from local.tools import ROOT
 from tests.unit.documents import DOCUMENTS, FENCE, anchors, read, samples, section, spans
-from tests.unit.template import TEMPLATE
+from tests.unit.template import CHAT, EVENTS_OUT, MEMBER, TEMPLATE
 
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
 PATH = re.compile(r"(?:src|events|tests|local|docs|examples|tools)/[\w./-]*|[\w-]+\.(?:yaml|toml)")
+# A parameter in a sentence, such as: with `KmsKeyArn`.
+NAMED = re.compile(r"\b[Ww]ith(?:out)? `([A-Z][a-z]+[A-Z]\w*)`")
 # A step through the code: a file, then names in it.
 STEP = re.compile(r"^\d+\. `([\w./-]+)`: (`[^—]+`)", re.MULTILINE)
 
@@ -38,6 +40,14 @@ def test_every_file_and_name_of_the_tree_exists(name: str) -> None:
         assert [
             identifier for identifier in spans(names) if not re.search(rf"\b{re.escape(identifier)}\b", read(path))
         ] == [], path
+
+
+def test_every_parameter_that_a_sentence_names_exists() -> None:
+    texts = "\n".join(path.read_text() for path in DOCUMENTS if path.name != "CHANGELOG.md")
+    named = NAMED.findall(texts.replace(section("docs/operations.md", "Move from 1.x"), ""))
+    known = {name for template in (TEMPLATE, MEMBER, CHAT, EVENTS_OUT) for name in template["Parameters"]}
+    assert "KmsKeyArn" in named
+    assert set(named) - known == set()
 
 
 def test_the_readme_is_short() -> None:
