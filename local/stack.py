@@ -218,7 +218,9 @@ def deployed(aws: Emulator, name: str, parameters: Mapping[str, str]) -> Stack:
     return Stack(aws, name, parameters, outputs)
 
 
-def apply_template(aws: Emulator, name: str, template: str | Mapping[str, str], parameters: Mapping[str, str]) -> Mapping[str, str]:
+def apply_template(
+    aws: Emulator, name: str, template: str | Mapping[str, str], parameters: Mapping[str, str]
+) -> Mapping[str, str]:
     """Create or update a stack without SAM, wait, and return its resources' physical IDs by logical ones.
 
     `template` is its text, or CloudFormation's argument that says where it is.
