@@ -31,9 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Save the time of what the collected tests do not use, and of what they would do again."""
-    if loaders := sys.modules.get("botocore.loaders"):
+    if sessions := sys.modules.get("botocore.session"):
         # Each session of the SDK would read its service models again: most of the time of a test that makes a new one.
-        loaders.create_loader = functools.cache(loaders.create_loader)  # type: ignore[attr-defined]
+        sessions.create_loader = functools.cache(sessions.create_loader)  # type: ignore[attr-defined]
     if "hypothesis" not in sys.modules:
         # Its plugin imports all of it for the summary.
         session.config.pluginmanager.unregister(name="hypothesispytest")
