@@ -1,7 +1,7 @@
 """Metrics as CloudWatch reads them out of log lines in the embedded metric format."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from io import StringIO
@@ -54,8 +54,10 @@ class ToCloudWatch(StringIO):
     def write(self, text: str) -> int:
         """Keep the text, and put its metrics."""
         at = datetime.fromtimestamp(self._clock(), UTC)
+        data: defaultdict[str, list[Any]] = defaultdict(list)
         for (namespace, name, dimensions), value in sums(text.splitlines()).items():
             named = [{"Name": key, "Value": given} for key, given in dimensions]
-            datum = {"MetricName": name, "Dimensions": named, "Value": value, "Timestamp": at}
-            self._client.put_metric_data(Namespace=namespace, MetricData=[datum])
+            data[namespace].append({"MetricName": name, "Dimensions": named, "Value": value, "Timestamp": at})
+        for namespace, rows in data.items():
+            self._client.put_metric_data(Namespace=namespace, MetricData=rows)
         return super().write(text)
