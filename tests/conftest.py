@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import ENVIRONMENT
 
+# No test may reach an AWS account, whatever the shell says.
 os.environ.update(ENVIRONMENT)
 
 
@@ -46,10 +47,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("counted")
     for name, value in counted:
         terminalreporter.write_line(f"{name}: {value}")
-
-
-@pytest.fixture(autouse=True)
-def fake_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test may reach an AWS account, whatever the shell says."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
