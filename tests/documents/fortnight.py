@@ -68,7 +68,6 @@ class Fortnight:
             AUDIT_MEMBERS=MEMBER,
             REPORT_BUCKET=BUCKET,
             LEDGER_DAYS="3650",
-            FIRST_POLL_SECONDS="600",
         )
         self.rds = aws.client("rds")
         commserve.attach("aws-prod", RdsAccount((self.rds,)))

@@ -151,9 +151,7 @@ PLANS: dict[str, dict[str, Any]] = {
 def test_the_digest_counts_what_commvault_saw(
     aws: Emulator, commserve: CommServe, timelines: Callable[..., Timeline]
 ) -> None:
-    timeline = timelines(
-        POWERTOOLS_SERVICE_NAME=f"stack-{time.monotonic_ns()}", RETRY_HOURS="1", FIRST_POLL_SECONDS="600"
-    )
+    timeline = timelines(POWERTOOLS_SERVICE_NAME=f"stack-{time.monotonic_ns()}", RETRY_HOURS="1")
     auditor = timeline.auditor(timeline.clock)
 
     def audit() -> Any:
