@@ -63,7 +63,7 @@ def write(folder: Path, built: Path | None = None) -> list[Path]:
     listing = sbom.write(folder)
     name = listing.name.removesuffix(sbom.SUFFIX)
     built = built or build()
-    template = yaml.safe_load((built / "template.yaml").read_text())
+    template = yaml.load((built / "template.yaml").read_text(), Loader=yaml.CSafeLoader)
     code = shared(built, template)
     package = {
         "README.md": (ROOT / "docs" / "install.md").read_bytes(),
