@@ -37,9 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Save the time of what the collected tests do not use, and of what they would do again."""
-    if sessions := sys.modules.get("botocore.session"):
+    if sdk := sys.modules.get("botocore.session"):
         # Each session of the SDK would read its service models again: most of the time of a test that makes a new one.
-        sessions.create_loader = functools.cache(sessions.create_loader)  # type: ignore[attr-defined]
+        sdk.create_loader = functools.cache(sdk.create_loader)  # type: ignore[attr-defined]
     if "hypothesis" not in sys.modules:
         # Its plugin imports all of it for the summary.
         session.config.pluginmanager.unregister(name="hypothesispytest")

@@ -44,20 +44,24 @@ def counted(output: str) -> Counter[str]:
 
 
 class ToCloudWatch(StringIO):
-    """A function's standard output whose metrics become CloudWatch's, at the function's time, as the log service does it."""
+    """A function's standard output, whose metrics are CloudWatch's once it is flushed, with the function's times."""
 
     def __init__(self, client: Any, clock: Callable[[], float]) -> None:
         super().__init__()
         self._client = client
         self._clock = clock
+        self._data: defaultdict[str, list[Any]] = defaultdict(list)
 
     def write(self, text: str) -> int:
-        """Keep the text, and put its metrics."""
+        """Keep the text and its metrics."""
         at = datetime.fromtimestamp(self._clock(), UTC)
-        data: defaultdict[str, list[Any]] = defaultdict(list)
         for (namespace, name, dimensions), value in sums(text.splitlines()).items():
             named = [{"Name": key, "Value": given} for key, given in dimensions]
-            data[namespace].append({"MetricName": name, "Dimensions": named, "Value": value, "Timestamp": at})
-        for namespace, rows in data.items():
-            self._client.put_metric_data(Namespace=namespace, MetricData=rows)
+            self._data[namespace].append({"MetricName": name, "Dimensions": named, "Value": value, "Timestamp": at})
         return super().write(text)
+
+    def flush(self) -> None:
+        """Put the metrics."""
+        while self._data:
+            namespace, rows = self._data.popitem()
+            self._client.put_metric_data(Namespace=namespace, MetricData=rows)

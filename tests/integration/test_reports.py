@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -153,6 +154,7 @@ def test_the_digest_counts_what_commvault_saw(
     auditor = timeline.auditor(timeline.clock)
 
     def audit() -> Any:
+        sys.stdout.flush()
         due = {"audit": True, "schedule": SCHEDULE, "time": iso(timeline.clock())}
         return answer(auditor, due, "request", lambda: 300)["since"]
 
