@@ -132,14 +132,15 @@ def test_it_finds_every_endpoint_that_the_whole_sdk_finds(package: Path) -> None
     regions = [region for part in partitions for region in whole.get_available_regions("sqs", part)]
     assert len(regions) > 30
 
-    def endpoints(session: Any) -> list[tuple[str, str]]:
+    def endpoints(session: Any) -> list[tuple[Any, str]]:
         loader, resolver = session.get_component("data_loader"), session._get_internal_component("endpoint_resolver")
-        places, found = loader.load_data("partitions"), []
+        places, found = loader.load_data("partitions"), list[tuple[Any, str]]()
         for service in OPERATIONS:
             rules = EndpointProvider(loader.load_service_model(service, "endpoint-rule-set-1"), places)
-            for region in regions:
-                host = resolver.construct_endpoint(service, region)["hostname"]
-                found.append((host, rules.resolve_endpoint(Region=region).url))
+            found += [
+                (resolver.construct_endpoint(service, region), rules.resolve_endpoint(Region=region).url)
+                for region in regions
+            ]
         return found
 
     assert endpoints(small) == endpoints(whole)
