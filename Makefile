@@ -8,7 +8,7 @@ TOOL := $(RUN) python -m local.tools
 
 # Values from the command line or the environment are never expanded, neither here nor by the shell: a recipe reads them in
 # the environment, and `$(value …)` makes each the text that was given.
-VALUES := STACK REGION PROFILE CONFIG GUIDED TARGET RUNS SECONDS ONLY MEMBER_DATABASE MEMBER_PROFILE
+VALUES := STACK REGION PROFILE CONFIG GUIDED TARGET RUNS SECONDS ONLY QUICK MEMBER_DATABASE MEMBER_PROFILE
 $(foreach name,$(VALUES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 
@@ -20,7 +20,7 @@ help:
 	@echo "make test               every check and every test"
 	@echo "make lint               every check; of the templates only when one has changed"
 	@echo "make unit               the tests of pure code, template and documents"
-	@echo "make bench              measure against the alternatives; writes benchmarks/RESULTS.md"
+	@echo "make bench              measure against the alternatives; writes benchmarks/RESULTS.md (QUICK=1: little of each, written nowhere)"
 	@echo "make build              build the functions as they are deployed"
 	@echo "make package            build, and write to dist/ a zip for the AWS CLI, the same for Terraform and CDK, SBOM, the command line's wheel and its hashed requirements, checksums"
 	@echo "make deploy             ask the essentials once, build, and deploy to your AWS account (also STACK=..., REGION=..., PROFILE=..., CONFIG=..., GUIDED=1)"
@@ -109,7 +109,7 @@ mutants: .venv/.synced
 	PYTHONPATH=. $(RUN) python -m tests.mutants
 
 bench: .venv/.synced
-	PYTHONPATH=src:. $(RUN) python -m benchmarks
+	PYTHONPATH=src:. $(RUN) python -m benchmarks $(if $(QUICK),--quick)
 
 pictures: .venv/.synced
 	PYTHONPATH=src:. $(RUN) python -m tests.documents.pictures

@@ -38,12 +38,14 @@ class Drained:
 
 def measure(place: Place, package: Package, count: int) -> Drained:
     """Invoke the function for all targets, and time the draining of the queue."""
-    targets = place.targets(count)
     environment = place.environment | {"FIRST_POLL_SECONDS": "600"}  # Nothing is polled meanwhile.
     with ExitStack() as stack:
         sandboxes = [stack.enter_context(Sandbox(package, place, environment)) for _ in range(CONCURRENCY)]
-        for sandbox, target in zip(sandboxes, targets, strict=False):
+        warming = place.targets(CONCURRENCY)
+        for sandbox, target in zip(sandboxes, warming, strict=True):
             sandbox.run([scheduled(target)])  # It reads the token and makes the connections.
+        place.forget(warming)  # Their groups are busy.
+        place.targets(count)
         place.commserve.clear()
         place.commserve.fault("slow", times=None, seconds=LATENCY)
         [fan_out] = sandboxes[0].run([{"target": "*", "requestId": str(uuid.uuid4())}])

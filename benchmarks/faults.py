@@ -69,7 +69,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Tally:
-    """The outcome of some triggers, each of another database."""
+    """The outcome of some triggers, each of another group."""
 
     triggers: int = 0
     jobs: int = 0
@@ -78,17 +78,17 @@ class Tally:
     unpublished: int = 0
 
     @classmethod
-    def count(cls, databases: Iterable[str], server: CommServe, messages: Iterable[Mapping[str, Any]]) -> "Tally":
+    def count(cls, groups: Iterable[str], server: CommServe, messages: Iterable[Mapping[str, Any]]) -> "Tally":
         """Count the jobs in the server against the triggers, and the messages against the jobs."""
         published = {str(job_id) for message in messages for job_id in message.get("jobIds", [])}
-        per_database = dict.fromkeys(databases, 0)
+        per_group = dict.fromkeys(groups, 0)
         for job in server.jobs.values():
-            per_database[job.group] += 1
+            per_group[job.group] += 1
         return cls(
-            triggers=len(per_database),
+            triggers=len(per_group),
             jobs=len(server.jobs),
-            doubled=sum(count > 1 for count in per_database.values()),
-            lost=sum(count == 0 for count in per_database.values()),
+            doubled=sum(count > 1 for count in per_group.values()),
+            lost=sum(count == 0 for count in per_group.values()),
             unpublished=len(server.jobs.keys() - published),
         )
 

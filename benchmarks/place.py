@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from typing import Any, Self
 
 from benchmarks.packages import Package
 from local.commserve import ControlClient
+from local.commserve.catalogue import RDS
 from local.emulator import Emulator
 from local.tools import ROOT
 from tests.ledger import create_ledger
@@ -96,14 +98,19 @@ class Place:
         for name in names:
             document = {
                 "associations": [
-                    {"clientName": "aws-prod", "instanceName": "RDS", "subclientName": group} for group in groups[name]
+                    {"clientName": "aws-prod", "instanceName": RDS, "subclientName": group} for group in groups[name]
                 ]
             }
             path = f"/{self.name}/targets/{name}"
             self.aws.client("ssm").put_parameter(Name=path, Value=json.dumps(document), Type="String")
         known = [group for name in names for group in groups[name]]
-        self.commserve.post("extend", clients={"aws-prod": {"RDS": known}})
+        self.commserve.post("extend", clients={"aws-prod": {RDS: known}})
         return names
+
+    def forget(self, targets: Sequence[str]) -> None:
+        """Remove targets' documents."""
+        names = [f"/{self.name}/targets/{target}" for target in targets]
+        self.aws.client("ssm").delete_parameters(Names=names)
 
 
 def scheduled(target: str) -> dict[str, Any]:
@@ -117,7 +124,7 @@ def scheduled(target: str) -> dict[str, Any]:
 
 
 def event_for(package: Package, target: str) -> dict[str, Any]:
-    """Return an event that makes a package back up a target's only database; the floor has none."""
+    """Return an event that makes a package back up a target's only group; the floor has none."""
     if package.handler.startswith("usual"):
-        return {"client": "aws-prod", "instance": f"{target}-0", "subclient": "default"}
+        return {"client": "aws-prod", "instance": RDS, "subclient": f"{target}-0"}
     return scheduled(target)

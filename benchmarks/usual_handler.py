@@ -26,6 +26,6 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     )
     instance = commcell.clients.get(event["client"]).agents.get("Cloud Apps").instances.get(event["instance"])
     job = instance.subclients.get(event["subclient"]).backup("Full")
-    message = {"status": "submitted", "target": event["instance"], "jobIds": [job.job_id]}
+    message = {"status": "submitted", "target": event["subclient"], "jobIds": [job.job_id]}
     SNS.publish(TopicArn=os.environ["NOTIFICATIONS_TOPIC_ARN"], Message=json.dumps(message))
     return message

@@ -22,6 +22,7 @@ from typing import Any
 from benchmarks.faults import FAULTS, Fault, Killed, Publishing, Tally, Topic
 from benchmarks.figures import table
 from local.commserve import CommServe
+from local.commserve.catalogue import RDS
 from local.emulator import Emulator
 from local.subscriber import Subscriber
 from rds_snap_backup.backup.deliveries import Deliveries
@@ -36,7 +37,7 @@ USUAL_SECONDS = 30.0
 OUTAGE_SECONDS = 6.0
 JOB_SECONDS = 2.0
 SETTLED_WITHIN = 60.0
-DATABASES = tuple(f"db-{number}" for number in range(TRIGGERS))
+GROUPS = tuple(f"group-{number}" for number in range(TRIGGERS))
 
 
 def main() -> None:
@@ -81,11 +82,11 @@ def section(results: Sequence[tuple[Fault, Tally, Tally]]) -> list[str]:
 def product(aws: Emulator, server: CommServe, fault: Fault) -> Tally:
     """Let the product meet a fault."""
     world = World(aws, server)
-    for name in DATABASES:
+    for name in GROUPS:
         world.target(name, associations=associations(name))
-    for name in DATABASES:
+    for name in GROUPS:
         fault.arm(server, "/CreateTask")
-        if fault.is_outage and name == DATABASES[0]:
+        if fault.is_outage and name == GROUPS[0]:
             clearing = time.monotonic() + OUTAGE_SECONDS
         function = world.function(sns=Topic(aws.client("sns"), fault.publishing))
         _at_once(fault.deliveries, partial(_deliver, world, scheduled("nightly", name), function))
@@ -96,7 +97,7 @@ def product(aws: Emulator, server: CommServe, fault: Fault) -> Tally:
     deadline = time.monotonic() + SETTLED_WITHIN
     while world.waiting() and time.monotonic() < deadline:
         poll(world)
-    return Tally.count(DATABASES, server, world.notifications())
+    return Tally.count(GROUPS, server, world.notifications())
 
 
 def _deliver(world: World, event: Mapping[str, Any], function: Deliveries) -> None:
@@ -135,12 +136,12 @@ def usual_way(aws: Emulator, server: CommServe, fault: Fault) -> Tally:
             "NOTIFICATIONS_TOPIC_ARN": topic,
             "TOKEN_SECRET_ARN": secret,
         }
-        for name in DATABASES:
+        for name in GROUPS:
             fault.arm(server, "/Subclient/*/action/backup")
-            event = {"client": "aws-prod", "instance": name, "subclient": "default"}
+            event = {"client": "aws-prod", "instance": RDS, "subclient": name}
             _at_once(fault.deliveries, partial(_usual_deliver, environment, event, fault.publishing))
     subscriber.receive()
-    return Tally.count(DATABASES, server, [message.body for message in subscriber.received])
+    return Tally.count(GROUPS, server, [message.body for message in subscriber.received])
 
 
 def _usual_deliver(environment: Mapping[str, str], event: Mapping[str, Any], publishing: Publishing) -> None:
@@ -169,8 +170,7 @@ def usual_try(environment: Mapping[str, str], event: Mapping[str, Any], publishi
 
 
 def _with_server(play: Callable[[Emulator, CommServe, Fault], Tally], aws: Emulator, fault: Fault) -> Tally:
-    clients = {"aws-prod": dict.fromkeys(DATABASES, ("default",))}
-    with CommServe(token=TOKEN, job_seconds=JOB_SECONDS, clients=clients) as server:
+    with CommServe(token=TOKEN, job_seconds=JOB_SECONDS, clients={"aws-prod": {RDS: GROUPS}}) as server:
         return play(aws, server, fault)
 
 

@@ -3,11 +3,17 @@
 import functools
 import os
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import ENVIRONMENT
 
+if TYPE_CHECKING:
+    from local.emulator import Emulator
+
+# No test may reach an AWS account, whatever the shell says.
 os.environ.update(ENVIRONMENT)
 
 
@@ -48,8 +54,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{name}: {value}")
 
 
-@pytest.fixture(autouse=True)
-def fake_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test may reach an AWS account, whatever the shell says."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(scope="session")
+def emulator() -> Iterator["Emulator"]:
+    """AWS on this machine, the same for all layers: one for a process, with resources of its own for each test."""
+    from local.emulator import Emulator
+
+    with Emulator() as running:
+        yield running

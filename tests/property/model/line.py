@@ -24,7 +24,7 @@ LATE_SECONDS = 20.0
 AUTHORITY = trustme.CA()
 
 DEATHS = ("die before", "die after")
-CONNECTS = ("die before", "refused", "timeout", "slow")
+CONNECTS = ("refused", "timeout", "slow")
 NO_SUBCLIENT = 587207178
 # What can befall a request for jobs, by the simulator's faults and what they are given: one answer for each outcome, for
 # the answers themselves are told by the table of outcomes.
@@ -185,8 +185,6 @@ class Line:
         kernel.begin_effect()
         kernel.sleep(self._wire.connect_seconds)
         match kernel.fault("connect", CONNECTS):
-            case "die before":
-                raise Killed
             case "refused":
                 raise ConnectionRefusedError("refused")
             case "timeout":
@@ -205,6 +203,8 @@ class Line:
         wire, kernel = self._wire, self._wire.kernel
         if kernel.now - self._last_used > IDLE_SECONDS:
             kernel.fail("a request was sent over a connection that may have gone stale")
+        if kernel.current and self.timeout > kernel.seconds_left():
+            kernel.fail("a request may take longer than its run")
         kernel.begin_effect()
         kernel.sleep(wire.answer_seconds / 2)
         wire.catch_up()
@@ -219,7 +219,7 @@ class Line:
         elif method == "GET" and exchange.recorded.path == "/Job":
             exchange.pause(wire.page_seconds)
         late = ("reset, accepted late", "die with it under way") if kind == "request" else ()
-        deaths = DEATHS[:1] if kind == "read" else DEATHS
+        deaths = () if kind == "read" else DEATHS
         name = kernel.fault(kind, (*deaths, *late, *faults))
         if name in late:
             wire.late.append((kernel.now + LATE_SECONDS, exchange))
