@@ -156,6 +156,8 @@ def test_snapshots_that_rds_does_not_show_count_by_name(scene: AuditScene) -> No
     answer = scene.by_hand()
     assert (verdicts(answer), codes(answer)) == ({"orders-db": "protected"}, [("ACCOUNT_UNREADABLE", None)])
     assert "counts by name" in answer["databases"][0]["reason"]
+    answer = prove(scene, iso(scene.clock() - 7200))
+    assert (answer["proved"], "counts by name" in answer["reason"]) == (True, True)
 
 
 def test_an_empty_secret_and_schedules_that_repeat_an_association_are_findings(scene: AuditScene) -> None:

@@ -68,6 +68,11 @@ def by_job(found: Job, taken: Any = TAKEN) -> dict[str, Any]:
     return {"points": {RDS: DENIED}, "taken": {HOME: taken}} | jobs(found)
 
 
+def by_name(region: str, **more: Any) -> dict[str, Any]:
+    """Return a restore point of a region: RDS's snapshots cannot be read, so its name counts."""
+    return listed(point("orders", region=region)) | {"found": {HOME: DENIED}} | more
+
+
 def born(hours: float) -> Database:
     return database("orders", created=NOW - hours * HOUR)
 
@@ -77,6 +82,7 @@ DEV_UNREAD = {"groups": [CRM_ONLY], "unread_clients": {"aws-dev": DENIED}}
 ORDERS_NAMED = group("g", child("instance", "ORDERS", path="us-east-1"))
 UNCLEAR_EXCEPTION = group("g", EVERYTHING, filters=[child("Tag", "x")])
 WEST = Place(ACCOUNT, "eu-west-1")
+ORDERS_WEST = database("orders", at=WEST)
 UNKNOWN_ACCOUNT = "account of Commvault's client aws-prod is not known"
 ERRORS = "Completed w/ one or more errors"
 LAST = r"The last one is orders-27 of 2026-01-29T23:00:04Z\."
@@ -107,9 +113,9 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
         "a restore point of a group that is not understood": (MADE | {"groups": [UNCLEAR]}, ""),
         "the next older one, while the newest is missing": (made(9) | listed(point("orders"), point("orders", 9)), ""),
         "RDS says when it was made": (made(2) | listed(point("orders", 40, "orders-2")), ""),
-        "in a local zone": (MADE | listed(point("orders", zone="us-east-1-bos-1a")), ""),
-        "in a zone that is not known": (MADE | listed(point("orders", zone="moon-1a")), ""),
+        "in a region that is not known": (MADE | listed(point("orders", region="")), ""),
         "by name, as RDS's snapshots are unread": (MADE | {"found": {HOME: DENIED}}, "counts by name", born(90)),
+        "by name, in a region that is not known": (by_name(""), "counts by name"),
         "a job with its snapshot": (by_job(job()), "its job and RDS's snapshot count"),
         "a job that ended before its snapshot, by another clock": (by_job(job(minutes=29)), ""),
         "a job that began after its snapshot, by another clock": (by_job(job(59 / 60)), ""),
@@ -140,7 +146,10 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
         "its snapshot is not available": (made(is_available=False), ""),
         "it was deleted and created again under its name": (made(resource_id="id-earlier"), ""),
         "the restore point is of a cluster of this name": (made(of=resource("orders", "cluster")), ""),
-        "of another region": (MADE | listed(point("orders", zone="eu-west-1a")) | {"places": {HOME, WEST}}, ""),
+        "of another region": (MADE | listed(point("orders", region="eu-west-1")) | {"places": {HOME, WEST}}, ""),
+        "by name, of a region that is not audited": (by_name("ap-south-1"), ""),
+        "by name, and the name exists in two regions": (by_name("", databases=[ORDERS, ORDERS_WEST]), ""),
+        "by name, and the name may exist in an unread region": (by_name("", unread={WEST}), ""),
         "the restore point lies in the future": (made(-2), ""),
         "a job with errors": (by_job(job(status=ERRORS)), ""),
         "a job whose snapshot is of another time": (by_job(job(), [snapshot("x", MINE, 3)]), ""),
