@@ -262,9 +262,11 @@ def test_the_gate_is_not_open_where_commvault_cannot_be_asked(scene: AuditScene,
     assert prove(scene, "2026-01-31T02:00:04Z")["proved"] is True, "what could not be read is not kept"
 
 
-def test_the_gate_knows_a_member_by_its_cluster(scene: AuditScene) -> None:
+@pytest.mark.parametrize("named", [content.cluster("shop"), content.instance("shop-1")])
+def test_the_gate_knows_a_member_by_its_cluster(scene: AuditScene, named: content.Child) -> None:
     scene.cluster("shop", "shop-1")
     scene.commserve.set_content("aws-prod", "shop", [content.cluster("shop")])
     scene.back_up("shop", hours_ago=0, seconds=0)
+    scene.commserve.set_content("aws-prod", "shop", [named])
     answer = prove(scene, "2026-01-31T02:00:04Z", f"{ARN}:db:shop-1")
     assert (answer["proved"], answer["reason"]) == (True, "")

@@ -228,5 +228,5 @@ def _reason(content: Content, database: Database) -> str | None:
     region = resource.place.region
     if reason := content.reason(resource.kind, region, resource.name):
         return reason
-    is_named = any(content.names_it(member.kind, region, member.name) for member in database.members)
+    is_named = any(content.names_it("instance", region, member) for member in database.members)
     return "its name" if is_named else None

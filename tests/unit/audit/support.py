@@ -71,7 +71,7 @@ def resource(name: str, kind: Any = "instance", **more: Any) -> Resource:
     return Resource(**fields | {"resource_id": f"id-{name}"} | more, tags=tags)
 
 
-def database(name: str, kind: Any = "instance", members: tuple[Resource, ...] = (), **more: Any) -> Database:
+def database(name: str, kind: Any = "instance", members: tuple[str, ...] = (), **more: Any) -> Database:
     return Database(resource(name, kind, **more), members)
 
 

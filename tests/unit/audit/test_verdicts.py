@@ -199,7 +199,7 @@ def test_one_name_in_two_accounts(facts: dict[str, Any], verdicts: str) -> None:
 
 
 def test_members_are_judged_as_their_cluster() -> None:
-    shop = database("shop", "cluster", (resource("shop-1", cluster="shop"),))
+    shop = database("shop", "cluster", ("shop-1",))
     named = (("Cluster", "shop", "stale"), ("Instance", "shop-1", "stale"), ("Instance", "shop", "uncovered"))
     for kind, name, expected in named:
         assert judge(shop, groups=[group("g", child(kind, name, path="us-east-1"))]).judge(shop).name == expected
