@@ -108,10 +108,10 @@ class Content:
 
     @property
     def regions(self) -> frozenset[str]:
-        """The regions that it names."""
+        """The regions of its parts; an empty one is any region."""
         selected = self.selected
         named = {name.region for name in selected.names} | {rule.region for rule in selected.rules}
-        return selected.regions | named - {""}
+        return selected.regions | named | ({""} if selected.everything else set())
 
     def reason(self, kind: Kind, region: str, identifier: str) -> str | None:
         """Return the part that selects a database for certain; None if none does."""

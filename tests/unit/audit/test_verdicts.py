@@ -252,16 +252,22 @@ def test_rds_is_asked_for_the_newest_and_then_for_older_ones_five_at_most() -> N
     assert replace(found, found={HOME: DENIED}).missing({}) == {}
 
 
-def renamed(**more: Any) -> list[Any]:
-    return [group("nightly", child("Instance", "old", **more))]
+def renamed(path: str = "us-east-1") -> list[Any]:
+    return [group("nightly", child("Instance", "old", path=path))]
+
+
+EVERYWHERE = (EVERYTHING, child("Instance", "old"), child("instanceRule", "^eu-"))
 
 
 @pytest.mark.parametrize(
     ("facts", "is_empty"),
     [
-        ({"groups": renamed(path="us-east-1")}, True),
+        ({"groups": renamed()}, True),
+        ({"groups": [group("nightly")]}, True),
         ({}, False),
+        # It also selects in regions that are not audited.
         ({"groups": renamed(path="eu-west-1")}, False),
+        *(({"groups": [group("nightly", part)], "databases": []}, False) for part in EVERYWHERE),
         ({"groups": [group("nightly", child("Tag", "old"))]}, False),
         ({"groups": [group("other", EVERYTHING)]}, False),
         ({"groups": renamed(), "unread": {Place(ACCOUNT, "us-west-2")}}, False),
