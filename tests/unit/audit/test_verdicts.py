@@ -85,6 +85,8 @@ WEST = Place(ACCOUNT, "eu-west-1")
 ORDERS_WEST = database("orders", at=WEST)
 UNKNOWN_ACCOUNT = "account of Commvault's client aws-prod is not known"
 ERRORS = "Completed w/ one or more errors"
+NOT_LISTED = r"and Commvault does not list restore points\.$"
+BESIDE = {"groups": [NIGHTLY, group("nightly", EVERYTHING, of=DEV)]}
 LAST = r"The last one is orders-27 of 2026-01-29T23:00:04Z\."
 CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], str, Database]]] = {
     "excluded": {
@@ -148,12 +150,23 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
         "the restore point is of a cluster of this name": (made(of=resource("orders", "cluster")), ""),
         "of another region": (MADE | listed(point("orders", region="eu-west-1")) | {"places": {HOME, WEST}}, ""),
         "by name, of a region that is not audited": (by_name("ap-south-1"), ""),
-        "by name, and the name exists in two regions": (by_name("", databases=[ORDERS, ORDERS_WEST]), ""),
+        "by name, and the name exists in two regions": (by_name("", databases=[ORDERS, ORDERS_WEST]), "within 26 h.$"),
+        "its last job's restore point may be of another region": (
+            by_name("", unread={WEST}) | jobs(job()), "Job 2291 completed, and RDS's snapshots could not be read"),
         "by name, and the name may exist in an unread region": (by_name("", unread={WEST}), ""),
         "the restore point lies in the future": (made(-2), ""),
-        "a job with errors": (by_job(job(status=ERRORS)), ""),
-        "a job whose snapshot is of another time": (by_job(job(), [snapshot("x", MINE, 3)]), ""),
-        "an old job, and nobody can be asked": (by_job(job(40), DENIED), ""),
+        "a job with errors": (by_job(job(status=ERRORS)), f"with errors, {NOT_LISTED}"),
+        "a job whose snapshot is of another time": (by_job(job(), [snapshot("x", MINE, 3)]), f"completed, {NOT_LISTED}"),
+        "an old job, and nobody can be asked": (by_job(job(40), DENIED), f"completed, {NOT_LISTED}"),
+        "an old job with its snapshot": (by_job(job(28), [snapshot("orders-27", MINE, 27)]), f"26 h. {LAST}$"),
+        "an old job with its snapshot, and an older restore point": (
+            by_job(job(28), [snapshot("orders-27", MINE, 27)])
+            | BESIDE
+            | {"points": {RDS: DENIED, DEV: [point("orders", 40)]}, "snapshots": [snapshot("orders-40", MINE, 40)]},
+            f"26 h. {LAST}$",
+        ),
+        "its last job is of a group that is listed": (
+            BESIDE | {"points": {RDS: (), DEV: DENIED}} | jobs(job()), "and made no restore point"),
     },
 }  # fmt: skip
 
