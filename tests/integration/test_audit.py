@@ -1,7 +1,6 @@
 """The Audit function through its entry, on emulated AWS and the CommServe simulator: its answers, and its messages."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,21 +19,16 @@ from tests.integration.audit_support import (
 from tests.metrics import counted
 
 
-def made(found: AuditScene) -> Iterator[AuditScene]:
-    yield found
-    found.remove_databases()
-
-
 @pytest.fixture
-def scene(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditScene]:
+def scene(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> AuditScene:
     group = f"group-{time.monotonic_ns()}"
-    yield from made(AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="26", SCHEDULE_GROUP=group))
+    return AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="26", SCHEDULE_GROUP=group)
 
 
 @pytest.fixture
-def timeless(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditScene]:
+def timeless(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> AuditScene:
     """A stack whose backups may be a year old, so that days may pass."""
-    yield from made(AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="8784"))
+    return AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="8784")
 
 
 OTHER_EVENTS: list[Any] = [

@@ -9,6 +9,7 @@ import pytest
 from rds_snap_backup.commvault.restore_points import RestorePoint, read_restore_point
 from rds_snap_backup.commvault.rows import read_job
 from rds_snap_backup.core.jobs import Job
+from rds_snap_backup.redaction import REDACTED, remember
 from rds_snap_backup.targets import Association
 
 TIMES = {"jobStartTime": "started", "jobEndTime": "ended"}
@@ -43,6 +44,7 @@ NO_IDS: list[Any] = [None, 0, "0", "", "x", [], {}, True]
 NO_TIMES: list[Any] = [10**18, 10**400, -1, True, 1.5e9, "soon", None, {}]
 NO_NAMES: list[Any] = ["orders\n", "x" * 501, "\x1b[31m", {"name": "orders"}, ["orders"], 7, None]
 LEVELS = {"Full": "FULL", "Synthetic Full": "SYNTHETIC_FULL", " incremental ": "INCREMENTAL", "1": "", (): ""}
+LEVELS |= {"Snapshot copy": "OTHER"}
 # Every documented status that is an end.
 ENDS = {
     "completed": ("Completed", "completed"),
@@ -91,6 +93,11 @@ def test_a_field(fields: dict[str, Any], name: str, expected: object) -> None:
     assert getattr(job, name) == expected
     assert job.has_ended is (job.end is not None)
     assert datetime.fromtimestamp(max(job.started, job.ended), UTC)
+
+
+def test_a_user_that_shows_a_secret_is_masked() -> None:
+    remember(["secret-of-rows"])
+    assert read(userName={"userName": "admin secret-of-rows"}).user == f"admin {REDACTED}"
 
 
 # ---- Restore points
