@@ -145,6 +145,7 @@ PROVED = {"proved": True, "restorePoint": POINT, "reason": ""}
 NOT_PROVED = {"proved": False, "restorePoint": None, "reason": "No restore point was made."}
 NOT_ASKED = {"proved": None, "restorePoint": None, "reason": "Commvault cannot be reached."}
 PARTLY = submission("failed", one_of("completed_with_errors", error=ERROR))
+BY_NAME = "RDS's snapshots could not be read: Commvault's restore point counts by name."
 PROVES = f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}."
 
 
@@ -153,6 +154,7 @@ PROVES = f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}."
     [
         (SUCCEEDED, [NOT_PROVED, NOT_ASKED, PROVED], Exit.OK, PROVES),
         (PARTLY, [PROVED], Exit.OK, PROVES),
+        (SUCCEEDED, [PROVED | {"reason": BY_NAME}], Exit.OK, f"{PROVES} {BY_NAME}"),
         (SUCCEEDED, [NOT_PROVED] * 11, Exit.FINDINGS, "no restore point of this backup. No restore point was made."),
         (SUCCEEDED, [NOT_PROVED, *[NOT_ASKED] * 10], Exit.COULD_NOT_RUN, "is not known. Commvault cannot be reached."),
     ],

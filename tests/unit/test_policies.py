@@ -9,6 +9,7 @@ import pytest
 
 from tests.iam import decide, listed
 from tests.integration.permissions import LISTED
+from tests.unit.documents import rows, spans
 from tests.unit.template import MEMBER, PSEUDO, TEMPLATE, Resolved, rule_arn
 
 ACCOUNT, REGION = PSEUDO["AWS::AccountId"], PSEUDO["AWS::Region"]
@@ -276,6 +277,8 @@ def test_the_hub_may_only_look() -> None:
     assert decide(statements, "sqs:GetQueueAttributes", ARN.format("sqs", "another")) == "Nothing"
     actions = {action for statement in statements for action in listed(statement["Action"])}
     assert all(re.fullmatch(r"\w+:(Describe|Get)\w+", action) for action in actions), actions
+    _, (_, documented), _ = rows("docs/fleet.md", "What a service control policy must allow")
+    assert set(spans(documented)) == actions
 
 
 def test_what_the_hubs_rule_takes_is_forwarded_and_what_cannot_be_is_kept() -> None:
