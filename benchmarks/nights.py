@@ -213,8 +213,9 @@ class Fleet:
                     queue.delete(url, message)
 
     def _seconds_left(self) -> Callable[[], float]:
-        ends = self.time.now + TIMEOUT_SECONDS
-        return lambda: ends - self.time.now
+        assert self.time.current
+        self.time.current.started = self.time.now
+        return self.time.seconds_left
 
 
 def _most(values: Iterable[float | str]) -> int:

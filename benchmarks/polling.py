@@ -66,7 +66,7 @@ def _followed(commserve: CommServe, number: int) -> Submission:
     """Return a submission whose job has just started."""
     association = Association("aws-prod", "RDS", f"group-{number:03}", "aws-prod")
     job, now = commserve.add_job("aws-prod", association.subclient_name), commserve.clock.now()
-    attempt = Attempt(1, "FULL", "IMMEDIATE", now, now, (job.id,))
+    attempt = Attempt(1, "FULL", "IMMEDIATE", 0, now, now, (job.id,))
     running = Running(1, JobRef(job.id, "FULL", now), now, now + POLICY.first_poll_seconds)
     trigger, backups = Trigger("manual", str(number)), (Backup(association, now, running, Tried(now)),)
     return Submission(trigger, f"t-{number}", now, now, backups=backups, attempts=(attempt,)).woken(POLICY)

@@ -63,7 +63,8 @@ def write(folder: Path, built: Path | None = None) -> list[Path]:
     listing = sbom.write(folder)
     name = listing.name.removesuffix(sbom.SUFFIX)
     built = built or build()
-    template, code = yaml.safe_load((built / "template.yaml").read_text()), shared(built)
+    template = yaml.load((built / "template.yaml").read_text(), Loader=yaml.CSafeLoader)
+    code = shared(built, template)
     package = {
         "README.md": (ROOT / "docs" / "install.md").read_bytes(),
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
@@ -103,9 +104,8 @@ def requirements(program: Path) -> Path:
     return path
 
 
-def shared(built: Path) -> dict[str, bytes]:
+def shared(built: Path, template: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the functions, which share one package; raise `PackageError` if they differ."""
-    template = yaml.safe_load((built / "template.yaml").read_text())
     packages = {
         name: files(built / function["Properties"]["CodeUri"]) for name, function in functions(template).items()
     }

@@ -1,12 +1,15 @@
 """The real SAM CLI on this project: `sam build`, cached until an input changes, and any other of its commands."""
 
 import hashlib
+import json
 import os
 import platform
 import shutil
 import signal
 import subprocess
 from pathlib import Path
+
+import yaml
 
 from local.tools import ROOT, command, locked, uv
 
@@ -34,6 +37,8 @@ def build(root: Path = ROOT) -> Path:
             fresh = home / "fresh"
             shutil.rmtree(fresh, ignore_errors=True)
             shutil.copytree(home / "build", fresh, copy_function=os.link)
+            template = yaml.safe_load((fresh / "template.yaml").read_text())
+            (fresh / "template.json").write_text(json.dumps(template, default=str))
             fresh.rename(built)
         built.touch()
         for old in sorted(home.glob(f"{KEPT}*"), key=lambda path: path.stat().st_mtime)[:-BUILDS]:

@@ -4,9 +4,12 @@ Tests and the demo act on it as its users do, through AWS's APIs. What the emula
 nowhere else, so that the template needs no workaround.
 """
 
+import functools
+import io
 import json
 import urllib.parse
 import urllib.request
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from local.emulator import Emulator
+from local.package import with_code
 from local.sam import DeployError, build, sam
 from local.subscriber import Subscriber
 from local.tools import ROOT
@@ -26,6 +30,7 @@ __all__ = [
     "apply_template",
     "build",
     "deploy",
+    "deploy_directly",
     "deployed",
     "put_event",
 ]
@@ -38,6 +43,7 @@ ENOUGH = {
     "InstanceName": "RDS",
     "SubclientName": "nightly",
 }
+BUCKET = "rds-snap-backup-packages"
 # The daily audit would publish a message among those that a test counts.
 UNLESS_GIVEN = {"AuditScheduleExpression": "off"}
 
@@ -161,11 +167,10 @@ def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None
 
     `parameters` add to, and override, those that the template requires (`ENOUGH`) and what differs here (`UNLESS_GIVEN`).
     """
-    template = build(root) / "template.yaml"
-    bucket = "rds-snap-backup-packages"
-    aws.client("s3").create_bucket(Bucket=bucket)
+    template = build(root) / "template.json"
+    aws.client("s3").create_bucket(Bucket=BUCKET)
     chosen = ENOUGH | UNLESS_GIVEN | dict(parameters or {})
-    given = ["--template-file", str(template), "--stack-name", name, "--s3-bucket", bucket, "--config-env", "none"]
+    given = ["--template-file", str(template), "--stack-name", name, "--s3-bucket", BUCKET, "--config-env", "none"]
     answers = ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]
     overrides = [f'{key}="{value}"' for key, value in chosen.items() if value != ""]
     sam(
@@ -182,6 +187,29 @@ def deploy(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None
     return deployed(aws, name, chosen)
 
 
+def deploy_directly(aws: Emulator, name: str, parameters: Mapping[str, str] | None = None) -> Stack:
+    """Deploy as `deploy` does, but without SAM, which takes seconds."""
+    chosen = ENOUGH | UNLESS_GIVEN | dict(parameters or {})
+    given = {key: value for key, value in chosen.items() if value != ""}
+    apply_template(aws, name, {"TemplateURL": _upload(aws)}, given)
+    return deployed(aws, name, chosen)
+
+
+@functools.cache
+def _upload(aws: Emulator) -> str:
+    """Build if necessary, upload functions and template to the emulator, and return the template's URL."""
+    built, client, zipped = build(), aws.client("s3"), io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for path in (package := built / "BackupFunction").rglob("*"):  # both functions are one package
+            archive.write(path, path.relative_to(package))
+    code = {"Bucket": BUCKET, "Key": "functions.zip"}
+    template = with_code(json.loads((built / "template.json").read_text()), code)
+    client.create_bucket(Bucket=BUCKET)
+    client.put_object(**code, Body=zipped.getvalue())
+    client.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template))
+    return f"{aws.endpoint_url}/{BUCKET}/template.json"
+
+
 def deployed(aws: Emulator, name: str, parameters: Mapping[str, str]) -> Stack:
     """Return a stack that was deployed to the emulator by any tool, with `parameters`."""
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
@@ -190,15 +218,21 @@ def deployed(aws: Emulator, name: str, parameters: Mapping[str, str]) -> Stack:
     return Stack(aws, name, parameters, outputs)
 
 
-def apply_template(aws: Emulator, name: str, template: str, parameters: Mapping[str, str]) -> Mapping[str, str]:
-    """Create or update a stack of plain CloudFormation, wait, and return its resources' physical IDs by logical ones."""
+def apply_template(
+    aws: Emulator, name: str, template: str | Mapping[str, str], parameters: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Create or update a stack without SAM, wait, and return its resources' physical IDs by logical ones.
+
+    `template` is its text, or CloudFormation's argument that says where it is.
+    """
     client: Any = aws.client("cloudformation")
     given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
     exists = any(stack["StackName"] == name for stack in client.describe_stacks()["Stacks"])
     act, waiter = (
         (client.update_stack, "stack_update_complete") if exists else (client.create_stack, "stack_create_complete")
     )
-    act(StackName=name, TemplateBody=template, Parameters=given, Capabilities=["CAPABILITY_IAM"])
+    place = {"TemplateBody": template} if isinstance(template, str) else template
+    act(StackName=name, **place, Parameters=given, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
     client.get_waiter(waiter).wait(StackName=name, WaiterConfig={"Delay": 1})
     found = client.describe_stack_resources(StackName=name)["StackResources"]
     return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}

@@ -58,7 +58,8 @@ class Subscriber:
                 attributes = {name: part["Value"] for name, part in envelope.get("MessageAttributes", {}).items()}
                 delivered = int(message["Attributes"]["SentTimestamp"]) / 1000
                 new.append(Message(json.loads(envelope["Message"]), attributes, delivered))
-                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+            handles = [{"Id": row["MessageId"], "ReceiptHandle": row["ReceiptHandle"]} for row in answer["Messages"]]
+            sqs.delete_message_batch(QueueUrl=self.queue_url, Entries=handles)
         with self._lock:
             self.received += new
         return new

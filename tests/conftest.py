@@ -3,11 +3,17 @@
 import functools
 import os
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import ENVIRONMENT
 
+if TYPE_CHECKING:
+    from local.emulator import Emulator
+
+# No test may reach an AWS account, whatever the shell says.
 os.environ.update(ENVIRONMENT)
 
 
@@ -31,9 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Save the time of what the collected tests do not use, and of what they would do again."""
-    if loaders := sys.modules.get("botocore.loaders"):
+    if sdk := sys.modules.get("botocore.session"):
         # Each session of the SDK would read its service models again: most of the time of a test that makes a new one.
-        loaders.create_loader = functools.cache(loaders.create_loader)  # type: ignore[attr-defined]
+        sdk.create_loader = functools.cache(sdk.create_loader)  # type: ignore[attr-defined]
     if "hypothesis" not in sys.modules:
         # Its plugin imports all of it for the summary.
         session.config.pluginmanager.unregister(name="hypothesispytest")
@@ -48,8 +54,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{name}: {value}")
 
 
-@pytest.fixture(autouse=True)
-def fake_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test may reach an AWS account, whatever the shell says."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(scope="session")
+def emulator() -> Iterator["Emulator"]:
+    """AWS on this machine, the same for all layers: one for a process, with resources of its own for each test."""
+    from local.emulator import Emulator
+
+    with Emulator() as running:
+        yield running

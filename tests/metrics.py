@@ -1,7 +1,7 @@
 """Metrics as CloudWatch reads them out of log lines in the embedded metric format."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from io import StringIO
@@ -44,18 +44,24 @@ def counted(output: str) -> Counter[str]:
 
 
 class ToCloudWatch(StringIO):
-    """A function's standard output whose metrics become CloudWatch's, at the function's time, as the log service does it."""
+    """A function's standard output, whose metrics are CloudWatch's once it is flushed, with the function's times."""
 
     def __init__(self, client: Any, clock: Callable[[], float]) -> None:
         super().__init__()
         self._client = client
         self._clock = clock
+        self._data: defaultdict[str, list[Any]] = defaultdict(list)
 
     def write(self, text: str) -> int:
-        """Keep the text, and put its metrics."""
+        """Keep the text and its metrics."""
         at = datetime.fromtimestamp(self._clock(), UTC)
         for (namespace, name, dimensions), value in sums(text.splitlines()).items():
             named = [{"Name": key, "Value": given} for key, given in dimensions]
-            datum = {"MetricName": name, "Dimensions": named, "Value": value, "Timestamp": at}
-            self._client.put_metric_data(Namespace=namespace, MetricData=[datum])
+            self._data[namespace].append({"MetricName": name, "Dimensions": named, "Value": value, "Timestamp": at})
         return super().write(text)
+
+    def flush(self) -> None:
+        """Put the metrics."""
+        while self._data:
+            namespace, rows = self._data.popitem()
+            self._client.put_metric_data(Namespace=namespace, MetricData=rows)

@@ -71,7 +71,7 @@ def perform(machine: Machine, view: View) -> bool:
         if time.monotonic() > deadline:
             break
         view.show_progress(facts)
-        time.sleep(0.2)
+        time.sleep(0.5)
     return _conclude(machine, view, facts)
 
 

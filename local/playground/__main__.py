@@ -112,7 +112,7 @@ def guide(machine: Machine, page: str) -> Text:
         "  $ rds-snap-backup check",
         f"  $ {control}/clear_faults",
         "4. A lost answer: Commvault starts the jobs, the answer is lost, and no job is started a second time.",
-        f"""  $ {control}/fault -d '{{"name": "reset_after"}}'""",
+        f"""  $ {control}/fault -d '{{"name": "reset_after", "about": "billing"}}'""",
         "  $ rds-snap-backup backup finance --wait",
         "5. Explain: what would an event do now, and why?",
         f"  $ rds-snap-backup explain --database {arn(DATABASE)} --event RDS-EVENT-0043",

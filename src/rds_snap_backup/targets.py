@@ -33,6 +33,8 @@ INVALID = frozenset({"TARGET_UNKNOWN", "TARGET_INVALID", "TARGET_NAME_INVALID"})
 CACHE_SECONDS = 60
 # One DynamoDB transaction holds 100 items: a submission, and one for each association.
 MAX_ASSOCIATIONS = 90
+# DynamoDB takes keys of 2,048 bytes, with what stands before the names.
+MAX_KEY_BYTES = 2000
 ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 type TaskType = Literal["IMMEDIATE", "SCHEDULE"]
@@ -97,7 +99,7 @@ class Association:
     @cached_property
     def key(self) -> str:
         """The ledger's name for it: JSON of client, instance and subclient."""
-        return json.dumps(self.names)
+        return json.dumps(self.names, ensure_ascii=False)
 
     def to_json(self) -> dict[str, str]:
         """Return the form of notifications and of the ledger, without `databases`."""
@@ -174,7 +176,12 @@ def wrong_fields(document: object, fields: Mapping[str, Field] | None = None) ->
         path = ("associations", index)
         wrong = list(wrong_among(association, ASSOCIATION_FIELDS, path))
         yield from wrong
-        if not wrong and (owner := first.setdefault(tuple(association[name] for name in NAMES), index)) != index:
+        if wrong:
+            continue
+        names = tuple(association[name] for name in NAMES)
+        if len(json.dumps(names, ensure_ascii=False).encode()) > MAX_KEY_BYTES:
+            yield WrongField(path, f"shorter: {', '.join(NAMES)} have at most {MAX_KEY_BYTES:,} bytes together")
+        if (owner := first.setdefault(names, index)) != index:
             yield WrongField(path, f"different from {field_name(('associations', owner))} in {', '.join(NAMES)}")
 
 

@@ -42,9 +42,9 @@ def prove(call: Call, stack: DeployedStack, database: str, since: str) -> Exit:
         while True:
             answer = invoke(stack, AUDIT, {"prove": {"database": database, "since": since}}, ATTEMPTS)
             match answer:
-                case {"proved": True, "restorePoint": {"name": name, "createdAt": created}}:
-                    said = f"the restore point {cell(name)} of {cell(created)} proves {database}."
-                    call.conclude(f"{stack.place}: {said}", "green")
+                case {"proved": True, "restorePoint": {"name": name, "createdAt": created}, "reason": str(reason)}:
+                    said = f"the restore point {cell(name)} of {cell(created)} proves {database}. {cell(reason)}"
+                    call.conclude(f"{stack.place}: {said.rstrip()}", "green")
                     return Exit.OK
                 case {"proved": False | None as proved, "reason": str(reason)}:
                     pass

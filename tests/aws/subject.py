@@ -70,6 +70,7 @@ class Subject:
     member: Member | None = None
     made: ExitStack = field(default_factory=ExitStack)
     started: float = field(default_factory=time.time)
+    clients: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, stack: DeployedStack, member: Member | None = None) -> Self:
@@ -88,7 +89,9 @@ class Subject:
 
     def client(self, service: str) -> Any:
         """Return a client of the stack's account and region."""
-        return self.stack.session.client(service)
+        if service not in self.clients:
+            self.clients[service] = self.stack.session.client(service)
+        return self.clients[service]
 
     def rows(self, service: str, operation: str, name: str, **asked: Any) -> list[Any]:
         """Return the rows of all pages of a call."""

@@ -16,13 +16,6 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return calling(capsys)
 
 
-@pytest.fixture(scope="session")
-def emulator() -> Iterator[Emulator]:
-    """AWS on this machine."""
-    with Emulator() as running:
-        yield running
-
-
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsWire]:
     """A shell whose AWS is a wire that knows nothing yet."""

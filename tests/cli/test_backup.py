@@ -146,6 +146,7 @@ NOT_PROVED = {"proved": False, "restorePoint": None, "reason": "No restore point
 NOT_ASKED = {"proved": None, "restorePoint": None, "reason": "Commvault cannot be reached."}
 PARTLY = submission("failed", one_of("completed_with_errors", error=ERROR))
 UNFOLLOWED = submission("succeeded", one_of("scheduled", None))
+BY_NAME = "RDS's snapshots could not be read: Commvault's restore point counts by name."
 PROVES = f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}."
 
 
@@ -154,6 +155,7 @@ PROVES = f"the restore point orders-db-1 of {POINT['createdAt']} proves {ARN}."
     [
         (SUCCEEDED, [NOT_PROVED, NOT_ASKED, PROVED], Exit.OK, PROVES),
         (PARTLY, [PROVED], Exit.OK, PROVES),
+        (SUCCEEDED, [PROVED | {"reason": BY_NAME}], Exit.OK, f"{PROVES} {BY_NAME}"),
         (SUCCEEDED, [NOT_PROVED] * 11, Exit.FINDINGS, "no restore point of this backup. No restore point was made."),
         (SUCCEEDED, [NOT_PROVED, *[NOT_ASKED] * 10], Exit.COULD_NOT_RUN, "is not known. Commvault cannot be reached."),
         (UNFOLLOWED, [], Exit.FINDINGS, f"the backup has no known job, and no restore point proves {ARN}."),

@@ -43,7 +43,7 @@ class Ledger:
         """Save a submission with a backup in each of these phases."""
         now = time.time()
         created, trigger = now - age, Trigger("schedule", f"arn|{target}")
-        attempts = (Attempt(1, "FULL", "IMMEDIATE", created, created + 1),)
+        attempts = (Attempt(1, "FULL", "IMMEDIATE", 0, created, created + 1),)
         groups = [Association("aws-prod", f"{target}{number}", "default", "aws-prod") for number in range(len(phases))]
         backups = tuple(Backup(group, now, phase, Tried(now)) for group, phase in zip(groups, phases, strict=True))
         wake_at = now + due

@@ -4,6 +4,7 @@ The functions, Commvault's simulator and emulated AWS share a clock that is move
 """
 
 import json
+import sys
 import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -178,6 +179,7 @@ class Fortnight:
 
     def audit(self) -> None:
         """Let the schedule start the audit."""
+        sys.stdout.flush()
         due = {"audit": True, "schedule": SCHEDULE, "time": iso(self.world.clock())}
         assert "refused" not in answer(self.auditor, due, "request", lambda: 300.0)
 

@@ -161,4 +161,4 @@ def wait_until(condition: Callable[[], object], what: str, within: float = PATIE
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, f"not within {within} s: {what}"
-        time.sleep(0.1)
+        time.sleep(0.25)

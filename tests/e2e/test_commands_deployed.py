@@ -147,6 +147,7 @@ def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return install(request.param, tmp_path_factory.mktemp("installed"))
 
 
+@pytest.mark.usefixtures("aws")  # in the process that uses what is installed
 def test_every_installed_command_has_its_help(installed: Path) -> None:
     names = {str(command.name) for command in app.registered_commands} - {"deploy"}
     shown = run(str(installed / "python"), "-I", "-c", SCRIPT, *names).stdout
@@ -154,6 +155,8 @@ def test_every_installed_command_has_its_help(installed: Path) -> None:
     assert run(str(installed / "rds-snap-backup"), "deploy", check=False).returncode == 2  # without a checkout
 
 
+# The oldest: the commands of the checkout run in the newest but one.
+@pytest.mark.parametrize("installed", PYTHONS[:1], indirect=True)
 def test_the_installed_program_backs_up_and_reports(installed: Path, aws: Emulator, own: Product) -> None:
     program, stack = str(installed / "rds-snap-backup"), own.stack.name
     target = own.target("installed")

@@ -9,7 +9,7 @@ import pytest
 
 from local.commserve import CommServe
 from local.emulator import Emulator
-from local.stack import NEVER, deploy
+from local.stack import NEVER, deploy_directly
 from rds_snap_backup.observability import NAMESPACE
 from tests.e2e.conftest import CANARY, deploy_quick
 from tests.e2e.product import Product, only, scheduled, wait_until
@@ -50,7 +50,7 @@ def test_its_outputs_are_those_of_the_template_and_none_is_empty(second: Product
 
 
 def test_a_second_stack_in_the_region_comes_and_goes_by_itself(aws: Emulator, second: Product) -> None:
-    passing = deploy(aws, "passing")
+    passing = deploy_directly(aws, "passing")
     client = aws.client("cloudformation")
 
     def resources(name: str) -> set[str]:

@@ -69,4 +69,4 @@ def test_the_readme_ends_in_a_backup(aws: Emulator, evidence: Evidence, tmp_path
         job = only(list(commserve.jobs.values()))
         assert (job.group, f'"{job.id}"' in output) == ("nightly", True)
         # Nothing of it is to run when its CommServe has gone.
-        run("aws cloudformation delete-stack --stack-name rds-snap-backup", folder, aws)
+        aws.client("cloudformation").delete_stack(StackName="rds-snap-backup")

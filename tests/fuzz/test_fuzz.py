@@ -9,7 +9,7 @@ import pytest
 from tests.fuzz.harnesses import HARNESSES, Harness, line
 from tests.fuzz.inputs import Samples, texts
 
-RUNS = 400
+RUNS = 200
 
 
 @pytest.mark.parametrize("name", HARNESSES)

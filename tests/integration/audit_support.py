@@ -76,7 +76,7 @@ class AuditScene:
         )
 
     def remove_databases(self) -> None:
-        """Delete all databases and snapshots: the emulator's account is shared by all tests."""
+        """Delete all databases and snapshots: those of earlier tests, which share the emulator's account."""
         remove_databases(self.aws.client("rds"))
 
     def back_up(self, group: str, hours_ago: float = 1, **job: Any) -> Job:

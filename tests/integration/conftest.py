@@ -1,4 +1,4 @@
-"""One AWS emulator for the layer, and a world of its own for each test."""
+"""A world of its own for each test, on emulated AWS."""
 
 import json
 import logging
@@ -36,12 +36,10 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[Emulator]:
+def aws(emulator: Emulator) -> Emulator:
     """AWS on this machine."""
-    with Emulator() as emulator:
-        EVIDENCE.aws = emulator
-        yield emulator
-        EVIDENCE.aws = None
+    EVIDENCE.aws = emulator
+    return emulator
 
 
 @pytest.fixture(scope="session")

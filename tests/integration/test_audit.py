@@ -1,7 +1,6 @@
 """The Audit function through its entry, on emulated AWS and the CommServe simulator: its answers, and its messages."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,21 +19,16 @@ from tests.integration.audit_support import (
 from tests.metrics import counted
 
 
-def made(found: AuditScene) -> Iterator[AuditScene]:
-    yield found
-    found.remove_databases()
-
-
 @pytest.fixture
-def scene(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditScene]:
+def scene(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> AuditScene:
     group = f"group-{time.monotonic_ns()}"
-    yield from made(AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="26", SCHEDULE_GROUP=group))
+    return AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="26", SCHEDULE_GROUP=group)
 
 
 @pytest.fixture
-def timeless(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditScene]:
+def timeless(aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch) -> AuditScene:
     """A stack whose backups may be a year old, so that days may pass."""
-    yield from made(AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="8784"))
+    return AuditScene(aws, commserve, monkeypatch, BACKUP_MAX_AGE_HOURS="8784")
 
 
 OTHER_EVENTS: list[Any] = [
@@ -156,6 +150,8 @@ def test_snapshots_that_rds_does_not_show_count_by_name(scene: AuditScene) -> No
     answer = scene.by_hand()
     assert (verdicts(answer), codes(answer)) == ({"orders-db": "protected"}, [("ACCOUNT_UNREADABLE", None)])
     assert "counts by name" in answer["databases"][0]["reason"]
+    answer = prove(scene, iso(scene.clock() - 7200))
+    assert (answer["proved"], "counts by name" in answer["reason"]) == (True, True)
 
 
 def test_an_empty_secret_and_schedules_that_repeat_an_association_are_findings(scene: AuditScene) -> None:
@@ -260,9 +256,11 @@ def test_the_gate_is_not_open_where_commvault_cannot_be_asked(scene: AuditScene,
     assert prove(scene, "2026-01-31T02:00:04Z")["proved"] is True, "what could not be read is not kept"
 
 
-def test_the_gate_knows_a_member_by_its_cluster(scene: AuditScene) -> None:
+@pytest.mark.parametrize("named", [content.cluster("shop"), content.instance("shop-1")])
+def test_the_gate_knows_a_member_by_its_cluster(scene: AuditScene, named: content.Child) -> None:
     scene.cluster("shop", "shop-1")
     scene.commserve.set_content("aws-prod", "shop", [content.cluster("shop")])
     scene.back_up("shop", hours_ago=0, seconds=0)
+    scene.commserve.set_content("aws-prod", "shop", [named])
     answer = prove(scene, "2026-01-31T02:00:04Z", f"{ARN}:db:shop-1")
     assert (answer["proved"], answer["reason"]) == (True, "")

@@ -13,6 +13,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore import xform_name
+from botocore.endpoint_provider import EndpointProvider
 from botocore.loaders import Loader
 
 from local import locks
@@ -124,19 +125,22 @@ def test_the_code_makes_no_other_call() -> None:
 
 
 def test_it_finds_every_endpoint_that_the_whole_sdk_finds(package: Path) -> None:
+    """Those of a client's `meta`, and those that rules give its requests."""
     whole, small = botocore.session.get_session(), session_of(package)
     partitions = whole.get_available_partitions()
     assert small.get_available_partitions() == partitions
     regions = [region for part in partitions for region in whole.get_available_regions("sqs", part)]
     assert len(regions) > 30
 
-    def endpoints(session: Any) -> dict[tuple[str, str], str]:
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        clients = {
-            (service, region): session.create_client(service, region, **keys)
-            for service in OPERATIONS
-            for region in regions
-        }
-        return {key: client.meta.endpoint_url for key, client in clients.items()}
+    def endpoints(session: Any) -> list[tuple[Any, str]]:
+        loader, resolver = session.get_component("data_loader"), session._get_internal_component("endpoint_resolver")
+        places, found = loader.load_data("partitions"), list[tuple[Any, str]]()
+        for service in OPERATIONS:
+            rules = EndpointProvider(loader.load_service_model(service, "endpoint-rule-set-1"), places)
+            found += [
+                (resolver.construct_endpoint(service, region), rules.resolve_endpoint(Region=region).url)
+                for region in regions
+            ]
+        return found
 
     assert endpoints(small) == endpoints(whole)

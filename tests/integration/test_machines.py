@@ -17,30 +17,38 @@ from local import stack
 from local.package import files
 from local.tools import ROOT, uv
 
+pytestmark = pytest.mark.xdist_group("machines")  # one process, so that the old Python is made once
+
 # What the build needs besides Python or uv; its shell is /bin/sh.
 UTILITIES = ("rm", "cp", "mkdir", "chmod", "find", "touch")
-# CloudShell's. It is old on purpose and installed only for these tests, so it has no lock in `tools/`.
+# CloudShell's, one of them old. They are installed only for these tests, so they have no lock in `tools/`.
+PIP = "pip==24.2 --hash=sha256:2cd581cf58ab7fcfca4ce8efa6dcacd0de5bf8d0a3eb9ec927e07405f4d9e2a2\n"
 OLD_PIP = "pip==21.3.1 --hash=sha256:deaf32dcd9ab821e359cd8330786bcd077604b5c5730c0b096eda46f95c24a2d\n"
 # CloudShell's Python, or another one that such a pip runs on.
 OLD_PYTHONS = ("3.9", ">=3.8,<3.12")
 FIX = ("sudo dnf install -y python3.13 python3.13-pip", "brew install python@3.13", "python3 -m pip install --user uv")
 
 
-@pytest.fixture(scope="session")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """CloudShell's `python3`: one that is on the PATH, or one that uv can fetch."""
-    folder = tmp_path_factory.mktemp("old")
+def interpreter(folder: Path, pip: str, *versions: str) -> Path | None:
+    """Return a Python of the first of these versions that is found, with that pip and nothing else."""
     create = [uv(), "venv", "--quiet", "--no-project", "--clear", str(folder), "--python"]
-    if all(subprocess.run([*create, version], capture_output=True, check=False).returncode for version in OLD_PYTHONS):
-        pytest.skip("no Python below 3.12 is here, and none can be fetched")
+    if all(subprocess.run([*create, version], capture_output=True, check=False).returncode for version in versions):
+        return None
     lock, python = folder / "pip.txt", folder / "bin" / "python"
-    lock.write_text(OLD_PIP)
+    lock.write_text(pip)
     install = ["pip", "install", "--quiet", "--require-hashes", "--python", str(python), "--requirement", str(lock)]
     subprocess.run([uv(), *install], check=True)
     return python
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CloudShell's `python3`: one that is on the PATH, or one that uv can fetch."""
+    found = interpreter(tmp_path_factory.mktemp("old"), OLD_PIP, *OLD_PYTHONS)
+    return found or pytest.skip("no Python below 3.12 is here, and none can be fetched")
+
+
+@pytest.fixture(scope="module")
 def by_sam() -> dict[str, bytes]:
     """What `sam build` makes of the same sources."""
     return files(stack.build() / "BackupFunction")
@@ -73,10 +81,10 @@ def check(folder: Path, by_sam: dict[str, bytes]) -> None:
 
 
 def test_cloudshell_with_python_313_and_its_pip(tmp_path: Path, old: Path, by_sam: dict[str, bytes]) -> None:
-    # The Python that runs the tests, the one that compiles what `sam build` makes, with its pip and nothing else.
-    base = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-    subprocess.run([str(base), "-m", "venv", str(tmp_path / "modern")], check=True)
-    done = build(tmp_path, {"python3": old, "python3.13": tmp_path / "modern/bin/python"})
+    # The Python that runs the tests is the one that compiles what `sam build` makes.
+    modern = interpreter(tmp_path / "modern", PIP, sys.executable)
+    assert modern
+    done = build(tmp_path, {"python3": old, "python3.13": modern})
     assert done.returncode == 0, done.stderr
     assert "python3.13 -m pip install" in done.stdout
     check(tmp_path, by_sam)

@@ -59,11 +59,9 @@ def members(aws: Emulator) -> Iterator[tuple[Account, Account]]:
 @pytest.fixture
 def scene(
     aws: Emulator, commserve: CommServe, monkeypatch: pytest.MonkeyPatch, members: tuple[Account, Account]
-) -> Iterator[AuditScene]:
+) -> AuditScene:
     more = {"AUDIT_MEMBERS": f"{ONE},{TWO}", "ACCOUNT_IDS": "000000000000,*", "BACKUP_MAX_AGE_HOURS": "8784"}
-    found = AuditScene(aws, commserve, monkeypatch, **more)
-    yield found
-    found.remove_databases()
+    return AuditScene(aws, commserve, monkeypatch, **more)
 
 
 def verdicts(answer: Any) -> dict[tuple[str, str], str]:

@@ -20,6 +20,9 @@ from local.package import CODE, files, write
 from local.stack import build
 from local.tools import LOCKS, ROOT, command, environment
 from rds_snap_backup_cli import VERSION
+from rds_snap_backup_cli.fleet.documents import FASTEST
+from tests.cli.calls import calling
+from tests.cli.test_fleet_build import HOSTILE, NIGHTLY, document, write_fleet
 
 pytestmark = pytest.mark.xdist_group("sbom")  # one process, so that the SBOM's environment is made once
 
@@ -55,7 +58,7 @@ def unpacked(dist: Path) -> Path:
 
 def read(path: Path) -> dict[str, Any]:
     """Return a template in which tags are written in full."""
-    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    found: dict[str, Any] = yaml.load(path.read_text(), Loader=FASTEST)
     return found
 
 
@@ -80,18 +83,31 @@ def test_the_same_build_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None
         assert path.read_bytes() == (dist / path.name).read_bytes()
 
 
-def test_the_plain_template_is_valid_and_takes_the_place_of_the_functions_zip(dist: Path, unpacked: Path) -> None:
+def test_the_plain_template_takes_the_place_of_the_functions_zip(dist: Path, unpacked: Path) -> None:
     plain = read(dist / f"{NAME}-plain.yaml")
     assert "Transform" not in plain
     assert plain["Parameters"].items() >= CODE.items()
     resources = plain["Resources"].values()
     functions = [each["Properties"]["Code"] for each in resources if each["Type"] == "AWS::Lambda::Function"]
     assert functions == [{"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}}] * 2
-    lint = subprocess.run(command("cfn-lint", str(dist / f"{NAME}-plain.yaml")), cwd=ROOT, check=False)
-    assert lint.returncode == 0
     with zipfile.ZipFile(dist / f"{NAME}-functions.zip") as archive:
         archive.extractall(dist / "functions")
     assert files(dist / "functions") == files(unpacked / "functions")
+
+
+def test_cfn_lint_finds_nothing_in_the_plain_template_and_in_a_hostile_fleets(
+    dist: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    targets = {
+        "many": document(*HOSTILE, databases=["ü" * 20] * 100, schedule=NIGHTLY),
+        "a-b": document("a", databases=HOSTILE),
+        "a.b": document("b", schedule=NIGHTLY),
+    }
+    fleet = tmp_path / "fleet.json"
+    assert calling(capsys)("build", str(write_fleet(tmp_path / "fleet", targets)), "--out", str(fleet)).status == 0
+    line = command("cfn-lint", str(dist / f"{NAME}-plain.yaml"), str(fleet))
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 def test_it_is_small_and_its_readme_knows_how_large_the_template_is(dist: Path, unpacked: Path) -> None:

@@ -250,7 +250,6 @@ def test_the_numbers_of_databases_and_snapshots_are_shown(
     assert "How many" not in shown()[1], "the quota cannot be read, either"
     for quota, hint in ((Quota("ManualSnapshots", 100, 100), QUOTA_HINT), (Quota("ManualSnapshots", 99, 100), None)):
         assert quota_check("eu-west-1", [quota], 1).hint == hint
-    scene.remove_databases()
 
 
 def test_a_ledger_that_cannot_be_read(world: World) -> None:

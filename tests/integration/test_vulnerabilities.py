@@ -1,18 +1,19 @@
 """`make vulnerabilities` with the real pip-audit: green only if the database was asked about every package."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local.locks import SHIPPED, packages
-from local.tools import ROOT
+from local.vulnerabilities import main
 from tests.answering import Request, Response, answering
+
+type Audit = Callable[..., tuple[int, str, str]]
 
 
 def vulnerable(package: str, number: int) -> dict[str, Any]:
@@ -34,27 +35,29 @@ def database(answers: Mapping[str, Any], asked: list[dict[str, Any]], status: in
     return answering(answer)
 
 
-def audit(url: str, *arguments: Path | str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "local.vulnerabilities", *map(str, arguments)],
-        env=os.environ | {"PIP_AUDIT_OSV_URL": url},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def audit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Audit:
+    """Ask a database; return the exit status and what was printed."""
+
+    def ask(url: str, *arguments: Path | str) -> tuple[int, str, str]:
+        monkeypatch.setenv("PIP_AUDIT_OSV_URL", url)
+        return main(list(map(str, arguments))), *capsys.readouterr()
+
+    return ask
 
 
-def test_it_is_green_when_every_package_was_asked_about() -> None:
+def test_it_is_green_when_every_package_was_asked_about(audit: Audit) -> None:
     asked: list[dict[str, Any]] = []
     with database({}, asked) as url:
-        done = audit(url, SHIPPED)
+        status, out, err = audit(url, SHIPPED)
     shipped = {(package.name, package.version) for package in packages(SHIPPED)}
     assert {(query["package"]["name"], query["version"]) for query in asked} == shipped
-    assert (done.returncode, f"{len(shipped)} packages audited" in done.stdout) == (0, True), done.stderr
+    assert (status, f"{len(shipped)} packages audited" in out) == (0, True), err
 
 
-def test_a_vulnerability_is_named_unless_it_is_accepted_for_its_package_until_its_date(tmp_path: Path) -> None:
+def test_a_vulnerability_is_named_unless_it_is_accepted_for_its_package_until_its_date(
+    audit: Audit, tmp_path: Path
+) -> None:
     entries = [
         ("PYSEC-0000-1", "six", "2999-12-31"),
         ("CVE-0000-2", "jmespath", "2999-12-31"),
@@ -72,15 +75,15 @@ def test_a_vulnerability_is_named_unless_it_is_accepted_for_its_package_until_it
     names = ("six", "jmespath", "urllib3", "boto3", "botocore")
     answers = {name: {"vulns": [vulnerable(name, number)]} for number, name in enumerate(names, 1)}
     with database(answers, []) as url:
-        done = audit(url, SHIPPED, "--accepted", accepted)
-    assert done.returncode == 1
-    assert re.findall(r"for (\w+)", done.stdout) == ["jmespath", "six"]
-    found = re.findall(r"^(\w+) \S+: PYSEC-0000-\d \(CVE-0000-\d\), fixed in 9.9", done.stderr, re.MULTILINE)
+        status, out, err = audit(url, SHIPPED, "--accepted", accepted)
+    assert status == 1
+    assert re.findall(r"for (\w+)", out) == ["jmespath", "six"]
+    found = re.findall(r"^(\w+) \S+: PYSEC-0000-\d \(CVE-0000-\d\), fixed in 9.9", err, re.MULTILINE)
     assert found == ["boto3", "botocore", "urllib3"]
-    assert "accepted until 2020-01-01" in done.stderr
+    assert "accepted until 2020-01-01" in err
 
 
-def test_it_fails_when_the_database_fails() -> None:
+def test_it_fails_when_the_database_fails(audit: Audit) -> None:
     with database({}, [], status=503) as url:
-        done = audit(url, SHIPPED)
-    assert (done.returncode, "NOT AUDITED: the vulnerability database cannot be asked" in done.stderr) == (2, True)
+        status, _, err = audit(url, SHIPPED)
+    assert (status, "NOT AUDITED: the vulnerability database cannot be asked" in err) == (2, True)

@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import boto3
@@ -73,7 +74,6 @@ class World:
         self.config = Config.from_env(self.environment)
         self.subscriber = Subscriber.subscribe(aws, topic)
         self.target("default", databases=["*"])
-        self.backup = self.function()
         self.made.append(self)
 
     def clock(self) -> float:
@@ -81,6 +81,11 @@ class World:
         return time.time()
 
     # ---- Sandboxes
+
+    @cached_property
+    def backup(self) -> Deliveries:
+        """The first sandbox of the Backup function."""
+        return self.function()
 
     def sandbox(self, clock: Callable[[], float] = time.time, **clients: Any) -> Services:
         """Return the services of another sandbox: nothing is cached in it yet."""
@@ -161,15 +166,14 @@ class World:
         return [row for row in plain if row["pk"].startswith(prefix)]
 
     def _clients(self, clients: Mapping[str, Any]) -> Clients:
-        made = {name: clients.get(name) or self.client(name) for name in SERVICES}
-        lazy: dict[str, Any] = {name: lambda client=made[name]: client for name in ("rds", "sqs")}
-
         def client(service: str, **given: Any) -> Any:
             # A member's clients have credentials of their account.
             own = None if "aws_access_key_id" in given else clients.get(service)
             return own or self.client(service, **given)
 
-        return Clients(**{**made, **lazy, "client": client})
+        made = {name: client(name) for name in ("dynamodb", "secretsmanager", "sns", "ssm")}
+        lazy: dict[str, Any] = {name: cache(partial(client, name)) for name in ("rds", "sqs")}
+        return Clients(**made, **lazy, client=client)
 
     def _queue(self, name: str) -> str:
         url = self.aws.client("sqs").create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]

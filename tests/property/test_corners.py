@@ -56,6 +56,40 @@ def test_a_run_that_leaves_neither_message_nor_record_fails(world: World) -> Non
     assert world.sent() == ["orders"]
 
 
+@pytest.mark.parametrize("is_event", [False, True])
+def test_a_trigger_that_was_rejected_without_backups_gets_them_and_waits(world: World, is_event: bool) -> None:
+    """Neither the document that it is opened with nor the batch is lost while Commvault is down, or its event gathers."""
+    if is_event:
+        for name in DOCUMENTS:
+            world.put(name, {"associations": [association("a")]})
+        world.call(rds_event(Tags={"rds-snap-backup:target": "new"}))
+    else:
+        world.start("new")
+    (letter,) = world.letters
+    world.put("new", {"associations": [association("orders")], "gatherMinutes": 10})
+    world.kernel.now += 60
+    world.redrive(letter)
+    world.server.fault("maintenance")
+    world.deliver()
+    assert (world.errors, world.sent()) == ([], [] if is_event else ["orders"])
+    world.drain()
+    world.check()
+    assert world.published("completed")
+
+
+def test_no_read_lasts_beyond_its_run_though_the_token_is_renewed_before_it() -> None:
+    with World(job_seconds=3 * HOUR, has_pair=True).at_work() as world:
+        world.kernel.now += 1800  # The first renewal says when the next one is due.
+        world.start("one")
+        world.server.fault("slow", None, path="/Job*", seconds=20)
+        world.server.fault("slow", None, path="/V4/AccessToken/Renew", seconds=24)
+        # A run in which reading takes too long lets the next one read longer, and then the token has expired.
+        for pause in (100, 1800):
+            world.kernel.now += pause
+            world.deliver()
+        assert (world.server.tokens.renewals, world.errors) == (2, [])
+
+
 def test_a_token_that_expires_while_jobs_run_is_renewed() -> None:
     with World(job_seconds=2 * HOUR, has_pair=True).at_work() as world:
         world.start("one")

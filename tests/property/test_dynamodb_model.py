@@ -1,10 +1,8 @@
 """The model of DynamoDB against the emulator: the same calls, the same answers, the same items."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given
 from hypothesis import settings as run_settings
@@ -46,14 +44,8 @@ def _value(field: str) -> st.SearchStrategy[Value]:
     return numbers if field in {"lease", "until", "version"} else st.sampled_from(["a", "b"])
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Any]:
-    with Emulator() as aws:
-        yield aws.client("dynamodb")
-
-
-def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
-    tables, seen = iter(range(10**6)), set[str]()
+def test_the_model_answers_as_the_emulator_does(emulator: Emulator) -> None:
+    client, tables, seen = emulator.client("dynamodb"), iter(range(10**6)), set[str]()
 
     @run_settings(
         max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
@@ -61,13 +53,13 @@ def test_the_model_answers_as_the_emulator_does(emulator: Any) -> None:
     @given(st.lists(st.lists(updates(), min_size=1, max_size=4), min_size=1, max_size=12))
     def compare(calls: list[list[Update]]) -> None:
         name = f"ledger-{next(tables)}"
-        create_ledger(emulator, name)
+        create_ledger(client, name)
         model: Any = DynamoDB(Kernel())
         for call in calls:
-            ours, theirs = _answer(Table(name, model), call), _answer(Table(name, emulator), call)
+            ours, theirs = _answer(Table(name, model), call), _answer(Table(name, client), call)
             assert ours == theirs, call
             seen.add(str(ours[0]))
-        rows = {row["pk"]["S"]: _plain(row) for row in emulator.scan(TableName=name)["Items"]}
+        rows = {row["pk"]["S"]: _plain(row) for row in client.scan(TableName=name)["Items"]}
         assert {key: _plain(item) for key, item in model.items.items()} == rows
 
     compare()

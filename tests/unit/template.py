@@ -24,7 +24,7 @@ PSEUDO = {
 NOTHING = object()
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Reads `!Ref x` as `{"Ref": x}` and `!Sub x` as `{"Fn::Sub": x}`."""
 
 
@@ -40,7 +40,7 @@ def _tag(loader: _Loader, tag: str, node: Any) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _tag)
 EXAMPLES = ("examples/chat/template.yaml", "examples/events-out/template.yaml", "examples/fleet/roles.yaml")
 TEMPLATE, MEMBER, CHAT, EVENTS_OUT, FLEET_ROLES = (
-    yaml.load((ROOT / name).read_text(), Loader=_Loader)  # a SafeLoader
+    yaml.load((ROOT / name).read_text(), Loader=_Loader)  # a CSafeLoader
     for name in ("template.yaml", "member.yaml", *EXAMPLES)
 )
 

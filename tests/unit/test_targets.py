@@ -125,6 +125,8 @@ def test_an_error_names_the_association(fields: dict[str, Any], allowed: str) ->
     other, (field,) = {**ASSOCIATION, "instanceName": "x"}, fields
     message = refused(document(associations=[ASSOCIATION, other | fields]))
     assert f"{field} of association 2 must be {allowed}" in message
+    long = refused(document(associations=[{**ASSOCIATION, **dict.fromkeys(ASSOCIATION, "é" * 340)}]))
+    assert "association 1 must be shorter: clientName, instanceName, subclientName have at most 2,000 bytes" in long
     twice = refused(document(associations=[other, ASSOCIATION, {**ASSOCIATION, "displayName": "x"}]))
     assert "association 3 must be different from association 2 in clientName, instanceName, subclientName." in twice
 

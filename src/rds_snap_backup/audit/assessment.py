@@ -34,12 +34,13 @@ class Assessment:
     @property
     def unasked(self) -> list[Unasked]:
         """The questions that could not be asked, or not of all."""
-        problems: list[tuple[Question, Problem]] = [("coverage", problem) for problem in self.judge.contents.problems]
-        problems += [
-            ("freshness" if verdict.coverage.groups else "coverage", verdict.problem)
-            for verdict in self.verdicts
-            if verdict.problem
-        ]
+        problems: list[tuple[Question, Problem]] = []
+        for problem in self.judge.contents.problems:
+            problems += [("coverage", problem), ("empty", problem)]
+        for verdict in self.verdicts:
+            if verdict.problem:
+                problems += [] if verdict.coverage.groups else [("coverage", verdict.problem)]
+                problems.append(("freshness", verdict.problem))
         if self.judge.jobs.problem:
             problems.append(("freshness", self.judge.jobs.problem))
         unasked = [

@@ -155,7 +155,7 @@ class Selection:
             reason = _reason(group.content, database)
             if reason is None and not group.content.may_select(resource.kind, resource.place.region, resource.name):
                 continue
-            if reason and (account or self.is_unique(resource)):
+            if reason and (account or self.is_unique(resource.name, resource.place.region)):
                 groups.append((group, reason))
                 is_named = is_named or reason == "its name"
                 continue
@@ -201,12 +201,15 @@ class Selection:
 
     @cached_property
     def _uses(self) -> Counter[tuple[str, str]]:
-        return Counter((database.resource.place.region, database.resource.name) for database in self.databases)
+        resources = [database.resource for database in self.databases]
+        return Counter((region, each.name) for each in resources for region in ("", each.place.region))
 
-    def is_unique(self, resource: Resource) -> bool:
-        """Tell whether a region and identifier exist once in all accounts; any name may exist in an unread place."""
-        region = resource.place.region
-        return self._uses[region, resource.name] == 1 and not any(place.region == region for place in self.unread)
+    def is_unique(self, name: str, region: str) -> bool:
+        """Tell whether an identifier exists once in a region of all accounts, or in all regions if that is empty.
+
+        Any name may exist in an unread place.
+        """
+        return self._uses[region, name] == 1 and not any(region in {"", place.region} for place in self.unread)
 
     def _unread_for(self, account: str) -> Problem | None:
         """Return why a content that may be of an account was not read."""
@@ -225,5 +228,5 @@ def _reason(content: Content, database: Database) -> str | None:
     region = resource.place.region
     if reason := content.reason(resource.kind, region, resource.name):
         return reason
-    is_named = any(content.names_it(member.kind, region, member.name) for member in database.members)
+    is_named = any(content.names_it("instance", region, member) for member in database.members)
     return "its name" if is_named else None

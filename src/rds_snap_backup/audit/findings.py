@@ -289,6 +289,7 @@ def unasked_at(listings: Mapping[Place, Listing]) -> list[Unasked]:
     for place, listing in listings.items():
         parts: dict[Question, object] = {
             "coverage": listing.resources,
+            "empty": listing.resources,
             "freshness": listing.resources,
             "quota": listing.quotas,
             "events": listing.waiting,

@@ -88,10 +88,6 @@ class Proofs(Selection):
             points.sort(key=lambda owned: -owned[1].created)
         return by_name
 
-    @cached_property
-    def _regions(self) -> frozenset[str]:
-        return frozenset(place.region for place in self.places)
-
     def candidates(self, resource: Resource) -> Mapping[Instance, list[RestorePoint]]:
         """Return the restore points that may be of a database, of each instance the newest."""
         found: dict[Instance, list[RestorePoint]] = {}
@@ -102,7 +98,7 @@ class Proofs(Selection):
             if point.created and point.created < resource.created - CLOCK_SECONDS:
                 continue
             mine = found.setdefault(instance, [])
-            if len(mine) < MAX_TRIES and point.is_in(resource.place.region, self._regions):
+            if len(mine) < MAX_TRIES and point.region in {"", resource.place.region}:
                 mine.append(point)
         return found
 
@@ -115,9 +111,11 @@ class Proofs(Selection):
             proofs = (
                 Proof(point.snapshot, point.created, "", instance)
                 for instance, points in candidates.items()
-                if instance.client in self.account_of or self.is_unique(resource)
                 for point in points
                 if point.created > resource.created
+                and (
+                    (point.region and instance.client in self.account_of) or self.is_unique(resource.name, point.region)
+                )
             )
         else:
             proofs = (

@@ -24,7 +24,7 @@ from rds_snap_backup.commvault.inventory import Discovery
 from rds_snap_backup.messaging.notifications import iso
 from rds_snap_backup.problems import InvalidInput, Problem
 from rds_snap_backup.rds.calls import Calls
-from rds_snap_backup.rds.databases import Database, Databases, Kind, Place, Resource
+from rds_snap_backup.rds.databases import Database, Databases, Kind, Place
 from rds_snap_backup.rds.members import Listing, Members
 
 ARN = re.compile(r"arn:aws[a-z-]*:rds:([a-z0-9-]+):([0-9]{12}):(db|cluster):([A-Za-z0-9-]{1,63})")
@@ -115,12 +115,14 @@ class Prover:
             return Problem("NOT_AUDITED", NOT_AUDITED, "")
         if isinstance(source, Problem):
             return source
-        found: Resource | Problem | None = aws.result(lambda: source.resource(question.kind, question.name))
-        if isinstance(found, Resource) and found.cluster:
-            cluster = found.cluster
-            found = aws.result(lambda: source.resource("cluster", cluster))
+        found: Database | Problem | None = aws.result(lambda: source.database(question.kind, question.name))
+        if isinstance(found, Database) and found.resource.cluster:
+            cluster = found.resource.cluster
+            found = aws.result(lambda: source.database("cluster", cluster))
+        if not isinstance(found, Database):
+            return found
         # A tag excludes a database from the audit, not from the question whether it can be restored.
-        return (Database(replace(found, tags={})), source) if isinstance(found, Resource) else found
+        return replace(found, resource=replace(found.resource, tags={})), source
 
     def _ask(self, known: tuple[Database, Databases], aws: Calls, since: float) -> Judge | Problem:
         """Ask Commvault for the restore points of a database, and RDS for their snapshots."""

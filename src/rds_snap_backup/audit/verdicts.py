@@ -1,5 +1,6 @@
 """The verdicts on databases, by their coverage and their proofs. Pure."""
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -8,6 +9,7 @@ from typing import Any, Literal
 from rds_snap_backup.audit.coverage import EXCLUDE_TAG, Coverage, is_excluded, names_of
 from rds_snap_backup.audit.job_history import Jobs
 from rds_snap_backup.audit.proofs import CLOCK_SECONDS, Proof, Proofs, ran_at
+from rds_snap_backup.commvault.inventory import Group
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.policy import HOUR
 from rds_snap_backup.messaging.notifications import iso
@@ -106,8 +108,9 @@ class Judge(Proofs):
             if job is None:
                 continue
             made = self.job_proof(resource, job)
-            if made and made.created >= oldest:
+            if made and (proof is None or made.created > proof.created):
                 proof = made
+            if made and made.created >= oldest:
                 return verdict("protected", "Commvault lists no restore points: its job and RDS's snapshot count.", job)
             is_unread = isinstance(self.taken.get(resource.place), Problem)
             is_unproven = is_unproven or (is_unread and job.ended >= oldest)
@@ -119,9 +122,8 @@ class Judge(Proofs):
             return verdict("unproven", "A job completed, and neither Commvault nor RDS can be asked for its snapshot.")
         if proof is None and resource.created >= oldest:
             return verdict("new", f"It is younger than {hours} h and has no restore point yet.")
-        return verdict(
-            "stale", f"No restore point within {hours} h.{_last(proof)}{self._job_words(resource, last, proof)}"
-        )
+        words = self._job_words(resource, last, proof, refused)
+        return verdict("stale", f"No restore point within {hours} h.{_last(proof)}{words}")
 
     def _starter(self, job: Job | None) -> Literal["stack", "commvault"] | None:
         if job is None or self.ours is None:
@@ -133,15 +135,22 @@ class Judge(Proofs):
         ended = (self.jobs.last(group.association.names) for group in coverage.certain)
         return max(filter(None, ended), key=lambda job: job.started, default=None)
 
-    def _job_words(self, resource: Resource, job: Job | None, proof: Proof | None) -> str:
-        """Return what a group's last job did for a database without a recent restore point."""
+    def _job_words(self, resource: Resource, job: Job | None, proof: Proof | None, refused: Sequence[Group]) -> str:
+        """Return what a group's last job did for a database without a recent restore point.
+
+        `refused` are the groups whose restore points Commvault does not list.
+        """
         if job is None or (proof and ran_at(job, proof.created)):
             return ""
         if job.end in {"failed", "killed"}:
             return f" Job {job.id} {'was ' if job.end == 'killed' else ''}{job.end}."
         end = (job.end or "").replace("_", " ")
+        if job.names in (group.association.names for group in refused):
+            return f" Job {job.id} {end}, and Commvault does not list restore points."
         listed = (point for points in self.candidates(resource).values() for point in points)
         if any(ran_at(job, point.created) for point in listed):
+            if isinstance(self.found.get(resource.place), Problem):
+                return f" Job {job.id} {end}, and RDS's snapshots could not be read."
             return f" Job {job.id} {end}, and RDS does not show the snapshot of its restore point as available."
         return f" Job {job.id} {end}, and made no restore point of this database."
 

@@ -180,15 +180,14 @@ class Loop:
             return
         known = {backup.key: backup for backup in work.began_as.backups}
         now, service = self._services.clock(), self._services.config.service
-        deferred = [
-            backup.phase
-            for backup in work.submission.backups
-            if isinstance(backup.phase, Waiting)
-            and backup.phase != known[backup.key].phase
-            and backup.phase.due > now
-            and backup.phase.reason != "gathering"
-            and backup.failures == known[backup.key].failures
-        ]
+        deferred: list[Waiting] = []
+        for backup in work.submission.backups:
+            # A letter that opens a trigger which was rejected before it had backups makes them in this run.
+            before = known.get(backup.key, backup if work.began_as.backups else None)
+            is_changed = before is None or (backup.phase != before.phase and backup.failures == before.failures)
+            phase = backup.phase
+            if is_changed and isinstance(phase, Waiting) and phase.due > now and phase.reason != "gathering":
+                deferred.append(phase)
         if deferred:
             count("SubmissionDeferred", service)
         if throttled := [phase.due - now for phase in deferred if phase.reason == "throttled"]:
@@ -224,10 +223,11 @@ class Loop:
 
     def _read_jobs(self, looking: Sequence[Work], seconds: float) -> None:
         """Read the jobs of all these submissions together, in this time, and let each go on."""
-        # A token that has expired while jobs ran is renewed here: nothing else is sent for them.
-        self._services.commvault.prepare(time.monotonic() + seconds)
+        deadline = time.monotonic() + seconds
+        # A token that has expired while jobs ran is renewed here: nothing else is sent for them. Reading has what is left.
+        self._services.commvault.prepare(deadline)
         wanted = [work.request.wanted for work in looking if isinstance(work.request, ReadJobs)]
-        for work, read in zip(looking, self._reader.read(wanted, seconds), strict=True):
+        for work, read in zip(looking, self._reader.read(wanted, deadline - time.monotonic()), strict=True):
             if read.problem and read.problem.code in UNREACHABLE:
                 count("CommvaultUnreachable", self._services.config.service)
             self._each(work, lambda work, read=read: self._advance(work, read))  # type: ignore[misc]

@@ -108,10 +108,10 @@ class Content:
 
     @property
     def regions(self) -> frozenset[str]:
-        """The regions that it names."""
+        """The regions of its parts; an empty one is any region."""
         selected = self.selected
         named = {name.region for name in selected.names} | {rule.region for rule in selected.rules}
-        return selected.regions | named - {""}
+        return selected.regions | named | ({""} if selected.everything else set())
 
     def reason(self, kind: Kind, region: str, identifier: str) -> str | None:
         """Return the part that selects a database for certain; None if none does."""
@@ -225,17 +225,17 @@ def _part(child: Any) -> Literal[True] | Name | Rule | tuple[Literal["region"], 
         return shown
     match kind.strip().lower():
         case "instancerule" if is_name(name):
-            return _rule(name, is_negated, _region(child.get("path")) or "") or f"rule {clean_text(name, 80)}"
+            return _rule(name, is_negated, region_of(child.get("path")) or "") or f"rule {clean_text(name, 80)}"
         case _ if is_negated:
             return f"{shown}, negated"
         case "root":
             return True
         case "region":
-            regions = filter(None, map(_region, (child.get("path"), name, child.get("value"))))
+            regions = filter(None, map(region_of, (child.get("path"), name, child.get("value"))))
             return next((("region", found) for found in regions), shown)
         case "instance" | "cluster" as named if is_name(name):
             path, value = child.get("path"), child.get("value")
-            region = _region(path) or (None if value == name else _region(value))
+            region = region_of(path) or (None if value == name else region_of(value))
             if region is None and (path or value not in {None, "", name}):
                 return shown  # A place that is no region of AWS.
             return Name("cluster" if named == "cluster" else "instance", name.lower(), region or "")
@@ -254,8 +254,8 @@ def _rule(pattern: str, is_negated: bool, region: str) -> Rule | None:
     return Rule(pattern, is_negated, region)
 
 
-def _region(text: object) -> str | None:
-    """Return the region with which a text begins; a `value` is region and name."""
+def region_of(text: object) -> str | None:
+    """Return the region with which a text begins, such as a zone or a `value`, which is region and name."""
     found = REGION.match(text.strip().lower()) if isinstance(text, str) else None
     return found[0] if found else None
 

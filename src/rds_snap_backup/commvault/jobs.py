@@ -6,6 +6,7 @@ A long list is asked for narrower, by client; a run that has no time for the res
 
 import time
 from collections.abc import Collection
+from typing import Any
 from urllib.parse import urlencode
 
 from rds_snap_backup.commvault.client import Commvault
@@ -17,7 +18,7 @@ from rds_snap_backup.commvault.rows import read_job
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.problems import Problem
-from rds_snap_backup.untrusted import list_in, whole_number
+from rds_snap_backup.untrusted import whole_number
 
 PAGE = 250
 # A row has some thousand characters: no answer of the size that is read can have more rows than this.
@@ -106,16 +107,12 @@ def list_page(
     # Commvault's pages name headers for the paging, and its own server for agents sends it in the query.
     match commvault.get(f"/Job?{urlencode(narrow | wanted | paging)}", deadline, paging):
         case JsonDocument(document, clock_ahead):
-            listed, total = document.get("jobs"), whole_number(document.get("totalRecordsWithoutPaging"), 0)
-            if not isinstance(listed, list):
-                if total is None:
-                    return NO_JOB_LIST
-                listed = []
+            total, listed = _total(document), _rows(document, offset)
+            if listed is None:
+                return NO_JOB_LIST
             if len(listed) > MAX_ROWS:
                 return TOO_MANY_ROWS
             end = offset + len(listed)
-            if not listed and (total or 0) > end:
-                return NO_JOB_LIST  # It says that there are rows, and shows none.
             if not listed:
                 total = end
             elif total is None or total < end:
@@ -130,10 +127,25 @@ def get_job(commvault: Commvault, job_id: str, deadline: float) -> Job | Unautho
     """Read one job; None if Commvault shows none of this ID."""
     match commvault.get(f"/Job/{job_id}", deadline):
         case JsonDocument(document, clock_ahead):
-            read = (read_job(row, clock_ahead) for row in list_in(document, "jobs")[:MAX_ROWS])
+            listed = _rows(document)
+            if listed is None:
+                return NO_JOB_LIST
+            read = (read_job(row, clock_ahead) for row in listed[:MAX_ROWS])
             return next((job for job in read if job and job.id == job_id), None)
         case failure:
             return failure
+
+
+def _total(document: dict[str, Any]) -> int | None:
+    return whole_number(document.get("totalRecordsWithoutPaging"), 0)
+
+
+def _rows(document: dict[str, Any], offset: int = 0) -> list[Any] | None:
+    """Return an answer's rows; None where it shows none and does not say that there are none from this place on."""
+    total, listed = _total(document), document.get("jobs")
+    if not isinstance(listed, list):
+        return [] if total is not None and total <= offset else None
+    return None if not listed and (total or 0) > offset else listed
 
 
 def _of_the_list(problem: Problem) -> Problem:

@@ -3,11 +3,11 @@
 The call and its answer are those that Commvault's SDK makes and reads.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from rds_snap_backup.commvault.client import Commvault
+from rds_snap_backup.commvault.contents import region_of
 from rds_snap_backup.commvault.queries import JsonDocument, QueryFailed
 from rds_snap_backup.core.outcomes import Unauthorized
 from rds_snap_backup.untrusted import is_name, list_in, unix_time
@@ -18,20 +18,12 @@ LIST = "snapList"
 
 @dataclass(frozen=True, slots=True)
 class RestorePoint:
-    """A restore point. `created` is Unix seconds on our clock, 0 if unknown; `snapshot` and `zone` are empty if unknown."""
+    """A restore point. `created` is Unix seconds on our clock, 0 if unknown; `snapshot` and `region` are empty if unknown."""
 
     database: str
     snapshot: str
     created: float
-    zone: str = ""
-
-    def is_in(self, region: str, regions: Collection[str]) -> bool:
-        """Tell whether it can be of a region; one whose zone is in none of the `regions` that AWS lists can be of any.
-
-        The zone of a region is longer than its name, that of a local zone much longer.
-        """
-        known = max((name for name in regions if self.zone.startswith(name)), key=len, default="")
-        return known in {"", region}
+    region: str = ""
 
 
 def read_restore_points(
@@ -64,5 +56,5 @@ def read_restore_point(row: Any, clock_ahead: float = 0) -> RestorePoint | None:
         row["dbName"].lower(),
         snapshot.lower() if is_name(snapshot) else "",
         created - clock_ahead if created else 0,
-        zones.split(",")[0].strip().lower() if is_name(zones) else "",
+        region_of(zones) or "",
     )

@@ -6,6 +6,7 @@ Every value in a row is taken as it may be: one strange text, number or date nev
 from typing import Any
 
 from rds_snap_backup.core.jobs import Job
+from rds_snap_backup.core.levels import KNOWN, OTHER
 from rds_snap_backup.untrusted import clean_text, is_name, whole_number
 
 BACKUP_OPERATIONS = {4, 59}
@@ -41,7 +42,7 @@ def read_job(row: Any, clock_ahead: float = 0) -> Job | None:
         status=clean_text((_text(summary.get("status")) or _text(summary.get("localizedStatus")))[:MAX_STATUS]),
         started=_time(summary.get("jobStartTime"), clock_ahead),
         ended=_time(summary.get("jobEndTime"), clock_ahead),
-        user=_name(user.get("userName")) if isinstance(user, dict) else "",
+        raw_user=_name(user.get("userName")) if isinstance(user, dict) else "",
         raw_reason=_text(summary.get("pendingReason"))[:MAX_REASON],
     )
 
@@ -57,7 +58,10 @@ def _name(value: Any) -> str:
 
 def _level(value: Any) -> str:
     """`Synthetic Full`, `SYNTHETIC_FULL` and `Full` are written in several ways; a number says nothing."""
-    return value.strip().upper().replace(" ", "_") if is_name(value) and whole_number(value) is None else ""
+    if not is_name(value) or whole_number(value) is not None:
+        return ""
+    level = value.strip().upper().replace(" ", "_")
+    return level if level in KNOWN else OTHER
 
 
 def _time(value: Any, clock_ahead: float) -> float:

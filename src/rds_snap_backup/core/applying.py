@@ -92,6 +92,8 @@ class _Application:
                 running = owners[0].moved_to(Running(number, job, attempt.ended, self._now), self._now)
                 self._set(replace(running, pauses=0))
                 self._know(running.key, job_id)
+            else:
+                self._know_surplus(row, attempt)
         if len(untold) < len(attempt.untold):
             attempt = replace(attempt, untold=tuple(untold), absence=None)
         if any(job_id in self._read.absent or job_id in self._rows for job_id in untold):
@@ -112,6 +114,13 @@ class _Application:
         else:
             self._lost += [(backup, JOB_ID_REUSED) for backup in without]
         self.submission = self.submission.with_attempt(attempt)
+
+    def _know_surplus(self, row: Job, attempt: Attempt) -> None:
+        """Let the group of a job that the answer named beyond its backups know it, so that nobody takes it for theirs."""
+        for backup in self.submission.backups:
+            is_its = backup.attempt == attempt.number and row.is_of(backup.association)
+            if is_its and backup.key in self._subclients and not _ended_before(row, attempt):
+                self._know(backup.key, row.id)
 
     # ---- Jobs that are known
 
@@ -137,7 +146,7 @@ class _Application:
                 self._lost.append((backup, self._still_running(row)))
             case None:
                 self._set(self._polled(backup))
-            case "failed" if backup.failures < self.submission.pin.retries:
+            case "failed" if backup.failures < attempt.retries:
                 self._set(self._retry(backup, phase, row, attempt))
             case end:
                 self._end(backup, phase, row, end)

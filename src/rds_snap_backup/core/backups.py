@@ -44,6 +44,8 @@ MAX_TEXT = 500
 class Attempt:
     """One CreateTask request. `ended` is 0 until its outcome is recorded or its lease is over.
 
+    `retries`: how often its jobs are started again when they fail, as its document said when it began.
+
     `job_ids` are those that the answer named; `untold` those of them of which no row shows whose they are.
     `has_matched`: a row has shown that one of them is of this attempt. `absence`: complete reads do not show one.
     """
@@ -51,6 +53,7 @@ class Attempt:
     number: int
     level: str
     task_type: TaskType
+    retries: int
     began: float
     ended: float = 0
     job_ids: tuple[str, ...] = ()

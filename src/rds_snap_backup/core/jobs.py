@@ -30,12 +30,17 @@ class Job:
     status: str
     started: float
     ended: float
-    user: str = ""
+    raw_user: str = field(default="", repr=False)
     raw_reason: str = field(default="", repr=False)
 
     @property
+    def user(self) -> str:
+        """Who started it. Cleaned only here, as is `reason`: of a list of thousands of jobs few are asked for it."""
+        return clean_text(self.raw_user)
+
+    @property
     def reason(self) -> str:
-        """What Commvault says of its state. Read only here: of a list of thousands of jobs few are asked for it."""
+        """What Commvault says of its state."""
         return clean_text(self.raw_reason)
 
     @property

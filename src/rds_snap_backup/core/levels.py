@@ -2,6 +2,9 @@
 
 # Commvault turns a backup into a fuller one where it must. SYNTHETIC_FULL is another kind of backup.
 FULLNESS = {"INCREMENTAL": 0, "DIFFERENTIAL": 1, "FULL": 2}
+KNOWN = frozenset({*FULLNESS, "SYNTHETIC_FULL"})
+# Any other level that Commvault shows: it covers none.
+OTHER = "OTHER"
 
 
 def covers(level_of_job: str, wanted_level: str) -> bool:

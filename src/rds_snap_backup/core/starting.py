@@ -69,7 +69,8 @@ def start(submission: Submission, inputs: StartInputs, policy: Policy, now: floa
     chosen = _one_attempt(submission, free)
     if not chosen:
         return Change(submission)
-    attempt = Attempt(submission.next_number, _level(submission, chosen[0]), submission.pin.task_type, now)
+    pin, level = submission.pin, _level(submission, chosen[0])
+    attempt = Attempt(submission.next_number, level, pin.task_type, pin.retries, now)
     keys = keys_of(chosen)
     submission = submission.with_attempt(attempt).changed(
         lambda backup: backup.moved_to(Out(attempt.number), now), keys
@@ -105,8 +106,10 @@ def _satisfying(
     """
     level = _level(submission, backup)
     if isinstance(claimer, Submission) and (theirs := claimer.backup_of(backup.key)) and (job := theirs.job):
-        phase = theirs.phase
-        is_good = phase.end in COMPLETED if isinstance(phase, Ended) else theirs.failures < claimer.pin.retries
+        if isinstance(theirs.phase, Ended):
+            is_good = theirs.phase.end in COMPLETED
+        else:
+            is_good = theirs.failures < claimer.attempt_of(theirs).retries
         if is_good and job.began >= backup.moment and covers(job.level, level):
             return job, claimer.key
     last = subclient.completed

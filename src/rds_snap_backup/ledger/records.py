@@ -44,7 +44,7 @@ def from_text(text: str, version: int, write_id: str) -> Submission:
         document = json.loads(text)
         form, texts = document.pop("form", None), document.pop("texts", [])
         known = {member.name for member in fields(Submission)} - APART
-        unknown = {name: document.pop(name) for name in list(document) if name not in known}
+        unknown = {name: _plain(document.pop(name), texts) for name in list(document) if name not in known}
         if form == FORM:
             submission: Submission = _decoder(Submission)(document, texts)
             return replace(submission, version=version, write_id=write_id, unknown=unknown)
@@ -63,7 +63,12 @@ class _Encoder:
         self._texts: dict[str, int] = {}
 
     def text(self, submission: Submission) -> str:
-        document = {**submission.unknown, "form": FORM, **self._object(submission), "texts": list(self._texts)}
+        document = {
+            **self._encoded(submission.unknown),
+            "form": FORM,
+            **self._object(submission),
+            "texts": list(self._texts),
+        }
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
     def _object(self, value: Any) -> dict[str, Any]:

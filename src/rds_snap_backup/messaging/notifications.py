@@ -24,6 +24,8 @@ MAX_MESSAGE_BYTES = 250_000
 MAX_SUBJECT = 99
 MAX_TITLE = 250
 MAX_TITLE_JOBS = 5
+# Those that Python's datetime knows.
+FIRST_SECOND, LAST_SECOND = -62135596800, 253402300799
 # Quotes and backslashes break JSON that a template builds; chat programs read the others as markup, links and mentions.
 NOT_PLAIN = re.compile(r"[^\w .-]")
 
@@ -64,8 +66,9 @@ def text_of(notification: Mapping[str, Any]) -> str:
 
 
 def iso(timestamp: float) -> str | None:
-    """Return Unix seconds as `2026-01-31T02:00:04Z`; None for 0, an unknown time."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if timestamp else None
+    """Return Unix seconds as `2026-01-31T02:00:04Z`, of the years 1 to 9999; None for 0, an unknown time."""
+    known = min(max(int(timestamp), FIRST_SECOND), LAST_SECOND)
+    return datetime.fromtimestamp(known, UTC).isoformat().replace("+00:00", "Z") if timestamp else None
 
 
 @dataclass(frozen=True)

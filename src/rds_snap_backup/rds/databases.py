@@ -115,10 +115,10 @@ class Resource:
 
 @dataclass(frozen=True)
 class Database:
-    """What is backed up as one: an instance, or a cluster with its members."""
+    """What is backed up as one: an instance, or a cluster with the identifiers of its members."""
 
     resource: Resource
-    members: tuple[Resource, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,13 +217,16 @@ class Databases:
         for instances in client.get_paginator("describe_db_instances").paginate(PaginationConfig=size):
             yield from map(Resource.of_instance, instances["DBInstances"])
 
-    def resource(self, kind: Kind, name: str) -> Resource | None:
+    def database(self, kind: Kind, name: str) -> Database | None:
         """Return one instance or cluster, None if RDS does not know it."""
         client = self._client()
         try:
-            if kind == "cluster":
-                return Resource.of_cluster(client.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0])
-            return Resource.of_instance(client.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0])
+            if kind == "instance":
+                instance = client.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
+                return Database(Resource.of_instance(instance))
+            cluster = client.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0]
+            members = (clean_text(member["DBInstanceIdentifier"]) for member in cluster.get("DBClusterMembers", ()))
+            return Database(Resource.of_cluster(cluster), tuple(members))
         except (client.exceptions.DBInstanceNotFoundFault, client.exceptions.DBClusterNotFoundFault, IndexError):
             return None
 
@@ -253,10 +256,10 @@ def databases_of(resources: Iterable[Resource]) -> list[Database]:
     listed = [
         resource for resource in resources if resource.engine not in OTHER_SERVICES and resource.status != DELETING
     ]
-    members: dict[str, list[Resource]] = {}
+    members: dict[str, list[str]] = {}
     for resource in listed:
         if resource.cluster:
-            members.setdefault(resource.cluster, []).append(resource)
+            members.setdefault(resource.cluster, []).append(resource.name)
     databases = [
         Database(resource, tuple(members.get(resource.name, ())) if resource.kind == "cluster" else ())
         for resource in listed

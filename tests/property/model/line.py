@@ -203,6 +203,8 @@ class Line:
         wire, kernel = self._wire, self._wire.kernel
         if kernel.now - self._last_used > IDLE_SECONDS:
             kernel.fail("a request was sent over a connection that may have gone stale")
+        if kernel.current and self.timeout > kernel.seconds_left():
+            kernel.fail("a request may take longer than its run")
         kernel.begin_effect()
         kernel.sleep(wire.answer_seconds / 2)
         wire.catch_up()

@@ -71,7 +71,7 @@ def resource(name: str, kind: Any = "instance", **more: Any) -> Resource:
     return Resource(**fields | {"resource_id": f"id-{name}"} | more, tags=tags)
 
 
-def database(name: str, kind: Any = "instance", members: tuple[Resource, ...] = (), **more: Any) -> Database:
+def database(name: str, kind: Any = "instance", members: tuple[str, ...] = (), **more: Any) -> Database:
     return Database(resource(name, kind, **more), members)
 
 
@@ -101,9 +101,9 @@ EVERYTHING = child("root", "All instances")
 NIGHTLY = group("nightly", EVERYTHING)
 
 
-def point(name: str, hours: float = 1, snapshot: str = "", zone: str = "us-east-1a") -> RestorePoint:
+def point(name: str, hours: float = 1, snapshot: str = "", region: str = "us-east-1") -> RestorePoint:
     """Return a restore point that was made so many hours ago."""
-    return RestorePoint(name, snapshot or f"{name}-{hours:g}", NOW - hours * HOUR, zone)
+    return RestorePoint(name, snapshot or f"{name}-{hours:g}", NOW - hours * HOUR, region)
 
 
 def judge(*databases: Database, **facts: Any) -> Judge:

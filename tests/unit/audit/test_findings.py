@@ -3,15 +3,19 @@
 from dataclasses import replace
 from typing import Any, get_args
 
+import pytest
+
 from rds_snap_backup.audit import findings as module
+from rds_snap_backup.audit.assessment import Assessment
 from rds_snap_backup.audit.checks import Check, failed, not_made, not_read, passed
 from rds_snap_backup.audit.coverage import Coverage
 from rds_snap_backup.audit.findings import Finding, Unasked, of_checks, of_places, of_unasked, of_verdicts, unasked_in
+from rds_snap_backup.audit.job_history import Jobs
 from rds_snap_backup.audit.verdicts import Verdict, VerdictName
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.rds.databases import Place, Quota
 from rds_snap_backup.rds.members import Listing
-from tests.unit.audit.support import HOME, NIGHTLY, association, child, database, group, judge, resource, target
+from tests.unit.audit.support import HOME, NIGHTLY, RDS, association, child, database, group, judge, resource, target
 
 DOWN = Problem("UNREACHABLE", "Connection refused", "-")
 DENIED = Problem("AWS_FAILURE", "AccessDenied", "Fix it.")
@@ -134,6 +138,23 @@ def test_findings_about_places() -> None:
     ]
     assert "Its snapshots cannot be read" in findings[1].message
     assert {entry.group for entry in module.unasked_at(listings)} == {
-        *(f"{question}@{HOME}" for question in ("coverage", "freshness")),
-        *(f"{question}@{far}" for question in ("coverage", "freshness", "quota", "events")),
+        *(f"{question}@{HOME}" for question in ("coverage", "empty", "freshness")),
+        *(f"{question}@{far}" for question in ("coverage", "empty", "freshness", "quota", "events")),
     }
+
+
+@pytest.mark.parametrize(
+    ("facts", "questions"),
+    [
+        ({}, set()),
+        ({"points": {RDS: DOWN}, "jobs": Jobs(problem=DOWN)}, {"freshness"}),
+        ({"groups": (), "problem": DOWN}, {"coverage", "empty", "freshness"}),
+        ({"groups": (), "unread_clients": {"aws-prod": DOWN}}, {"coverage", "empty", "freshness"}),
+        ({"groups": [replace(NIGHTLY, content=DOWN)]}, {"coverage", "empty", "freshness"}),
+        ({"groups": [NIGHTLY, replace(NIGHTLY, content=DOWN)]}, {"coverage", "empty"}),
+    ],
+)
+def test_what_commvault_does_not_tell_leaves_questions_unanswered(facts: dict[str, Any], questions: set[str]) -> None:
+    judged = judge(database("orders"), **facts)
+    verdicts = [judged.judge(each) for each in judged.databases]
+    assert {each.question for each in Assessment(judged, verdicts, {}).unasked} == questions

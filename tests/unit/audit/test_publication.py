@@ -41,6 +41,7 @@ def uncovered(name: str) -> Finding:
 
 ONE, TWO = uncovered("one"), uncovered("two")
 TOKEN = Finding("token", "TOKEN_REFUSED", "-", "-")
+GONE = Finding("empty", "GROUP_EMPTY", "-", "-", "orders")
 
 
 def after(*findings: Finding, state: AuditState = BEFORE, now: float = NOW) -> AuditState:
@@ -82,6 +83,9 @@ def test_a_question_that_is_not_answered_keeps_its_findings() -> None:
     part = news(TWO, TOKEN, unanswered="coverage")
     assert (part.new, part.keys[ONE.group]) == (1, after(ONE, TWO).keys[ONE.group])
     assert news(TOKEN, unanswered="coverage@999988887777/us-east-1").is_news
+    # A finding without a place is about all of them.
+    everywhere = news_of(after(GONE), [], frozenset({"empty@999988887777/us-east-1"}), NOW + DAY)
+    assert everywhere == News(after(GONE).keys, 0, is_news=False)
 
 
 def test_very_many_findings_are_compared_as_far_as_they_are_kept() -> None:

@@ -68,6 +68,11 @@ def by_job(found: Job, taken: Any = TAKEN) -> dict[str, Any]:
     return {"points": {RDS: DENIED}, "taken": {HOME: taken}} | jobs(found)
 
 
+def by_name(region: str, **more: Any) -> dict[str, Any]:
+    """Return a restore point of a region: RDS's snapshots cannot be read, so its name counts."""
+    return listed(point("orders", region=region)) | {"found": {HOME: DENIED}} | more
+
+
 def born(hours: float) -> Database:
     return database("orders", created=NOW - hours * HOUR)
 
@@ -77,8 +82,11 @@ DEV_UNREAD = {"groups": [CRM_ONLY], "unread_clients": {"aws-dev": DENIED}}
 ORDERS_NAMED = group("g", child("instance", "ORDERS", path="us-east-1"))
 UNCLEAR_EXCEPTION = group("g", EVERYTHING, filters=[child("Tag", "x")])
 WEST = Place(ACCOUNT, "eu-west-1")
+ORDERS_WEST = database("orders", at=WEST)
 UNKNOWN_ACCOUNT = "account of Commvault's client aws-prod is not known"
 ERRORS = "Completed w/ one or more errors"
+NOT_LISTED = r"and Commvault does not list restore points\.$"
+BESIDE = {"groups": [NIGHTLY, group("nightly", EVERYTHING, of=DEV)]}
 LAST = r"The last one is orders-27 of 2026-01-29T23:00:04Z\."
 CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], str, Database]]] = {
     "excluded": {
@@ -107,9 +115,9 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
         "a restore point of a group that is not understood": (MADE | {"groups": [UNCLEAR]}, ""),
         "the next older one, while the newest is missing": (made(9) | listed(point("orders"), point("orders", 9)), ""),
         "RDS says when it was made": (made(2) | listed(point("orders", 40, "orders-2")), ""),
-        "in a local zone": (MADE | listed(point("orders", zone="us-east-1-bos-1a")), ""),
-        "in a zone that is not known": (MADE | listed(point("orders", zone="moon-1a")), ""),
+        "in a region that is not known": (MADE | listed(point("orders", region="")), ""),
         "by name, as RDS's snapshots are unread": (MADE | {"found": {HOME: DENIED}}, "counts by name", born(90)),
+        "by name, in a region that is not known": (by_name(""), "counts by name"),
         "a job with its snapshot": (by_job(job()), "its job and RDS's snapshot count"),
         "a job that ended before its snapshot, by another clock": (by_job(job(minutes=29)), ""),
         "a job that began after its snapshot, by another clock": (by_job(job(59 / 60)), ""),
@@ -140,11 +148,25 @@ CASES: dict[str, dict[str, tuple[dict[str, Any], str] | tuple[dict[str, Any], st
         "its snapshot is not available": (made(is_available=False), ""),
         "it was deleted and created again under its name": (made(resource_id="id-earlier"), ""),
         "the restore point is of a cluster of this name": (made(of=resource("orders", "cluster")), ""),
-        "of another region": (MADE | listed(point("orders", zone="eu-west-1a")) | {"places": {HOME, WEST}}, ""),
+        "of another region": (MADE | listed(point("orders", region="eu-west-1")) | {"places": {HOME, WEST}}, ""),
+        "by name, of a region that is not audited": (by_name("ap-south-1"), ""),
+        "by name, and the name exists in two regions": (by_name("", databases=[ORDERS, ORDERS_WEST]), "within 26 h.$"),
+        "its last job's restore point may be of another region": (
+            by_name("", unread={WEST}) | jobs(job()), "Job 2291 completed, and RDS's snapshots could not be read"),
+        "by name, and the name may exist in an unread region": (by_name("", unread={WEST}), ""),
         "the restore point lies in the future": (made(-2), ""),
-        "a job with errors": (by_job(job(status=ERRORS)), ""),
-        "a job whose snapshot is of another time": (by_job(job(), [snapshot("x", MINE, 3)]), ""),
-        "an old job, and nobody can be asked": (by_job(job(40), DENIED), ""),
+        "a job with errors": (by_job(job(status=ERRORS)), f"with errors, {NOT_LISTED}"),
+        "a job whose snapshot is of another time": (by_job(job(), [snapshot("x", MINE, 3)]), f"completed, {NOT_LISTED}"),
+        "an old job, and nobody can be asked": (by_job(job(40), DENIED), f"completed, {NOT_LISTED}"),
+        "an old job with its snapshot": (by_job(job(28), [snapshot("orders-27", MINE, 27)]), f"26 h. {LAST}$"),
+        "an old job with its snapshot, and an older restore point": (
+            by_job(job(28), [snapshot("orders-27", MINE, 27)])
+            | BESIDE
+            | {"points": {RDS: DENIED, DEV: [point("orders", 40)]}, "snapshots": [snapshot("orders-40", MINE, 40)]},
+            f"26 h. {LAST}$",
+        ),
+        "its last job is of a group that is listed": (
+            BESIDE | {"points": {RDS: (), DEV: DENIED}} | jobs(job()), "and made no restore point"),
     },
 }  # fmt: skip
 
@@ -190,7 +212,7 @@ def test_one_name_in_two_accounts(facts: dict[str, Any], verdicts: str) -> None:
 
 
 def test_members_are_judged_as_their_cluster() -> None:
-    shop = database("shop", "cluster", (resource("shop-1", cluster="shop"),))
+    shop = database("shop", "cluster", ("shop-1",))
     named = (("Cluster", "shop", "stale"), ("Instance", "shop-1", "stale"), ("Instance", "shop", "uncovered"))
     for kind, name, expected in named:
         assert judge(shop, groups=[group("g", child(kind, name, path="us-east-1"))]).judge(shop).name == expected
@@ -243,16 +265,22 @@ def test_rds_is_asked_for_the_newest_and_then_for_older_ones_five_at_most() -> N
     assert replace(found, found={HOME: DENIED}).missing({}) == {}
 
 
-def renamed(**more: Any) -> list[Any]:
-    return [group("nightly", child("Instance", "old", **more))]
+def renamed(path: str = "us-east-1") -> list[Any]:
+    return [group("nightly", child("Instance", "old", path=path))]
+
+
+EVERYWHERE = (EVERYTHING, child("Instance", "old"), child("instanceRule", "^eu-"))
 
 
 @pytest.mark.parametrize(
     ("facts", "is_empty"),
     [
-        ({"groups": renamed(path="us-east-1")}, True),
+        ({"groups": renamed()}, True),
+        ({"groups": [group("nightly")]}, True),
         ({}, False),
+        # It also selects in regions that are not audited.
         ({"groups": renamed(path="eu-west-1")}, False),
+        *(({"groups": [group("nightly", part)], "databases": []}, False) for part in EVERYWHERE),
         ({"groups": [group("nightly", child("Tag", "old"))]}, False),
         ({"groups": [group("other", EVERYTHING)]}, False),
         ({"groups": renamed(), "unread": {Place(ACCOUNT, "us-west-2")}}, False),

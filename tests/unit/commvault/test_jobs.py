@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from rds_snap_backup.commvault.job_lists import JobList, Position
-from rds_snap_backup.commvault.jobs import list_jobs
+from rds_snap_backup.commvault.jobs import get_job, list_jobs
+from rds_snap_backup.commvault.queries import QueryFailed
 from rds_snap_backup.problems import Problem
 from tests.unit.tenant import Tenant
 
@@ -70,6 +71,28 @@ def test_all_pages_are_read_with_snap_backups_and_ended_jobs(tenant: Tenant, pag
 def test_an_answer_without_a_list_of_jobs_is_not_believed(tenant: Tenant, body: Any) -> None:
     tenant.server.fault("status", None, path="/Job", status=200, body=json.dumps(body))
     assert refused(tenant)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "UNREADABLE_ANSWER"),
+        ({"message": "The service is starting."}, "UNREADABLE_ANSWER"),
+        ({"jobs": "none"}, "UNREADABLE_ANSWER"),
+        ({"totalRecordsWithoutPaging": 1}, "UNREADABLE_ANSWER"),
+        ({"totalRecordsWithoutPaging": 1, "jobs": []}, "UNREADABLE_ANSWER"),
+        ({"totalRecordsWithoutPaging": 0}, None),
+        ({"jobs": []}, None),
+    ],
+    ids=str,
+)
+def test_only_an_answer_that_has_no_rows_says_that_there_is_no_such_job(
+    tenant: Tenant, body: dict[str, Any], code: str | None
+) -> None:
+    (job_id,) = add(tenant, 1)
+    tenant.server.fault("status", path=f"/Job/{job_id}", status=200, body=json.dumps(body))
+    found = get_job(tenant.commvault, job_id, tenant.kernel.now + 10)
+    assert (found.problem.code if isinstance(found, QueryFailed) else found) == code
 
 
 def test_a_full_page_whose_total_cannot_be_right_has_another_one_behind_it(tenant: Tenant) -> None:

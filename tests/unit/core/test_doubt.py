@@ -37,13 +37,13 @@ OTHER = replace(X, client_name="other")
         ({"started": 200, "of": Y}, False),
         ({"started": 200, "is_backup": False}, False),
         ({"started": 200, "subclient_name": ""}, False),
-        ({"started": 200, "user": "product"}, True),
-        ({"started": 200, "user": "person"}, False),
+        ({"started": 200, "raw_user": "product"}, True),
+        ({"started": 200, "raw_user": "person"}, False),
     ],
 )
 def test_a_job_is_adopted_that_can_be_the_attempts(world: World, row: dict[str, Any], is_adopted: bool) -> None:
     """The CommServe's clock may be two minutes behind. The item knows who started the jobs that answers named."""
-    world.begin("C", X).run("C", jobs("9")).at(60).job("9", X, "Killed", started=1, user="product").run("C")
+    world.begin("C", X).run("C", jobs("9")).at(60).job("9", X, "Killed", started=1, raw_user="product").run("C")
     world.at(200).begin("A", X, level="DIFFERENTIAL", retries=0).run("A", LOST)
     world.at(210).job("1", row.pop("of", X), **row).go("A", 700)
     assert (world.job_of("A") == "1") == is_adopted
@@ -77,7 +77,7 @@ def test_no_job_is_believed_as_soon_as_the_window_is_over(world: World, answer: 
     assert world.requests("A") == ["X", "X"]
 
 
-ATTEMPT = Attempt(1, "FULL", "IMMEDIATE", BEGIN, BEGIN + 10)
+ATTEMPT = Attempt(1, "FULL", "IMMEDIATE", 0, BEGIN, BEGIN + 10)
 
 
 @pytest.mark.parametrize(

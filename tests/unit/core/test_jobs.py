@@ -26,6 +26,11 @@ def test_rows_tell_in_any_order_whose_a_job_is(world: World) -> None:
     assert (world.job_of("A", Z), len(world.sent)) == ("2", 1)
 
 
+def test_a_surplus_job_of_a_group_becomes_known_to_it(world: World) -> None:
+    world.begin("A", X).run("A", jobs("1", "2")).at(60).job("1", X).job("2", X).run("A")
+    assert (world.job_of("A"), world.known()) == ("1", ("1", "2"))
+
+
 def test_who_has_none_of_too_few_ids_is_looked_for_and_followed(world: World) -> None:
     world.begin("A", X, Y, Z).run("A", jobs("2", "1"))
     assert world.states("A") == "requested requested requested"
@@ -217,6 +222,15 @@ def test_a_failed_job_is_started_again_as_often_as_was_pinned(world: World, retr
         world.go("A", number * 1000, jobs(str(number))).job(str(number), X, "Failed")
     world.go("A", 5000)
     assert world.told("A") == "submitted retrying " * times + "submitted failed"
+
+
+def test_an_edited_document_does_not_change_the_retries_of_a_job_that_runs(world: World) -> None:
+    world.begin("B", Y).run("B", jobs("9")).job("9", Y)
+    world.at(1).begin("A", X, Y, retries=1).run("A", jobs("1")).job("1", X)
+    # Y, which waits for the job of B, takes the document as it is now.
+    world.edit("A", X, Y, retries=0).go("A", 100)
+    world.job("1", X, "Failed").go("A", 900)
+    assert world.told("A") == "submitted retrying"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ ANSWERED = BEGIN + 5
 
 def out(task: str, count: int) -> Submission:
     """Return a submission with an attempt that is out for this many backups."""
-    attempt = Attempt(1, "FULL", "SCHEDULE" if task == "SCHEDULE" else "IMMEDIATE", BEGIN)
+    attempt = Attempt(1, "FULL", "SCHEDULE" if task == "SCHEDULE" else "IMMEDIATE", 0, BEGIN)
     backups = tuple(Backup(one, BEGIN, Out(1), Tried(BEGIN), pauses=2) for one in (X, Y)[:count])
     trigger = Trigger("manual", "A")
     return Submission(trigger, "A", BEGIN, BEGIN, Pin(), backups, (attempt,), cut_offs=3)

@@ -66,9 +66,11 @@ def test_what_has_its_default_takes_no_room_and_a_long_text_stands_once() -> Non
 
 
 def test_a_field_that_this_version_does_not_know_is_written_back() -> None:
-    record = json.loads(to_text(World().begin("A", X)["A"]))
-    found = from_text(json.dumps({**record, "newer": {"text": 7}}), 1, "run")
-    assert json.loads(to_text(replace(found, cut_offs=2))) == {**record, "newer": {"text": 7}, "cut_offs": 2}
+    written = json.loads(to_text(World().begin("A", X)["A"]))
+    newer = {"newest": [{"text": len(written["texts"])}, "short"]}
+    found = from_text(json.dumps({**written, "newer": newer, "texts": [*written["texts"], LONG]}), 1, "run")
+    again = from_text(to_text(replace(found, cut_offs=2)), 1, "run")
+    assert (again.unknown, again.cut_offs) == ({"newer": {"newest": [LONG, "short"]}}, 2)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from rds_snap_backup.core.backups import Backup, Tried
 from rds_snap_backup.core.phases import JobRef, Phase, Running, Waiting
 from rds_snap_backup.core.record import Notice, Submission
-from rds_snap_backup.messaging.notifications import Notifications, render
+from rds_snap_backup.messaging.notifications import Notifications, iso, render
 from rds_snap_backup.problems import Problem
 from rds_snap_backup.targets import Association
 from rds_snap_backup.triggers import Trigger
@@ -49,6 +49,19 @@ def published(notification: dict[str, Any]) -> dict[str, Any]:
     Notifications(TOPIC, client).publish(notification)
     (request,) = sent
     return request
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0, None),
+        (1769824804.9, "2026-01-31T02:00:04Z"),
+        (1e12, "9999-12-31T23:59:59Z"),
+        (-1e12, "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_any_time_can_be_told(seconds: float, told: str | None) -> None:
+    assert iso(seconds) == told
 
 
 EVENT = Trigger("rds", "…", "…", "RDS-EVENT-0043", "…", "…")

@@ -71,7 +71,7 @@ def test_members_are_of_their_cluster_and_other_services_and_what_is_being_delet
     others += [instance("docdb-1", Engine="docdb", DBClusterIdentifier="docdb")]
     others += [instance("old", DBInstanceStatus="deleting"), cluster("older", Status="deleting")]
     listed = databases_of([*others, *members, shop, replica, orders])
-    assert listed == [Database(orders), Database(replica), Database(shop, members)]
+    assert listed == [Database(orders), Database(replica), Database(shop, ("shop-1", "shop-2"))]
 
 
 def snapshot_row(name: str, **more: Any) -> dict[str, Any]:
@@ -125,11 +125,14 @@ def test_a_snapshot_is_of_a_database(fields: dict[str, Any], is_of: bool) -> Non
 
 def test_one_database_is_read_and_one_that_rds_does_not_know_is_none(rds: Stubber) -> None:
     rds.add_response("describe_db_instances", {"DBInstances": [instance_row("a")]}, {"DBInstanceIdentifier": "a"})
+    row = cluster_row("shop", DBClusterMembers=[{"DBInstanceIdentifier": "shop-1"}])
+    rds.add_response("describe_db_clusters", {"DBClusters": [row]}, {"DBClusterIdentifier": "shop"})
     rds.add_client_error("describe_db_instances", "DBInstanceNotFound")
     rds.add_client_error("describe_db_clusters", "DBClusterNotFoundFault")
     databases = Databases(lambda: client_of(rds))
-    assert databases.resource("instance", "a") == instance("a")
-    assert databases.resource("instance", "b") is databases.resource("cluster", "b") is None
+    assert databases.database("instance", "a") == Database(instance("a"))
+    assert databases.database("cluster", "shop") == Database(cluster("shop"), ("shop-1",))
+    assert databases.database("instance", "b") is databases.database("cluster", "b") is None
 
 
 @pytest.mark.parametrize(
