@@ -183,7 +183,7 @@ class Loop:
         deferred: list[Waiting] = []
         for backup in work.submission.backups:
             # A letter that opens a trigger which was rejected before it had backups makes them in this run.
-            before = known.get(backup.key, backup if work.began_as.backups else None)
+            before = known.get(backup.key)
             is_changed = before is None or (backup.phase != before.phase and backup.failures == before.failures)
             phase = backup.phase
             if is_changed and isinstance(phase, Waiting) and phase.due > now and phase.reason != "gathering":
