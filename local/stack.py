@@ -5,11 +5,9 @@ nowhere else, so that the template needs no workaround.
 """
 
 import functools
-import io
 import json
 import urllib.parse
 import urllib.request
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from local.emulator import Emulator
-from local.package import with_code
+from local.package import shared, with_code, zipped
 from local.sam import DeployError, build, sam
 from local.subscriber import Subscriber
 from local.tools import ROOT
@@ -198,15 +196,12 @@ def deploy_directly(aws: Emulator, name: str, parameters: Mapping[str, str] | No
 @functools.cache
 def _upload(aws: Emulator) -> str:
     """Build if necessary, upload functions and template to the emulator, and return the template's URL."""
-    built, client, zipped = build(), aws.client("s3"), io.BytesIO()
-    with zipfile.ZipFile(zipped, "w") as archive:
-        for path in (package := built / "BackupFunction").rglob("*"):  # both functions are one package
-            archive.write(path, path.relative_to(package))
+    built, client = build(), aws.client("s3")
+    template = json.loads((built / "template.json").read_text())
     code = {"Bucket": BUCKET, "Key": "functions.zip"}
-    template = with_code(json.loads((built / "template.json").read_text()), code)
     client.create_bucket(Bucket=BUCKET)
-    client.put_object(**code, Body=zipped.getvalue())
-    client.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template))
+    client.put_object(**code, Body=zipped(shared(built, template)))
+    client.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(with_code(template, code)))
     return f"{aws.endpoint_url}/{BUCKET}/template.json"
 
 

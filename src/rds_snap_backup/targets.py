@@ -81,6 +81,10 @@ ASSOCIATIONS = Field(
 )
 
 
+def _key_of(names: tuple[str, ...]) -> str:
+    return json.dumps(names, ensure_ascii=False)
+
+
 @dataclass(frozen=True)
 class Association:
     """What one job backs up, as Commvault names it; `databases` are its own patterns, None if it has none."""
@@ -99,7 +103,7 @@ class Association:
     @cached_property
     def key(self) -> str:
         """The ledger's name for it: JSON of client, instance and subclient."""
-        return json.dumps(self.names, ensure_ascii=False)
+        return _key_of(self.names)
 
     def to_json(self) -> dict[str, str]:
         """Return the form of notifications and of the ledger, without `databases`."""
@@ -179,7 +183,7 @@ def wrong_fields(document: object, fields: Mapping[str, Field] | None = None) ->
         if wrong:
             continue
         names = tuple(association[name] for name in NAMES)
-        if len(json.dumps(names, ensure_ascii=False).encode()) > MAX_KEY_BYTES:
+        if len(_key_of(names).encode()) > MAX_KEY_BYTES:
             yield WrongField(path, f"shorter: {', '.join(NAMES)} have at most {MAX_KEY_BYTES:,} bytes together")
         if (owner := first.setdefault(names, index)) != index:
             yield WrongField(path, f"different from {field_name(('associations', owner))} in {', '.join(NAMES)}")

@@ -23,7 +23,6 @@ from rds_snap_backup.commvault.jobs import get_job, list_page
 from rds_snap_backup.commvault.outcomes import classify
 from rds_snap_backup.commvault.queries import JsonDocument, read
 from rds_snap_backup.commvault.restore_points import read_restore_point
-from rds_snap_backup.commvault.rows import MAX_TIME
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.outcomes import Scheduled, Submitted, Throttled
 from rds_snap_backup.problems import InvalidInput, Problem
@@ -31,7 +30,7 @@ from rds_snap_backup.redaction import remember
 from rds_snap_backup.selection import Rule, selected_associations
 from rds_snap_backup.targets import ASSOCIATION_FIELDS, FIELDS, parse_target
 from rds_snap_backup.triggers import Arrival, Ignored, Request, SubmissionMessage, Trigger, parse, unwrap
-from rds_snap_backup.untrusted import MAX_TEXT, is_name
+from rds_snap_backup.untrusted import MAX_TEXT, MAX_TIME, is_name
 from tests.fuzz.inputs import SECRET, TEXTS, Samples, corpus, edited, samples, texts
 from tests.target_documents import document
 

@@ -46,12 +46,12 @@ def news_of(state: AuditState, findings: Sequence[Finding], unanswered: Abstract
     `unanswered` has questions, or their groups for those that were not answered in one place: then findings of that place
     stand, and those without a place. All findings count as new again when they have lasted for a week.
     """
-    in_part = {group.partition("@")[0] for group in unanswered}
+    standing = unanswered | {group.partition("@")[0] for group in unanswered}
     today: dict[str, set[str]] = {}
     for finding in findings:
         today.setdefault(finding.group, set()).add(finding.key)
     for group, known_keys in state.keys.items():
-        if group in unanswered | in_part or group.partition("@")[0] in unanswered:
+        if group in standing or group.partition("@")[0] in unanswered:
             today.setdefault(group, set()).update(known_keys)
     keys = _limited(today)
     current, known = (frozenset[str]().union(*each.values()) for each in (keys, state.keys))

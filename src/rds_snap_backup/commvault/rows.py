@@ -7,16 +7,13 @@ from typing import Any
 
 from rds_snap_backup.core.jobs import Job
 from rds_snap_backup.core.levels import KNOWN, OTHER
-from rds_snap_backup.untrusted import clean_text, is_name, whole_number
+from rds_snap_backup.untrusted import clean_text, is_name, unix_time, whole_number
 
 BACKUP_OPERATIONS = {4, 59}
 BACKUP_TYPES = {"backup", "snap backup", "snapbackup"}
 MAX_STATUS = 100
 # A list is kept in memory; of a reason 500 characters are shown, once it is unescaped.
 MAX_REASON = 2000
-# The last second that Python's datetime knows; and a number above this one is in milliseconds, not seconds.
-MAX_TIME = 253402300799
-MAX_SECONDS = 10**11
 
 
 def read_job(row: Any, clock_ahead: float = 0) -> Job | None:
@@ -65,6 +62,5 @@ def _level(value: Any) -> str:
 
 
 def _time(value: Any, clock_ahead: float) -> float:
-    number = whole_number(value, 0) or 0
-    seconds = number // 1000 if number > MAX_SECONDS else number
-    return seconds - clock_ahead if 0 < seconds <= MAX_TIME else 0
+    seconds = unix_time(value)
+    return seconds - clock_ahead if seconds else 0

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rds_snap_backup.core.record import Notice, Submission
+from rds_snap_backup.untrusted import MAX_TIME
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -24,8 +25,8 @@ MAX_MESSAGE_BYTES = 250_000
 MAX_SUBJECT = 99
 MAX_TITLE = 250
 MAX_TITLE_JOBS = 5
-# Those that Python's datetime knows.
-FIRST_SECOND, LAST_SECOND = -62135596800, 253402300799
+# The first second that Python's datetime knows.
+MIN_TIME = -62135596800
 # Quotes and backslashes break JSON that a template builds; chat programs read the others as markup, links and mentions.
 NOT_PLAIN = re.compile(r"[^\w .-]")
 
@@ -67,7 +68,7 @@ def text_of(notification: Mapping[str, Any]) -> str:
 
 def iso(timestamp: float) -> str | None:
     """Return Unix seconds as `2026-01-31T02:00:04Z`, of the years 1 to 9999; None for 0, an unknown time."""
-    known = min(max(int(timestamp), FIRST_SECOND), LAST_SECOND)
+    known = min(max(int(timestamp), MIN_TIME), MAX_TIME)
     return datetime.fromtimestamp(known, UTC).isoformat().replace("+00:00", "Z") if timestamp else None
 
 
