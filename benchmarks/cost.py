@@ -12,7 +12,7 @@ from tests.unit.template import TEMPLATE
 
 MEMORY_GB = TEMPLATE["Resources"]["BackupFunction"]["Properties"]["MemorySize"] / 1024
 VOLUMES = (1, 100, 10_000)
-# Up to so many backups a day every run is taken for a cold start.
+# Up to this number of backups a day every run is taken for a cold start.
 COLD_VOLUME = 100
 # Lambda's own lines of a run, START, END and REPORT, with the 26 bytes that CloudWatch Logs counts for each line.
 PLATFORM_LOG_BYTES = 410

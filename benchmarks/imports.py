@@ -61,7 +61,7 @@ def section(imports: Sequence[Import], cold: Mapping[str, Cold]) -> list[str]:
         "## What bounds init",
         (
             f"The SDK: the floor on the product's own, trimmed SDK takes {bound:.0%} of the product's init. The product's imports "
-            f"take {sum(imported.own for imported in imports):.0f} ms of CPU time. Of its own, {sum(times):.0f} ms go into "
+            f"take {sum(imported.own for imported in imports):.0f} ms of CPU time. In its modules {sum(times):.0f} ms go into "
             f"{len(times)} dataclasses: CPython compiles their methods at each import."
         ),
         table(["Imports of", "own ms", "modules"], rows),

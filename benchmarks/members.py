@@ -29,7 +29,7 @@ ALL = {"Effect": "Allow", "Action": "rds:Describe*", "Resource": "*"}
 
 @dataclass(frozen=True)
 class Audited:
-    """An audit of so many members: its seconds, its calls to AWS, and how many members it could not read."""
+    """An audit of members: their number, its seconds, its calls to AWS, and how many members it could not read."""
 
     members: int
     seconds: float
@@ -46,7 +46,7 @@ class DistantWire(ForwardingWire):
 
 
 def measure(place: Place, members: int) -> Audited:
-    """Audit so many members with the built function."""
+    """Audit a number of members with the built function."""
     accounts = [f"{900000000000 + number}" for number in range(members)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda account: join(place, account), accounts))

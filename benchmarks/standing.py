@@ -24,7 +24,7 @@ METRICS = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """So many of something that AWS charges by the month, in US dollars each."""
+    """A number of something that AWS charges by the month, in US dollars each."""
 
     what: str
     count: float

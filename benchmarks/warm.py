@@ -30,7 +30,7 @@ class Warm:
 
 
 def measure(place: Place, packages: Mapping[str, Package], associations: int, batches: int, batch: int) -> Warm:
-    """Measure batches of the product and of the bare loop in turn. Each event is the first of its own target."""
+    """Measure batches of the product and of the bare loop in turn. Each event is the first of a target."""
     place.commserve.clear()
     targets = iter(place.targets(WARM_UP + 1 + WARM_UP + 2 * batches * batch, associations))
 
